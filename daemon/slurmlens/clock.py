@@ -1,0 +1,40 @@
+"""Time as a value that is handed in.
+
+Three clocks, each for what only it can do:
+wall (CLOCK_REALTIME) stamps what people and other machines see; monotonic measures durations;
+boottime (CLOCK_BOOTTIME, monotonic that goes on during suspend) orders the events of one boot.
+Sans-IO modules receive times as arguments; whoever needs to ask receives a `Clock`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+NS_PER_S = 1_000_000_000
+
+
+class Clock(Protocol):
+    """Where the programs take the time from; tests pass one that they turn by hand."""
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since the epoch, UTC."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since an arbitrary point; never goes back."""
+
+    def boottime_ns(self) -> int:
+        """Nanoseconds since this machine booted, suspend included."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def wall_ns(self) -> int:
+        return time.time_ns()
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def boottime_ns(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -1,0 +1,88 @@
+"""Every exception slurmlens raises on purpose.
+
+The tree, by what the caller can do about it:
+
+    SlurmlensError
+    ├── ConfigError          a setting is wrong: fix the named file, line and key
+    ├── DecodeError          bytes that are not what they claim to be: count, keep aside, go on
+    │   └── UnsupportedVersion   well formed, but of a schema we do not speak
+    ├── RefusedError         someone may not do what they asked for: answer 401 or 403, count
+    ├── DeliveryError        a receiver did not take a batch; `retriable` says whether to try again
+    ├── SourceError          the scheduler could not be asked or answered nonsense
+    └── ReaderError          the cgroup reader could not open or read; carries `errno`
+
+"Nothing there" (a counter file that this kernel lacks, a job without a cgroup) is a value, never an exception.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SlurmlensError(Exception):
+    """Root of the tree. `reason` is a short label from a bounded set, fit for a counter."""
+
+    reason = "error"
+
+
+class ConfigError(SlurmlensError):
+    """A setting cannot be used. Names file, line and key where they are known, and says what to do."""
+
+    reason = "config"
+
+    def __init__(self, message: str, *, path: Path | None = None, line: int | None = None, key: str | None = None) -> None:
+        where = ":".join(str(part) for part in (path, line) if part is not None)
+        named = f"{key}: {message}" if key else message
+        super().__init__(f"{where}: {named}" if where else named)
+        self.path = path
+        self.line = line
+        self.key = key
+
+
+class DecodeError(SlurmlensError):
+    """Bytes that do not decode to the value expected. `reason` says which check failed."""
+
+    def __init__(self, message: str, *, reason: str = "malformed") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class UnsupportedVersion(DecodeError):
+    """Well-formed input of a schema version that this release does not speak."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="version")
+
+
+class RefusedError(SlurmlensError):
+    """A peer did not prove who it is (`status` 401), or may not do what it asked for (403)."""
+
+    def __init__(self, message: str, *, reason: str, status: int = 401) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.status = status
+
+
+class DeliveryError(SlurmlensError):
+    """A receiver did not take a batch."""
+
+    def __init__(self, message: str, *, reason: str, retriable: bool = True) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retriable = retriable
+
+
+class SourceError(SlurmlensError):
+    """The scheduler could not be asked, or answered something that cannot be read."""
+
+    reason = "source"
+
+
+class ReaderError(SlurmlensError):
+    """The cgroup reader failed; `errno` is the kernel's."""
+
+    reason = "reader"
+
+    def __init__(self, message: str, *, errno: int) -> None:
+        super().__init__(message)
+        self.errno = errno

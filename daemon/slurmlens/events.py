@@ -1,0 +1,242 @@
+"""What happens, as frozen values: the vocabulary that every stage of node and hub shares.
+
+Owns the types of all events and of what they carry; does no I/O and knows no encoding (`wire` does).
+Made by `wire.hook` (from what Slurm's hooks wrote) and by `node.registry`; ends in the hub's `history`.
+
+The life of one *sighting* (one run of one job as one node saw it):
+
+    JobStart ─► JobProfile* ─► JobEnd ─► JobSummary        source says who told: hook, or the cgroup tree
+
+A node cannot name a run for certain (the Epilog of a requeued run carries the next restart count), so a sighting is
+keyed by (cluster, node, boot id, job id, first seen) and the hub assigns it to a run by the scheduler's own record.
+
+Times: `*_ns` are integers since the epoch (UTC) unless named `boottime`; seconds are floats.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+
+class EventKind(enum.Enum):
+    """The closed list of kinds; the value is ECS `event.action`."""
+
+    JOB_START = "job-start"
+    JOB_END = "job-end"
+    JOB_PROFILE = "job-profile"
+    JOB_SUMMARY = "job-summary"
+    NODE_HEARTBEAT = "node-heartbeat"
+
+
+class Witness(enum.Enum):
+    """Who told us: a hook of Slurm, or the cgroup tree (then the event is *reconciled*)."""
+
+    HOOK = "hook"
+    CGROUP = "cgroup"
+
+
+class JobIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything a hook or the cgroup tree says about which job this is. Absent is None: not told, not empty.
+
+    `restart_count` is what the hook said and is NOT the run's number (an Epilog after a requeue says the next one).
+    `exit_code` and `exit_signal` come from SLURM_JOB_EXIT_CODE2 ("code:signal").
+    """
+
+    job_id: int
+    sluid: str | None = None
+    restart_count: int | None = None
+    user_id: int | None = None
+    user_name: str | None = None
+    group_id: int | None = None
+    account: str | None = None
+    partition: str | None = None
+    qos: str | None = None
+    job_name: str | None = None
+    array_job_id: int | None = None
+    array_task_id: int | None = None
+    het_job_id: int | None = None
+    het_job_offset: int | None = None
+    node_list: str | None = None
+    node_count: int | None = None
+    task_count: int | None = None
+    cpus_per_node: str | None = None
+    start_time_s: int | None = None
+    end_time_s: int | None = None
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    derived_exit_code: int | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """What all events carry.
+
+    `id` is unique for ever and made by whoever saw the thing first (a hook's own id is kept): delivery is
+    at-least-once, and everything downstream is idempotent by it. Order within a node is (boot_id, boottime_ns).
+    """
+
+    id: str
+    time_ns: int
+    boot_id: str
+    boottime_ns: int
+    cluster: str
+    node: str
+
+
+class JobStart(Event, frozen=True, kw_only=True):
+    """A job began on this node: its Prolog ran, or its cgroup was found without one."""
+
+    sighting: str
+    job: JobIdentity
+    witness: Witness
+    slot: int | None = None
+
+
+class JobEnd(Event, frozen=True, kw_only=True):
+    """A job left this node: its Epilog ran, or its cgroup was gone and no Epilog came."""
+
+    sighting: str
+    job: JobIdentity
+    witness: Witness
+
+
+class Point(msgspec.Struct, frozen=True, array_like=True):
+    """One bin of a profile for one metric: min, mean, max. All None where nothing was measured: a gap is a gap."""
+
+    low: float | None
+    mean: float | None
+    high: float | None
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """A job's course on one node at a bounded number of points.
+
+    `start_ns` is the begin of the first bin, aligned to `width_s`; bin i covers [start + i*width, start + (i+1)*width).
+    `columns` maps a metric's name (`metrics.METRICS`) to its bins, all of the same length.
+    """
+
+    start_ns: int
+    width_s: float
+    columns: dict[str, list[Point]]
+
+
+class JobProfile(Event, frozen=True, kw_only=True):
+    """What is new in a running job's profile since the last such event of this sighting."""
+
+    sighting: str
+    job_id: int
+    profile: Profile
+
+
+class FigureSource(enum.Enum):
+    """How a total came about, from exact to guessed."""
+
+    TASK_EXIT = "task_exit"
+    PARENT_REST = "parent_rest"
+    PARENT_REST_SPLIT = "parent_rest_split"
+    LAST_SAMPLE = "last_sample"
+    PROCESSES = "processes"
+    NODE = "node"
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """A total with what it is worth. `complete` is False where part of the job went unseen."""
+
+    value: float
+    source: FigureSource
+    complete: bool = True
+
+
+class StepTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step's totals on this node; `step` is Slurm's name for it: "0", "batch", "extern", "interactive"."""
+
+    step: str
+    samples: int = 0
+    cpu_s: Figure | None = None
+    memory_peak_bytes: Figure | None = None
+    oom_kills: int | None = None
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a job used on one node. None is unavailable, and is said so; it never means 0.
+
+    Pressure is seconds in which some task stood still, of the job itself or (source NODE) of the whole node while the job ran.
+    """
+
+    samples: int
+    cpu_s: Figure | None = None
+    cpu_user_s: Figure | None = None
+    cpu_system_s: Figure | None = None
+    cpu_throttled_s: Figure | None = None
+    memory_peak_bytes: Figure | None = None
+    memory_limit_bytes: int | None = None
+    oom_kills: int | None = None
+    pids_peak: int | None = None
+    io_read_bytes: Figure | None = None
+    io_written_bytes: Figure | None = None
+    pressure_cpu_some_s: Figure | None = None
+    pressure_memory_some_s: Figure | None = None
+    pressure_io_some_s: Figure | None = None
+    steps: tuple[StepTotals, ...] = ()
+
+
+class JobSummary(Event, frozen=True, kw_only=True):
+    """A sighting's last word: when, how much, how well that is known, and the whole profile.
+
+    `start_ns` and `end_ns` are the hooks' own times where they ran (else first and last sight of the cgroup, and the
+    witness says CGROUP). `unseen_s` is time inside [start, end] in which no daemon watched.
+    """
+
+    sighting: str
+    job: JobIdentity
+    start_ns: int
+    end_ns: int
+    start_witness: Witness
+    end_witness: Witness
+    unseen_s: float
+    slot: int | None
+    totals: Totals
+    profile: Profile | None
+
+
+class NodeHeartbeat(Event, frozen=True, kw_only=True):
+    """The node daemon is alive; which sightings run; lets the hub see silence, skew and phantom jobs."""
+
+    version: str
+    interval_s: float
+    running: tuple[tuple[int, str], ...]
+    """(job id, sighting) of every job on this node now."""
+
+
+AnyEvent = JobStart | JobEnd | JobProfile | JobSummary | NodeHeartbeat
+
+KIND_OF: dict[type[Event], EventKind] = {
+    JobStart: EventKind.JOB_START,
+    JobEnd: EventKind.JOB_END,
+    JobProfile: EventKind.JOB_PROFILE,
+    JobSummary: EventKind.JOB_SUMMARY,
+    NodeHeartbeat: EventKind.NODE_HEARTBEAT,
+}
+
+
+class HookRole(enum.Enum):
+    """Which hook wrote an event file; the value stands in the file and in the emitter's `argv[0]`."""
+
+    PROLOG = "prolog"
+    EPILOG = "epilog"
+
+
+class HookEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One decoded file of the dropbox (`docs/specs/hook-event.md`)."""
+
+    id: str
+    role: HookRole
+    time_ns: int
+    boot_id: str
+    boottime_ns: int
+    cluster: str | None
+    node: str | None
+    job: JobIdentity
