@@ -1,0 +1,97 @@
+"""Settings of the hub, `slurmlens-hub`; the only place where their defaults stand.
+
+Made by `load.load_hub` from `/etc/slurmlens/hub.toml` and `hub.conf.d/*.toml`; handed to `hub.main`, which gives each part
+only its own table. Durations are seconds and sizes bytes, always numbers, with the unit in the key's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmlens.config.setting import section, setting
+from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ListenConfig:
+    """Where the hub answers. Loopback until access rules are configured."""
+
+    host: str = setting("127.0.0.1", "address to bind")
+    port: int = setting(6830, "port to bind; 0 lets the kernel choose", minimum=0, maximum=65_535)
+    max_body_bytes: int = setting(8 * MIB, "of one request, unpacked", minimum=MIB, maximum=256 * MIB)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    """Where the truth is kept."""
+
+    url: str = setting(
+        "sqlite+aiosqlite:////var/lib/slurmlens-hub/hub.sqlite3",
+        "SQLAlchemy's URL of the database",
+        pattern=r"[a-z0-9+]+://.*",
+        pattern_text="DIALECT+DRIVER://…",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AuthConfig:
+    """Who may send events."""
+
+    munge: bool = setting(True, "take MUNGE credentials")
+    munge_socket: Path | None = setting(
+        None, "munged's socket; the library's own where not set", example='"/run/munge/munge.socket.2"'
+    )
+    token_file: Path | None = setting(
+        None, "take bearer tokens: one a line, NODE TOKEN (NODE may be *)", example='"/etc/slurmlens/tokens"'
+    )
+    allowed_users: tuple[str, ...] = setting(
+        ("root", "slurmlens"), "users (names or numbers) whose MUNGE credential speaks for a node"
+    )
+    check_origin: bool = setting(True, "a credential must come from an address that the scheduler gives for its node")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if not self.munge and self.token_file is None:
+            yield "munge", "nobody could send events: leave munge = true or name a token_file"
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmConfig:
+    """How the scheduler is asked. At most two full requests a minute."""
+
+    poll_interval_s: float = setting(
+        30.0, "time between two questions; grows by itself when slurmctld is slow", minimum=1, maximum=3600
+    )
+    command_timeout_s: float = setting(20.0, "a command that takes longer is ended", minimum=1, maximum=600)
+    slurm_conf: Path | None = setting(
+        None, "SLURM_CONF for the commands; Slurm's own where not set", example='"/etc/slurm/slurm.conf"'
+    )
+    squeue: str = setting("squeue", "name on PATH or full path")
+    scontrol: str = setting("scontrol", "name on PATH or full path")
+    sacct: str = setting("sacct", "name on PATH or full path")
+    accounting: bool = setting(True, "ask sacct; without slurmdbd set false")
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileConfig:
+    """How often nodes are asked to send what is new of a running job."""
+
+    live_interval_s: float = setting(10.0, "while someone looks", minimum=1)
+    idle_interval_s: float = setting(300.0, "while nobody does", minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
+class HubConfig:
+    """Everything `slurmlens-hub` can be told."""
+
+    cluster: str = setting("cluster", "Slurm's ClusterName", pattern=NAME_PATTERN, pattern_text=NAME_TEXT)
+    runtime_path: Path = setting(Path("/run/slurmlens-hub"), "folder for what may vanish at a restart")
+    listen: ListenConfig = section(ListenConfig, "where the hub answers; loopback until access rules are configured")
+    database: DatabaseConfig = section(DatabaseConfig, "where the truth is kept")
+    auth: AuthConfig = section(AuthConfig, "who may send events")
+    slurm: SlurmConfig = section(SlurmConfig, "how the scheduler is asked")
+    profile: ProfileConfig = section(ProfileConfig, "how often nodes send what is new of a running job")
+    log: LogConfig = section(LogConfig, "the hub's own log")
