@@ -1,0 +1,243 @@
+"""What history answers, as frozen values: everything that reports, pages and the command line may show of a job.
+
+Owns the types that `queries` fills and `hub.reports` turns into views; does no I/O. Absent is None: unavailable,
+never 0. Times are `*_ns`, integers since the epoch (UTC). Where a time was told by more than one witness, the hook's
+own wins (it is finer than the scheduler's whole seconds), and `start_source`/`end_source` say which it was.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from slurmlens.events import EventKind, JobIdentity, Profile, Totals, Witness
+from slurmlens.slurm.records import JobRecord, JobState
+
+
+class TimeSource(enum.Enum):
+    """Who told a run's start or end, from finest to coarsest."""
+
+    HOOK = "hook"
+    SCHEDULER = "scheduler"
+    CGROUP = "cgroup"
+
+
+class OutcomeSource(enum.Enum):
+    """Who decided the outcome: the scheduler, the Epilog's exit code while the scheduler is silent, or nobody."""
+
+    SCHEDULER = "scheduler"
+    HOOK = "hook"
+    NOBODY = "nobody"
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended, or in which state it is.
+
+    `label` is what people read: "FAILED 42:0", "CANCELLED by alice", "OUT_OF_MEMORY", "RUNNING".
+    Exit code and signal are None where nobody told them. `oom_kills` is what our own counters saw, over all nodes.
+    """
+
+    state: JobState
+    label: str
+    source: OutcomeSource
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    derived_exit_code: int | None = None
+    cancelled_by: str | None = None
+    oom_kills: int | None = None
+
+
+class NodeState(enum.Enum):
+    """How a node stands to a run of a job.
+
+    RUNNING: its daemon says the job is there. ENDED: it told the end. RECONCILED: the end was inferred, nobody told it.
+    SILENT: open, but nothing was heard of the node lately. UNHEARD: the scheduler names it, no sighting came from it.
+    """
+
+    RUNNING = "running"
+    ENDED = "ended"
+    RECONCILED = "reconciled"
+    SILENT = "silent"
+    UNHEARD = "unheard"
+
+
+class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One node's part in a run, merged from all its sightings.
+
+    `complete` is False where part of the run went unseen on this node (`unseen_s` of it, as far as that is known).
+    `sightings` counts how often a daemon began to watch: more than one means that it was restarted in mid-run.
+    `skew_s` is the node's clock minus the hub's, at the last heartbeat.
+    """
+
+    node: str
+    state: NodeState
+    start_ns: int | None = None
+    end_ns: int | None = None
+    start_witness: Witness | None = None
+    end_witness: Witness | None = None
+    reconciled_reason: str | None = None
+    slot: int | None = None
+    samples: int = 0
+    totals: Totals | None = None
+    profile: Profile | None = None
+    unseen_s: float | None = None
+    complete: bool = False
+    sightings: int = 0
+    last_heard_ns: int | None = None
+    skew_s: float | None = None
+    other_failed_jobs_today: tuple[int, ...] = ()
+    """Job ids of other jobs that failed on this node since midnight UTC, latest first."""
+
+
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One line about each run of the job: what links to earlier and later executions show."""
+
+    number: int
+    state: JobState
+    label: str
+    submit_ns: int | None = None
+    start_ns: int | None = None
+    end_ns: int | None = None
+    nodes: tuple[str, ...] = ()
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of the run as the hub holds it; `detail` is words where the kind alone does not say it."""
+
+    id: str
+    time_ns: int
+    kind: EventKind
+    node: str
+    witness: Witness | None = None
+    detail: str | None = None
+
+
+class HeldReason(enum.Enum):
+    """Why a sighting is not part of a run yet."""
+
+    NO_RECORD = "no-record"
+    NOT_STARTED = "not-started"
+    NO_OVERLAP = "no-overlap"
+
+
+class HeldSighting(msgspec.Struct, frozen=True, kw_only=True):
+    """A node's sighting of this job id that no run of the scheduler fits yet. Tried again with every new record."""
+
+    node: str
+    sighting: str
+    start_ns: int
+    end_ns: int | None
+    reason: HeldReason
+    since_ns: int
+
+
+class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything known of one run of one job.
+
+    `run` is its number, `runs` all runs under this job id with it among them. Where the scheduler has told nothing yet,
+    `record` is None, and the run is made of what the nodes told (`identity`).
+    `identity` holds what hooks said, merged over nodes; prefer `record` where both speak.
+    `as_of_ns` is when this was asked; `scheduler_heard_ns` when the scheduler last answered about this job.
+    """
+
+    cluster: str
+    job_id: int
+    run: int
+    runs: tuple[RunFacts, ...]
+    outcome: Outcome
+    as_of_ns: int
+    record: JobRecord | None = None
+    identity: JobIdentity | None = None
+    submit_ns: int | None = None
+    eligible_ns: int | None = None
+    start_ns: int | None = None
+    end_ns: int | None = None
+    start_source: TimeSource | None = None
+    end_source: TimeSource | None = None
+    is_live: bool = False
+    """Running, or ended so lately that summaries are still expected: a page keeps its live connection."""
+    nodes: tuple[NodeFacts, ...] = ()
+    timeline: tuple[TimelineEntry, ...] = ()
+    held: tuple[HeldSighting, ...] = ()
+    scheduler_heard_ns: int | None = None
+    reused_id: bool = False
+    """Another, older job had the same id; `runs` lists only this one's."""
+
+
+class JobRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One job in a list: its latest run.
+
+    `cpu_s` is the sum over nodes and `memory_peak_bytes` the highest node's; None until a node has told its totals.
+    `memory_per_node_bytes` is what was allocated on one node, to compare that peak with.
+    """
+
+    cluster: str
+    job_id: int
+    run: int
+    outcome: Outcome
+    name: str | None = None
+    user: str | None = None
+    account: str | None = None
+    partition: str | None = None
+    qos: str | None = None
+    reason: str | None = None
+    reason_text: str | None = None
+    submit_ns: int | None = None
+    expected_start_ns: int | None = None
+    start_ns: int | None = None
+    end_ns: int | None = None
+    time_limit_s: int | None = None
+    nodes: tuple[str, ...] = ()
+    node_count: int | None = None
+    cpu_count: int | None = None
+    cpu_s: float | None = None
+    memory_peak_bytes: float | None = None
+    memory_per_node_bytes: int | None = None
+    array_job_id: int | None = None
+    array_task_id: int | None = None
+    array_tasks: str | None = None
+    held: int = 0
+    """Sightings of this job id that are not assigned to a run yet."""
+
+
+class StateFilter(enum.Enum):
+    """The groups of states that a list can be narrowed to, beside a single `JobState`."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs to list; None is any. Newest first."""
+
+    state: StateFilter | JobState | None = None
+    user: str | None = None
+    account: str | None = None
+    partition: str | None = None
+    node: str | None = None
+    limit: int = 200
+
+
+class NodeHeard(msgspec.Struct, frozen=True, kw_only=True):
+    """A node daemon as the hub knows it."""
+
+    cluster: str
+    node: str
+    last_heard_ns: int
+    version: str | None = None
+    boot_id: str | None = None
+    interval_s: float | None = None
+    skew_s: float | None = None
+    running: tuple[int, ...] = ()
+
+
+class HistoryStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """History about itself, for /status.json."""
+
+    events: dict[str, int]
+    refused: dict[str, int]
+    held: dict[str, int]
+    nodes: tuple[NodeHeard, ...]
