@@ -1,7 +1,7 @@
 """Settings of the hub, `slurmlens-hub`; the only place where their defaults stand.
 
-Made by `load.load_hub` from `/etc/slurmlens/hub.toml` and `hub.conf.d/*.toml`; handed to `hub.main`, which gives each part
-only its own table. Durations are seconds and sizes bytes, always numbers, with the unit in the key's name.
+Made by `load.load_hub` from `/etc/slurmlens/hub.toml` and `hub.conf.d/*.toml`; handed to `hub.main`, which gives each
+part only its own table. Durations are seconds and sizes bytes, always numbers, with the unit in the key's name.
 """
 
 from __future__ import annotations

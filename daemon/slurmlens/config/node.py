@@ -1,7 +1,7 @@
 """Settings of the node daemon, `slurmlens-node`; the only place where their defaults stand.
 
-Made by `load.load_node` from `/etc/slurmlens/node.toml` and `node.conf.d/*.toml`; handed to `node.main`, which gives each
-stage only its own table. Durations are seconds and sizes bytes, always numbers, with the unit in the key's name.
+Made by `load.load_node` from `/etc/slurmlens/node.toml` and `node.conf.d/*.toml`; handed to `node.main`, which gives
+each stage only its own table. Durations are seconds and sizes bytes, always numbers, with the unit in the key's name.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Owns the metadata that hangs on a dataclass field and nothing else. Written by `node` and `hub`, read by `convert`
 (which checks a file against it) and by `render` (which writes the shipped file from it).
 
-Invariant: every field of every configuration dataclass is made by `setting`, `derived`, `section` or `optional_section`,
-so that it has an explanation; a test walks the classes to prove it.
+Invariant: every field of every configuration dataclass is made by `setting`, `derived`, `section` or
+`optional_section`, so that it has an explanation; a test walks the classes to prove it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def setting(
 ) -> T:
     """Declare a field with a fixed default; `example` is the TOML shown in a comment where the default is None."""
     constraint = Constraint(text, minimum, maximum, choices, example, pattern, pattern_text)
-    return cast("T", dataclasses.field(default=default, metadata={_KEY: constraint}))
+    return dataclasses.field(default=default, metadata={_KEY: constraint})
 
 
 def derived(
@@ -53,12 +53,12 @@ def derived(
 ) -> T:
     """Declare a field whose default is asked of the machine; the shipped file shows `example` as a comment."""
     constraint = Constraint(text, example=example, pattern=pattern, pattern_text=pattern_text)
-    return cast("T", dataclasses.field(default_factory=factory, metadata={_KEY: constraint}))
+    return dataclasses.field(default_factory=factory, metadata={_KEY: constraint})
 
 
 def section(kind: type[T], text: str) -> T:
     """Declare a table that is always there."""
-    return cast("T", dataclasses.field(default_factory=kind, metadata={_KEY: Constraint(text)}))
+    return dataclasses.field(default_factory=kind, metadata={_KEY: Constraint(text)})
 
 
 def optional_section(text: str) -> Any:

@@ -1,0 +1,116 @@
+"""Reads a program's settings: one TOML file, then what lies beside it in `<stem>.conf.d/*.toml`, later files winning.
+
+Owns the reading, the merging and the memory of which file and line said what. Invariant: either a configuration in
+which every key was understood, or a ConfigError that names file, line and key and says what to do; nothing is guessed.
+Called by `node.main`, `hub.main` and `cli.validate`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from slurmlens.config.convert import Problem, convert
+from slurmlens.config.hub import HubConfig
+from slurmlens.config.lines import KeyPath, index_lines
+from slurmlens.config.node import NodeConfig
+from slurmlens.errors import ConfigError
+
+T = TypeVar("T")
+
+NODE_PATH = Path("/etc/slurmlens/node.toml")
+HUB_PATH = Path("/etc/slurmlens/hub.toml")
+
+_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+
+
+def load_node(path: Path = NODE_PATH) -> NodeConfig:
+    """Read the node daemon's settings; ConfigError where anything in them is wrong."""
+    return _load(NodeConfig, path)
+
+
+def load_hub(path: Path = HUB_PATH) -> HubConfig:
+    """Read the hub's settings; ConfigError where anything in them is wrong."""
+    return _load(HubConfig, path)
+
+
+def examine(kind: type[T], path: Path) -> tuple[T, list[ConfigError]]:
+    """Read settings and return all that is wrong with them at once, in the order of files and lines."""
+    merged: dict[str, Any] = {}
+    origins: dict[KeyPath, tuple[Path, int | None]] = {}
+    for file in files_of(path):
+        values, index = _read(file)
+        _merge(merged, values)
+        origins.update({key: (file, line) for key, line in index.items()})
+    made, problems = convert(kind, merged)
+    errors = [_located(problem, origins, path) for problem in problems]
+    return made, sorted(errors, key=lambda error: (str(error.path), error.line or 0))
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file itself, then `<stem>.conf.d/*.toml` beside it in the order of their names."""
+    folder = path.with_name(f"{path.stem}.conf.d")
+    return [path, *sorted(file for file in folder.glob("*.toml") if not file.name.startswith("."))]
+
+
+def _load(kind: type[T], path: Path) -> T:
+    made, errors = examine(kind, path)
+    if not errors:
+        return made
+    first = errors[0]
+    if len(errors) == 1:
+        raise first
+    more = f"{first} (and {len(errors) - 1} more: `slurmlens validate {path}` lists them)"
+    combined = ConfigError(more)
+    combined.path, combined.line, combined.key = first.path, first.line, first.key
+    raise combined
+
+
+def _located(problem: Problem, origins: Mapping[KeyPath, tuple[Path, int | None]], main: Path) -> ConfigError:
+    for length in range(len(problem.path), 0, -1):
+        if problem.path[:length] in origins:
+            file, line = origins[problem.path[:length]]
+            return ConfigError(problem.message, path=file, line=line, key=problem.key)
+    return ConfigError(problem.message, path=main, key=problem.key)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "no such file: name another with --config, or copy the shipped one there", path=path
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror}): check its owner and mode", path=path) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError("is not UTF-8: write the file as UTF-8", path=path, line=line) from error
+    try:
+        return tomllib.loads(text), index_lines(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(path, text, str(error)) from error
+
+
+def _syntax_error(path: Path, text: str, message: str) -> ConfigError:
+    """tomllib tells the line inside its message only; show that line, for most errors are plain in it."""
+    match = _LINE.search(message)
+    line = int(match[1]) if match else text.count("\n") + 1
+    lines = text.split("\n")
+    written = lines[line - 1].strip() if line <= len(lines) else ""
+    cleaned = _LINE.sub("", message).removesuffix(" (at end of document)")
+    hint = "; text and durations with a unit need quotes, numbers none" if "=" in written else ""
+    return ConfigError(f"not valid TOML: {cleaned} in {written[:80]!r}{hint}", path=path, line=line)
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Tables are joined key by key; anything else is replaced by the later file."""
+    for key, value in values.items():
+        known = into.get(key)
+        if isinstance(known, dict) and isinstance(value, dict):
+            _merge(known, value)
+        else:
+            into[key] = value

@@ -1,0 +1,36 @@
+"""The shipped files say what the dataclasses say; `make golden` rewrites them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from slurmlens.config.hub import HubConfig
+from slurmlens.config.load import load_hub, load_node
+from slurmlens.config.node import CarbonSinkConfig, HubSinkConfig, NodeConfig, SinksConfig
+from slurmlens.config.render import SHIPPED, render
+
+ETC = Path(__file__).parents[3] / "etc" / "slurmlens"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_file_is_made_from_the_dataclasses(name: str, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--update-golden"):
+        (ETC / name).write_text(render(name))
+    assert (ETC / name).read_text() == render(name), "run `make golden` and review the change"
+
+
+def test_the_shipped_files_load_and_switch_hub_and_carbon_on() -> None:
+    node = load_node(ETC / "node.toml")
+    assert node == NodeConfig(node=node.node, sinks=SinksConfig(hub=HubSinkConfig(), carbon=CarbonSinkConfig()))
+    assert load_hub(ETC / "hub.toml") == HubConfig()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shown_default_is_taken_when_its_comment_sign_is_removed(name: str, tmp_path: Path) -> None:
+    uncommented = re.sub(r"^# (\[[a-z.]+\]|[a-z_]+ = .*)$", r"\1", render(name), flags=re.MULTILINE)
+    (tmp_path / name).write_text(uncommented)
+    assert uncommented.count("\n[") >= 6
+    (load_node if name == "node.toml" else load_hub)(tmp_path / name)
