@@ -1,0 +1,46 @@
+"""What runs on this node: hook events and cgroup sightings in, events and orders to the sampler out.
+
+Sans-IO: values in, values out, told the time. `protocol` holds what goes in and comes out, `sighting` one job's life,
+`slots` who may use which of carbon's places, `machine` the rules.
+"""
+
+from slurmlens.node.registry.machine import Registry, RegistrySettings
+from slurmlens.node.registry.protocol import (
+    CgroupAppeared,
+    CgroupVanished,
+    Emit,
+    HookSeen,
+    Instruction,
+    KnownHook,
+    Moment,
+    StepAppeared,
+    StepVanished,
+    Stimulus,
+    Summarise,
+    Tick,
+    Unwatch,
+    UnwatchStep,
+    Watch,
+    WatchStep,
+)
+
+__all__ = [
+    "CgroupAppeared",
+    "CgroupVanished",
+    "Emit",
+    "HookSeen",
+    "Instruction",
+    "KnownHook",
+    "Moment",
+    "Registry",
+    "RegistrySettings",
+    "StepAppeared",
+    "StepVanished",
+    "Stimulus",
+    "Summarise",
+    "Tick",
+    "Unwatch",
+    "UnwatchStep",
+    "Watch",
+    "WatchStep",
+]

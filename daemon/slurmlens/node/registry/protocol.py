@@ -1,0 +1,142 @@
+"""What goes into the registry (stimuli) and what comes out (instructions), as frozen values.
+
+The pipeline makes stimuli from the dropbox, the cgroup tree and the clock, and carries out instructions. A cgroup is
+named here by an opaque text, its path below the cgroup root: the registry never opens one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slurmlens.events import AnyEvent, HookEvent, JobIdentity, JobSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One instant on two clocks: wall for people, boottime for order and durations within this boot."""
+
+    wall_ns: int
+    boottime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class HookSeen:
+    """A hook's event was read from the dropbox; perhaps again, after a restart."""
+
+    at: Moment
+    event: HookEvent
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupAppeared:
+    """A job's cgroup is there; `job` is what the tree tells of it (id, uid, SLUID)."""
+
+    at: Moment
+    cgroup: str
+    job: JobIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupVanished:
+    """A job's cgroup was removed."""
+
+    at: Moment
+    cgroup: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepAppeared:
+    """A step's cgroup is there, inside the job's."""
+
+    at: Moment
+    job_cgroup: str
+    cgroup: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepVanished:
+    """A step's cgroup was removed."""
+
+    at: Moment
+    job_cgroup: str
+    cgroup: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+    at: Moment
+
+
+Stimulus = HookSeen | CgroupAppeared | CgroupVanished | StepAppeared | StepVanished | Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Deliver this event."""
+
+    event: AnyEvent
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHook:
+    """This hook event was handled before: nothing to deliver, its file may go once the first copy has arrived."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Sample this cgroup for sighting `number`, its figures to carbon under `slot` (None: with the rest).
+
+    `from_zero` is False where the cgroup already served an earlier run, so that its counters do not begin with this one.
+    """
+
+    number: int
+    cgroup: str
+    job_id: int
+    slot: int | None
+    from_zero: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatch:
+    """The cgroup is gone; the sighting may get another one or end."""
+
+    number: int
+    cgroup: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStep:
+    """Sample this step for sighting `number`."""
+
+    number: int
+    job_cgroup: str
+    cgroup: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnwatchStep:
+    """The step is gone."""
+
+    number: int
+    job_cgroup: str
+    cgroup: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summarise:
+    """The sighting is over: fill totals and profile into the draft, deliver it, forget the number.
+
+    The draft is a valid event by itself and says "nothing measured": what to send where the sampler has nothing.
+    """
+
+    number: int
+    draft: JobSummary
+
+
+Instruction = Emit | KnownHook | Watch | Unwatch | WatchStep | UnwatchStep | Summarise

@@ -1,0 +1,181 @@
+"""One sighting: one run of one job as this node sees it, from its first sign to its summary.
+
+Owns the record, its key, and the events that tell of it. A sighting's key and the ids of events that no hook has named
+are made from what does not change when a hook's file is read again, so a restarted daemon says the same thing twice and
+the hub takes it once.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections import deque
+from dataclasses import dataclass, field
+
+import msgspec
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.events import (
+    EventKind,
+    HookEvent,
+    JobEnd,
+    JobIdentity,
+    JobStart,
+    JobSummary,
+    Totals,
+    Witness,
+)
+from slurmlens.node.registry.protocol import Moment
+
+STORY_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where all this happens."""
+
+    cluster: str
+    node: str
+    boot_id: str
+
+
+class Phase(enum.Enum):
+    """EARLY: seen in the cgroup tree, its Prolog may still come. OPEN: told to the hub. ENDING: its end is told, its
+    cgroup is still there. CLOSED: summarised."""
+
+    EARLY = "early"
+    OPEN = "open"
+    ENDING = "ending"
+    CLOSED = "closed"
+
+
+@dataclass(slots=True, kw_only=True)
+class Sighting:
+    """The record the registry keeps; `number` names it to the sampler, `key` to the hub.
+
+    `first_seen` is part of the key and never changes once told; `start` is the best known begin (the Prolog's time).
+    """
+
+    number: int
+    place: Place
+    job: JobIdentity
+    first_seen: Moment
+    start: Moment
+    phase: Phase
+    start_witness: Witness
+    slot: int | None
+    cgroups: set[str] = field(default_factory=set)
+    gone: Moment | None = None
+    end: Moment | None = None
+    end_witness: Witness = Witness.CGROUP
+    ending_since_ns: int = 0
+    story: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=STORY_LENGTH))
+
+    @property
+    def key(self) -> str:
+        """The sighting's name for ever: cluster, node, boot, job, boottime of the first sign."""
+        place = self.place
+        return f"{place.cluster}:{place.node}:{place.boot_id}:{self.job.job_id}:{self.first_seen.boottime_ns}"
+
+    @property
+    def had_cgroup(self) -> bool:
+        return bool(self.cgroups) or self.gone is not None
+
+    def tell(self, boottime_ns: int, what: str) -> None:
+        """Add a line to the bounded story, which exists for debugging alone."""
+        self.story.append((boottime_ns, what))
+
+
+def derived_id(*parts: str) -> str:
+    """A 32-digit id for an event that no hook has named; the same parts give the same id."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def merged(known: JobIdentity, told: JobIdentity) -> JobIdentity:
+    """What was known of a job, overridden by what is told now."""
+    changes = {name: value for name in told.__struct_fields__ if (value := getattr(told, name)) is not None}
+    return msgspec.structs.replace(known, **changes)
+
+
+def start_by_hook(sighting: Sighting, hook: HookEvent) -> JobStart:
+    """The Prolog's event, under the hook's own id."""
+    return JobStart(
+        id=hook.id,
+        time_ns=hook.time_ns,
+        boot_id=hook.boot_id,
+        boottime_ns=hook.boottime_ns,
+        cluster=sighting.place.cluster,
+        node=sighting.place.node,
+        sighting=sighting.key,
+        job=hook.job,
+        witness=Witness.HOOK,
+        slot=sighting.slot,
+    )
+
+
+def start_by_cgroup(sighting: Sighting) -> JobStart:
+    """No Prolog came: the cgroup tree is the witness."""
+    return JobStart(
+        id=derived_id(sighting.key, EventKind.JOB_START.value),
+        time_ns=sighting.first_seen.wall_ns,
+        boot_id=sighting.place.boot_id,
+        boottime_ns=sighting.first_seen.boottime_ns,
+        cluster=sighting.place.cluster,
+        node=sighting.place.node,
+        sighting=sighting.key,
+        job=sighting.job,
+        witness=Witness.CGROUP,
+        slot=sighting.slot,
+    )
+
+
+def end_by_hook(place: Place, key: str, hook: HookEvent) -> JobEnd:
+    """The Epilog's event, under the hook's own id."""
+    return JobEnd(
+        id=hook.id,
+        time_ns=hook.time_ns,
+        boot_id=hook.boot_id,
+        boottime_ns=hook.boottime_ns,
+        cluster=place.cluster,
+        node=place.node,
+        sighting=key,
+        job=hook.job,
+        witness=Witness.HOOK,
+    )
+
+
+def end_by_cgroup(sighting: Sighting, at: Moment) -> JobEnd:
+    """No Epilog came: the job ended, as far as this node can tell, when its cgroup went."""
+    return JobEnd(
+        id=derived_id(sighting.key, EventKind.JOB_END.value),
+        time_ns=at.wall_ns,
+        boot_id=sighting.place.boot_id,
+        boottime_ns=at.boottime_ns,
+        cluster=sighting.place.cluster,
+        node=sighting.place.node,
+        sighting=sighting.key,
+        job=sighting.job,
+        witness=Witness.CGROUP,
+    )
+
+
+def summary_draft(sighting: Sighting, end: Moment, unseen_ns: int) -> JobSummary:
+    """Everything of the summary but totals and profile, which only the sampler knows."""
+    return JobSummary(
+        id=derived_id(sighting.key, EventKind.JOB_SUMMARY.value),
+        time_ns=end.wall_ns,
+        boot_id=sighting.place.boot_id,
+        boottime_ns=end.boottime_ns,
+        cluster=sighting.place.cluster,
+        node=sighting.place.node,
+        sighting=sighting.key,
+        job=sighting.job,
+        start_ns=sighting.start.wall_ns,
+        end_ns=end.wall_ns,
+        start_witness=sighting.start_witness,
+        end_witness=sighting.end_witness,
+        unseen_s=unseen_ns / NS_PER_S,
+        slot=sighting.slot,
+        totals=Totals(samples=0),
+        profile=None,
+    )
