@@ -1,6 +1,7 @@
 """What happens, as frozen values: the vocabulary that every stage of node and hub shares.
 
-Owns the types of all events and of what they carry; does no I/O and knows no encoding (`wire` does).
+Owns the types of all events and of what they carry, with the bounds that hold wherever one is read from bytes (msgspec
+checks them there); does no I/O and knows no encoding (`wire` does).
 Made by `wire.hook` (from what Slurm's hooks wrote) and by `node.registry`; ends in the hub's `history`.
 
 The life of one *sighting* (one run of one job as one node saw it):
@@ -16,10 +17,19 @@ Times: `*_ns` are integers since the epoch (UTC) unless named `boottime`; second
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
 import msgspec
 
 SCHEMA_VERSION = 1
+
+Unsigned = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""What every database column can hold."""
+
+JobId = Annotated[int, msgspec.Meta(ge=1, le=0xFFFF_FFFF)]
+
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
 class EventKind(enum.Enum):
@@ -46,29 +56,29 @@ class JobIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     `exit_code` and `exit_signal` come from SLURM_JOB_EXIT_CODE2 ("code:signal").
     """
 
-    job_id: int
+    job_id: JobId
     sluid: str | None = None
-    restart_count: int | None = None
-    user_id: int | None = None
+    restart_count: Unsigned | None = None
+    user_id: Unsigned | None = None
     user_name: str | None = None
-    group_id: int | None = None
+    group_id: Unsigned | None = None
     account: str | None = None
     partition: str | None = None
     qos: str | None = None
     job_name: str | None = None
-    array_job_id: int | None = None
-    array_task_id: int | None = None
-    het_job_id: int | None = None
-    het_job_offset: int | None = None
+    array_job_id: Unsigned | None = None
+    array_task_id: Unsigned | None = None
+    het_job_id: Unsigned | None = None
+    het_job_offset: Unsigned | None = None
     node_list: str | None = None
-    node_count: int | None = None
-    task_count: int | None = None
+    node_count: Unsigned | None = None
+    task_count: Unsigned | None = None
     cpus_per_node: str | None = None
-    start_time_s: int | None = None
-    end_time_s: int | None = None
-    exit_code: int | None = None
-    exit_signal: int | None = None
-    derived_exit_code: int | None = None
+    start_time_s: Unsigned | None = None
+    end_time_s: Unsigned | None = None
+    exit_code: Unsigned | None = None
+    exit_signal: Unsigned | None = None
+    derived_exit_code: Unsigned | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,29 +86,31 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     `id` is unique for ever and made by whoever saw the thing first (a hook's own id is kept): delivery is
     at-least-once, and everything downstream is idempotent by it. Order within a node is (boot_id, boottime_ns).
+    Each kind carries its name as msgspec's tag, so that any of them can be read back as `AnyEvent`.
     """
 
-    id: str
-    time_ns: int
-    boot_id: str
-    boottime_ns: int
-    cluster: str
-    node: str
+    schema: int = SCHEMA_VERSION
+    id: Identifier
+    time_ns: Unsigned
+    boot_id: Identifier
+    boottime_ns: Unsigned
+    cluster: Name
+    node: Name
 
 
-class JobStart(Event, frozen=True, kw_only=True):
+class JobStart(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.JOB_START.value):
     """A job began on this node: its Prolog ran, or its cgroup was found without one."""
 
-    sighting: str
+    sighting: Identifier
     job: JobIdentity
     witness: Witness
     slot: int | None = None
 
 
-class JobEnd(Event, frozen=True, kw_only=True):
+class JobEnd(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.JOB_END.value):
     """A job left this node: its Epilog ran, or its cgroup was gone and no Epilog came."""
 
-    sighting: str
+    sighting: Identifier
     job: JobIdentity
     witness: Witness
 
@@ -123,11 +135,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     columns: dict[str, list[Point]]
 
 
-class JobProfile(Event, frozen=True, kw_only=True):
+class JobProfile(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.JOB_PROFILE.value):
     """What is new in a running job's profile since the last such event of this sighting."""
 
-    sighting: str
-    job_id: int
+    sighting: Identifier
+    job_id: JobId
     profile: Profile
 
 
@@ -163,7 +175,8 @@ class StepTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a job used on one node. None is unavailable, and is said so; it never means 0.
 
-    Pressure is seconds in which some task stood still, of the job itself or (source NODE) of the whole node while the job ran.
+    Pressure is seconds in which some task stood still, of the job itself or (source NODE) of the whole node while
+    the job ran.
     """
 
     samples: int
@@ -183,14 +196,14 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     steps: tuple[StepTotals, ...] = ()
 
 
-class JobSummary(Event, frozen=True, kw_only=True):
+class JobSummary(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.JOB_SUMMARY.value):
     """A sighting's last word: when, how much, how well that is known, and the whole profile.
 
     `start_ns` and `end_ns` are the hooks' own times where they ran (else first and last sight of the cgroup, and the
     witness says CGROUP). `unseen_s` is time inside [start, end] in which no daemon watched.
     """
 
-    sighting: str
+    sighting: Identifier
     job: JobIdentity
     start_ns: int
     end_ns: int
@@ -202,7 +215,7 @@ class JobSummary(Event, frozen=True, kw_only=True):
     profile: Profile | None
 
 
-class NodeHeartbeat(Event, frozen=True, kw_only=True):
+class NodeHeartbeat(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.NODE_HEARTBEAT.value):
     """The node daemon is alive; which sightings run; lets the hub see silence, skew and phantom jobs."""
 
     version: str
@@ -230,7 +243,11 @@ class HookRole(enum.Enum):
 
 
 class HookEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One decoded file of the dropbox (`docs/specs/hook-event.md`)."""
+    """One decoded file of the dropbox (`docs/specs/hook-event.md`).
+
+    `unusable` names variables whose value was not what it should be (their field is None), `cut` those that
+    were too long.
+    """
 
     id: str
     role: HookRole
@@ -240,3 +257,5 @@ class HookEvent(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str | None
     node: str | None
     job: JobIdentity
+    unusable: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()

@@ -1,0 +1,99 @@
+"""Carbon's plaintext protocol: names and numbers of series as bytes; pure.
+
+Owns what a series of ours is called and the one place where a foreign name becomes a component of a metric path:
+
+    slurm.<cluster>.nodes.<node>.slots.<slot>.<metric>      a running job, in its slot
+    slurm.<cluster>.nodes.<node>.node.<metric>              the node itself
+
+Invariant: a component holds ASCII letters, digits, `_` and `-` only, so no name can leave its folder, add a level,
+split a line or be a pattern of graphite-web. What is unavailable (None) or no number (NaN, infinity) makes no line.
+Fed by the node's pipeline with `metrics.METRICS`; feeds the carbon sink, and the hub where it reads series back.
+Format: one `path value timestamp` a line (Graphite documentation, "Feeding in your data", the plaintext protocol).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from collections.abc import Sequence
+
+from slurmlens.metrics import METRIC_BY_NAME, Kind
+
+MAX_COMPONENT_CHARS = 100
+"""Whisper makes a folder of each component, and file systems end at 255 bytes."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_ODD = re.compile(r"[^A-Za-z0-9_-]")
+
+# A rate is an estimate: six digits say all of it. A gauge is a count of something: it is told exactly.
+_FORMAT = {Kind.RATE: b"%.6g", Kind.GAUGE: b"%.15g"}
+
+
+def component(name: str) -> str:
+    """A foreign name (node, cluster) as one component of a path.
+
+    A dot becomes `_`, as everyone does to host names. A name with anything else that is odd, an empty one and one that
+    is too long also get the CRC-32 of the whole, so that two such names stay two.
+    """
+    undotted = name.replace(".", "_")
+    if _PLAIN.fullmatch(undotted):
+        return undotted
+    checksum = f"{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
+    return f"{_ODD.sub('_', undotted)[: MAX_COMPONENT_CHARS - 9]}-{checksum}"
+
+
+def slot_prefix(cluster: str, node: str, slot: int) -> str:
+    """Where the series of the job in this slot live; ends in a dot."""
+    return f"slurm.{component(cluster)}.nodes.{component(node)}.slots.{slot}."
+
+
+def node_prefix(cluster: str, node: str) -> str:
+    """Where the series of the node itself live; ends in a dot."""
+    return f"slurm.{component(cluster)}.nodes.{component(node)}.node."
+
+
+class SeriesBlock:
+    """Series that are sent together at one time, their names encoded once: a job's in its slot, or a node's.
+
+    Made when a slot is taken, used at every tick. One formatting operation makes all lines of a tick, which costs less
+    than joining encoded pieces.
+    """
+
+    __slots__ = ("_line_heads", "names")
+
+    def __init__(self, prefix: str, names: Sequence[str]) -> None:
+        """`prefix` from `slot_prefix` or `node_prefix`; `names` are leaves, most of them of `metrics.METRICS`."""
+        self.names = tuple(names)
+        self._line_heads = tuple(f"{prefix}{name} ".encode("ascii") + _format_of(name) for name in self.names)
+
+    def encode(self, values: Sequence[float | None], time_s: int) -> bytes:
+        """Lines for one value per name, in the order of `names`; nothing for a value that is None, NaN or infinite.
+
+        Raises ValueError where there are not as many values as names: that is a defect of the caller.
+        """
+        if len(values) != len(self.names):
+            raise ValueError(f"{len(values)} values for {len(self.names)} series")
+        line_end = b" %d\n" % time_s
+        if _all_finite(values):
+            return (line_end.join(self._line_heads) + line_end) % tuple(values) if values else b""
+        return b"".join(
+            [
+                head % value + line_end
+                for head, value in zip(self._line_heads, values, strict=True)
+                if value is not None and math.isfinite(value)
+            ]
+        )
+
+
+def _format_of(name: str) -> bytes:
+    metric = METRIC_BY_NAME.get(name)
+    return _FORMAT[metric.kind if metric else Kind.GAUGE]
+
+
+def _all_finite(values: Sequence[float | None]) -> bool:
+    """True only if every value is a number; a sum that overflows is a harmless False."""
+    try:
+        return math.isfinite(sum(values))  # type: ignore[arg-type]  # None is what the except is for
+    except TypeError:
+        return False
