@@ -1,0 +1,292 @@
+"""What one job's page, terminal report, JSON, CSV and mail show: `JobView`, and `JobsView` for many jobs.
+
+Owns the types and nothing else; made by `build` and `jobs_view`, drawn by `terminal`, `job_csv` and `hub.web`. The
+field names are the JSON's. Values are raw (seconds, bytes, ratios, nanoseconds since the epoch, UTC): `format` makes
+them readable. None means unavailable, and then a `note` beside it says why. Names that users chose are kept as they
+are; whoever shows them passes them through `text.visible`.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from slurmlens.slurm.records import JobState
+
+VIEW_VERSION = 1
+
+
+class Phase(enum.Enum):
+    """Which of the three questions the reader has: why does it wait, does it work, what happened?"""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A remark; where it is about a moment, the moment stands apart, so that each reader sees it in their zone."""
+
+    text: str
+    time_ns: int | None = None
+
+
+class Amount(msgspec.Struct, frozen=True, kw_only=True):
+    """Used against asked. `ratio` is None where either is unknown or asked is 0; `note` is for the reader."""
+
+    used: float | None = None
+    asked: float | None = None
+    ratio: float | None = None
+    source: str | None = None
+    complete: bool = True
+    note: str | None = None
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Which job this is. `run` counts from 1; `runs` is how many there were so far."""
+
+    cluster: str
+    job_id: int
+    run: int
+    runs: int
+    name: str | None = None
+    user: str | None = None
+    account: str | None = None
+    partition: str | None = None
+    qos: str | None = None
+    array_job_id: int | None = None
+    array_task_id: int | None = None
+    het_job_id: int | None = None
+    het_job_offset: int | None = None
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """When. `start_source` and `end_source` say who told: "hook", "cgroup", or "scheduler" (whole seconds only)."""
+
+    submitted_ns: int | None = None
+    started_ns: int | None = None
+    ended_ns: int | None = None
+    expected_start_ns: int | None = None
+    waited_s: float | None = None
+    ran: Amount = Amount()
+    start_source: str | None = None
+    end_source: str | None = None
+
+
+class Allocation(msgspec.Struct, frozen=True, kw_only=True):
+    """Where, and how much was given."""
+
+    node_list: str | None = None
+    node_count: int | None = None
+    cores: int | None = None
+
+
+class InputOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes read and written by the job."""
+
+    read_bytes: float | None = None
+    written_bytes: float | None = None
+    source: str | None = None
+    complete: bool = True
+    note: str | None = None
+
+
+class Pressure(msgspec.Struct, frozen=True, kw_only=True):
+    """Share of the run in which some task stood still for want of a resource; `scope` is "job" or "node"."""
+
+    cpu_ratio: float | None = None
+    memory_ratio: float | None = None
+    io_ratio: float | None = None
+    scope: str | None = None
+    note: str | None = None
+
+
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """One node's part. Courses are shares (of the node's cores, of its memory) at few points; None is a gap."""
+
+    name: str
+    samples: int = 0
+    cpu: Amount = Amount()
+    memory: Amount = Amount()
+    io: InputOutput = InputOutput()
+    pressure: Pressure = Pressure()
+    oom_kills: int | None = None
+    unseen_s: float = 0.0
+    odd: bool = False
+    notes: tuple[Note, ...] = ()
+    cpu_course: tuple[float | None, ...] = ()
+    memory_course: tuple[float | None, ...] = ()
+
+
+class StepView(msgspec.Struct, frozen=True, kw_only=True):
+    """One step over all its nodes."""
+
+    step: str
+    name: str | None = None
+    state: JobState | None = None
+    exit_text: str | None = None
+    tasks: int | None = None
+    node_list: str | None = None
+    started_ns: int | None = None
+    ended_ns: int | None = None
+    cpu_s: float | None = None
+    cpu_complete: bool = False
+    memory_peak_bytes: float | None = None
+    oom_kills: int | None = None
+
+
+class Band(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of the time line: pending, prolog, run, epilog."""
+
+    kind: str
+    start_ns: int
+    end_ns: int
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """A moment of the time line. `where` names nodes; `loud` marks what a reader looks for first."""
+
+    time_ns: int
+    kind: str
+    text: str
+    where: str | None = None
+    loud: bool = False
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a chart. `role`: line, low, high, median, odd. `sign` -1 is drawn below the axis. None is a gap."""
+
+    label: str
+    role: str
+    values: tuple[float | None, ...]
+    sign: int = 1
+
+
+class Scale(msgspec.Struct, frozen=True, kw_only=True):
+    """The vertical axis of a chart: its ends, its ticks and their texts."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    texts: tuple[str, ...]
+
+
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the small multiples; `note` says why it is empty, or what kind of figure it shows."""
+
+    key: str
+    title: str
+    unit: str
+    series: tuple[Series, ...] = ()
+    limit: float | None = None
+    limit_label: str | None = None
+    limit_shown: bool = False
+    scale: Scale | None = None
+    note: str | None = None
+    empty: bool = False
+
+
+class Charts(msgspec.Struct, frozen=True, kw_only=True):
+    """All charts of a job over one x axis: `times_s` are the middles of bins of `width_s`, seconds since the epoch."""
+
+    start_s: float
+    end_s: float
+    width_s: float
+    times_s: tuple[float, ...]
+    charts: tuple[Chart, ...]
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """Asked against used, as one thing to do next time; `line` is ready to copy."""
+
+    text: str
+    line: str | None = None
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """What the figures are worth."""
+
+    samples: int = 0
+    complete: bool = True
+    unseen_s: float = 0.0
+    source: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class RunLink(msgspec.Struct, frozen=True, kw_only=True):
+    """Another run of the same job."""
+
+    run: int
+    state: JobState
+    state_text: str
+    started_ns: int | None = None
+    ran_s: float | None = None
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is shown of one run of one job."""
+
+    version: int = VIEW_VERSION
+    made_ns: int
+    phase: Phase
+    state: JobState
+    state_text: str
+    headline: str
+    identity: Identity
+    times: Times
+    allocation: Allocation
+    cpu: Amount
+    memory: Amount
+    memory_peak_node: str | None = None
+    io: InputOutput = InputOutput()
+    pressure: Pressure = Pressure()
+    nodes: tuple[NodeView, ...] = ()
+    steps: tuple[StepView, ...] = ()
+    bands: tuple[Band, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    charts: Charts | None = None
+    advice: tuple[Advice, ...] = ()
+    provenance: Provenance = Provenance()
+    other_runs: tuple[RunLink, ...] = ()
+    is_live: bool = False
+    """Running, or ended so lately that figures are still coming in."""
+    last_news_ns: int | None = None
+    """When a node last said something about this run; tells live from stale."""
+
+
+class JobLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the list of jobs."""
+
+    job_id: int
+    run: int
+    phase: Phase
+    state: JobState
+    state_text: str
+    name: str | None = None
+    user: str | None = None
+    account: str | None = None
+    partition: str | None = None
+    node_list: str | None = None
+    node_count: int | None = None
+    cores: int | None = None
+    submitted_ns: int | None = None
+    started_ns: int | None = None
+    ended_ns: int | None = None
+    reason: str | None = None
+    ran: Amount = Amount()
+    cpu: Amount = Amount()
+    memory: Amount = Amount()
+
+
+class JobsView(msgspec.Struct, frozen=True, kw_only=True):
+    """The list of jobs under the filters of its address; `counts` are by phase, of what is listed."""
+
+    version: int = VIEW_VERSION
+    made_ns: int
+    filters: dict[str, str]
+    rows: tuple[JobLine, ...]
+    counts: dict[str, int]
+    limit: int
+    more: bool = False
+    notes: tuple[Note, ...] = ()
