@@ -1,0 +1,73 @@
+"""The program's own log on standard output: JSON for machines and journald, a readable line on a terminal.
+
+Owns the set-up of Python's logging, called once by each `main`. Fed by `telemetry.internal` and by whoever logs plainly
+below the logger `slurmlens`. Not for job events: those go through the queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from slurmlens.telemetry.internal import LOGGER_NAME
+
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_COLOURS = {logging.WARNING: "\033[33m", logging.ERROR: "\033[31m", logging.CRITICAL: "\033[31m"}
+
+
+def configure(level: str, style: str, stream: TextIO | None = None) -> logging.Logger:
+    """Send all below the logger `slurmlens` to `stream`; `level` and `style` are those of `config.shared.LogConfig`."""
+    out = sys.stdout if stream is None else stream
+    handler = logging.StreamHandler(out)
+    on_terminal = out.isatty()
+    handler.setFormatter(_LineFormatter(colour=on_terminal) if _as_line(style, on_terminal) else _json_formatter())
+    logger = logging.getLogger(LOGGER_NAME)
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False
+    return logger
+
+
+def _as_line(style: str, on_terminal: bool) -> bool:
+    return style == "line" or (style == "auto" and on_terminal)
+
+
+def _json_formatter() -> logging.Formatter:
+    from pythonjsonlogger.msgspec import MsgspecFormatter  # late: a terminal session does not need it
+
+    class JsonFormatter(MsgspecFormatter):
+        """ECS names, UTC with milliseconds."""
+
+        def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+            log_data["@timestamp"] = _stamp(record)
+            log_data["log.level"] = record.levelname.lower()
+            super().add_fields(log_data, record, message_dict)
+
+    return JsonFormatter("%(message)s")
+
+
+def _stamp(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _LineFormatter(logging.Formatter):
+    """`08:29:00.123 WARNING text  key=value`: one line whatever the message holds."""
+
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__()
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = "".join(f" {name}={value}" for name, value in vars(record).items() if name not in _PLAIN)
+        line = _printable(f"{_stamp(record)[11:23]} {record.levelname:<7} {record.getMessage()} {fields}".rstrip())
+        if record.exc_info:
+            line = f"{line}\n{self.formatException(record.exc_info)}"
+        start = _COLOURS.get(record.levelno) if self._colour else None
+        return f"{start}{line}\033[0m" if start else line
+
+
+def _printable(text: str) -> str:
+    """A job name must not forge a second log line or steer the terminal."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
