@@ -1,0 +1,169 @@
+"""Starts the node daemon as an admin would: its own program, its own configuration file, told apart by NodeName.
+
+Owns the configuration of one daemon under test and its process. Ready means what it means to systemd: the daemon
+said READY=1 on its notify socket. Used by every case that measures the daemon whole.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.cpu_time import cpu_ns
+from bench.receivers import Receivers
+from bench.result import NotMeasurable
+
+MODULE = "slurmlens.node.main"
+READY_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 20.0
+# Of the dense sampling at birth (20, 50, 100 ms …) nothing must be left when the measuring begins.
+SETTLE_S = 4.0
+
+CONFIG = """
+cluster = "bench"
+node = "{node}"
+dropbox_path = "{folder}/events"
+state_path = "{folder}/state"
+runtime_path = "{folder}/run"
+slots = {slots}
+
+[sampling]
+interval_s = {interval_s}
+
+[log]
+level = "warning"
+format = "json"
+"""
+HUB = """
+[sinks.hub]
+url = "http://127.0.0.1:{hub_port}"
+auth = "token"
+token_file = "{folder}/token"
+"""
+CARBON = """
+[sinks.carbon]
+host = "127.0.0.1"
+port = {carbon_port}
+"""
+FILE = """
+[sinks.file]
+path = "{folder}/events.ndjson"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonShape:
+    """What differs between two daemons under test. Jobs beyond `slots` share the last one."""
+
+    node: str
+    interval_s: float = 10.0
+    hub: bool = True
+    carbon: bool = True
+    file: bool = False
+    slots: int = 16
+
+
+def installed() -> bool:
+    try:
+        return importlib.util.find_spec(MODULE) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+class NodeDaemon:
+    """A running slurmlens-node; a context manager that returns once it is ready."""
+
+    def __init__(self, shape: DaemonShape, folder: Path, receivers: Receivers) -> None:
+        if not installed():
+            raise NotMeasurable("the node daemon is not part of this checkout yet")
+        self._folder = folder
+        self._config = _write_config(shape, folder, receivers)
+        self.dropbox = folder / "events"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.ready_cpu_ns = 0
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            path = self._folder / "notify"
+            path.unlink(missing_ok=True)
+            notify.bind(str(path))
+            notify.settimeout(0.2)
+            self._start(path)
+            try:
+                self._await_ready(notify)
+            except BaseException:
+                self.__exit__(None, None, None)
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout=STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self, notify_path: Path) -> None:
+        command = [sys.executable, "-m", MODULE, "--config", str(self._config)]
+        with (self._folder / "daemon.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command, env=os.environ | {"NOTIFY_SOCKET": str(notify_path)}, stdout=log, stderr=log
+            )
+
+    def _await_ready(self, notify: socket.socket) -> None:
+        deadline_s = time.monotonic() + READY_TIMEOUT_S
+        assert self._process is not None
+        while time.monotonic() < deadline_s:
+            try:
+                if b"READY=1" in notify.recv(4096):
+                    self.ready_cpu_ns = cpu_ns(self.pid)
+                    return
+            except TimeoutError:
+                if self._process.poll() is not None:
+                    break
+        raise NotMeasurable(f"the node daemon did not become ready: {self.last_words()}")
+
+    def last_words(self) -> str:
+        """The last line of the daemon's log."""
+        lines = (self._folder / "daemon.log").read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def settle(self) -> None:
+        """Waits until start-up and the dense first samples are over."""
+        time.sleep(SETTLE_S)
+
+
+def _write_config(shape: DaemonShape, folder: Path, receivers: Receivers) -> Path:
+    for name in ("events", "state", "run"):
+        (folder / name).mkdir(exist_ok=True)
+    token = folder / "token"
+    token.write_text("bench-token\n")
+    token.chmod(0o600)
+    text = CONFIG.format(node=shape.node, folder=folder, slots=shape.slots, interval_s=shape.interval_s)
+    if shape.hub:
+        text += HUB.format(hub_port=receivers.hub_port, folder=folder)
+    if shape.carbon:
+        text += CARBON.format(carbon_port=receivers.carbon_port)
+    if shape.file:
+        text += FILE.format(folder=folder)
+    path = folder / "node.toml"
+    path.write_text(text)
+    return path

@@ -1,0 +1,21 @@
+"""P3: system calls on counter files per file and sample, counted by strace on the running daemon."""
+
+from __future__ import annotations
+
+from bench.result import Goal, NotMeasurable, Result, Row
+from bench.setting import Setting
+from bench.steady_state import INTERVAL_S, campaign
+
+ROWS = (Row("P3", "system calls per counter file and sample, steady state", Goal(1.0), Goal(1.0), "strace"),)
+
+
+def measure(setting: Setting) -> list[Result]:
+    seen = campaign(setting).seen
+    if not seen.reads_total:
+        raise NotMeasurable("the daemon was not seen reading any counter")
+    on_counters = sum(seen.on_counters.values())
+    ticks = seen.seconds / INTERVAL_S
+    others = (sum(seen.calls.values()) - on_counters) / ticks
+    often = ", ".join(f"{name} {count / ticks:.0f}" for name, count in seen.calls.most_common(4))
+    note = f"{seen.reads_total / ticks:.0f} reads a tick; {others:.0f} other system calls a tick; most often {often}"
+    return [ROWS[0].measured(on_counters / seen.reads_total, note)]

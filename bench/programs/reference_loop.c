@@ -1,0 +1,120 @@
+/*
+ * The floor: a bare pread() loop over the same files that the daemon reads, at the same tiers and intervals.
+ *
+ * It parses nothing, emits nothing, keeps every descriptor open. What it costs is what the kernel charges for the
+ * counters themselves, so daemon / this loop is what slurmlens adds. Built twice: as a program (run beside the daemon, at a
+ * rate) and as a shared object (called from the process that also calls our reader, pass by pass, for P1).
+ *
+ * Usage: reference_loop LIST INTERVAL_MS TICKS      INTERVAL_MS 0 reads without pause
+ * LIST holds lines "EVERY PATH": the file is read at each tick whose number EVERY divides.
+ * Prints {"ticks": …, "reads": …, "failed": …, "cpu_us": …}; CPU time is the loop's alone, opening is left out.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUFFER_BYTES 8191
+#define LINE_BYTES 4352
+#define NS_PER_S 1000000000LL
+
+struct file {
+    int descriptor;
+    long every;
+};
+
+/* Reads every descriptor once; returns how many reads failed. Exported for the shared object. */
+long reference_pass(const int *descriptors, long count)
+{
+    char buffer[BUFFER_BYTES];
+    long failed = 0;
+    for (long index = 0; index < count; index++)
+        failed += pread(descriptors[index], buffer, sizeof buffer, 0) < 0;
+    return failed;
+}
+
+static long long cpu_us(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000LL + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+}
+
+/* Opens the files of the list; a path that is gone is a failure of the whole run: the comparison would be false. */
+static struct file *open_list(const char *list_path, long *count)
+{
+    FILE *list = fopen(list_path, "r");
+    char line[LINE_BYTES];
+    struct file *files = NULL;
+    *count = 0;
+    while (list && fgets(line, sizeof line, list)) {
+        long every;
+        int path_begin;
+        if (sscanf(line, "%ld %n", &every, &path_begin) != 1 || every < 1)
+            continue;
+        for (char *end = line + path_begin; *end; end++)
+            if (*end == '\n')
+                *end = '\0';
+        files = realloc(files, (size_t)(*count + 1) * sizeof *files);
+        files[*count].every = every;
+        files[*count].descriptor = open(line + path_begin, O_RDONLY | O_CLOEXEC);
+        if (files[*count].descriptor < 0) {
+            perror(line + path_begin);
+            exit(1);
+        }
+        ++*count;
+    }
+    if (list)
+        fclose(list);
+    return files;
+}
+
+static long read_due(const struct file *files, long count, long tick, long *failed)
+{
+    char buffer[BUFFER_BYTES];
+    long reads = 0;
+    for (long index = 0; index < count; index++) {
+        if (tick % files[index].every)
+            continue;
+        *failed += pread(files[index].descriptor, buffer, sizeof buffer, 0) < 0;
+        reads++;
+    }
+    return reads;
+}
+
+static void wait_until(long long due_ns)
+{
+    struct timespec due = {due_ns / NS_PER_S, due_ns % NS_PER_S};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
+        continue;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 4) {
+        fprintf(stderr, "usage: reference_loop LIST INTERVAL_MS TICKS\n");
+        return 2;
+    }
+    long count, reads = 0, failed = 0, ticks = atol(argv[3]);
+    long long interval_ns = atoll(argv[2]) * 1000000LL;
+    struct file *files = open_list(argv[1], &count);
+    if (count == 0) {
+        fprintf(stderr, "reference_loop: no files in %s\n", argv[1]);
+        return 1;
+    }
+    read_due(files, count, 0, &failed); /* the first read of a descriptor allocates its buffer: not steady state */
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    long long begin_ns = now.tv_sec * NS_PER_S + now.tv_nsec;
+    long long begin_us = cpu_us();
+    for (long tick = 1; tick <= ticks; tick++) {
+        if (interval_ns)
+            wait_until(begin_ns + tick * interval_ns);
+        reads += read_due(files, count, tick, &failed);
+    }
+    printf("{\"ticks\": %ld, \"reads\": %ld, \"failed\": %ld, \"cpu_us\": %lld}\n", ticks, reads, failed, cpu_us() - begin_us);
+    return 0;
+}

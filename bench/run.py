@@ -1,0 +1,94 @@
+"""Runs the cases and writes the table: the front door of the benchmark (`make bench`).
+
+Owns the order of the cases and the command line. Never asserts: a case that cannot run gives rows that say why, one
+that breaks is shown as broken, and the others go on. Ends with status 0 unless it was used wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+from bench.report import terminal_lines, write_document
+from bench.result import NotMeasurable, Result
+from bench.setting import Setting
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
+CASES = {
+    "P1": "bench.p01_sampler",
+    "P2": "bench.p02_whole_daemon",
+    "P3": "bench.p03_syscalls",
+    "P4": "bench.p04_tiers",
+    "P5": "bench.p05_peer",
+    "P7": "bench.p07_core_share",
+    "P8": "bench.p08_memory",
+    "P9": "bench.p09_start_up",
+    "P10": "bench.p10_loop_lag",
+    "P11": "bench.p11_hook",
+    "P13": "bench.p13_burst_of_hooks",
+    "P16": "bench.p16_carbon_encode",
+    "P24": "bench.p24_noise",
+    "P25": "bench.p25_bursts",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cgroups are removed
+    results: list[Result] = []
+    with Setting(quick=options.quick, soak_minutes=options.soak_minutes) as setting:
+        for target in options.only or CASES:
+            begin_s = time.monotonic()
+            for result in run_case(importlib.import_module(CASES[target]), setting):
+                results.append(result)
+                print("\n".join(terminal_lines(result)), flush=True)
+            print(f"     ({time.monotonic() - begin_s:.0f} s)", flush=True)
+    if options.output:
+        command = " ".join(["make bench"] + ([f'ARGS="{" ".join(sys.argv[1:])}"'] if sys.argv[1:] else []))
+        write_document(results, options.output, command=command, date=datetime.now(UTC))
+    return 0
+
+
+def run_case(case: ModuleType, setting: Setting) -> list[Result]:
+    """The case's results; where it cannot run or breaks, its rows with the reason."""
+    try:
+        return list(case.measure(setting))
+    except NotMeasurable as reason:
+        return [row.no_figure(f"not measured: {reason}") for row in case.ROWS]
+    except Exception as error:  # one broken case must not take the others' results with it
+        traceback.print_exc()
+        return [row.no_figure(f"broken: {type(error).__name__}: {error}") for row in case.ROWS]
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.run", description="Measures the targets and writes the table."
+    )
+    parser.add_argument("--quick", action="store_true", help="shorter windows and fewer rounds: a look, not a result")
+    parser.add_argument("--only", type=_targets, help="comma separated targets, such as P2,P5; writes no document")
+    parser.add_argument("--soak-minutes", type=int, default=0, help="watch memory (P8) for so long instead of a minute")
+    parser.add_argument("--output", type=Path, help="where to write the table; docs/performance.md in a full run")
+    options = parser.parse_args(arguments)
+    if options.output is None and not (options.quick or options.only):
+        options.output = DOCUMENT
+    return options
+
+
+def _targets(text: str) -> list[str]:
+    wanted = text.upper().split(",")
+    unknown = [name for name in wanted if name not in CASES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not among {', '.join(CASES)}")
+    return wanted
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""The campaign behind P2, P5 and P7: the daemon, the bare C loop and collectd in turn, at 1 Hz on the same 200 jobs.
+
+Owns the three windows of one round and their numbers; the cases only divide them. Runs once per benchmark, whoever
+asks first.
+
+Each window is a whole number of slow tiers long, so that every side reads `memory.stat` equally often. A round
+starts each of the three anew; start-up and the dense first samples are over when its window begins.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from functools import cache
+
+from bench.collectd import Collectd
+from bench.cpu_time import cpu_ns, system_share
+from bench.file_schedule import Seen, watch
+from bench.node_daemon import DaemonShape
+from bench.reference_loop import Schedule, run_loop
+from bench.result import NotMeasurable, Pairs
+from bench.setting import Setting
+
+INTERVAL_S = 1.0
+SLOW_EVERY = 6
+SLOTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one process cost in one window, and what it delivered meanwhile."""
+
+    cpu_us: float
+    seconds: float
+    carbon_points: int = 0
+    profile_values: int = 0
+
+    @property
+    def core_share(self) -> float:
+        return self.cpu_us / 1e6 / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """All windows, in the order they ran; the i-th of each list belong to one round."""
+
+    seen: Seen
+    daemon: tuple[Window, ...]
+    loop: tuple[Window, ...]
+    collectd: tuple[Window, ...]
+    daemon_system_share: float
+    collectd_missing: str = ""
+
+    @property
+    def daemon_to_loop(self) -> Pairs:
+        return Pairs(tuple(w.cpu_us for w in self.daemon), tuple(w.cpu_us for w in self.loop))
+
+    @property
+    def core_share(self) -> float:
+        return statistics.median(window.core_share for window in self.daemon)
+
+
+@cache
+def campaign(setting: Setting) -> Campaign:
+    """Runs it, or hands back what it gave before."""
+    seen = _watch_daemon(setting)
+    schedule = seen.schedule(INTERVAL_S)
+    if not schedule:
+        raise NotMeasurable("the daemon was not seen reading any counter of the tree")
+    rounds, seconds = setting.choose(3, 2), SLOW_EVERY * setting.choose(3, 1)
+    daemon, loop, collectd = [], [], []
+    share, missing = 0.0, ""
+    for _ in range(rounds):
+        window, share = _daemon_window(setting, seconds)
+        daemon.append(window)
+        loop.append(_loop_window(setting, schedule, seconds))
+        try:
+            collectd.append(_collectd_window(setting, seconds))
+        except NotMeasurable as reason:
+            missing = str(reason)
+    return Campaign(seen, tuple(daemon), tuple(loop), tuple(collectd), share, missing)
+
+
+def _shape(setting: Setting) -> DaemonShape:
+    return DaemonShape(setting.tree.node, interval_s=INTERVAL_S, slots=SLOTS)
+
+
+def _watch_daemon(setting: Setting) -> Seen:
+    with setting.daemon(_shape(setting)) as daemon:
+        daemon.settle()
+        return watch(daemon.pid, 2 * SLOW_EVERY, setting.new_folder())
+
+
+def _daemon_window(setting: Setting, seconds: int) -> tuple[Window, float]:
+    with setting.daemon(_shape(setting)) as daemon:
+        daemon.settle()
+        return _window(setting, daemon.pid, seconds), system_share(daemon.pid)
+
+
+def _collectd_window(setting: Setting, seconds: int) -> Window:
+    with Collectd(setting.tree, setting.new_folder(), setting.receivers.carbon_port, INTERVAL_S) as collectd:
+        time.sleep(3 * INTERVAL_S)
+        return _window(setting, collectd.pid, seconds)
+
+
+def _loop_window(setting: Setting, schedule: Schedule, seconds: int) -> Window:
+    run = run_loop(schedule, setting.new_folder(), INTERVAL_S, round(seconds / INTERVAL_S))
+    if run.failed:
+        raise NotMeasurable(f"the reference loop failed to read {run.failed} times")
+    return Window(run.cpu_us, seconds)
+
+
+def _window(setting: Setting, pid: int, seconds: int) -> Window:
+    before, cpu_before = setting.receivers.counts(), cpu_ns(pid)
+    time.sleep(seconds)
+    after, cpu_after = setting.receivers.counts(), cpu_ns(pid)
+    return Window(
+        (cpu_after - cpu_before) / 1e3,
+        seconds,
+        after["carbon_points"] - before["carbon_points"],
+        after["profile_values"] - before["profile_values"],
+    )
