@@ -13,8 +13,18 @@ Times are whole seconds since the epoch, UTC. `start_s` is when it started, neve
 from __future__ import annotations
 
 import enum
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
+
+Record = TypeVar("Record")
+
+
+class Decoded(NamedTuple, Generic[Record]):
+    """What an answer held: its records, and how many of its entries could not be read."""
+
+    records: tuple[Record, ...]
+    refused: int
 
 
 class JobState(enum.Enum):

@@ -1,0 +1,47 @@
+"""Amounts as Slurm writes them in text: "cpu=4,mem=1200M,node=2", "4000M", "42:0", "1-02:03:04".
+
+Pure. Shared by the readers of JSON (which carries such strings inside) and of text. None is: not told.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SUFFIX_BYTES = {"": 1024**2, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4, "P": 1024**5}
+_MEMORY = re.compile(r"(\d{1,18}(?:\.\d{1,6})?)([KMGTP]?)[nc]?")
+_EXIT = re.compile(r"(\d{1,9})(?::(\d{1,9}))?")
+_DURATION = re.compile(r"(?:(\d{1,6})-)?(?:(\d{1,9}):)?(\d{1,9}):(\d{1,2})(?:\.\d{1,9})?")
+
+
+def memory_bytes(text: str) -> int | None:
+    """Bytes of "4000M", "1.50G" or "4000" (Slurm's unit is MiB); a trailing n or c of old releases is ignored."""
+    match = _MEMORY.fullmatch(text.strip())
+    return round(float(match[1]) * _SUFFIX_BYTES[match[2]]) if match else None
+
+
+def tres_amounts(text: str | None) -> dict[str, int]:
+    """Resources by name; memory in bytes. Parts that are no amount are left out."""
+    amounts: dict[str, int] = {}
+    for part in (text or "").split(","):
+        name, equals, value = part.partition("=")
+        if not equals:
+            continue
+        amount = memory_bytes(value) if name == "mem" else int(value) if value.isascii() and value.isdecimal() else None
+        if amount is not None and len(value) <= 18:
+            amounts[name.strip()] = amount
+    return amounts
+
+
+def exit_pair(text: str | None) -> tuple[int | None, int | None]:
+    """(exit code, signal) of "42:0"."""
+    match = _EXIT.fullmatch((text or "").strip())
+    return (int(match[1]), int(match[2] or 0)) if match else (None, None)
+
+
+def duration_s(text: str | None) -> int | None:
+    """Seconds of "[days-][hours:]minutes:seconds"."""
+    match = _DURATION.fullmatch((text or "").strip())
+    if not match:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
