@@ -1,0 +1,168 @@
+"""Where the kernel shows cgroups on this machine, and where in there a node's Slurm folder is or will be.
+
+Owns the reading of `/proc/mounts` and the search for the node's folder. Everything is below a `root` that is handed in
+("/" in service, a recorded tree in tests). Fed by config (node name, slice); feeds `tree` and `node.rediscover`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slurmlens.cgroup.layout import (
+    DEFAULT_SLICE,
+    LAYOUTS,
+    V1_MEASURING,
+    V1_TRACKING,
+    CgroupPlace,
+    Hierarchy,
+    Layout,
+)
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
+_SCOPE_SEARCH_DEPTH = 3
+"""`a-b.slice` lies in `a.slice/a-b.slice`; deeper slices have to be named in the config."""
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupMounts:
+    """The mount points as `/proc/mounts` says them: v1 by controller, and the v2 tree."""
+
+    v1: dict[str, str] = field(default_factory=dict)
+    v2: str | None = None
+
+    @property
+    def hierarchy(self) -> Hierarchy | None:
+        """Which of the two Slurm can use here: v1 wherever the kernel gives it a measuring controller (also on hybrid
+        machines, whose v2 tree then has no controllers), else v2; None where there are no cgroups at all."""
+        if any(controller in self.v1 for controller in (*V1_MEASURING, V1_TRACKING)):
+            return Hierarchy.V1
+        return Hierarchy.V2 if self.v2 is not None else None
+
+
+def parse_mounts(text: str) -> CgroupMounts:
+    """The cgroup mounts in the text of `/proc/mounts` (proc(5)); lines that are none are passed over. The first wins:
+    later ones are bind mounts of it."""
+    v1: dict[str, str] = {}
+    v2: str | None = None
+    for line in text.splitlines():
+        words = line.split(" ")
+        if len(words) < 4:
+            continue
+        point = _OCTAL.sub(lambda match: chr(int(match[1], 8)), words[1])
+        if words[2] == "cgroup2":
+            v2 = v2 or point
+        elif words[2] == "cgroup":
+            for option in words[3].split(","):
+                if option in (*V1_MEASURING, V1_TRACKING):
+                    v1.setdefault(option, point)
+    return CgroupMounts(v1, v2)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCgroups:
+    """The folders that hold all jobs of one node: on v1 one per mounted controller (Slurm may make them later or
+    never), on v2 the scope alone."""
+
+    layout: Layout
+    folders: dict[str, Path]
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        return self.layout.hierarchy
+
+    @property
+    def place(self) -> CgroupPlace:
+        """The node's own folder as a cgroup: it outlives its jobs, and its CPU counter keeps what dead ones used."""
+        some = next(iter(self.folders.values()))
+        return CgroupPlace(self.hierarchy, self.folders.get("cpuacct", some), self.folders.get("memory", some))
+
+
+class CgroupLocator:
+    """Finds a node's Slurm folder, which may not exist yet, and says what to watch until it does."""
+
+    def __init__(self, root: Path, node: str, slice_name: str = DEFAULT_SLICE) -> None:
+        self._root = root
+        self._node = node
+        self._slice = slice_name
+
+    def mounts(self) -> CgroupMounts:
+        """The machine's cgroup mounts; none where `/proc/mounts` cannot be read."""
+        try:
+            return parse_mounts((self._root / "proc/mounts").read_text("utf-8", "replace"))
+        except OSError:
+            return CgroupMounts()
+
+    def find(self) -> NodeCgroups | None:
+        """The node's folders, None as long as Slurm has made none."""
+        mounts = self.mounts()
+        for layout in LAYOUTS:
+            if layout.hierarchy is not mounts.hierarchy:
+                continue
+            name = layout.base.format(node=self._node)
+            folders = (
+                self._v1_folders(mounts, name) if layout.hierarchy is Hierarchy.V1 else self._v2_folder(mounts, name)
+            )
+            if folders:
+                return NodeCgroups(layout, folders)
+        return None
+
+    def watch_points(self) -> tuple[Path, ...]:
+        """The existing folders in which the node's folder will appear."""
+        mounts = self.mounts()
+        if mounts.hierarchy is Hierarchy.V1:
+            return tuple(path for path in map(self._inside, dict.fromkeys(mounts.v1.values())) if path.is_dir())
+        if mounts.v2 is None:
+            return ()
+        top = self._inside(mounts.v2)
+        wanted = top / self._slice
+        return (wanted,) if wanted.is_dir() else (top,) if top.is_dir() else ()
+
+    def _inside(self, mount_point: str) -> Path:
+        return self._root / mount_point.lstrip("/")
+
+    def _v1_folders(self, mounts: CgroupMounts, name: str) -> dict[str, Path]:
+        found = {controller: self._inside(point) / name for controller, point in mounts.v1.items()}
+        return found if any(path.is_dir() for path in found.values()) else {}
+
+    def _v2_folder(self, mounts: CgroupMounts, name: str) -> dict[str, Path]:
+        top = self._inside(mounts.v2 or "")
+        for parent in self._v2_parents(top):
+            if (parent / name).is_dir():
+                return {"": parent / name}
+        return {}
+
+    def _v2_parents(self, top: Path) -> Iterator[Path]:
+        """Where the scope may be: the named slice; in a container without a cgroup namespace, below pid 1's own; else
+        any slice."""
+        yield top / self._slice
+        container = self._container_prefix()
+        if container:
+            yield top / container / self._slice
+        yield from _slices(top, _SCOPE_SEARCH_DEPTH)
+
+    def _container_prefix(self) -> str:
+        """Folder above the cgroup of pid 1: Slurm takes that for the tree's root (`IgnoreSystemd=` in containers)."""
+        try:
+            text = (self._root / "proc/1/cgroup").read_text("utf-8", "replace")
+        except OSError:
+            return ""
+        for line in text.splitlines():
+            if line.startswith("0::/"):
+                return line[4:].rpartition("/")[0]
+        return ""
+
+
+def _slices(folder: Path, depth: int) -> Iterator[Path]:
+    """`folder` and the slices below it, nearest first; what vanishes meanwhile is passed over."""
+    if depth == 0:
+        return
+    try:
+        below = sorted(path for path in folder.iterdir() if path.name.endswith(".slice"))
+    except OSError:
+        return
+    yield folder
+    for path in below:
+        yield from _slices(path, depth - 1)

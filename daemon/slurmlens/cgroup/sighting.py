@@ -1,0 +1,144 @@
+"""What appeared in and what went from a node's cgroup tree: the values `node.rediscover` yields, and how they are
+found.
+
+Owns `CgroupSeen` and `CgroupGone` and the roster they are computed from; does no I/O and is told the time. A job is
+reported once it has a name (its job id), its steps after it; it goes after its steps. Fed by `tree.CgroupTree`; feeds
+the registry and the sampler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from slurmlens.cgroup.layout import CgroupPlace
+from slurmlens.cgroup.tree import JobCgroup, StepCgroup
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something was noticed: node's wall time to show, boottime to order by."""
+
+    wall_ns: int
+    boottime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupSeen:
+    """A job's cgroup (`step` None) or a step's is there. Open it at once: it may live for less than half a second.
+
+    `key` names the job's folder as long as it lives and is the same in all values of one life of it; `parent` is
+    where the CPU seconds of a dead job remain on record.
+    """
+
+    key: str
+    inode: int
+    job_id: int
+    step: str | None
+    sluid: str | None
+    uid: int | None
+    place: CgroupPlace
+    parent: CgroupPlace
+    when: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupGone:
+    """A job's cgroup (`step` None) or a step's is there no more."""
+
+    key: str
+    inode: int
+    job_id: int
+    step: str | None
+    when: Moment
+
+
+Sighting = CgroupSeen | CgroupGone
+
+
+class CgroupRoster:
+    """Who is on the node as far as we have reported; compares it with a fresh look and says what changed."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, JobCgroup] = {}
+        self._unnamed: set[str] = set()
+        self._known_sluids: dict[str, int] = {}
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Keys of the jobs that are reported and not gone."""
+        return frozenset(self._jobs)
+
+    @property
+    def unnamed(self) -> frozenset[str]:
+        """Keys of folders that are there but whose job is not known yet."""
+        return frozenset(self._unnamed)
+
+    def learn(self, sluid: str, job_id: int) -> None:
+        """A hook of Slurm said which job a SLUID is; its folder needs no title then."""
+        self._known_sluids[sluid] = job_id
+
+    def look(self, jobs: Iterable[JobCgroup], when: Moment) -> Iterator[Sighting]:
+        """Takes a look at the whole tree: what is not in `jobs` has gone."""
+        there = {job.key: job for job in jobs}
+        for key in sorted((self._jobs.keys() | self._unnamed) - there.keys()):
+            yield from self.look_at(key, None, when)
+        for key, job in there.items():
+            yield from self.look_at(key, job, when)
+
+    def look_at(self, key: str, job: JobCgroup | None, when: Moment) -> Iterator[Sighting]:
+        """Takes a look at one job's folder; None when it is not there."""
+        known = self._jobs.get(key)
+        if known is not None and (job is None or job.inode != known.inode):
+            yield from self._forget(known, when)
+            known = None
+        self._unnamed.discard(key)
+        if job is None:
+            return
+        named = self._named(job, known)
+        if named.job_id is None:
+            self._unnamed.add(key)
+            return
+        yield from _changes(known, named, when)
+        self._jobs[key] = named
+
+    def _named(self, job: JobCgroup, known: JobCgroup | None) -> JobCgroup:
+        """The job with what we knew before: a title or a task's user is not there at every look."""
+        job_id, uid = job.job_id, job.uid
+        if known is not None:
+            job_id, uid = known.job_id, known.uid if uid is None else uid
+        elif job_id is None and job.sluid is not None:
+            job_id = self._known_sluids.get(job.sluid)
+        return replace(job, job_id=job_id, uid=uid)
+
+    def _forget(self, job: JobCgroup, when: Moment) -> Iterator[CgroupGone]:
+        del self._jobs[job.key]
+        if job.sluid is not None:
+            self._known_sluids.pop(job.sluid, None)
+        for step in job.steps:
+            yield _gone(job, step.step, when)
+        yield _gone(job, None, when)
+
+
+def _changes(before: JobCgroup | None, now: JobCgroup, when: Moment) -> Iterator[Sighting]:
+    if before is None:
+        yield _seen(now, None, when)
+    known = {step.step for step in before.steps} if before else set()
+    there = {step.step for step in now.steps}
+    for name in sorted(known - there):
+        yield _gone(now, name, when)
+    for step in now.steps:
+        if step.step not in known:
+            yield _seen(now, step, when)
+
+
+def _seen(job: JobCgroup, step: StepCgroup | None, when: Moment) -> CgroupSeen:
+    assert job.job_id is not None
+    place = step.place if step else job.place
+    name = step.step if step else None
+    return CgroupSeen(job.key, job.inode, job.job_id, name, job.sluid, job.uid, place, job.parent, when)
+
+
+def _gone(job: JobCgroup, step: str | None, when: Moment) -> CgroupGone:
+    assert job.job_id is not None
+    return CgroupGone(job.key, job.inode, job.job_id, step, when)

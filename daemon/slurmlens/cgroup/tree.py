@@ -1,0 +1,199 @@
+"""One node's jobs and steps as its cgroup tree shows them now.
+
+Owns the walk of the tree. Folders come and go while it walks: what vanishes between two calls is simply not in the
+answer, and no call raises for it. A job whose id no folder name says is named by root's process title (`titles`), or
+stays unnamed (`job_id` None) until a later look.
+
+Fed by `mounts.CgroupLocator`; feeds `sighting`, `node.rediscover` and `node.sampler`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmlens.cgroup.layout import (
+    V1_MEASURING,
+    CgroupPlace,
+    Hierarchy,
+    JobFolderName,
+    is_task_folder,
+    job_folder_name,
+    step_of_folder,
+    step_place,
+    uid_of_folder,
+)
+from slurmlens.cgroup.mounts import NodeCgroups
+from slurmlens.cgroup.titles import title_of_step, user_of_tasks
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """A job's folder: `key` is its path below the node's folder (`uid_2000/job_7`, `job_7`, `sAZNM81H9YSG00`).
+
+    `inode` tells a folder from an earlier one of the same name (a requeued job).
+    """
+
+    key: str
+    inode: int
+    name: JobFolderName
+    uid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepCgroup:
+    """A step of a job on this node; `step` is Slurm's name for it: "0", "batch", "extern", "interactive"."""
+
+    step: str
+    place: CgroupPlace
+
+
+@dataclass(frozen=True, slots=True)
+class JobCgroup:
+    """A job on this node. None is not told: `job_id` before a title was seen, `sluid` in layouts without, `uid` of
+    root's jobs on v2."""
+
+    key: str
+    inode: int
+    job_id: int | None
+    sluid: str | None
+    uid: int | None
+    place: CgroupPlace
+    parent: CgroupPlace
+    """v1: the user's folder, which goes with the user's last job; v2: the scope. `NodeCgroups.place` outlives both."""
+    steps: tuple[StepCgroup, ...]
+
+
+class CgroupTree:
+    """The Slurm cgroups of one node."""
+
+    def __init__(self, cgroups: NodeCgroups, proc: Path) -> None:
+        self._cgroups = cgroups
+        self._proc = proc
+
+    @property
+    def place(self) -> CgroupPlace:
+        """The node's own folder, whose CPU counter keeps what dead jobs used."""
+        return self._cgroups.place
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        return self._cgroups.hierarchy
+
+    def exists(self) -> bool:
+        """Whether Slurm's folder of this node is still there."""
+        return any(folder.is_dir() for folder in self._leading())
+
+    def jobs(self) -> tuple[JobCgroup, ...]:
+        """All jobs there are now, with their steps, in order of key."""
+        seen = (self.job(folder) for folder in self.folders())
+        return tuple(job for job in seen if job is not None)
+
+    def folders(self) -> tuple[JobFolder, ...]:
+        """The jobs' folders alone: one listing per user on v1, one in all on v2."""
+        found: dict[str, JobFolder] = {}
+        for base in self._leading():
+            for parent, uid in self._parents(base):
+                for entry in _subfolders(parent):
+                    name = job_folder_name(entry.name)
+                    if name is not None:
+                        key = os.path.relpath(entry.path, base)
+                        found.setdefault(key, JobFolder(key, entry.inode(), name, uid))
+        return tuple(found[key] for key in sorted(found))
+
+    def job(self, folder: JobFolder) -> JobCgroup | None:
+        """One job with its steps, None when its folder has gone."""
+        place = self._place_of(folder.key)
+        steps = self._steps(folder.key, place)
+        if not steps and not any((base / folder.key).is_dir() for base in self._leading()):
+            return None
+        job_id = folder.name.job_id
+        if job_id is None:
+            title = title_of_step(self._proc, self._slurmstepd_folders(folder.key))
+            job_id = title.job_id if title else None
+        uid = folder.uid
+        if uid is None:
+            uid = user_of_tasks(self._proc, self._task_folders(steps))
+        parent = self._place_of(os.path.dirname(folder.key))
+        return JobCgroup(folder.key, folder.inode, job_id, folder.name.sluid, uid, place, parent, steps)
+
+    def watch_folders(self) -> Iterator[Path]:
+        """The folders in which jobs appear and vanish."""
+        for base in self._leading():
+            for parent, _uid in self._parents(base):
+                yield parent
+
+    def watch_folders_of_job(self, key: str) -> Iterator[Path]:
+        """The folders in which a job's steps appear and vanish; on v2 also the steps', whose `user` comes after them."""
+        for base in self._leading():
+            yield base / key
+            if self.hierarchy is Hierarchy.V2:
+                for entry in _subfolders(base / key):
+                    if step_of_folder(entry.name) is not None:
+                        yield Path(entry.path)
+
+    def key_of(self, path: Path) -> str | None:
+        """The job's key of a path at or below a job's folder, None for any other."""
+        for base in self._leading():
+            if path.is_relative_to(base):
+                parts = path.relative_to(base).parts
+                depth = 2 if self.hierarchy is Hierarchy.V1 else 1
+                if len(parts) >= depth and job_folder_name(parts[depth - 1]) is not None:
+                    return "/".join(parts[:depth])
+        return None
+
+    def _leading(self) -> tuple[Path, ...]:
+        """The folders that say whether a job exists: the measuring controllers', or freezer's where Slurm makes no
+        other."""
+        folders = self._cgroups.folders
+        if self.hierarchy is Hierarchy.V2:
+            return tuple(folders.values())
+        measuring = dict.fromkeys(folders[name] for name in V1_MEASURING if name in folders and folders[name].is_dir())
+        return tuple(measuring) or tuple(folders.values())
+
+    def _parents(self, base: Path) -> Iterator[tuple[Path, int | None]]:
+        """`base` and, on v1, the users' folders in it: jobs are in the latter, new users appear in the former."""
+        yield base, None
+        if self.hierarchy is Hierarchy.V1:
+            for entry in _subfolders(base):
+                uid = uid_of_folder(entry.name)
+                if uid is not None:
+                    yield Path(entry.path), uid
+
+    def _place_of(self, key: str) -> CgroupPlace:
+        place = self._cgroups.place
+        return CgroupPlace(place.hierarchy, place.cpu / key, place.memory / key)
+
+    def _steps(self, key: str, place: CgroupPlace) -> tuple[StepCgroup, ...]:
+        names: dict[str, str] = {}
+        for base in self._leading():
+            for entry in _subfolders(base / key):
+                step = step_of_folder(entry.name)
+                if step is not None:
+                    names[step] = entry.name
+        steps = (StepCgroup(step, step_place(place, names[step])) for step in sorted(names))
+        return tuple(step for step in steps if self.hierarchy is Hierarchy.V1 or step.place.cpu.is_dir())
+
+    def _slurmstepd_folders(self, key: str) -> Iterator[Path]:
+        """Where a step's slurmstepd is: v2 in `step_N/slurm`, v1 in memory's step and in freezer's job folder."""
+        for base in (*self._leading(), *self._cgroups.folders.values()):
+            yield base / key
+            for entry in _subfolders(base / key):
+                if step_of_folder(entry.name) is not None:
+                    yield Path(entry.path) / "slurm" if self.hierarchy is Hierarchy.V2 else Path(entry.path)
+
+    def _task_folders(self, steps: tuple[StepCgroup, ...]) -> Iterator[Path]:
+        for step in steps:
+            if step.step != "extern":
+                yield from (Path(entry.path) for entry in _subfolders(step.place.cpu) if is_task_folder(entry.name))
+
+
+def _subfolders(folder: Path) -> list[os.DirEntry[str]]:
+    """The folders in `folder`, none where it has gone."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
