@@ -83,9 +83,11 @@ class Tree:
             process.kill()
         for process in self._processes:
             process.wait()
+        self._processes.clear()
         remove_leftovers(self.mounts)
         if self._lock is not None:
             os.close(self._lock)
+            self._lock = None
 
     def _start_job(self, job_id: int) -> None:
         process = subprocess.Popen([self._worker, str(job_id)], stdin=subprocess.DEVNULL)
