@@ -1,0 +1,160 @@
+/* The two ways to the kernel and into the program: without a C library, and with one. See system.h. */
+#include "system.h"
+
+#include <elf.h>
+#include <signal.h>
+#include <stddef.h>
+
+/* The alarm, and what says that something is very wrong with us: these end the program in order. All others wait, unseen. */
+static const unsigned char TROUBLE[] = { SIGALRM, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT };
+
+#ifdef WITHOUT_LIBC
+
+#if defined(__x86_64__)
+
+long system_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+__asm__(".globl _start\n"
+        "_start:\n"
+        "    xor %ebp, %ebp\n"
+        "    mov %rsp, %rdi\n"
+        "    and $-16, %rsp\n"
+        "    call begin\n"
+        "    hlt\n");
+
+#elif defined(__aarch64__)
+
+long system_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc #0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+}
+
+__asm__(".globl _start\n"
+        "_start:\n"
+        "    mov x29, #0\n"
+        "    mov x30, #0\n"
+        "    mov x0, sp\n"
+        "    bl begin\n"
+        "    brk #0\n");
+
+#else
+#error "WITHOUT_LIBC knows x86_64 and aarch64 only: build without it"
+#endif
+
+/* The kernel's own layout of these two; that of the C library differs. */
+struct kernel_sigaction {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+#define KERNEL_SA_RESTORER 0x04000000UL
+
+_Noreturn void end(void)
+{
+    for (;;)
+        CALL(SYS_exit_group, 0);
+}
+
+uint64_t read_clock(clockid_t clock)
+{
+    struct timespec now = { 0, 0 };
+    CALL(SYS_clock_gettime, clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+void make_signals_harmless(void)
+{
+    /* on_trouble never returns, so the restorer that x86_64 insists on is never called. */
+    struct kernel_sigaction action = { on_trouble, KERNEL_SA_RESTORER, end, ~UINT64_C(0) };
+    uint64_t blocked = ~UINT64_C(0);
+    for (size_t i = 0; i < sizeof(TROUBLE); i++) {
+        CALL(SYS_rt_sigaction, TROUBLE[i], &action, 0, sizeof(action.mask));
+        blocked &= ~(UINT64_C(1) << (TROUBLE[i] - 1));
+    }
+    CALL(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, 0, sizeof(blocked));
+}
+
+/* The stack as the kernel leaves it: argc, argv..., 0, environment..., 0, auxiliary vector (System V ABI). */
+_Noreturn void begin(long *stack);
+__attribute__((used)) _Noreturn void begin(long *stack)
+{
+    char **arguments = (char **)(stack + 1);
+    char **environment = arguments + stack[0] + 1;
+    char **after = environment;
+    while (*after)
+        after++;
+    const unsigned char *randomness = NULL;
+    for (const Elf64_auxv_t *entry = (const Elf64_auxv_t *)(after + 1); entry->a_type != AT_NULL; entry++)
+        if (entry->a_type == AT_RANDOM)
+            randomness = (const unsigned char *)entry->a_un.a_val;
+    emit(stack[0] > 0 ? arguments[0] : "", environment, randomness);
+    end();
+}
+
+#else /* with the C library */
+
+#include <errno.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+long system_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    long result = syscall(number, a, b, c, d, e, f);
+    return result == -1 ? -(long)errno : result;
+}
+
+_Noreturn void end(void)
+{
+    _exit(0);
+}
+
+uint64_t read_clock(clockid_t clock)
+{
+    struct timespec now = { 0, 0 };
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+void make_signals_harmless(void)
+{
+    struct sigaction action = { .sa_handler = on_trouble };
+    sigset_t blocked;
+    sigfillset(&action.sa_mask);
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof(TROUBLE); i++) {
+        sigaction(TROUBLE[i], &action, NULL);
+        sigdelset(&blocked, TROUBLE[i]);
+    }
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
+int main(int count, char **arguments, char **environment)
+{
+    emit(count > 0 ? arguments[0] : "", environment, (const unsigned char *)getauxval(AT_RANDOM));
+    return 0;
+}
+
+#endif
