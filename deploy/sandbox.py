@@ -192,6 +192,10 @@ class Sandbox:
         self.run(["install", "-d", "-o", owner, "-g", owner, "-m", f"{mode:o}", str(path)])
         return path
 
+    def can_read(self, user: str, path: Path) -> bool:
+        """Whether the user may read the path inside; what lies in root's home is out of reach for others."""
+        return self.run(["test", "-r", str(path)], user=user, check=False).returncode == 0
+
     def _lay_out(self) -> None:
         folders = {"etc/slurm": 0o755, "log": 0o755, "host-run": 0o755, "tmp": 0o1777, "var-tmp": 0o1777}
         for name, mode in folders.items():
