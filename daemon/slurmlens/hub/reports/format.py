@@ -26,10 +26,10 @@ def digits(value: float) -> str:
     if value == 0:
         return "0"
     size = abs(value)
-    if size < 0.01:
+    if size < 0.00995:
         return "<0.01" if value > 0 else ">-0.01"
     if size < 0.995:
-        return f"{value:.2g}" if size >= 0.0995 else f"{value:.2f}"
+        return f"{value:.2f}" if size >= 0.0995 else f"{value:.3f}"
     return f"{value:.1f}" if size < 99.95 else f"{value:.0f}"
 
 

@@ -14,14 +14,12 @@ from slurmlens.hub.history.facts import JobFacts, NodeFacts, OutcomeSource
 from slurmlens.hub.reports import format as fmt
 from slurmlens.hub.reports.allocation import fold
 from slurmlens.hub.reports.oddities import Stop
-from slurmlens.hub.reports.states import exit_words, pending_words, signal_words
+from slurmlens.hub.reports.states import STATE_STYLES, exit_words, pending_words, signal_words
 from slurmlens.hub.reports.text import visible
 from slurmlens.hub.reports.timeline import step_end_words
 from slurmlens.hub.reports.view import Allocation, Amount, Phase
 from slurmlens.slurm.records import JobState, StepRecord
 
-_SHELL_SIGNAL_BASE = 128
-_KILLED = 137
 _MOST_STOPPED_NAMED = 4
 
 
@@ -180,7 +178,7 @@ def _requeued(told: Told) -> str:
     if not later:
         return f"Requeued{_after(told)}; its next run has not started."
     following = later[0]
-    return f"Requeued{_after(told)}; run {following.number} is {following.label}."
+    return f"Requeued{_after(told)}; run {following.number}: {STATE_STYLES[following.state].word}."
 
 
 def _boot_failed(told: Told) -> str:
@@ -235,7 +233,7 @@ def _neighbours(told: Told) -> list[str]:
 def _subject(told: Told) -> str:
     if told.facts.outcome.source is OutcomeSource.HOOK:
         return "Job"
-    return "Task script" if any(step.step == "batch" for step in _steps(told)) else "Job"
+    return "Batch script" if any(step.step == "batch" for step in _steps(told)) else "Job"
 
 
 def _steps(told: Told) -> tuple[StepRecord, ...]:

@@ -75,8 +75,10 @@ def node_notes(node: NodeFacts, stop: Stop | None) -> tuple[Note, ...]:
     if node.totals and node.totals.oom_kills:
         notes.append(Note(text=f"{fmt.count(node.totals.oom_kills, 'process', 'processes')} killed for memory"))
     notes.extend(_silence(node))
+    if node.totals and not node.samples:
+        notes.append(Note(text="its cgroup was never read"))
     if stop:
-        notes.append(Note(text="stopped computing at", time_ns=stop.time_ns))
+        notes.append(Note(text="stopped computing", time_ns=stop.time_ns))
     if node.unseen_s is not None and node.unseen_s >= NOTED_UNSEEN_S:
         notes.append(Note(text=f"unseen for {fmt.duration(node.unseen_s)}: no daemon watched"))
     elif node.sightings > 1:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import EventKind, Witness
 from slurmlens.hub.history.facts import JobFacts, TimelineEntry
@@ -73,7 +75,8 @@ def _step_bands(facts: JobFacts, started_ns: int, last_ns: int) -> Iterator[Band
 
 def build_marks(facts: JobFacts, stops: dict[str, Stop]) -> tuple[Mark, ...]:
     """Every moment worth a line, in the order in which things happened."""
-    marks = [*_job_marks(facts), *_hook_marks(facts.timeline), *_step_marks(facts)]
+    steps = [_within_run(mark, facts) for mark in _step_marks(facts)]
+    marks = [*_job_marks(facts), *_hook_marks(facts.timeline), *steps]
     marks.extend(
         Mark(time_ns=stop.time_ns, kind="stop", text="stopped computing", where=name, loud=True)
         for name, stop in stops.items()
@@ -103,6 +106,16 @@ def _hook_marks(entries: Iterable[TimelineEntry]) -> Iterator[Mark]:
         for run in runs:
             where = fold(dict.fromkeys(entry.node for entry in run))
             yield Mark(time_ns=run[0].time_ns, kind=kind_name, text=text, where=where)
+
+
+def _within_run(mark: Mark, facts: JobFacts) -> Mark:
+    """A step's whole seconds brought inside the run that hooks timed finer, where they miss it by rounding."""
+    time_ns = mark.time_ns
+    if facts.start_ns is not None and 0 < facts.start_ns - time_ns < TOGETHER_NS:
+        time_ns = facts.start_ns
+    if facts.end_ns is not None and 0 < time_ns - facts.end_ns < TOGETHER_NS:
+        time_ns = facts.end_ns
+    return msgspec.structs.replace(mark, time_ns=time_ns)
 
 
 def _step_marks(facts: JobFacts) -> Iterator[Mark]:

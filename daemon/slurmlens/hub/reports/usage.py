@@ -23,9 +23,9 @@ _MOST_NAMED = 3
 
 _SOURCE_WORDS: dict[str, str] = {
     FigureSource.TASK_EXIT.value: "read at the exit of each task",
-    FigureSource.PARENT_REST.value: "samples, completed from the parent's counter",
-    FigureSource.PARENT_REST_SPLIT.value: "samples; the rest shared with jobs that ended in the same instant",
-    FigureSource.LAST_SAMPLE.value: "up to the last sample; what came after it went unseen",
+    FigureSource.PARENT_REST.value: "completed from the parent's counter",
+    FigureSource.PARENT_REST_SPLIT.value: "completed from the parent's counter, split between jobs that ended together",
+    FigureSource.LAST_SAMPLE.value: "up to the last sample, what came after it went unseen",
     FigureSource.PROCESSES.value: "from processes",
     FigureSource.NODE.value: "of the whole node",
     PROFILE: SO_FAR,
@@ -127,7 +127,7 @@ def job_io(nodes: Sequence[NodeView]) -> InputOutput:
     """Bytes of all nodes that told."""
     told = [node.io for node in nodes if node.io.source is not None]
     if not told:
-        return InputOutput(note=next((node.io.note for node in nodes if node.io.note), None))
+        return InputOutput(note=_shared_note([node.io.note for node in nodes]))
     source = _worst(part.source for part in told)
     missing = _missing([node.name for node in nodes if node.io.source is None])
     return InputOutput(
@@ -143,7 +143,7 @@ def job_pressure(nodes: Sequence[NodeView]) -> Pressure:
     """The worst node's: saturation anywhere holds a parallel job up."""
     told = [node.pressure for node in nodes if node.pressure.scope]
     if not told:
-        return Pressure(note=next((node.pressure.note for node in nodes if node.pressure.note), None))
+        return Pressure(note=_shared_note([node.pressure.note for node in nodes]))
     return _pressure(
         [
             _max(part.cpu_ratio for part in told),
@@ -198,7 +198,7 @@ def _over_nodes(
 ) -> Amount:
     told = [part for _, part in parts if part.used is not None]
     if not told:
-        return Amount(asked=asked, note=next((part.note for _, part in parts if part.note), None))
+        return Amount(asked=asked, note=_shared_note([part.note for _, part in parts]))
     used = merge([part.used for part in told if part.used is not None])
     missing = _missing([name for name, part in parts if part.used is None])
     source = _worst(part.source for part in told)
@@ -218,6 +218,14 @@ def _missing(names: Sequence[str]) -> str | None:
         return None
     named = fold(names) if len(names) <= _MOST_NAMED else f"{len(names)} nodes"
     return f"without {named}, not measured there"
+
+
+def _shared_note(notes: Sequence[str | None]) -> str | None:
+    """Why nothing is known of any node: the one reason they share, else that there are several."""
+    distinct = {note for note in notes if note}
+    if len(distinct) > 1:
+        return "not measured on any node, for different reasons"
+    return distinct.pop() if distinct else None
 
 
 def _joined(*texts: str | None) -> str | None:

@@ -267,12 +267,16 @@ class JobLine(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     account: str | None = None
     partition: str | None = None
+    array_job_id: int | None = None
+    array_task_id: int | None = None
+    array_tasks: str | None = None
     node_list: str | None = None
     node_count: int | None = None
     cores: int | None = None
     submitted_ns: int | None = None
     started_ns: int | None = None
     ended_ns: int | None = None
+    expected_start_ns: int | None = None
     reason: str | None = None
     ran: Amount = Amount()
     cpu: Amount = Amount()

@@ -1,0 +1,566 @@
+"""A gallery of made-up jobs as history would answer them: one for each way a job can look.
+
+Everything is derived from `NOW_NS` and seeds, so that golden files and screenshots are the same every time.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from slurmlens.events import (
+    EventKind,
+    Figure,
+    FigureSource,
+    JobIdentity,
+    Point,
+    Profile,
+    StepTotals,
+    Totals,
+    Witness,
+)
+from slurmlens.hub.history.facts import (
+    JobFacts,
+    NodeFacts,
+    NodeState,
+    Outcome,
+    OutcomeSource,
+    RunFacts,
+    TimelineEntry,
+    TimeSource,
+)
+from slurmlens.slurm.records import JobRecord, JobState, RecordSource, StepRecord
+
+S = 1_000_000_000
+MIB = 1024**2
+GIB = 1024**3
+START_NS = 1_795_428_845 * S + 300_000_000  # 2026-11-23T10:14:05.3Z
+CLUSTER = "atlas"
+HOSTILE_NAME = '"><script>alert(1)</script>\n../../etc/passwd\x1b[31m\u202egnp.exe\ufffd\udcff'
+
+Course = Callable[[float], float | None]
+
+
+def steady(level: float, *, ramp_s: float = 2.0, seed: int = 1, noise: float = 0.04) -> Course:
+    """Rises to `level`, then trembles around it."""
+    random_source = random.Random(seed)
+
+    def course(at_s: float) -> float:
+        return max(0.0, level * min(1.0, (at_s + 0.5) / ramp_s) * (1 + random_source.uniform(-noise, noise)))
+
+    return course
+
+
+def until(course: Course, stop_s: float) -> Course:
+    """As `course`, and nothing after `stop_s`."""
+    return lambda at_s: course(at_s) if at_s < stop_s else 0.0
+
+
+def unseen(course: Course, from_s: float, to_s: float) -> Course:
+    """As `course`, with a gap in which nobody measured."""
+    return lambda at_s: None if from_s <= at_s < to_s else course(at_s)
+
+
+def waves(low: float, high: float, period_s: float, *, seed: int = 1) -> Course:
+    """Between `low` and `high` and back, with a little noise."""
+    random_source = random.Random(seed)
+
+    def course(at_s: float) -> float:
+        share = (1 - math.cos(2 * math.pi * at_s / period_s)) / 2
+        return (low + (high - low) * share) * (1 + random_source.uniform(-0.03, 0.03))
+
+    return course
+
+
+def growing(start: float, end: float, over_s: float, *, seed: int = 1) -> Course:
+    """A straight line with a little noise."""
+    random_source = random.Random(seed)
+    return lambda at_s: (start + (end - start) * min(1.0, at_s / over_s)) * (1 + random_source.uniform(-0.01, 0.01))
+
+
+def make_profile(
+    seconds: float, courses: dict[str, Course], *, width_s: float = 1.0, start_ns: int = START_NS
+) -> Profile:
+    """A profile of `seconds` at bins of `width_s`, each metric by its course."""
+    width_ns = round(width_s * S)
+    first_ns = start_ns - start_ns % width_ns
+    count = max(1, math.ceil(seconds / width_s))
+    columns = {name: [_point(course(index * width_s)) for index in range(count)] for name, course in courses.items()}
+    return Profile(start_ns=first_ns, width_s=width_s, columns=columns)
+
+
+def _point(mean: float | None) -> Point:
+    return Point(None, None, None) if mean is None else Point(mean * 0.93, mean, mean * 1.05)
+
+
+def exact(value: float, source: FigureSource = FigureSource.PARENT_REST, *, complete: bool = True) -> Figure:
+    return Figure(value=value, source=source, complete=complete)
+
+
+def make_totals(**changes: object) -> Totals:
+    """Totals of a node on which everything could be measured."""
+    defaults: dict[str, object] = {
+        "samples": 11,
+        "cpu_s": exact(58.0),
+        "memory_peak_bytes": exact(287 * MIB),
+        "memory_limit_bytes": 2 * GIB,
+        "oom_kills": 0,
+        "io_read_bytes": exact(6e6, FigureSource.PROCESSES),
+        "io_written_bytes": exact(155e6, FigureSource.PROCESSES),
+        "pressure_cpu_some_s": exact(0.4, FigureSource.NODE),
+        "pressure_memory_some_s": exact(0.0, FigureSource.NODE),
+        "pressure_io_some_s": exact(3.4, FigureSource.NODE),
+        "steps": (
+            StepTotals(step="batch", samples=11, cpu_s=exact(0.2), memory_peak_bytes=exact(9 * MIB), oom_kills=0),
+            StepTotals(step="0", samples=11, cpu_s=exact(57.8), memory_peak_bytes=exact(280 * MIB), oom_kills=0),
+        ),
+    }
+    return Totals(**{**defaults, **changes})  # type: ignore[arg-type]
+
+
+def make_node(name: str, seconds: float, **changes: object) -> NodeFacts:
+    """A node whose hooks told start and end, and whose daemon saw everything."""
+    defaults: dict[str, object] = {
+        "state": NodeState.ENDED,
+        "start_ns": START_NS,
+        "end_ns": START_NS + round(seconds * S),
+        "start_witness": Witness.HOOK,
+        "end_witness": Witness.HOOK,
+        "samples": 11,
+        "totals": make_totals(),
+        "unseen_s": 0.0,
+        "complete": True,
+        "sightings": 1,
+        "last_heard_ns": START_NS + round(seconds * S) + S,
+        "skew_s": 0.002,
+    }
+    return NodeFacts(node=name, **{**defaults, **changes})  # type: ignore[arg-type]
+
+
+def make_record(state: JobState, seconds: float | None, **changes: object) -> JobRecord:
+    """The scheduler's record of job 4711, a small MPI job on c1 and c2."""
+    start_s = START_NS // S
+    defaults: dict[str, object] = {
+        "job_id": 4711,
+        "state": state,
+        "source": RecordSource.ACCOUNTING,
+        "cluster": CLUSTER,
+        "name": "gemm",
+        "user": "alice",
+        "account": "acct1",
+        "partition": "all",
+        "qos": "normal",
+        "submit_s": start_s - 3,
+        "start_s": start_s,
+        "end_s": None if seconds is None else start_s + math.ceil(seconds),
+        "time_limit_s": 600,
+        "nodes": ("c1", "c2"),
+        "node_count": 2,
+        "cpu_count": 4,
+        "memory_bytes": 4 * GIB,
+        "exit_code": 0,
+        "exit_signal": 0,
+    }
+    return JobRecord(**{**defaults, **changes})  # type: ignore[arg-type]
+
+
+def make_steps(
+    state: JobState, seconds: float | None, *, exit_code: int = 0, nodes: tuple[str, ...] = ("c1", "c2")
+) -> tuple[StepRecord, ...]:
+    """A batch script that started one parallel step."""
+    start_s = START_NS // S
+    end_s = None if seconds is None else start_s + math.ceil(seconds)
+    return (
+        StepRecord(
+            step="batch", name="batch", state=state, exit_code=exit_code, exit_signal=0, start_s=start_s, end_s=end_s
+        ),
+        StepRecord(step="extern", name="extern", state=JobState.COMPLETED, start_s=start_s, end_s=end_s),
+        StepRecord(
+            step="0",
+            name="gemm",
+            state=state,
+            exit_code=exit_code,
+            exit_signal=0,
+            start_s=start_s,
+            end_s=end_s,
+            nodes=nodes,
+            task_count=2 * len(nodes),
+        ),
+    )
+
+
+def hook_timeline(nodes: Sequence[str], seconds: float | None) -> tuple[TimelineEntry, ...]:
+    """Prolog on every node, and Epilog where the run has ended."""
+    entries = [
+        TimelineEntry(
+            id=f"p-{name}",
+            time_ns=START_NS + index * 10_000_000,
+            kind=EventKind.JOB_START,
+            node=name,
+            witness=Witness.HOOK,
+        )
+        for index, name in enumerate(nodes)
+    ]
+    if seconds is not None:
+        end_ns = START_NS + round(seconds * S)
+        entries += [
+            TimelineEntry(
+                id=f"e-{name}",
+                time_ns=end_ns + index * 10_000_000,
+                kind=EventKind.JOB_END,
+                node=name,
+                witness=Witness.HOOK,
+            )
+            for index, name in enumerate(nodes)
+        ]
+    return tuple(entries)
+
+
+def make_facts(state: JobState, label: str, seconds: float | None, **changes: object) -> JobFacts:
+    """Facts of job 4711; `seconds` is how long it ran, None while it runs or waits."""
+    record = changes.pop("record", None) or make_record(state, seconds)
+    outcome_changes = changes.pop("outcome_changes", {})
+    assert isinstance(record, JobRecord)
+    assert isinstance(outcome_changes, dict)
+    end_ns = None if seconds is None else START_NS + round(seconds * S)
+    outcome = Outcome(
+        **{
+            "state": state,
+            "label": label,
+            "source": OutcomeSource.SCHEDULER,
+            "exit_code": record.exit_code,
+            "exit_signal": record.exit_signal,
+            **outcome_changes,
+        }
+    )
+    defaults: dict[str, object] = {
+        "cluster": CLUSTER,
+        "job_id": record.job_id,
+        "run": 1,
+        "runs": (RunFacts(number=1, state=state, label=label, start_ns=START_NS, end_ns=end_ns),),
+        "outcome": outcome,
+        "as_of_ns": (end_ns or START_NS) + 60 * S,
+        "record": record,
+        "identity": JobIdentity(job_id=record.job_id, node_list="c[1-2]", cpus_per_node="2(x2)"),
+        "submit_ns": START_NS - 3 * S - 300_000_000,
+        "start_ns": START_NS,
+        "end_ns": end_ns,
+        "start_source": TimeSource.HOOK,
+        "end_source": None if end_ns is None else TimeSource.HOOK,
+        "timeline": hook_timeline(("c1", "c2"), seconds),
+    }
+    return JobFacts(**{**defaults, **changes})  # type: ignore[arg-type]
+
+
+def small_courses(seed: int, cpu: Course | None = None) -> dict[str, Course]:
+    """CPU, memory, I/O of processes and the node's pressure of a two-core share."""
+    return {
+        "cpu_cores": cpu or steady(1.9, seed=seed),
+        "memory_bytes": growing(60 * MIB, 285 * MIB, 12, seed=seed),
+        "process_io_read_bytes_per_second": until(steady(0.4e6, seed=seed + 10), 15),
+        "process_io_written_bytes_per_second": waves(1e6, 9e6, 9, seed=seed + 20),
+        "node_pressure_cpu_some_ratio": steady(0.013, seed=seed + 30),
+        "node_pressure_memory_some_ratio": steady(0.0, seed=seed + 40),
+        "node_pressure_io_some_ratio": waves(0.02, 0.2, 9, seed=seed + 50),
+    }
+
+
+def completed() -> JobFacts:
+    nodes = tuple(
+        make_node(name, 31, profile=make_profile(31, small_courses(seed))) for seed, name in enumerate(("c1", "c2"), 1)
+    )
+    record = make_record(JobState.COMPLETED, 31, steps=make_steps(JobState.COMPLETED, 31))
+    return make_facts(JobState.COMPLETED, "COMPLETED", 31, record=record, nodes=nodes)
+
+
+def failed_on_faulty_node() -> JobFacts:
+    faulty = until(steady(1.9, seed=2), 12)
+    nodes = (
+        make_node("c1", 31, profile=make_profile(31, small_courses(1)), totals=make_totals(cpu_s=exact(58.2))),
+        make_node(
+            "c2",
+            31,
+            profile=make_profile(31, small_courses(2, faulty)),
+            totals=make_totals(cpu_s=exact(24.0), memory_peak_bytes=exact(113 * MIB)),
+            other_failed_jobs_today=(4702, 4698),
+        ),
+    )
+    record = make_record(JobState.FAILED, 31, exit_code=42, steps=make_steps(JobState.FAILED, 31, exit_code=42))
+    return make_facts(JobState.FAILED, "FAILED 42:0", 31, record=record, nodes=nodes)
+
+
+def out_of_memory() -> JobFacts:
+    courses = {"cpu_cores": steady(0.98), "memory_bytes": growing(30 * MIB, 512 * MIB, 12)}
+    totals = make_totals(
+        cpu_s=exact(11.6),
+        memory_peak_bytes=exact(512 * MIB),
+        memory_limit_bytes=512 * MIB,
+        oom_kills=1,
+        io_read_bytes=None,
+        io_written_bytes=None,
+        steps=(
+            StepTotals(step="batch", samples=9, cpu_s=exact(11.6), memory_peak_bytes=exact(512 * MIB), oom_kills=1),
+        ),
+    )
+    record = make_record(
+        JobState.OUT_OF_MEMORY,
+        12.4,
+        nodes=("c1",),
+        node_count=1,
+        cpu_count=1,
+        memory_bytes=512 * MIB,
+        exit_code=0,
+        exit_signal=125,
+        name="leaky",
+        steps=make_steps(JobState.OUT_OF_MEMORY, 12.4)[:2],
+    )
+    return make_facts(
+        JobState.OUT_OF_MEMORY,
+        "OUT_OF_MEMORY",
+        12.4,
+        record=record,
+        identity=None,
+        nodes=(make_node("c1", 12.4, samples=9, totals=totals, profile=make_profile(12.4, courses)),),
+        timeline=hook_timeline(("c1",), 12.4),
+        outcome_changes={"oom_kills": 1},
+    )
+
+
+def timeout() -> JobFacts:
+    nodes = tuple(make_node(name, 600.2, totals=make_totals(cpu_s=exact(1170.0), samples=71)) for name in ("c1", "c2"))
+    record = make_record(JobState.TIMEOUT, 601, exit_signal=15)
+    return make_facts(JobState.TIMEOUT, "TIMEOUT", 600.2, record=record, nodes=nodes)
+
+
+def cancelled_while_pending() -> JobFacts:
+    record = make_record(JobState.CANCELLED, None, start_s=None, end_s=START_NS // S + 180, nodes=(), steps=())
+    return make_facts(
+        JobState.CANCELLED,
+        "CANCELLED by alice",
+        180,
+        record=record,
+        start_ns=None,
+        start_source=None,
+        identity=None,
+        timeline=(),
+        outcome_changes={"cancelled_by": "alice"},
+    )
+
+
+def running(seconds: float = 47) -> JobFacts:
+    nodes = tuple(
+        make_node(
+            name,
+            seconds,
+            state=NodeState.RUNNING,
+            end_ns=None,
+            end_witness=None,
+            totals=None,
+            samples=14,
+            complete=False,
+            profile=make_profile(seconds, small_courses(seed)),
+        )
+        for seed, name in enumerate(("c1", "c2"), 1)
+    )
+    record = make_record(JobState.RUNNING, None, source=RecordSource.QUEUE, steps=make_steps(JobState.RUNNING, None))
+    return make_facts(
+        JobState.RUNNING,
+        "RUNNING",
+        None,
+        record=record,
+        nodes=nodes,
+        as_of_ns=START_NS + round(seconds * S),
+        is_live=True,
+        timeline=hook_timeline(("c1", "c2"), None),
+    )
+
+
+def pending() -> JobFacts:
+    record = make_record(
+        JobState.PENDING,
+        None,
+        source=RecordSource.QUEUE,
+        start_s=None,
+        nodes=(),
+        node_count=2,
+        reason="Resources",
+        expected_start_s=START_NS // S + 900,
+        exit_code=None,
+        exit_signal=None,
+    )
+    return make_facts(
+        JobState.PENDING,
+        "PENDING",
+        None,
+        record=record,
+        start_ns=None,
+        start_source=None,
+        identity=None,
+        timeline=(),
+        is_live=True,
+        as_of_ns=START_NS + 240 * S,
+    )
+
+
+def large(node_count: int = 128) -> JobFacts:
+    names = tuple(f"n{index:03d}" for index in range(1, node_count + 1))
+    seconds = 5400.0
+    nodes = []
+    for index, name in enumerate(names):
+        level = 12.0 if name == "n077" else 31.0
+        courses = {
+            "cpu_cores": waves(level * 0.9, level, 900, seed=index),
+            "memory_bytes": growing(20 * GIB, (70 if name == "n077" else 31) * GIB, 3000, seed=index),
+            "io_read_bytes_per_second": waves(1e6, 40e6, 1200, seed=index + 1),
+            "io_written_bytes_per_second": waves(5e6, 90e6, 1800, seed=index + 2),
+            "pressure_io_some_ratio": waves(0.01, 0.15, 1800, seed=index + 3),
+        }
+        totals = make_totals(
+            samples=545,
+            cpu_s=exact(level * 0.95 * seconds),
+            memory_peak_bytes=exact((72 if name == "n077" else 32) * GIB),
+            memory_limit_bytes=96 * GIB,
+            io_read_bytes=exact(1.1e11),
+            io_written_bytes=exact(2.5e11),
+            pressure_cpu_some_s=exact(20.0),
+            pressure_memory_some_s=exact(0.1),
+            pressure_io_some_s=exact(430.0),
+            steps=(),
+        )
+        nodes.append(
+            make_node(name, seconds, samples=545, totals=totals, profile=make_profile(seconds, courses, width_s=40))
+        )
+    record = make_record(
+        JobState.COMPLETED,
+        seconds,
+        name="climate-ensemble",
+        nodes=names,
+        node_count=node_count,
+        cpu_count=32 * node_count,
+        memory_bytes=96 * GIB * node_count,
+        time_limit_s=14_400,
+        submit_s=START_NS // S - 86_400 * 2,
+        steps=make_steps(JobState.COMPLETED, seconds, nodes=names),
+    )
+    return make_facts(
+        JobState.COMPLETED,
+        "COMPLETED",
+        seconds,
+        record=record,
+        nodes=tuple(nodes),
+        submit_ns=START_NS - 86_400 * 2 * S,
+        identity=JobIdentity(job_id=4711, node_list=f"n[001-{node_count:03d}]", cpus_per_node=f"32(x{node_count})"),
+        timeline=hook_timeline(names, seconds),
+    )
+
+
+def array_task() -> JobFacts:
+    facts = completed()
+    assert facts.record is not None
+    return msgspec.structs.replace(
+        facts, record=msgspec.structs.replace(facts.record, array_job_id=4700, array_task_id=11, name="sweep")
+    )
+
+
+def requeued_first_run() -> JobFacts:
+    facts = completed()
+    assert facts.record is not None
+    later_ns = START_NS + 200 * S
+    return msgspec.structs.replace(
+        facts,
+        outcome=Outcome(state=JobState.REQUEUED, label="REQUEUED", source=OutcomeSource.SCHEDULER),
+        record=msgspec.structs.replace(
+            facts.record, state=JobState.REQUEUED, exit_code=None, exit_signal=None, steps=()
+        ),
+        runs=(
+            RunFacts(number=1, state=JobState.REQUEUED, label="REQUEUED", start_ns=START_NS, end_ns=START_NS + 31 * S),
+            RunFacts(
+                number=2, state=JobState.COMPLETED, label="COMPLETED", start_ns=later_ns, end_ns=later_ns + 90 * S
+            ),
+        ),
+    )
+
+
+def without_io() -> JobFacts:
+    totals = make_totals(
+        io_read_bytes=None,
+        io_written_bytes=None,
+        pressure_cpu_some_s=None,
+        pressure_memory_some_s=None,
+        pressure_io_some_s=None,
+    )
+    nodes = tuple(make_node(name, 31, totals=totals) for name in ("c1", "c2"))
+    return make_facts(JobState.COMPLETED, "COMPLETED", 31, nodes=nodes)
+
+
+def without_samples() -> JobFacts:
+    """A job whose cgroup nobody ever read, on one node; the other never told anything."""
+    totals = Totals(samples=0)
+    node = make_node("c1", 0.31, samples=0, totals=totals, complete=False)
+    return make_facts(JobState.COMPLETED, "COMPLETED", 0.31, nodes=(node,), timeline=hook_timeline(("c1",), 0.31))
+
+
+def with_a_gap() -> JobFacts:
+    """The daemon on c1 was away for ten seconds, and its start was found without a hook."""
+    courses = small_courses(1)
+    courses = {name: unseen(course, 8, 18) for name, course in courses.items()}
+    figure = exact(55.0, FigureSource.LAST_SAMPLE, complete=False)
+    nodes = (
+        make_node(
+            "c1",
+            31,
+            profile=make_profile(31, courses),
+            totals=make_totals(cpu_s=figure),
+            unseen_s=10.0,
+            complete=False,
+            sightings=2,
+            start_witness=Witness.CGROUP,
+        ),
+        make_node("c2", 31, profile=make_profile(31, small_courses(2))),
+    )
+    return make_facts(JobState.COMPLETED, "COMPLETED", 31, nodes=nodes)
+
+
+def hostile_name() -> JobFacts:
+    facts = completed()
+    assert facts.record is not None
+    return msgspec.structs.replace(
+        facts,
+        record=msgspec.structs.replace(facts.record, name=HOSTILE_NAME, account="=cmd|' /C calc'!A0"),
+    )
+
+
+def silent_scheduler() -> JobFacts:
+    """Only the nodes told: no record at all, and the Epilog knew an exit code."""
+    nodes = (make_node("c1", 31, profile=make_profile(31, small_courses(1))),)
+    facts = make_facts(JobState.FAILED, "FAILED 3:0", 31, nodes=nodes)
+    identity = JobIdentity(job_id=4711, user_name="alice", job_name="gemm", node_list="c1", cpus_per_node="2")
+    return msgspec.structs.replace(
+        facts,
+        record=None,
+        identity=identity,
+        outcome=msgspec.structs.replace(facts.outcome, source=OutcomeSource.HOOK, exit_code=3),
+        submit_ns=None,
+    )
+
+
+GALLERY: dict[str, Callable[[], JobFacts]] = {
+    "completed": completed,
+    "failed_on_faulty_node": failed_on_faulty_node,
+    "out_of_memory": out_of_memory,
+    "timeout": timeout,
+    "cancelled_while_pending": cancelled_while_pending,
+    "running": running,
+    "pending": pending,
+    "large": large,
+    "array_task": array_task,
+    "requeued_first_run": requeued_first_run,
+    "without_io": without_io,
+    "without_samples": without_samples,
+    "with_a_gap": with_a_gap,
+    "hostile_name": hostile_name,
+    "silent_scheduler": silent_scheduler,
+}
