@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import TypeVar
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.telemetry.counters import Counter, Counters
+
+T = TypeVar("T")
 
 LOGGER_NAME = "slurmlens"
 _WINDOW_NS = 60 * NS_PER_S
@@ -53,8 +56,10 @@ class Reporter:
         self._counters: dict[str, Counter] = {}
         self._windows: dict[tuple[str, ...], _Window] = {}
 
-    def report(self, event: InternalEvent, *, count: float = 1, **fields: object) -> None:
-        """Count `event` (by `count`) and write its line, unless it has filled its minute."""
+    def report(
+        self, event: InternalEvent, *, count: float = 1, cause: BaseException | None = None, **fields: object
+    ) -> None:
+        """Count `event` (by `count`) and write its line unless its minute is full; `cause` adds a traceback."""
         labels = tuple(str(fields[label]) for label in event.labels)
         self._counter(event).add(count, *labels)
         if not self._logger.isEnabledFor(event.level):
@@ -63,8 +68,10 @@ class Reporter:
         if suppressed is None:
             return
         more = f" ({suppressed} more like this in the last minute)" if suppressed else ""
-        extra = {"event": event.name, **{_safe(name): value for name, value in fields.items()}}
-        self._logger.log(event.level, "%s", event.text.format_map(fields) + more, extra=extra)
+        extra = {"event": event.name, **{_safe(name): _writable(value) for name, value in fields.items()}}
+        self._logger.log(
+            event.level, "%s", f"{_writable(event.text.format_map(fields))}{more}", extra=extra, exc_info=cause
+        )
 
     def _counter(self, event: InternalEvent) -> Counter:
         counter = self._counters.get(event.name)
@@ -94,6 +101,11 @@ class Reporter:
 def _safe(name: str) -> str:
     """Names that a LogRecord keeps for itself cannot be given as extra fields."""
     return f"{name}_" if name in _RESERVED else name
+
+
+def _writable(value: T) -> T | str:
+    """File names may hold bytes that are no UTF-8 (lone surrogates here); they are shown escaped."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 _RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "event"}
