@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from testkit.manual_clock import ManualClock
 
 GOLDEN = Path(__file__).parent / "golden"
