@@ -8,7 +8,7 @@ the registry and the sampler.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from slurmlens.cgroup.layout import CgroupPlace
@@ -27,12 +27,12 @@ class Moment:
 class CgroupSeen:
     """A job's cgroup (`step` None) or a step's is there. Open it at once: it may live for less than half a second.
 
-    `key` names the job's folder as long as it lives and is the same in all values of one life of it; `parent` is
-    where the CPU seconds of a dead job remain on record.
+    `key` is the job's folder; a requeued job's has the same name again, so (`key`, `life`) is what all values of one
+    life share; `parent` is where the CPU seconds of a dead job remain on record.
     """
 
     key: str
-    inode: int
+    life: int
     job_id: int
     step: str | None
     sluid: str | None
@@ -47,7 +47,7 @@ class CgroupGone:
     """A job's cgroup (`step` None) or a step's is there no more."""
 
     key: str
-    inode: int
+    life: int
     job_id: int
     step: str | None
     when: Moment
@@ -63,11 +63,17 @@ class CgroupRoster:
         self._jobs: dict[str, JobCgroup] = {}
         self._unnamed: set[str] = set()
         self._known_sluids: dict[str, int] = {}
+        self._lives: dict[str, int] = {}
+        self._born = 0
+
+    def known(self, key: str) -> JobCgroup | None:
+        """The job of this key as we reported it last, None when we have not or it has gone."""
+        return self._jobs.get(key)
 
     @property
     def keys(self) -> frozenset[str]:
-        """Keys of the jobs that are reported and not gone."""
-        return frozenset(self._jobs)
+        """Keys of all folders of the last look, named or not."""
+        return frozenset(self._jobs) | self._unnamed
 
     @property
     def unnamed(self) -> frozenset[str]:
@@ -78,18 +84,10 @@ class CgroupRoster:
         """A hook of Slurm said which job a SLUID is; its folder needs no title then."""
         self._known_sluids[sluid] = job_id
 
-    def look(self, jobs: Iterable[JobCgroup], when: Moment) -> Iterator[Sighting]:
-        """Takes a look at the whole tree: what is not in `jobs` has gone."""
-        there = {job.key: job for job in jobs}
-        for key in sorted((self._jobs.keys() | self._unnamed) - there.keys()):
-            yield from self.look_at(key, None, when)
-        for key, job in there.items():
-            yield from self.look_at(key, job, when)
-
     def look_at(self, key: str, job: JobCgroup | None, when: Moment) -> Iterator[Sighting]:
         """Takes a look at one job's folder; None when it is not there."""
         known = self._jobs.get(key)
-        if known is not None and (job is None or job.inode != known.inode):
+        if known is not None and (job is None or not job.inodes & known.inodes):
             yield from self._forget(known, when)
             known = None
         self._unnamed.discard(key)
@@ -99,8 +97,11 @@ class CgroupRoster:
         if named.job_id is None:
             self._unnamed.add(key)
             return
-        yield from _changes(known, named, when)
+        if known is None:
+            self._born += 1
+            self._lives[key] = self._born
         self._jobs[key] = named
+        yield from _changes(known, named, self._lives[key], when)
 
     def _named(self, job: JobCgroup, known: JobCgroup | None) -> JobCgroup:
         """The job with what we knew before: a title or a task's user is not there at every look."""
@@ -113,32 +114,33 @@ class CgroupRoster:
 
     def _forget(self, job: JobCgroup, when: Moment) -> Iterator[CgroupGone]:
         del self._jobs[job.key]
+        life = self._lives.pop(job.key)
         if job.sluid is not None:
             self._known_sluids.pop(job.sluid, None)
         for step in job.steps:
-            yield _gone(job, step.step, when)
-        yield _gone(job, None, when)
+            yield _gone(job, step.step, life, when)
+        yield _gone(job, None, life, when)
 
 
-def _changes(before: JobCgroup | None, now: JobCgroup, when: Moment) -> Iterator[Sighting]:
+def _changes(before: JobCgroup | None, now: JobCgroup, life: int, when: Moment) -> Iterator[Sighting]:
     if before is None:
-        yield _seen(now, None, when)
+        yield _seen(now, None, life, when)
     known = {step.step for step in before.steps} if before else set()
     there = {step.step for step in now.steps}
     for name in sorted(known - there):
-        yield _gone(now, name, when)
+        yield _gone(now, name, life, when)
     for step in now.steps:
         if step.step not in known:
-            yield _seen(now, step, when)
+            yield _seen(now, step, life, when)
 
 
-def _seen(job: JobCgroup, step: StepCgroup | None, when: Moment) -> CgroupSeen:
+def _seen(job: JobCgroup, step: StepCgroup | None, life: int, when: Moment) -> CgroupSeen:
     assert job.job_id is not None
     place = step.place if step else job.place
     name = step.step if step else None
-    return CgroupSeen(job.key, job.inode, job.job_id, name, job.sluid, job.uid, place, job.parent, when)
+    return CgroupSeen(job.key, life, job.job_id, name, job.sluid, job.uid, place, job.parent, when)
 
 
-def _gone(job: JobCgroup, step: str | None, when: Moment) -> CgroupGone:
+def _gone(job: JobCgroup, step: str | None, life: int, when: Moment) -> CgroupGone:
     assert job.job_id is not None
-    return CgroupGone(job.key, job.inode, job.job_id, step, when)
+    return CgroupGone(job.key, life, job.job_id, step, when)

@@ -31,15 +31,17 @@ from slurmlens.cgroup.titles import title_of_step, user_of_tasks
 
 @dataclass(frozen=True, slots=True)
 class JobFolder:
-    """A job's folder: `key` is its path below the node's folder (`uid_2000/job_7`, `job_7`, `sAZNM81H9YSG00`).
+    """A job's folder: `key` is its path below the node's folder (`uid_2000/job_7`, `job_7`, `sAZNM81GJARB00`).
 
-    `inode` tells a folder from an earlier one of the same name (a requeued job).
+    `inodes` has one (controller, inode) for each controller that has the folder; they tell it from an earlier folder of
+    the same name (a requeued job), of which it has none. `measured`: a controller that we read has it already.
     """
 
     key: str
-    inode: int
     name: JobFolderName
     uid: int | None
+    inodes: frozenset[tuple[str, int]]
+    measured: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class JobCgroup:
     root's jobs on v2."""
 
     key: str
-    inode: int
+    inodes: frozenset[tuple[str, int]]
     job_id: int | None
     sluid: str | None
     uid: int | None
@@ -84,7 +86,7 @@ class CgroupTree:
 
     def exists(self) -> bool:
         """Whether Slurm's folder of this node is still there."""
-        return any(folder.is_dir() for folder in self._leading())
+        return any(folder.is_dir() for folder in self._cgroups.folders.values())
 
     def jobs(self) -> tuple[JobCgroup, ...]:
         """All jobs there are now, with their steps, in order of key."""
@@ -92,66 +94,72 @@ class CgroupTree:
         return tuple(job for job in seen if job is not None)
 
     def folders(self) -> tuple[JobFolder, ...]:
-        """The jobs' folders alone: one listing per user on v1, one in all on v2."""
+        """The jobs' folders alone: one listing per user and controller on v1, one in all on v2."""
+        measuring = self._measuring().keys()
         found: dict[str, JobFolder] = {}
-        for base in self._leading():
+        for controller, base in self._cgroups.folders.items():
             for parent, uid in self._parents(base):
                 for entry in _subfolders(parent):
                     name = job_folder_name(entry.name)
-                    if name is not None:
-                        key = os.path.relpath(entry.path, base)
-                        found.setdefault(key, JobFolder(key, entry.inode(), name, uid))
+                    if name is None:
+                        continue
+                    key = os.path.relpath(entry.path, base)
+                    inodes, measured = frozenset({(controller, entry.inode())}), controller in measuring
+                    before = found.get(key)
+                    if before is not None:
+                        inodes, measured = inodes | before.inodes, measured or before.measured
+                    found[key] = JobFolder(key, name, uid, inodes, measured)
         return tuple(found[key] for key in sorted(found))
 
-    def job(self, folder: JobFolder) -> JobCgroup | None:
-        """One job with its steps, None when its folder has gone."""
-        place = self._place_of(folder.key)
-        steps = self._steps(folder.key, place)
-        if not steps and not any((base / folder.key).is_dir() for base in self._leading()):
+    def job(self, folder: JobFolder, known: JobCgroup | None = None) -> JobCgroup | None:
+        """One job with its steps, None when it has gone or is not measured yet. What an earlier look knows (`known`) is
+        not asked for again."""
+        if known is not None and not known.inodes & folder.inodes:
+            known = None
+        if known is None and not folder.measured:
             return None
-        job_id = folder.name.job_id
+        place = self._place_of(folder.key)
+        steps = self._steps(folder.key, place, known)
+        job_id = known.job_id if known else folder.name.job_id
         if job_id is None:
             title = title_of_step(self._proc, self._slurmstepd_folders(folder.key))
             job_id = title.job_id if title else None
-        uid = folder.uid
+        uid = known.uid if known and known.uid is not None else folder.uid
         if uid is None:
             uid = user_of_tasks(self._proc, self._task_folders(steps))
         parent = self._place_of(os.path.dirname(folder.key))
-        return JobCgroup(folder.key, folder.inode, job_id, folder.name.sluid, uid, place, parent, steps)
+        return JobCgroup(folder.key, folder.inodes, job_id, folder.name.sluid, uid, place, parent, steps)
 
     def watch_folders(self) -> Iterator[Path]:
         """The folders in which jobs appear and vanish."""
-        for base in self._leading():
+        for base in self._cgroups.folders.values():
             for parent, _uid in self._parents(base):
                 yield parent
 
     def watch_folders_of_job(self, key: str) -> Iterator[Path]:
-        """The folders in which a job's steps appear and vanish; on v2 also the steps', whose `user` comes after them."""
-        for base in self._leading():
+        """The folders in which a job's steps appear and vanish; on v2 also the steps', whose `user` comes later."""
+        for base in self._cgroups.folders.values():
             yield base / key
             if self.hierarchy is Hierarchy.V2:
-                for entry in _subfolders(base / key):
-                    if step_of_folder(entry.name) is not None:
-                        yield Path(entry.path)
+                yield from self._step_folders(base / key)
 
     def key_of(self, path: Path) -> str | None:
         """The job's key of a path at or below a job's folder, None for any other."""
-        for base in self._leading():
+        depth = 2 if self.hierarchy is Hierarchy.V1 else 1
+        for base in self._cgroups.folders.values():
             if path.is_relative_to(base):
                 parts = path.relative_to(base).parts
-                depth = 2 if self.hierarchy is Hierarchy.V1 else 1
                 if len(parts) >= depth and job_folder_name(parts[depth - 1]) is not None:
                     return "/".join(parts[:depth])
         return None
 
-    def _leading(self) -> tuple[Path, ...]:
-        """The folders that say whether a job exists: the measuring controllers', or freezer's where Slurm makes no
-        other."""
+    def _measuring(self) -> dict[str, Path]:
+        """The folders whose jobs can be read. Freezer's (proctrack/cgroup) only where Slurm makes no other."""
         folders = self._cgroups.folders
         if self.hierarchy is Hierarchy.V2:
-            return tuple(folders.values())
-        measuring = dict.fromkeys(folders[name] for name in V1_MEASURING if name in folders and folders[name].is_dir())
-        return tuple(measuring) or tuple(folders.values())
+            return folders
+        measuring = {name: folders[name] for name in V1_MEASURING if name in folders and folders[name].is_dir()}
+        return measuring or folders
 
     def _parents(self, base: Path) -> Iterator[tuple[Path, int | None]]:
         """`base` and, on v1, the users' folders in it: jobs are in the latter, new users appear in the former."""
@@ -166,23 +174,26 @@ class CgroupTree:
         place = self._cgroups.place
         return CgroupPlace(place.hierarchy, place.cpu / key, place.memory / key)
 
-    def _steps(self, key: str, place: CgroupPlace) -> tuple[StepCgroup, ...]:
-        names: dict[str, str] = {}
-        for base in self._leading():
-            for entry in _subfolders(base / key):
-                step = step_of_folder(entry.name)
-                if step is not None:
-                    names[step] = entry.name
-        steps = (StepCgroup(step, step_place(place, names[step])) for step in sorted(names))
+    def _steps(self, key: str, place: CgroupPlace, known: JobCgroup | None) -> tuple[StepCgroup, ...]:
+        """The steps that can be read, and those known that are in any controller's folder still."""
+        measuring = {folder.name for base in self._measuring().values() for folder in self._step_folders(base / key)}
+        there = {folder.name for base in self._cgroups.folders.values() for folder in self._step_folders(base / key)}
+        reported = {f"step_{step.step}" for step in known.steps} if known else set()
+        names = sorted(measuring | (there & reported))
+        steps = (StepCgroup(name.removeprefix("step_"), step_place(place, name)) for name in names)
         return tuple(step for step in steps if self.hierarchy is Hierarchy.V1 or step.place.cpu.is_dir())
 
+    def _step_folders(self, job: Path) -> Iterator[Path]:
+        for entry in _subfolders(job):
+            if step_of_folder(entry.name) is not None:
+                yield Path(entry.path)
+
     def _slurmstepd_folders(self, key: str) -> Iterator[Path]:
-        """Where a step's slurmstepd is: v2 in `step_N/slurm`, v1 in memory's step and in freezer's job folder."""
-        for base in (*self._leading(), *self._cgroups.folders.values()):
+        """Where slurmstepd itself is: v2 in `step_N/slurm`, v1 in memory's step and in freezer's job folder."""
+        for base in self._cgroups.folders.values():
             yield base / key
-            for entry in _subfolders(base / key):
-                if step_of_folder(entry.name) is not None:
-                    yield Path(entry.path) / "slurm" if self.hierarchy is Hierarchy.V2 else Path(entry.path)
+            for step in self._step_folders(base / key):
+                yield step / "slurm" if self.hierarchy is Hierarchy.V2 else step
 
     def _task_folders(self, steps: tuple[StepCgroup, ...]) -> Iterator[Path]:
         for step in steps:

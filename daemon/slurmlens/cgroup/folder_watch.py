@@ -1,0 +1,99 @@
+"""Tells at once when a folder appears or vanishes in one of the folders watched (inotify, which cgroup file systems
+have).
+
+Owns the inotify descriptor. It is a convenience, not a promise: a watch may be refused, the kernel's queue may
+overflow, inotify may be used up on this machine. All that is visible (`active`, `lost`) and never an error; whoever
+uses this looks for himself from time to time as well. Feeds `node.rediscover`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncinotify import Inotify, Mask
+
+_MASK = Mask.CREATE | Mask.DELETE | Mask.ONLYDIR
+
+
+@dataclass(frozen=True, slots=True)
+class FolderChanges:
+    """The folders that appeared or vanished; `lost` when the kernel dropped some, so that only a full look helps."""
+
+    paths: frozenset[Path]
+    lost: bool = False
+
+
+NOTHING = FolderChanges(frozenset())
+
+
+class FolderWatch:
+    """Watches folders for folders. Needs a running event loop; use as a context manager."""
+
+    def __init__(self) -> None:
+        self._inotify: Inotify | None = None
+        self._stirred = asyncio.Event()
+        self.refused = 0
+        """Watches that the kernel refused (ENOSPC: fs.inotify.max_user_watches)."""
+
+    @property
+    def active(self) -> bool:
+        """Whether the kernel tells us anything at all."""
+        return self._inotify is not None
+
+    def __enter__(self) -> FolderWatch:
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Begins, or tries again where inotify was used up before (EMFILE: fs.inotify.max_user_instances)."""
+        if self._inotify is not None:
+            return
+        try:
+            self._inotify = Inotify(sync_timeout=0)
+        except OSError:
+            return
+        asyncio.get_running_loop().add_reader(self._inotify.fd, self._stirred.set)
+
+    def close(self) -> None:
+        """Ends all watches; twice is once."""
+        if self._inotify is not None:
+            asyncio.get_running_loop().remove_reader(self._inotify.fd)
+            self._inotify.close()
+            self._inotify = None
+
+    def add(self, folder: Path) -> None:
+        """Watches `folder`. One that has gone is passed over: its parent's watch tells of that."""
+        if self._inotify is None:
+            return
+        try:
+            self._inotify.add_watch(folder, _MASK)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError:
+            self.refused += 1
+
+    async def wait(self, timeout_s: float) -> FolderChanges:
+        """Waits for the first change, at most so long, and returns all there are by then."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._stirred.wait()
+        except TimeoutError:
+            return NOTHING
+        self._stirred.clear()
+        return self._drain()
+
+    def _drain(self) -> FolderChanges:
+        if self._inotify is None:
+            return NOTHING
+        paths: set[Path] = set()
+        lost = False
+        for event in self._inotify:
+            lost = lost or bool(event.mask & Mask.Q_OVERFLOW)
+            if event.mask & Mask.ISDIR and event.path is not None:
+                paths.add(Path(event.path))
+        return FolderChanges(frozenset(paths), lost)

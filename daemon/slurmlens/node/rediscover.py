@@ -1,0 +1,192 @@
+"""Finds jobs and steps from the cgroup tree alone: what no hook told, what began before us, what ended unnoticed.
+
+Owns the course of looking: at once when the kernel says that a folder appeared or vanished, every few milliseconds
+while a folder has no name yet (26.05: until slurmstepd wrote its title), and over the whole tree at a slow interval,
+because inotify may lose, refuse or lack. The node's folder may not exist yet and may vanish. Yields `CgroupSeen` and
+`CgroupGone` (`cgroup.sighting`); reads no counter and no environment, writes nothing.
+
+Fed by the kernel and by `learn` (what hooks said of SLUIDs); feeds the registry and the sampler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmlens.cgroup.folder_watch import NOTHING, FolderChanges, FolderWatch
+from slurmlens.cgroup.layout import DEFAULT_SLICE
+from slurmlens.cgroup.mounts import CgroupLocator
+from slurmlens.cgroup.sighting import CgroupRoster, Moment, Sighting
+from slurmlens.cgroup.tree import CgroupTree, JobFolder
+from slurmlens.clock import Clock
+
+RESCAN_S = 10.0
+BLIND_RESCAN_S = 1.0
+"""Between looks over the whole tree: with inotify, and without it."""
+
+FIRST_RETRY_S = 0.002
+"""After this a folder without a name is looked at again; doubled each time up to the rescan's interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class RediscoverState:
+    """How well the tree can be seen now, for `slurmlens status`."""
+
+    found: bool
+    watching: bool
+    unnamed: int
+    overflows: int
+    refused_watches: int
+
+
+class Rediscover:
+    """Watches one node's cgroups. `root` is "/" in service and a made-up tree in tests."""
+
+    def __init__(
+        self,
+        root: Path,
+        node: str,
+        clock: Clock,
+        *,
+        slice_name: str = DEFAULT_SLICE,
+        rescan_s: float = RESCAN_S,
+        blind_rescan_s: float = BLIND_RESCAN_S,
+    ) -> None:
+        self._locator = CgroupLocator(root, node, slice_name)
+        self._proc = root / "proc"
+        self._clock = clock
+        self._rescan_s = rescan_s
+        self._blind_rescan_s = blind_rescan_s
+        self._roster = CgroupRoster()
+        self._watch: FolderWatch | None = None
+        self._tree: CgroupTree | None = None
+        self._overflows = 0
+
+    @property
+    def tree(self) -> CgroupTree | None:
+        """The node's tree, None as long as Slurm has made none; its `place` is the parent whose CPU counter outlives
+        jobs."""
+        return self._tree
+
+    @property
+    def state(self) -> RediscoverState:
+        watch = self._watch
+        return RediscoverState(
+            found=self._tree is not None,
+            watching=watch is not None and watch.active,
+            unnamed=len(self._roster.unnamed),
+            overflows=self._overflows,
+            refused_watches=watch.refused if watch is not None else 0,
+        )
+
+    def learn(self, sluid: str, job_id: int) -> None:
+        """A hook of root's said whose SLUID this is: its folder needs no title."""
+        self._roster.learn(sluid, job_id)
+
+    async def sightings(self) -> AsyncIterator[Sighting]:
+        """What appears and what goes, for ever; first all that is there already. Close it (`aclose`) to end the
+        watch."""
+        with FolderWatch() as watch:
+            self._watch = watch
+            pace = _Pace(self._rescan_s, self._blind_rescan_s)
+            changes = NOTHING
+            while True:
+                if self._needs_rescan(changes) or pace.is_due(_now_s()):
+                    async for sighting in self._rescan(watch):
+                        yield sighting
+                    pace.rescanned(_now_s(), watching=watch.active)
+                else:
+                    for sighting in self._look_at_changes(watch, changes):
+                        yield sighting
+                changes = await watch.wait(pace.pause_s(_now_s(), self._roster.unnamed))
+                self._overflows += changes.lost
+
+    def _needs_rescan(self, changes: FolderChanges) -> bool:
+        """Whether a look at what changed is not enough: the kernel lost some of it, or the node's own folder came or
+        went."""
+        return changes.lost or (bool(changes.paths) and (self._tree is None or not self._tree.exists()))
+
+    async def _rescan(self, watch: FolderWatch) -> AsyncIterator[Sighting]:
+        """Looks at the whole tree, job by job, so that nobody else on the event loop waits long."""
+        watch.start()
+        if self._tree is None or not self._tree.exists():
+            found = self._locator.find()
+            self._tree = CgroupTree(found, self._proc) if found else None
+        for point in self._locator.watch_points():
+            watch.add(point)
+        folders = self._folders(watch)
+        for sighting in self._forget_all_but(folders):
+            yield sighting
+        for folder in folders.values():
+            for sighting in self._look_at(watch, folder):
+                yield sighting
+            await asyncio.sleep(0)
+
+    def _look_at_changes(self, watch: FolderWatch, changes: FolderChanges) -> Iterator[Sighting]:
+        """Looks only at jobs that came, went or changed, and at those without a name."""
+        if self._tree is None or not (changes.paths or self._roster.unnamed):
+            return
+        folders = self._folders(watch)
+        yield from self._forget_all_but(folders)
+        touched = {self._tree.key_of(path) for path in changes.paths} | self._roster.unnamed
+        for key, folder in folders.items():
+            if key in touched or key not in self._roster.keys:
+                yield from self._look_at(watch, folder)
+
+    def _folders(self, watch: FolderWatch) -> dict[str, JobFolder]:
+        """All jobs' folders there are, after watches were set on the folders that they appear in."""
+        if self._tree is None:
+            return {}
+        for parent in self._tree.watch_folders():
+            watch.add(parent)
+        return {folder.key: folder for folder in self._tree.folders()}
+
+    def _forget_all_but(self, folders: dict[str, JobFolder]) -> Iterator[Sighting]:
+        for key in sorted(self._roster.keys - folders.keys()):
+            yield from self._roster.look_at(key, None, self._now())
+
+    def _look_at(self, watch: FolderWatch, folder: JobFolder) -> Iterator[Sighting]:
+        """Sets the watches first and looks then: what appears in between is told by the watch."""
+        if self._tree is None:
+            return
+        for path in self._tree.watch_folders_of_job(folder.key):
+            watch.add(path)
+        job = self._tree.job(folder, self._roster.known(folder.key))
+        yield from self._roster.look_at(folder.key, job, self._now())
+
+    def _now(self) -> Moment:
+        return Moment(self._clock.wall_ns(), self._clock.boottime_ns())
+
+
+class _Pace:
+    """When to look again without being told; it is told the time."""
+
+    def __init__(self, rescan_s: float, blind_rescan_s: float) -> None:
+        self._rescan_s = rescan_s
+        self._blind_rescan_s = blind_rescan_s
+        self._due_s = 0.0
+        self._retry_s = FIRST_RETRY_S
+        self._unnamed: frozenset[str] = frozenset()
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether it is time to look at the whole tree."""
+        return now_s >= self._due_s
+
+    def rescanned(self, now_s: float, *, watching: bool) -> None:
+        """The whole tree was looked at; without inotify that is due again soon."""
+        self._due_s = now_s + (self._rescan_s if watching else self._blind_rescan_s)
+
+    def pause_s(self, now_s: float, unnamed: frozenset[str]) -> float:
+        """How long to wait for changes. Short while a folder has no name, from the start for a new one of these."""
+        until_rescan_s = max(0.0, self._due_s - now_s)
+        if not unnamed:
+            return until_rescan_s
+        self._retry_s = FIRST_RETRY_S if unnamed - self._unnamed else min(self._retry_s * 2, self._rescan_s)
+        self._unnamed = unnamed
+        return min(until_rescan_s, self._retry_s)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
