@@ -1,0 +1,82 @@
+# The front door: people and CI call the same targets. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= /usr/bin/python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+VENDOR := daemon/slurmlens/hub/web/static/vendor
+ARGS ?=
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  ARGS=…          more arguments for demo, test, test-slow and bench"
+
+.PHONY: setup
+setup: $(INSTALLED) hooks $(VENDOR)/uPlot.iife.min.js ## Debian packages, virtualenv, C parts, browser part; quick when all is there
+
+.PHONY: packages
+packages: python
+	@$(PYTHON) -m deploy.install
+
+# A bare Debian has no Python; it brings no service, so plain apt may install it.
+.PHONY: python
+python:
+	@command -v $(PYTHON) >/dev/null || { apt-get update -q && apt-get install -q --yes --no-install-recommends python3; }
+
+$(BIN)/python: | packages
+	$(PYTHON) -m venv $(VENV)
+
+# The C extension is built by the editable install, so its sources count as well.
+$(INSTALLED): pyproject.toml setup.py requirements.lock $(wildcard cext/*.[ch] cext/*.py cext/cdef/*) | $(BIN)/python
+	PIP_CONSTRAINT=requirements.lock PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q -e '.[hub,dev]'
+	@touch $@
+
+.PHONY: hooks
+hooks: | packages
+	@$(MAKE) -s -C slurm_hooks
+
+$(VENDOR)/uPlot.iife.min.js: web/package.json web/package-lock.json web/.npmrc | packages
+	@mkdir -p $(@D)
+	cd web && npm ci --ignore-scripts --silent
+	cp web/node_modules/uplot/dist/uPlot.iife.min.js web/node_modules/uplot/dist/uPlot.min.css web/node_modules/uplot/LICENSE $(@D)/
+	@touch $@
+
+.PHONY: demo
+demo: python ## a small real Slurm with everything on it, ending with a URL; ARGS=--exit-after-check for tests
+	@PYTHONUNBUFFERED=1 $(PYTHON) -m deploy.demo $(ARGS)
+
+.PHONY: test
+test: setup ## every test but the slow ones, on the real parts
+	$(BIN)/pytest -m "not slow" $(ARGS)
+
+.PHONY: test-slow
+test-slow: setup ## the slow tests alone
+	$(BIN)/pytest -m slow $(ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## ruff, mypy, the dependency rule
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/mypy --strict deploy
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: golden
+golden: $(INSTALLED) ## rewrite the golden files; review them as code
+	$(BIN)/pytest -m "not slow and not slurm and not browser" --update-golden $(ARGS)
+
+.PHONY: bench
+bench: setup ## the targets' table, measured, into docs/performance.md
+	$(BIN)/python -m bench.run $(ARGS)
+
+.PHONY: clean
+clean: ## remove what was built and fetched here, and what killed instances left
+	@$(PYTHON) -m deploy clean
+	$(MAKE) -s -C slurm_hooks clean
+	rm -rf $(VENV) .cache build daemon/slurmlens.egg-info web/node_modules $(VENDOR) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find daemon deploy tests bench cext -name __pycache__ -prune -exec rm -rf {} +
