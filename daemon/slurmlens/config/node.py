@@ -68,7 +68,10 @@ class HubSinkConfig:
     """Events go to slurmlens-hub over HTTP."""
 
     url: str = setting(
-        "http://127.0.0.1:6830", "where the hub listens", pattern=r"http://[^/\s]+/?", pattern_text="http://HOST:PORT"
+        "http://127.0.0.1:6830",
+        "where the hub listens",
+        pattern=r"http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):\d{1,5}/?",
+        pattern_text="http://HOST:PORT (TLS is not spoken yet)",
     )
     auth: str = setting("munge", "how this node proves itself", choices=("munge", "token"))
     munge_socket: Path | None = setting(
@@ -82,7 +85,15 @@ class HubSinkConfig:
     backoff_min_s: float = setting(0.5, "first wait after a failure; doubles, with jitter", minimum=0.01)
     backoff_max_s: float = setting(60.0, "longest wait between two tries", minimum=0.01)
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of `url`."""
+        host, _, port = self.url.removeprefix("http://").removesuffix("/").rpartition(":")
+        return host.strip("[]"), int(port)
+
     def problems(self) -> Iterator[tuple[str, str]]:
+        if not 0 < self.address[1] < 65_536:
+            yield "url", f"{self.address[1]} is no port: 1 to 65535"
         if self.auth == "token" and self.token_file is None:
             yield "token_file", 'auth = "token" needs it: name the file that holds the token'
         if self.backoff_max_s < self.backoff_min_s:

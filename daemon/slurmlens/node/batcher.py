@@ -66,7 +66,14 @@ class Batcher:
     def add(
         self, line: bytes, now_ns: int, *, count: int = 1, on_acknowledged: OnAcknowledged | None = None
     ) -> list[Batch]:
-        """Take a line that ends in a newline (or `count` of them, joined); returns the batches that became full."""
+        """Take a line (or `count` of them, joined); returns the batches that became full.
+
+        ValueError where the newline at the end is missing: it would make one broken line of two good ones.
+        """
+        if not line:
+            return []
+        if not line.endswith(b"\n"):
+            raise ValueError("a line without its newline")
         full: list[Batch] = []
         if self._open is not None and not self._open.has_room_for(line):
             full.append(self._close(self._open))

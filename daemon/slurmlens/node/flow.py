@@ -66,5 +66,8 @@ class BatchQueue(Protocol):
     async def acknowledge(self, sink: str, upto: int) -> None:
         """`sink` has taken every entry up to and including position `upto`."""
 
+    async def drained(self) -> None:
+        """Return when nothing waits any more; whoever ends the program bounds the wait."""
+
     def backlog(self, sink: str) -> Backlog:
         """What `sink` has yet to take."""

@@ -81,6 +81,7 @@ class MemoryQueue:
         self._limits = limits
         self._clock = clock
         self._on_drop = on_drop
+        self._left = asyncio.Event()
         self._stream_of = dict(sinks)
         self._lanes = {
             stream: _Lane({sink: 0 for sink, its_stream in sinks.items() if its_stream is stream}) for stream in Stream
@@ -114,7 +115,13 @@ class MemoryQueue:
         lane.cursors[sink] = max(lane.cursors[sink], min(upto, lane.next_position - 1))
         slowest = min(lane.cursors.values())
         while lane.entries and lane.entries[0].position <= slowest:
-            _acknowledged(lane.pop())
+            _acknowledged(self._pop(lane))
+
+    async def drained(self) -> None:
+        """See `flow.BatchQueue.drained`."""
+        while any(lane.entries for lane in self._lanes.values()):
+            self._left.clear()
+            await self._left.wait()
 
     def backlog(self, sink: str) -> Backlog:
         """What `sink` has yet to take."""
@@ -139,7 +146,11 @@ class MemoryQueue:
             self._drop(metrics if metrics.entries else events, "total_limit")
 
     def _drop(self, lane: _Lane, reason: str) -> None:
-        self._on_drop(Drop(lane.pop(), reason))
+        self._on_drop(Drop(self._pop(lane), reason))
+
+    def _pop(self, lane: _Lane) -> Batch:
+        self._left.set()
+        return lane.pop()
 
 
 def _acknowledged(batch: Batch) -> None:

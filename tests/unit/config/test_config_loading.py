@@ -98,6 +98,8 @@ def test_an_error_in_a_conf_d_file_names_that_file_and_line(write) -> None:
         ("cluster = ''", 1, "cluster", "letters, digits"),
         ("[log]\nlevel = 'loud'", 2, "log.level", "one of debug, info, warning, error"),
         ("[sinks.hub]\nurl = 'https://hub:6830'", 2, "sinks.hub.url", "http://HOST:PORT"),
+        ("[sinks.hub]\nurl = 'http://hub'", 2, "sinks.hub.url", "http://HOST:PORT"),
+        ("[sinks.hub]\nurl = 'http://hub:0'", 2, "sinks.hub.url", "0 is no port"),
         ("[sinks.hub]\nauth = 'token'", 1, "sinks.hub.token_file", "needs it"),
         ("[sinks.carbon]\nbackoff_min_s = 100", 1, "sinks.carbon.backoff_max_s", "at least backoff_min_s"),
         ("sinks.carbon = { port = 0 }", 1, "sinks.carbon.port", "the least is 1"),
@@ -110,6 +112,20 @@ def test_a_wrong_setting_names_line_and_key_and_says_what_to_do(
     assert (error.line, error.key) == (line, key)
     assert advice in str(error)
     assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://hub.site:6830", ("hub.site", 6830)),
+        ("http://[::1]:80/", ("::1", 80)),
+        ("http://10.0.0.1:1", ("10.0.0.1", 1)),
+    ],
+)
+def test_the_hub_s_url_gives_host_and_port(write, url: str, address: tuple[str, int]) -> None:
+    hub = load_node(write(f'[sinks.hub]\nurl = "{url}"')).sinks.hub
+    assert hub is not None
+    assert hub.address == address
 
 
 def test_lists_must_be_lists_of_texts(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +58,14 @@ def test_joined_lines_count_as_many_as_they_are() -> None:
     assert batch.count == 3
 
 
+def test_a_line_without_its_newline_is_a_mistake_and_nothing_at_all_is_nothing() -> None:
+    batcher = make()
+    with pytest.raises(ValueError, match="without its newline"):
+        batcher.add(b"a", 0)
+    assert batcher.add(b"", 0) == []
+    assert batcher.due_ns is None
+
+
 def test_what_to_call_on_acknowledgement_travels_with_the_batch() -> None:
     called: list[str] = []
     batcher = make(max_bytes=100)
@@ -72,7 +81,7 @@ def test_what_to_call_on_acknowledgement_travels_with_the_batch() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.binary(min_size=1, max_size=9), st.integers(0, 2 * SECOND)), max_size=40),
+    st.lists(st.tuples(st.binary(max_size=8).map(lambda line: line + b"\n"), st.integers(0, 2 * SECOND)), max_size=40),
     st.integers(1, 24),
     st.floats(0, 2),
 )

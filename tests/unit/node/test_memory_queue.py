@@ -144,6 +144,19 @@ async def test_a_stream_that_nobody_reads_holds_nothing_and_acknowledges_at_once
     assert (queue.size_bytes, setup.acknowledged) == (0, [b"e"])
 
 
+async def test_whoever_ends_the_program_can_wait_until_nothing_is_left(setup: Setup) -> None:
+    queue = setup.queue({"hub": Stream.EVENTS, "carbon": Stream.METRICS})
+    await queue.drained()
+    await queue.append(setup.batch(b"e"))
+    await queue.append(setup.batch(b"m", Stream.METRICS))
+    waiting = asyncio.create_task(queue.drained())
+    await queue.acknowledge("hub", 1)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await queue.acknowledge("carbon", 1)
+    await waiting
+
+
 async def test_the_backlog_of_a_sink_is_told(setup: Setup) -> None:
     queue = setup.queue()
     assert queue.backlog("hub") == Backlog(0, 0, 0, None)
