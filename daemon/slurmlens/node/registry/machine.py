@@ -1,16 +1,16 @@
 """The registry: which jobs run on this node, since when, told by whom, and when they are over.
 
-Owns every sighting from its first sign to its summary. Fed by the pipeline with stimuli (hook events in the order of one
-boot, the cgroup tree, the time); answers with instructions. Never waits, never asks the time, touches nothing.
+Owns every sighting from its first sign to its summary. Fed by the pipeline with stimuli (hook events in the order of
+one boot, the cgroup tree, the time); answers with instructions. Never waits, never asks the time, touches nothing.
 
 What it can rely on, and what not: the Prolog runs before the job's cgroup exists and the Epilog after it is gone, but
-either may be missing, late or repeated, and the notice of a removed cgroup may come after the Epilog's. A Prolog belongs
-to a sighting without one only if it ran before the cgroup was first seen; an Epilog only to a sighting that began before
-it. A second Prolog of one job id is a second run: restart counts are not believed (an Epilog after a requeue says the
-next one).
+either may be missing, late or repeated, and the notice of a removed cgroup may come after the Epilog's. A Prolog
+belongs to a sighting without one only if it ran before the cgroup was first seen; an Epilog only to a sighting that
+began before it. A second Prolog of one job id is a second run: restart counts are not believed (an Epilog after a
+requeue says the next one).
 
-Invariants (`validate`): a job id of one boot has at most one open sighting; a cgroup belongs to one sighting; a slot has
-one holder; every told start gets one summary.
+Invariants (`validate`): a job id of one boot has at most one open sighting; a cgroup belongs to one sighting; a slot
+has one holder; every told start gets one summary.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ DAY_S = 86_400.0
 class RegistrySettings:
     """How long to wait for whom, in seconds.
 
-    `settle_s`: a cgroup without Prolog before its start is told. `epilog_grace_s`: a job without cgroup before it counts
-    as ended; `stage0_grace_s` the same while no hook was ever heard of. `linger_s`: a cgroup after the Epilog.
+    `settle_s`: a cgroup without Prolog before its start is told. `epilog_grace_s`: a job without cgroup before it
+    counts as ended; `stage0_grace_s` the same while no hook was ever heard of. `linger_s`: a cgroup after the Epilog.
     `phantom_s`: a job that never had a cgroup and got no Epilog.
     """
 

@@ -91,7 +91,8 @@ class KnownHook:
 class Watch:
     """Sample this cgroup for sighting `number`, its figures to carbon under `slot` (None: with the rest).
 
-    `from_zero` is False where the cgroup already served an earlier run, so that its counters do not begin with this one.
+    `from_zero` is False where the cgroup already served an earlier run, so that its counters do not begin with this
+    one.
     """
 
     number: int

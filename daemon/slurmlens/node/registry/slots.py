@@ -1,8 +1,8 @@
 """Which running job may use which of the node's places in carbon's tree.
 
-A series per job would grow without bound; instead running jobs take turns in a fixed number of slots. The least recently
-used goes first, and only after a rest of one sampling interval: otherwise the roll-ups of two jobs would smear into one.
-Who finds none free is counted in the sum of the rest.
+A series per job would grow without bound; instead running jobs take turns in a fixed number of slots. The least
+recently used goes first, and only after a rest of one sampling interval: otherwise the roll-ups of two jobs would
+smear into one. Who finds none free is counted in the sum of the rest.
 """
 
 from __future__ import annotations

@@ -1,0 +1,346 @@
+"""The sampler's work, without its thread: reads what is due, keeps the accounts, makes points, sums up.
+
+Owns the open cgroups and everything known of the watched sightings. Called by one thread alone (`worker`); told the
+time. Invariants: one call into the C reader per tick, whatever the number of jobs; a cgroup that cannot be opened or
+read fails alone and is counted; what died is settled with its parents at once. Fed through `worker` by the pipeline
+with the registry's instructions; gives carbon lines, profiles and totals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmlens.cgroup.layout import CgroupPlace
+from slurmlens.cgroup.reader import FAST_TICK, FULL_TICK, CgroupReader, OpenCgroup, ReadingBatch
+from slurmlens.cgroup.reading import Reading, field_mask
+from slurmlens.clock import NS_PER_S
+from slurmlens.errors import ReaderError
+from slurmlens.events import Profile, Totals
+from slurmlens.metrics import FIELDS, Source, Tier
+from slurmlens.node.sampler.accounts import Account
+from slurmlens.node.sampler.families import Families
+from slurmlens.node.sampler.kinship import REST_FIELDS, Departure
+from slurmlens.node.sampler.lines import SlotLines
+from slurmlens.node.sampler.points import Lines, Points
+from slurmlens.node.sampler.process_io import ProcessIo
+from slurmlens.node.sampler.recorder import Recorder
+from slurmlens.node.sampler.schedule import Due, Now, Schedule
+from slurmlens.node.sampler.watched import Cgroup, Watched
+
+GAP_INTERVALS = 2.5
+"""A pause longer than this many intervals is a gap in a profile, not a long reading."""
+
+BINS_PER_INTERVAL = 8
+"""How much finer than the regular interval a young job's profile is."""
+
+_SLOW_MASK = field_mask(field.name for field in FIELDS if field.tier is Tier.SLOW)
+_REST_MASK = field_mask(REST_FIELDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What the engine must be told; the names are those of `config.node`."""
+
+    cluster: str
+    node: str
+    proc_root: Path
+    interval_s: float
+    slow_every: int
+    slots: int
+    max_points: int
+    memory_limit_bytes: int
+    budget_share: float = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOrder:
+    """A job's cgroup that is to be watched.
+
+    `newborn`: it appeared before our eyes, so its time zero is now. `from_zero`: its counters began with this run.
+    """
+
+    number: int
+    job_id: int
+    slot: int | None
+    name: str
+    place: CgroupPlace
+    parent: CgroupPlace
+    newborn: bool
+    from_zero: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOrder:
+    """A step's cgroup that is to be watched, inside its job's."""
+
+    number: int
+    name: str
+    step: str
+    place: CgroupPlace
+    newborn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A sighting's last word."""
+
+    totals: Totals
+    profile: Profile | None
+    lines: Lines
+
+
+class Engine:
+    """All watched sightings of a node. `on_failure` gets a bounded reason for everything that fails alone."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        reader: CgroupReader,
+        now: Now,
+        on_failure: Callable[[str, Exception | None], None],
+    ) -> None:
+        self._settings = settings
+        self._reader = reader
+        self._on_failure = on_failure
+        self.schedule = Schedule(settings.interval_s, settings.slow_every, settings.budget_share, now)
+        width_s = settings.interval_s / BINS_PER_INTERVAL if settings.interval_s >= 1 else settings.interval_s
+        self._recorder = Recorder(width_s, settings.max_points, settings.memory_limit_bytes)
+        self._families = Families(reader, on_failure)
+        self._lines = SlotLines(
+            settings.cluster, settings.node, settings.slots, settings.interval_s, settings.slow_every
+        )
+        self._watched: dict[int, Watched] = {}
+        self._by_name: dict[str, tuple[Watched, Cgroup]] = {}
+        self._batch: ReadingBatch | None = None
+        self._batch_pairs: list[tuple[Watched, Cgroup]] = []
+        self._node_pressure = self._open(lambda: reader.open_node_pressure(settings.proc_root))
+        self._node_reading: Reading | None = None
+
+    # --- orders
+
+    def watch(self, order: JobOrder, now: Now) -> None:
+        """Begin to sample a job's cgroup, and look at it at once: it may live for less than half a second."""
+        watched = self._watched.get(order.number)
+        if watched is None:
+            watched = self._watched[order.number] = self._new_sighting(order, now)
+        elif watched.job is not None:
+            self.unwatch(watched.job.name, now)
+            watched.account.renew()
+            watched.silent.clear()
+        handle = self._open(lambda: self._reader.open_job(order.place))
+        if handle is None:
+            return
+        watched.job = Cgroup(
+            name=order.name,
+            place=order.place,
+            handle=handle,
+            account=watched.account,
+            born_ns=now.boottime_ns if order.newborn else None,
+            io=ProcessIo(self._settings.proc_root, order.place.cpu),
+        )
+        self._families.adopt_job(order.name, handle, order.parent, now.boottime_ns, newborn=order.newborn)
+        self._first_look(watched, watched.job, now)
+
+    def watch_step(self, order: StepOrder, now: Now) -> None:
+        """Begin to sample a step's cgroup."""
+        watched = self._watched.get(order.number)
+        if watched is None or watched.job is None or watched.is_gone:
+            return
+        handle = self._open(lambda: self._reader.open_step(order.place))
+        if handle is None:
+            return
+        account = Account()
+        before = watched.steps.get(order.step)
+        if before is not None:
+            self.unwatch(before.name, now)
+            account = before.account
+            account.renew()
+        born_ns = now.boottime_ns if order.newborn else None
+        step = Cgroup(name=order.name, place=order.place, handle=handle, account=account, born_ns=born_ns)
+        watched.steps[order.step] = step
+        self._families.adopt_step(order.name, handle, watched.job.name, now.boottime_ns, newborn=order.newborn)
+        self._first_look(watched, step, now)
+
+    def unwatch(self, name: str, now: Now) -> None:
+        """A job's or step's cgroup was removed."""
+        if name in self._by_name:
+            self._bury([name], now)
+
+    def finish(self, number: int, now: Now) -> Finished | None:
+        """Stop sampling and sum up; None for a sighting that never had a cgroup."""
+        watched = self._watched.get(number)
+        if watched is None:
+            return None
+        self._look([watched], now)
+        totals = watched.totals(now.boottime_ns)
+        for one in watched.living():
+            one.gone_ns = now.boottime_ns
+        finished = Finished(totals, watched.course.profile(), self._lines.last_word(watched, now.wall_ns))
+        self._forget(watched, now)
+        return finished
+
+    # --- time
+
+    def run(self, due: Due, now: Now) -> Lines:
+        """Read what is due; the carbon lines of a regular tick."""
+        if due.tick_ns is None:
+            self._look([self._watched[number] for number in due.young if number in self._watched], now)
+            return Lines()
+        self._read_node_pressure()
+        self._read_all(FULL_TICK if due.slow else FAST_TICK, now)
+        lines = self._lines.tick(self._watched.values(), Tier.FAST, due.tick_ns)
+        if due.slow:
+            self._complete(one for watched in self._watched.values() for one in watched.living())
+            self._recorder.keep_within_bound()
+            lines = Lines.joined([lines, self._lines.tick(self._watched.values(), Tier.SLOW, due.tick_ns)])
+        return lines
+
+    def deltas(self) -> list[tuple[int, Profile]]:
+        """What is new in every running sighting's profile since the last call."""
+        found = ((number, watched.course.delta()) for number, watched in self._watched.items())
+        return [(number, delta) for number, delta in found if delta is not None]
+
+    def close(self) -> None:
+        """Give all descriptors back."""
+        for _, one in self._by_name.values():
+            one.handle.close()
+        self._families.close()
+        if self._node_pressure is not None:
+            self._node_pressure.close()
+
+    @property
+    def cgroups(self) -> int:
+        """How many cgroups are read at a tick."""
+        return len(self._by_name)
+
+    @property
+    def profile_bytes(self) -> int:
+        """What the flight recorder holds."""
+        return self._recorder.size_bytes
+
+    # --- reading
+
+    def _read_all(self, tiers: frozenset[Tier], now: Now) -> None:
+        if self._batch is None:
+            self._batch_pairs = list(self._by_name.values())
+            self._batch = self._reader.batch([one.handle for _, one in self._batch_pairs])
+        self._batch.read(tiers)
+        self._take(self._batch_pairs, self._batch.readings(), now, full=Tier.SLOW in tiers)
+
+    def _look(self, sightings: Iterable[Watched], now: Now) -> None:
+        """Read a few sightings now, each with its steps at one time."""
+        pairs = [(watched, one) for watched in sightings for one in watched.living()]
+        if pairs:
+            self._complete(one for _, one in pairs)
+            self._take(pairs, self._reader.read([one.handle for _, one in pairs], FULL_TICK), now, full=True)
+
+    def _first_look(self, watched: Watched, one: Cgroup, now: Now) -> None:
+        self._by_name[one.name] = (watched, one)
+        self._batch = None
+        self.schedule.born(watched.number, now.boottime_ns)
+        self._look([watched], now)
+        self._record_departures(self._families.settle_births(one.name, now.boottime_ns), now)
+
+    def _take(self, pairs: list[tuple[Watched, Cgroup]], readings: Iterable[Reading], now: Now, *, full: bool) -> None:
+        gone: list[str] = []
+        for (watched, one), reading in zip(pairs, readings, strict=True):
+            if reading.gone:
+                gone.append(one.name)
+                continue
+            if reading.reason is not None:
+                self._on_failure(reading.reason, None)
+            self._account(watched, one, reading, now, full=full)
+        if gone:
+            self._bury(gone, now)
+        elif full:
+            for _, one in pairs:
+                self._families.balance(one.name)
+
+    def _account(self, watched: Watched, one: Cgroup, reading: Reading, now: Now, *, full: bool) -> None:
+        self._families.note(one.name, reading, now.boottime_ns)
+        one.account.take(reading, now.boottime_ns)
+        if one is watched.job:
+            self._follow(watched, Source.CGROUP, one.account, reading.have, now)
+            self._read_beside(watched, one, full=full, now=now)
+
+    def _read_beside(self, watched: Watched, one: Cgroup, *, full: bool, now: Now) -> None:
+        """What the cgroup does not tell: the node's pressure, the processes' I/O."""
+        pressure = self._node_reading
+        if pressure is not None and watched.lacks_pressure:
+            watched.node_account.take(pressure, now.boottime_ns)
+            self._follow(watched, Source.NODE, watched.node_account, pressure.have, now)
+        if full and watched.lacks_io and one.io is not None and not watched.refused:
+            moved = one.io.read()
+            if moved is None:
+                watched.refused = True
+                self._on_failure("process_io_forbidden", None)
+                return
+            watched.process_account.take(moved, now.boottime_ns)
+            self._follow(watched, Source.PROCESSES, watched.process_account, moved.have, now)
+
+    def _follow(self, watched: Watched, source: Source, account: Account, have: int, now: Now) -> None:
+        """Carry a reading into the profile; fields of the slow tier may pause for longer before it is a gap."""
+        gap_ns = round(GAP_INTERVALS * self.schedule.interval_s * NS_PER_S)
+        slowly = have if source is Source.PROCESSES else have & _SLOW_MASK
+        watched.course.follow(source, account, have & ~slowly, now.boottime_ns, gap_ns)
+        watched.course.follow(source, account, slowly, now.boottime_ns, gap_ns * self._settings.slow_every)
+
+    def _read_node_pressure(self) -> None:
+        if self._node_pressure is not None:
+            (reading,) = self._reader.read([self._node_pressure], FULL_TICK)
+            self._node_reading = reading if reading.have else None
+
+    def _complete(self, cgroups: Iterable[Cgroup]) -> None:
+        """Open what has appeared since they were opened."""
+        for one in cgroups:
+            try:
+                one.handle.complete()
+            except ReaderError as error:
+                self._on_failure(error.reason, error)
+
+    def _open(self, opener: Callable[[], OpenCgroup]) -> OpenCgroup | None:
+        try:
+            return opener()
+        except ReaderError as error:
+            self._on_failure(error.reason, error)
+            return None
+
+    # --- births and deaths
+
+    def _new_sighting(self, order: JobOrder, now: Now) -> Watched:
+        course = self._recorder.start(order.number, now.wall_ns, now.boottime_ns)
+        if order.newborn:
+            course.begin(now.boottime_ns)
+        return Watched(
+            number=order.number,
+            job_id=order.job_id,
+            slot=order.slot,
+            account=Account(from_zero=order.from_zero),
+            process_account=Account(from_zero=order.newborn),
+            course=course,
+            points={tier: Points(tier, from_zero=order.newborn) for tier in Tier},
+        )
+
+    def _bury(self, names: Iterable[str], now: Now) -> None:
+        wanted = list(names)
+        found = self._families.bury(wanted, now.boottime_ns)
+        self._record_departures(dict.fromkeys(wanted) | found, now)
+
+    def _record_departures(self, departures: Mapping[str, Departure | None], now: Now) -> None:
+        for name, departure in departures.items():
+            watched, one = self._by_name.pop(name, (None, None))
+            if watched is None or one is None:
+                continue
+            self._batch = None
+            one.handle.close()
+            one.bury(departure, now.boottime_ns)
+            if one is watched.job:
+                self._follow(watched, Source.CGROUP, one.account, _REST_MASK, now)
+
+    def _forget(self, watched: Watched, now: Now) -> None:
+        del self._watched[watched.number]
+        self._recorder.stop(watched.number)
+        self.schedule.forget(watched.number)
+        self._bury([name for name, (owner, _) in self._by_name.items() if owner is watched], now)

@@ -1,0 +1,147 @@
+"""Parents and children among the watched cgroups, read together: what `kinship` needs to know at births and deaths.
+
+Owns the descriptors by which a family's counters are read at one time, those of the parents alone included (the user's
+folder on v1, the node's). Parents are read at births and deaths only, never at ticks: an ancestor's counter costs a
+flush of all its descendants. Used by `engine`, in its thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from slurmlens.cgroup.layout import CgroupPlace, Hierarchy
+from slurmlens.cgroup.reader import FAST_TICK, CgroupReader, OpenCgroup
+from slurmlens.cgroup.reading import Reading
+from slurmlens.errors import ReaderError
+from slurmlens.node.sampler.kinship import REST_FIELDS, Counters, Departure, Kinship
+
+LARGE_FAMILY = 32
+"""From here on a birth alone does not have the whole family read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ancestor:
+    place: CgroupPlace
+    handle: OpenCgroup
+
+
+class Families:
+    """Every watched cgroup and its ancestors, by name."""
+
+    def __init__(self, reader: CgroupReader, on_failure: Callable[[str, Exception | None], None]) -> None:
+        self._reader = reader
+        self._on_failure = on_failure
+        self._kinship = Kinship()
+        self._handles: dict[str, OpenCgroup] = {}
+        self._ancestors: dict[str, _Ancestor] = {}
+
+    def adopt_job(self, name: str, handle: OpenCgroup, parent: CgroupPlace, now_ns: int, *, newborn: bool) -> None:
+        """A job's cgroup is watched from now on, below the folder `parent`."""
+        self._adopt(name, handle, self._ancestor(parent, now_ns, newborn=newborn), now_ns, newborn=newborn)
+
+    def adopt_step(self, name: str, handle: OpenCgroup, job: str, now_ns: int, *, newborn: bool) -> None:
+        """A step's cgroup is watched from now on, inside the job named `job`."""
+        self._adopt(name, handle, job if job in self._kinship else None, now_ns, newborn=newborn)
+
+    def note(self, name: str, reading: Reading, now_ns: int) -> None:
+        """A reading was taken of one watched cgroup."""
+        if name in self._kinship:
+            self._kinship.note(name, rest_counters(reading), now_ns)
+
+    def balance(self, name: str) -> None:
+        """The cgroup and all its children were noted just now."""
+        if name in self._kinship:
+            self._kinship.balance(name)
+
+    def settle_births(self, name: str, now_ns: int) -> dict[str, Departure | None]:
+        """After the first reading of a newly adopted one: learn what its parent counts that is of nobody we watch.
+
+        Answers with whoever was found dead meanwhile.
+        """
+        parent = self._kinship.parent(name) if name in self._kinship else None
+        if parent is None or (self._kinship.is_balanced(parent) and len(self._kinship.children(parent)) > LARGE_FAMILY):
+            return {}
+        alive = self._read_family(parent)
+        dead = [one for one in (parent, *self._kinship.children(parent)) if one not in alive]
+        if dead:
+            return self.bury(dead, now_ns)
+        for one, counters in alive.items():
+            self._kinship.note(one, counters, now_ns)
+        self._kinship.balance(parent)
+        return {}
+
+    def bury(self, names: Iterable[str], now_ns: int) -> dict[str, Departure | None]:
+        """These are gone: what they, and all that is found gone with them, used in all; None where nobody can tell."""
+        found: dict[str, Departure | None] = {}
+        for name in names:
+            if name in self._kinship:
+                found |= self._bury_one(name, now_ns)
+        for name in found:
+            self._close(name)
+        return found
+
+    def close(self) -> None:
+        """Give the ancestors' descriptors back; the others are their owners'."""
+        for ancestor in self._ancestors.values():
+            ancestor.handle.close()
+
+    def _bury_one(self, name: str, now_ns: int) -> dict[str, Departure | None]:
+        parent = self._kinship.parent(name)
+        while parent is not None:
+            alive = self._read_family(parent)
+            alive.pop(name, None)
+            if parent in alive:
+                return dict(self._kinship.settle(parent, alive, now_ns))
+            name, parent = parent, self._kinship.parent(parent)
+        gone = self._kinship.descendants(name)
+        self._kinship.remove(name)
+        return dict.fromkeys(gone)
+
+    def _read_family(self, parent: str) -> dict[str, Counters]:
+        """The counters of a parent and its children, those that are alive, the parent's first."""
+        names = [parent, *sorted(self._kinship.children(parent))]
+        readings = self._reader.read([self._handles[name] for name in names], FAST_TICK)
+        return {name: rest_counters(one) for name, one in zip(names, readings, strict=True) if not one.gone}
+
+    def _adopt(self, name: str, handle: OpenCgroup, parent: str | None, now_ns: int, *, newborn: bool) -> None:
+        self._handles[name] = handle
+        self._kinship.add(name, parent, now_ns, newborn=newborn)
+
+    def _ancestor(self, place: CgroupPlace, now_ns: int, *, newborn: bool) -> str | None:
+        """The name of a parent folder, watched from now on if it was not; v1 has the node's folder above the user's."""
+        name = str(place.cpu)
+        if name in self._kinship and not self._kinship.children(name) and not self._read_family(name):
+            self.bury([name], now_ns)
+        if name in self._kinship:
+            return name
+        try:
+            handle = self._reader.open(place, REST_FIELDS)
+        except ReaderError as error:
+            self._on_failure(error.reason, error)
+            return None
+        above = _above(place)
+        grandparent = self._ancestor(above, now_ns, newborn=False) if above is not None else None
+        self._ancestors[name] = _Ancestor(place, handle)
+        self._adopt(name, handle, grandparent, now_ns, newborn=newborn and grandparent is not None)
+        if grandparent is not None:
+            self.settle_births(name, now_ns)
+        return name
+
+    def _close(self, name: str) -> None:
+        self._handles.pop(name, None)
+        ancestor = self._ancestors.pop(name, None)
+        if ancestor is not None:
+            ancestor.handle.close()
+
+
+def rest_counters(reading: Reading) -> Counters:
+    """Of a reading, what `kinship` reckons with."""
+    return tuple(reading.get(name) for name in REST_FIELDS)
+
+
+def _above(place: CgroupPlace) -> CgroupPlace | None:
+    """On v1 a user's folder goes with the user's last job, and the node's folder above it keeps what it used."""
+    if place.hierarchy is Hierarchy.V1 and place.cpu.name.startswith("uid_"):
+        return CgroupPlace(place.hierarchy, place.cpu.parent, place.memory.parent)
+    return None

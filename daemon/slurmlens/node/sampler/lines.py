@@ -1,0 +1,74 @@
+"""Carbon lines of all running jobs: those with a slot by themselves, the others summed.
+
+Owns the series' names and when a job has said its last: a job that is gone makes one more point, with what it used in
+its last, partial interval and with the rest its parent had on record, and is silent from then on. Fed by `engine`;
+feeds the metrics stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.metrics import Kind, Tier
+from slurmlens.node.sampler.points import METRICS_OF_TIER, Lines, SlotSeries, summed
+from slurmlens.node.sampler.watched import Watched
+from slurmlens.wire.carbon import slot_prefix
+
+Row = list[float | None]
+
+
+class SlotLines:
+    """The lines of one node's slots; slot number `slots` holds the rest."""
+
+    def __init__(self, cluster: str, node: str, slots: int, interval_s: float, slow_every: int) -> None:
+        self._series = [SlotSeries(slot_prefix(cluster, node, slot)) for slot in range(slots + 1)]
+        self._rest = slots
+        interval_ns = round(interval_s * NS_PER_S)
+        self._interval_ns = {Tier.FAST: interval_ns, Tier.SLOW: interval_ns * slow_every}
+        self._rest_rows: dict[Tier, list[Row]] = {tier: [] for tier in Tier}
+
+    def tick(self, sightings: Iterable[Watched], tier: Tier, tick_ns: int) -> Lines:
+        """The points of the interval that ends at the aligned wall time `tick_ns`."""
+        interval_ns = self._interval_ns[tier]
+        time_s = (tick_ns - interval_ns) // NS_PER_S
+        lines = []
+        for watched in sightings:
+            row = self._row(watched, tier, tick_ns)
+            if row is None:
+                continue
+            if watched.slot is None:
+                self._rest_rows[tier].append(row)
+            else:
+                lines.append(self._series[watched.slot].lines(tier, row, time_s))
+        rest, self._rest_rows[tier] = self._rest_rows[tier], []
+        if rest:
+            lines.append(self._series[self._rest].lines(tier, summed(tier, rest), time_s))
+        return Lines.joined(lines)
+
+    def last_word(self, watched: Watched, wall_ns: int) -> Lines:
+        """The last, partial interval of a job that is gone; the rest's goes into the next tick."""
+        lines = []
+        for tier, interval_ns in self._interval_ns.items():
+            begin_ns = wall_ns // interval_ns * interval_ns
+            row = self._row(watched, tier, begin_ns + interval_ns)
+            if row is None:
+                continue
+            if watched.slot is None:
+                self._rest_rows[tier].append(row)
+            else:
+                lines.append(self._series[watched.slot].lines(tier, row, begin_ns // NS_PER_S))
+        return Lines.joined(lines)
+
+    def _row(self, watched: Watched, tier: Tier, tick_ns: int) -> Row | None:
+        """One job's values; None where it has said its last."""
+        if tier in watched.silent:
+            return None
+        row = watched.points[tier].values(watched.accounts(), tick_ns, self._interval_ns[tier])
+        if watched.is_gone:
+            watched.silent.add(tier)
+            row = [
+                None if metric.kind is Kind.GAUGE else value
+                for metric, value in zip(METRICS_OF_TIER[tier], row, strict=True)
+            ]
+        return row

@@ -1,0 +1,187 @@
+"""One sighting as the sampler sees it: its accounts, its steps, its course, and the totals they add up to.
+
+Owns what is known of how each figure came about: `events.FigureSource` and completeness. A figure that stands on
+nothing is None. Made and fed by `engine`; its totals end in `events.JobSummary`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from slurmlens.cgroup.layout import CgroupPlace
+from slurmlens.cgroup.reader import OpenCgroup
+from slurmlens.clock import NS_PER_S
+from slurmlens.events import Figure, FigureSource, StepTotals, Totals
+from slurmlens.metrics import Source, Tier
+from slurmlens.node.sampler.accounts import Account
+from slurmlens.node.sampler.kinship import REST_FIELDS, Departure
+from slurmlens.node.sampler.points import Points
+from slurmlens.node.sampler.process_io import ProcessIo
+from slurmlens.node.sampler.recorder import Course
+
+UNSEEN_TAIL = 0.1
+"""A peak is complete where what came after the last reading is at most this share of the job's life."""
+
+_US_PER_S = 1e6
+
+
+@dataclass(slots=True, kw_only=True)
+class Cgroup:
+    """One watched cgroup: a job's or a step's. `name` is the registry's; `gone_ns` when it was found gone."""
+
+    name: str
+    place: CgroupPlace
+    handle: OpenCgroup
+    account: Account
+    born_ns: int | None
+    read_ns: int = 0
+    gone_ns: int | None = None
+    departure: Departure | None = None
+    io: ProcessIo | None = None
+
+    def bury(self, departure: Departure | None, now_ns: int) -> None:
+        """It is gone; what its parent has on record for it is its last word."""
+        self.gone_ns = now_ns
+        self.departure = departure
+        if departure is not None:
+            for name, counted in zip(REST_FIELDS, departure.counters, strict=True):
+                if counted is not None:
+                    self.account.correct(name, counted)
+
+    def source(self) -> tuple[FigureSource, bool]:
+        """How its CPU seconds came about, and whether they are complete."""
+        if self.departure is None:
+            return FigureSource.LAST_SAMPLE, self.gone_ns is None
+        return self.departure.source, self.departure.source is not FigureSource.LAST_SAMPLE
+
+
+@dataclass(slots=True, kw_only=True)
+class Watched:
+    """One sighting. `job` is its cgroup while there is one (and the last one after that)."""
+
+    number: int
+    job_id: int
+    slot: int | None
+    account: Account
+    course: Course
+    points: dict[Tier, Points]
+    process_account: Account = field(default_factory=Account)
+    node_account: Account = field(default_factory=lambda: Account(from_zero=False))
+    job: Cgroup | None = None
+    steps: dict[str, Cgroup] = field(default_factory=dict)
+    silent: set[Tier] = field(default_factory=set)
+    """Tiers whose last point has been made."""
+    refused: bool = False
+    """The daemon may not look at this job's processes."""
+
+    @property
+    def lacks_pressure(self) -> bool:
+        """The cgroup tells no pressure: the node's stands in, under its own name."""
+        return self.account.total("pressure_cpu_some_us") is None
+
+    @property
+    def is_gone(self) -> bool:
+        return self.job is None or self.job.gone_ns is not None
+
+    @property
+    def lacks_io(self) -> bool:
+        return self.account.total("io_read_bytes") is None
+
+    def accounts(self) -> dict[Source, Account]:
+        """What points are made from."""
+        found = {Source.CGROUP: self.account}
+        if self.process_account.samples:
+            found[Source.PROCESSES] = self.process_account
+        if self.lacks_pressure and self.node_account.samples:
+            found[Source.NODE] = self.node_account
+        return found
+
+    def living(self) -> list[Cgroup]:
+        """The cgroups that can be read: the job's first, then its steps'."""
+        every = [self.job, *self.steps.values()] if self.job else list(self.steps.values())
+        return [one for one in every if one.gone_ns is None]
+
+    def totals(self, now_ns: int) -> Totals:
+        """Everything this sighting used, each figure with what it is worth."""
+        account = self.account
+        return Totals(
+            samples=account.samples,
+            cpu_s=_cpu(account, "cpu_usage_ns", self.job),
+            cpu_user_s=_cpu(account, "cpu_user_ns", self.job),
+            cpu_system_s=_cpu(account, "cpu_system_ns", self.job),
+            cpu_throttled_s=_sampled(account, "cpu_throttled_ns", NS_PER_S, self.job, now_ns),
+            memory_peak_bytes=_memory_peak(account, self.job, now_ns),
+            memory_limit_bytes=account.current("memory_limit_bytes"),
+            oom_kills=account.total("oom_kill_events"),
+            pids_peak=_first_known(account.highest("pids_peak"), account.highest("pids_current")),
+            io_read_bytes=self._io("io_read_bytes", now_ns),
+            io_written_bytes=self._io("io_written_bytes", now_ns),
+            pressure_cpu_some_s=self._pressure("pressure_cpu_some_us", now_ns),
+            pressure_memory_some_s=self._pressure("pressure_memory_some_us", now_ns),
+            pressure_io_some_s=self._pressure("pressure_io_some_us", now_ns),
+            steps=tuple(_step(name, step, now_ns) for name, step in sorted(self.steps.items())),
+        )
+
+    def _io(self, name: str, now_ns: int) -> Figure | None:
+        own = _sampled(self.account, name, 1, self.job, now_ns)
+        if own is not None:
+            return own
+        seen = self.process_account.total(name)
+        return None if seen is None else Figure(value=seen, source=FigureSource.PROCESSES, complete=False)
+
+    def _pressure(self, name: str, now_ns: int) -> Figure | None:
+        own = _sampled(self.account, name, _US_PER_S, self.job, now_ns)
+        if own is not None:
+            return own
+        grown = self.node_account.total(name)
+        return None if grown is None else Figure(value=grown / _US_PER_S, source=FigureSource.NODE)
+
+
+def _step(name: str, step: Cgroup, now_ns: int) -> StepTotals:
+    return StepTotals(
+        step=name,
+        samples=step.account.samples,
+        cpu_s=_cpu(step.account, "cpu_usage_ns", step),
+        memory_peak_bytes=_memory_peak(step.account, step, now_ns),
+        oom_kills=step.account.total("oom_kill_events"),
+    )
+
+
+def _cpu(account: Account, name: str, cgroup: Cgroup | None) -> Figure | None:
+    total = account.total(name)
+    if total is None or cgroup is None:
+        return None
+    source, complete = cgroup.source()
+    return Figure(value=total / NS_PER_S, source=source, complete=complete)
+
+
+def _sampled(account: Account, name: str, scale: float, cgroup: Cgroup | None, now_ns: int) -> Figure | None:
+    total = account.total(name)
+    if total is None:
+        return None
+    return Figure(
+        value=total / scale, source=FigureSource.LAST_SAMPLE, complete=_tail_was_short(account, cgroup, now_ns)
+    )
+
+
+def _memory_peak(account: Account, cgroup: Cgroup | None, now_ns: int) -> Figure | None:
+    """The kernel's own high-water mark where it keeps one, else the highest reading."""
+    kept = account.highest("memory_peak_bytes")
+    value = _first_known(kept, account.highest("memory_current_bytes"))
+    if value is None:
+        return None
+    complete = kept is not None and _tail_was_short(account, cgroup, now_ns)
+    return Figure(value=value, source=FigureSource.LAST_SAMPLE, complete=complete)
+
+
+def _tail_was_short(account: Account, cgroup: Cgroup | None, now_ns: int) -> bool:
+    """Whether little enough happened after the last reading to call a figure from it complete."""
+    if cgroup is None:
+        return False
+    end_ns = now_ns if cgroup.gone_ns is None else cgroup.gone_ns
+    begin_ns = account.first_ns if cgroup.born_ns is None else cgroup.born_ns
+    return end_ns - account.last_ns <= UNSEEN_TAIL * (end_ns - begin_ns)
+
+
+def _first_known(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first
