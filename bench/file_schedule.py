@@ -43,6 +43,11 @@ class Seen:
         ticks = self.seconds / interval_s
         return {path: max(1, round(ticks / count)) for path, count in self.reads.items()}
 
+    def samples(self, interval_s: float) -> float:
+        """How many reads the schedule asks for: each file once at each of its ticks."""
+        ticks = self.seconds / interval_s
+        return sum(min(count, ticks) for count in self.reads.values())
+
 
 def watch(pid: int, seconds: int, folder: Path) -> Seen:
     """Traces all threads of `pid` for `seconds`; that slows it down: its CPU time must not be taken meanwhile."""

@@ -17,5 +17,6 @@ def measure(setting: Setting) -> list[Result]:
     ticks = seen.seconds / INTERVAL_S
     others = (sum(seen.calls.values()) - on_counters) / ticks
     often = ", ".join(f"{name} {count / ticks:.0f}" for name, count in seen.calls.most_common(4))
-    note = f"{seen.reads_total / ticks:.0f} reads a tick; {others:.0f} other system calls a tick; most often {often}"
-    return [ROWS[0].measured(on_counters / seen.reads_total, note)]
+    reads = f"{seen.reads_total / ticks:.0f} reads of {len(seen.reads)} files"
+    note = f"{reads} and {others:.0f} other system calls a tick; most often {often}"
+    return [ROWS[0].measured(on_counters / seen.samples(INTERVAL_S), note)]
