@@ -157,11 +157,9 @@ async def _send(connection: _Connection, request: bytes) -> None:
 
 
 def _may_be_kept(connection: _Connection) -> bool:
-    if (
-        not connection.is_sent
-        or connection.protocol.our_state is not h11.DONE
-        or connection.protocol.their_state is not h11.DONE
-    ):
+    """Only where both sides said all they had to say, and not a byte more."""
+    protocol = connection.protocol
+    if not connection.is_sent or (protocol.our_state, protocol.their_state) != (h11.DONE, h11.DONE):
         return False
-    connection.protocol.start_next_cycle()
-    return True
+    protocol.start_next_cycle()
+    return not protocol.trailing_data[0]
