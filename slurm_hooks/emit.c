@@ -16,8 +16,8 @@
 #include "system.h"
 #include "text.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -49,7 +49,7 @@ static struct {
     const char *job_id;
     long folder;
     char temporary[80];
-    int is_there;
+    int is_being_renamed;
     int is_told;
 } this_event;
 
@@ -107,15 +107,18 @@ static void tell_lost(const char *reason, long number)
 
 static void give_up(const char *reason, long number)
 {
-    if (this_event.temporary[0])
-        CALL(SYS_unlinkat, this_event.folder, this_event.temporary, 0);
+    if (this_event.temporary[0]) {
+        long result = CALL(SYS_unlinkat, this_event.folder, this_event.temporary, 0);
+        /* It had its final name before the trouble came: nothing is lost. */
+        if (this_event.is_being_renamed && result == -ENOENT)
+            return;
+    }
     tell_lost(reason, number);
 }
 
 void on_trouble(int signal_number)
 {
-    if (!this_event.is_there)
-        give_up("ended by signal", signal_number);
+    give_up("ended by signal", signal_number);
     end();
 }
 
@@ -175,17 +178,17 @@ static void deliver(const struct text *event, uint64_t boottime_ns)
         give_up("cannot write all of it into " DROPBOX_BASE, count < 0 ? count : 0);
         return;
     }
+    this_event.is_being_renamed = 1;
     long result = CALL(SYS_renameat2, this_event.folder, this_event.temporary, this_event.folder, name, 0);
     if (result < 0) {
+        this_event.is_being_renamed = 0;
         give_up("cannot rename in " DROPBOX_BASE, result);
-        return;
     }
-    this_event.is_there = 1;
 }
 
 /*
  * Slurm's own word on which hook this is goes before the name we were called by: Epilog=/…/slurmlens-prolog is a slip that
- * would turn ends into starts. A context that is neither of ours (slurmctld's hooks) is none of our business.
+ * would turn ends into starts. Another of its hooks (slurmctld's, srun's, a task's) is none of our business.
  */
 static enum role role_of(const char *called_as, const char *context)
 {
@@ -193,7 +196,7 @@ static enum role role_of(const char *called_as, const char *context)
         return PROLOG;
     if (context && same(context, "epilog_slurmd"))
         return EPILOG;
-    if (context && ends_with(context, "_slurmctld"))
+    if (context && (same_start(context, "prolog_", 7) || same_start(context, "epilog_", 7)))
         return NO_ROLE;
     if (ends_with(called_as, "prolog"))
         return PROLOG;
@@ -219,7 +222,7 @@ void emit(const char *called_as, char **environment, const unsigned char *random
     find_values(environment, &values);
     this_event.role = role_of(called_as, value_of(&values, "SLURM_SCRIPT_CONTEXT"));
     this_event.job_id = value_of(&values, "SLURM_JOB_ID");
-    if (!this_event.job_id || this_event.role == NO_ROLE || !randomness) {
+    if (!this_event.job_id || !this_event.job_id[0] || this_event.role == NO_ROLE || !randomness) {
         give_up("not called by slurmd as Prolog or Epilog", 0);
         return;
     }

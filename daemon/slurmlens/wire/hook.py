@@ -118,6 +118,11 @@ _SOURCES: tuple[tuple[str, tuple[str, ...], Callable[[str], _Value | None]], ...
 
 _JOB_ID = ("SLURM_JOB_ID", "SLURM_JOBID")
 _EXIT_CODE = "SLURM_JOB_EXIT_CODE2"
+_CLUSTER = "SLURM_CLUSTER_NAME"
+_NODE = "SLURMD_NODENAME"
+
+VARIABLES = (*_JOB_ID, _CLUSTER, _NODE, _EXIT_CODE, *(name for _, names, _ in _SOURCES for name in names))
+"""All that is read; `slurm_hooks/variables.h` must list each of them."""
 
 
 def decode(data: bytes) -> HookEvent:
@@ -138,8 +143,8 @@ def decode(data: bytes) -> HookEvent:
         time_ns=file.time_ns,
         boot_id=file.boot_id,
         boottime_ns=file.boottime_ns,
-        cluster=env.get("SLURM_CLUSTER_NAME"),
-        node=env.get("SLURMD_NODENAME"),
+        cluster=env.get(_CLUSTER),
+        node=env.get(_NODE),
         job=job,
         unusable=tuple(unusable),
         cut=file.cut,

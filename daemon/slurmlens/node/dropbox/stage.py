@@ -78,8 +78,8 @@ class Token:
 class Dropbox:
     """`async for event, token in dropbox`, then `release(token)` once the event is safely onwards.
 
-    `close()` ends it. `base` is the folder of `docs/specs/hook-event.md`. With `node` given, its own folder below is taken where there is
-    one, and events of other nodes are left where they are; without it, every event is taken.
+    `close()` ends it. `base` is the folder of `docs/specs/hook-event.md`. With `node` given, its own folder below is
+    taken where there is one, and events of other nodes are left where they are; without it, every event is taken.
     """
 
     def __init__(
