@@ -87,7 +87,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     last_heard_ns: int | None = None
     skew_s: float | None = None
     other_failed_jobs_today: tuple[int, ...] = ()
-    """Job ids of other jobs that failed on this node since midnight UTC, latest first."""
+    """Other jobs that failed on this node on the day (UTC) on which this run ended, or today; latest first."""
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +138,7 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     `run` is its number, `runs` all runs under this job id with it among them. Where the scheduler has told nothing yet,
     `record` is None, and the run is made of what the nodes told (`identity`).
     `identity` holds what hooks said, merged over nodes; prefer `record` where both speak.
-    `as_of_ns` is when this was asked; `scheduler_heard_ns` when the scheduler last answered about this job.
+    `as_of_ns` is when this was asked; `scheduler_heard_ns` when the scheduler last told something new about this run.
     """
 
     cluster: str
@@ -156,7 +156,7 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     start_source: TimeSource | None = None
     end_source: TimeSource | None = None
     is_live: bool = False
-    """Running, or ended so lately that summaries are still expected: a page keeps its live connection."""
+    """Not over, or over with summaries still to come: a page keeps its live connection. Every change of it is told."""
     nodes: tuple[NodeFacts, ...] = ()
     timeline: tuple[TimelineEntry, ...] = ()
     held: tuple[HeldSighting, ...] = ()
@@ -211,7 +211,7 @@ class StateFilter(enum.Enum):
 
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs to list; None is any. Newest first."""
+    """Which jobs to list; None is any. Running ones come first, then pending, then the rest, each newest first."""
 
     state: StateFilter | JobState | None = None
     user: str | None = None
@@ -237,7 +237,8 @@ class NodeHeard(msgspec.Struct, frozen=True, kw_only=True):
 class HistoryStatus(msgspec.Struct, frozen=True, kw_only=True):
     """History about itself, for /status.json."""
 
-    events: dict[str, int]
     refused: dict[str, int]
+    """Events and requests turned away since the database was made, by reason."""
     held: dict[str, int]
+    """Sightings that no run fits yet, by reason."""
     nodes: tuple[NodeHeard, ...]

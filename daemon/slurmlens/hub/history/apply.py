@@ -1,0 +1,225 @@
+"""Takes events into history: each once, all of a batch or nothing.
+
+Owns the one transaction that stores a batch's events, writes the sightings they belong to anew, notes the node as
+heard of, and marks the jobs whose runs are now stale. Idempotent by (node, event id): a batch that comes twice changes
+nothing the second time. Fed by `ingest`; `refresh` works off what it marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from sqlalchemy import ColumnElement, Table, and_, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.events import KIND_OF, AnyEvent, EventKind, JobProfile, JobSummary, NodeHeartbeat
+from slurmlens.hub.history import schema
+from slurmlens.hub.history.sighting_rows import Row, SightingEvent, facts_of, is_sighting_event, job_id_of, moved_facts
+from slurmlens.hub.history.store import Store
+from slurmlens.wire import ecs
+
+CHUNK = 400
+"""Values in one IN list: databases limit the parameters of a statement."""
+
+_Item = TypeVar("_Item")
+_encoder = msgspec.json.Encoder()
+
+
+class Applied(NamedTuple):
+    """What a batch did: the events that were new, and how many were known before."""
+
+    new: tuple[AnyEvent, ...]
+    known: int
+
+
+class Applier:
+    """The write side of history for events."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def apply(self, events: Sequence[AnyEvent], received_ns: int) -> Applied:
+        """Stores what is new of a batch; StoreError where nothing of it was stored."""
+        new: list[AnyEvent] = []
+        async with self._store.write() as connection:
+            for (cluster, node), own in _by_node(events):
+                writer = _NodeWriter(self._store, connection, cluster, node, received_ns)
+                new += await writer.write(own)
+        return Applied(tuple(new), len(events) - len(new))
+
+
+class _NodeWriter:
+    """One node's part of a batch, inside the transaction."""
+
+    def __init__(self, store: Store, connection: AsyncConnection, cluster: str, node: str, received_ns: int) -> None:
+        self._upsert = store.upsert
+        self._connection = connection
+        self._cluster = cluster
+        self._node = node
+        self._received_ns = received_ns
+
+    async def write(self, events: Sequence[AnyEvent]) -> list[AnyEvent]:
+        """Stores what is new and returns it."""
+        beats = [event for event in events if isinstance(event, NodeHeartbeat)]
+        told = {event.id: event for event in events if is_sighting_event(event)}
+        known = await self._known(told)
+        new = [event for event_id, event in told.items() if event_id not in known]
+        if new:
+            await self._store_events(new)
+            await self._write_sightings(new)
+        return [*new, *await self._hear(beats)]
+
+    async def _known(self, ids: Collection[str]) -> set[str]:
+        column = schema.events.c.id
+        known: set[str] = set()
+        for chunk in chunks(ids):
+            found = await self._connection.execute(select(column).where(self._mine(schema.events), column.in_(chunk)))
+            known.update(found.scalars())
+        return known
+
+    async def _store_events(self, new: Sequence[SightingEvent]) -> None:
+        rows = [
+            {
+                "cluster": self._cluster,
+                "node": self._node,
+                "id": event.id,
+                "kind": KIND_OF[type(event)].value,
+                "job_id": job_id_of(event),
+                "sighting": event.sighting,
+                "boottime_ns": event.boottime_ns,
+                "time_ns": event.time_ns,
+                "received_ns": self._received_ns,
+                "body": ecs.encode(event),
+            }
+            for event in new
+        ]
+        await self._connection.execute(insert(schema.events), rows)
+
+    async def _write_sightings(self, new: Sequence[SightingEvent]) -> None:
+        """Writes sightings anew. Profile deltas of one that is known only move its last sign: they come often."""
+        fresh: dict[str, list[SightingEvent]] = {}
+        for event in new:
+            fresh.setdefault(event.sighting, []).append(event)
+        rows = await self._rows(fresh)
+        only_deltas = {key for key, own in fresh.items() if all(isinstance(event, JobProfile) for event in own)}
+        told = await self._told(fresh.keys() - (only_deltas & rows.keys()))
+        for key, own in fresh.items():
+            deltas = [event for event in own if isinstance(event, JobProfile)]
+            facts = {} if key not in told else facts_of([*told[key], *deltas])
+            moved = moved_facts(facts, rows.get(key), own) | {"heard_ns": self._received_ns}
+            if key in told:
+                await self._put(schema.sightings, moved | {"sighting": key}, ("cluster", "node", "sighting"))
+                await mark_stale(self._connection, self._upsert, self._cluster, facts["job_id"])
+            else:
+                await self._move(key, moved)
+        summarised = {
+            key for key in fresh if (rows.get(key) or {}).get("summary_id") or _has_summary(told.get(key, ()))
+        }
+        await self._drop_superfluous(summarised)
+
+    async def _rows(self, keys: Collection[str]) -> dict[str, Row]:
+        table = schema.sightings
+        rows: dict[str, Row] = {}
+        for chunk in chunks(keys):
+            found = await self._connection.execute(select(table).where(self._mine(table), table.c.sighting.in_(chunk)))
+            rows.update({row["sighting"]: row for row in found.mappings()})
+        return rows
+
+    async def _told(self, keys: Collection[str]) -> dict[str, list[SightingEvent]]:
+        """All events of these sightings but their deltas."""
+        events = schema.events
+        found: dict[str, list[SightingEvent]] = {key: [] for key in keys}
+        for chunk in chunks(keys):
+            query = select(events.c.sighting, events.c.body).where(
+                self._mine(events), events.c.sighting.in_(chunk), events.c.kind != EventKind.JOB_PROFILE.value
+            )
+            for sighting, body in await self._connection.execute(query):
+                event = ecs.decode(body)
+                if is_sighting_event(event):
+                    found[sighting].append(event)
+        return found
+
+    async def _move(self, key: str, values: dict[str, Any]) -> None:
+        table = schema.sightings
+        await self._connection.execute(update(table).where(self._mine(table), table.c.sighting == key).values(values))
+
+    async def _drop_superfluous(self, summarised: Collection[str]) -> None:
+        events = schema.events
+        for chunk in chunks(summarised):
+            await self._connection.execute(
+                update(events)
+                .where(self._mine(events), events.c.sighting.in_(chunk), events.c.kind == EventKind.JOB_PROFILE.value)
+                .values(body=None)
+            )
+
+    async def _hear(self, beats: Sequence[NodeHeartbeat]) -> list[AnyEvent]:
+        """Notes that the node lives. A heartbeat counts if it is newer than the last one; it is not kept."""
+        nodes = schema.nodes
+        query = select(nodes.c.boot_id, nodes.c.boottime_ns, nodes.c.beat_ns).where(self._mine(nodes))
+        last = (await self._connection.execute(query)).mappings().first()
+        row: dict[str, object] = {"heard_ns": self._received_ns}
+        newer: list[AnyEvent] = []
+        order = (last["boot_id"], last["boottime_ns"], last["beat_ns"]) if last else (None, None, None)
+        for beat in beats:
+            if not _is_newer(beat, *order):
+                continue
+            order = beat.boot_id, beat.boottime_ns, beat.time_ns
+            newer.append(beat)
+            row |= self._of_beat(beat)
+        await self._put(nodes, row, ("cluster", "node"))
+        return newer
+
+    def _of_beat(self, beat: NodeHeartbeat) -> dict[str, object]:
+        return {
+            "beat_ns": beat.time_ns,
+            "boot_id": beat.boot_id,
+            "boottime_ns": beat.boottime_ns,
+            "version": beat.version,
+            "interval_s": beat.interval_s,
+            "skew_s": (beat.time_ns - self._received_ns) / NS_PER_S,
+            "running": _encoder.encode(beat.running),
+        }
+
+    async def _put(self, table: Table, row: dict[str, object], key: tuple[str, ...]) -> None:
+        values = {"cluster": self._cluster, "node": self._node} | row
+        changes = {name: value for name, value in row.items() if name not in key}
+        statement = self._upsert(table).values(values).on_conflict_do_update(index_elements=list(key), set_=changes)
+        await self._connection.execute(statement)
+
+    def _mine(self, table: Table) -> ColumnElement[bool]:
+        return and_(table.c.cluster == self._cluster, table.c.node == self._node)
+
+
+async def mark_stale(connection: AsyncConnection, upsert: Any, cluster: str, job_id: int) -> None:
+    """Notes that a job's runs are to be made anew."""
+    values = {"cluster": cluster, "job_id": job_id}
+    await connection.execute(upsert(schema.stale_jobs).values(values).on_conflict_do_nothing())
+
+
+def chunks(values: Collection[_Item]) -> Iterator[list[_Item]]:
+    """Values in lists short enough for one statement."""
+    ordered = list(values)
+    for begin in range(0, len(ordered), CHUNK):
+        yield ordered[begin : begin + CHUNK]
+
+
+def _by_node(events: Iterable[AnyEvent]) -> Iterator[tuple[tuple[str, str], list[AnyEvent]]]:
+    def place(event: AnyEvent) -> tuple[str, str]:
+        return event.cluster, event.node
+
+    for key, own in groupby(sorted(events, key=place), key=place):
+        yield key, list(own)
+
+
+def _has_summary(events: Iterable[SightingEvent]) -> bool:
+    return any(isinstance(event, JobSummary) for event in events)
+
+
+def _is_newer(beat: NodeHeartbeat, boot_id: str | None, boottime_ns: int | None, beat_ns: int | None) -> bool:
+    if boot_id == beat.boot_id:
+        return boottime_ns is None or beat.boottime_ns > boottime_ns
+    return beat_ns is None or beat.time_ns > beat_ns

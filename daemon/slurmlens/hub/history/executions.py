@@ -1,0 +1,95 @@
+"""The scheduler's record of one execution, put together from what was said at different times: pure.
+
+The queue is prompt and forgets; accounting is late and remembers, and each knows fields that the other lacks.
+Invariants: what has ended does not run again, and what was told once is not lost to a later answer that leaves it out.
+Fed by `apply` with old and new `JobRecord`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from slurmlens.hub.history.assignment import Execution
+from slurmlens.slurm.records import JobRecord, JobState, RecordSource
+
+VANISHED = "VANISHED"
+"""State flag of an execution that the scheduler neither lists any more nor has accounted for."""
+
+_OUTCOME_FIELDS = (
+    "state",
+    "state_flags",
+    "reason",
+    "exit_code",
+    "exit_signal",
+    "derived_exit_code",
+    "derived_exit_signal",
+    "cancelled_by",
+    "end_s",
+)
+
+
+def merge_records(known: JobRecord | None, told: JobRecord) -> JobRecord:
+    """What is known of an execution after it was told of again."""
+    if known is None:
+        return told
+    keeps_end = is_over(known) and not told.state.has_ended and VANISHED not in known.state_flags
+    queue_after_accounting = known.source is RecordSource.ACCOUNTING and told.source is RecordSource.QUEUE
+    winner, other = (known, told) if keeps_end or (is_over(known) and queue_after_accounting) else (told, known)
+    changes: dict[str, Any] = {}
+    for name in JobRecord.__struct_fields__:
+        if name not in _OUTCOME_FIELDS and _is_absent(getattr(winner, name)):
+            changes[name] = getattr(other, name)
+    if winner.state is other.state:
+        changes |= {name: getattr(other, name) for name in _OUTCOME_FIELDS if _is_absent(getattr(winner, name))}
+    if not winner.state.has_ended and winner.source is RecordSource.ACCOUNTING and other.source is RecordSource.QUEUE:
+        changes["reason"], changes["reason_text"] = other.reason, other.reason_text
+    return msgspec.structs.replace(winner, **changes)
+
+
+def is_over(record: JobRecord) -> bool:
+    """Whether an execution is known to have ended, or to have vanished."""
+    return record.state.has_ended or VANISHED in record.state_flags
+
+
+def vanished(record: JobRecord) -> JobRecord:
+    """The record of an execution that nobody knows any more; how and when it ended is not known."""
+    flags = (*(flag for flag in record.state_flags if flag != VANISHED), VANISHED)
+    return msgspec.structs.replace(record, state=JobState.UNKNOWN, state_flags=flags)
+
+
+def superseded(records: Iterable[JobRecord]) -> list[JobRecord]:
+    """Executions of one job id in order; one that never ended but was followed by another counts as requeued.
+
+    The queue forgets a run the moment the job is requeued; without accounting nobody says how it ended.
+    """
+    ordered = sorted(records, key=lambda record: record.submit_s or 0)
+    for index, later in enumerate(ordered[1:]):
+        earlier = ordered[index]
+        if not earlier.state.has_ended:
+            ordered[index] = msgspec.structs.replace(
+                earlier, state=JobState.REQUEUED, state_flags=(), end_s=later.submit_s if earlier.start_s else None
+            )
+    return ordered
+
+
+def as_executions(ordered: Sequence[JobRecord]) -> list[Execution]:
+    """What assignment needs of records."""
+    return [
+        Execution(
+            submit_s=record.submit_s or 0,
+            start_s=record.start_s,
+            end_s=record.end_s,
+            state=record.state,
+            nodes=record.nodes,
+            restart_count=record.restart_count,
+            sluid=record.sluid,
+        )
+        for record in ordered
+    ]
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or value == () or value == {}

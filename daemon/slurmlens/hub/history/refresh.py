@@ -1,0 +1,122 @@
+"""Makes the runs of stale jobs anew from what was told.
+
+Owns `runs`, `run_nodes` and the run numbers in `sightings`, all of which are projections. One transaction a job; a job
+that can't be made anew spoils no other. Called by the hub's pipeline after facts came in, and at its start for what a
+crash left over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Table, and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from slurmlens.hub.history import schema
+from slurmlens.hub.history.assignment import Assignment, assign
+from slurmlens.hub.history.executions import as_executions, superseded
+from slurmlens.hub.history.records import decode_record
+from slurmlens.hub.history.run_rows import run_row, seen_of
+from slurmlens.hub.history.store import Store, StoreError
+from slurmlens.slurm.records import JobRecord
+
+Row = Mapping[str, Any]
+
+
+class JobKey(NamedTuple):
+    """A job id in a cluster."""
+
+    cluster: str
+    job_id: int
+
+
+class Refreshed(NamedTuple):
+    """Jobs whose runs were made anew, and those where that failed."""
+
+    done: tuple[JobKey, ...]
+    failed: Mapping[JobKey, Exception]
+
+
+class Refresher:
+    """Works off the marks in `stale_jobs`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def refresh(self, now_ns: int, limit: int = 200) -> Refreshed:
+        """Makes anew the runs of at most `limit` stale jobs; nothing is in the answer where nothing is left to do."""
+        stale = schema.stale_jobs
+        async with self._store.read() as connection:
+            found = await connection.execute(select(stale.c.cluster, stale.c.job_id).limit(limit))
+            keys = [JobKey(*row) for row in found]
+        failed: dict[JobKey, Exception] = {}
+        for key in keys:
+            try:
+                async with self._store.write() as connection:
+                    await connection.execute(delete(stale).where(_is(stale, key)))
+                    await _refresh_job(connection, key, now_ns)
+            except StoreError:
+                raise
+            except Exception as error:  # whatever is odd about this job, the others must go on
+                failed[key] = error
+                await self._unmark(key)
+        return Refreshed(tuple(key for key in keys if key not in failed), failed)
+
+    async def _unmark(self, key: JobKey) -> None:
+        """Gives a job up until the next fact about it."""
+        async with self._store.write() as connection:
+            await connection.execute(delete(schema.stale_jobs).where(_is(schema.stale_jobs, key)))
+
+
+async def _refresh_job(connection: AsyncConnection, key: JobKey, now_ns: int) -> None:
+    executions, sightings = schema.executions, schema.sightings
+    blobs = await connection.execute(select(executions.c.record).where(_is(executions, key)))
+    records = superseded(decode_record(blob) for blob in blobs.scalars())
+    found = await connection.execute(select(sightings).where(_is(sightings, key)))
+    rows: list[Row] = [dict(row) for row in found.mappings()]
+    assignment = assign([seen_of(row) for row in rows], as_executions(records))
+    await _write_runs(connection, key, assignment, records, rows)
+    await _write_assignment(connection, key, assignment, rows, now_ns)
+
+
+async def _write_runs(
+    connection: AsyncConnection, key: JobKey, assignment: Assignment, records: Sequence[JobRecord], rows: Sequence[Row]
+) -> None:
+    by_sighting = {(row["node"], row["sighting"]): row for row in rows}
+    by_submit = {record.submit_s or 0: record for record in records}
+    await connection.execute(delete(schema.run_nodes).where(_is(schema.run_nodes, key)))
+    await connection.execute(delete(schema.runs).where(_is(schema.runs, key)))
+    place = {"cluster": key.cluster, "job_id": key.job_id}
+    for run in assignment.runs:
+        own = [by_sighting[seen.node, seen.sighting] for seen in run.members]
+        record = by_submit[run.execution.submit_s] if run.execution else None
+        columns, nodes = run_row(run, record, own, is_latest=run is assignment.runs[-1])
+        await connection.execute(insert(schema.runs).values(place | columns))
+        if nodes:
+            numbered = place | {"number": run.number}
+            await connection.execute(insert(schema.run_nodes), [numbered | {"node": node} for node in nodes])
+
+
+async def _write_assignment(
+    connection: AsyncConnection, key: JobKey, assignment: Assignment, rows: Sequence[Row], now_ns: int
+) -> None:
+    """Writes each sighting's run, or why it is held and since when; only what changed."""
+    numbers = {(seen.node, seen.sighting): run.number for run in assignment.runs for seen in run.members}
+    table = schema.sightings
+    for row in rows:
+        sighting = row["node"], row["sighting"]
+        held = assignment.held.get(sighting)
+        reason = held.value if held else None
+        if (row["run"], row["held_reason"]) == (numbers.get(sighting), reason):
+            continue
+        since_ns = (row["held_since_ns"] or now_ns) if held else None
+        await connection.execute(
+            update(table)
+            .where(_is(table, key), table.c.node == sighting[0], table.c.sighting == sighting[1])
+            .values(run=numbers.get(sighting), held_reason=reason, held_since_ns=since_ns)
+        )
+
+
+def _is(table: Table, key: JobKey) -> Any:
+    return and_(table.c.cluster == key.cluster, table.c.job_id == key.job_id)
