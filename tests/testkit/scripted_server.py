@@ -14,8 +14,14 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @asynccontextmanager
-async def serving(handler: Handler, port: int = 0) -> AsyncIterator[int]:
-    """Run `handler` for every connection; yields the port. Leaving closes the server and all its connections."""
+async def serving(handler: Handler, port: int = 0, *, receive_buffer_bytes: int = 0) -> AsyncIterator[int]:
+    """Run `handler` for every connection; yields the port. Leaving closes the server and all its connections.
+
+    `receive_buffer_bytes` bounds what the kernel takes for a handler that does not read.
+    """
+    listener = socket.create_server(("127.0.0.1", port))
+    if receive_buffer_bytes:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
     writers: set[asyncio.StreamWriter] = set()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -26,7 +32,7 @@ async def serving(handler: Handler, port: int = 0) -> AsyncIterator[int]:
             await handler(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(tracked, "127.0.0.1", port)
+    server = await asyncio.start_server(tracked, sock=listener)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -143,9 +149,13 @@ class LineServer:
             data = await reader.read(65_536)
             if not data:
                 return
-            async with self._grown:
-                self.received += data
-                self._grown.notify_all()
+            await self.take(data)
+
+    async def take(self, data: bytes) -> None:
+        """What came in; a handler with a reading habit of its own calls this too."""
+        async with self._grown:
+            self.received += data
+            self._grown.notify_all()
 
     async def until(self, wanted: bytes) -> None:
         """Wait until `wanted` has come in."""
