@@ -241,15 +241,14 @@ class Registry:
         out: list[Instruction] = []
         if at.boottime_ns - running.first_seen.boottime_ns >= _ns(self._settings.settle_s):
             out += self._announce(running)
-        if not running.cgroups and self._without_cgroup_ns(running, at) >= self._grace_ns(running):
+        if not running.cgroups and at.boottime_ns - self._without_cgroup_since_ns(running) >= self._grace_ns(running):
             out += self._end_unheard(running, at)
         return out
 
-    def _without_cgroup_ns(self, running: Sighting, at: Moment) -> int:
+    def _without_cgroup_since_ns(self, running: Sighting) -> int:
         if running.place.boot_id != self._place.boot_id:
-            return at.boottime_ns - self._started.boottime_ns
-        since = running.gone if running.gone is not None else running.first_seen
-        return at.boottime_ns - since.boottime_ns
+            return self._started.boottime_ns
+        return (running.gone if running.gone is not None else running.first_seen).boottime_ns
 
     def _grace_ns(self, running: Sighting) -> int:
         settings = self._settings
@@ -346,6 +345,18 @@ class Registry:
         return max(0, min(end.boottime_ns, watched_from) - ending.start.boottime_ns)
 
     # --- what others ask
+
+    def deadline_ns(self) -> int:
+        """The boottime at which the next `Tick` will have something to do, unless another stimulus comes first."""
+        settings = self._settings
+        deadlines = [self._next_heartbeat_ns]
+        for running in self._open.values():
+            if running.phase is Phase.EARLY:
+                deadlines.append(running.first_seen.boottime_ns + _ns(settings.settle_s))
+            if not running.cgroups:
+                deadlines.append(self._without_cgroup_since_ns(running) + self._grace_ns(running))
+        deadlines += [ending.ending_since_ns + _ns(settings.linger_s) for ending in self._ending.values()]
+        return min(deadlines)
 
     def heartbeat(self, at: Moment) -> NodeHeartbeat:
         """This node lives, and these sightings are open."""

@@ -1,0 +1,118 @@
+"""The program `slurmlens-node`: settings, log, signals, systemd; the work is `pipeline`'s.
+
+Owns the process. Exit status 0 after an ordered stop, 1 where another daemon of this node runs already, 2 for settings
+that cannot be used. SIGTERM and SIGINT stop it in order; a second one at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from slurmlens import __version__
+from slurmlens.clock import Clock, SystemClock
+from slurmlens.config.load import NODE_PATH, load_node
+from slurmlens.config.node import NodeConfig
+from slurmlens.errors import ConfigError
+from slurmlens.node.pipeline import Machine, NodePipeline
+from slurmlens.runtime import signals
+from slurmlens.runtime.sd_notify import Notifier
+from slurmlens.telemetry import log
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+EXIT_RUNNING = 1
+EXIT_CONFIG = 2
+STARTED = InternalEvent("node_started", logging.INFO, "slurmlens-node {version} watches {cluster}/{node}")
+STOPPED = InternalEvent("node_stopped", logging.INFO, "slurmlens-node ended")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node daemon until it is told to stop; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="slurmlens-node", description="Watches the jobs of one Slurm node.")
+    parser.add_argument(
+        "--config", type=Path, default=NODE_PATH, metavar="FILE", help="settings (default: %(default)s)"
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    options = parser.parse_args(arguments)
+    try:
+        config = load_node(options.config)
+    except ConfigError as error:
+        print(f"slurmlens-node: {error}", file=sys.stderr)  # noqa: T201  # before there is a log
+        return EXIT_CONFIG
+    log.configure(config.log.level, config.log.format)
+    lock = _lock(config.runtime_path)
+    if lock is None:
+        print(  # noqa: T201  # for the person who started it twice
+            f"slurmlens-node: another one uses {config.runtime_path}: stop it, or set `runtime_path`", file=sys.stderr
+        )
+        return EXIT_RUNNING
+    asyncio.run(serve(config, SystemClock()))
+    return 0
+
+
+async def serve(config: NodeConfig, clock: Clock) -> None:
+    """The daemon in a running loop, until a signal."""
+    reporter = Reporter(Counters(), clock)
+    notifier = Notifier()
+    root = system_root(config)
+    machine = Machine(root, read_boot_id(root), clock)
+    with signals.handling() as stop:
+        pipeline = NodePipeline(config, machine, reporter)
+        reporter.report(STARTED, version=__version__, cluster=config.cluster, node=config.node)
+        working = asyncio.create_task(pipeline.run(), name="pipeline")
+        notifier.ready(f"watching {config.cluster}/{config.node}")
+        watchdog = asyncio.create_task(_watchdog(notifier), name="watchdog")
+        await asyncio.wait({working, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        notifier.stopping()
+        working.cancel()
+        await asyncio.wait({working, asyncio.create_task(stop.hurried.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        watchdog.cancel()
+    reporter.report(STOPPED)
+
+
+def system_root(config: NodeConfig) -> Path:
+    """Below which /proc and the cgroup mounts are: / in service, a made-up tree in tests."""
+    return config.proc_root.parent
+
+
+def read_boot_id(root: Path) -> str:
+    """What the kernel calls this boot."""
+    try:
+        return (root / "proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
+async def _watchdog(notifier: Notifier) -> None:
+    while notifier.watchdog_interval_s is not None:
+        notifier.alive()
+        await asyncio.sleep(notifier.watchdog_interval_s)
+
+
+def _lock(folder: Path) -> int | None:
+    """A descriptor that holds this daemon's lock, None where another process has it.
+
+    A folder that cannot be made is no reason not to run: the status socket will tell.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+if __name__ == "__main__":
+    sys.exit(main())

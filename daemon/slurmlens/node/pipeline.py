@@ -1,0 +1,329 @@
+"""Wires the node's stages; the only file that knows them all.
+
+    dropbox ───┐
+               ├─► registry ─► sampler ─► outlet ─► queue ─► sinks
+    rediscover ┘  (conductor)
+
+Owns the order of starting and stopping. Invariants: a job that runs while the daemon stops gets no end, only what is
+new in its profile; stopping takes a bounded time; every stage fails alone (`runtime.supervisor`). Made and run by
+`node.main`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slurmlens import __version__
+from slurmlens.cgroup.mounts import CgroupLocator
+from slurmlens.cgroup.reader import CgroupReader
+from slurmlens.cgroup.tree import CgroupTree
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.config.node import NodeConfig
+from slurmlens.node import registry as reg
+from slurmlens.node.conductor import Conductor
+from slurmlens.node.dropbox import Dropbox
+from slurmlens.node.dropbox.intake import ROOT_ALONE, Owners
+from slurmlens.node.flow import Stream
+from slurmlens.node.outlet import Outlet
+from slurmlens.node.queue import Drop, MemoryQueue, QueueLimits
+from slurmlens.node.rediscover import Rediscover
+from slurmlens.node.registry.sighting import Place, Sighting
+from slurmlens.node.sampler.engine import Engine, EngineSettings
+from slurmlens.node.sampler.points import Lines
+from slurmlens.node.sampler.schedule import Now
+from slurmlens.node.sampler.worker import SamplerThread, failure_reporter
+from slurmlens.node.sinks.carbon import CarbonSink
+from slurmlens.node.sinks.delivery import Delivery, Sink
+from slurmlens.node.sinks.file import FileSink
+from slurmlens.node.sinks.hub import HubSink
+from slurmlens.node.sinks.proof import proof_of
+from slurmlens.node.status import JobStatus, NodeStatus, SamplerStatus, SinkStatus, StatusServer
+from slurmlens.runtime.backoff import Backoff
+from slurmlens.runtime.supervisor import StageState, Supervisor
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+STOP_TIMEOUT_S = 8.0
+"""How long the last lines may take to reach their receivers; systemd waits for longer than that."""
+
+LEAST_PROFILE_INTERVAL_S = 1.0
+FILE_BACKOFF_MIN_S = 0.5
+FILE_BACKOFF_MAX_S = 30.0
+
+DROPPED = InternalEvent(
+    "queue_dropped_lines", logging.ERROR, "{lines} lines of {stream} were dropped: {reason}", ("stream", "reason")
+)
+STOPPED_SHORT = InternalEvent(
+    "stopped_with_backlog", logging.WARNING, "{lines} lines had not reached {sink} when this daemon ended", ("sink",)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What of the machine the pipeline stands on; tests make one up. `hook_owners`: whose files say what."""
+
+    root: Path
+    boot_id: str
+    clock: Clock
+    hook_owners: Owners = field(default_factory=lambda: ROOT_ALONE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Receiver:
+    """A sink that is switched on, with the stream it reads and how it is driven."""
+
+    sink: Sink
+    stream: Stream
+    max_bytes: int
+    backoff: Backoff
+
+
+class NodePipeline:
+    """The node daemon without its process. Make it inside a running loop, `run` it, cancel `run` to stop."""
+
+    def __init__(self, config: NodeConfig, machine: Machine, reporter: Reporter) -> None:
+        self._config = config
+        self._machine = machine
+        self._reporter = reporter
+        clock = machine.clock
+        self._started = reg.Moment(clock.wall_ns(), clock.boottime_ns())
+        self._profile_interval_s = config.profile.send_interval_s
+        self._profile_stirred = asyncio.Event()
+        receivers = self._receivers()
+        self._queue = MemoryQueue(
+            {one.sink.name: one.stream for one in receivers}, _limits(config), clock, self._dropped
+        )
+        self._deliveries = [
+            Delivery(one.sink, self._queue, reporter, clock, max_bytes=one.max_bytes, backoff=one.backoff)
+            for one in receivers
+        ]
+        self._outlet = Outlet(config.batch, self._queue, clock)
+        self._dropbox = Dropbox(config.dropbox_path, reporter, clock, node=config.node, owners=machine.hook_owners)
+        self._rediscover = Rediscover(machine.root, config.node, clock)
+        self._sampler = SamplerThread(self._engine, clock, reporter, self._points_made)
+        registry = reg.Registry(
+            Place(config.cluster, config.node, machine.boot_id), _registry_settings(config), self._started
+        )
+        self._conductor = Conductor(
+            registry, self._sampler, self._outlet, self._dropbox, self._rediscover, clock, reporter
+        )
+        self._sources = Supervisor(reporter, clock)
+        self._receiving = Supervisor(reporter, clock)
+        self._points: set[asyncio.Task[None]] = set()
+        self._name_stages()
+
+    async def run(self) -> None:
+        """Work until cancelled, then stop in order within `STOP_TIMEOUT_S`."""
+        self._sampler.start()
+        receiving = asyncio.create_task(self._receiving.run(), name="receiving")
+        try:
+            await self._sources.run()
+        finally:
+            # A second cancel must not cut this short: it is bounded by itself.
+            await asyncio.shield(self._stop(receiving))
+
+    async def status(self) -> NodeStatus:
+        """How everything fares, now."""
+        clock = self._machine.clock
+        tree = self._rediscover.state
+        return NodeStatus(
+            version=__version__,
+            cluster=self._config.cluster,
+            node=self._config.node,
+            boot_id=self._machine.boot_id,
+            time_ns=clock.wall_ns(),
+            uptime_s=(clock.boottime_ns() - self._started.boottime_ns) / NS_PER_S,
+            slots=self._config.slots,
+            profile_interval_s=self._profile_interval_s,
+            dropbox_open=self._dropbox.is_open,
+            dropbox_waiting=self._dropbox.out_count,
+            cgroup_tree_found=tree.found,
+            cgroup_tree_watched=tree.watching,
+            unnamed_cgroups=tree.unnamed,
+            jobs=tuple(_job_status(one) for one in self._conductor.registry.sightings()),
+            sampler=await self._sampler.ask(lambda engine, _: _sampler_status(engine)),
+            sinks=tuple(self._sink_status(delivery) for delivery in self._deliveries),
+            stages={name: _stage_text(state) for name, state in self._stages().items()},
+            counters=self._reporter.counters.snapshot(),
+        )
+
+    # --- building
+
+    def _receivers(self) -> list[_Receiver]:
+        config, clock = self._config, self._machine.clock
+        found: list[_Receiver] = []
+        if (hub := config.sinks.hub) is not None:
+            proof = proof_of(hub, config.node)
+            sink = HubSink(hub, config.node, proof, self._reporter, self._want_profiles)
+            backoff = Backoff(hub.backoff_min_s, hub.backoff_max_s)
+            found.append(_Receiver(sink, Stream.EVENTS, hub.max_body_bytes, backoff))
+        if (file := config.sinks.file) is not None:
+            backoff = Backoff(FILE_BACKOFF_MIN_S, FILE_BACKOFF_MAX_S)
+            found.append(_Receiver(FileSink(file), Stream.EVENTS, config.batch.event_max_bytes, backoff))
+        if (carbon := config.sinks.carbon) is not None:
+            backoff = Backoff(carbon.backoff_min_s, carbon.backoff_max_s)
+            carbon_sink = CarbonSink(carbon, self._reporter, clock)
+            found.append(_Receiver(carbon_sink, Stream.METRICS, config.batch.metric_max_bytes, backoff))
+        return found
+
+    def _name_stages(self) -> None:
+        self._sources.add("dropbox", self._conductor.follow_dropbox)
+        self._sources.add("cgroups", self._follow_cgroups)
+        self._sources.add("time", self._conductor.follow_time)
+        self._sources.add("profiles", self._send_profiles)
+        server = StatusServer(self._config.status_socket_path, self.status, self._reporter)
+        self._sources.add("status", server.run)
+        self._receiving.add("outlet", self._outlet.run)
+        for delivery in self._deliveries:
+            self._receiving.add(f"sink {delivery.sink.name}", delivery.run)
+
+    def _engine(self, now: Now) -> Engine:
+        config = self._config
+        settings = EngineSettings(
+            cluster=config.cluster,
+            node=config.node,
+            proc_root=self._machine.root / "proc",
+            interval_s=config.sampling.interval_s,
+            slow_every=config.sampling.slow_every,
+            slots=config.slots,
+            max_points=config.profile.max_points,
+            memory_limit_bytes=config.profile.memory_limit_bytes,
+        )
+        return Engine(settings, CgroupReader(), now, failure_reporter(self._reporter))
+
+    # --- running
+
+    async def _follow_cgroups(self) -> None:
+        """Whatever is in the tree at the first look began before us: its rates begin with the second reading."""
+        await self._conductor.follow_cgroups(_present(self._machine.root, self._config.node))
+
+    async def _send_profiles(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._profile_interval_s):
+                    await self._profile_stirred.wait()
+                self._profile_stirred.clear()
+            except TimeoutError:
+                await self._conductor.send_profiles()
+
+    def _want_profiles(self, interval_s: float) -> None:
+        """The hub says how often it wants news now; only a shorter wait than the running one is worth a stir."""
+        wanted_s = min(max(interval_s, LEAST_PROFILE_INTERVAL_S), self._config.profile.send_interval_s)
+        if wanted_s < self._profile_interval_s:
+            self._profile_stirred.set()
+        self._profile_interval_s = wanted_s
+
+    def _points_made(self, lines: Lines) -> None:
+        task = asyncio.ensure_future(self._conductor.points(lines))
+        self._points.add(task)
+        task.add_done_callback(self._points.discard)
+
+    async def _stop(self, receiving: asyncio.Task[None]) -> None:
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._conductor.finish_summaries()
+                await self._conductor.send_profiles()
+                await self._outlet.flush()
+                await self._queue.drained()
+        except TimeoutError:
+            self._tell_backlog()
+        finally:
+            receiving.cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
+            await self._sampler.stop()
+
+    def _tell_backlog(self) -> None:
+        for delivery in self._deliveries:
+            lines = self._queue.backlog(delivery.sink.name).lines
+            if lines:
+                self._reporter.report(STOPPED_SHORT, count=lines, lines=lines, sink=delivery.sink.name)
+
+    def _dropped(self, drop: Drop) -> None:
+        batch = drop.batch
+        self._reporter.report(
+            DROPPED, count=batch.count, lines=batch.count, stream=batch.stream.value, reason=drop.reason
+        )
+
+    # --- status
+
+    def _stages(self) -> dict[str, StageState]:
+        return {**self._sources.states, **self._receiving.states}
+
+    def _sink_status(self, delivery: Delivery) -> SinkStatus:
+        backlog = self._queue.backlog(delivery.sink.name)
+        state = delivery.state
+        now_ns = self._machine.clock.monotonic_ns()
+        delivered_ns = state.last_delivered_ns
+        return SinkStatus(
+            name=delivery.sink.name,
+            backlog_batches=backlog.batches,
+            backlog_lines=backlog.lines,
+            backlog_bytes=backlog.size_bytes,
+            lag_s=backlog.oldest_age_s,
+            delivered_ago_s=None if delivered_ns is None else (now_ns - delivered_ns) / NS_PER_S,
+            failures_in_a_row=state.failures_in_a_row,
+            last_error=state.last_error,
+        )
+
+
+def _limits(config: NodeConfig) -> QueueLimits:
+    queue = config.queue
+    return QueueLimits(
+        total_bytes=queue.total_limit_bytes,
+        metrics_bytes=queue.metrics_limit_bytes,
+        metrics_age_s=queue.metrics_max_age_s,
+        events_age_s=queue.events_max_age_s,
+    )
+
+
+def _registry_settings(config: NodeConfig) -> reg.RegistrySettings:
+    return reg.RegistrySettings(
+        slots=config.slots,
+        slot_rest_s=config.sampling.interval_s,
+        heartbeat_interval_s=config.heartbeat_interval_s,
+        version=__version__,
+    )
+
+
+def _present(root: Path, node: str) -> frozenset[str]:
+    """Keys of the jobs' cgroups that are there now."""
+    cgroups = CgroupLocator(root, node).find()
+    if cgroups is None:
+        return frozenset()
+    tree = CgroupTree(cgroups, root / "proc")
+    return frozenset(folder.key for folder in tree.folders())
+
+
+def _job_status(one: Sighting) -> JobStatus:
+    return JobStatus(
+        job_id=one.job.job_id,
+        sighting=one.key,
+        phase=one.phase.value,
+        slot=one.slot,
+        cgroups=len(one.cgroups),
+        since_ns=one.start.wall_ns,
+    )
+
+
+def _sampler_status(engine: Engine) -> SamplerStatus:
+    cost = engine.schedule.cost()
+    return SamplerStatus(
+        interval_s=engine.schedule.interval_s,
+        cgroups=engine.cgroups,
+        cost_share=cost.share,
+        budget_share=cost.budget_share,
+        last_tick_s=cost.last_tick_s,
+        longest_tick_s=cost.longest_tick_s,
+        ticks=cost.ticks,
+        missed_ticks=cost.missed_ticks,
+        thinning=cost.thinning,
+        profile_bytes=engine.profile_bytes,
+    )
+
+
+def _stage_text(state: StageState) -> str:
+    if state.running:
+        return "running"
+    return f"failed: {state.last_error}" if state.last_error else "ended"

@@ -1,0 +1,127 @@
+"""How the node daemon fares, for whoever asks on this machine: a local socket that answers one JSON document.
+
+Owns the socket. What it says is made by `pipeline` at each question; whoever may open the socket (root and the group)
+may read it, there is nothing to send. Asked by `slurmlens status`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+MODE = 0o660
+WRITE_TIMEOUT_S = 5.0
+
+
+class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One job on this node; `phase` is the registry's word."""
+
+    job_id: int
+    sighting: str
+    phase: str
+    slot: int | None
+    cgroups: int
+    since_ns: int
+
+
+class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One receiver: what waits for it, and how the last try went. Ages in seconds, None for never or nothing."""
+
+    name: str
+    backlog_batches: int
+    backlog_lines: int
+    backlog_bytes: int
+    lag_s: float | None
+    delivered_ago_s: float | None
+    failures_in_a_row: int
+    last_error: str | None
+
+
+class SamplerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What sampling costs against its budget (shares of one core)."""
+
+    interval_s: float
+    cgroups: int
+    cost_share: float
+    budget_share: float
+    last_tick_s: float
+    longest_tick_s: float
+    ticks: int
+    missed_ticks: int
+    thinning: int
+    profile_bytes: int
+
+
+class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole answer; `counters` are spelled as Prometheus does."""
+
+    version: str
+    cluster: str
+    node: str
+    boot_id: str
+    time_ns: int
+    uptime_s: float
+    slots: int
+    profile_interval_s: float
+    dropbox_open: bool
+    dropbox_waiting: int
+    cgroup_tree_found: bool
+    cgroup_tree_watched: bool
+    unnamed_cgroups: int
+    jobs: tuple[JobStatus, ...]
+    sampler: SamplerStatus | None
+    sinks: tuple[SinkStatus, ...]
+    stages: dict[str, str]
+    counters: dict[str, float]
+
+
+STATUS_UNAVAILABLE = InternalEvent(
+    "status_socket_unavailable",
+    logging.WARNING,
+    "{path}: {cause_text}; `slurmlens status` cannot ask this daemon. Does the folder exist and may it be written?",
+)
+
+
+class StatusServer:
+    """Answers every connection with the document that `snapshot` makes, then hangs up."""
+
+    def __init__(self, path: Path, snapshot: Callable[[], Awaitable[NodeStatus]], reporter: Reporter) -> None:
+        self._path = path
+        self._snapshot = snapshot
+        self._reporter = reporter
+
+    async def run(self) -> None:
+        """Serve until cancelled; a socket that cannot be made is told, and the daemon goes on without."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
+            server = await asyncio.start_unix_server(self._answer, self._path)
+            os.chmod(self._path, MODE)
+        except OSError as error:
+            self._reporter.report(STATUS_UNAVAILABLE, path=self._path, cause_text=error.strerror or str(error))
+            return
+        async with server:
+            try:
+                await server.serve_forever()
+            finally:
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(msgspec.json.encode(await self._snapshot()) + b"\n")
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await writer.drain()
+        except (OSError, TimeoutError):
+            pass  # whoever asked has left
+        finally:
+            writer.close()
