@@ -1,4 +1,4 @@
-"""What a hook costs: fork, exec, event in the dropbox, exit; compared with a static C program that returns 0 (P11, P12).
+"""What a hook costs: fork, exec, event in the dropbox, exit; against a static C program that returns 0 (P11, P12).
 
 Owns two builds in a temporary folder on tmpfs (the dropbox is one too) and nothing else. Runs are in random order, so
 what drifts drifts for all; wall and CPU time of the child, as its parent sees them. Standard library alone:
@@ -75,7 +75,7 @@ def measure(runs: int = RUNS) -> dict[str, float]:
     with _programs() as (hook, hello, dropbox):
         timings = {hello: Timings(), hook: Timings()}
         order = [program for program in timings for _ in range(runs)]
-        random.Random(1).shuffle(order)  # noqa: S311  # an order, not a secret
+        random.Random(1).shuffle(order)
         for number, program in enumerate(order):
             _time_one(program, timings[program])
             if number % RUNS_BETWEEN_EMPTYING == 0:
