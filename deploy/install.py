@@ -1,7 +1,7 @@
 """Installs the Debian packages that setup, tests, demo and bench need: `python3 -m deploy.install [--list]`.
 
-Starts and enables no service of the machine: a policy-rc.d forbids it while apt runs, what a package enables for the next
-boot is disabled again, and what was enabled before stays so. Quick and silent when everything is there.
+Starts and enables no service of the machine: a policy-rc.d forbids it while apt runs, what a package enables for the
+next boot is disabled again, and what was enabled before stays so. Quick and silent when everything is there.
 """
 
 from __future__ import annotations

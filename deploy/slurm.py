@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from deploy import accounts, cgroups
 from deploy.component import Service, listens, start_and_wait, wait_ready
@@ -44,13 +45,28 @@ WAIT_POLL_S = 0.2
 class Accounted:
     """A job as sacct has it."""
 
+    COLUMNS: ClassVar[str] = "JobIDRaw,JobID,State,ExitCode,User,Account,Partition,NodeList"
+
     job_id: int
+    array_job_id: int | None
     state: str  # the first word only: "CANCELLED by 3001" is CANCELLED
     exit_code: str  # "42:0"
     user: str
     account: str
     partition: str
     nodes: str
+
+    @classmethod
+    def parse(cls, line: str) -> Accounted:
+        """One line of `sacct -P` with COLUMNS."""
+        raw, shown, state, *rest = line.split("|")
+        array = int(shown.split("_")[0]) if "_" in shown else None
+        return cls(int(raw), array, state.split(" ")[0], *rest)
+
+    @property
+    def complete(self) -> bool:
+        """Ended, and its start is recorded too: the end may reach the database first, without the partition."""
+        return self.state in ENDED and bool(self.partition)
 
 
 class SmallSlurm:
@@ -104,6 +120,11 @@ class SmallSlurm:
 
     def start(self) -> None:
         """Starts everything in its order and returns when every node is idle."""
+        self.start_accounting()
+        self.start_scheduler()
+
+    def start_accounting(self) -> None:
+        """The first half: munge, MariaDB, slurmdbd, and the cluster's accounts in it."""
         self._lay_out()
         self.munge.start()
         self.database.start()
@@ -111,6 +132,9 @@ class SmallSlurm:
         wait_ready(self.database)
         start_and_wait(self.slurmdbd)
         self._add_accounts()
+
+    def start_scheduler(self) -> None:
+        """The second half: slurmctld and a slurmd per node."""
         start_and_wait(self.controller)
         for slurmd in self.slurmds.values():
             slurmd.start()
@@ -166,21 +190,18 @@ class SmallSlurm:
 
     def accounting(self, job_id: int) -> Accounted | None:
         """What sacct has of the job's latest run; None while it has nothing."""
-        columns = "JobIDRaw,State,ExitCode,User,Account,Partition,NodeList"
-        said = self.slurm("sacct", "-n", "-P", "-X", "-j", str(job_id), f"--format={columns}")
-        for line in said.splitlines():
-            raw, state, exit_code, user, account, partition, nodes = line.split("|")
-            if raw == str(job_id):
-                word = state.split(" ")[0]
-                return Accounted(job_id, word, exit_code, user, account, partition, nodes)
-        return None
+        return next((job for job in self.accounted() if job.job_id == job_id), None)
+
+    def accounted(self) -> list[Accounted]:
+        """Every job that sacct has, array tasks each by itself."""
+        said = self.slurm("sacct", "-anPX", "--starttime=2000-01-01", f"--format={Accounted.COLUMNS}")
+        return [Accounted.parse(line) for line in said.splitlines()]
 
     def _ended(self, job_id: int) -> bool:
         if self.state(job_id) not in ENDED:  # COMPLETING is not an end: the epilog still runs
             return False
         found = self.accounting(job_id)
-        # The end may reach the database before the start, then the partition is still missing.
-        return found is not None and found.state in ENDED and bool(found.partition)
+        return found is not None and found.complete
 
     def _wait_until(self, what: str, condition: Callable[[], bool], timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s

@@ -1,0 +1,134 @@
+"""`make demo`: a small real Slurm with everything on it, jobs that show what there is to see, checks, and a URL.
+
+Says at each step what it does and how far it is; stays until Ctrl-C and leaves nothing behind. With --exit-after-check
+it ends after the checks. Exit status 0 only if every check was good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from deploy import checks, instance
+from deploy.errors import DeployError
+from deploy.progress import Progress
+from deploy.running import Ended, run_jobs
+from deploy.sandbox import CHECKOUT, Sandbox, require_programs
+from deploy.slurmlens import program
+from deploy.stack import Stack
+from deploy.workloads import build, scenario
+
+STEPS = 9
+DEFAULT_SEED = 2015
+
+
+def main() -> int:
+    options = _options()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    progress = Progress(STEPS)
+    try:
+        return _demo(options, progress)
+    except DeployError as error:
+        progress.say(f"cannot go on: {error}")
+        return 1
+    except KeyboardInterrupt:
+        progress.say("interrupted")
+        return 130
+
+
+def _demo(options: argparse.Namespace, progress: Progress) -> int:
+    with progress.step("setting up: Debian packages, Python and C parts (a minute or two the first time)"):
+        _set_up()
+    with progress.step("making the private namespace"):
+        removed = instance.remove_leftovers()
+        if removed:
+            progress.say(f"removed what killed instances left: {', '.join(removed)}")
+        sandbox = Sandbox()
+        progress.say(f"instance {sandbox.identity}; everything is below {sandbox.folder}")
+    with sandbox:
+        try:
+            return _in_sandbox(options, progress, sandbox)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            progress.say("stopping; nothing is left behind")
+
+
+def _in_sandbox(options: argparse.Namespace, progress: Progress, sandbox: Sandbox) -> int:
+    stack = Stack(sandbox)
+    _start(stack, progress)
+    with progress.step("submitting jobs"):
+        folder = str(build.build(sandbox))
+        planned = scenario.jobs(stack.slurm.node_names, options.seed, options.random)
+        progress.say(f"seed {options.seed}; the faulty node is {stack.slurm.node_names[-1]}")
+    with progress.step(f"running {len(planned)} jobs to their end"):
+        ended = run_jobs(stack.slurm, planned, folder, progress.say)
+    with progress.step("checking"):
+        checks.check_all(stack, ended, progress.check)
+    with progress.step("showing"):
+        _show(stack, ended, progress)
+    good = progress.failures == 0
+    progress.say("every check was good" if good else f"{progress.failures} checks were BAD")
+    if not options.exit_after_check:
+        progress.say("Ctrl-C ends it and leaves nothing behind")
+        signal.pause()
+    stack.stop()
+    return 0 if good else 1
+
+
+def _start(stack: Stack, progress: Progress) -> None:
+    with progress.step("starting Slurm: munge, MariaDB, slurmdbd, slurmctld, one slurmd a node"):
+        progress.say(f"jobs are counted by {stack.slurm.cgroup.kind.value}: {stack.slurm.cgroup.reason}")
+        if not stack.slurm.cgroup.has_cgroups:
+            progress.say("so jobs run WITHOUT counters here: no CPU, memory or I/O of theirs will be shown")
+        stack.start_slurm()
+        progress.say(f"nodes: {' '.join(stack.slurm.node_names)}")
+    with progress.step("starting carbon and graphite-web (built the first time, a minute)"):
+        stack.start_carbon()
+        progress.say(f"carbon on port {stack.carbon.port}, graphite-web at {stack.carbon.url}/render")
+    with progress.step("starting the hub, and a node daemon for each node"):
+        stack.start_hub()
+        stack.start_nodes()
+        progress.say(f"the hub answers at {stack.hub.url}/jobs")
+
+
+def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
+    """The URL, and the report of the job that says most."""
+    job_id = next(each.job_id for each in ended if each.planned.role is scenario.Role.MPI_FAULTY)
+    shown = subprocess.run(
+        [str(program("slurmlens")), "job", str(job_id), "--hub", stack.hub.url],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    progress.say(f"$ slurmlens job {job_id} --hub {stack.hub.url}")
+    progress.say(shown.stdout or shown.stderr)
+    progress.check(shown.returncode == 0, "slurmlens job shows its report")
+    progress.say(f"all jobs:  {stack.hub.url}/jobs")
+    progress.say(f"one job:   {stack.hub.url}/jobs/{job_id}")
+    progress.say(f"a shell:   python3 -m deploy shell --instance {stack.sandbox.identity} --user alice")
+
+
+def _set_up() -> None:
+    """`make setup`, in a pid namespace that ends with us: killed, it leaves no pip or apt behind."""
+    require_programs(("make", "unshare", "setpriv"))
+    contained = ["setpriv", "--pdeathsig=KILL", "unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]
+    done = subprocess.run([*contained, "make", "-C", str(CHECKOUT), "setup"], stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise DeployError("`make setup` failed; its words are above")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make demo ARGS=…", description=__doc__)
+    parser.add_argument("--exit-after-check", action="store_true", help="end after the checks, for tests")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the random jobs")
+    parser.add_argument("--random", type=int, default=3, metavar="COUNT", help="how many random jobs")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

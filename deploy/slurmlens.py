@@ -1,0 +1,166 @@
+"""The product's own programs as components: a node daemon per compute node, and the hub.
+
+Renders their TOML (the one place that knows its keys here) and makes the dropboxes of the nodes, as tmpfiles.d and
+systemd do on a real machine. They run as user slurmlens where that user may read the checkout, else as root.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.component import Service, listens, wait_ready
+from deploy.errors import MachineLacks
+from deploy.sandbox import CHECKOUT, Sandbox
+
+PROGRAMS = CHECKOUT / ".venv/bin"
+USER = "slurmlens"
+DROPBOXES = "/run/slurmlens/events"
+PTRACE = ("sys_ptrace",)  # what /proc/PID/io of other users' processes needs
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What the node daemons of an instance have in common."""
+
+    cluster: str
+    hub_url: str
+    carbon_port: int
+    interval_s: float = 1.0
+    slow_every: int = 5
+    heartbeat_s: int = 10
+    process_io: bool = True  # opt-in: with CAP_SYS_PTRACE
+
+
+def node_toml(settings: NodeSettings, node: str, folder: Path) -> str:
+    """The text of one node daemon's configuration file."""
+    return f"""cluster = {_quoted(settings.cluster)}
+node = {_quoted(node)}
+dropbox_path = {_quoted(f"{DROPBOXES}/{node}")}
+state_path = {_quoted(f"{folder}/state")}
+runtime_path = {_quoted(f"{folder}/run")}
+heartbeat_interval_s = {settings.heartbeat_s}
+
+[sampling]
+interval_s = {settings.interval_s}
+slow_every = {settings.slow_every}
+
+[sinks.hub]
+url = {_quoted(settings.hub_url)}
+backoff_max_s = 2
+
+[sinks.carbon]
+port = {settings.carbon_port}
+backoff_max_s = 2
+"""
+
+
+def hub_toml(cluster: str, port: int, folder: Path) -> str:
+    """The text of the hub's configuration file."""
+    return f"""cluster = {_quoted(cluster)}
+runtime_path = {_quoted(f"{folder}/run")}
+
+[listen]
+port = {port}
+
+[database]
+url = {_quoted(f"sqlite+aiosqlite:///{folder}/hub.sqlite3")}
+
+[slurm]
+poll_interval_s = 2
+
+[profile]
+live_interval_s = 1
+idle_interval_s = 5
+"""
+
+
+class Hub(Service):
+    """slurmlens-hub on a loopback port of its own."""
+
+    def __init__(self, sandbox: Sandbox, cluster: str) -> None:
+        self.port = sandbox.ports.take()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._folder, self._cluster = sandbox.folder / "hub", cluster
+        argv = [str(program("slurmlens-hub")), "--config", f"{self._folder}/hub.toml"]
+        super().__init__(sandbox, "slurmlens-hub", argv, lambda: listens(self.port), user=user(sandbox))
+
+    def start(self) -> None:
+        owner = user(self._sandbox)
+        for name in ("hub", "hub/run"):
+            self._sandbox.make_folder(name, owner=owner)
+        (self._folder / "hub.toml").write_text(hub_toml(self._cluster, self.port, self._folder))
+        super().start()
+
+
+class NodeDaemon(Service):
+    """slurmlens-node for one NodeName."""
+
+    def __init__(self, sandbox: Sandbox, node: str, settings: NodeSettings) -> None:
+        self.node = node
+        self.folder = sandbox.folder / "node" / node
+        self._settings = settings
+        argv = [str(program("slurmlens-node")), "--config", f"{self.folder}/node.toml"]
+        capabilities = PTRACE if settings.process_io and user(sandbox) != "root" else ()
+        super().__init__(
+            sandbox, f"slurmlens-node.{node}", argv, self._has_socket, user=user(sandbox), capabilities=capabilities
+        )
+
+    def start(self) -> None:
+        owner = user(self._sandbox)
+        self._sandbox.make_folder("node")
+        for name in ("", "/state", "/run"):
+            self._sandbox.make_folder(f"node/{self.node}{name}", owner=owner)
+        (self.folder / "node.toml").write_text(node_toml(self._settings, self.node, self.folder))
+        super().start()
+
+    def _has_socket(self) -> bool:
+        """The status socket is the last thing that the daemon makes."""
+        return any(stat.S_ISSOCK(path.stat().st_mode) for path in (self.folder / "run").iterdir())
+
+
+def make_dropboxes(sandbox: Sandbox, nodes: Sequence[str]) -> None:
+    """A dropbox per NodeName below the common one: several nodes share this host."""
+    for node in nodes:
+        sandbox.run(["install", "-d", "-o", "root", "-g", USER, "-m", "2770", f"{DROPBOXES}/{node}"])
+
+
+def start_together(daemons: Sequence[NodeDaemon]) -> None:
+    """Starts all, then waits for all."""
+    for daemon in daemons:
+        daemon.start()
+    for daemon in daemons:
+        wait_ready(daemon)
+
+
+def hooks(sandbox: Sandbox) -> tuple[Path, Path]:
+    """(Prolog, Epilog): the built emitter under both names, copied: a rebuild must not disturb a running Slurm."""
+    built = CHECKOUT / "slurm_hooks/build/slurmlens-hook"
+    if not built.exists():
+        raise MachineLacks(f"{built.relative_to(CHECKOUT)} is not built: `make setup`")
+    folder = sandbox.make_folder("hooks")
+    sandbox.run(["install", "-m", "755", str(built), str(folder / "slurmlens-hook")])
+    links = folder / "slurmlens-prolog", folder / "slurmlens-epilog"
+    for link in links:
+        link.symlink_to("slurmlens-hook")
+    return links
+
+
+def program(name: str) -> Path:
+    """One of the product's programs in the checkout's virtual environment."""
+    path = PROGRAMS / name
+    if not path.exists():
+        raise MachineLacks(f"{path.relative_to(CHECKOUT)} is not there: `make setup`")
+    return path
+
+
+def user(sandbox: Sandbox) -> str:
+    """slurmlens, or root where the checkout lies in a folder that only root reaches."""
+    return USER if sandbox.can_read(USER, PROGRAMS / "python") else "root"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)  # a TOML basic string has JSON's escapes
