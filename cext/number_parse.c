@@ -62,36 +62,35 @@ int sl_put(struct sl_reading *out, int field, uint64_t value, uint64_t scale)
 	return 0;
 }
 
-/* One line against the keys: 1 taken, 0 not among them, -EBADMSG. */
-static int take_keyed_line(struct sl_text line, const struct sl_key *keys, size_t count, struct sl_reading *out)
+/* One line against the keys: the bit of the key that it has, 0 when it has none, -EBADMSG. */
+static int take_keyed_line(struct sl_text line, const struct sl_key *keys, int count, struct sl_reading *out)
 {
 	uint64_t value;
 
-	for (size_t i = 0; i < count; i++) {
+	for (int i = 0; i < count; i++) {
 		struct sl_text rest = line;
 
 		if (!sl_take_word(&rest, keys[i].name, keys[i].length) || !sl_take_word(&rest, " ", 1))
 			continue;
 		if (sl_take_u64(&rest, &value) != 0 || rest.at != rest.end)
 			return -EBADMSG;
-		return sl_put(out, keys[i].field, value, keys[i].scale) == 0 ? 1 : -EBADMSG;
+		return sl_put(out, keys[i].field, value, keys[i].scale) == 0 ? 1 << i : -EBADMSG;
 	}
 	return 0;
 }
 
-int sl_parse_keyed(struct sl_text text, const struct sl_key *keys, size_t count, struct sl_reading *out)
+int sl_parse_keyed(struct sl_text text, const struct sl_key *keys, int count, struct sl_reading *out)
 {
+	const int all = (1 << count) - 1;
 	struct sl_text line;
-	size_t taken = 0;
+	int taken = 0;
 
-	while (sl_take_line(&text, &line)) {
-		int rc = take_keyed_line(line, keys, count, out);
+	while (taken != all && sl_take_line(&text, &line)) {
+		int bit = take_keyed_line(line, keys, count, out);
 
-		if (rc < 0)
-			return rc;
-		taken += (size_t)rc;
-		if (taken == count)
-			break;
+		if (bit < 0)
+			return bit;
+		taken |= bit;
 	}
-	return taken > 0 ? 0 : -EBADMSG;
+	return taken ? 0 : -EBADMSG;
 }

@@ -29,16 +29,15 @@ struct sl_key {
 	const char *name;
 	uint8_t length;
 	uint8_t field;
-	uint16_t unused;
 	uint32_t scale;
 };
 
-#define SL_KEY(text, field, scale) {text, sizeof(text) - 1, field, 0, scale}
+#define SL_KEY(text, field, scale) {text, sizeof(text) - 1, field, scale}
 
 /*
- * Takes the keys that are there from a file of "key value" lines. -EBADMSG when none is there or a wanted value is damaged:
- * the whole file is in doubt then and nothing of it is put.
+ * Takes the keys that are there (30 at most) from a file of "key value" lines. -EBADMSG when none is there or a wanted
+ * value is damaged: the whole file is in doubt then, and the caller takes back what was put.
  */
-int sl_parse_keyed(struct sl_text text, const struct sl_key *keys, size_t count, struct sl_reading *out);
+int sl_parse_keyed(struct sl_text text, const struct sl_key *keys, int count, struct sl_reading *out);
 
 #endif

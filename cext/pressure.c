@@ -3,7 +3,6 @@
  * "full" of the CPU is there from kernel 5.13 on.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "files.h"
 

@@ -3,7 +3,6 @@
  * cpu.stat is there only where cpu and cpuacct are mounted together. memory.stat of a folder that has only subfolders says
  * 0 without the prefix total_.
  */
-#include <errno.h>
 #include <unistd.h>
 
 #include "files.h"

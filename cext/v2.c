@@ -29,27 +29,37 @@ static const struct sl_key event_keys[] = {
 	SL_KEY("oom_kill", SL_OOM_KILL_EVENTS, 1),
 };
 
-/* Adds "rbytes=N wbytes=N rios=N wios=N ..." of one device to the sums; a device without I/O may stand there alone. */
-static int add_device(struct sl_text line, uint64_t sums[4])
+/* Adds one " name=number" to its sum. Names we do not know (dbytes, ...) and their values are passed over. */
+static int add_device_value(struct sl_text *line, uint64_t sums[4])
 {
 	static const char *const names[] = {"rbytes=", "wbytes=", "rios=", "wios="};
 	static const size_t lengths[] = {7, 7, 5, 5};
 	uint64_t number;
 
+	if (!sl_take_word(line, " ", 1))
+		return -EBADMSG;
+	for (int i = 0; i < 4; i++) {
+		if (!sl_take_word(line, names[i], lengths[i]))
+			continue;
+		if (sl_take_u64(line, &number) || __builtin_add_overflow(sums[i], number, &sums[i]))
+			return -EBADMSG;
+		return line->at == line->end || *line->at == ' ' ? 0 : -EBADMSG;
+	}
+	while (line->at < line->end && *line->at != ' ')
+		line->at++;
+	return 0;
+}
+
+/* Adds a line "major:minor rbytes=N wbytes=N rios=N wios=N ..."; a device without I/O may stand there alone. */
+static int add_device(struct sl_text line, uint64_t sums[4])
+{
+	uint64_t number;
+
 	if (sl_take_u64(&line, &number) || !sl_take_word(&line, ":", 1) || sl_take_u64(&line, &number))
 		return -EBADMSG;
 	while (line.at < line.end) {
-		if (!sl_take_word(&line, " ", 1))
+		if (add_device_value(&line, sums))
 			return -EBADMSG;
-		for (int i = 0; i < 4; i++) {
-			if (!sl_take_word(&line, names[i], lengths[i]))
-				continue;
-			if (sl_take_u64(&line, &number) || __builtin_add_overflow(sums[i], number, &sums[i]))
-				return -EBADMSG;
-			break;
-		}
-		while (line.at < line.end && *line.at != ' ')
-			line.at++;
 	}
 	return 0;
 }

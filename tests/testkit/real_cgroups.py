@@ -1,0 +1,57 @@
+"""Cgroups of our own in the kernel's v1 hierarchies: what the recorded trees cannot show, because frozen files never
+vanish."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slurmlens.cgroup.layout import V1_MEASURING, V1_TRACKING
+from slurmlens.cgroup.mounts import CgroupLocator
+
+
+def missing() -> str | None:
+    """Why this machine cannot have them, None when it can."""
+    mounts = CgroupLocator(Path("/"), "x").mounts()
+    wanting = [name for name in (*V1_MEASURING, V1_TRACKING) if not os.access(mounts.v1.get(name, "/nowhere"), os.W_OK)]
+    return f"no writable cgroup v1 {', '.join(wanting)}" if wanting else None
+
+
+class RealNode:
+    """A node of its own name whose job folders a test makes and removes as slurmstepd would."""
+
+    def __init__(self) -> None:
+        self.name = f"t{secrets.token_hex(4)}"
+        mounts = CgroupLocator(Path("/"), self.name).mounts()
+        self._bases = [Path(mounts.v1[name]) / f"slurm_{self.name}" for name in (V1_TRACKING, *V1_MEASURING)]
+
+    def make(self, key: str = "") -> None:
+        """Makes a folder and those above it in every controller."""
+        for base in self._bases:
+            (base / key).mkdir(parents=True, exist_ok=True)
+
+    def remove(self, key: str) -> None:
+        """Removes a folder and those below it from every controller; its processes must have ended."""
+        for base in reversed(self._bases):
+            for folder in sorted((path for path in (base / key).rglob("*") if path.is_dir()), reverse=True):
+                folder.rmdir()
+            if (base / key).is_dir():
+                (base / key).rmdir()
+
+    def folder(self, controller: str, key: str = "") -> Path:
+        """One controller's folder of `key`."""
+        return (
+            next(base for base in self._bases if base.parent.name == controller or controller in base.parent.name) / key
+        )
+
+
+@contextmanager
+def real_node() -> Iterator[RealNode]:
+    node = RealNode()
+    try:
+        yield node
+    finally:
+        node.remove("")

@@ -1,0 +1,72 @@
+"""What only a living kernel shows: cgroups that go away while they are open, and where it counts an OOM kill."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from slurmlens.cgroup.layout import CgroupPlace, Hierarchy
+from slurmlens.cgroup.reader import FULL_TICK, CgroupReader
+from slurmlens.cgroup.reader_py import read_cgroup
+from testkit.real_cgroups import RealNode, missing, real_node
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+KEY = "uid_1/job_5"
+
+
+@pytest.fixture
+def node() -> Iterator[RealNode]:
+    with real_node() as node:
+        node.make(f"{KEY}/step_0/task_0")
+        yield node
+
+
+def _place(node: RealNode, key: str) -> CgroupPlace:
+    return CgroupPlace(Hierarchy.V1, node.folder("cpuacct", key), node.folder("memory", key))
+
+
+def test_a_removed_cgroup_reads_as_gone_and_its_parent_keeps_the_cpu_time(node: RealNode) -> None:
+    reader = CgroupReader()
+    job, parent = reader.open_job(_place(node, KEY)), reader.open(_place(node, ""))
+    burn = "import os; open(os.environ['PROCS'], 'w').write(str(os.getpid())); sum(range(3_000_000))"
+    procs = str(node.folder("cpuacct", f"{KEY}/step_0/task_0") / "cgroup.procs")
+    subprocess.run([sys.executable, "-c", burn], env={**os.environ, "PROCS": procs}, check=True)
+    before = reader.read([job])[0].get("cpu_usage_ns")
+    assert before is not None
+    assert before > 0
+    node.remove("uid_1")
+    dead, above = reader.read([job, parent])
+    assert dead.gone
+    assert dead.as_dict() == {}
+    assert (above.get("cpu_usage_ns") or 0) >= before
+
+
+def test_an_oom_kill_of_a_task_is_in_its_jobs_reading(node: RealNode) -> None:
+    (node.folder("memory", KEY) / "memory.limit_in_bytes").write_text("20000000")
+    reader = CgroupReader()
+    job, step = reader.open_job(_place(node, KEY)), reader.open_step(_place(node, f"{KEY}/step_0"))
+    greedy = "import os; open(os.environ['PROCS'], 'w').write(str(os.getpid())); bytearray(100 << 20)"
+    procs = str(node.folder("memory", f"{KEY}/step_0/task_0") / "cgroup.procs")
+    killed = subprocess.run([sys.executable, "-c", greedy], env={**os.environ, "PROCS": procs}, check=False)
+    assert killed.returncode == -9
+    readings = reader.read([job, step], FULL_TICK)
+    assert [reading.get("oom_kill_events") for reading in readings] == [1, 1]
+    assert readings[0].get("memory_limit_bytes") == 20000000 // 4096 * 4096
+    assert read_cgroup(_place(node, KEY), FULL_TICK).get("oom_kill_events") == 0, (
+        "the kernel counts it in the task alone"
+    )
+    node.remove(f"{KEY}/step_0")
+    assert reader.read([job])[0].get("oom_kill_events") == 1, "and forgets it with the task, but we do not"
+
+
+def test_living_cgroups_without_limit_read_as_the_twin_reads_them(node: RealNode) -> None:
+    place = _place(node, f"{KEY}/step_0/task_0")
+    reader = CgroupReader()
+    (reading,) = reader.read([reader.open(place)], FULL_TICK)
+    assert reading == read_cgroup(place, FULL_TICK)
+    assert reading.get("memory_limit_bytes") is None
