@@ -152,9 +152,7 @@ class NodeConfig:
         pattern_text=NAME_TEXT,
     )
     dropbox_path: Path = setting(Path("/run/slurmlens/events"), "where the hooks leave their events")
-    cgroup_root: Path = setting(Path("/sys/fs/cgroup"), "where the cgroup file systems are mounted")
-    proc_root: Path = setting(Path("/proc"), "where procfs is mounted")
-    state_path: Path = setting(Path("/var/lib/slurmlens"), "folder for what must survive a restart")
+    proc_root: Path = setting(Path("/proc"), "where procfs is mounted; the cgroup file systems are found from it")
     runtime_path: Path = setting(Path("/run/slurmlens-node"), "folder of the status socket")
     slots: int = setting(
         16,
