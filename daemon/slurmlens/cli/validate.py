@@ -1,0 +1,65 @@
+"""`slurmlens validate FILE`: whether a program could start with these settings, and if not, all that is wrong.
+
+Owns the wording only; the checks are `config`'s. Exit status 0 where the settings can be used, 2 where not, so that it
+can stand in `ExecStartPre=`. Called by `cli.main`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from slurmlens.config.hub import HubConfig
+from slurmlens.config.load import examine, files_of
+from slurmlens.config.node import NodeConfig
+from slurmlens.errors import ConfigError
+
+SUMMARY = "check a configuration file and the conf.d folder beside it"
+
+EXIT_FINE = 0
+EXIT_WRONG = 2
+
+KINDS: dict[str, type] = {"node": NodeConfig, "hub": HubConfig}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="/etc/slurmlens/node.toml or hub.toml")
+    parser.add_argument(
+        "--program",
+        choices=sorted(KINDS),
+        help="whose settings these are, where the file's name does not begin with it",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is wrong, one line each, or that nothing is."""
+    program = arguments.program or _program_of(arguments.file)
+    if program is None:
+        print(f"{arguments.file}: whose settings are these? Add --program node or --program hub", file=sys.stderr)
+        return EXIT_WRONG
+    try:
+        config, errors = examine(KINDS[program], arguments.file)
+    except ConfigError as error:
+        config, errors = None, [error]
+    for error in errors:
+        print(error, file=sys.stderr)
+    if errors:
+        return EXIT_WRONG
+    read = " and ".join(str(file) for file in files_of(arguments.file))
+    print(f"{read}: slurmlens-{program} can start with this{_remark(config)}")
+    return EXIT_FINE
+
+
+def _program_of(path: Path) -> str | None:
+    return next((program for program in KINDS if path.stem.startswith(program)), None)
+
+
+def _remark(config: object) -> str:
+    """What is allowed and yet hardly meant."""
+    if isinstance(config, NodeConfig):
+        sinks = config.sinks
+        if sinks.hub is None and sinks.carbon is None and sinks.file is None:
+            return ", but it would tell nobody: no [sinks.…] table is there"
+    return ""
