@@ -40,7 +40,7 @@ def component(name: str) -> str:
     if _PLAIN.fullmatch(undotted):
         return undotted
     checksum = f"{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
-    return f"{_ODD.sub('_', undotted)[: MAX_COMPONENT_CHARS - 9]}-{checksum}"
+    return f"{_ODD.sub('_', undotted)[: MAX_COMPONENT_CHARS - 9] or '_'}-{checksum}"
 
 
 def slot_prefix(cluster: str, node: str, slot: int) -> str:

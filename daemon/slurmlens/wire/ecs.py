@@ -109,6 +109,9 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Read)
 _version_decoder = msgspec.json.Decoder(_Versioned)
 
+# The first covers ValidationError, which callers that care catch before.
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 def encode(event: AnyEvent) -> bytes:
     """One document: one line without the newline at its end."""
@@ -137,7 +140,7 @@ def decode(line: bytes) -> AnyEvent:
     except msgspec.ValidationError as error:
         _check_schema(line)
         raise DecodeError(str(error)[:MAX_MESSAGE_CHARS], reason="field") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _NO_JSON as error:
         raise DecodeError(f"no JSON: {error}"[:MAX_MESSAGE_CHARS]) from error
     if event.schema != SCHEMA_VERSION:
         raise _unsupported(event.schema)
@@ -170,7 +173,7 @@ def _check_schema(line: bytes) -> None:
     """A document of another schema may well not fit our types: then the schema is what is to be told."""
     try:
         schema = _version_decoder.decode(line).slurm.schema
-    except msgspec.DecodeError:
+    except _NO_JSON:
         return
     if schema != SCHEMA_VERSION:
         raise _unsupported(schema)

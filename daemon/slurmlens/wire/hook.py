@@ -47,6 +47,9 @@ class _Versioned(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(_File)
 _version_decoder = msgspec.json.Decoder(_Versioned)
 
+# The first covers ValidationError, which callers that care catch before.
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _Value = str | int
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _CODE_AND_SIGNAL = re.compile(r"([0-9]{1,5}):([0-9]{1,3})", re.ASCII)
@@ -157,7 +160,7 @@ def _decode_file(data: bytes) -> _File:
     except msgspec.ValidationError as error:
         _check_version(data)
         raise DecodeError(str(error)[:MAX_MESSAGE_CHARS], reason="field") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _NO_JSON as error:
         raise DecodeError(f"no JSON: {error}"[:MAX_MESSAGE_CHARS]) from error
     if file.v != VERSION:
         raise _unsupported(file.v)
@@ -168,7 +171,7 @@ def _check_version(data: bytes) -> None:
     """A file of another version may well lack our keys: then the version is what is to be told."""
     try:
         version = _version_decoder.decode(data).v
-    except msgspec.DecodeError:
+    except _NO_JSON:
         return
     if version != VERSION:
         raise _unsupported(version)
@@ -183,8 +186,7 @@ def _as_utf8(value: str) -> str:
     try:
         return value.encode("latin-1").decode("utf-8", "replace")
     except UnicodeEncodeError:
-        # Not by our emitter. The text stands as it is, but for what could not be encoded again.
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return value  # not by our emitter, so it stands for itself
 
 
 def _identity(env: dict[str, str], unusable: list[str]) -> JobIdentity:

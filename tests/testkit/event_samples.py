@@ -1,0 +1,191 @@
+"""Events of every kind: one of each, written down, and strategies that make any."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import strategies as st
+
+from slurmlens.events import (
+    AnyEvent,
+    Figure,
+    FigureSource,
+    JobEnd,
+    JobIdentity,
+    JobProfile,
+    JobStart,
+    JobSummary,
+    NodeHeartbeat,
+    Point,
+    Profile,
+    StepTotals,
+    Totals,
+    Witness,
+)
+
+_WHERE = {
+    "boot_id": "11111111-2222-3333-4444-555555555555",
+    "cluster": "demo",
+    "node": "n0",
+}
+_JOB = JobIdentity(
+    job_id=17,
+    restart_count=0,
+    user_id=2000,
+    user_name="alice",
+    group_id=2000,
+    account="physics",
+    partition="batch",
+    node_list="n[0-1]",
+    node_count=2,
+    task_count=8,
+    cpus_per_node="4(x2)",
+)
+_PROFILE = Profile(
+    start_ns=1_795_420_800_000_000_000,
+    width_s=10.0,
+    columns={
+        "cpu_cores": [Point(0.5, 1.25, 3.75), Point(None, None, None)],
+        "memory_bytes": [Point(1e6, 2e6, 3e6), Point(4e6, 4e6, 4e6)],
+    },
+)
+
+
+def one_of_each() -> list[AnyEvent]:
+    """A job's life on one node and a heartbeat, with every part that an event can have."""
+    return [
+        JobStart(
+            id="a" * 32,
+            time_ns=1_795_420_800_123_456_789,
+            boottime_ns=1_000_000_000_001,
+            sighting="n0-17-1",
+            job=_JOB,
+            witness=Witness.HOOK,
+            slot=0,
+            **_WHERE,
+        ),
+        JobProfile(
+            id="b" * 32,
+            time_ns=1_795_420_820_000_000_000,
+            boottime_ns=1_020_000_000_000,
+            sighting="n0-17-1",
+            job_id=17,
+            profile=_PROFILE,
+            **_WHERE,
+        ),
+        JobEnd(
+            id="c" * 32,
+            time_ns=1_795_420_830_000_000_001,
+            boottime_ns=1_030_000_000_000,
+            sighting="n0-17-1",
+            job=msgspec.structs.replace(_JOB, exit_code=42, exit_signal=0, derived_exit_code=42),
+            witness=Witness.HOOK,
+            **_WHERE,
+        ),
+        JobSummary(
+            id="d" * 32,
+            time_ns=1_795_420_830_000_000_002,
+            boottime_ns=1_030_000_000_001,
+            sighting="n0-17-1",
+            job=_JOB,
+            start_ns=1_795_420_800_123_456_789,
+            end_ns=1_795_420_830_000_000_001,
+            start_witness=Witness.HOOK,
+            end_witness=Witness.CGROUP,
+            unseen_s=0.0,
+            slot=0,
+            totals=Totals(
+                samples=9,
+                cpu_s=Figure(value=12.5, source=FigureSource.PARENT_REST),
+                memory_peak_bytes=Figure(value=3e6, source=FigureSource.LAST_SAMPLE, complete=False),
+                memory_limit_bytes=8_000_000,
+                oom_kills=0,
+                steps=(StepTotals(step="batch", samples=9), StepTotals(step="0", oom_kills=1)),
+            ),
+            profile=_PROFILE,
+            **_WHERE,
+        ),
+        NodeHeartbeat(
+            id="e" * 32,
+            time_ns=1_795_420_860_000_000_000,
+            boottime_ns=1_060_000_000_000,
+            version="0.1.0",
+            interval_s=10.0,
+            running=((17, "n0-17-1"), (18, "n0-18-1")),
+            **_WHERE,
+        ),
+    ]
+
+
+_names = st.text(min_size=1, max_size=20)
+_counts = st.integers(min_value=0, max_value=2**63 - 1)
+_floats = st.floats(allow_nan=False, allow_infinity=False)
+_job_ids = st.integers(min_value=1, max_value=2**32 - 1)
+
+
+def _maybe(strategy: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.none() | strategy
+
+
+def _identities() -> st.SearchStrategy[JobIdentity]:
+    fields = {
+        field.name: _maybe(st.text(max_size=20)) if "str" in str(field.type) else _maybe(_counts)
+        for field in msgspec.structs.fields(JobIdentity)
+        if field.name != "job_id"
+    }
+    return st.builds(JobIdentity, job_id=_job_ids, **fields)
+
+
+def _figures() -> st.SearchStrategy[Figure]:
+    return st.builds(Figure, value=_floats, source=st.sampled_from(FigureSource), complete=st.booleans())
+
+
+def _totals() -> st.SearchStrategy[Totals]:
+    def fields_of(struct: type[msgspec.Struct]) -> dict[str, st.SearchStrategy[object]]:
+        return {
+            field.name: _maybe(_figures()) if "Figure" in str(field.type) else _maybe(_counts)
+            for field in msgspec.structs.fields(struct)
+            if field.name not in ("samples", "steps", "step")
+        }
+
+    steps = st.builds(StepTotals, step=_names, samples=_counts, **fields_of(StepTotals))
+    return st.builds(Totals, samples=_counts, steps=st.lists(steps, max_size=3).map(tuple), **fields_of(Totals))
+
+
+def _profiles() -> st.SearchStrategy[Profile]:
+    points = st.builds(Point, *[_maybe(_floats)] * 3)
+    columns = st.dictionaries(_names, st.lists(points, max_size=5), max_size=4)
+    return st.builds(Profile, start_ns=_counts, width_s=_floats, columns=columns)
+
+
+def events() -> st.SearchStrategy[AnyEvent]:
+    """Any event of any kind that the types allow."""
+    common = {"id": _names, "time_ns": _counts, "boot_id": _names, "boottime_ns": _counts}
+    common |= {"cluster": _names, "node": _names}
+    told = {"sighting": _names, "job": _identities(), "witness": st.sampled_from(Witness)}
+    slots = _maybe(st.integers(min_value=0, max_value=63))
+    return st.one_of(
+        st.builds(JobStart, **common, **told, slot=slots),
+        st.builds(JobEnd, **common, **told),
+        st.builds(JobProfile, **common, sighting=_names, job_id=_job_ids, profile=_profiles()),
+        st.builds(
+            JobSummary,
+            **common,
+            sighting=_names,
+            job=_identities(),
+            start_ns=_counts,
+            end_ns=_counts,
+            start_witness=st.sampled_from(Witness),
+            end_witness=st.sampled_from(Witness),
+            unseen_s=_floats,
+            slot=slots,
+            totals=_totals(),
+            profile=_maybe(_profiles()),
+        ),
+        st.builds(
+            NodeHeartbeat,
+            **common,
+            version=_names,
+            interval_s=_floats,
+            running=st.lists(st.tuples(_job_ids, _names), max_size=3).map(tuple),
+        ),
+    )

@@ -1,0 +1,98 @@
+"""Names and numbers of series: one component stays one, nothing that is no number leaves."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmlens.metrics import METRICS
+from slurmlens.wire import carbon
+
+LINE = re.compile(rb"[A-Za-z0-9_.-]+ (?P<value>\S+) (?P<time>[0-9]+)\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("n0", "n0"),
+        ("gpu-node_17", "gpu-node_17"),
+        ("n0.cluster.example.org", "n0_cluster_example_org"),
+        ("", "_-00000000"),
+        ("a b", "a_b-806c5cd3"),
+        ("../../etc/passwd", "______etc_passwd-df406b03"),
+        ('na"me\n1 2 3', "na_me_1_2_3-f93476b5"),
+        ("*", "_-09b9265b"),
+        ("knöten", "kn_ten-51f73937"),
+        ("x" * 300, "x" * 91 + "-1b432d13"),
+    ],
+)
+def test_a_name_becomes_one_component(name: str, expected: str) -> None:
+    assert carbon.component(name) == expected
+
+
+@given(st.text())
+def test_every_name_becomes_one_harmless_component(name: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,100}", carbon.component(name))
+
+
+@given(st.lists(st.text(alphabet="ab_-/ ö*", max_size=6), unique=True, max_size=30))
+def test_two_names_without_dots_never_share_a_series(names: list[str]) -> None:
+    assert len({carbon.component(name) for name in names}) == len(names)
+
+
+def test_series_stand_where_dashboards_look_for_them() -> None:
+    assert carbon.slot_prefix("demo", "n0.example", 3) == "slurm.demo.nodes.n0_example.slots.3."
+    assert carbon.node_prefix("demo", "n0") == "slurm.demo.nodes.n0.node."
+
+
+def test_the_lines_of_a_tick_are_carbons_plaintext() -> None:
+    block = carbon.SeriesBlock(carbon.slot_prefix("demo", "n0", 0), ["cpu_cores", "memory_bytes", "pids_count"])
+    assert block.encode([1.0 / 3, 137438953472.0, 5], 1795347260) == (
+        b"slurm.demo.nodes.n0.slots.0.cpu_cores 0.333333 1795347260\n"
+        b"slurm.demo.nodes.n0.slots.0.memory_bytes 137438953472 1795347260\n"
+        b"slurm.demo.nodes.n0.slots.0.pids_count 5 1795347260\n"
+    )
+
+
+@pytest.mark.parametrize("absent", [None, math.nan, math.inf, -math.inf])
+def test_what_is_unavailable_makes_no_line(absent: float | None) -> None:
+    block = carbon.SeriesBlock("p.", ["cpu_cores", "memory_bytes"])
+    assert block.encode([absent, 1.0], 7) == b"p.memory_bytes 1 7\n"
+    assert block.encode([absent, absent], 7) == b""
+
+
+def test_a_block_without_series_is_no_line() -> None:
+    assert carbon.SeriesBlock("p.", []).encode([], 7) == b""
+
+
+def test_too_few_values_are_a_defect_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="1 values for 2 series"):
+        carbon.SeriesBlock("p.", ["a", "b"]).encode([1.0], 7)
+
+
+_VALUES = (
+    st.none()
+    | st.sampled_from([math.nan, math.inf, -math.inf])
+    | st.floats(min_value=-1e300, max_value=1e300)
+    | st.integers(min_value=0, max_value=2**50)
+)
+
+
+@given(
+    values=st.lists(_VALUES, min_size=len(METRICS), max_size=len(METRICS)),
+    time_s=st.integers(min_value=0, max_value=2**33),
+)
+def test_any_values_make_lines_that_carbon_reads(values: list[float | None], time_s: int) -> None:
+    block = carbon.SeriesBlock("slurm.c.nodes.n.slots.0.", [metric.name for metric in METRICS])
+    lines = block.encode(values, time_s).splitlines(keepends=True)
+    expected = [value for value in values if value is not None and math.isfinite(value)]
+    assert len(lines) == len(expected)
+    for line, value in zip(lines, expected, strict=True):
+        match = LINE.fullmatch(line)
+        assert match is not None
+        assert float(match["value"]) == pytest.approx(value, rel=1e-5)
+        assert int(match["time"]) == time_s
