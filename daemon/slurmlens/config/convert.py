@@ -32,7 +32,8 @@ class Problem:
 
     @property
     def key(self) -> str:
-        return ".".join(self.path)
+        """The path as an admin would write it; a quoted key may hold anything and must still fit one line."""
+        return ".".join(part if part.isprintable() else ascii(part) for part in self.path)
 
 
 class _Wrong(Exception):
@@ -146,15 +147,18 @@ def _boolean(value: Any) -> bool:
 def _number(value: Any, wanted: type[int] | type[float], key: str, constraint: Constraint) -> int | float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _Wrong(f"expected {_number_name(wanted, key)}, found {_shown(value)}{_unit_hint(value, key)}")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise _Wrong(f"expected {_number_name(wanted, key)}, found {value}")
     if wanted is int and not isinstance(value, int):
         raise _Wrong(f"expected a whole number, found {value!r}")
     if constraint.minimum is not None and value < constraint.minimum:
-        raise _Wrong(f"{value!r} is too small; the least is {constraint.minimum:.12g}")
+        raise _Wrong(f"{_shown(value)} is too small; the least is {constraint.minimum:.12g}")
     if constraint.maximum is not None and value > constraint.maximum:
-        raise _Wrong(f"{value!r} is too large; the most is {constraint.maximum:.12g}")
-    return wanted(value)
+        raise _Wrong(f"{_shown(value)} is too large; the most is {constraint.maximum:.12g}")
+    try:
+        return wanted(value)
+    except OverflowError as error:
+        raise _Wrong(f"{_shown(value)} is too large") from error
 
 
 def _number_name(wanted: type, key: str) -> str:

@@ -91,7 +91,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
         raise ConfigError("is not UTF-8: write the file as UTF-8", path=path, line=line) from error
     try:
         return tomllib.loads(text), index_lines(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, but also a number of 5,000 digits
         raise _syntax_error(path, text, str(error)) from error
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from slurmlens.config.convert import all_keys, convert, hints_of, is_section, section_type
 from slurmlens.config.hub import HubConfig
@@ -72,6 +75,7 @@ def test_an_error_in_a_conf_d_file_names_that_file_and_line(write) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "key", "advice"),
     [
+        ('"a\\nb\\u001b[31m" = 1', 1, "'a\\nb\\x1b[31m'", "unknown key; known in the top of the file: cluster"),
         ("\nclustre = 'x'", 2, "clustre", "did you mean cluster?"),
         ("[sampling]\ninterval = 10", 2, "sampling.interval", "did you mean interval_s?"),
         ("[sampling]\ninterval_ms = 10", 2, "sampling.interval_ms", "did you mean interval_s?"),
@@ -163,7 +167,9 @@ def test_toml_that_is_none_names_the_line_and_shows_it(write) -> None:
     assert "interval_s = 10s" in str(error)
 
 
-@pytest.mark.parametrize("text", ["a = ", "[x", 'x = """', "x = 1\nx = 2", "\x00", "[a]\n[a]"])
+@pytest.mark.parametrize(
+    "text", ["a = ", "[x", 'x = """', "x = 1\nx = 2", "\x00", "[a]\n[a]", "a = " + "[" * 5000, "a = " + "9" * 5000]
+)
 def test_broken_toml_of_any_kind_is_one_line_of_error(write, text: str) -> None:
     error = error_of(write(text))
     assert error.line is not None
@@ -193,3 +199,30 @@ def test_every_setting_is_explained_and_its_default_passes_its_own_check(kind: t
         made, problems = convert(owner, {field.name: written})
         assert [problem for problem in problems if problem.path == (field.name,)] == []
         assert getattr(made, field.name) == default
+
+
+def scalars() -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.integers().map(str),
+        st.sampled_from(["9" * 400, "1e999", "-inf", "nan", "true", "[]", "[1]", "{}", "07:32:00", "1979-05-27", '""']),
+        st.text(max_size=20).map(json.dumps),
+        st.floats().map(repr),
+    )
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.sampled_from(sorted(all_keys(NodeConfig))), scalars()), max_size=4), st.text(max_size=30))
+def test_whatever_a_file_holds_it_is_settings_or_errors_of_one_line(
+    tmp_path_factory: pytest.TempPathFactory, assignments: list[tuple[tuple[str, ...], str]], noise: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzzed.toml"
+    text = "\n".join(f"{'.'.join(key)} = {value}" for key, value in assignments)
+    for content in (text, text + "\n" + noise):
+        path.write_bytes(content.encode("utf-8", "surrogatepass"))
+        try:
+            config, errors = examine(NodeConfig, path)
+        except ConfigError as error:
+            errors = [error]
+        else:
+            assert isinstance(config, NodeConfig)
+        assert all(str(error).isprintable() for error in errors)
