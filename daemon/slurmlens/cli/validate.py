@@ -20,7 +20,7 @@ SUMMARY = "check a configuration file and the conf.d folder beside it"
 EXIT_FINE = 0
 EXIT_WRONG = 2
 
-KINDS: dict[str, type] = {"node": NodeConfig, "hub": HubConfig}
+PROGRAMS = ("node", "hub")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="/etc/slurmlens/node.toml or hub.toml")
     parser.add_argument(
         "--program",
-        choices=sorted(KINDS),
+        choices=PROGRAMS,
         help="whose settings these are, where the file's name does not begin with it",
     )
 
@@ -40,11 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{arguments.file}: whose settings are these? Add --program node or --program hub", file=sys.stderr)
         return EXIT_WRONG
     try:
-        config, errors = examine(KINDS[program], arguments.file)
-    except ConfigError as error:
-        config, errors = None, [error]
-    for error in errors:
-        print(error, file=sys.stderr)
+        config, errors = _examine(program, arguments.file)
+    except ConfigError as unreadable:
+        config, errors = None, [unreadable]
+    for wrong in errors:
+        print(wrong, file=sys.stderr)
     if errors:
         return EXIT_WRONG
     read = " and ".join(str(file) for file in files_of(arguments.file))
@@ -52,8 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_FINE
 
 
+def _examine(program: str, path: Path) -> tuple[object, list[ConfigError]]:
+    return examine(NodeConfig, path) if program == "node" else examine(HubConfig, path)
+
+
 def _program_of(path: Path) -> str | None:
-    return next((program for program in KINDS if path.stem.startswith(program)), None)
+    return next((program for program in PROGRAMS if path.stem.startswith(program)), None)
 
 
 def _remark(config: object) -> str:
