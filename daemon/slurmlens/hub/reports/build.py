@@ -23,6 +23,7 @@ from slurmlens.hub.reports.oddities import Stop, is_odd, node_notes, stopped_com
 from slurmlens.hub.reports.provenance import provenance_of
 from slurmlens.hub.reports.states import phase_of
 from slurmlens.hub.reports.steps import build_steps
+from slurmlens.hub.reports.text import encodable
 from slurmlens.hub.reports.timeline import build_bands, build_marks
 from slurmlens.hub.reports.view import Amount, Charts, Identity, JobView, NodeView, Phase, RunLink, Times
 
@@ -93,7 +94,7 @@ def _identity(facts: JobFacts) -> Identity:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return encodable(value) if isinstance(value, str) else None
 
 
 def _number(value: object) -> int | None:

@@ -13,6 +13,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.facts import JobRow
 from slurmlens.hub.reports.allocation import fold
 from slurmlens.hub.reports.states import pending_words, phase_of
+from slurmlens.hub.reports.text import encodable
 from slurmlens.hub.reports.usage import ratio
 from slurmlens.hub.reports.view import Amount, JobLine, JobsView, Phase
 
@@ -44,7 +45,7 @@ def job_line(row: JobRow, now_ns: int) -> JobLine:
         phase=phase,
         state=row.outcome.state,
         state_text=row.outcome.label,
-        name=row.name,
+        name=encodable(row.name) if row.name else None,
         user=row.user,
         account=row.account,
         partition=row.partition,

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 
 from slurmlens.hub.reports import format as fmt
 from slurmlens.hub.reports.ink import NARROW, Sheet
+from slurmlens.hub.reports.phrases import given_words, job_number
 from slurmlens.hub.reports.terminal_figures import figure_lines, node_lines
 from slurmlens.hub.reports.text import clip, pad, visible, width, wrap
-from slurmlens.hub.reports.view import Advice, Allocation, JobView, Mark, Phase
+from slurmlens.hub.reports.view import Advice, JobView, Mark, Phase
 
 MOST_MARKS = 24
 
@@ -48,15 +49,6 @@ def _title(view: JobView, sheet: Sheet) -> str:
     return pad(left, sheet.columns - width(state)) + sheet.ink.state(view.state, state)
 
 
-def job_number(view: JobView) -> str:
-    """`4711`, `4711 run 1 of 2`, `4700_11 (4711)`."""
-    identity = view.identity
-    number = str(identity.job_id)
-    if identity.array_job_id is not None and identity.array_task_id is not None:
-        number = f"{identity.array_job_id}_{identity.array_task_id} ({identity.job_id})"
-    return f"{number} run {identity.run} of {identity.runs}" if identity.runs > 1 else number
-
-
 def _sentence(view: JobView, sheet: Sheet) -> Iterator[str]:
     for line in wrap(view.headline, sheet.columns - 2):
         yield "  " + sheet.ink.paint(line, "strong")
@@ -78,14 +70,6 @@ def _times(view: JobView, sheet: Sheet) -> Iterator[str]:
         cells.append(f"expected start {fmt.moment(times.expected_start_ns, zone, near_ns=view.made_ns)}")
     cells.append(given_words(view.allocation))
     yield from _filled([cell for cell in cells if cell], sheet.columns)
-
-
-def given_words(allocation: Allocation) -> str:
-    """`4 cores on c[1-2]`; for a job without nodes yet `4 cores on 2 nodes`."""
-    where = visible(allocation.node_list) if allocation.node_list else ""
-    if not where and allocation.node_count:
-        where = fmt.count(allocation.node_count, "node")
-    return " on ".join(part for part in (fmt.cores(allocation.cores) if allocation.cores else "", where) if part)
 
 
 def _filled(cells: Sequence[str], columns: int) -> Iterator[str]:

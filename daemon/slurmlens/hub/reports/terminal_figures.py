@@ -1,7 +1,7 @@
 """The figures of a job and the rows of its nodes, as lines for a terminal.
 
-Pure. The part of `terminal` that draws bars and sparklines. What nobody measured is named with its reason, or left out where
-there is nothing to say; it is never 0.
+Pure. The part of `terminal` that draws bars and sparklines. What nobody measured is named with its reason, or left
+out where there is nothing to say; it is never 0.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from slurmlens.hub.reports import format as fmt
 from slurmlens.hub.reports.course import shrink
 from slurmlens.hub.reports.ink import Sheet, sparkline
+from slurmlens.hub.reports.phrases import pressure_words
 from slurmlens.hub.reports.text import pad, visible, width, wrap
-from slurmlens.hub.reports.view import Amount, JobView, NodeView, Note, Phase, Pressure
+from slurmlens.hub.reports.view import Amount, JobView, NodeView, Note, Phase
 
 BAR_COLUMNS = 21
 MOST_NODES = 16
@@ -69,16 +70,6 @@ def _input_output(view: JobView, sheet: Sheet) -> Iterator[str]:
         yield from _labelled("I/O", cell, sheet)
     if pressure:
         yield from _labelled("", pressure, sheet)
-
-
-def pressure_words(pressure: Pressure) -> str:
-    """`node pressure: io 11 %`, the resources that were short at all; empty where nobody measured."""
-    if pressure.scope is None:
-        return ""
-    parts = (("cpu", pressure.cpu_ratio), ("memory", pressure.memory_ratio), ("io", pressure.io_ratio))
-    felt = [f"{name} {fmt.percent(share)}" for name, share in parts if share is not None and share >= 0.0095]
-    scope = "node pressure" if pressure.scope == "node" else "pressure"
-    return f"{scope}: {', '.join(felt)}" if felt else f"{scope}: none to speak of"
 
 
 def node_lines(nodes: Sequence[NodeView], sheet: Sheet) -> Iterator[str]:

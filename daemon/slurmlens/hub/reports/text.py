@@ -7,10 +7,12 @@ or halves of characters. `visible` is the one place where they become printable;
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 
 _REPLACEMENT = "�"
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROL_PICTURES = 0x2400
 _DELETE = 0x7F
 
@@ -34,6 +36,11 @@ def _shown(character: str) -> str:
         return "␡"
     category = unicodedata.category(character)
     return _REPLACEMENT if category[0] == "C" or category in ("Zl", "Zp") else character
+
+
+def encodable(text: str) -> str:
+    """`text` with halves of surrogate pairs replaced: no encoding can write them, so no JSON could hold them."""
+    return text if text.isascii() else _SURROGATES.sub(_REPLACEMENT, text)
 
 
 def width(text: str) -> int:

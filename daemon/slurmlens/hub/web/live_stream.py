@@ -1,0 +1,119 @@
+"""A running job's page, kept up to date: server-sent events made from the same view as everything else.
+
+Fed by `live` (something changed about this job) and by history (what it is now); feeds `web/src/live.js`. Three
+events: `view` (the parts of the page whose HTML changed, and when a node last told something), `points` (see
+`point_delta`) and `ended` (nothing more will come). Changes only wake the stream: what is sent always comes from
+reading the facts anew, so a lost change costs a moment, never a wrong page. A connection that comes back gets
+everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import jinja2
+import msgspec
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse, sse_response
+
+from slurmlens.hub.live import Change
+from slurmlens.hub.reports.view import Charts, JobView
+from slurmlens.hub.web.point_delta import points_since
+from slurmlens.hub.web.ports import LiveFeed
+from slurmlens.hub.web.render import PARTS, render_part
+
+LEAST_PAUSE_S = 0.4
+"""Between two messages, however much happens: 128 nodes telling at once are one change on the screen."""
+IDLE_S = 5.0
+"""Without any change, durations and shares still move on."""
+
+ViewOf = Callable[[], Awaitable[JobView]]
+
+
+class Sent:
+    """What one browser has been sent, so that it gets what is new and nothing else."""
+
+    def __init__(self, environment: jinja2.Environment) -> None:
+        self._environment = environment
+        self._parts: dict[str, str] = {}
+        self._charts: Charts | None = None
+
+    def changes(self, view: JobView) -> list[tuple[str, str]]:
+        """(event, data) for what differs from what was sent before."""
+        parts = {part: render_part(self._environment, part, view) for part in PARTS}
+        changed = {part: html for part, html in parts.items() if self._parts.get(part) != html}
+        self._parts = parts
+        messages = []
+        if changed:
+            news = {"parts": changed, "made_ns": view.made_ns, "news_ns": view.last_news_ns, "title": page_title(view)}
+            messages.append(("view", _json(news)))
+        points = points_since(self._charts, view.charts) if view.charts else None
+        if points:
+            self._charts = view.charts
+            messages.append(("points", _json(points)))
+        return messages
+
+
+def page_title(view: JobView) -> str:
+    """What the browser's tab says: state first, for tabs are narrow."""
+    name = f" {view.identity.name}" if view.identity.name else ""
+    return f"{view.state_text} · {view.identity.job_id}{name}"
+
+
+async def stream_job(
+    request: web.Request, view_of: ViewOf, feed: LiveFeed, environment: jinja2.Environment
+) -> web.StreamResponse:
+    """Answers `GET /jobs/ID/live` until the job's figures are final, the browser leaves or the hub stops."""
+    view = await view_of()
+    async with sse_response(request, headers={"Cache-Control": "no-store"}) as response:
+        with feed.watch(view.identity.job_id) as changes:
+            waker = _Waker(changes)
+            try:
+                await _follow(response, view_of, waker, Sent(environment))
+            finally:
+                await waker.close()
+    return response
+
+
+async def _follow(response: EventSourceResponse, view_of: ViewOf, waker: _Waker, sent: Sent) -> None:
+    while response.is_connected():
+        view = await view_of()
+        for event, data in sent.changes(view):
+            await response.send(data, event=event)
+        if not view.is_live:
+            await response.send(_json({"made_ns": view.made_ns}), event="ended")
+            return
+        if not await waker.wait(IDLE_S):
+            return
+        await asyncio.sleep(LEAST_PAUSE_S)
+
+
+class _Waker:
+    """Reads changes as fast as they come and remembers only that there were some."""
+
+    def __init__(self, changes: AsyncIterator[Change]) -> None:
+        self._some = asyncio.Event()
+        self._task = asyncio.create_task(self._read(changes))
+
+    async def _read(self, changes: AsyncIterator[Change]) -> None:
+        async for _ in changes:
+            self._some.set()
+
+    async def wait(self, most_s: float) -> bool:
+        """Until something changed or `most_s` passed; False once the feed has ended."""
+        waiting = asyncio.create_task(self._some.wait())
+        await asyncio.wait({waiting, self._task}, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        self._some.clear()
+        return not self._task.done()
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

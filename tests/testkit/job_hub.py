@@ -1,0 +1,129 @@
+"""The web application on made-up jobs: real routes, templates and streams; history and ingest are values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from aiohttp import web
+
+from slurmlens.config.hub import HubConfig, ProfileConfig
+from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow, StateFilter
+from slurmlens.hub.live import Live
+from slurmlens.hub.reports.build import build_job_view
+from slurmlens.hub.web.app import make_app
+from slurmlens.slurm.records import ENDED_UNWELL, JobState
+from testkit.job_gallery import GALLERY, START_NS, S
+
+FIRST_JOB_ID = 4711
+
+
+def renumbered(facts: JobFacts, job_id: int) -> JobFacts:
+    """The same facts under another job id."""
+    record = msgspec.structs.replace(facts.record, job_id=job_id) if facts.record else None
+    return msgspec.structs.replace(facts, job_id=job_id, record=record)
+
+
+class FixedHistory:
+    """Answers `Queries` from a dictionary that a test may change while the server runs."""
+
+    def __init__(self, facts: Mapping[int, JobFacts]) -> None:
+        self.facts = dict(facts)
+        self.asked: list[JobFilter] = []
+
+    async def job_facts(self, job_id: int, run: int | None = None, cluster: str | None = None) -> JobFacts | None:
+        found = self.facts.get(job_id)
+        return found if found is None or run in (None, found.run) else None
+
+    async def jobs(self, wanted: JobFilter, /) -> Sequence[JobRow]:
+        self.asked.append(wanted)
+        rows = [row_of(facts) for facts in self.facts.values()]
+        return [row for row in rows if fits(row, wanted)][: wanted.limit]
+
+    async def job_events(self, job_id: int, run: int | None = None) -> Sequence[bytes]:
+        return [b'{"event":{"id":"p-c1"}}', b'{"event":{"id":"e-c1"}}'] if job_id in self.facts else []
+
+
+def fits(row: JobRow, wanted: JobFilter) -> bool:
+    """What history's own query decides, for the few filters that tests use."""
+    state = row.outcome.state
+    if wanted.state is StateFilter.FAILED and state not in ENDED_UNWELL:
+        return False
+    if wanted.state is StateFilter.PENDING and state is not JobState.PENDING:
+        return False
+    if wanted.state is StateFilter.RUNNING and state is not JobState.RUNNING:
+        return False
+    return wanted.user in (None, row.user) and (wanted.node is None or wanted.node in row.nodes)
+
+
+def row_of(facts: JobFacts) -> JobRow:
+    """The list's row of a job, as history would make it."""
+    view, record = build_job_view(facts), facts.record
+    return JobRow(
+        cluster=facts.cluster,
+        job_id=facts.job_id,
+        run=facts.run,
+        outcome=facts.outcome,
+        name=view.identity.name,
+        user=view.identity.user,
+        account=view.identity.account,
+        partition=view.identity.partition,
+        reason=record.reason if record else None,
+        submit_ns=facts.submit_ns,
+        expected_start_ns=view.times.expected_start_ns,
+        start_ns=facts.start_ns,
+        end_ns=facts.end_ns,
+        time_limit_s=record.time_limit_s if record else None,
+        nodes=record.nodes if record else (),
+        node_count=view.allocation.node_count,
+        cpu_count=view.allocation.cores,
+        cpu_s=view.cpu.used,
+        memory_peak_bytes=view.memory.used,
+        memory_per_node_bytes=int(view.memory.asked) if view.memory.asked else None,
+        array_job_id=view.identity.array_job_id,
+        array_task_id=view.identity.array_task_id,
+    )
+
+
+class StillClock:
+    """Wall time stands where the gallery's jobs were looked at."""
+
+    def wall_ns(self) -> int:
+        return START_NS + 240 * S
+
+    def monotonic_ns(self) -> int:
+        return 0
+
+    def boottime_ns(self) -> int:
+        return 0
+
+
+async def take_nothing(body: bytes, headers: Mapping[str, str], peer: str | None) -> tuple[int, bytes]:
+    """An ingest that only says what it was handed."""
+    answer = {"bytes": len(body), "node": headers.get("x-slurmlens-node"), "peer": peer}
+    return 200, msgspec.json.encode(answer)
+
+
+async def plain_status() -> dict[str, object]:
+    return {"nodes": []}
+
+
+def make_gallery_app(facts: Mapping[int, JobFacts] | None = None) -> tuple[web.Application, tuple[FixedHistory, Live]]:
+    """The application over the whole gallery, numbered from `FIRST_JOB_ID` in its order, or over `facts`."""
+    if facts is None:
+        facts = {id_: renumbered(make(), id_) for id_, make in enumerate(GALLERY.values(), FIRST_JOB_ID)}
+    history, live = FixedHistory(facts), Live(ProfileConfig())
+    app = make_app(
+        queries=history,
+        live=live,
+        take_events=take_nothing,
+        status=plain_status,
+        settings=HubConfig(),
+        clock=StillClock(),
+    )
+    return app, (history, live)
+
+
+def gallery_id(name: str) -> int:
+    """The job id of a piece of the gallery."""
+    return FIRST_JOB_ID + list(GALLERY).index(name)
