@@ -33,6 +33,15 @@ def _without(key: str) -> bytes:
     return json.dumps({name: value for name, value in GOOD.items() if name != key}).encode()
 
 
+def _refusal(data: bytes) -> DecodeError:
+    """What is said against `data`; anything but a DecodeError fails the test."""
+    try:
+        hook.decode(data)
+    except DecodeError as error:
+        return error
+    return DecodeError("nothing", reason="field")
+
+
 def test_a_good_event_is_read_whole() -> None:
     event = hook.decode(_bytes())
     assert (event.id, event.role, event.cluster, event.node) == (GOOD["id"], HookRole.EPILOG, "demo", "n0")
@@ -154,10 +163,7 @@ def test_half_a_surrogate_pair_is_no_json() -> None:
 
 @given(st.binary(max_size=400))
 def test_no_bytes_raise_anything_but_a_decode_error(data: bytes) -> None:
-    try:
-        hook.decode(data)
-    except DecodeError as error:
-        assert error.reason in {"malformed", "field", "job_id", "version", "too_long"}
+    assert _refusal(data).reason in {"malformed", "field", "job_id", "version", "too_long"}
 
 
 _JSON = st.recursive(
@@ -169,10 +175,7 @@ _JSON = st.recursive(
 
 @given(changes=st.dictionaries(st.sampled_from(sorted(GOOD)), _JSON, max_size=3))
 def test_no_json_in_any_place_raises_anything_but_a_decode_error(changes: dict[str, Any]) -> None:
-    try:
-        hook.decode(_bytes(changes))
-    except DecodeError as error:
-        assert len(str(error)) <= 320
+    assert len(str(_refusal(_bytes(changes)))) <= 320
 
 
 @given(values=st.dictionaries(st.sampled_from(hook.VARIABLES), st.text(max_size=30), max_size=12))
