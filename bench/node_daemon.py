@@ -32,7 +32,6 @@ CONFIG = """
 cluster = "bench"
 node = "{node}"
 dropbox_path = "{folder}/events"
-state_path = "{folder}/state"
 runtime_path = "{folder}/run"
 slots = {slots}
 
@@ -142,9 +141,9 @@ class NodeDaemon:
         raise NotMeasurable(f"the node daemon did not become ready: {self.last_words()}")
 
     def last_words(self) -> str:
-        """The last line of the daemon's log."""
+        """The last line of the daemon's log, without the path of our folder."""
         lines = (self._folder / "daemon.log").read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1].replace(f"{self._folder}/", "") if lines else "it said nothing"
 
     def settle(self) -> None:
         """Waits until start-up and the dense first samples are over."""
@@ -152,7 +151,7 @@ class NodeDaemon:
 
 
 def _write_config(shape: DaemonShape, folder: Path, receivers: Receivers) -> Path:
-    for name in ("events", "state", "run"):
+    for name in ("events", "run"):
         (folder / name).mkdir(exist_ok=True)
     token = folder / "token"
     token.write_text("bench-token\n")
