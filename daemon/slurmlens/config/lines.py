@@ -8,6 +8,8 @@ Fed by `load`; its index is asked for error messages only, so a miss costs a lin
 from __future__ import annotations
 
 import re
+import tomllib
+from contextlib import suppress
 
 KeyPath = tuple[str, ...]
 
@@ -53,7 +55,15 @@ def _note(index: dict[KeyPath, int], path: KeyPath, line: int) -> None:
 
 
 def _parts(dotted: str) -> KeyPath:
-    return tuple(part[1:-1] if part[0] in "\"'" else part for part in _PART_ONLY.findall(dotted))
+    return tuple(_unquoted(part) for part in _PART_ONLY.findall(dotted))
+
+
+def _unquoted(part: str) -> str:
+    """A part in double quotes may hold escapes; reading those is tomllib's."""
+    if part[0] == '"':
+        with suppress(tomllib.TOMLDecodeError):
+            return str(tomllib.loads(f"key = {part}")["key"])
+    return part[1:-1] if part[0] in "\"'" else part
 
 
 def _end_of_value(text: str, position: int) -> int:
