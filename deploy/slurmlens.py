@@ -19,7 +19,8 @@ from deploy.sandbox import CHECKOUT, Sandbox
 PROGRAMS = CHECKOUT / ".venv/bin"
 USER = "slurmlens"
 DROPBOXES = "/run/slurmlens/events"
-PTRACE = ("sys_ptrace",)  # what /proc/PID/io of other users' processes needs
+# What /proc/PID/io of other users' processes needs: the file is its owner's alone, and reading it counts as tracing.
+PROCESS_IO = ("sys_ptrace", "dac_read_search")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class NodeSettings:
     interval_s: float = 1.0
     slow_every: int = 5
     heartbeat_s: int = 10
-    process_io: bool = True  # opt-in: with CAP_SYS_PTRACE
+    process_io: bool = True  # opt-in, with the capabilities above
 
 
 def node_toml(settings: NodeSettings, node: str, folder: Path) -> str:
@@ -40,7 +41,6 @@ def node_toml(settings: NodeSettings, node: str, folder: Path) -> str:
     return f"""cluster = {_quoted(settings.cluster)}
 node = {_quoted(node)}
 dropbox_path = {_quoted(f"{DROPBOXES}/{node}")}
-state_path = {_quoted(f"{folder}/state")}
 runtime_path = {_quoted(f"{folder}/run")}
 heartbeat_interval_s = {settings.heartbeat_s}
 
@@ -104,7 +104,7 @@ class NodeDaemon(Service):
         self.folder = sandbox.folder / "node" / node
         self._settings = settings
         argv = [str(program("slurmlens-node")), "--config", f"{self.folder}/node.toml"]
-        capabilities = PTRACE if settings.process_io and user(sandbox) != "root" else ()
+        capabilities = PROCESS_IO if settings.process_io and user(sandbox) != "root" else ()
         super().__init__(
             sandbox, f"slurmlens-node.{node}", argv, self._has_socket, user=user(sandbox), capabilities=capabilities
         )
@@ -112,7 +112,7 @@ class NodeDaemon(Service):
     def start(self) -> None:
         owner = user(self._sandbox)
         self._sandbox.make_folder("node")
-        for name in ("", "/state", "/run"):
+        for name in ("", "/run"):
             self._sandbox.make_folder(f"node/{self.node}{name}", owner=owner)
         (self.folder / "node.toml").write_text(node_toml(self._settings, self.node, self.folder))
         super().start()
