@@ -32,7 +32,7 @@ from slurmlens.node.sampler.watched import Cgroup, Watched
 GAP_INTERVALS = 2.5
 """A pause longer than this many intervals is a gap in a profile, not a long reading."""
 
-BINS_PER_INTERVAL = 8
+BINS_PER_INTERVAL = 4
 """How much finer than the regular interval a young job's profile is."""
 
 _SLOW_MASK = field_mask(field.name for field in FIELDS if field.tier is Tier.SLOW)
@@ -233,8 +233,10 @@ class Engine:
         """Read a few sightings now, each with its steps at one time."""
         pairs = [(watched, one) for watched in sightings for one in watched.living()]
         if pairs:
-            self._complete(one for _, one in pairs)
+            self._read_node_pressure()
             self._take(pairs, self._reader.read([one.handle for _, one in pairs], FULL_TICK), now, full=True)
+            # After the reading, which belongs to `now`: what is opened here is read at the next look.
+            self._complete(one for _, one in pairs)
 
     def _first_look(self, watched: Watched, one: Cgroup, now: Now) -> None:
         self._by_name[one.name] = (watched, one)
@@ -272,11 +274,18 @@ class Engine:
             watched.node_account.take(pressure, now.boottime_ns)
             self._follow(watched, Source.NODE, watched.node_account, pressure.have, now)
         if full and watched.lacks_io and one.io is not None and not watched.refused:
-            moved = one.io.read()
-            if moved is None:
-                watched.refused = True
-                self._on_failure("process_io_forbidden", None)
-                return
+            self._read_processes(watched, one.io, now)
+
+    def _read_processes(self, watched: Watched, io: ProcessIo, now: Now) -> None:
+        try:
+            moved = io.read()
+        except ReaderError:
+            # One that may not be seen makes the whole sum unavailable, what was seen before included.
+            watched.refused = True
+            watched.process_account = Account()
+            self._on_failure("process_io_forbidden", None)
+            return
+        if moved is not None:
             watched.process_account.take(moved, now.boottime_ns)
             self._follow(watched, Source.PROCESSES, watched.process_account, moved.have, now)
 

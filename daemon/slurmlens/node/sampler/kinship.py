@@ -95,9 +95,9 @@ class Kinship:
         return self._members[name].own is not None
 
     def note(self, name: str, counters: Counters, now_ns: int) -> None:
-        """A reading was taken of one cgroup."""
+        """A reading was taken of one cgroup; what could not be read stays as it was."""
         member = self._members[name]
-        member.last = counters
+        member.last = tuple(old if new is None else new for old, new in zip(member.last, counters, strict=True))
         member.seen_ns = now_ns
 
     def balance(self, parent: str) -> None:

@@ -8,12 +8,14 @@ than a part of one. Walks the job's folders, so it belongs into the slow tier. S
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from slurmlens.cgroup.reading import Reading, reading_of
+from slurmlens.errors import ReaderError
 
 _PROCS_LIMIT_BYTES = 256 * 1024
 _DEPTH = 3
@@ -41,15 +43,17 @@ class ProcessIo:
         self._gone = Bytes()
 
     def read(self) -> Reading | None:
-        """The sum now, as a reading of the two I/O fields; None where a process may not be looked at."""
+        """The sum now, as a reading of the two I/O fields; None before any process was seen.
+
+        Raises ReaderError where a process may not be looked at.
+        """
         found: dict[int, Bytes] = {}
         for pid in _pids(self._folder, _DEPTH):
-            try:
-                moved = _moved(self._proc / str(pid) / "io")
-            except PermissionError:
-                return None
+            moved = _moved(self._proc / str(pid) / "io")
             if moved is not None:
                 found[pid] = moved
+        if not found and not self._living and self._gone == Bytes():
+            return None
         for pid, before in self._living.items():
             now = found.get(pid)
             if now is None or now.read < before.read or now.written < before.written:
@@ -72,11 +76,11 @@ def parse_io(text: str) -> Bytes | None:
 
 
 def _moved(path: Path) -> Bytes | None:
-    """None for a process that is gone. Raises PermissionError: without the right there is no honest sum."""
+    """None for a process that is gone. Raises ReaderError without the right: there is no honest sum then."""
     try:
         return parse_io(path.read_text("ascii", "replace"))
-    except PermissionError:
-        raise
+    except PermissionError as error:
+        raise ReaderError(f"{path}: {error.strerror}", errno=error.errno or errno.EACCES) from error
     except OSError:
         return None
 
