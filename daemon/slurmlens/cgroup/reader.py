@@ -267,11 +267,13 @@ class _Quiet:
             self._lock.acquire()
 
     def __exit__(self, *_exception: object) -> None:
-        try:
+        while True:
             while self._to_close:
                 self._to_close.pop()()
-        finally:
             self._lock.release()
+            # Who closed between the last look at the list and the release found the lock taken and left it to us.
+            if not self._to_close or not self._lock.acquire(blocking=False):
+                return
 
 
 def _folders(place: CgroupPlace) -> tuple[Path, ...]:

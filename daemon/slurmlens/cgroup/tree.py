@@ -10,6 +10,7 @@ Fed by `mounts.CgroupLocator`; feeds `sighting`, `node.rediscover` and `node.sam
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,22 +95,33 @@ class CgroupTree:
         return tuple(job for job in seen if job is not None)
 
     def folders(self) -> tuple[JobFolder, ...]:
-        """The jobs' folders alone: one listing per user and controller on v1, one in all on v2."""
+        """The jobs' folders alone, in order of key."""
+        keys: set[str] = set()
+        for base in self._cgroups.folders.values():
+            for parent in self._parents(base):
+                keys.update(self.keys_in(parent))
+        found = (self.folder(key) for key in sorted(keys))
+        return tuple(folder for folder in found if folder is not None)
+
+    def folder(self, key: str) -> JobFolder | None:
+        """One job's folder, None when no controller has it."""
+        user, _slash, own = key.rpartition("/")
+        name = job_folder_name(own)
         measuring = self._measuring().keys()
-        found: dict[str, JobFolder] = {}
-        for controller, base in self._cgroups.folders.items():
-            for parent, uid in self._parents(base):
-                for entry in _subfolders(parent):
-                    name = job_folder_name(entry.name)
-                    if name is None:
-                        continue
-                    key = os.path.relpath(entry.path, base)
-                    inodes, measured = frozenset({(controller, entry.inode())}), controller in measuring
-                    before = found.get(key)
-                    if before is not None:
-                        inodes, measured = inodes | before.inodes, measured or before.measured
-                    found[key] = JobFolder(key, name, uid, inodes, measured)
-        return tuple(found[key] for key in sorted(found))
+        inodes = frozenset(
+            (controller, inode)
+            for controller, base in self._cgroups.folders.items()
+            if (inode := _folder_inode(f"{base}/{key}")) is not None
+        )
+        if name is None or not inodes:
+            return None
+        measured = any(controller in measuring for controller, _inode in inodes)
+        return JobFolder(key, name, uid_of_folder(user), inodes, measured)
+
+    def keys_in(self, parent: Path) -> tuple[str, ...]:
+        """Keys of the jobs in one of `watch_folders`."""
+        names = (entry.name for entry in _subfolders(parent) if job_folder_name(entry.name) is not None)
+        return tuple(name if self.is_base(parent) else f"{parent.name}/{name}" for name in names)
 
     def job(self, folder: JobFolder, known: JobCgroup | None = None) -> JobCgroup | None:
         """One job with its steps, None when it has gone or is not measured yet. What an earlier look knows (`known`) is
@@ -133,8 +145,7 @@ class CgroupTree:
     def watch_folders(self) -> Iterator[Path]:
         """The folders in which jobs appear and vanish."""
         for base in self._cgroups.folders.values():
-            for parent, _uid in self._parents(base):
-                yield parent
+            yield from self._parents(base)
 
     def watch_folders_of_job(self, key: str) -> Iterator[Path]:
         """The folders in which a job's steps appear and vanish; on v2 also the steps', whose `user` comes later."""
@@ -142,6 +153,14 @@ class CgroupTree:
             yield base / key
             if self.hierarchy is Hierarchy.V2:
                 yield from self._step_folders(base / key)
+
+    def is_base(self, path: Path) -> bool:
+        """Whether this is the node's own folder in some controller."""
+        return path in self._cgroups.folders.values()
+
+    def is_users(self, path: Path) -> bool:
+        """Whether this is a v1 user's folder, in which that user's jobs appear."""
+        return self.is_base(path.parent) and uid_of_folder(path.name) is not None
 
     def key_of(self, path: Path) -> str | None:
         """The job's key of a path at or below a job's folder, None for any other."""
@@ -161,14 +180,13 @@ class CgroupTree:
         measuring = {name: folders[name] for name in V1_MEASURING if name in folders and folders[name].is_dir()}
         return measuring or folders
 
-    def _parents(self, base: Path) -> Iterator[tuple[Path, int | None]]:
+    def _parents(self, base: Path) -> Iterator[Path]:
         """`base` and, on v1, the users' folders in it: jobs are in the latter, new users appear in the former."""
-        yield base, None
+        yield base
         if self.hierarchy is Hierarchy.V1:
             for entry in _subfolders(base):
-                uid = uid_of_folder(entry.name)
-                if uid is not None:
-                    yield Path(entry.path), uid
+                if uid_of_folder(entry.name) is not None:
+                    yield Path(entry.path)
 
     def _place_of(self, key: str) -> CgroupPlace:
         place = self._cgroups.place
@@ -208,3 +226,12 @@ def _subfolders(folder: Path) -> list[os.DirEntry[str]]:
             return [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
+
+
+def _folder_inode(path: str) -> int | None:
+    """The inode of a folder, None when there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino if stat.S_ISDIR(status.st_mode) else None

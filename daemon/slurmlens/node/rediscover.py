@@ -19,7 +19,7 @@ from slurmlens.cgroup.folder_watch import NOTHING, FolderChanges, FolderWatch
 from slurmlens.cgroup.layout import DEFAULT_SLICE
 from slurmlens.cgroup.mounts import CgroupLocator
 from slurmlens.cgroup.sighting import CgroupRoster, Moment, Sighting
-from slurmlens.cgroup.tree import CgroupTree, JobFolder
+from slurmlens.cgroup.tree import CgroupTree
 from slurmlens.clock import Clock
 
 RESCAN_S = 10.0
@@ -106,7 +106,10 @@ class Rediscover:
     def _needs_rescan(self, changes: FolderChanges) -> bool:
         """Whether a look at what changed is not enough: the kernel lost some of it, or the node's own folder came or
         went."""
-        return changes.lost or (bool(changes.paths) and (self._tree is None or not self._tree.exists()))
+        tree = self._tree
+        if tree is None or not tree.exists():
+            return changes.lost or bool(changes.paths)
+        return changes.lost or any(tree.is_base(path) for path in changes.paths)
 
     async def _rescan(self, watch: FolderWatch) -> AsyncIterator[Sighting]:
         """Looks at the whole tree, job by job, so that nobody else on the event loop waits long."""
@@ -116,45 +119,44 @@ class Rediscover:
             self._tree = CgroupTree(found, self._proc) if found else None
         for point in self._locator.watch_points():
             watch.add(point)
-        folders = self._folders(watch)
-        for sighting in self._forget_all_but(folders):
-            yield sighting
-        for folder in folders.values():
-            for sighting in self._look_at(watch, folder):
+        for key in sorted(self._roster.keys | self._keys(watch)):
+            for sighting in self._look_at(watch, key):
                 yield sighting
             await asyncio.sleep(0)
 
+    def _keys(self, watch: FolderWatch) -> frozenset[str]:
+        """All jobs that have a folder, after watches were set on the folders that these appear in."""
+        if self._tree is None:
+            return frozenset()
+        parents = tuple(self._tree.watch_folders())
+        for parent in parents:
+            watch.add(parent)
+        return frozenset(key for parent in parents for key in self._tree.keys_in(parent))
+
     def _look_at_changes(self, watch: FolderWatch, changes: FolderChanges) -> Iterator[Sighting]:
         """Looks only at jobs that came, went or changed, and at those without a name."""
-        if self._tree is None or not (changes.paths or self._roster.unnamed):
-            return
-        folders = self._folders(watch)
-        yield from self._forget_all_but(folders)
-        touched = {self._tree.key_of(path) for path in changes.paths} | self._roster.unnamed
-        for key, folder in folders.items():
-            if key in touched or key not in self._roster.keys:
-                yield from self._look_at(watch, folder)
-
-    def _folders(self, watch: FolderWatch) -> dict[str, JobFolder]:
-        """All jobs' folders there are, after watches were set on the folders that they appear in."""
         if self._tree is None:
-            return {}
-        for parent in self._tree.watch_folders():
-            watch.add(parent)
-        return {folder.key: folder for folder in self._tree.folders()}
+            return
+        touched = set(self._roster.unnamed)
+        for path in changes.paths:
+            key = self._tree.key_of(path)
+            if key is not None:
+                touched.add(key)
+            elif self._tree.is_users(path):
+                watch.add(path)
+                touched.update(self._tree.keys_in(path))
+        for key in sorted(touched):
+            yield from self._look_at(watch, key)
 
-    def _forget_all_but(self, folders: dict[str, JobFolder]) -> Iterator[Sighting]:
-        for key in sorted(self._roster.keys - folders.keys()):
-            yield from self._roster.look_at(key, None, self._now())
-
-    def _look_at(self, watch: FolderWatch, folder: JobFolder) -> Iterator[Sighting]:
+    def _look_at(self, watch: FolderWatch, key: str) -> Iterator[Sighting]:
         """Sets the watches first and looks then: what appears in between is told by the watch."""
-        if self._tree is None:
-            return
-        for path in self._tree.watch_folders_of_job(folder.key):
-            watch.add(path)
-        job = self._tree.job(folder, self._roster.known(folder.key))
-        yield from self._roster.look_at(folder.key, job, self._now())
+        job = None
+        if self._tree is not None:
+            for path in self._tree.watch_folders_of_job(key):
+                watch.add(path)
+            folder = self._tree.folder(key)
+            job = self._tree.job(folder, self._roster.known(key)) if folder is not None else None
+        yield from self._roster.look_at(key, job, self._now())
 
     def _now(self) -> Moment:
         return Moment(self._clock.wall_ns(), self._clock.boottime_ns())

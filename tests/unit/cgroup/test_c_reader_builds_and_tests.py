@@ -15,7 +15,10 @@ pytestmark = pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("make"
 
 def _make(target: str, build: Path, *settings: str) -> str:
     made = subprocess.run(
-        ["make", "-s", "-C", str(CEXT), target, f"BUILD={build}", *settings], capture_output=True, text=True, check=False
+        ["make", "-s", "-C", str(CEXT), target, f"BUILD={build}", *settings],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert made.returncode == 0, made.stdout + made.stderr
     return made.stdout

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Writes docs/metrics.md from the metric table and the table of cgroup layouts; a test compares the two.
+
+Run it after a change to `slurmlens/metrics.py` or `slurmlens/cgroup/layout.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from slurmlens.cgroup.layout import IO_AND_PIDS_FIELDS, LAYOUTS, Hierarchy
+from slurmlens.metrics import FIELDS, METRICS, Metric, Source, Tier
+
+PAGE = Path(__file__).with_name("metrics.md")
+
+_V1 = next(layout.fields for layout in LAYOUTS if layout.hierarchy is Hierarchy.V1)
+_V2 = next(layout.fields for layout in LAYOUTS if layout.hierarchy is Hierarchy.V2)
+COLUMNS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("v1, 22.05", _V1),
+    ("v2, 22.05", _V2),
+    ("v2, 26.05", _V2),
+    ("v2 with `io` and `pids`", _V2 | IO_AND_PIDS_FIELDS),
+)
+
+INTRODUCTION = """# Metrics
+
+What slurmlens measures of a job, and where each figure comes from. This page is generated (`docs/generate_metrics.py`).
+
+A figure that a node cannot give is *unavailable*: there is no series, no point and no number for it anywhere, and never
+a 0 in its place. What is taken from processes or from the whole node instead has a name of its own, so that nobody
+takes one for the other."""
+
+NOTES = """**measured**: the job's own counter. **from processes**: summed over the job's living processes where the
+daemon may read them, under the name given; what ended between two looks is not in it. **from the node**: the whole
+node's figure while the job ran, under the name given.
+
+* `io` and `pids` are off below Slurm's scope by default in every release. Slurm 26.05 switches them on with
+  `EnableExtraControllers=io,pids` in cgroup.conf; the column at the right is what a job has then.
+* Throttling on v1 is measured where `cpu` and `cpuacct` are mounted together (most systemd machines), else it is
+  unavailable. `memory_peak_bytes` needs kernel 5.19 on v2, pressure a kernel that was started with `psi=1`.
+* On v1 the kernel counts OOM kills and refused charges only in the folder where they happened; a job's are summed over
+  its steps and tasks. Those of a task that ended between two samples are lost with its folder.
+* On v1 and v2 a job's memory includes its page cache and its slurmstepd. On v2 a job's CPU time includes slurmstepd's
+  own; a step is read from `step_N/user`, without it.
+* On v2 I/O is summed over devices; where devices are stacked (LVM, RAID) the kernel may count a byte on each layer."""
+
+
+def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heading = list(heading)
+    lines = [heading, ["---"] * len(heading), *(list(row) for row in rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _availability(metric: Metric, offered: frozenset[str]) -> str:
+    if metric.field in offered:
+        return "measured"
+    for source, words in ((Source.PROCESSES, "from processes"), (Source.NODE, "from the node")):
+        for other in METRICS:
+            if other.source is source and other.field == metric.field:
+                return f"{words}: `{other.name}`"
+    return "unavailable"
+
+
+def _metric_rows() -> Iterable[Iterable[str]]:
+    tiers = {field.name: field.tier.value for field in FIELDS}
+    for metric in METRICS:
+        kept = "yes" if metric.in_profile else ""
+        tier = Tier.SLOW.value if metric.source is Source.PROCESSES else tiers[metric.field]
+        yield f"`{metric.name}`", metric.unit, tier, metric.source.value, kept, metric.text
+
+
+def _layout_rows() -> Iterable[Iterable[str]]:
+    places = {Hierarchy.V1: "each controller", Hierarchy.V2: "`system.slice` or `CgroupSlice=`"}
+    for layout in LAYOUTS:
+        yield layout.hierarchy.value, places[layout.hierarchy], f"`{layout.base}`", layout.releases
+
+
+def page() -> str:
+    """The whole page."""
+    own = [metric for metric in METRICS if metric.source is Source.CGROUP]
+    names = [name for name, _offered in COLUMNS]
+    parts = [
+        INTRODUCTION,
+        "## All metrics",
+        "Fast is every tick (10 s by default), slow every sixth. Profile: kept as minimum, mean and maximum per point.",
+        _table(["name", "unit", "tier", "source", "profile", "what"], _metric_rows()),
+        "## What a job has in which layout",
+        _table(
+            ["metric", *names],
+            ((f"`{metric.name}`", *(_availability(metric, offered) for _name, offered in COLUMNS)) for metric in own),
+        ),
+        NOTES,
+        "## Where a node's jobs are looked for",
+        _table(["cgroup", "in", "folder", "releases"], _layout_rows()),
+        "A job's folder in there is `uid_<user>/job_<id>` on v1, `job_<id>` on v2, and in 26.05 its SLUID (unless "
+        "`CgroupJobIdPaths=yes`);\nthe job of a SLUID folder is told by root's process title `slurmstepd: [3.batch]` "
+        "in a step's own folder.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
