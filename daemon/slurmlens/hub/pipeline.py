@@ -3,20 +3,203 @@
     nodes ─► web ─► ingest ─► history ─► queries ─► reports ─► web, JSON
                        │          ▲          live ──────────────► SSE
                        └─► live   │
-                      slurm ─► poller, reconcile
+                      slurm ─► poller ─► (refresh, reconcile)
 
-The web part is made by `slurmlens.hub.web.app.make_app`, whose signature is agreed here:
-
-    def make_app(*, queries: Queries, live: Live, take_events: TakeEvents, status: StatusOf, settings: HubConfig)
-        -> aiohttp.web.Application
-
-- `queries` (`history.queries.Queries`): `await queries.job_facts(job_id, run=None, cluster=None) -> JobFacts | None`,
-  `await queries.jobs(JobFilter()) -> tuple[JobRow, ...]`, `await queries.job_events(job_id, run=None) -> list[bytes]`
-  (documents as the nodes sent them, oldest first).
-- `live` (`hub.live.Live`): `with live.watch(job_id) as watch: async for change in watch: ...` yields `hub.live.Change`
-  values of that job (the queue is bounded: a slow reader gets one `Change` of kind RESYNC and reads anew).
-- `take_events(body: bytes, headers: Mapping[str, str], peer: str | None) -> Awaitable[tuple[int, bytes]]`: status and
-  JSON of the answer to `POST /api/v1/events`; `headers` by lower-case names. The body is read with
-  `settings.listen.max_body_bytes` as `client_max_size`.
-- `status() -> Awaitable[dict[str, object]]`: what `/status.json` says, ready for JSON.
+Owns the stages' order of beginning and end, and the news that go between them: new events and new records make runs
+stale (`refresh`), and send the poller to accounting; runs made anew are told to whoever watches. What each hands to the
+web part is spelled out as protocols in `web.ports`.
 """
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+
+import msgspec
+from aiohttp import web
+
+from slurmlens import __version__
+from slurmlens.clock import Clock
+from slurmlens.config.hub import HubConfig
+from slurmlens.errors import ConfigError, SourceError
+from slurmlens.events import AnyEvent, JobEnd, JobStart, JobSummary
+from slurmlens.hub.authentication import Authenticator
+from slurmlens.hub.history.apply import Applier
+from slurmlens.hub.history.queries import Queries
+from slurmlens.hub.history.reconcile import Reconciler
+from slurmlens.hub.history.records import Recorder
+from slurmlens.hub.history.refresh import Refresher
+from slurmlens.hub.history.store import Store
+from slurmlens.hub.ingest import Ingest
+from slurmlens.hub.live import Change, ChangeKind, Live
+from slurmlens.hub.origins import NodeOrigins
+from slurmlens.hub.poller import Poller
+from slurmlens.hub.web.app import make_app
+from slurmlens.runtime.supervisor import Supervisor
+from slurmlens.slurm.pyslurm_source import prefer_pyslurm
+from slurmlens.slurm.source import CommandSource, Scheduler
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+RECONCILED = InternalEvent(
+    "sightings_reconciled", logging.INFO, "closed {sighting}: nobody told its end ({reason})", ("reason",)
+)
+REFRESH_FAILED = InternalEvent(
+    "runs_refresh_failed", logging.ERROR, "the runs of job {job_id} could not be made anew: {error}"
+)
+
+RECONCILE_EVERY_S = 5.0
+GATHER_S = 0.1
+"""Facts that come within this are worked off together: a job's start comes from all its nodes at once."""
+
+SHUTDOWN_S = 2.0
+
+
+class HubPipeline:
+    """All stages of one hub. `start` opens the database and the port, `run` works until cancelled, `stop` closes."""
+
+    def __init__(self, config: HubConfig, clock: Clock, reporter: Reporter) -> None:
+        self._config = config
+        self._clock = clock
+        self._reporter = reporter
+        self._stale = asyncio.Event()
+        self.live = Live(config.profile)
+        self.port: int | None = None
+        """The port that is bound, once `start` has returned."""
+
+    async def start(self) -> None:
+        """Opens everything that can fail for a setting's sake; ConfigError says which."""
+        self._store = await Store.open(self._config.database.url)
+        self._applier = Applier(self._store)
+        self._refresher = Refresher(self._store)
+        self._reconciler = Reconciler(self._store)
+        self._queries = Queries(self._store, self._clock, self._config.cluster)
+        self._recorder = Recorder(self._store, self._config.cluster)
+        self._origins = NodeOrigins(self._clock)
+        self._origins.replace((await self._recorder.nodes()).values())
+        try:
+            self._ingest = self._make_ingest()
+            self._poller = await self._make_poller()
+            await self._listen()
+        except BaseException:
+            await self._store.close()
+            raise
+        self._supervisor = Supervisor(self._reporter, self._clock)
+        self._supervisor.add("queue", self._poller.poll_queue)
+        if self._config.slurm.accounting:
+            self._supervisor.add("accounting", self._poller.poll_accounting)
+        self._supervisor.add("refresh", self._keep_fresh)
+        self._supervisor.add("reconcile", self._keep_reconciled)
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        await self._supervisor.run()
+
+    async def stop(self) -> None:
+        """Ends live pages, finishes requests, closes port and database. Call it when `run` has ended."""
+        self.live.close()
+        await self._runner.cleanup()
+        await self._store.close()
+
+    def _make_ingest(self) -> Ingest:
+        return Ingest(
+            cluster=self._config.cluster,
+            max_body_bytes=self._config.listen.max_body_bytes,
+            prove=Authenticator(self._config.auth, self._origins),
+            apply=self._applier.apply,
+            live=self.live,
+            reporter=self._reporter,
+            clock=self._clock,
+            applied=self._applied,
+        )
+
+    async def _make_poller(self) -> Poller:
+        scheduler: Scheduler = CommandSource(self._config.slurm)
+        with suppress(SourceError):  # squeue is not there now: the poller will say so, again and again
+            scheduler = await prefer_pyslurm(scheduler)
+        return Poller(
+            scheduler,
+            self._recorder,
+            self._origins,
+            interval_s=self._config.slurm.poll_interval_s,
+            clock=self._clock,
+            reporter=self._reporter,
+            told=self._recorded,
+        )
+
+    async def _listen(self) -> None:
+        app = make_app(
+            queries=self._queries,
+            live=self.live,
+            take_events=self._ingest.take,
+            status=self.status,
+            settings=self._config,
+            clock=self._clock,
+        )
+        # a credential binds the bytes as sent, so they must arrive as sent
+        self._runner = web.AppRunner(app, auto_decompress=False, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await self._runner.setup()
+        listen = self._config.listen
+        try:
+            await web.TCPSite(self._runner, listen.host, listen.port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            message = f"{listen.host}:{listen.port} cannot be bound: {error.strerror}; is another hub running?"
+            raise ConfigError(message, key="listen") from error
+        self.port = self._runner.addresses[0][1]
+
+    def _applied(self, new: Sequence[AnyEvent]) -> None:
+        """Events were stored: runs are to be made anew, and accounting is to be asked."""
+        self._stale.set()
+        self._poller.news_of((event.job.job_id for event in new if isinstance(event, JobStart)), ended=False)
+        ended = (event.job.job_id for event in new if isinstance(event, JobEnd | JobSummary))
+        self._poller.news_of(ended, ended=True)
+
+    def _recorded(self, job_ids: Iterable[int]) -> None:
+        """The scheduler told something new of these jobs."""
+        if any(True for _ in job_ids):
+            self._stale.set()
+
+    async def _keep_fresh(self) -> None:
+        """A stage: makes runs anew after facts came in, first of all those that a crash left over."""
+        while True:
+            self._stale.clear()
+            while True:
+                refreshed = await self._refresher.refresh(self._clock.wall_ns())
+                for key, error in refreshed.failed.items():
+                    self._reporter.report(REFRESH_FAILED, job_id=key.job_id, error=repr(error), cause=error)
+                for key in refreshed.done:
+                    self.live.publish(Change(kind=ChangeKind.VIEW, job_id=key.job_id))
+                if not refreshed.done and not refreshed.failed:
+                    break
+            await self._stale.wait()
+            await asyncio.sleep(GATHER_S)
+
+    async def _keep_reconciled(self) -> None:
+        """A stage: closes what nobody will end any more, and keeps the counts of what was refused."""
+        while True:
+            await asyncio.sleep(RECONCILE_EVERY_S)
+            now_ns = self._clock.wall_ns()
+            for verdict in await self._reconciler.reconcile(now_ns):
+                self._reporter.report(RECONCILED, reason=verdict.reason.value, sighting=verdict.sighting.sighting)
+                self._stale.set()
+            refusals = self._ingest.take_refusals()
+            if refusals:
+                await self._applier.count_refusals(refusals, now_ns)
+
+    async def status(self) -> dict[str, object]:
+        """What `/status.json` says."""
+        history = msgspec.to_builtins(await self._queries.status())
+        stages = {name: asdict(state) for name, state in self._supervisor.states.items()}
+        return {
+            "version": __version__,
+            "cluster": self._config.cluster,
+            "now_ns": self._clock.wall_ns(),
+            "scheduler": asdict(self._poller.state),
+            "watchers": self.live.watcher_count,
+            "stages": stages,
+            "counters": self._reporter.counters.snapshot(),
+            **history,
+        }

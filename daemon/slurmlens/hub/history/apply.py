@@ -7,7 +7,7 @@ nothing the second time. Fed by `ingest`; `refresh` works off what it marks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
@@ -50,6 +50,15 @@ class Applier:
                 writer = _NodeWriter(self._store, connection, cluster, node, received_ns)
                 new += await writer.write(own)
         return Applied(tuple(new), len(events) - len(new))
+
+    async def count_refusals(self, refusals: Mapping[str, int], now_ns: int) -> None:
+        """Adds to the counts, by reason, of what was turned away since the database was made."""
+        table = schema.refusals
+        async with self._store.write() as connection:
+            for reason, count in refusals.items():
+                statement = self._store.upsert(table).values(reason=reason, count=count, last_ns=now_ns)
+                more = {"count": table.c["count"] + count, "last_ns": now_ns}
+                await connection.execute(statement.on_conflict_do_update(index_elements=["reason"], set_=more))
 
 
 class _NodeWriter:

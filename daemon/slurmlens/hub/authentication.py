@@ -1,0 +1,166 @@
+"""Who sends events: proves a request by MUNGE or token, and binds it to a node.
+
+Owns the rules of `docs/specs/hub-api.md`. A MUNGE credential is accepted once, while fresh, from an allowed user, for
+exactly this node and body, and made on a host that the scheduler gives an address of that node for. Framework-free:
+headers and bytes in, the node's name out; RefusedError (401: not proved, 403: not for this node) with a reason from a
+bounded set otherwise, SourceError where nothing can be known now. Used by `ingest`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import pwd
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from slurmlens.config.hub import AuthConfig
+from slurmlens.errors import ConfigError, RefusedError, SourceError
+from slurmlens.runtime.munge import Credential, decode
+
+PAYLOAD_HEAD = "slurmlens-events-1"
+NODE_HEADER = "x-slurmlens-node"
+ANY_NODE = "*"
+
+DecodeCredential = Callable[[bytes], Credential]
+
+
+class Origins(Protocol):
+    """Knows from which addresses a node may speak."""
+
+    async def is_of_node(self, address: str, node: str) -> bool | None:
+        """Whether the address is one of the node's; None where the scheduler names no such node."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the scheduler has told its nodes yet."""
+
+
+Refuse = Callable[[str, str], RefusedError]
+Check = Callable[[str, str, bytes], Awaitable[None]]
+
+
+class Authenticator:
+    """Checks the credential of one request."""
+
+    def __init__(
+        self, settings: AuthConfig, origins: Origins, decode_credential: DecodeCredential | None = None
+    ) -> None:
+        self._settings = settings
+        self._origins = origins
+        self._decode = decode_credential or (lambda text: decode(text, socket_path=settings.munge_socket))
+        self._uids = allowed_uids(settings.allowed_users) if settings.munge else frozenset()
+        self._tokens = TokenFile(settings.token_file) if settings.token_file else None
+
+    async def node_of(self, headers: Mapping[str, str], body: bytes) -> str:
+        """The node that this request was proved to come from. `headers` by lower-case names."""
+        node = headers.get(NODE_HEADER, "")
+        if not node or len(node) > 255 or not node.isprintable():
+            raise RefusedError(f"name the node in the header {NODE_HEADER}", reason="no_node")
+        scheme, _, secret = headers.get("authorization", "").partition(" ")
+        check = self._schemes().get(scheme.lower())
+        if check is None:
+            offered = " or ".join(sorted(self._schemes()))
+            raise RefusedError(f"prove who you are in the header authorization: {offered}", reason="no_credential")
+        await check(node, secret.strip(), body)
+        return node
+
+    def _schemes(self) -> dict[str, Check]:
+        schemes: dict[str, Check] = {}
+        if self._settings.munge:
+            schemes["munge"] = self._check_munge
+        if self._tokens is not None:
+            schemes["bearer"] = self._check_token
+        return schemes
+
+    async def _check_munge(self, node: str, secret: str, body: bytes) -> None:
+        credential = await asyncio.to_thread(self._decode, secret.encode(errors="replace"))
+        digest = hashlib.sha256(body).hexdigest()
+        expected = f"{PAYLOAD_HEAD}\n{node}\n{digest}".encode()
+        if not hmac.compare_digest(credential.payload, expected):
+            raise RefusedError("the credential was made for another request or another node", reason="payload")
+        if credential.uid not in self._uids:
+            allowed = ", ".join(self._settings.allowed_users)
+            message = f"uid {credential.uid} does not speak for nodes, only {allowed} ([auth] allowed_users)"
+            raise RefusedError(message, reason="user", status=403)
+        if self._settings.check_origin:
+            await self._check_origin(credential.origin, node)
+
+    async def _check_origin(self, address: str, node: str) -> None:
+        if not self._origins.known:
+            raise SourceError("the scheduler has not told its nodes yet; try again")
+        is_of_node = await self._origins.is_of_node(address, node)
+        if is_of_node is None:
+            raise RefusedError(f"the scheduler knows no node {node}", reason="unknown_node", status=403)
+        if not is_of_node:
+            message = f"the credential was made on {address}, which the scheduler does not give for node {node}"
+            raise RefusedError(message, reason="origin", status=403)
+
+    async def _check_token(self, node: str, secret: str, body: bytes) -> None:
+        assert self._tokens is not None
+        owners = self._tokens.nodes_of(secret)
+        if not owners:
+            raise RefusedError("the token is not in the token file", reason="token")
+        if node not in owners and ANY_NODE not in owners:
+            raise RefusedError(f"this token does not speak for node {node}", reason="token_node", status=403)
+
+
+class TokenFile:
+    """Lines `NODE TOKEN`; read again when the file changes. ConfigError where it can't be used at the start."""
+
+    MIN_TOKEN_CHARS = 16
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int, int] | None = None
+        self._tokens: list[tuple[str, bytes]] = []
+        self._read()
+
+    def nodes_of(self, token: str) -> frozenset[str]:
+        """The nodes a token speaks for. Takes as long for a wrong token as for a right one."""
+        try:
+            if self._stamp_now() != self._stamp:
+                self._read()
+        except (OSError, ConfigError) as error:
+            raise SourceError(f"token file: {error}") from error
+        told = token.encode(errors="replace")
+        return frozenset([node for node, known in self._tokens if hmac.compare_digest(told, known)])
+
+    def _stamp_now(self) -> tuple[int, int, int]:
+        status = self._path.stat()
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def _read(self) -> None:
+        try:
+            stamp, mode = self._stamp_now(), self._path.stat().st_mode
+            lines = self._path.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot be read: {error}", path=self._path, key="auth.token_file") from error
+        if mode & 0o007:
+            raise ConfigError("others may read it: chmod o= it", path=self._path, key="auth.token_file")
+        tokens: list[tuple[str, bytes]] = []
+        for number, line in enumerate(lines, start=1):
+            words = line.split()
+            if not words or words[0].startswith("#"):
+                continue
+            if len(words) != 2 or len(words[1]) < self.MIN_TOKEN_CHARS:
+                message = f"a line is NODE TOKEN, the token of {self.MIN_TOKEN_CHARS} characters at least"
+                raise ConfigError(message, path=self._path, line=number)
+            tokens.append((words[0], words[1].encode()))
+        self._stamp, self._tokens = stamp, tokens
+
+
+def allowed_uids(users: tuple[str, ...]) -> frozenset[int]:
+    """Uids of users given by name or number; a name that this host does not know is left out (it can prove nothing)."""
+    uids: set[int] = set()
+    for user in users:
+        if user.isdecimal():
+            uids.add(int(user))
+            continue
+        try:
+            uids.add(pwd.getpwnam(user).pw_uid)
+        except KeyError:
+            continue
+    return frozenset(uids)

@@ -1,0 +1,79 @@
+"""The program `slurmlens-hub`: settings, log, signals, systemd; the work is `pipeline`'s.
+
+Owns the process. Exit status 0 after an ordered stop, 2 for settings that cannot be used. SIGTERM and SIGINT stop it in
+order: live pages end, requests in flight are answered, the database is closed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from slurmlens import __version__
+from slurmlens.clock import Clock, SystemClock
+from slurmlens.config.hub import HubConfig
+from slurmlens.config.load import HUB_PATH, load_hub
+from slurmlens.errors import ConfigError
+from slurmlens.hub.pipeline import HubPipeline
+from slurmlens.runtime import signals
+from slurmlens.runtime.sd_notify import Notifier
+from slurmlens.telemetry import log
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+EXIT_CONFIG = 2
+STARTED = InternalEvent(
+    "hub_started", logging.INFO, "slurmlens-hub {version} keeps {cluster} on http://{host}:{port}/jobs"
+)
+STOPPED = InternalEvent("hub_stopped", logging.INFO, "slurmlens-hub ended")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the hub until it is told to stop; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="slurmlens-hub", description="Keeps and shows the jobs of one cluster.")
+    parser.add_argument("--config", type=Path, default=HUB_PATH, metavar="FILE", help="settings (default: %(default)s)")
+    parser.add_argument("--version", action="version", version=__version__)
+    options = parser.parse_args(arguments)
+    try:
+        config = load_hub(options.config)
+        log.configure(config.log.level, config.log.format)
+        asyncio.run(serve(config, SystemClock()))
+    except ConfigError as error:
+        print(f"slurmlens-hub: {error}", file=sys.stderr)  # noqa: T201  # for the person who starts it
+        return EXIT_CONFIG
+    return 0
+
+
+async def serve(config: HubConfig, clock: Clock) -> None:
+    """The hub in a running loop, until a signal; ConfigError where a setting can't be used."""
+    reporter = Reporter(Counters(), clock)
+    notifier = Notifier()
+    with signals.handling() as stop:
+        pipeline = HubPipeline(config, clock, reporter)
+        await pipeline.start()
+        host, port = config.listen.host, pipeline.port
+        reporter.report(STARTED, version=__version__, cluster=config.cluster, host=host, port=port)
+        working = asyncio.create_task(pipeline.run(), name="pipeline")
+        notifier.ready(f"answering on {host}:{port}")
+        watchdog = asyncio.create_task(_watchdog(notifier), name="watchdog")
+        await asyncio.wait({working, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        notifier.stopping()
+        working.cancel()
+        watchdog.cancel()
+        await asyncio.gather(working, watchdog, return_exceptions=True)
+        await pipeline.stop()
+    reporter.report(STOPPED)
+
+
+async def _watchdog(notifier: Notifier) -> None:
+    while notifier.watchdog_interval_s is not None:
+        notifier.alive()
+        await asyncio.sleep(notifier.watchdog_interval_s)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
