@@ -22,7 +22,7 @@ ABANDONED_AFTER_NS = 60 * NS_PER_S
 LOST = InternalEvent(
     "hook_events_lost",
     logging.ERROR,
-    "{count} events could not be written by the {role} hook since this was last looked at ({path})",
+    "{lost} events could not be written by the {role} hook since this was last looked at ({path})",
     ("role",),
 )
 ABANDONED = InternalEvent(
@@ -59,4 +59,4 @@ class Losses:
         # An operator who has read it may well empty it: then it counts from there.
         self._told[role] = count
         if grown > 0:
-            self._reporter.report(LOST, count=grown, role=role, path=path)
+            self._reporter.report(LOST, count=grown, lost=grown, role=role, path=path)
