@@ -41,9 +41,7 @@ static int add_device_value(struct sl_text *line, uint64_t sums[4])
 	for (int i = 0; i < 4; i++) {
 		if (!sl_take_word(line, names[i], lengths[i]))
 			continue;
-		if (sl_take_u64(line, &number) || __builtin_add_overflow(sums[i], number, &sums[i]))
-			return -EBADMSG;
-		return line->at == line->end || *line->at == ' ' ? 0 : -EBADMSG;
+		return sl_take_u64(line, &number) || __builtin_add_overflow(sums[i], number, &sums[i]) ? -EBADMSG : 0;
 	}
 	while (line->at < line->end && *line->at != ' ')
 		line->at++;

@@ -120,7 +120,8 @@ static void test_a_bad_file_spoils_only_itself(const char *folder)
 	struct sl_group group;
 	struct sl_reading out;
 
-	memset(huge, '7', sizeof(huge));
+	memset(huge, '0', sizeof(huge)); /* cut off, it would be a fine 0 */
+	huge[sizeof(huge) - 1] = '7';
 	write_file(folder, "cpu.stat", "usage_usec 5\nuser_usec ?\n", 25);
 	write_file(folder, "memory.current", "", 0);
 	write_file(folder, "memory.peak", huge, sizeof(huge));
