@@ -7,7 +7,6 @@ in `problems()`. Pure: mapping in, dataclass and problems out. Fed by `load`, wh
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
 import types
@@ -102,6 +101,8 @@ def _mapping(value: Any, path: KeyPath) -> Mapping[str, Any]:
 
 def _unknown(key: str, kind: type, path: KeyPath, root: type) -> str:
     """Name the nearest known key: in the same table, else the same name in another table."""
+    import difflib  # late: only for a mistake, and 400 KiB
+
     known = [field.name for field in dataclasses.fields(kind)]
     stems = {name.removesuffix("_s").removesuffix("_bytes"): name for name in known}
     stem = key.rpartition("_")[0]

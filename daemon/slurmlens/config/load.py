@@ -11,13 +11,15 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from slurmlens.config.convert import Problem, convert
-from slurmlens.config.hub import HubConfig
 from slurmlens.config.lines import KeyPath, index_lines
-from slurmlens.config.node import NodeConfig
 from slurmlens.errors import ConfigError
+
+if TYPE_CHECKING:
+    from slurmlens.config.hub import HubConfig
+    from slurmlens.config.node import NodeConfig
 
 T = TypeVar("T")
 
@@ -29,11 +31,15 @@ _LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 def load_node(path: Path = NODE_PATH) -> NodeConfig:
     """Read the node daemon's settings; ConfigError where anything in them is wrong."""
+    from slurmlens.config.node import NodeConfig  # late: each program keeps its own settings in memory only
+
     return _load(NodeConfig, path)
 
 
 def load_hub(path: Path = HUB_PATH) -> HubConfig:
     """Read the hub's settings; ConfigError where anything in them is wrong."""
+    from slurmlens.config.hub import HubConfig
+
     return _load(HubConfig, path)
 
 

@@ -136,5 +136,5 @@ def _check(error: int, context: Any) -> None:
         detail = library.munge_strerror(error)
     text = ffi.string(detail).decode("utf-8", "replace")
     if error in _UNASKED:
-        raise SourceError(f"munged could not be asked: {text}; is it running, and readable its socket?")
+        raise SourceError(f"munged could not be asked: {text}; is it running, and may this user speak to its socket?")
     raise RefusedError(f"MUNGE: {text}", reason=REFUSALS.get(error, "invalid"))
