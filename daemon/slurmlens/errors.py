@@ -8,6 +8,8 @@ The tree, by what the caller can do about it:
     │   └── UnsupportedVersion   well formed, but of a schema we do not speak
     ├── RefusedError         someone may not do what they asked for: answer 401 or 403, count
     ├── DeliveryError        a receiver did not take a batch; `retriable` says whether to try again
+    ├── HubError             the hub gave no answer, or none that can be shown
+    ├── PageError            an address has no such page: answer with its status, say what to do
     ├── SourceError          the scheduler could not be asked or answered nonsense
     └── ReaderError          the cgroup reader could not open or read; carries `errno`
 
@@ -30,7 +32,9 @@ class ConfigError(SlurmlensError):
 
     reason = "config"
 
-    def __init__(self, message: str, *, path: Path | None = None, line: int | None = None, key: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, path: Path | None = None, line: int | None = None, key: str | None = None
+    ) -> None:
         where = ":".join(str(part) for part in (path, line) if part is not None)
         named = f"{key}: {message}" if key else message
         super().__init__(f"{where}: {named}" if where else named)
@@ -70,6 +74,27 @@ class DeliveryError(SlurmlensError):
         super().__init__(message)
         self.reason = reason
         self.retriable = retriable
+
+
+class HubError(SlurmlensError):
+    """The hub could not be asked, or answered something else; `status` is HTTP's where there was one."""
+
+    reason = "hub"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PageError(SlurmlensError):
+    """An address that cannot be answered as asked: `status` of HTTP, what happened, and `advice` on what to do."""
+
+    def __init__(self, status: int, reason: str, message: str, advice: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.advice = advice
 
 
 class SourceError(SlurmlensError):
