@@ -1,0 +1,110 @@
+"""The command line's way to the hub: where it is, one GET, and errors that say what to do.
+
+Owns nothing. The address is, in this order: `--hub`, the variable SLURMLENS_HUB, the listening address in this
+machine's hub.toml, the hub's default on this machine. Used by the commands that show what the hub knows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from slurmlens.config.hub import ListenConfig
+from slurmlens.config.load import HUB_PATH, load_hub
+from slurmlens.errors import ConfigError, HubError
+
+VARIABLE = "SLURMLENS_HUB"
+TIMEOUT_S = 15.0
+MOST_BYTES = 256 * 1024 * 1024
+
+EXIT_DONE = 0
+EXIT_NO_SUCH = 1
+EXIT_USAGE = 2
+EXIT_NO_HUB = 3
+EXIT_TEXT = f"""exit status:
+  {EXIT_DONE}  shown
+  {EXIT_NO_SUCH}  the hub knows no such job
+  {EXIT_USAGE}  wrong arguments, or a filter that cannot be used
+  {EXIT_NO_HUB}  the hub did not answer, or not as a hub would
+"""
+
+Answer = TypeVar("Answer")
+
+
+class _Refusal(msgspec.Struct):
+    """What the hub says where it cannot answer."""
+
+    message: str = ""
+    advice: str = ""
+
+
+def add_hub_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare `--hub`."""
+    parser.add_argument("--hub", metavar="URL", help=f"address of the hub (default: ${VARIABLE}, else this machine's)")
+
+
+def hub_address(named: str | None, environment: Mapping[str, str] = os.environ) -> str:
+    """The hub's address without a slash at its end; HubError where it is no http address."""
+    address = named or environment.get(VARIABLE) or _configured()
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise HubError(f"{address!r} is no address of a hub: it looks like http://HOST:{ListenConfig().port}")
+    return address.rstrip("/")
+
+
+def _configured() -> str:
+    try:
+        listen = load_hub(HUB_PATH).listen if HUB_PATH.is_file() else ListenConfig()
+    except ConfigError:
+        listen = ListenConfig()  # that file is the hub's business; `slurmlens validate` tells what is wrong with it
+    host = f"[{listen.host}]" if ":" in listen.host else listen.host
+    return f"http://{host}:{listen.port}"
+
+
+def fetch(address: str, path: str) -> bytes:
+    """The body of `GET address/path`; HubError with the hub's own words where it refuses."""
+    request = urllib.request.Request(address + path, headers={"Accept": "application/json"})  # noqa: S310  # scheme checked
+    # No proxy: hubs are inside, and a proxy from the environment would be asked even for this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
+            body: bytes = answer.read(MOST_BYTES)
+            return body
+    except urllib.error.HTTPError as error:
+        raise HubError(_refused(error), status=error.code) from error
+    except (OSError, http.client.HTTPException) as error:
+        cause = getattr(error, "reason", None) or error
+        message = (
+            f"no answer from the hub at {address} ({cause}). Is slurmlens-hub running there? Name another with --hub."
+        )
+        raise HubError(message) from error
+
+
+def _refused(error: urllib.error.HTTPError) -> str:
+    try:
+        refusal = msgspec.json.decode(error.read(65_536), type=_Refusal)
+    except (msgspec.DecodeError, OSError, http.client.HTTPException):
+        refusal = _Refusal()
+    words = ". ".join(part.rstrip(".") for part in (refusal.message, refusal.advice) if part)
+    return f"{words}." if words else f"the hub answered {error.code} {error.reason}"
+
+
+def decode(body: bytes, kind: type[Answer]) -> Answer:
+    """A body as the view that was asked for; HubError where another release, or no hub, wrote it."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise HubError(f"the answer is none of a hub of this release: {error}") from error
+
+
+def exit_status(error: HubError) -> int:
+    """The status to exit with after an error."""
+    return {404: EXIT_NO_SUCH, 400: EXIT_USAGE}.get(error.status or 0, EXIT_NO_HUB)
