@@ -87,6 +87,7 @@ export class JobCharts {
     for (const plot of this.plots.values()) {
       plot.setSize({ width: plot.lane.clientWidth, height: Number(plot.lane.dataset.height) });
     }
+    this.show(this.shown ?? this.whole);
   }
 
   makePlot(chart, figure, lane) {
@@ -270,7 +271,7 @@ function line(ctx, fromX, fromY, toX, toY) {
 
 function drawAxis(axis, from, to) {
   if (!axis) return;
-  const texts = axisTicks(from, to).map(([at, text]) => {
+  const texts = axisTicks(from, to, axis.clientWidth || 800).map(([at, text]) => {
     const element = document.createElementNS(SVG, "text");
     element.setAttribute("x", `${((at - from) / (to - from)) * 100}%`);
     element.setAttribute("y", "14");

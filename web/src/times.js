@@ -6,7 +6,7 @@ const date = new Intl.DateTimeFormat("sv-SE");
 const shortDate = new Intl.DateTimeFormat("sv-SE", { month: "2-digit", day: "2-digit" });
 
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
-const MOST_TICKS = 8;
+const TICK_PIXELS = 84;
 
 export function timeOfDay(ms) {
   return time.format(ms);
@@ -24,11 +24,12 @@ export function localise(root) {
   }
 }
 
-/** [seconds, text] on round local times between two moments. */
-export function axisTicks(startS, endS) {
+/** [seconds, text] on round local times between two moments, as many as fit into `pixels`. */
+export function axisTicks(startS, endS, pixels) {
   const spanS = endS - startS;
   if (!(spanS > 0)) return [];
-  const stepS = STEPS_S.find((step) => spanS / step <= MOST_TICKS) ?? STEPS_S.at(-1);
+  const most = Math.max(2, Math.min(10, pixels / TICK_PIXELS));
+  const stepS = STEPS_S.find((step) => spanS / step <= most) ?? STEPS_S.at(-1);
   const offsetS = -new Date(startS * 1000).getTimezoneOffset() * 60;
   const format = stepS < 60 ? time : stepS < 86400 ? shortTime : shortDate;
   const ticks = [];

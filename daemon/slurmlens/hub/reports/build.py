@@ -19,13 +19,13 @@ from slurmlens.hub.reports.allocation import allocation_of, cores_by_node, memor
 from slurmlens.hub.reports.charts import build_charts, limits_of
 from slurmlens.hub.reports.course import Part, grid_for, on_grid, shrink
 from slurmlens.hub.reports.headline import Told, headline
-from slurmlens.hub.reports.oddities import Stop, is_odd, node_notes, stopped_computing
+from slurmlens.hub.reports.oddities import Stop, node_notes, odd_beside, stopped_computing
 from slurmlens.hub.reports.provenance import provenance_of
 from slurmlens.hub.reports.states import phase_of
 from slurmlens.hub.reports.steps import build_steps
 from slurmlens.hub.reports.text import encodable
 from slurmlens.hub.reports.timeline import build_bands, build_marks
-from slurmlens.hub.reports.view import Amount, Charts, Identity, JobView, NodeView, Phase, RunLink, Times
+from slurmlens.hub.reports.view import Amount, Charts, Identity, JobView, NodeView, Note, Phase, RunLink, Times
 
 COURSE_POINTS = 24
 
@@ -115,9 +115,18 @@ def _times(facts: JobFacts, phase: Phase) -> Times:
         expected_start_ns=record.expected_start_s * NS_PER_S if record and record.expected_start_s else None,
         waited_s=_seconds(facts.submit_ns, waited_until),
         ran=Amount(used=ran_s, asked=limit_s, ratio=usage.ratio(ran_s, limit_s)),
+        limit_ns=_limit_ns(facts, limit_s) if phase is Phase.RUNNING else None,
         start_source=facts.start_source.value if facts.start_source else None,
         end_source=facts.end_source.value if facts.end_source else None,
     )
+
+
+def _limit_ns(facts: JobFacts, limit_s: float | None) -> int | None:
+    """When a running job will be ended at the latest; time that it stood suspended does not count against its limit."""
+    if facts.start_ns is None or limit_s is None:
+        return None
+    suspended_s = (facts.record.suspended_s or 0) if facts.record else 0
+    return facts.start_ns + round((limit_s + suspended_s) * NS_PER_S)
 
 
 def _seconds(start_ns: int | None, end_ns: int | None) -> float | None:
@@ -149,7 +158,10 @@ def _node_views(
     views = []
     for node, view in zip(nodes, plain, strict=True):
         notes = node_notes(node, stops.get(node.node))
-        odd = len(nodes) > 1 and (node.node in stops or is_odd(view, plain) or _is_troubled(node))
+        beside = odd_beside(view, plain) if node.node not in stops else None
+        if beside:
+            notes = (*notes, Note(text=beside))
+        odd = len(nodes) > 1 and (node.node in stops or beside is not None or _is_troubled(node))
         views.append((not odd, msgspec.structs.replace(view, notes=notes, odd=odd)))
     return tuple(view for _, view in sorted(views, key=lambda pair: pair[0]))
 

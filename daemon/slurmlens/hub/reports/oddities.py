@@ -58,15 +58,17 @@ def stopped_computing(profile: Profile | None, cores: int | None, end_ns: int) -
     return Stop(stop_ns, idle_s)
 
 
-def is_odd(node: NodeView, others: Sequence[NodeView]) -> bool:
-    """Whether a node's CPU or memory lies far from the median of all nodes of the run."""
+def odd_beside(node: NodeView, others: Sequence[NodeView]) -> str | None:
+    """How a node's CPU or memory lies far from the median of all nodes of the run; None where it does not."""
     cpu = [other.cpu.ratio for other in others if other.cpu.ratio is not None]
     memory = [other.memory.used for other in others if other.memory.used is not None]
     if len(cpu) > 1 and node.cpu.ratio is not None:
         middle = median(cpu) if len(cpu) > 2 else max(cpu)
         if node.cpu.ratio < ODD_CPU_FACTOR * middle and middle - node.cpu.ratio > ODD_CPU_GAP:
-            return True
-    return len(memory) > 2 and node.memory.used is not None and node.memory.used > ODD_MEMORY_FACTOR * median(memory)
+            return "CPU far below the other nodes"
+    if len(memory) > 2 and node.memory.used is not None and node.memory.used > ODD_MEMORY_FACTOR * median(memory):
+        return "memory far above the other nodes"
+    return None
 
 
 def node_notes(node: NodeFacts, stop: Stop | None) -> tuple[Note, ...]:

@@ -52,7 +52,7 @@ def _step(name: str, record: StepRecord | None, parts: tuple[StepTotals, ...]) -
         step=name,
         name=record.name if record else None,
         state=record.state if record else None,
-        exit_text=exit_text(record.exit_code, record.exit_signal) if record else None,
+        exit_text=exit_text(record.exit_code, record.exit_signal) if record and record.state.has_ended else None,
         tasks=record.task_count if record else None,
         node_list=fold(record.nodes) if record and record.nodes else None,
         started_ns=record.start_s * NS_PER_S if record and record.start_s is not None else None,

@@ -65,6 +65,8 @@ def _times(view: JobView, sheet: Sheet) -> Iterator[str]:
         cells.append(f"waited {fmt.duration(times.waited_s)}")
     if times.ran.used is not None:
         limit = f" of {fmt.duration(times.ran.asked)}" if times.ran.asked else ""
+        if times.limit_ns is not None:
+            limit += f", until {fmt.moment(times.limit_ns, zone, near_ns=view.made_ns)}"
         cells.append(f"ran {fmt.duration(times.ran.used)}{limit}")
     elif view.phase is Phase.PENDING and times.expected_start_ns is not None:
         cells.append(f"expected start {fmt.moment(times.expected_start_ns, zone, near_ns=view.made_ns)}")

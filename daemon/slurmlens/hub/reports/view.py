@@ -70,6 +70,8 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     expected_start_ns: int | None = None
     waited_s: float | None = None
     ran: Amount = Amount()
+    limit_ns: int | None = None
+    """When a running job reaches its limit."""
     start_source: str | None = None
     end_source: str | None = None
 

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 from slurmlens.clock import Clock, SystemClock
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.web.assets import Assets
-from slurmlens.hub.web.errors import error_middleware
+from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.pages import Pages
 from slurmlens.hub.web.ports import LiveFeed, Queries, StatusOf, TakeEvents
 from slurmlens.hub.web.render import make_environment

@@ -1,7 +1,7 @@
 """The handlers of pages and data: one view each, shown as HTML, JSON or CSV.
 
-Fed by `ports.Queries`; what is not there is answered by `errors`. The three forms of an address are one handler, so
-that they cannot tell different things.
+Fed by `ports.Queries`; what is not there is answered by `error_pages`. The three forms of an address are one handler,
+so that they cannot tell different things.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import msgspec
 from aiohttp import web
 
 from slurmlens.clock import Clock
+from slurmlens.errors import PageError
 from slurmlens.hub.history.facts import JobFilter, StateFilter
 from slurmlens.hub.reports.build import build_job_view
 from slurmlens.hub.reports.csv_table import job_csv, jobs_csv
 from slurmlens.hub.reports.jobs_view import build_jobs_view
 from slurmlens.hub.reports.view import JobsView, JobView
-from slurmlens.hub.web.errors import PageError
 from slurmlens.hub.web.live_stream import page_title, stream_job
 from slurmlens.hub.web.ports import LiveFeed, Queries, StatusOf
 from slurmlens.hub.web.render import PARTS, job_context

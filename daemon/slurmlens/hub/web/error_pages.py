@@ -1,6 +1,6 @@
 """What goes wrong on the way to an answer, said so that the reader knows what to do.
 
-Owns `PageError` and the middleware that turns it, aiohttp's own HTTP errors and everything unforeseen into a page for
+Owns the middleware that turns `PageError`, aiohttp's own HTTP errors and everything unforeseen into a page for
 people or JSON for programs, each with what happened and what to do. No trace and no text of the system reaches a
 browser.
 """
@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from slurmlens.errors import SlurmlensError
+from slurmlens.errors import PageError
 from slurmlens.hub.reports.text import visible
 
 _log = logging.getLogger(__name__)
@@ -24,17 +24,6 @@ _ADVICE: dict[int, str] = {
     405: "This address can be read, not written to.",
     413: "Send less at once.",
 }
-
-
-class PageError(SlurmlensError):
-    """An answer that is not the one asked for: `status` of HTTP, what happened, what to do."""
-
-    def __init__(self, status: int, reason: str, message: str, advice: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
-        self.message = message
-        self.advice = advice
 
 
 def error_middleware(environment: jinja2.Environment) -> Middleware:
