@@ -40,10 +40,8 @@ $(INSTALLED): pyproject.toml setup.py requirements.lock $(wildcard cext/*.[ch] c
 hooks: | packages
 	@$(MAKE) -s -C slurm_hooks
 
-$(VENDOR)/uPlot.iife.min.js: web/package.json web/package-lock.json web/.npmrc | packages
-	@mkdir -p $(@D)
-	cd web && npm ci --ignore-scripts --silent
-	cp web/node_modules/uplot/dist/uPlot.iife.min.js web/node_modules/uplot/dist/uPlot.min.css web/node_modules/uplot/LICENSE $(@D)/
+$(VENDOR)/uPlot.iife.min.js: web/package.json web/package-lock.json web/.npmrc $(wildcard web/src/*.js) | packages
+	@$(MAKE) -s -C web
 	@touch $@
 
 .PHONY: demo
