@@ -1,0 +1,149 @@
+"""The whole road on real parts, for the tests in tests/spine: one stack, jobs submitted together, the hub's answers.
+
+Hooks run under `logged-hook`, which traces the emitter's own writes with strace: so what a hook accepted is known
+without asking the emitter, the daemon or the hub.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from deploy.component import start_and_wait
+from deploy.sandbox import Sandbox
+from deploy.stack import Stack
+from deploy.workloads import build
+
+from deploy import slurmlens
+
+POLL_S = 0.2
+WROTE_ID = re.compile(r'\\"id\\":\\"([0-9a-f]{32})\\"')
+RENAMED = re.compile(r"^rename\w*\(.*\.json.*\) = 0$", re.MULTILINE)
+
+
+@dataclass
+class Spine:
+    """A running stack with the workloads in place."""
+
+    stack: Stack
+    workloads: str
+    hook_log: Path
+
+    def submit(self, script: str, *options: str, user: str = "alice") -> int:
+        return self.stack.slurm.submit(script, *options, user=user, env={"WORKLOADS": self.workloads})
+
+    def output(self, job_id: int, user: str = "alice") -> str:
+        return (self.stack.sandbox.folder / "home" / user / f"slurm-{job_id}.out").read_text()
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.stack.hub.url + path, timeout=20) as answer:
+            return json.load(answer)
+
+    def view(self, job_id: int, run: int | None = None) -> dict[str, Any]:
+        """The hub's JobView as JSON; {} while it knows nothing of the job."""
+        try:
+            found: dict[str, Any] = self.get(f"/jobs/{job_id}{f'/{run}' if run else ''}.json")
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return {}
+        return found
+
+    def events(self, job_id: int) -> list[dict[str, Any]]:
+        """Every event document that the hub holds of the job, oldest first; [] while it holds none."""
+        try:
+            found: list[dict[str, Any]] = self.get(f"/jobs/{job_id}/events.json")
+        except urllib.error.HTTPError:
+            return []
+        return found
+
+    def summaries(self, job_id: int) -> list[dict[str, Any]]:
+        return [event for event in self.events(job_id) if event["event"]["action"] == "job-summary"]
+
+    def wait(self, what: str, condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
+        """The first true answer of `condition`; fails with `what` when there is none in time."""
+        deadline = time.monotonic() + timeout_s
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"{what}: not within {timeout_s:.0f} s"
+            time.sleep(POLL_S)
+        return found
+
+    def ended_view(self, job_id: int, timeout_s: float = 90.0, run: int | None = None) -> dict[str, Any]:
+        """The job's view once it has ended and its figures are in."""
+
+        def settled() -> dict[str, Any] | None:
+            view = self.view(job_id, run)
+            return view if view.get("phase") == "ended" and not view.get("is_live") else None
+
+        found: dict[str, Any] = self.wait(f"end of job {job_id} on its page", settled, timeout_s)
+        return found
+
+    def accepted_ids(self) -> set[str]:
+        """Ids of all events that a hook has renamed into a dropbox, by the trace of the hook alone."""
+        ids: set[str] = set()
+        for trace in self.hook_log.glob("*.trace"):
+            text = trace.read_text(errors="replace")
+            if RENAMED.search(text):
+                ids.update(WROTE_ID.findall(text))
+        return ids
+
+
+@contextmanager
+def spine(*, nodes: int = 3, hooks: bool = True, extra_conf: str = "") -> Iterator[Spine]:
+    """Everything started; `hooks=False` is stage 0: a slurm.conf that knows nothing of us."""
+    with Sandbox() as sandbox:
+        stack = Stack(sandbox, nodes=nodes, extra_conf=extra_conf)
+        log = sandbox.make_folder("hook-log")
+        prolog, epilog = logged_hooks(sandbox, log) if hooks else (None, None)
+        stack.slurm.settings = replace(stack.slurm.settings, prolog=prolog, epilog=epilog)
+        stack.start_slurm()
+        stack.start_carbon()
+        stack.start_hub()
+        stack.start_nodes()
+        try:
+            yield Spine(stack, str(build.build(sandbox)), log)
+        finally:
+            stack.stop()
+
+
+def logged_hooks(sandbox: Sandbox, log: Path) -> tuple[Path, Path]:
+    """Prolog and Epilog that run ours under strace, one trace file each time."""
+    wrapped = []
+    for hook in slurmlens.hooks(sandbox):
+        script = hook.with_name(f"logged-{hook.name}")
+        script.write_text(
+            f"#!/bin/sh\nexec /usr/bin/strace -s 400 -e trace=write,rename,renameat,renameat2 "
+            f"-o {log}/{hook.name}.$$.trace {hook}\n"
+        )
+        script.chmod(0o755)
+        wrapped.append(script)
+    return wrapped[0], wrapped[1]
+
+
+def restart(spine_: Spine, node: str) -> None:
+    """Starts the node's daemon again after it was stopped."""
+    start_and_wait(spine_.stack.nodes[node])
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Job ids of the shared jobs by what they are there to show."""
+
+    requeued: int
+    timeout: int
+    short: int
+    mpi: int
+    failed: int
+    memory: int
+    cancelled: int
+    array: int
+    pending_cancelled: int
+    hostile: int
