@@ -181,7 +181,8 @@ class Poller:
 
     def _settle(self, asked: Mapping[int, _Due], records: Iterable[JobRecord]) -> None:
         """Strikes off what was answered in full; the rest is asked again later. News that came meanwhile stays."""
-        told = {record.job_id for record in records}
+        # the end may reach slurmdbd before the start: then partition and nodes are not there yet
+        told = {record.job_id for record in records if record.partition is not None}
         running = {record.job_id for record in records if record.state is JobState.RUNNING}
         for job_id, due in asked.items():
             if self._due.get(job_id) is not due:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import msgspec
 
 from slurmlens.errors import DecodeError
-from slurmlens.slurm.amounts import duration_s, exit_pair, memory_bytes, tres_amounts
+from slurmlens.slurm.amounts import duration_s, exit_pair, limit_s, memory_bytes, tres_amounts
 from slurmlens.slurm.hostlist import expand
 from slurmlens.slurm.records import Decoded, JobRecord, JobState, RecordSource, StepRecord
 from slurmlens.slurm.states import happened_times, parse_state
@@ -107,7 +107,6 @@ def _job(row: dict[str, str]) -> JobRecord:
     derived_code, derived_signal = exit_pair(row["DerivedExitCode"]) if state.state.has_ended else (None, None)
     allocated, requested = tres_amounts(row["AllocTRES"]), tres_amounts(row["ReqTRES"])
     array, het = _ARRAY.fullmatch(row["JobID"]), _HET.fullmatch(row["JobID"])
-    limit_minutes = _whole(row["TimelimitRaw"])
     return JobRecord(
         job_id=job_id,
         source=RecordSource.ACCOUNTING,
@@ -133,7 +132,7 @@ def _job(row: dict[str, str]) -> JobRecord:
         expected_start_s=times.expected_start_s,
         start_s=times.start_s,
         end_s=times.end_s,
-        time_limit_s=None if limit_minutes is None else limit_minutes * 60,
+        time_limit_s=limit_s(_whole(row["TimelimitRaw"])),
         suspended_s=duration_s(row["Suspended"]) or None,
         nodes=nodes,
         node_count=_whole(row["NNodes"]) or None,

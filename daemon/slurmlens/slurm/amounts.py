@@ -13,6 +13,15 @@ _EXIT = re.compile(r"(\d{1,9})(?::(\d{1,9}))?")
 _DURATION = re.compile(r"(?:(\d{1,6})-)?(?:(\d{1,9}):)?(\d{1,9}):(\d{1,2})(?:\.\d{1,9})?")
 
 
+_YEAR_MINUTES = 365 * 24 * 60
+"""What slurmctld puts in place of "unlimited" where the partition has no limit either (its YEAR_MINUTES)."""
+
+
+def limit_s(minutes: int | None) -> int | None:
+    """A time limit in seconds; None where there is none."""
+    return None if minutes is None or minutes == _YEAR_MINUTES else minutes * 60
+
+
 def memory_bytes(text: str) -> int | None:
     """Bytes of "4000M", "1.50G" or "4000" (Slurm's unit is MiB); a trailing n or c of old releases is ignored."""
     match = _MEMORY.fullmatch(text.strip())

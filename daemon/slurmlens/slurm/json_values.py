@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from slurmlens.slurm.amounts import limit_s
+
 _NO_VALUES = frozenset({0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFE, 0xFFFFFFFFFFFFFFFF})
 """NO_VAL, INFINITE and their 64 bit brothers (slurm.h). The 16 bit ones are left out: 65534 is user nobody."""
 
@@ -73,8 +75,7 @@ def exit_status(value: Any) -> tuple[int | None, int | None]:
 
 def minutes(value: Any) -> int | None:
     """A time limit in minutes, as seconds; None where there is none."""
-    limit = positive(value)
-    return None if limit is None else limit * 60
+    return limit_s(positive(value))
 
 
 def tres(value: Any) -> dict[str, int]:

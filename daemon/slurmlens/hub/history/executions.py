@@ -44,6 +44,8 @@ def merge_records(known: JobRecord | None, told: JobRecord) -> JobRecord:
             changes[name] = getattr(other, name)
     if winner.state is other.state:
         changes |= {name: getattr(other, name) for name in _OUTCOME_FIELDS if _is_absent(getattr(winner, name))}
+    if winner.state is not JobState.PENDING:
+        changes["expected_start_s"] = None
     if not winner.state.has_ended and winner.source is RecordSource.ACCOUNTING and other.source is RecordSource.QUEUE:
         changes["reason"], changes["reason_text"] = other.reason, other.reason_text
     return msgspec.structs.replace(winner, **changes)
