@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +21,17 @@ FAST_INTERVAL_S = 1
 SLOW_EVERY = 5
 
 
+# Puts Prolog and Epilog into the sandbox and says where they are; (None, None) is a Slurm that knows nothing of us.
+Hooks = Callable[[Sandbox], tuple[Path | None, Path | None]]
+
+
 class Stack:
     """The parts of one instance; each is started once, in the order of the methods."""
 
-    def __init__(self, sandbox: Sandbox, *, nodes: int = 3, extra_conf: str = "") -> None:
-        prolog, epilog = slurmlens.hooks(sandbox)
+    def __init__(
+        self, sandbox: Sandbox, *, nodes: int = 3, extra_conf: str = "", hooks: Hooks = slurmlens.hooks
+    ) -> None:
+        prolog, epilog = hooks(sandbox)
         self.sandbox = sandbox
         self.slurm = SmallSlurm(
             sandbox, nodes=nodes, cluster=CLUSTER, prolog=prolog, epilog=epilog, extra_conf=extra_conf

@@ -13,7 +13,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +101,9 @@ class Spine:
 def spine(*, nodes: int = 3, hooks: bool = True, extra_conf: str = "") -> Iterator[Spine]:
     """Everything started; `hooks=False` is stage 0: a slurm.conf that knows nothing of us."""
     with Sandbox() as sandbox:
-        stack = Stack(sandbox, nodes=nodes, extra_conf=extra_conf)
         log = sandbox.make_folder("hook-log")
-        prolog, epilog = logged_hooks(sandbox, log) if hooks else (None, None)
-        stack.slurm.settings = replace(stack.slurm.settings, prolog=prolog, epilog=epilog)
+        chosen = partial(logged_hooks, log=log) if hooks else no_hooks
+        stack = Stack(sandbox, nodes=nodes, extra_conf=extra_conf, hooks=chosen)
         stack.start_slurm()
         stack.start_carbon()
         stack.start_hub()
@@ -112,6 +112,11 @@ def spine(*, nodes: int = 3, hooks: bool = True, extra_conf: str = "") -> Iterat
             yield Spine(stack, str(build.build(sandbox)), log)
         finally:
             stack.stop()
+
+
+def no_hooks(_: Sandbox) -> tuple[None, None]:
+    """Stage 0."""
+    return None, None
 
 
 def logged_hooks(sandbox: Sandbox, log: Path) -> tuple[Path, Path]:
