@@ -22,6 +22,7 @@ Counters = tuple[int | None, ...]
 
 REST_FIELDS = ("cpu_usage_ns", "cpu_user_ns", "cpu_system_ns")
 _NOTHING: Counters = (0,) * len(REST_FIELDS)
+_UNREAD: Counters = (None,) * len(REST_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class _Member:
 
     parent: str | None
     born_ns: int
-    last: Counters = _NOTHING
+    last: Counters = _UNREAD
     seen_ns: int = 0
     own: Counters | None = None
     children: set[str] = field(default_factory=set)
@@ -48,7 +49,7 @@ class _Member:
         """How much of a shared rest is probably this one's: unseen time times the cores it kept busy before."""
         unseen_ns = max(1, now_ns - self.seen_ns)
         used_ns = self.last[0] or 0
-        return unseen_ns * max(0.01, used_ns / max(1, self.seen_ns - self.born_ns))
+        return unseen_ns * max(0.001, used_ns / max(1, self.seen_ns - self.born_ns))
 
 
 class Kinship:
@@ -142,7 +143,7 @@ class Kinship:
     ) -> None:
         """Give the dead children what the parent has on record; `best` is what the parent's own figure is worth."""
         gone = [self._members[child] for child in dead]
-        rest, source = _NOTHING, FigureSource.LAST_SAMPLE
+        rest, source = _UNREAD, FigureSource.LAST_SAMPLE
         if member.own is not None:
             known = [member.own, *(self._members[child].last for child in living), *(one.last for one in gone)]
             rest = _less(member.last, known)
@@ -155,16 +156,18 @@ class Kinship:
 
 
 def _less(whole: Counters, parts: Iterable[Counters]) -> Counters:
-    """`whole` less all `parts`, field by field, never below zero; unknown where any of them is."""
+    """`whole` less all `parts`, field by field, never below zero; unknown where the whole is."""
     left = list(whole)
     for part in parts:
-        left = [None if a is None or b is None else a - b for a, b in zip(left, part, strict=True)]
+        left = [None if value is None else value - (known or 0) for value, known in zip(left, part, strict=True)]
     return tuple(None if value is None else max(0, value) for value in left)
 
 
 def _more(base: Counters, rest: Counters, share: float) -> Counters:
     """`base` plus its share of `rest`; an unknown rest adds nothing."""
-    return tuple(b if b is None else b + round((r or 0) * share) for b, r in zip(base, rest, strict=True))
+    return tuple(
+        known if more is None else (known or 0) + round(more * share) for known, more in zip(base, rest, strict=True)
+    )
 
 
 def _shares(weights: list[float]) -> list[float]:
