@@ -1,4 +1,4 @@
-/* grow MIB: takes that much memory in steps of 4 MiB, 25 steps a second, touching every page, and keeps it for a second. */
+/* grow MIB: takes that much memory in steps of 4 MiB, ten a second, touching every page, and keeps it for a second. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 int main(int argc, char **argv)
 {
     const int wanted_mib = argc > 1 ? atoi(argv[1]) : 0;
-    const struct timespec pause = {0, 40000000L}, hold = {1, 0};
+    const struct timespec pause = {0, 100000000L}, hold = {1, 0};
     if (wanted_mib <= 0) {
         fprintf(stderr, "usage: grow MIB\n");
         return 2;

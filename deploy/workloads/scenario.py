@@ -53,7 +53,7 @@ def jobs(nodes: Sequence[str], seed: int, random_count: int) -> list[Planned]:
         Planned(Role.SHORT, _plain("eve", "short", "burn", "0.3")),
         Planned(Role.SCRIPT, pingpong("john", 2, (16, 2, 8192), fault, without_it)),
         Planned(Role.ARRAY, _plain("carol", "array", "burn", "2", options=("--array=1-3",))),
-        Planned(Role.MEMORY, _plain("dave", "greedy", "grow", "400", options=("--mem=64",)), "OUT_OF_MEMORY", "0:125"),
+        Planned(Role.MEMORY, _plain("dave", "greedy", "grow", "400", options=("--mem=128",)), "OUT_OF_MEMORY", "0:125"),
         Planned(Role.CANCELLED, _plain("alice", "endless", "sleep", "600"), "CANCELLED", "0:0"),
         Planned(Role.SCRIPT_FAULTY, pingpong("jane", 2, (8, 4, 8192), fault, with_it), *failed),
         *(Planned(Role.RANDOM, each, "") for each in submissions(seed, random_count, RANDOM_MAX_NODES, fault)),

@@ -102,7 +102,7 @@ def wait_gone(identity: str) -> list[str]:
 
 
 def tree_outside() -> set[str]:
-    """What lies where an instance could have written by mistake; in /tmp, where others write too, what is not root's."""
+    """What lies where an instance could have written by mistake; in /tmp, where others write, what is not root's."""
     places = ("/run", "/var/tmp", "/dev/shm", "/etc/slurm", "/run/munge", "/run/slurmlens", "/var/lib/slurm")
     paths = [path for place in places if Path(place).is_dir() for path in Path(place).iterdir()]
     paths += [path for path in Path("/tmp").iterdir() if path.lstat().st_uid != 0 or "slurmlens-d" in path.name]
