@@ -1,0 +1,121 @@
+"""The units and their neighbours, judged by systemd's own programs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path(__file__).parents[3] / "systemd"
+SERVICES = ["slurmlens-node.service", "slurmlens-hub.service"]
+MOST_EXPOSURE = 2.0
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="making users, folders and mounts needs root")
+
+
+def needs(program: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed (Debian: systemd)")
+
+
+@needs("systemd-analyze")
+@pytest.mark.parametrize("name", SERVICES)
+def test_services_are_exposed_no_more_than_promised(name: str) -> None:
+    report = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(SYSTEMD / name)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    ).stdout
+    exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", report)
+    assert exposure is not None
+    assert float(exposure[1]) <= MOST_EXPOSURE, report
+
+
+@needs("systemd-analyze")
+def test_systemd_finds_nothing_to_complain_about(tmp_path: Path) -> None:
+    units = tmp_path / "etc/systemd/system"
+    units.mkdir(parents=True)
+    for path in [*SYSTEMD.glob("*.service"), *SYSTEMD.glob("*.mount")]:
+        # Only here the programs lie elsewhere: systemd looks whether they are there.
+        (units / path.name).write_text(path.read_text().replace("/usr/bin/slurmlens", "/bin/true -"))
+    result = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *sorted(map(str, units.iterdir()))], capture_output=True, text=True
+    )
+    ours = [line for line in result.stderr.splitlines() if "slurmlens" in line]
+    assert (result.returncode, ours) == (0, [])
+
+
+def test_the_dropbox_is_never_a_runtime_directory() -> None:
+    text = (SYSTEMD / "slurmlens-node.service").read_text()
+    assert re.findall(r"^RuntimeDirectory=(.*)$", text, re.MULTILINE) == ["slurmlens-node"]
+
+
+@needs_root
+@needs("systemd-sysusers")
+@needs("systemd-tmpfiles")
+def test_users_and_folders_are_made_as_hook_and_daemon_need_them(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    root = f"--root={tmp_path}"
+    subprocess.run(["systemd-sysusers", root, str(SYSTEMD / "sysusers.d/slurmlens.conf")], check=True)
+    subprocess.run(["systemd-tmpfiles", root, "--create", str(SYSTEMD / "tmpfiles.d/slurmlens.conf")], check=True)
+    groups = dict(line.split(":")[::2] for line in (tmp_path / "etc/group").read_text().splitlines())
+    assert {"slurmlens", "slurmlens-hub"} <= groups.keys()
+    assert groups["slurmlens"] != groups["slurmlens-hub"]
+    found = {
+        name: (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        for name in ("run/slurmlens", "run/slurmlens/events", "run/slurmlens/lost")
+        for status in [(tmp_path / name).stat()]
+    }
+    assert found == {
+        "run/slurmlens": (0o755, 0, 0),
+        "run/slurmlens/events": (0o2770, 0, int(groups["slurmlens"])),
+        "run/slurmlens/lost": (0o755, 0, 0),
+    }
+
+
+@needs_root
+def test_the_mount_is_one_that_mount_takes_and_as_open_as_it_should_be(tmp_path: Path) -> None:
+    unit = dict(
+        line.split("=", 1)
+        for line in (SYSTEMD / "run-slurmlens-events.mount").read_text().splitlines()
+        if "=" in line and not line.startswith("#")
+    )
+    assert unit["Where"] == "/run/slurmlens/events"
+    (tmp_path / "group").write_text("root:x:0:\nslurmlens:x:4711:\n")
+    (tmp_path / "events").mkdir()
+    script = (
+        f"mount --bind {tmp_path}/group /etc/group\n"
+        f"mount -t {unit['Type']} -o {unit['Options']} {unit['What']} {tmp_path}/events\n"
+        f"stat -c '%a %u %g' {tmp_path}/events; stat -f -c '%b %S %c' {tmp_path}/events"
+    )
+    said = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    blocks, block_size, inodes = map(int, said[1].split())
+    assert said[0] == "2770 0 4711"
+    assert blocks * block_size == 16 * 1024 * 1024
+    assert inodes == 8192
+
+
+def test_the_lines_for_slurm_conf_name_the_programs_that_are_installed(tmp_path: Path) -> None:
+    repository = SYSTEMD.parent
+    subprocess.run(
+        ["make", "-s", "-C", repository / "slurm_hooks", f"BUILD={tmp_path}/build", f"DESTDIR={tmp_path}", "install"],
+        check=True,
+    )
+    lines = (repository / "etc/slurm/slurmlens.conf").read_text().splitlines()
+    named = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert set(named) == {"Prolog", "Epilog", "PrologFlags"}
+    for key in ("Prolog", "Epilog"):
+        program = tmp_path / named[key].removeprefix("/")
+        assert os.access(program, os.X_OK)
+        assert program.name == f"slurmlens-{key.lower()}"
