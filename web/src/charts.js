@@ -10,38 +10,49 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** All charts of a page. `root` holds the server's figures; `set` shows new data, `extend` adds what is new. */
 export class JobCharts {
-  constructor(root, times) {
+  constructor(root) {
     this.root = root;
-    this.times = times; // { startedS, endedS } of the job, for the dotted lines
     this.plots = new Map();
     this.sync = uPlot.sync("job");
     this.whole = [0, 1];
     this.shown = null; // [from, to] while zoomed
-    addEventListener("resize", () => this.resize());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.set(this.charts));
-    this.listenToKeys();
+    this.listening = new AbortController();
+    const { signal } = this.listening;
+    addEventListener("resize", () => this.resize(), { signal });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.set(this.charts), { signal });
+    this.listenToKeys(signal);
   }
 
   set(charts) {
     this.charts = charts;
     this.whole = [charts.start_s, charts.end_s];
-    for (const plot of this.plots.values()) plot.destroy();
-    this.plots.clear();
+    this.destroy();
     for (const chart of charts.charts) {
       const figure = this.root.querySelector(`[data-chart="${chart.key}"]`);
       const lane = figure?.querySelector(".lane");
       if (lane && !chart.empty) this.plots.set(chart.key, this.makePlot(chart, figure, lane));
+      this.countPoints(chart);
     }
     this.show(this.shown ?? this.whole);
     this.root.classList.add("scripted");
+  }
+
+  destroy() {
+    for (const plot of this.plots.values()) plot.destroy();
+    this.plots.clear();
+  }
+
+  /** For good: another picture takes this one's place. */
+  discard() {
+    this.destroy();
+    this.listening.abort();
   }
 
   /** A `points` message: keep `from` bins, append the rest. */
   extend(message) {
     const charts = this.charts;
     charts.times_s = [...charts.times_s.slice(0, message.from), ...message.times_s];
-    charts.start_s = message.start_s;
-    charts.end_s = message.end_s;
+    Object.assign(charts, { start_s: message.start_s, end_s: message.end_s, ran_until_s: message.ran_until_s });
     for (const chart of charts.charts) {
       const tail = message.charts[chart.key];
       if (!tail) continue;
@@ -50,9 +61,17 @@ export class JobCharts {
       });
       Object.assign(chart, { scale: tail.scale, limit_shown: tail.limit_shown });
       this.plots.get(chart.key)?.setData(dataOf(charts, chart), false);
+      this.countPoints(chart);
     }
     this.whole = [charts.start_s, charts.end_s];
     this.show(this.shown ?? this.whole);
+  }
+
+  /** How many points are drawn, for whoever looks at the page as a program. */
+  countPoints(chart) {
+    const figure = this.root.querySelector(`[data-chart="${chart.key}"]`);
+    const drawn = this.charts.times_s.filter((_, index) => chart.series.some((series) => series.values[index] !== null));
+    if (figure) figure.dataset.points = drawn.length;
   }
 
   /** Brings every plot, the band and the axis to one stretch of time. */
@@ -157,7 +176,7 @@ export class JobCharts {
     ctx.strokeStyle = colour;
     ctx.lineWidth = devicePixelRatio;
     ctx.setLineDash([devicePixelRatio, 3 * devicePixelRatio]);
-    for (const at of [this.times.startedS, this.times.endedS]) {
+    for (const at of [this.charts.ran_from_s, this.charts.ran_until_s]) {
       if (at === null || at < u.scales.x.min || at > u.scales.x.max) continue;
       const x = Math.round(u.valToPos(at, "x", true)) + 0.5;
       line(ctx, x, bbox.top, x, bbox.top + bbox.height);
@@ -166,7 +185,7 @@ export class JobCharts {
   }
 
   /** Left and right move the cursor, Escape shows the whole again. */
-  listenToKeys() {
+  listenToKeys(signal) {
     const region = this.root.closest("section") ?? this.root;
     region.tabIndex = 0;
     region.addEventListener("keydown", (event) => {
@@ -180,7 +199,7 @@ export class JobCharts {
       first.setCursor({ left: first.valToPos(this.charts.times_s[index], "x"), top: 1 });
       this.sync.pub("mousemove", first, first.cursor.left, 1, first.over.clientWidth, first.over.clientHeight, index);
       event.preventDefault();
-    });
+    }, { signal });
   }
 }
 

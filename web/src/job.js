@@ -6,38 +6,45 @@ import { LiveJob } from "./live.js";
 import { localise } from "./times.js";
 
 const article = document.getElementById("job");
-const chartRoot = document.getElementById("charts");
 let charts = null;
+let work = Promise.resolve(); // messages are worked off in their order, also where one has to ask the hub
 
 localise(document);
 addCopyButtons(article);
 
-async function drawCharts() {
+async function firstCharts() {
+  const root = document.getElementById("charts");
+  if (!root) return;
   const answer = await fetch(`${article.dataset.address}.json`);
-  if (!answer.ok) return; // the server's SVG stays
+  if (!answer.ok) return; // the server's picture stays
   const view = await answer.json();
-  if (!view.charts) return;
-  charts = new JobCharts(chartRoot, edgesOf(view));
+  charts = new JobCharts(root);
   charts.set(view.charts);
 }
 
-function edgesOf(view) {
-  const seconds = (ns) => (ns === null ? null : ns / 1e9);
-  return { startedS: seconds(view.times.started_ns), endedS: seconds(view.times.ended_ns) };
+async function onPoints(message) {
+  if (!message.reset) charts?.extend(message);
+  else if (charts && shape(charts.charts) === shape(message.reset)) charts.set(message.reset);
+  else await newStructure(message.reset);
 }
 
-function onPoints(message) {
-  // A chart that was empty, a node more, a job that began: the page's own structure is another one now.
-  if (!charts && chartRoot) return; // the figures could not be read: the server's picture stays
-  if (!charts || (message.reset && !sameShape(charts.charts, message.reset))) location.reload();
-  else if (message.reset) charts.set(message.reset);
-  else charts.extend(message);
+/** A chart that was empty has filled, a node has come, a job has begun: the page's own structure is another one now. */
+async function newStructure(all) {
+  const answer = await fetch(article.dataset.address);
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("course");
+  if (!fresh) return;
+  localise(fresh);
+  charts?.discard();
+  const course = document.getElementById("course");
+  if (course) course.replaceWith(fresh);
+  else article.querySelector("[data-part=figures]").after(fresh);
+  charts = new JobCharts(document.getElementById("charts"));
+  charts.set(all);
 }
 
-function sameShape(before, now) {
-  const shape = (all) =>
-    JSON.stringify(all.charts.map((chart) => [chart.key, chart.empty, chart.note, chart.series.map((part) => [part.label, part.role])]));
-  return shape(before) === shape(now);
+function shape(all) {
+  return JSON.stringify(all.charts.map((chart) => [chart.key, chart.empty, chart.series.map((part) => [part.label, part.role])]));
 }
 
 function onPart(name, part) {
@@ -45,5 +52,7 @@ function onPart(name, part) {
   if (name === "timeline") charts?.drawBand();
 }
 
-if (chartRoot) await drawCharts();
-if ("live" in article.dataset) new LiveJob(article, { onPoints, onPart }).start();
+await firstCharts();
+if ("live" in article.dataset) {
+  new LiveJob(article, { onPoints: (message) => (work = work.then(() => onPoints(message))), onPart }).start();
+}

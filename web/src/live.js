@@ -71,5 +71,6 @@ export class LiveJob {
   say(kind, text) {
     if (this.status.textContent !== text) this.status.textContent = text;
     this.status.className = kind;
+    this.article.dataset.live = kind;
   }
 }

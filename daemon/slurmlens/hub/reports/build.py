@@ -207,7 +207,15 @@ def _charts(
         return None
     limits = limits_of(cores_by_node(facts), [view.memory.asked for view in views])
     span = (facts.start_ns, max(facts.end_ns or facts.as_of_ns, facts.start_ns + 1))
-    return build_charts(run_nodes, [view.name for view in views if view.odd], limits, span, waited_s, facts.is_live)
+    return build_charts(
+        run_nodes,
+        [view.name for view in views if view.odd],
+        limits,
+        span,
+        waited_s=waited_s or 0.0,
+        has_ended=facts.end_ns is not None,
+        is_live=facts.is_live,
+    )
 
 
 def _run_link(run: RunFacts, facts: JobFacts) -> RunLink:

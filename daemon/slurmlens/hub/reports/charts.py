@@ -80,19 +80,23 @@ def build_charts(
     odd: Sequence[str],
     limits: Limits,
     span_ns: tuple[int, int],
-    waited_s: float | None,
-    live: bool,
+    *,
+    waited_s: float,
+    has_ended: bool,
+    is_live: bool,
 ) -> Charts:
-    """All charts over [start, end] of the run, with a little of the waiting before it."""
+    """All charts over `span_ns` (start of the run to its end, or to now), with a little of the waiting before it."""
     start_ns, end_ns = span_ns
     grid = grid_for((node.profile for node in nodes if node.profile), start_ns, end_ns)
     ran_s = max((end_ns - start_ns) / NS_PER_S, 0.001)
     return Charts(
-        start_s=round(start_ns / NS_PER_S - min(waited_s or 0.0, _PENDING_SHARE * ran_s), 3),
+        start_s=round(start_ns / NS_PER_S - min(waited_s, _PENDING_SHARE * ran_s), 3),
         end_s=round(end_ns / NS_PER_S + _TAIL_SHARE * ran_s, 3),
+        ran_from_s=round(start_ns / NS_PER_S, 3),
+        ran_until_s=round(end_ns / NS_PER_S, 3) if has_ended else None,
         width_s=grid.width_ns / NS_PER_S if grid else 0.0,
         times_s=grid.middles_s() if grid else (),
-        charts=tuple(_chart(plan, nodes, odd, limits, grid, live) for plan in PLANS),
+        charts=tuple(_chart(plan, nodes, odd, limits, grid, is_live) for plan in PLANS),
     )
 
 

@@ -190,10 +190,16 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Charts(msgspec.Struct, frozen=True, kw_only=True):
-    """All charts of a job over one x axis: `times_s` are the middles of bins of `width_s`, seconds since the epoch."""
+    """All charts of a job over one x axis: `times_s` are the middles of bins of `width_s`, seconds since the epoch.
+
+    The picture reaches from `start_s` to `end_s`; the run itself from `ran_from_s` to `ran_until_s` (None while it
+    runs).
+    """
 
     start_s: float
     end_s: float
+    ran_from_s: float
+    ran_until_s: float | None
     width_s: float
     times_s: tuple[float, ...]
     charts: tuple[Chart, ...]

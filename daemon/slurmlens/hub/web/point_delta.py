@@ -21,12 +21,14 @@ def points_since(before: Charts | None, now: Charts) -> dict[str, Any] | None:
         return {"reset": now}
     first = first_difference(before, now)
     moved_s = abs(now.end_s - before.end_s)
-    if first == len(now.times_s) and moved_s < _MOVED_SHARE * (now.end_s - now.start_s):
+    is_same_end = before.ran_until_s == now.ran_until_s and moved_s < _MOVED_SHARE * (now.end_s - now.start_s)
+    if first == len(now.times_s) == len(before.times_s) and is_same_end:
         return None
     return {
         "from": first,
         "start_s": now.start_s,
         "end_s": now.end_s,
+        "ran_until_s": now.ran_until_s,
         "times_s": now.times_s[first:],
         "charts": {chart.key: _tail(chart, first) for chart in now.charts if not chart.empty},
     }
