@@ -67,13 +67,9 @@ class Supervisor:
 
     async def run(self) -> None:
         """Run all stages; returns when all have ended by themselves, and ends them all when cancelled."""
-        tasks = [asyncio.create_task(self._keep(name), name=name) for name in self._stages]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            for name in self._stages:
+                group.create_task(self._keep(name), name=name)
 
     async def _keep(self, name: str) -> None:
         backoff = Backoff(*self._wait_s)
@@ -85,6 +81,10 @@ class Supervisor:
                 await self._stages[name]()
                 self._reporter.report(STAGE_ENDED, stage=name)
                 return
+            except asyncio.CancelledError as error:
+                if _is_asked_to_end():
+                    raise
+                failure: BaseException = error  # something inside the stage was cancelled, not the stage
             except Exception as error:
                 failure = error
             finally:
@@ -94,9 +94,14 @@ class Supervisor:
                 backoff.reset()
             await self._rest(name, failure, backoff.next_s())
 
-    async def _rest(self, name: str, failure: Exception, wait_s: float) -> None:
+    async def _rest(self, name: str, failure: BaseException, wait_s: float) -> None:
         state = self._states[name]
         state.failures += 1
         state.last_error = f"{type(failure).__name__}: {failure}"
         self._reporter.report(STAGE_FAILED, cause=failure, stage=name, error=state.last_error, wait_s=wait_s)
         await self._sleep(wait_s)
+
+
+def _is_asked_to_end() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -118,6 +118,19 @@ def test_no_bytes_at_all_pass_for_a_credential(munged: Munged, noise: bytes, dre
     assert refusal(credential, munged).reason == "invalid"
 
 
+def test_refused_credentials_leave_no_memory_behind(munged: Munged) -> None:
+    credential = munge.encode(bytes(500_000), socket_path=munged.socket)
+    munge.decode(credential, socket_path=munged.socket)
+    before = resident_bytes()
+    for _ in range(100):
+        assert refusal(credential, munged).reason == "replayed"
+    assert resident_bytes() - before < 20_000_000
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def test_without_munged_nothing_is_known_and_that_is_what_is_said(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="munged could not be asked"):
         munge.encode(PAYLOAD, socket_path=tmp_path / "absent")

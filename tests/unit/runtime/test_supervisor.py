@@ -127,6 +127,21 @@ async def test_cancelling_ends_every_stage_after_its_own_clean_up(supervisor: Su
     assert len(asyncio.all_tasks()) == 1
 
 
+async def test_a_stage_whose_inner_task_was_cancelled_has_failed_and_is_started_again(supervisor: Supervisor) -> None:
+    starts = [0]
+
+    async def stage() -> None:
+        starts[0] += 1
+        if starts[0] == 1:
+            inner = asyncio.create_task(asyncio.Event().wait())
+            inner.cancel()
+            await inner
+
+    supervisor.add("sink", stage)
+    await supervisor.run()
+    assert (starts[0], supervisor.states["sink"].failures) == (2, 1)
+
+
 def test_two_stages_of_one_name_are_a_mistake(supervisor: Supervisor) -> None:
     supervisor.add("a", failing(0))
     with pytest.raises(ValueError, match="two stages named a"):
