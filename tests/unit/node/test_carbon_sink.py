@@ -123,6 +123,24 @@ async def test_what_carbon_has_had_for_longer_than_the_window_is_not_sent_again(
         assert lines(1) not in carbon.received
 
 
+async def test_what_was_sent_again_has_its_window_anew(setup: Setup) -> None:
+    carbon = LineServer()
+    async with serving(carbon) as port, setup.sink(port, resend_window_s=15) as sink:
+        await sink.deliver(lines(1), 1)
+        await settle(sink)
+        await sink.deliver(lines(2), 1)  # 1 is seen to have settled
+        setup.clock.advance(10)
+        await lose(carbon, sink)
+        await sink.deliver(lines(3), 1)
+        setup.clock.advance(10)
+        await sink.deliver(lines(4), 1)
+        await carbon.until(lines(4))
+        await lose(carbon, sink)
+        carbon.received.clear()
+        await sink.deliver(lines(5), 1)
+        await carbon.until(lines(1, 2, 3, 4, 5))
+
+
 async def fill(sink: CarbonSink, clock: ManualClock, pause_s: float) -> tuple[bytes, int]:
     """Deliver until nothing moves; returns what was taken and how much of it the own kernel still held."""
     taken, held_bytes = b"", 0

@@ -86,6 +86,16 @@ async def test_a_full_disk_leaves_whole_lines_and_is_worth_another_try(
     assert path.read_bytes() == b"first\nsecond\n"
 
 
+async def test_lines_that_may_not_be_on_the_disk_are_not_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(handle: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(DeliveryError, match="Input/output error"):
+        await deliver(FileSink(FileSinkConfig(path=path)), b"a")
+    assert path.read_bytes() == b""
+
+
 async def test_a_symbolic_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"precious")

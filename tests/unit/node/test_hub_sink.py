@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
 from testkit.private_munged import Munged, missing, private_munged
-from testkit.scripted_server import Act, ScriptedHttp, answer, never, raw, resetting, serving
+from testkit.scripted_server import Act, Request, ScriptedHttp, answer, never, raw, resetting, serving
 
 TAKEN = answer(200, b'{"accepted":1,"known":0,"refused":[],"profile_interval_s":10}')
 LINES = b'{"a":1}\n{"a":2}\n{"a":3}\n'
@@ -153,6 +154,24 @@ async def test_after_any_failure_the_next_request_takes_a_new_connection() -> No
     async with setup.sink(timeout_s=0.05) as sink:
         with pytest.raises(DeliveryError):
             await sink.deliver(LINES, 3)
+        assert await sink.deliver(LINES, 3) == 3
+    assert [request.connection for request in setup.script.requests] == [1, 2]
+
+
+async def test_a_request_that_was_cancelled_leaves_no_connection_on_which_its_answer_could_come() -> None:
+    asked = asyncio.Event()
+
+    async def remember(writer: asyncio.StreamWriter, request: Request) -> None:
+        asked.set()
+        await never(writer, request)
+
+    setup = hub(remember, TAKEN)
+    async with setup.sink() as sink:
+        delivering = asyncio.create_task(sink.deliver(LINES, 3))
+        await asked.wait()
+        delivering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await delivering
         assert await sink.deliver(LINES, 3) == 3
     assert [request.connection for request in setup.script.requests] == [1, 2]
 
