@@ -147,7 +147,7 @@ class Kinship:
         if member.own is not None:
             known = [member.own, *(self._members[child].last for child in living), *(one.last for one in gone)]
             rest = _less(member.last, known)
-            shared = len(dead) > 1 and any(rest) and best is FigureSource.PARENT_REST
+            shared = len(dead) > 1 and bool(rest[0]) and best is FigureSource.PARENT_REST
             source = FigureSource.PARENT_REST_SPLIT if shared else best
         shares = _shares([one.weight(now_ns) for one in gone])
         for child, one, share in zip(dead, gone, shares, strict=True):
