@@ -1,7 +1,8 @@
 /*
  * v1 counts events only where they happened: an OOM kill in the folder of the task that died, a refused charge in the
- * folder whose limit it met (measured on Linux 6.18, and so in its source: memcg_memory_event stops at the first level on
- * v1). A job's figure is its own plus its descendants', and the last word of a folder still counts when it has gone.
+ * folder and by the counter (memory, or memory and swap) whose limit it met; measured on Linux 6.18. A job's figure is its
+ * own plus its descendants', and the last word of a folder still counts when it has gone. Kills are read in the fast tier,
+ * for a task's folder goes soon after; refused charges in the slow one, in between they stay as they were.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -77,7 +78,7 @@ static void read_child(struct sl_group *group, struct sl_child_event *child, cha
 	}
 }
 
-static uint64_t read_children(struct sl_group *group, int field, char buffer[SL_TEXT_MAX])
+static uint64_t sum_children(struct sl_group *group, int field, int read, char buffer[SL_TEXT_MAX])
 {
 	uint64_t living = 0;
 
@@ -86,21 +87,20 @@ static uint64_t read_children(struct sl_group *group, int field, char buffer[SL_
 
 		if (child->fd < 0 || child->field != field)
 			continue;
-		read_child(group, child, buffer);
+		if (read)
+			read_child(group, child, buffer);
 		if (child->fd >= 0)
 			living += child->last;
 	}
 	return group->settled[slot_of(field)] + living;
 }
 
-void sl_read_child_events(struct sl_group *group, char buffer[SL_TEXT_MAX], struct sl_reading *out)
+void sl_read_child_events(struct sl_group *group, int tiers, char buffer[SL_TEXT_MAX], struct sl_reading *out)
 {
-	static const int fields[] = {SL_OOM_KILL_EVENTS, SL_MEMORY_MAX_EVENTS};
-
-	for (int i = 0; i < 2; i++) {
-		if (out->have & SL_BIT(fields[i]))
-			out->value[fields[i]] += read_children(group, fields[i], buffer);
-	}
+	if (out->have & SL_BIT(SL_OOM_KILL_EVENTS))
+		out->value[SL_OOM_KILL_EVENTS] += sum_children(group, SL_OOM_KILL_EVENTS, tiers & SL_TIER_FAST, buffer);
+	if (out->have & SL_BIT(SL_MEMORY_MAX_EVENTS))
+		out->value[SL_MEMORY_MAX_EVENTS] += sum_children(group, SL_MEMORY_MAX_EVENTS, tiers & SL_TIER_SLOW, buffer);
 }
 
 void sl_close_children(struct sl_group *group)

@@ -87,7 +87,7 @@ static void read_group(struct sl_group *group, int tiers, char buffer[SL_TEXT_MA
 		return;
 	}
 	if (group->children > 0 || group->settled[0] || group->settled[1])
-		sl_read_child_events(group, buffer, out);
+		sl_read_child_events(group, tiers, buffer, out);
 	clear_absent(out, group->wanted);
 }
 

@@ -64,8 +64,8 @@ struct sl_reading {
 };
 
 /*
- * An event counter of a descendant, added to the group's own: v1 counts an OOM kill only in the folder of the task that
- * died, and a refused charge only in the folder whose limit it met.
+ * An event counter that is added to the group's own: v1 counts an OOM kill only in the folder of the task that died, and a
+ * refused charge only in the folder and by the counter whose limit it met (see child_events.c).
  */
 struct sl_child_event {
 	int32_t fd;
@@ -102,8 +102,8 @@ int sl_open_files(struct sl_group *group, int folder, int directory_fd);
 int sl_give_child_space(struct sl_group *group, struct sl_child_event *array, int space);
 
 /*
- * Adds a descendant's event file (memory.oom_control or memory.failcnt) to the group, which owns the descriptor if 0 is
- * returned. -ENOSPC: no slot is free.
+ * Adds an event file (memory.oom_control, memory.failcnt or memory.memsw.failcnt) to the group, which owns the descriptor
+ * if 0 is returned. -ENOSPC: no slot is free.
  */
 int sl_add_child_event(struct sl_group *group, int field, int fd);
 

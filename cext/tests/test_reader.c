@@ -157,9 +157,15 @@ static void test_events_of_children_are_added_and_outlive_them(const char *folde
 	CHECK(sl_add_child_event(&group, SL_CPU_USAGE_NS, 0) == -EINVAL);
 	CHECK(sl_give_child_space(&group, more, 1) == -EINVAL);
 	CHECK(sl_give_child_space(&group, more, 4) == 0);
-	out = read_one(&group, BOTH);
+	snprintf(path, sizeof(path), "%s/memory.failcnt", folder);
+	CHECK(sl_add_child_event(&group, SL_MEMORY_MAX_EVENTS, open(path, O_RDONLY | O_CLOEXEC)) == 0);
+	out = read_one(&group, SL_TIER_FAST);
 	CHECK_FIELD(&out, SL_OOM_KILL_EVENTS, 3);
 	CHECK_FIELD(&out, SL_MEMORY_MAX_EVENTS, 3);
+	out = read_one(&group, BOTH);
+	CHECK_FIELD(&out, SL_MEMORY_MAX_EVENTS, 6);
+	out = read_one(&group, SL_TIER_FAST);
+	CHECK_FIELD(&out, SL_MEMORY_MAX_EVENTS, 6);
 	sl_close(&group);
 }
 

@@ -1,8 +1,9 @@
-"""Which event files of a v1 job's descendants have to be added to its own.
+"""Which event files of a v1 cgroup have to be added to its own counts.
 
-Owns one fact: on v1 the kernel counts an OOM kill in the folder of the task that died and a refused charge in the
-folder whose limit it met, and nowhere above (measured on 6.18; v2 counts in all folders above). So the events of a
-job are the sum over its steps and tasks. Feeds `reader`.
+Owns one fact: on v1 the kernel counts an OOM kill in the folder of the task that died, and a refused charge in the
+folder and by the counter whose limit it met (`memory.failcnt`, or `memory.memsw.failcnt` where Slurm constrains swap),
+and nowhere above. Measured on 6.18, which counts no charge that `memsw` refuses at all; v2 counts in all folders above.
+So the events of a job are the sum over its steps and tasks. Feeds `reader`.
 """
 
 from __future__ import annotations
@@ -13,25 +14,25 @@ from pathlib import Path
 
 from slurmlens.cgroup.layout import is_task_folder, step_of_folder
 
-REFUSED = ("memory_max_events", "memory.failcnt")
-KILLED = ("oom_kill_events", "memory.oom_control")
+KILLED = "oom_kill_events"
+REFUSED = "memory_max_events"
 
 
 def event_files_of_job(memory: Path) -> Iterator[tuple[str, Path]]:
     """(field, file) of every step and task below a job's folder in the memory controller."""
+    yield REFUSED, memory / "memory.memsw.failcnt"
     for step in _subfolders(memory):
         if step_of_folder(step.name) is not None:
-            for field, name in (REFUSED, KILLED):
-                yield field, step / name
+            yield REFUSED, step / "memory.failcnt"
             yield from event_files_of_step(step)
 
 
 def event_files_of_step(memory: Path) -> Iterator[tuple[str, Path]]:
     """(field, file) of every task below a step's folder in the memory controller. Slurm sets no limit on a task."""
-    field, name = KILLED
+    yield REFUSED, memory / "memory.memsw.failcnt"
     for task in _subfolders(memory):
         if is_task_folder(task.name):
-            yield field, task / name
+            yield KILLED, task / "memory.oom_control"
 
 
 def _subfolders(folder: Path) -> list[Path]:

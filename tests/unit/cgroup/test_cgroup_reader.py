@@ -230,13 +230,14 @@ def _v1_job(root: Path) -> CgroupPlace:
         (root / folder).mkdir(parents=True, exist_ok=True)
         (root / folder / "memory.oom_control").write_text(f"oom_kill_disable 0\nunder_oom 0\noom_kill {killed}\n")
         (root / folder / "memory.failcnt").write_text(f"{refused}\n")
+        (root / folder / "memory.memsw.failcnt").write_text("3\n" if folder == "" else "0\n")
     return CgroupPlace(Hierarchy.V1, root / "nowhere", root)
 
 
 def test_on_v1_a_jobs_kills_are_summed_over_its_tasks(tmp_path: Path, reader: CgroupReader) -> None:
     cgroup = reader.open_job(_v1_job(tmp_path))
-    (reading,) = reader.read([cgroup])
-    assert (reading.get("oom_kill_events"), reading.get("memory_max_events")) == (1, 4)
+    (reading,) = reader.read([cgroup], FULL_TICK)
+    assert (reading.get("oom_kill_events"), reading.get("memory_max_events")) == (1, 7)
     task = tmp_path / "step_batch/task_0"
     task.mkdir()
     (task / "memory.oom_control").write_text("oom_kill 2\n")

@@ -1,0 +1,109 @@
+"""Stage 0 on a real Slurm: jobs and steps are seen, read and missed from their cgroups alone, however short."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from deploy.slurm import SmallSlurm
+
+from slurmlens.cgroup.reader import FULL_TICK, CgroupReader, OpenCgroup
+from slurmlens.cgroup.reading import Reading
+from slurmlens.cgroup.sighting import CgroupSeen, Sighting
+from slurmlens.clock import SystemClock
+from slurmlens.node.rediscover import Rediscover
+
+pytestmark = pytest.mark.slurm
+
+SAMPLE_S = 0.02
+PATIENCE_S = 60.0
+
+
+class Witness:
+    """Follows one node: what was seen and gone, and the last reading of each job (step None) and step."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int, str | None]] = []
+        self.last: dict[tuple[int, str | None], Reading] = {}
+        self.uids: set[int | None] = set()
+        self._reader = CgroupReader()
+        self._open: dict[tuple[int, str | None], OpenCgroup] = {}
+
+    def take(self, sighting: Sighting) -> None:
+        name = (sighting.job_id, sighting.step)
+        self.told.append(("seen" if isinstance(sighting, CgroupSeen) else "gone", *name))
+        if isinstance(sighting, CgroupSeen):
+            self.uids.add(sighting.uid)
+            opener = self._reader.open_step if sighting.step else self._reader.open_job
+            self._open[name] = opener(sighting.place)
+        else:
+            self._open.pop(name).close()
+
+    def sample(self) -> None:
+        for name, cgroup in self._open.items():
+            cgroup.complete()
+            (reading,) = self._reader.read([cgroup], FULL_TICK)
+            if not reading.gone:
+                self.last[name] = reading
+
+
+async def _follow(rediscover: Rediscover, witness: Witness) -> None:
+    async for sighting in rediscover.sightings():
+        witness.take(sighting)
+
+
+async def _sample(witness: Witness) -> None:
+    while True:
+        witness.sample()
+        await asyncio.sleep(SAMPLE_S)
+
+
+@asynccontextmanager
+async def witnessing(node: str) -> AsyncIterator[Witness]:
+    witness = Witness()
+    rediscover = Rediscover(Path("/"), node, SystemClock())
+    tasks = [asyncio.create_task(_follow(rediscover, witness)), asyncio.create_task(_sample(witness))]
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not rediscover.state.watching:
+                await asyncio.sleep(SAMPLE_S)
+        yield witness
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run(slurm: SmallSlurm, witness: Witness, script: str, *options: str) -> int:
+    """Runs a job to its end and waits until its cgroup is gone."""
+    job = await asyncio.to_thread(slurm.submit, script, f"--nodelist={slurm.node_names[0]}", *options)
+    await asyncio.to_thread(slurm.wait, job)
+    async with asyncio.timeout(PATIENCE_S):
+        while ("gone", job, None) not in witness.told:
+            await asyncio.sleep(SAMPLE_S)
+    return job
+
+
+async def test_a_job_of_a_third_of_a_second_is_seen_read_and_missed(small_slurm: SmallSlurm) -> None:
+    async with witnessing(small_slurm.node_names[0]) as witness:
+        job = await _run(small_slurm, witness, "timeout 0.3 sh -c 'while :; do :; done'; true")
+    told = [entry for entry in witness.told if entry[1] == job]
+    assert told[0] == ("seen", job, None)
+    assert told[-1] == ("gone", job, None)
+    assert len(told) == 6
+    assert set(told) == {(verb, job, step) for verb in ("seen", "gone") for step in (None, "batch", "extern")}
+    assert witness.uids == {3001}
+    cpu_s = (witness.last[job, None].get("cpu_usage_ns") or 0) / 1e9
+    assert 0.1 < cpu_s < 0.6, "most of its 0.3 s was seen by sampling alone"
+
+
+async def test_a_kill_for_memory_is_in_the_counters_of_step_and_job(small_slurm: SmallSlurm) -> None:
+    script = "srun sh -c 'head -c 200M /dev/zero | tail -c 190M | wc -c'; sleep 0.2"
+    async with witnessing(small_slurm.node_names[0]) as witness:
+        job = await _run(small_slurm, witness, script, "--mem=50")
+    assert (witness.last[job, None].get("oom_kill_events") or 0) >= 1
+    assert witness.last[job, None].get("memory_limit_bytes") == 50 << 20
+    assert witness.last[job, "extern"].get("oom_kill_events") == 0
