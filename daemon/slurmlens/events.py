@@ -104,7 +104,7 @@ class JobStart(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind
     sighting: Identifier
     job: JobIdentity
     witness: Witness
-    slot: int | None = None
+    slot: Unsigned | None = None
 
 
 class JobEnd(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.JOB_END.value):
@@ -130,7 +130,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     `columns` maps a metric's name (`metrics.METRICS`) to its bins, all of the same length.
     """
 
-    start_ns: int
+    start_ns: Unsigned
     width_s: float
     columns: dict[str, list[Point]]
 
@@ -166,10 +166,10 @@ class StepTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step's totals on this node; `step` is Slurm's name for it: "0", "batch", "extern", "interactive"."""
 
     step: str
-    samples: int = 0
+    samples: Unsigned = 0
     cpu_s: Figure | None = None
     memory_peak_bytes: Figure | None = None
-    oom_kills: int | None = None
+    oom_kills: Unsigned | None = None
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -179,15 +179,15 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the job ran.
     """
 
-    samples: int
+    samples: Unsigned
     cpu_s: Figure | None = None
     cpu_user_s: Figure | None = None
     cpu_system_s: Figure | None = None
     cpu_throttled_s: Figure | None = None
     memory_peak_bytes: Figure | None = None
-    memory_limit_bytes: int | None = None
-    oom_kills: int | None = None
-    pids_peak: int | None = None
+    memory_limit_bytes: Unsigned | None = None
+    oom_kills: Unsigned | None = None
+    pids_peak: Unsigned | None = None
     io_read_bytes: Figure | None = None
     io_written_bytes: Figure | None = None
     pressure_cpu_some_s: Figure | None = None
@@ -205,12 +205,12 @@ class JobSummary(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKi
 
     sighting: Identifier
     job: JobIdentity
-    start_ns: int
-    end_ns: int
+    start_ns: Unsigned
+    end_ns: Unsigned
     start_witness: Witness
     end_witness: Witness
     unseen_s: float
-    slot: int | None
+    slot: Unsigned | None
     totals: Totals
     profile: Profile | None
 
@@ -220,7 +220,7 @@ class NodeHeartbeat(Event, frozen=True, kw_only=True, tag_field="kind", tag=Even
 
     version: str
     interval_s: float
-    running: tuple[tuple[int, str], ...]
+    running: tuple[tuple[JobId, Identifier], ...]
     """(job id, sighting) of every job on this node now."""
 
 

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Writes docs/events.md from the types of the events; a test compares the two.
+
+Run it after a change to `slurmlens/events.py` or `slurmlens/wire/ecs.py`. The types say what stands where; what a field
+means that its name does not say stands in `TEXTS` below, and a field without a text stops the program.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import inspect as types
+
+from slurmlens import events
+from slurmlens.events import KIND_OF, SCHEMA_VERSION, Event, FigureSource, Witness
+from slurmlens.wire import ecs
+
+PAGE = Path(__file__).with_name("events.md")
+PARTS = (
+    events.JobIdentity,
+    events.Totals,
+    events.StepTotals,
+    events.Figure,
+    events.Profile,
+    events.Point,
+)
+
+TEXTS = {
+    "Event.schema": "version of this page's types; a reader refuses another one",
+    "Event.id": "unique for ever; everything downstream is idempotent by it",
+    "Event.time_ns": "when it happened, by the node's clock",
+    "Event.boot_id": "the kernel's name for this boot of the node",
+    "Event.boottime_ns": "order of events within one boot, whatever happens to the clock",
+    "Event.cluster": "Slurm's ClusterName",
+    "Event.node": "Slurm's NodeName",
+    "sighting": "one run of one job as this node saw it; joins a job's events",
+    "job": "who it is",
+    "witness": "who told",
+    "slot": "the job's place in carbon's tree, `slots.<slot>`; null: none was free, it is in the sum of the rest",
+    "job_id": "as squeue shows it; each array task has its own",
+    "profile": "its course; null where nothing was measured",
+    "start_ns": "begin",
+    "end_ns": "end",
+    "start_witness": "who told the begin",
+    "end_witness": "who told the end",
+    "unseen_s": "time between begin and end in which no daemon watched",
+    "totals": "what it used here",
+    "version": "release of the daemon",
+    "interval_s": "time between two samples",
+    "running": "job id and sighting of every job here now",
+    "JobIdentity.sluid": "Slurm's own unique id of a job, from 25.11 on",
+    "JobIdentity.restart_count": "as the hook said it; the Epilog of a requeued run says the next one",
+    "JobIdentity.user_id": "",
+    "JobIdentity.user_name": "",
+    "JobIdentity.group_id": "",
+    "JobIdentity.account": "",
+    "JobIdentity.partition": "",
+    "JobIdentity.qos": "told by Slurm 26.05",
+    "JobIdentity.job_name": "no hook on a node tells it before the hub asks the scheduler",
+    "JobIdentity.array_job_id": "",
+    "JobIdentity.array_task_id": "",
+    "JobIdentity.het_job_id": "the heterogeneous job that this is a component of",
+    "JobIdentity.het_job_offset": "",
+    "JobIdentity.node_list": "hostlist of the whole job",
+    "JobIdentity.node_count": "",
+    "JobIdentity.task_count": "",
+    "JobIdentity.cpus_per_node": "in Slurm's short form, `4(x2)`",
+    "JobIdentity.start_time_s": "Slurm's own, whole seconds; from 24.11 on",
+    "JobIdentity.end_time_s": "Slurm's own; at the Prolog the time limit's end",
+    "JobIdentity.exit_code": "of the batch script; at the Epilog only",
+    "JobIdentity.exit_signal": "0: ended by itself",
+    "JobIdentity.derived_exit_code": "the worst step's; 128 + signal for one that was killed",
+    "samples": "how often its counters were read",
+    "Totals.cpu_s": "CPU time of all its processes, the dead ones too",
+    "Totals.cpu_user_s": "",
+    "Totals.cpu_system_s": "",
+    "Totals.cpu_throttled_s": "time withheld by a quota",
+    "Totals.memory_peak_bytes": "page cache included",
+    "Totals.memory_limit_bytes": "",
+    "oom_kills": "processes killed for memory",
+    "Totals.pids_peak": "processes and threads",
+    "Totals.io_read_bytes": "from block devices",
+    "Totals.io_written_bytes": "to block devices",
+    "Totals.pressure_cpu_some_s": "time in which some task waited for a CPU",
+    "Totals.pressure_memory_some_s": "… for memory",
+    "Totals.pressure_io_some_s": "… for I/O",
+    "Totals.steps": "the same by step",
+    "StepTotals.step": '`"0"`, `"1"` …, `batch`, `extern`, `interactive`',
+    "StepTotals.cpu_s": "",
+    "StepTotals.memory_peak_bytes": "",
+    "Figure.value": "",
+    "Figure.source": "how it came about",
+    "Figure.complete": "false: part of the job went unseen, the true figure is larger",
+    "Profile.start_ns": "begin of the first bin",
+    "Profile.width_s": "of every bin",
+    "Profile.columns": "name of a metric (docs/metrics.md) to its bins, all of the same number",
+    "Point.low": "least value in the bin",
+    "Point.mean": "",
+    "Point.high": "greatest",
+}
+
+INTRODUCTION = f"""# Events
+
+What leaves a node, field by field. This page is generated from the types (`docs/generate_events.py`).
+
+Every event is one line of JSON in the form of the Elastic Common Schema {ecs.ECS_VERSION}, the same for hub, file and
+every other receiver. Below `slurm` stands the event itself, whole, with everything this page lists. The rest is a view of it
+by ECS's names for those who search by them; readers of ours do not look at it:
+
+| ECS field | from |
+| --- | --- |
+| `@timestamp` | `slurm.time_ns`, RFC 3339 in UTC with nanoseconds |
+| `event.id`, `event.sequence` | `slurm.id`, `slurm.boottime_ns` |
+| `event.action`, `event.kind`, `event.category`, `event.type`, `event.dataset` | `slurm.kind`, see below |
+| `host.name`, `host.boot.id` | `slurm.node`, `slurm.boot_id` |
+| `user.id`, `user.name`, `user.group.id` | `slurm.job`, where the user is known |
+
+Delivery is at least once: receivers must be idempotent by `slurm.id`. Order within a node is (`slurm.boot_id`,
+`slurm.boottime_ns`). What is null or absent is *not known*, never 0 or empty. Names ending in `_ns` are nanoseconds
+since the epoch, but for `boottime`; `_s` seconds.
+
+**Versions.** This is schema {SCHEMA_VERSION}. Within it fields may be added; readers pass over what they do not know.
+A field that changes its meaning or goes makes the next schema, which an older reader refuses with the
+reason `version`."""
+
+
+def main() -> None:
+    PAGE.write_text(page())
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n\n".join(_paragraphs()) + "\n"
+
+
+def _paragraphs() -> Iterator[str]:
+    yield INTRODUCTION
+    yield "## Kinds"
+    yield _table(["`slurm.kind`", "event.kind", "category", "type", "dataset"], _kind_rows())
+    yield "## In every event"
+    yield _fields(Event, inherited=True)
+    for event_type, kind in KIND_OF.items():
+        yield f"## `{kind.value}`"
+        yield _described(event_type)
+        yield _fields(event_type)
+    yield "## Parts"
+    for part in PARTS:
+        yield f"### {part.__name__}"
+        yield _described(part)
+        yield _fields(part)
+    yield "### Words"
+    yield f"**witness**: {_words(Witness)}. **figure source**, from exact to guessed: {_words(FigureSource)}."
+
+
+def _kind_rows() -> Iterable[Iterable[str]]:
+    for kind in KIND_OF.values():
+        category = ecs.CATEGORY_OF[kind]
+        yield f"`{kind.value}`", category.kind, ", ".join(category.category), ", ".join(category.type), category.dataset
+
+
+def _described(part: type) -> str:
+    """Its docstring: written for the one who reads the code, true for the one who reads this."""
+    text = inspect.getdoc(part)
+    if not text:
+        raise SystemExit(f"{part.__name__} has no docstring")
+    return text
+
+
+def _fields(part: type[msgspec.Struct], *, inherited: bool = False) -> str:
+    common = () if inherited else {field.name for field in msgspec.structs.fields(Event)}
+    info = types.type_info(part)
+    assert isinstance(info, types.StructType)
+    is_event = issubclass(part, Event)
+    rows = [
+        (f"`{field.name}`", _type(field.type), "yes" if field.required or is_event else "", _text(part, field.name))
+        for field in info.fields
+        if not (is_event and field.name in common)
+    ]
+    note = "\n\nWritten as an array of these, in this order." if info.array_like else ""
+    return _table(["field", "type", "always there", "meaning"], rows) + note
+
+
+def _text(part: type, name: str) -> str:
+    for key in (f"{part.__name__}.{name}", name):
+        if key in TEXTS:
+            return TEXTS[key]
+    raise SystemExit(f"docs/generate_events.py: TEXTS lacks {part.__name__}.{name}")
+
+
+def _type(kind: types.Type) -> str:
+    """A type as a reader of JSON knows it."""
+    match kind:
+        case types.UnionType(types=members):
+            return " or ".join(_type(member) for member in members)
+        case types.IntType(ge=least, le=most):
+            bounds = "" if least is None else f" ≥ {least}" + (f", ≤ {most}" if most and most < 2**62 else "")
+            return f"integer{bounds}"
+        case types.StrType(min_length=least, max_length=most):
+            return "string" if most is None else f"string of {least} to {most} characters"
+        case types.FloatType():
+            return "number"
+        case types.BoolType():
+            return "boolean"
+        case types.NoneType():
+            return "null"
+        case types.EnumType(cls=choices):
+            return " or ".join(json.dumps(choice.value) for choice in choices)
+        case types.StructType(cls=struct):
+            return f"[{struct.__name__}](#{struct.__name__.lower()})"
+        case types.ListType(item_type=item) | types.VarTupleType(item_type=item):
+            return f"array of {_type(item)}"
+        case types.TupleType(item_types=items):
+            return f"[{', '.join(_type(item) for item in items)}]"
+        case types.DictType(value_type=value):
+            return f"object of {_type(value)}"
+    raise SystemExit(f"docs/generate_events.py: no words for {kind}")
+
+
+def _words(choices: type) -> str:
+    return ", ".join(f"`{choice.value}`" for choice in choices)  # type: ignore[attr-defined]
+
+
+def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heading = list(heading)
+    lines = [heading, ["---"] * len(heading), *(list(row) for row in rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+if __name__ == "__main__":
+    main()
