@@ -108,8 +108,8 @@ INTRODUCTION = f"""# Events
 What leaves a node, field by field. This page is generated from the types (`docs/generate_events.py`).
 
 Every event is one line of JSON in the form of the Elastic Common Schema {ecs.ECS_VERSION}, the same for hub, file and
-every other receiver. Below `slurm` stands the event itself, whole, with everything this page lists. The rest is a view of it
-by ECS's names for those who search by them; readers of ours do not look at it:
+every other receiver. Below `slurm` stands the event itself, whole, with everything this page lists. The rest is a view
+of it by ECS's names for those who search by them; readers of ours do not look at it:
 
 | ECS field | from |
 | --- | --- |
