@@ -1,0 +1,75 @@
+"""The real carbon-cache is killed while the sink sends: after its restart every point can be read back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+from deploy.carbon import Carbon
+from deploy.component import wait_ready
+from deploy.errors import MachineLacks
+from deploy.sandbox import Sandbox
+
+from slurmlens.clock import SystemClock
+from slurmlens.config.node import CarbonSinkConfig
+from slurmlens.errors import DeliveryError
+from slurmlens.node.sinks.carbon import CarbonSink
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import Reporter
+from slurmlens.wire.carbon import SeriesBlock, slot_prefix
+
+pytestmark = pytest.mark.slurm
+
+POINTS = 40
+KILLED_AFTER = 20
+SERIES = slot_prefix("demo", "n0", 0) + "cpu_cores"
+
+
+@pytest.fixture
+def mortal_carbon() -> Iterator[Carbon]:
+    """A carbon of this test's own: it will be killed."""
+    try:
+        with Sandbox() as sandbox:
+            carbon = Carbon(sandbox, fast_interval_s=1, slow_interval_s=5)
+            carbon.start()
+            yield carbon
+            carbon.stop()
+    except MachineLacks as error:
+        pytest.skip(str(error))
+
+
+async def send(carbon: Carbon, begin_s: int) -> int:
+    """One point at a time, as a node does; returns how often carbon was found missing."""
+    clock, missing = SystemClock(), 0
+    sink = CarbonSink(CarbonSinkConfig(port=carbon.port), Reporter(Counters(), clock), clock)
+    block = SeriesBlock(SERIES.removesuffix("cpu_cores"), ["cpu_cores"])
+    cache = carbon._services[0]
+    for number in range(POINTS):
+        payload = block.encode([float(number)], begin_s + number)
+        try:
+            await sink.deliver(payload, 1)
+        except DeliveryError:
+            missing += 1
+            cache.start()
+            await asyncio.to_thread(wait_ready, cache)
+            await sink.deliver(payload, 1)
+        if number == KILLED_AFTER:
+            assert cache.process is not None
+            await asyncio.to_thread(cache.process.kill)
+    await sink.aclose()
+    return missing
+
+
+def test_points_sent_around_the_kill_are_all_rendered(mortal_carbon: Carbon) -> None:
+    begin_s = int(time.time()) - POINTS - 5
+    assert asyncio.run(send(mortal_carbon, begin_s)) == 1
+    wanted = [[float(number), begin_s + number] for number in range(POINTS)]
+    deadline = time.monotonic() + 10
+    while True:
+        rendered = mortal_carbon.render(SERIES, begin_s - 1, begin_s + POINTS - 1)
+        if rendered and rendered[0]["datapoints"] == wanted:
+            return
+        assert time.monotonic() < deadline, f"not all points came back: {rendered}"
+        time.sleep(0.1)
