@@ -23,7 +23,10 @@ int munge_decode(const char *credential, struct munge_ctx *context,
 const char *munge_strerror(int error);
 void free(void *pointer);
 """
-HEAD = "# ruff: noqa\n# fmt: off\n# Made by cext/build_munge.py: change that, not this.\n"
+HEAD = '''# ruff: noqa
+# fmt: off
+"""What `munge` calls of libmunge, parsed already. Made by cext/build_munge.py: change that, not this."""
+'''
 
 
 def write(path: str) -> None:

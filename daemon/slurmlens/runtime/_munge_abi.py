@@ -1,6 +1,6 @@
 # ruff: noqa
 # fmt: off
-# Made by cext/build_munge.py: change that, not this.
+"""What `munge` calls of libmunge, parsed already. Made by cext/build_munge.py: change that, not this."""
 # auto-generated file
 import _cffi_backend
 
