@@ -7,17 +7,14 @@ plaintext lines, `Carbon.url` answers /render and /metrics/find, `Carbon.whisper
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import subprocess
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deploy import json_client
 from deploy.cache import cached_folder
 from deploy.component import Service, listens, wait_ready
 from deploy.errors import DeployError
@@ -28,7 +25,6 @@ SHIPPED = CHECKOUT / "etc/carbon"
 USER = "graphite"
 # The finest tier of a schema in etc/carbon is replaced when the node daemons send faster than the product's default.
 FINEST_KEPT = "6h"
-ANSWER_MAX_S = 20.0
 
 
 class Carbon:
@@ -81,7 +77,7 @@ class Carbon:
     def render(self, target: str, from_s: int, until_s: int) -> list[dict[str, Any]]:
         """/render as JSON: [{"target": …, "datapoints": [[value or None, epoch], …]}, …]."""
         query = {"target": target, "from": from_s, "until": until_s, "format": "json", "noNullPoints": "false"}
-        found: list[dict[str, Any]] = self._get("/render", query)
+        found: list[dict[str, Any]] = json_client.get(f"{self.url}/render", query)
         return found
 
     def series(self, pattern: str = "slurm.**") -> list[str]:
@@ -92,14 +88,6 @@ class Carbon:
         )
         wanted = re.compile(re.escape(pattern).replace(r"\*\*", ".*").replace(r"\*", "[^.]*"))
         return sorted(name for name in names if wanted.fullmatch(name))
-
-    def _get(self, path: str, query: dict[str, Any]) -> Any:
-        address = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
-        try:
-            with urllib.request.urlopen(address, timeout=ANSWER_MAX_S) as answer:
-                return json.load(answer)
-        except (OSError, ValueError) as error:
-            raise DeployError(f"graphite-web does not answer {path}: {error}") from error
 
     def _renders(self) -> bool:
         try:

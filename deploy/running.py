@@ -36,7 +36,7 @@ def run_jobs(slurm: SmallSlurm, planned: Sequence[Planned], folder: str, say: Ca
     deadline = time.monotonic() + RUN_MAX_S
     while any(waiting.values()):
         for accounted in slurm.accounted():
-            job = accounted.array_job_id or accounted.job_id
+            job = accounted.submitted_id
             if accounted.complete and accounted.job_id not in ended and job in submitted:
                 ended[accounted.job_id] = _ended(slurm, submitted[job], accounted, say)
                 waiting[job] -= 1

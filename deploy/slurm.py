@@ -48,7 +48,7 @@ class Accounted:
     COLUMNS: ClassVar[str] = "JobIDRaw,JobID,State,ExitCode,User,Account,Partition,NodeList"
 
     job_id: int
-    array_job_id: int | None
+    shown: str  # "12_1" for the first task of array 12
     state: str  # the first word only: "CANCELLED by 3001" is CANCELLED
     exit_code: str  # "42:0"
     user: str
@@ -60,8 +60,17 @@ class Accounted:
     def parse(cls, line: str) -> Accounted:
         """One line of `sacct -P` with COLUMNS."""
         raw, shown, state, *rest = line.split("|")
-        array = int(shown.split("_")[0]) if "_" in shown else None
-        return cls(int(raw), array, state.split(" ")[0], *rest)
+        return cls(int(raw), shown, state.split(" ")[0], *rest)
+
+    @property
+    def submitted_id(self) -> int:
+        """What sbatch answered: the array's id for one of its tasks."""
+        return int(self.shown.split("_")[0])
+
+    @property
+    def output_name(self) -> str:
+        """Name of the batch script's output file where none was asked for."""
+        return f"slurm-{self.shown}.out"
 
     @property
     def complete(self) -> bool:

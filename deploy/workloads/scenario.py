@@ -48,7 +48,7 @@ def jobs(nodes: Sequence[str], seed: int, random_count: int) -> list[Planned]:
     with_it, without_it = f"--nodelist={faulty}", f"--exclude={faulty}"
     failed = ("FAILED", FAULTY_EXIT)
     return [
-        Planned(Role.MPI, gemm("alice", 2, (512, 14, 150), fault, without_it)),
+        Planned(Role.MPI, gemm("alice", 2, (1024, 20, 25), fault, without_it)),
         Planned(Role.MPI_FAULTY, gemm("bob", 2, (384, 10, 250), fault, with_it), *failed),
         Planned(Role.SHORT, _plain("eve", "short", "burn", "0.3")),
         Planned(Role.SCRIPT, pingpong("john", 2, (16, 2, 8192), fault, without_it)),
