@@ -18,7 +18,7 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import DecodeError, DeliveryError, RefusedError, SlurmlensError, SourceError
-from slurmlens.events import AnyEvent, JobProfile, JobStart, JobSummary, NodeHeartbeat, Profile
+from slurmlens.events import AnyEvent, JobProfile, JobStart, JobSummary, NodeHeartbeat, Profile, Totals
 from slurmlens.hub.history.apply import Applied
 from slurmlens.hub.live import Change, ChangeKind, Live
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -40,6 +40,10 @@ EARLIEST_NS = 946_684_800 * NS_PER_S
 LATEST_NS = 4_102_444_800 * NS_PER_S
 MAX_BINS = 20_000
 MAX_STEPS = 20_000
+MAX_SLOT = 1_000_000
+MAX_COUNT = 2**53
+"""Counts are added up over nodes; beyond this no sum would fit a column or be exact in JavaScript."""
+
 _CHUNK_BYTES = 64 * 1024
 _GZIP = 31
 
@@ -209,11 +213,12 @@ def check_values(event: AnyEvent) -> None:
     """Refuses values that are well typed and make no sense: they would spoil every figure they meet."""
     times = [event.time_ns]
     profile: Profile | None = None
+    if isinstance(event, JobStart | JobSummary) and not 0 <= (event.slot or 0) <= MAX_SLOT:
+        raise DecodeError(f"slot {event.slot}", reason="value")
     if isinstance(event, JobSummary):
         times += [event.start_ns, event.end_ns]
         profile = event.profile
-        if len(event.totals.steps) > MAX_STEPS:
-            raise DecodeError(f"{len(event.totals.steps)} steps, at most {MAX_STEPS} are taken", reason="value")
+        _check_totals(event.totals)
     elif isinstance(event, JobProfile):
         profile = event.profile
     if profile is not None:
@@ -221,6 +226,16 @@ def check_values(event: AnyEvent) -> None:
         _check_profile(profile)
     if not all(EARLIEST_NS <= time_ns <= LATEST_NS for time_ns in times):
         raise DecodeError("a time before the year 2000 or after 2100: set the node's clock", reason="value")
+
+
+def _check_totals(totals: Totals) -> None:
+    if len(totals.steps) > MAX_STEPS:
+        raise DecodeError(f"{len(totals.steps)} steps, at most {MAX_STEPS} are taken", reason="value")
+    for part in (totals, *totals.steps):
+        for name in part.__struct_fields__:
+            value = getattr(part, name)
+            if isinstance(value, int) and not 0 <= value <= MAX_COUNT:
+                raise DecodeError(f"{name} is {value}", reason="value")
 
 
 def _check_profile(profile: Profile) -> None:

@@ -10,6 +10,7 @@ uses sacct's text instead.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -46,13 +47,21 @@ def partitions(document: bytes) -> Decoded[PartitionRecord]:
 
 
 def _list_of(document: bytes, key: str) -> tuple[Mapping[str, Any], ...]:
-    try:
-        decoded = msgspec.json.decode(document)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise DecodeError(f"the scheduler's answer is no JSON: {error}") from error
+    decoded = _parsed(document)
     if not isinstance(decoded, dict) or not isinstance(decoded.get(key), list):
         raise DecodeError(f"the scheduler's answer has no list {key!r}", reason="shape")
     return objects(decoded[key])
+
+
+def _parsed(document: bytes) -> Any:
+    try:
+        return msgspec.json.decode(document)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:  # Slurm writes through json-c, which spells some floats NaN or Infinity: no JSON, and no reason to be blind
+        return json.loads(document, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(f"the scheduler's answer is no JSON: {error}") from error
 
 
 def _each(items: tuple[Mapping[str, Any], ...], read: Callable[[Mapping[str, Any]], Record]) -> Decoded[Record]:

@@ -1,0 +1,61 @@
+"""Host lists, as Slurm writes them and as nobody should."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmlens.errors import DecodeError
+from slurmlens.slurm.hostlist import MAX_NODES, expand, fold
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("hvn[0-1]", ("hvn0", "hvn1")),
+        ("c[01-03,07],login", ("c01", "c02", "c03", "c07", "login")),
+        ("r[1-2]n[1-2]", ("r1n1", "r1n2", "r2n1", "r2n2")),
+        ("a[1-2]-ib", ("a1-ib", "a2-ib")),
+        ("", ()),
+        ("None assigned", ()),
+        ("(null)", ()),
+        (None, ()),
+    ],
+)
+def test_host_lists_are_expanded_in_order(text: str | None, names: tuple[str, ...]) -> None:
+    assert expand(text) == names
+
+
+@pytest.mark.parametrize("text", ["a[1-", "[", "a[x-y]"])
+def test_what_is_no_host_list_is_refused(text: str) -> None:
+    with pytest.raises(DecodeError) as refused:
+        expand(text)
+    assert refused.value.reason == "hostlist"
+
+
+def test_a_host_list_of_billions_is_refused_before_it_is_built() -> None:
+    began = time.monotonic()
+    for text in ("c[1-999999999]", "c[1-99999]n[1-99999]", "a[1-99999],b[1-99999],c[1-99999]"):
+        with pytest.raises(DecodeError, match=str(MAX_NODES)):
+            expand(text)
+    assert time.monotonic() - began < 5
+
+
+def test_groups_are_names_and_read_no_configuration() -> None:
+    assert expand("@all") == ("@all",)
+
+
+@given(st.sets(st.integers(0, 500), min_size=1, max_size=50))
+def test_folding_and_expanding_lose_nothing(numbers: set[int]) -> None:
+    names = {f"c{number}" for number in numbers}
+    assert set(expand(fold(names))) == names
+
+
+@given(st.text(max_size=60))
+def test_no_text_does_more_than_be_refused(text: str) -> None:
+    with contextlib.suppress(DecodeError):
+        expand(text)

@@ -1,0 +1,43 @@
+"""scontrol's text, recorded on 22.05, to records; and values that try to look like keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmlens.slurm import scontrol_text
+
+FIXTURES = Path(__file__).parents[2] / "fixtures/slurm/22.05"
+
+
+def test_nodes_have_addresses_and_states() -> None:
+    nodes = scontrol_text.nodes((FIXTURES / "scontrol_show_node.txt").read_text()).records
+    assert [node.name for node in nodes] == ["d-compute0", "d-compute1", "d-compute2"]
+    first = nodes[0]
+    assert (first.address, first.host_name, first.state) == ("127.0.0.1", "host1", "IDLE")
+    assert (first.cpu_count, first.memory_bytes, first.partitions) == (2, 4096 * 1024**2, ("all", "even"))
+
+
+def test_a_reason_can_forge_nothing() -> None:
+    line = (
+        "NodeName=n1 Arch=x86_64 NodeAddr=10.0.0.1 NodeHostName=n1 OS=Linux 6.1 #1 SMP a=b State=DOWN*+DRAIN "
+        "RealMemory=10 Partitions=all Reason=NodeAddr=6.6.6.6 State=IDLE broken [root@2026-11-23T08:00:00]"
+    )
+    (node,) = scontrol_text.nodes(line).records
+    assert (node.address, node.state, node.state_flags) == ("10.0.0.1", "DOWN", ("DRAIN",))
+
+
+def test_partitions_have_nodes_limits_and_a_default() -> None:
+    text = (FIXTURES / "scontrol_show_partition.txt").read_text().replace("MaxTime=UNLIMITED", "MaxTime=1-02:00:00", 1)
+    every, odd, even = scontrol_text.partitions(text).records
+    assert (every.name, every.is_default, every.time_limit_s) == ("all", True, 26 * 3600)
+    assert (odd.nodes, odd.is_default, odd.time_limit_s) == (("d-compute1",), False, None)
+    assert even.nodes == ("d-compute0", "d-compute2")
+
+
+@given(st.text(max_size=200))
+def test_no_text_does_more_than_be_refused(text: str) -> None:
+    scontrol_text.nodes("NodeName=" + text)
+    scontrol_text.partitions("PartitionName=p Nodes=" + text)

@@ -1,0 +1,78 @@
+"""Real subprocesses in the place of Slurm's commands: those that work, fail, hang, and leave children behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from slurmlens.errors import SourceError
+from slurmlens.slurm.command import clean_environment, run_command
+
+
+def script(folder: Path, text: str) -> str:
+    path = folder / "squeue"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+async def test_output_comes_back(tmp_path: Path) -> None:
+    assert await run_command([script(tmp_path, "echo said; echo more >&2")], {}, 5) == b"said\n"
+
+
+async def test_the_environment_is_clean_and_in_utc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQUEUE_FORMAT", "%i")
+    monkeypatch.setenv("SLURM_CONF", "/etc/one")
+    said = (await run_command([script(tmp_path, "env")], clean_environment(None), 5)).decode()
+    assert "SQUEUE_FORMAT" not in said
+    assert "SLURM_CONF=/etc/one" in said
+    assert "TZ=UTC" in said
+    assert clean_environment(Path("/etc/two"))["SLURM_CONF"] == "/etc/two"
+
+
+async def test_a_failure_says_what_the_command_said(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"status 1: .*Unable to contact slurm controller"):
+        await run_command([script(tmp_path, "echo 'Unable to contact slurm controller' >&2; exit 1")], {}, 5)
+
+
+async def test_a_missing_command_says_where_to_name_it() -> None:
+    with pytest.raises(SourceError, match=r"/no/such/squeue cannot be started.*\[slurm\]"):
+        await run_command(["/no/such/squeue"], {}, 5)
+
+
+async def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    began = time.monotonic()
+    with pytest.raises(SourceError, match=r"did not answer within 0.5 s"):
+        await run_command([script(tmp_path, f"sleep 60 & echo $! $$ > {pids}; wait")], os.environ, 0.5)
+    assert time.monotonic() - began < 10
+    for pid in pids.read_text().split():
+        await _gone(int(pid))
+
+
+async def test_a_cancelled_question_leaves_no_process(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    asking = asyncio.create_task(run_command([script(tmp_path, f"echo $$ > {pids}; exec sleep 60")], os.environ, 60))
+    while not (pids.exists() and pids.read_text().strip()):
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await _gone(int(pids.read_text()))
+
+
+async def _gone(pid: int) -> None:
+    """Returns when the process is dead (it may still wait for its parent to reap it)."""
+    for _ in range(500):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state in "ZX":
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"process {pid} still runs")
