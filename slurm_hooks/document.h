@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 #define LONGEST_DOCUMENT (16 * 1024)
 
 /* The values of VARIABLES, in that order; NULL where a variable is not set. They point into the environment. */
@@ -22,5 +24,7 @@ const char *value_of(const struct values *values, const char *name);
 /* `text` must hold LONGEST_DOCUMENT; `randomness` has 16 bytes. */
 void compose(struct text *text, const char *role, const struct values *values, const unsigned char *randomness,
              uint64_t boottime_ns);
+
+#pragma GCC visibility pop
 
 #endif

@@ -87,7 +87,7 @@ static void send_to_syslog(const struct text *message)
 static void tell_lost(const char *reason, long number)
 {
     char line[256];
-    struct text message = { line, 0, sizeof(line) };
+    struct text message = text_in(line, sizeof(line));
     if (this_event.is_told)
         return;
     this_event.is_told = 1;
@@ -160,8 +160,8 @@ static void deliver(const struct text *event, uint64_t boottime_ns)
 {
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     char name[64] = { 0 };
-    struct text final = { name, 0, sizeof(name) - 1 };
-    struct text temporary = { this_event.temporary, 0, sizeof(this_event.temporary) - 1 };
+    struct text final = text_in(name, sizeof(name) - 1);
+    struct text temporary = text_in(this_event.temporary, sizeof(this_event.temporary) - 1);
     append_name(&final, boottime_ns);
     append_char(&temporary, '.');
     append(&temporary, name);
@@ -212,7 +212,7 @@ void emit(const char *called_as, char **environment, const unsigned char *random
 {
     static const struct itimerval once = { { 0, 0 }, { ALARM_S, 0 } };
     struct values values = { { 0 } };
-    struct text event = { document, 0, sizeof(document) };
+    struct text event = text_in(document, sizeof(document));
     uint64_t boottime_ns = read_clock(CLOCK_BOOTTIME);
 
     make_signals_harmless();

@@ -72,6 +72,23 @@ struct kernel_sigaction {
 };
 #define KERNEL_SA_RESTORER 0x04000000UL
 
+/* gcc makes calls to these two of its own accord, freestanding or not (its manual, "Standards"). */
+void *memset(void *to, int value, size_t size);
+void *memset(void *to, int value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        ((unsigned char *)to)[i] = (unsigned char)value;
+    return to;
+}
+
+void *memcpy(void *restrict to, const void *restrict from, size_t size);
+void *memcpy(void *restrict to, const void *restrict from, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        ((unsigned char *)to)[i] = ((const unsigned char *)from)[i];
+    return to;
+}
+
 _Noreturn void end(void)
 {
     for (;;)
@@ -87,9 +104,13 @@ uint64_t read_clock(clockid_t clock)
 
 void make_signals_harmless(void)
 {
-    /* on_trouble never returns, so the restorer that x86_64 insists on is never called. */
-    struct kernel_sigaction action = { on_trouble, KERNEL_SA_RESTORER, end, ~UINT64_C(0) };
+    struct kernel_sigaction action;
     uint64_t blocked = ~UINT64_C(0);
+    action.handler = on_trouble;
+    /* on_trouble never returns, so the restorer that x86_64 insists on is never called. */
+    action.flags = KERNEL_SA_RESTORER;
+    action.restorer = end;
+    action.mask = ~UINT64_C(0);
     for (size_t i = 0; i < sizeof(TROUBLE); i++) {
         CALL(SYS_rt_sigaction, TROUBLE[i], &action, 0, sizeof(action.mask));
         blocked &= ~(UINT64_C(1) << (TROUBLE[i] - 1));

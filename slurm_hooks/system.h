@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#pragma GCC visibility push(hidden)
+
 /* Arguments that a call does not have are 0. */
 #define CALL(number, ...) CALL_PADDED(number, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define CALL_PADDED(number, a, b, c, d, e, f, ...) \
@@ -30,5 +32,7 @@ _Noreturn void end(void);
 /* The emitter proper, in emit.c; `randomness` are 16 bytes that the kernel made for this execution alone. */
 void emit(const char *called_as, char **environment, const unsigned char *randomness);
 void on_trouble(int signal_number);
+
+#pragma GCC visibility pop
 
 #endif

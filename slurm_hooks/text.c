@@ -3,6 +3,15 @@
 
 #define MOST_DIGITS 20
 
+struct text text_in(char *buffer, size_t size)
+{
+    struct text text;
+    text.start = buffer;
+    text.used = 0;
+    text.size = size;
+    return text;
+}
+
 size_t length_of(const char *string)
 {
     size_t length = 0;

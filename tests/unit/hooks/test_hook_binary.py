@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from slurmlens.events import HookRole
+from slurmlens.wire import hook as hook_format
+from testkit import hook_program
 from testkit.hook_program import SOURCES, HookProgram, sample
 
 
@@ -31,7 +37,25 @@ def test_no_memory_of_it_is_writable_and_executable(hook: HookProgram) -> None:
 
 
 def test_it_is_small(hook: HookProgram) -> None:
-    assert hook.path.stat().st_size <= 16 * 1024
+    loaded = [line.split() for line in _readelf(hook, "-l").splitlines() if line.split()[:1] == ["LOAD"]]
+    assert sum(int(fields[4], 16) for fields in loaded) <= 10 * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which("aarch64-linux-gnu-gcc") and shutil.which("qemu-aarch64-static")),
+    reason="needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static",
+)
+def test_on_aarch64_it_writes_the_same_event(tmp_path: Path) -> None:
+    program = hook_program.build(tmp_path / "build", tmp_path / "run", "CC=aarch64-linux-gnu-gcc")
+    program.prepare()
+    result = program.run(sample("26.05/epilog"), prefix=["/usr/bin/qemu-aarch64-static"])
+    assert result.returncode == 0
+    written = json.loads(program.written()[0].read_bytes())
+    assert hook_format.decode(program.written()[0].read_bytes()).role is HookRole.EPILOG
+    program.prepare()
+    hook_program.build(tmp_path / "native", tmp_path / "run").run(sample("26.05/epilog"))
+    assert json.loads(program.written()[0].read_bytes())["env"] == written["env"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
