@@ -13,6 +13,7 @@ from deploy.slurm import SmallSlurm
 from slurmlens.cgroup.reader import FULL_TICK, CgroupReader, OpenCgroup
 from slurmlens.cgroup.reading import Reading
 from slurmlens.cgroup.sighting import CgroupSeen, Sighting
+from slurmlens.cgroup.titles import StepTitle, title_of_step
 from slurmlens.clock import SystemClock
 from slurmlens.node.rediscover import Rediscover
 
@@ -29,6 +30,8 @@ class Witness:
         self.told: list[tuple[str, int, str | None]] = []
         self.last: dict[tuple[int, str | None], Reading] = {}
         self.uids: set[int | None] = set()
+        self.titles: set[StepTitle | None] = set()
+        self._memory: dict[tuple[int, str | None], Path] = {}
         self._reader = CgroupReader()
         self._open: dict[tuple[int, str | None], OpenCgroup] = {}
 
@@ -37,6 +40,7 @@ class Witness:
         self.told.append(("seen" if isinstance(sighting, CgroupSeen) else "gone", *name))
         if isinstance(sighting, CgroupSeen):
             self.uids.add(sighting.uid)
+            self._memory[name] = sighting.place.memory
             opener = self._reader.open_step if sighting.step else self._reader.open_job
             self._open[name] = opener(sighting.place)
         else:
@@ -45,6 +49,7 @@ class Witness:
     def sample(self) -> None:
         for name, cgroup in self._open.items():
             cgroup.complete()
+            self.titles.add(title_of_step(Path("/proc"), [self._memory[name]]))
             (reading,) = self._reader.read([cgroup], FULL_TICK)
             if not reading.gone:
                 self.last[name] = reading
@@ -96,6 +101,9 @@ async def test_a_job_of_a_third_of_a_second_is_seen_read_and_missed(small_slurm:
     assert len(told) == 6
     assert set(told) == {(verb, job, step) for verb in ("seen", "gone") for step in (None, "batch", "extern")}
     assert witness.uids == {3001}
+    assert witness.titles - {None} == {StepTitle(job, "batch"), StepTitle(job, "extern")}, (
+        "as a SLUID folder would be named"
+    )
     cpu_s = (witness.last[job, None].get("cpu_usage_ns") or 0) / 1e9
     assert 0.1 < cpu_s < 0.6, "most of its 0.3 s was seen by sampling alone"
 

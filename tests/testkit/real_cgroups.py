@@ -55,3 +55,22 @@ def real_node() -> Iterator[RealNode]:
         yield node
     finally:
         node.remove("")
+
+
+def missing_v2() -> str | None:
+    """Why this machine cannot have a v2 cgroup of ours, None when it can (on hybrid machines: without controllers)."""
+    mount = CgroupLocator(Path("/"), "x").mounts().v2
+    return None if mount and os.access(mount, os.W_OK) else "no writable cgroup v2 mount"
+
+
+@contextmanager
+def real_v2_cgroup() -> Iterator[Path]:
+    """A v2 folder of our own with a child `task_0`; the test may have removed both."""
+    folder = Path(CgroupLocator(Path("/"), "x").mounts().v2 or "/nowhere") / f"t{secrets.token_hex(4)}"
+    (folder / "task_0").mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        for path in (folder / "task_0", folder):
+            if path.is_dir():
+                path.rmdir()

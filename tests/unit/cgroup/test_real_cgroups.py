@@ -12,9 +12,10 @@ import pytest
 from slurmlens.cgroup.layout import CgroupPlace, Hierarchy
 from slurmlens.cgroup.reader import FULL_TICK, CgroupReader
 from slurmlens.cgroup.reader_py import read_cgroup
-from testkit.real_cgroups import RealNode, missing, real_node
+from testkit.real_cgroups import RealNode, missing, missing_v2, real_node, real_v2_cgroup
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+on_v1 = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+on_v2 = pytest.mark.skipif(missing_v2() is not None, reason=str(missing_v2()))
 
 KEY = "uid_1/job_5"
 
@@ -30,6 +31,7 @@ def _place(node: RealNode, key: str) -> CgroupPlace:
     return CgroupPlace(Hierarchy.V1, node.folder("cpuacct", key), node.folder("memory", key))
 
 
+@on_v1
 def test_a_removed_cgroup_reads_as_gone_and_its_parent_keeps_the_cpu_time(node: RealNode) -> None:
     reader = CgroupReader()
     job, parent = reader.open_job(_place(node, KEY)), reader.open(_place(node, ""))
@@ -46,6 +48,7 @@ def test_a_removed_cgroup_reads_as_gone_and_its_parent_keeps_the_cpu_time(node: 
     assert (above.get("cpu_usage_ns") or 0) >= before
 
 
+@on_v1
 def test_an_oom_kill_of_a_task_is_in_its_jobs_reading(node: RealNode) -> None:
     (node.folder("memory", KEY) / "memory.limit_in_bytes").write_text("20000000")
     reader = CgroupReader()
@@ -64,9 +67,30 @@ def test_an_oom_kill_of_a_task_is_in_its_jobs_reading(node: RealNode) -> None:
     assert reader.read([job])[0].get("oom_kill_events") == 1, "and forgets it with the task, but we do not"
 
 
+@on_v1
 def test_living_cgroups_without_limit_read_as_the_twin_reads_them(node: RealNode) -> None:
     place = _place(node, f"{KEY}/step_0/task_0")
     reader = CgroupReader()
     (reading,) = reader.read([reader.open(place)], FULL_TICK)
     assert reading == read_cgroup(place, FULL_TICK)
     assert reading.get("memory_limit_bytes") is None
+
+
+@on_v2
+def test_a_real_v2_cgroup_is_read_as_the_twin_reads_it_until_it_goes() -> None:
+    reader = CgroupReader()
+    with real_v2_cgroup() as folder:
+        child, parent = (CgroupPlace(Hierarchy.V2, path, path) for path in (folder / "task_0", folder))
+        burn = "import os; open(os.environ['PROCS'], 'w').write(str(os.getpid())); sum(range(3_000_000))"
+        subprocess.run(
+            [sys.executable, "-c", burn], env={**os.environ, "PROCS": f"{child.cpu}/cgroup.procs"}, check=True
+        )
+        cgroups = [reader.open(child), reader.open(parent)]
+        before, above = reader.read(cgroups, FULL_TICK)
+        assert before.as_dict() == read_cgroup(child, FULL_TICK).as_dict()
+        used = before.get("cpu_usage_ns") or 0
+        assert used > 0
+        child.cpu.rmdir()
+        dead, above = reader.read(cgroups, FULL_TICK)
+        assert dead.gone
+        assert (above.get("cpu_usage_ns") or 0) >= used
