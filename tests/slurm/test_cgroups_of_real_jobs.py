@@ -104,8 +104,7 @@ async def test_a_job_of_a_third_of_a_second_is_seen_read_and_missed(small_slurm:
     assert witness.titles - {None} == {StepTitle(job, "batch"), StepTitle(job, "extern")}, (
         "as a SLUID folder would be named"
     )
-    cpu_s = (witness.last[job, None].get("cpu_usage_ns") or 0) / 1e9
-    assert 0.1 < cpu_s < 0.6, "most of its 0.3 s was seen by sampling alone"
+    assert witness.last[job, None].get("cpu_usage_ns"), "sampling alone saw some of its use; how much is the sampler's test"
 
 
 async def test_a_kill_for_memory_is_in_the_counters_of_step_and_job(small_slurm: SmallSlurm) -> None:
