@@ -1,1 +1,1 @@
-"""Bytes to values and back, pure: hook events, ECS documents, carbon lines. Who speaks of bytes, speaks through here."""
+"""Bytes to values and back, pure: hook events, ECS documents, carbon lines."""
