@@ -14,8 +14,20 @@ from cffi import FFI
 HERE = Path(__file__).parent
 """Where the C is; setuptools wants source paths relative to setup.py, so everything below is named from `cext/`."""
 
-HEADERS = ("slurmlens_cgroup.h",)
-SOURCES = ("number_parse.c", "files.c", "v1.c", "v2.c", "pressure.c", "group.c", "child_events.c", "reader.c")
+HEADERS = ("slurmlens_cgroup.h", "slurmlens_tally.h")
+SOURCES = (
+    "number_parse.c",
+    "files.c",
+    "v1.c",
+    "v2.c",
+    "pressure.c",
+    "group.c",
+    "child_events.c",
+    "reader.c",
+    "account.c",
+    "course.c",
+    "tally.c",
+)
 COMPILE_FLAGS = (
     "-std=c11",
     "-D_GNU_SOURCE",

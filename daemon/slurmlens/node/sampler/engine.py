@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmlens.cgroup.layout import CgroupPlace
-from slurmlens.cgroup.reader import FAST_TICK, FULL_TICK, CgroupReader, OpenCgroup, ReadingBatch
-from slurmlens.cgroup.reading import Reading, field_mask
+from slurmlens.cgroup.reader import FAST_TICK, FULL_TICK, CgroupReader, OpenCgroup
+from slurmlens.cgroup.reading import field_mask
+from slurmlens.cgroup.tally import Member, TallyBatch
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import ReaderError
 from slurmlens.events import Profile, Totals
-from slurmlens.metrics import FIELDS, Source, Tier
+from slurmlens.metrics import Source, Tier
 from slurmlens.node.sampler.accounts import Account
 from slurmlens.node.sampler.families import Families
 from slurmlens.node.sampler.kinship import REST_FIELDS, Departure
@@ -35,7 +36,9 @@ GAP_INTERVALS = 2.5
 BINS_PER_INTERVAL = 4
 """How much finer than the regular interval a young job's profile is."""
 
-_SLOW_MASK = field_mask(field.name for field in FIELDS if field.tier is Tier.SLOW)
+REVISED_AT_A_TICK = 16
+"""How many cgroups a slow tick looks through for what appeared late."""
+
 _REST_MASK = field_mask(REST_FIELDS)
 
 
@@ -113,10 +116,11 @@ class Engine:
         )
         self._watched: dict[int, Watched] = {}
         self._by_name: dict[str, tuple[Watched, Cgroup]] = {}
-        self._batch: ReadingBatch | None = None
+        self._batch: TallyBatch | None = None
         self._batch_pairs: list[tuple[Watched, Cgroup]] = []
-        self._node_pressure = self._open(lambda: reader.open_node_pressure(settings.proc_root))
-        self._node_reading: Reading | None = None
+        self._revised = 0
+        pressure = self._open(lambda: reader.open_node_pressure(settings.proc_root))
+        self._node_pressure = None if pressure is None else reader.batch([pressure])
 
     # --- orders
 
@@ -140,7 +144,7 @@ class Engine:
             born_ns=now.boottime_ns if order.newborn else None,
             io=ProcessIo(self._settings.proc_root, order.place.cpu),
         )
-        self._families.adopt_job(order.name, handle, order.parent, now.boottime_ns, newborn=order.newborn)
+        self._families.adopt_job(order.name, watched.job, order.parent, now.boottime_ns, newborn=order.newborn)
         self._first_look(watched, watched.job, now)
 
     def watch_step(self, order: StepOrder, now: Now) -> None:
@@ -160,7 +164,7 @@ class Engine:
         born_ns = now.boottime_ns if order.newborn else None
         step = Cgroup(name=order.name, place=order.place, handle=handle, account=account, born_ns=born_ns)
         watched.steps[order.step] = step
-        self._families.adopt_step(order.name, handle, watched.job.name, now.boottime_ns, newborn=order.newborn)
+        self._families.adopt_step(order.name, step, watched.job.name, now.boottime_ns, newborn=order.newborn)
         self._first_look(watched, step, now)
 
     def unwatch(self, name: str, now: Now) -> None:
@@ -192,7 +196,7 @@ class Engine:
         self._read_all(FULL_TICK if due.slow else FAST_TICK, now)
         lines = self._lines.tick(self._watched.values(), Tier.FAST, due.tick_ns)
         if due.slow:
-            self._complete(one for watched in self._watched.values() for one in watched.living())
+            self._revise_some()
             self._recorder.keep_within_bound()
             lines = Lines.joined([lines, self._lines.tick(self._watched.values(), Tier.SLOW, due.tick_ns)])
         return lines
@@ -208,7 +212,7 @@ class Engine:
             one.handle.close()
         self._families.close()
         if self._node_pressure is not None:
-            self._node_pressure.close()
+            self._node_pressure.cgroups[0].close()
 
     @property
     def cgroups(self) -> int:
@@ -225,18 +229,24 @@ class Engine:
     def _read_all(self, tiers: frozenset[Tier], now: Now) -> None:
         if self._batch is None:
             self._batch_pairs = list(self._by_name.values())
-            self._batch = self._reader.batch([one.handle for _, one in self._batch_pairs])
-        self._batch.read(tiers)
-        self._take(self._batch_pairs, self._batch.readings(), now, full=Tier.SLOW in tiers)
+            self._batch = self._tally_batch(self._batch_pairs)
+        gone = self._read(self._batch_pairs, self._batch, tiers, now)
+        if gone:
+            self._bury(gone, now)
 
     def _look(self, sightings: Iterable[Watched], now: Now) -> None:
         """Read a few sightings now, each with its steps at one time."""
         pairs = [(watched, one) for watched in sightings for one in watched.living()]
-        if pairs:
-            self._read_node_pressure()
-            self._take(pairs, self._reader.read([one.handle for _, one in pairs], FULL_TICK), now, full=True)
-            # After the reading, which belongs to `now`: what is opened here is read at the next look.
-            self._complete(one for _, one in pairs)
+        if not pairs:
+            return
+        self._read_node_pressure()
+        gone = self._read(pairs, self._tally_batch(pairs), FULL_TICK, now)
+        # After the reading, which belongs to `now`: what is opened here is read at the next look.
+        self._complete(one for _, one in pairs)
+        if gone:
+            self._bury(gone, now)
+        else:
+            self._balance(one for _, one in pairs)
 
     def _first_look(self, watched: Watched, one: Cgroup, now: Now) -> None:
         self._by_name[one.name] = (watched, one)
@@ -245,36 +255,38 @@ class Engine:
         self._look([watched], now)
         self._record_departures(self._families.settle_births(one.name, now.boottime_ns), now)
 
-    def _take(self, pairs: list[tuple[Watched, Cgroup]], readings: Iterable[Reading], now: Now, *, full: bool) -> None:
+    def _tally_batch(self, pairs: list[tuple[Watched, Cgroup]]) -> TallyBatch:
+        return TallyBatch(self._reader, [_member(watched, one) for watched, one in pairs])
+
+    def _read(
+        self, pairs: list[tuple[Watched, Cgroup]], batch: TallyBatch, tiers: frozenset[Tier], now: Now
+    ) -> list[str]:
+        """Read, and take what was read: one pass in C over all. Only what is odd or slow is looked at one by one.
+
+        Answers with the names of those that have gone.
+        """
+        batch.read(tiers)
+        gap_ns = self._gap_ns()
+        errors = batch.tally(now.boottime_ns, gap_ns, gap_ns * self._settings.slow_every, self._node_pressure)
+        if Tier.SLOW in tiers:
+            self._read_beside(pairs, now)
+        return self._look_at_errors(pairs, batch) if errors else []
+
+    def _look_at_errors(self, pairs: list[tuple[Watched, Cgroup]], batch: TallyBatch) -> list[str]:
+        """Counts what could not be read; the names of those that have gone."""
         gone: list[str] = []
-        for (watched, one), reading in zip(pairs, readings, strict=True):
+        for (_, one), reading in zip(pairs, batch.readings(), strict=True):
             if reading.gone:
                 gone.append(one.name)
-                continue
-            if reading.reason is not None:
+            elif reading.reason is not None:
                 self._on_failure(reading.reason, None)
-            self._account(watched, one, reading, now, full=full)
-        if gone:
-            self._bury(gone, now)
-        elif full:
-            for _, one in pairs:
-                self._families.balance(one.name)
+        return gone
 
-    def _account(self, watched: Watched, one: Cgroup, reading: Reading, now: Now, *, full: bool) -> None:
-        self._families.note(one.name, reading, now.boottime_ns)
-        one.account.take(reading, now.boottime_ns)
-        if one is watched.job:
-            self._follow(watched, Source.CGROUP, one.account, reading.have, now)
-            self._read_beside(watched, one, full=full, now=now)
-
-    def _read_beside(self, watched: Watched, one: Cgroup, *, full: bool, now: Now) -> None:
-        """What the cgroup does not tell: the node's pressure, the processes' I/O."""
-        pressure = self._node_reading
-        if pressure is not None and watched.lacks_pressure:
-            watched.node_account.take(pressure, now.boottime_ns)
-            self._follow(watched, Source.NODE, watched.node_account, pressure.have, now)
-        if full and watched.lacks_io and one.io is not None and not watched.refused:
-            self._read_processes(watched, one.io, now)
+    def _read_beside(self, pairs: list[tuple[Watched, Cgroup]], now: Now) -> None:
+        """What cgroups do not tell: their processes' I/O."""
+        for watched, one in pairs:
+            if one.io is not None and one is watched.job and not watched.refused and watched.lacks_io:
+                self._read_processes(watched, one.io, now)
 
     def _read_processes(self, watched: Watched, io: ProcessIo, now: Now) -> None:
         try:
@@ -282,7 +294,7 @@ class Engine:
         except ReaderError:
             # One that may not be seen makes the whole sum unavailable, what was seen before included.
             watched.refused = True
-            watched.process_account = Account()
+            watched.process_account.forget()
             self._on_failure("process_io_forbidden", None)
             return
         if moved is not None:
@@ -291,15 +303,15 @@ class Engine:
 
     def _follow(self, watched: Watched, source: Source, account: Account, have: int, now: Now) -> None:
         """Carry a reading into the profile; fields of the slow tier may pause for longer before it is a gap."""
-        gap_ns = round(GAP_INTERVALS * self.schedule.interval_s * NS_PER_S)
-        slowly = have if source is Source.PROCESSES else have & _SLOW_MASK
-        watched.course.follow(source, account, have & ~slowly, now.boottime_ns, gap_ns)
-        watched.course.follow(source, account, slowly, now.boottime_ns, gap_ns * self._settings.slow_every)
+        gap_ns = self._gap_ns()
+        watched.course.follow(source, account, have, now.boottime_ns, gap_ns, gap_ns * self._settings.slow_every)
+
+    def _gap_ns(self) -> int:
+        return round(GAP_INTERVALS * self.schedule.interval_s * NS_PER_S)
 
     def _read_node_pressure(self) -> None:
         if self._node_pressure is not None:
-            (reading,) = self._reader.read([self._node_pressure], FULL_TICK)
-            self._node_reading = reading if reading.have else None
+            self._node_pressure.read(FULL_TICK)
 
     def _complete(self, cgroups: Iterable[Cgroup]) -> None:
         """Open what has appeared since they were opened."""
@@ -308,6 +320,20 @@ class Engine:
                 one.handle.complete()
             except ReaderError as error:
                 self._on_failure(error.reason, error)
+
+    def _balance(self, cgroups: Iterable[Cgroup]) -> None:
+        for one in cgroups:
+            self._families.balance(one.name)
+
+    def _revise_some(self) -> None:
+        """What changes late in those that are no longer young is rare (a controller switched on, a process outside of
+        any step): a few of them at a time."""
+        every = list(self._by_name.values())
+        begin = self._revised if self._revised < len(every) else 0
+        self._revised = begin + REVISED_AT_A_TICK
+        some = [one for _, one in every[begin : self._revised]]
+        self._complete(some)
+        self._balance(some)
 
     def _open(self, opener: Callable[[], OpenCgroup]) -> OpenCgroup | None:
         try:
@@ -353,3 +379,10 @@ class Engine:
         self._recorder.stop(watched.number)
         self.schedule.forget(watched.number)
         self._bury([name for name, (owner, _) in self._by_name.items() if owner is watched], now)
+
+
+def _member(watched: Watched, one: Cgroup) -> Member:
+    """Where a cgroup's readings go: of a step into its account, of a job into its course and the node's account too."""
+    if one is not watched.job:
+        return Member(one.handle, one.account.record)
+    return Member(one.handle, one.account.record, watched.course.record, watched.node_account.record)

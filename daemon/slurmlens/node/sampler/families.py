@@ -14,7 +14,9 @@ from slurmlens.cgroup.layout import CgroupPlace, Hierarchy
 from slurmlens.cgroup.reader import FAST_TICK, CgroupReader, OpenCgroup
 from slurmlens.cgroup.reading import Reading
 from slurmlens.errors import ReaderError
+from slurmlens.node.sampler.accounts import Account
 from slurmlens.node.sampler.kinship import REST_FIELDS, Counters, Departure, Kinship
+from slurmlens.node.sampler.watched import Cgroup
 
 LARGE_FAMILY = 32
 """From here on a birth alone does not have the whole family read."""
@@ -34,25 +36,35 @@ class Families:
         self._on_failure = on_failure
         self._kinship = Kinship()
         self._handles: dict[str, OpenCgroup] = {}
+        self._accounts: dict[str, Account] = {}
         self._ancestors: dict[str, _Ancestor] = {}
+        self._awaited: dict[str, CgroupPlace] = {}
+        """The parent of each job whose CPU folders are not there yet: v1 makes memory's some milliseconds before."""
 
-    def adopt_job(self, name: str, handle: OpenCgroup, parent: CgroupPlace, now_ns: int, *, newborn: bool) -> None:
+    def adopt_job(self, name: str, job: Cgroup, parent: CgroupPlace, now_ns: int, *, newborn: bool) -> None:
         """A job's cgroup is watched from now on, below the folder `parent`."""
-        self._adopt(name, handle, self._ancestor(parent, now_ns, newborn=newborn), now_ns, newborn=newborn)
+        ancestor = self._ancestor(parent, now_ns, newborn=newborn)
+        self._accounts[name] = job.account
+        self._adopt(name, job.handle, ancestor, now_ns, newborn=newborn)
 
-    def adopt_step(self, name: str, handle: OpenCgroup, job: str, now_ns: int, *, newborn: bool) -> None:
+    def adopt_step(self, name: str, step: Cgroup, job: str, now_ns: int, *, newborn: bool) -> None:
         """A step's cgroup is watched from now on, inside the job named `job`."""
-        self._adopt(name, handle, job if job in self._kinship else None, now_ns, newborn=newborn)
-
-    def note(self, name: str, reading: Reading, now_ns: int) -> None:
-        """A reading was taken of one watched cgroup."""
-        if name in self._kinship:
-            self._kinship.note(name, rest_counters(reading), now_ns)
+        self._accounts[name] = step.account
+        self._adopt(name, step.handle, job if job in self._kinship else None, now_ns, newborn=newborn)
 
     def balance(self, name: str) -> None:
-        """The cgroup and all its children were noted just now."""
+        """The cgroup and all its children were read just now."""
         if name in self._kinship:
+            self._note([name, *self._kinship.children(name)])
             self._kinship.balance(name)
+
+    def _note(self, names: Iterable[str]) -> None:
+        """Tell kinship the newest readings, which nobody needs at every tick."""
+        for name in names:
+            account = self._accounts.get(name)
+            if account is not None and account.last_ns:
+                counters = tuple(account.current(field) for field in REST_FIELDS)
+                self._kinship.note(name, counters, account.last_ns)
 
     def settle_births(self, name: str, now_ns: int) -> dict[str, Departure | None]:
         """After the first reading of a newly adopted one: learn what its parent counts that is of nobody we watch.
@@ -89,6 +101,7 @@ class Families:
     def _bury_one(self, name: str, now_ns: int) -> dict[str, Departure | None]:
         parent = self._kinship.parent(name)
         while parent is not None:
+            self._note(self._kinship.descendants(parent))
             alive = self._read_family(parent)
             alive.pop(name, None)
             if parent in alive:
@@ -120,16 +133,29 @@ class Families:
         except ReaderError as error:
             self._on_failure(error.reason, error)
             return None
+        if not handle.fields:
+            handle.close()
+            return None
         above = _above(place)
         grandparent = self._ancestor(above, now_ns, newborn=False) if above is not None else None
         self._ancestors[name] = _Ancestor(place, handle)
         self._adopt(name, handle, grandparent, now_ns, newborn=newborn and grandparent is not None)
         if grandparent is not None:
             self.settle_births(name, now_ns)
-        return name
+        return name if name in self._kinship else None
+
+    def _find_parent(self, name: str, now_ns: int) -> None:
+        """The job's CPU folder has appeared, so the one above it is there too; what the parent counts beyond the jobs
+        that are known is of nobody watched."""
+        parent = self._ancestor(self._awaited.pop(name), now_ns, newborn=False)
+        if parent is not None:
+            self._kinship.set_parent(name, parent)
+            self.settle_births(name, now_ns)
 
     def _close(self, name: str) -> None:
+        self._awaited.pop(name, None)
         self._handles.pop(name, None)
+        self._accounts.pop(name, None)
         ancestor = self._ancestors.pop(name, None)
         if ancestor is not None:
             ancestor.handle.close()

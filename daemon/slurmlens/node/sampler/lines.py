@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.metrics import Kind, Tier
-from slurmlens.node.sampler.points import METRICS_OF_TIER, Lines, SlotSeries, summed
+from slurmlens.node.sampler.points import METRICS_OF_TIER, Lines, RestSum, SlotSeries, summed
 from slurmlens.node.sampler.watched import Watched
 from slurmlens.wire.carbon import slot_prefix
 
@@ -27,13 +27,18 @@ class SlotLines:
         interval_ns = round(interval_s * NS_PER_S)
         self._interval_ns = {Tier.FAST: interval_ns, Tier.SLOW: interval_ns * slow_every}
         self._rest_rows: dict[Tier, list[Row]] = {tier: [] for tier in Tier}
+        self._rest_sums: dict[Tier, tuple[list[int], RestSum]] = {}
 
     def tick(self, sightings: Iterable[Watched], tier: Tier, tick_ns: int) -> Lines:
         """The points of the interval that ends at the aligned wall time `tick_ns`."""
         interval_ns = self._interval_ns[tier]
         time_s = (tick_ns - interval_ns) // NS_PER_S
         lines = []
+        slotless: list[Watched] = []
         for watched in sightings:
+            if watched.slot is None and not watched.is_gone:
+                slotless.append(watched)
+                continue
             row = self._row(watched, tier, tick_ns)
             if row is None:
                 continue
@@ -42,9 +47,20 @@ class SlotLines:
             else:
                 lines.append(self._series[watched.slot].lines(tier, row, time_s))
         rest, self._rest_rows[tier] = self._rest_rows[tier], []
+        if slotless:
+            rest.append(self._sum_of(slotless, tier).values(tick_ns, interval_ns))
         if rest:
             lines.append(self._series[self._rest].lines(tier, summed(tier, rest), time_s))
         return Lines.joined(lines)
+
+    def _sum_of(self, slotless: list[Watched], tier: Tier) -> RestSum:
+        """The sum of these, the one of the last tick where they are the same jobs."""
+        numbers = [watched.number for watched in slotless]
+        known = self._rest_sums.get(tier)
+        if known is None or known[0] != numbers:
+            members = [(watched.points[tier], watched.account, watched.process_account) for watched in slotless]
+            known = self._rest_sums[tier] = (numbers, RestSum(members))
+        return known[1]
 
     def last_word(self, watched: Watched, wall_ns: int) -> Lines:
         """The last, partial interval of a job that is gone; the rest's goes into the next tick."""

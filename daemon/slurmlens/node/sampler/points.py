@@ -5,17 +5,18 @@ interval divided by the interval, also where the job lived in only a part of it,
 interval is the job's total. A rate needs two readings; the first one of a job that was born before our eyes is zero by
 definition. Fields of the slow tier make points at slow ticks alone.
 
-Pure; the names of series come from `wire.carbon`. Fed by `engine` with accounts, once per regular tick and once at the
-end.
+The arithmetic is C (`cgroup.tally`); the names of series come from `wire.carbon`. Fed by `engine` with accounts, once
+per regular tick and once at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from slurmlens.clock import NS_PER_S
-from slurmlens.metrics import FIELD_INDEX, FIELDS, METRICS, Kind, Metric, Source, Tier
+from slurmlens.cgroup import tally
+from slurmlens.metrics import METRICS, Metric, Source, Tier
 from slurmlens.node.sampler.accounts import Account
 from slurmlens.wire.carbon import SeriesBlock
 
@@ -28,13 +29,8 @@ BLOCKS_KEPT = 16
 """Which fields a job offers changes a few times in its life at most."""
 
 
-def tier_of(metric: Metric) -> Tier:
-    """When a metric is measured: with its field, but always slowly where processes have to be walked."""
-    return Tier.SLOW if metric.source is Source.PROCESSES else FIELDS[FIELD_INDEX[metric.field]].tier
-
-
 METRICS_OF_TIER: dict[Tier, tuple[Metric, ...]] = {
-    tier: tuple(metric for metric in METRICS if tier_of(metric) is tier) for tier in Tier
+    tier: tuple(metric for metric in METRICS if tally.tier_of(metric) is tier) for tier in Tier
 }
 
 
@@ -53,35 +49,39 @@ class Lines:
 
 
 class Points:
-    """One job's points of one tier; remembers the totals at the last point."""
+    """One job's points of one tier; remembers the totals at the last point. `record` is what C works on."""
 
-    __slots__ = ("_before", "_last_tick_ns", "_metrics")
+    __slots__ = ("record",)
 
     def __init__(self, tier: Tier, *, from_zero: bool) -> None:
-        self._metrics = METRICS_OF_TIER[tier]
-        self._before: list[int | None] = [
-            0 if from_zero and metric.source is not Source.NODE else None for metric in self._metrics
-        ]
-        self._last_tick_ns: int | None = None
+        self.record: Any = tally.new_points(tier, from_zero=from_zero)
 
     def values(self, accounts: Accounts, tick_ns: int, interval_ns: int) -> list[float | None]:
         """One value per metric of the tier for the interval that ends at `tick_ns`; None where there is none."""
-        period_ns = interval_ns if self._last_tick_ns is None else max(interval_ns, tick_ns - self._last_tick_ns)
-        self._last_tick_ns = tick_ns
-        return [self._value(index, metric, accounts, period_ns) for index, metric in enumerate(self._metrics)]
+        records = [accounts[source].record if source in accounts else None for source in tally.SOURCE_NUMBER]
+        return _known(tally.points_values(self.record, records, tick_ns, interval_ns))
 
-    def _value(self, index: int, metric: Metric, accounts: Accounts, period_ns: int) -> float | None:
-        account = accounts.get(metric.source)
-        if account is None:
-            return None
-        if metric.kind is Kind.GAUGE:
-            value = account.current(metric.field)
-            return None if value is None else value * metric.scale
-        total, before = account.total(metric.field), self._before[index]
-        self._before[index] = total
-        if total is None or before is None:
-            return None
-        return max(0, total - before) * metric.scale * NS_PER_S / period_ns
+
+class RestSum:
+    """The points of one tier of all jobs without a slot, summed in one call. Those of the node are nobody's to sum."""
+
+    __slots__ = ("_sum", "members")
+
+    def __init__(self, members: Sequence[tuple[Points, Account, Account]]) -> None:
+        """Of each job: its points, the account of its cgroup and that of its processes."""
+        self.members = members
+        self._sum = tally.PointsSum(
+            [(points.record, (account.record, processes.record, None)) for points, account, processes in members]
+        )
+
+    def values(self, tick_ns: int, interval_ns: int) -> list[float | None]:
+        """As `Points.values`."""
+        return _known(self._sum.values(tick_ns, interval_ns))
+
+
+def _known(values: Iterable[float]) -> list[float | None]:
+    """C says NaN where there is no value."""
+    return [None if value != value else value for value in values]  # the fastest test for NaN
 
 
 class SlotSeries:

@@ -1,0 +1,139 @@
+/*
+ * What readings add up to: the running account of each cgroup, a job's course (the flight recorder) and its points.
+ *
+ * The arithmetic of a tick, for all jobs in one call. It was Python first; with 200 jobs that cost twice what reading the
+ * counters costs. Owns no descriptor and reads no file. Invariants: what a reading lacks stays as it was; a counter that
+ * falls is carried on from where it was; a bin that nothing covered is a gap and stays one. One thread at a time may use
+ * an object. Used by slurmlens.cgroup.tally; the Python twin that tests compare it with is tests/testkit/tally_twin.py.
+ */
+#ifndef SLURMLENS_TALLY_H
+#define SLURMLENS_TALLY_H
+
+#include "slurmlens_cgroup.h"
+
+/* Where a metric's figure comes from, as metrics.Source; each has an account of its own. */
+enum sl_source { SL_FROM_CGROUP, SL_FROM_PROCESSES, SL_FROM_NODE, SL_SOURCES };
+
+enum { SL_METRICS_MAX = 32 };
+
+/* One metric of metrics.METRICS. `column`: its place in a course, -1 where it is not recorded. */
+struct sl_metric {
+	int32_t field;
+	int32_t source;
+	int32_t is_gauge;
+	int32_t tier;
+	int32_t column;
+	double scale;
+};
+
+/* The table of metrics, made once by whoever owns it, and which fields are gauges, as a mask. */
+struct sl_rules {
+	struct sl_metric metric[SL_METRICS_MAX];
+	int32_t metrics;
+	int32_t columns;
+	uint64_t gauges;
+};
+
+struct sl_account {
+	uint64_t last[SL_FIELDS];
+	int64_t carried[SL_FIELDS];
+	uint64_t highest[SL_FIELDS];
+	uint64_t known;     /* fields that were ever read */
+	uint64_t samples;
+	int64_t first_ns;
+	int64_t last_ns;
+	int32_t counts_from_next; /* the next reading is where counting begins: the cgroup served an earlier run */
+};
+
+/* A counter's growth since the job began; it stops at 2^63 - 1. */
+int64_t sl_account_total(const struct sl_account *account, int field);
+
+/* One more reading, at boottime now_ns. */
+void sl_account_take(struct sl_account *account, const struct sl_rules *rules, const struct sl_reading *reading, int64_t now_ns);
+
+/*
+ * A job's course. Bins are aligned to multiples of their width on the wall clock; time runs on boottime, `offset_ns` is the
+ * difference when it began. `bins[c]` holds four rows of `capacity` floats: lowest, highest, mean, seconds covered.
+ */
+struct sl_course {
+	int64_t offset_ns;
+	int64_t width_ns;
+	int64_t first_bin;
+	int32_t count;
+	int32_t capacity;
+	int32_t max_points;
+	uint32_t there;  /* columns with a point, as a mask */
+	uint32_t begun;  /* columns with a reading before, as a mask */
+	int64_t before[SL_METRICS_MAX];
+	int64_t before_ns[SL_METRICS_MAX];
+	float *bins[SL_METRICS_MAX];
+};
+
+/* The cgroup was born at boottime born_ns: the counters of the cgroup and of its processes were zero then. */
+void sl_course_begin(struct sl_course *course, const struct sl_rules *rules, int64_t born_ns);
+
+/*
+ * `account` took a reading of the fields in `have`. A pause longer than gap_ns (of fields of the slow tier: slow_gap_ns)
+ * leaves a gap. 0, or -ENOMEM: then the reading is in no bin.
+ */
+int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int source, const struct sl_account *account,
+		     uint64_t have, int64_t now_ns, int64_t gap_ns, int64_t slow_gap_ns);
+
+/* The column's metric was `value` from boottime from_ns to to_ns; an instant counts as covering a moment. 0 or -ENOMEM. */
+int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
+		  double value);
+
+/* Half the bins, twice as wide. */
+void sl_course_halve(struct sl_course *course, const struct sl_rules *rules);
+
+void sl_course_free(struct sl_course *course);
+
+/* The totals at a job's last points of one tier: what rates are growth since. */
+struct sl_points {
+	int64_t before[SL_METRICS_MAX];
+	uint32_t known;
+	int32_t tier;
+	int64_t last_tick_ns;
+};
+
+/*
+ * The values of one tier's metrics, in the order of the rules, for the interval that ends at tick_ns; NaN where there is
+ * none. Returns how many. A rate is the growth since the last call by the time since then, interval_ns at least.
+ * `accounts`: one per source, NULL where there is none.
+ */
+int sl_points_values(struct sl_points *points, const struct sl_rules *rules, const struct sl_account *const *accounts,
+		     int64_t tick_ns, int64_t interval_ns, double *values);
+
+/* A job's points, with its accounts. */
+struct sl_pointed {
+	struct sl_points *points;
+	const struct sl_account *accounts[SL_SOURCES];
+};
+
+/* As sl_points_values, for n jobs of one tier, summed; NaN where none of them has a value. */
+int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns, int64_t interval_ns,
+		  double *sums);
+
+/* A cgroup that is read at ticks. Only a job has a course, and an account of the node's pressure while it ran. */
+struct sl_member {
+	struct sl_account *account;
+	struct sl_course *course;
+	struct sl_account *node_account;
+};
+
+/* What a tick is told. */
+struct sl_tick {
+	int64_t now_ns;
+	int64_t gap_ns;
+	int64_t slow_gap_ns;
+	const struct sl_reading *node_pressure; /* NULL: unavailable */
+};
+
+/*
+ * Accounts and courses take n readings, one per member; a cgroup that has gone takes none. Returns how many readings have
+ * an error: look at those.
+ */
+size_t sl_take_all(const struct sl_member *members, const struct sl_reading *readings, size_t n, const struct sl_rules *rules,
+		   const struct sl_tick *tick);
+
+#endif

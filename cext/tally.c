@@ -1,0 +1,99 @@
+/* All members of a tick at once, and points made of accounts; see slurmlens_tally.h. */
+#include <errno.h>
+#include <math.h>
+
+#include "files.h"
+#include "slurmlens_tally.h"
+
+/* The node's pressure stands in where the cgroup tells none; all jobs share one reading. */
+static void follow_node(const struct sl_member *job, const struct sl_rules *rules, const struct sl_tick *tick)
+{
+	if (!tick->node_pressure || !job->node_account || job->account->known & SL_BIT(SL_PRESSURE_CPU_SOME_US))
+		return;
+	sl_account_take(job->node_account, rules, tick->node_pressure, tick->now_ns);
+	sl_course_follow(job->course, rules, SL_FROM_NODE, job->node_account, tick->node_pressure->have, tick->now_ns,
+			 tick->gap_ns, tick->slow_gap_ns);
+}
+
+size_t sl_take_all(const struct sl_member *members, const struct sl_reading *readings, size_t n, const struct sl_rules *rules,
+		   const struct sl_tick *tick)
+{
+	size_t errors = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct sl_member *member = &members[i];
+
+		errors += readings[i].error != 0;
+		if (readings[i].error == ENODEV || readings[i].error == ENOENT)
+			continue;
+		sl_account_take(member->account, rules, &readings[i], tick->now_ns);
+		if (!member->course)
+			continue;
+		sl_course_follow(member->course, rules, SL_FROM_CGROUP, member->account, readings[i].have, tick->now_ns,
+				 tick->gap_ns, tick->slow_gap_ns);
+		follow_node(member, rules, tick);
+	}
+	return errors;
+}
+
+static double rate(struct sl_points *points, int index, int64_t total, int64_t period_ns, double scale)
+{
+	int is_first = !(points->known & 1U << index);
+	int64_t growth = total > points->before[index] ? total - points->before[index] : 0;
+
+	points->before[index] = total;
+	points->known |= 1U << index;
+	if (is_first)
+		return NAN;
+	return (double)growth * scale * 1e9 / (double)period_ns;
+}
+
+static double value_of(struct sl_points *points, const struct sl_rules *rules, int index, const struct sl_account *account,
+		       int64_t period_ns)
+{
+	const struct sl_metric *metric = &rules->metric[index];
+
+	if (!account)
+		return NAN;
+	if (!(account->known & SL_BIT(metric->field))) {
+		points->known &= ~(1U << index);
+		return NAN;
+	}
+	if (metric->is_gauge)
+		return (double)account->last[metric->field] * metric->scale;
+	return rate(points, index, sl_account_total(account, metric->field), period_ns, metric->scale);
+}
+
+int sl_points_values(struct sl_points *points, const struct sl_rules *rules, const struct sl_account *const *accounts,
+		     int64_t tick_ns, int64_t interval_ns, double *values)
+{
+	int64_t period_ns = points->last_tick_ns ? tick_ns - points->last_tick_ns : interval_ns;
+	int count = 0;
+
+	points->last_tick_ns = tick_ns;
+	if (period_ns < interval_ns)
+		period_ns = interval_ns;
+	for (int i = 0; i < rules->metrics; i++) {
+		if (rules->metric[i].tier == points->tier)
+			values[count++] = value_of(points, rules, i, accounts[rules->metric[i].source], period_ns);
+	}
+	return count;
+}
+
+int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns, int64_t interval_ns,
+		  double *sums)
+{
+	double values[SL_METRICS_MAX];
+	int count = 0;
+
+	for (int i = 0; i < SL_METRICS_MAX; i++)
+		sums[i] = NAN;
+	for (size_t job = 0; job < n; job++) {
+		count = sl_points_values(jobs[job].points, rules, jobs[job].accounts, tick_ns, interval_ns, values);
+		for (int i = 0; i < count; i++) {
+			if (!isnan(values[i]))
+				sums[i] = isnan(sums[i]) ? values[i] : sums[i] + values[i];
+		}
+	}
+	return count;
+}
