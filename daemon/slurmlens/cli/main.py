@@ -1,0 +1,48 @@
+"""The program `slurmlens`: one command a file, found by the table below.
+
+Owns the table. A command's module has SUMMARY, `add_arguments(parser)` and `run(arguments) -> exit status`; only the
+one that is called is imported. Exit status 2 is argparse's, for arguments that make no sense.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from slurmlens import __version__
+
+COMMANDS = ("job", "jobs", "status", "validate")
+"""Each is a module `slurmlens.cli.<name>`."""
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    SUMMARY: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, arguments: argparse.Namespace) -> int: ...
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    wanted = [given[0]] if given and given[0] in COMMANDS else COMMANDS
+    parser = argparse.ArgumentParser(prog="slurmlens", description="What every Slurm job does, and did.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in wanted:
+        command = cast(Command, importlib.import_module(f"slurmlens.cli.{name}"))
+        own = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
+        command.add_arguments(own)
+        own.set_defaults(run=command.run)
+    options = parser.parse_args(given)
+    return int(options.run(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

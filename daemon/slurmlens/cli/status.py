@@ -1,0 +1,145 @@
+"""`slurmlens status`: how the node daemon on this machine fares, asked over its local socket.
+
+Owns the asking and the wording; the facts are `node.status.NodeStatus`. Exit status 0: all is well; 1: something needs
+a look (a receiver that is away, a stage that failed, no dropbox); 3: the daemon does not answer. Called by `cli.main`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from slurmlens.cli.screen import show
+from slurmlens.config.load import NODE_PATH, load_node
+from slurmlens.config.node import NodeConfig
+from slurmlens.errors import ConfigError
+from slurmlens.node.status import NodeStatus, SamplerStatus, SinkStatus
+
+SUMMARY = "how the node daemon on this machine fares: jobs, sampling cost, receivers"
+
+EPILOG = """example:
+  slurmlens status
+  slurmlens status --json | jq .sinks
+  slurmlens status --config /etc/slurmlens/n1.toml     one of several daemons on this machine
+
+exit status: 0 all is well, 1 something needs a look, 3 the daemon does not answer"""
+
+EXIT_WELL = 0
+EXIT_TROUBLE = 1
+EXIT_SILENT = 3
+TIMEOUT_S = 5.0
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+LONG_LAG_S = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"the daemon's settings (default: {NODE_PATH})")
+    parser.add_argument(
+        "--socket", type=Path, metavar="PATH", help="its status socket, where the settings are not at hand"
+    )
+    parser.add_argument("--json", action="store_true", help="all that the daemon says, counters included")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, show, and judge."""
+    try:
+        path = arguments.socket or _socket_path(arguments.config)
+        answer = ask(path)
+        status = msgspec.json.decode(answer, type=NodeStatus)
+    except ConfigError as error:
+        print(f"slurmlens status: {error}", file=sys.stderr)
+        return EXIT_SILENT
+    except (OSError, msgspec.DecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "no answer in time"
+        print(f"slurmlens status: {path}: {reason}. Does slurmlens-node run, and may you ask it?", file=sys.stderr)
+        return EXIT_SILENT
+    troubles = list(troubles_of(status))
+    show(answer.decode() if arguments.json else render(status, troubles))
+    return EXIT_TROUBLE if troubles else EXIT_WELL
+
+
+def ask(path: Path) -> bytes:
+    """Everything the socket says until it hangs up. Raises OSError (TimeoutError included)."""
+    parts: list[bytes] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(TIMEOUT_S)
+        connection.connect(str(path))
+        while part := connection.recv(65_536):
+            parts.append(part)
+            if sum(map(len, parts)) > MAX_ANSWER_BYTES:
+                raise OSError("the answer does not end")
+    return b"".join(parts)
+
+
+def troubles_of(status: NodeStatus) -> Iterator[str]:
+    """What an operator should look at, in words."""
+    if not status.dropbox_open:
+        yield "the dropbox folder is not there: no hook event arrives"
+    for sink in status.sinks:
+        if sink.failures_in_a_row:
+            yield f"{sink.name} takes nothing: {sink.last_error}"
+        elif sink.lag_s is not None and sink.lag_s > LONG_LAG_S:
+            yield f"{sink.name} lags {_age(sink.lag_s)} behind"
+    for name, text in status.stages.items():
+        if text.startswith("failed"):
+            yield f"stage {name} {text}"
+    if status.sampler is not None and status.sampler.thinning > 1:
+        yield f"sampling costs more than its budget: only every {status.sampler.thinning}. tick is read"
+
+
+def render(status: NodeStatus, troubles: list[str]) -> str:
+    """The page in the terminal."""
+    lines = [f"slurmlens-node {status.version}  {status.cluster}/{status.node}  up {_age(status.uptime_s)}", ""]
+    lines += [f"  ! {_plain(trouble)}" for trouble in troubles] + [""] * bool(troubles)
+    if status.sampler is not None:
+        lines += [_sampler_line(status.sampler), ""]
+    lines += [_sink_line(sink) for sink in status.sinks]
+    lines += [] if status.sinks else ["  no receivers: nobody is told anything"]
+    if not status.cgroup_tree_found:
+        lines += ["", "  Slurm has made no cgroups for this node, or not yet: nothing is measured"]
+    lines += ["", f"  {len(status.jobs)} jobs, {status.dropbox_waiting} hook events on their way"]
+    for job in status.jobs:
+        slot = "rest" if job.slot is None else str(job.slot)
+        age = _age((status.time_ns - job.since_ns) / 1e9)
+        lines.append(f"    job {job.job_id:<10} slot {slot:<4} {job.phase:<7} for {age}")
+    return "\n".join(lines) + "\n"
+
+
+def _sampler_line(sampler: SamplerStatus) -> str:
+    tick_ms = sampler.last_tick_s * 1000
+    cost = f"{sampler.cost_share:.3%} of a core (budget {sampler.budget_share:.1%})"
+    what = f"{sampler.cgroups} cgroups every {sampler.interval_s:g} s"
+    return f"  sampling {what}: last tick {tick_ms:.1f} ms, {cost}, {sampler.missed_ticks} ticks missed"
+
+
+def _sink_line(sink: SinkStatus) -> str:
+    waiting = f"{sink.backlog_lines} lines wait" + (f", the oldest for {_age(sink.lag_s)}" if sink.lag_s else "")
+    delivered = "never" if sink.delivered_ago_s is None else f"{_age(sink.delivered_ago_s)} ago"
+    return f"  {sink.name:<8} {waiting}; last delivery {delivered}"
+
+
+def _socket_path(config: Path | None) -> Path:
+    """Where the settings say; where nobody named any and there are none, where the defaults say."""
+    if config is None and not NODE_PATH.exists():
+        return NodeConfig().status_socket_path
+    return load_node(config or NODE_PATH).status_socket_path
+
+
+def _age(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _plain(text: str) -> str:
+    """A receiver's words must not steer the terminal."""
+    return "".join(one if one.isprintable() else "?" for one in text)
