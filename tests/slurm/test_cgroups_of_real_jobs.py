@@ -104,7 +104,7 @@ async def test_a_job_of_a_third_of_a_second_is_seen_read_and_missed(small_slurm:
     assert witness.titles - {None} == {StepTitle(job, "batch"), StepTitle(job, "extern")}, (
         "as a SLUID folder would be named"
     )
-    assert witness.last[job, None].get("cpu_usage_ns"), "sampling alone saw some of its use; how much is the sampler's test"
+    assert witness.last[job, None].get("cpu_usage_ns"), "sampling alone sees some of its use"
 
 
 async def test_a_kill_for_memory_is_in_the_counters_of_step_and_job(small_slurm: SmallSlurm) -> None:
