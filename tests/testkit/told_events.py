@@ -60,14 +60,21 @@ class Told:
         )
 
     def summary(
-        self, start: float, end: float, *, cpu_s: float = 3.0, oom_kills: int = 0, means: tuple[float, ...] = (1.0,)
+        self,
+        start: float,
+        end: float,
+        *,
+        cpu_s: float = 3.0,
+        oom_kills: int = 0,
+        means: tuple[float, ...] = (1.0,),
+        start_witness: Witness = Witness.HOOK,
     ) -> JobSummary:
         return JobSummary(
             sighting=self.sighting,
             job=JobIdentity(job_id=self.job_id, user_name="alice"),
             start_ns=at_ns(start),
             end_ns=at_ns(end),
-            start_witness=Witness.HOOK,
+            start_witness=start_witness,
             end_witness=Witness.HOOK,
             unseen_s=0.0,
             slot=1,

@@ -1,60 +1,15 @@
-"""History in a real SQLite file, with all its sides at hand."""
+"""What tests of the hub ask for: a history in a real SQLite file."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from slurmlens.events import AnyEvent
-from slurmlens.hub.history.apply import Applied, Applier
-from slurmlens.hub.history.facts import JobFacts
-from slurmlens.hub.history.queries import Queries
-from slurmlens.hub.history.reconcile import Reconciler
-from slurmlens.hub.history.records import Recorder
-from slurmlens.hub.history.refresh import Refresher
 from slurmlens.hub.history.store import Store
-from slurmlens.slurm.records import JobRecord
+from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
-
-
-@dataclass
-class History:
-    """Everything of history, on one open database."""
-
-    store: Store
-    clock: ManualClock
-
-    def __post_init__(self) -> None:
-        self.applier = Applier(self.store)
-        self.recorder = Recorder(self.store, "demo")
-        self.refresher = Refresher(self.store)
-        self.reconciler = Reconciler(self.store)
-        self.queries = Queries(self.store, self.clock, "demo")
-
-    async def hear(self, *events: AnyEvent) -> Applied:
-        """Events came in and their jobs' runs were made anew."""
-        applied = await self.applier.apply(events, self.clock.wall_ns())
-        await self.refresh()
-        return applied
-
-    async def learn(self, *records: JobRecord) -> set[int]:
-        """The scheduler answered and its jobs' runs were made anew."""
-        changed = await self.recorder.take(records, self.clock.wall_ns())
-        await self.refresh()
-        return changed
-
-    async def refresh(self) -> None:
-        refreshed = await self.refresher.refresh(self.clock.wall_ns())
-        assert not refreshed.failed
-
-    async def facts(self, job_id: int = 7, run: int | None = None) -> JobFacts:
-        """The facts of a job that must be there."""
-        facts = await self.queries.job_facts(job_id, run)
-        assert facts is not None
-        return facts
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ class JobReader:
         return tuple(
             node_facts(node, own, heard.get(node), failed.get(node, ()), self._now_ns)
             if own
-            else unheard(node, heard.get(node))
+            else unheard(node, heard.get(node), failed.get(node, ()))
             for node, own in by_node.items()
         )
 

@@ -47,10 +47,15 @@ class Part:
         return merge_profiles(delta.profile for delta in self.deltas)
 
 
-def unheard(node: str, heard: NodeHeard | None) -> NodeFacts:
+def unheard(node: str, heard: NodeHeard | None, failed: tuple[int, ...]) -> NodeFacts:
     """A node that the scheduler names and that told nothing of the run."""
-    last = heard.last_heard_ns if heard else None
-    return NodeFacts(node=node, state=NodeState.UNHEARD, last_heard_ns=last, skew_s=heard.skew_s if heard else None)
+    return NodeFacts(
+        node=node,
+        state=NodeState.UNHEARD,
+        last_heard_ns=heard.last_heard_ns if heard else None,
+        skew_s=heard.skew_s if heard else None,
+        other_failed_jobs_today=failed,
+    )
 
 
 def node_facts(
