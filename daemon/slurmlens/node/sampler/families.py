@@ -44,6 +44,8 @@ class Families:
     def adopt_job(self, name: str, job: Cgroup, parent: CgroupPlace, now_ns: int, *, newborn: bool) -> None:
         """A job's cgroup is watched from now on, below the folder `parent`."""
         ancestor = self._ancestor(parent, now_ns, newborn=newborn)
+        if ancestor is None:
+            self._awaited[name] = parent
         self._accounts[name] = job.account
         self._adopt(name, job.handle, ancestor, now_ns, newborn=newborn)
 
@@ -54,6 +56,8 @@ class Families:
 
     def balance(self, name: str) -> None:
         """The cgroup and all its children were read just now."""
+        if name in self._awaited and self._handles[name].fields.issuperset(REST_FIELDS[:1]):
+            self._find_parent(name)
         if name in self._kinship:
             self._note([name, *self._kinship.children(name)])
             self._kinship.balance(name)
@@ -144,13 +148,19 @@ class Families:
             self.settle_births(name, now_ns)
         return name if name in self._kinship else None
 
-    def _find_parent(self, name: str, now_ns: int) -> None:
-        """The job's CPU folder has appeared, so the one above it is there too; what the parent counts beyond the jobs
+    def _find_parent(self, name: str) -> None:
+        """The job's CPU folder has appeared, so the one above it is there too; what that one counts beyond the jobs
         that are known is of nobody watched."""
+        now_ns = self._accounts[name].last_ns
         parent = self._ancestor(self._awaited.pop(name), now_ns, newborn=False)
-        if parent is not None:
-            self._kinship.set_parent(name, parent)
-            self.settle_births(name, now_ns)
+        if parent is None:
+            return
+        self._kinship.set_parent(name, parent)
+        alive = self._read_family(parent)
+        if len(alive) == 1 + len(self._kinship.children(parent)):
+            for one, counters in alive.items():
+                self._kinship.note(one, counters, now_ns)
+            self._kinship.balance(parent)
 
     def _close(self, name: str) -> None:
         self._awaited.pop(name, None)

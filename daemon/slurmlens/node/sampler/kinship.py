@@ -71,6 +71,13 @@ class Kinship:
         if parent is not None:
             self._members[parent].children.add(name)
 
+    def set_parent(self, name: str, parent: str) -> None:
+        """The parent of one that was added without one; `balance` must tell next what the parent holds."""
+        self._members[name].parent = parent
+        member = self._members[parent]
+        member.children.add(name)
+        member.own = None
+
     def remove(self, name: str) -> None:
         """It is no longer watched; its children, if any are left, go with it."""
         member = self._members.pop(name, None)

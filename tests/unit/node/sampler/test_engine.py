@@ -351,3 +351,24 @@ def test_descriptors_are_given_back(bench: Bench) -> None:
     assert bench.engine.cgroups == 0
     # The node's and, on v1, the user's own folder stay watched.
     assert descriptors() <= before + 8
+
+
+def test_a_v1_job_whose_memory_folders_come_before_its_cpu_folders_is_measured_whole(
+    tmp_path: Path, unpacked_recordings: Path, clock: ManualClock
+) -> None:
+    bench = Bench(MovingTree("v1-22.05", tmp_path, unpacked_recordings), clock)
+    bench.tree.start_job(7, uid=2000, steps=("batch",))
+    user = bench.tree.parent_place(7).cpu
+    later = user.with_name("not-yet")
+    user.rename(later)
+    bench.watch(7, "batch")
+    bench.clock.advance(0.01)
+    later.rename(user)
+    bench.pass_time(1.0)
+    bench.tree.burn(7, "batch", 0.3)
+    bench.end(7, "batch")
+    totals = bench.finish(7).totals
+    assert cpu_s(totals) == pytest.approx(0.3, abs=1e-6)
+    assert totals.cpu_s is not None
+    assert totals.cpu_s.source is EXACT
+    bench.engine.close()
