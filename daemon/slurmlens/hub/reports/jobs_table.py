@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from slurmlens.hub.reports import format as fmt
-from slurmlens.hub.reports.ink import Sheet
+from slurmlens.hub.reports.ink import NARROW, Sheet
 from slurmlens.hub.reports.states import STATE_STYLES
 from slurmlens.hub.reports.text import clip, pad, visible
 from slurmlens.hub.reports.view import JobLine, JobsView, Phase
 
-_NAME_COLUMNS = 14
-_WIDE_NAME_COLUMNS = 32
+_NAME_COLUMNS = 11
+_WIDE_NAME_COLUMNS = 28
+_STATE_COLUMNS = 15
+_FIXED_COLUMNS = 2 + _STATE_COLUMNS + 8 + 2 + 1 + 7 + 1
+"""Everything left of what differs between a waiting job and others, but the name."""
+_FIGURE_COLUMNS = 10 + 1 + 5 + 1 + 5 + 1
+
 _EMPTY = (
     "No jobs here. Without filters `slurmlens jobs` lists all; "
     "a job shows as soon as the scheduler or a node tells of it."
@@ -29,8 +34,9 @@ def render_jobs(view: JobsView, sheet: Sheet) -> str:
 
 
 def _lines(view: JobsView, sheet: Sheet) -> Iterator[str]:
-    name = _NAME_COLUMNS + max(0, min(sheet.columns - 80, _WIDE_NAME_COLUMNS - _NAME_COLUMNS))
-    yield f"  {'state':<14}{'job':>8}  {'name':<{name}} {'user':<8} {'ran':>10} {'cpu':>6} {'mem':>6} nodes"
+    name = min(_WIDE_NAME_COLUMNS, _NAME_COLUMNS + (sheet.columns - NARROW) // 2)
+    head = f"  {'state':<{_STATE_COLUMNS}}{'job':>8}  {'name':<{name}} {'user':<7}"
+    yield f"{head} {'ran':>10} {'cpu':>5} {'mem':>5} nodes"
     for row in view.rows:
         yield _line(row, name, sheet)
     counts = ", ".join(f"{number} {phase}" for phase, number in view.counts.items() if number)
@@ -40,10 +46,10 @@ def _lines(view: JobsView, sheet: Sheet) -> Iterator[str]:
 
 def _line(row: JobLine, name_columns: int, sheet: Sheet) -> str:
     style = STATE_STYLES[row.state]
-    state = sheet.ink.state(row.state, pad(f"{style.glyph} {style.word}", 14))
-    head = f"  {state}{row.job_id:>8}  {pad(visible(row.name or ''), name_columns)} {pad(visible(row.user or ''), 8)}"
-    room = sheet.columns - (2 + 14 + 8 + 2 + name_columns + 1 + 8)
+    state = sheet.ink.state(row.state, pad(f"{style.glyph} {style.word}", _STATE_COLUMNS))
+    head = f"  {state}{row.job_id:>8}  {pad(visible(row.name or ''), name_columns)} {pad(visible(row.user or ''), 7)}"
+    room = sheet.columns - _FIXED_COLUMNS - name_columns
     if row.phase is Phase.PENDING:
-        return f"{head} {clip(row.reason or 'no reason given yet', room - 1)}"
-    figures = f"{fmt.duration(row.ran.used):>10} {fmt.percent(row.cpu.ratio):>6} {fmt.percent(row.memory.ratio):>6}"
-    return f"{head} {figures} {clip(visible(row.node_list or ''), room - 26)}"
+        return f"{head} {clip(row.reason or 'no reason given yet', room)}"
+    figures = f"{fmt.duration(row.ran.used):>10} {fmt.percent(row.cpu.ratio):>5} {fmt.percent(row.memory.ratio):>5}"
+    return f"{head} {figures} {clip(visible(row.node_list or ''), room - _FIGURE_COLUMNS)}"

@@ -14,7 +14,6 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.events import Profile
 from slurmlens.hub.history.facts import NodeFacts, NodeState
 from slurmlens.hub.reports import format as fmt
-from slurmlens.hub.reports.course import Grid, on_grid
 from slurmlens.hub.reports.view import NodeView, Note
 
 BUSY_CORES_SHARE = 0.3
@@ -43,13 +42,12 @@ def stopped_computing(profile: Profile | None, cores: int | None, end_ns: int) -
     if profile is None or not cores or end_ns <= profile.start_ns:
         return None
     width_ns = round(profile.width_s * NS_PER_S)
-    count = max(1, (end_ns - profile.start_ns) // width_ns)
-    course = on_grid(profile, "cpu_cores", Grid(profile.start_ns, width_ns, count))
-    last_busy = max(
-        (i for i, value in enumerate(course) if value is not None and value > IDLE_CORES_SHARE * cores), default=None
-    )
-    if last_busy is None or not any(value is not None and value >= BUSY_CORES_SHARE * cores for value in course):
+    inside = max(1, (end_ns - profile.start_ns) // width_ns)
+    course = [point.mean for point in profile.columns.get("cpu_cores", ())[:inside]]
+    busy = [index for index, value in enumerate(course) if value is not None and value > IDLE_CORES_SHARE * cores]
+    if not any(value is not None and value >= BUSY_CORES_SHARE * cores for value in course):
         return None
+    last_busy = busy[-1]
     idle = [value for value in course[last_busy + 1 :] if value is not None]
     stop_ns = profile.start_ns + (last_busy + 1) * width_ns
     idle_s = (end_ns - stop_ns) / NS_PER_S

@@ -21,7 +21,8 @@ def visible(text: str) -> str:
     """One line in which every control character can be seen and none acts.
 
     C0 controls become control pictures (a newline is ␊), everything else that has no shape of its own — C1 controls,
-    direction marks, zero-width characters, surrogates, unassigned code points — the replacement character.
+    direction marks, zero-width characters, surrogates, unassigned code points — the replacement character. Blanks of
+    any width become the plain one.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -35,6 +36,8 @@ def _shown(character: str) -> str:
     if code == _DELETE:
         return "␡"
     category = unicodedata.category(character)
+    if category == "Zs":
+        return " "
     return _REPLACEMENT if category[0] == "C" or category in ("Zl", "Zp") else character
 
 
