@@ -24,6 +24,7 @@ from slurmlens.node.sampler.accounts import Account
 from slurmlens.node.sampler.families import Families
 from slurmlens.node.sampler.kinship import REST_FIELDS, Departure
 from slurmlens.node.sampler.lines import SlotLines
+from slurmlens.node.sampler.node_figures import NodeFigures
 from slurmlens.node.sampler.points import Lines, Points
 from slurmlens.node.sampler.process_io import ProcessIo
 from slurmlens.node.sampler.recorder import Recorder
@@ -121,6 +122,7 @@ class Engine:
         self._revised = 0
         pressure = self._open(lambda: reader.open_node_pressure(settings.proc_root))
         self._node_pressure = None if pressure is None else reader.batch([pressure])
+        self._node_figures = NodeFigures(settings.proc_root, settings.cluster, settings.node, settings.interval_s)
 
     # --- orders
 
@@ -194,12 +196,15 @@ class Engine:
             return Lines()
         self._read_node_pressure()
         self._read_all(FULL_TICK if due.slow else FAST_TICK, now)
-        lines = self._lines.tick(self._watched.values(), Tier.FAST, due.tick_ns)
+        lines = [self._lines.tick(self._watched.values(), Tier.FAST, due.tick_ns)]
         if due.slow:
             self._revise_some()
             self._recorder.keep_within_bound()
-            lines = Lines.joined([lines, self._lines.tick(self._watched.values(), Tier.SLOW, due.tick_ns)])
-        return lines
+            lines.append(self._lines.tick(self._watched.values(), Tier.SLOW, due.tick_ns))
+        if self._node_figures.is_due(due.tick_ns):
+            pressure = None if self._node_pressure is None else self._node_pressure.reading(0)
+            lines.append(self._node_figures.lines(pressure, due.tick_ns))
+        return Lines.joined(lines)
 
     def deltas(self) -> list[tuple[int, Profile]]:
         """What is new in every running sighting's profile since the last call."""
