@@ -1,4 +1,4 @@
-"""Names the cffi builder; everything else stands in pyproject.toml (setuptools reads this keyword from nowhere else)."""
+"""Names the cffi builder, which setuptools reads from nowhere else; everything else stands in pyproject.toml."""
 
 from setuptools import setup
 

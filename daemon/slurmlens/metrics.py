@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 
 class Tier(enum.Enum):
-    """How often a field is read: FAST every tick (10 s), SLOW every sixth (60 s) because it costs half a sample."""
+    """How often a field is read: FAST every tick (10 s), SLOW every sixth (60 s), for it costs half a sample."""
 
     FAST = "fast"
     SLOW = "slow"
@@ -98,6 +98,7 @@ class Metric:
 _NS = 1e-9
 _US = 1e-6
 
+# fmt: off
 METRICS: tuple[Metric, ...] = (
     Metric("cpu_cores", "cpu_usage_ns", Kind.RATE, _NS, "cores", Source.CGROUP, True, "cores kept busy"),
     Metric("cpu_user_cores", "cpu_user_ns", Kind.RATE, _NS, "cores", Source.CGROUP, False, "cores busy in user mode"),
@@ -124,5 +125,6 @@ METRICS: tuple[Metric, ...] = (
     Metric("node_pressure_memory_some_ratio", "pressure_memory_some_us", Kind.RATE, _US, "ratio", Source.NODE, True, "the whole node's, not the job's"),
     Metric("node_pressure_io_some_ratio", "pressure_io_some_us", Kind.RATE, _US, "ratio", Source.NODE, True, "the whole node's, not the job's"),
 )
+# fmt: on
 
 METRIC_BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
