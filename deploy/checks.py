@@ -83,8 +83,8 @@ def check_view(each: Ended, view: dict[str, Any] | None, check: Check, *, counte
 
 def check_cpu(stack: Stack, each: Ended, view: dict[str, Any] | None, check: Check) -> None:
     """CPU seconds from our counters against what the program measured of itself."""
-    home = stack.sandbox.folder / "home" / each.accounted.user
-    said = SAID_CPU.search((home / each.accounted.output_name).read_text(errors="replace"))
+    output = stack.sandbox.folder / "home" / each.accounted.user / each.accounted.output_name
+    said = SAID_CPU.search(output.read_text(errors="replace") if output.exists() else "")
     if said is None or not view:
         return
     measured = _step_cpu_s(view, "0") if each.planned.role is Role.MPI else view["cpu"]["used"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.errors import ComponentFailed
@@ -13,6 +13,7 @@ from deploy.workloads.scenario import Planned, Role
 RUN_MAX_S = 240.0
 POLL_S = 0.5
 ARRAY_TASKS = 3
+CANCEL_AFTER_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ def run_jobs(slurm: SmallSlurm, planned: Sequence[Planned], folder: str, say: Ca
     submitted = {submit(slurm, each, folder, say): each for each in planned}
     waiting = {job_id: ARRAY_TASKS if each.role is Role.ARRAY else 1 for job_id, each in submitted.items()}
     ended: dict[int, Ended] = {}
+    cancel = _Cancel(slurm, {job_id: each for job_id, each in submitted.items() if each.role is Role.CANCELLED})
     deadline = time.monotonic() + RUN_MAX_S
     while any(waiting.values()):
         for accounted in slurm.accounted():
@@ -40,7 +42,7 @@ def run_jobs(slurm: SmallSlurm, planned: Sequence[Planned], folder: str, say: Ca
             if accounted.complete and accounted.job_id not in ended and job in submitted:
                 ended[accounted.job_id] = _ended(slurm, submitted[job], accounted, say)
                 waiting[job] -= 1
-        _cancel_endless(slurm, submitted)
+        cancel.look()
         if time.monotonic() > deadline:
             late = ", ".join(str(job_id) for job_id, count in waiting.items() if count)
             raise ComponentFailed("slurm", f"jobs {late} have not ended after {RUN_MAX_S:.0f} s")
@@ -61,11 +63,22 @@ def submit(slurm: SmallSlurm, planned: Planned, folder: str, say: Callable[[str]
     return int(said.stdout.strip())
 
 
-def _cancel_endless(slurm: SmallSlurm, submitted: dict[int, Planned]) -> None:
-    """The job that is to be cancelled is, once it runs, by its own user."""
-    for job_id, planned in submitted.items():
-        if planned.role is Role.CANCELLED and slurm.state(job_id) == "RUNNING":
-            slurm.slurm("scancel", str(job_id), user=planned.submission.user)
+class _Cancel:
+    """Cancels jobs some seconds after they began to run, as their own users."""
+
+    def __init__(self, slurm: SmallSlurm, jobs: Mapping[int, Planned]) -> None:
+        self._slurm = slurm
+        self._jobs = dict(jobs)
+        self._running_since: dict[int, float] = {}
+
+    def look(self) -> None:
+        for job_id, planned in list(self._jobs.items()):
+            if job_id not in self._running_since and self._slurm.state(job_id) == "RUNNING":
+                self._running_since[job_id] = time.monotonic()
+            since = self._running_since.get(job_id)
+            if since is not None and time.monotonic() - since > CANCEL_AFTER_S:
+                self._slurm.slurm("scancel", str(job_id), user=planned.submission.user)
+                del self._jobs[job_id]
 
 
 def _ended(slurm: SmallSlurm, planned: Planned, accounted: Accounted, say: Callable[[str], None]) -> Ended:
