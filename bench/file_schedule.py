@@ -38,14 +38,12 @@ class Seen:
     def reads_total(self) -> int:
         return sum(self.reads.values())
 
-    def schedule(self, interval_s: float) -> dict[Path, int]:
-        """Every file read, and at every which tick."""
-        ticks = self.seconds / interval_s
+    def schedule(self, ticks: int) -> dict[Path, int]:
+        """Every file read, and at every which of the `ticks` that there were."""
         return {path: max(1, round(ticks / count)) for path, count in self.reads.items()}
 
-    def samples(self, interval_s: float) -> float:
-        """How many reads the schedule asks for: each file once at each of its ticks."""
-        ticks = self.seconds / interval_s
+    def samples(self, ticks: int) -> int:
+        """How many reads that schedule asks for: each file once at each of its ticks."""
         return sum(min(count, ticks) for count in self.reads.values())
 
 

@@ -1,12 +1,13 @@
 """Starts the node daemon as an admin would: its own program, its own configuration file, told apart by NodeName.
 
-Owns the configuration of one daemon under test and its process. Ready means what it means to systemd: the daemon
-said READY=1 on its notify socket. Used by every case that measures the daemon whole.
+Owns the configuration of one daemon under test and its process. It runs without any right, as its unit has it; ready
+means what it means to systemd: READY=1 on the notify socket. Used by every case that measures the daemon whole.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import socket
@@ -16,13 +17,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from bench.cpu_time import cpu_ns
 from bench.receivers import Receivers
 from bench.result import NotMeasurable
 
 MODULE = "slurmlens.node.main"
+USER_ID = 65534
+"""Nobody: the daemon's own user may not exist here, and has no more rights than this one."""
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
 # Of the dense sampling at birth (20, 50, 100 ms …) nothing must be left when the measuring begins.
@@ -100,6 +103,7 @@ class NodeDaemon:
             path = self._folder / "notify"
             path.unlink(missing_ok=True)
             notify.bind(str(path))
+            path.chmod(0o666)
             notify.settimeout(0.2)
             self._start(path)
             try:
@@ -123,8 +127,9 @@ class NodeDaemon:
     def _start(self, notify_path: Path) -> None:
         command = [sys.executable, "-m", MODULE, "--config", str(self._config)]
         with (self._folder / "daemon.log").open("wb") as log:
+            environment = os.environ | {"NOTIFY_SOCKET": str(notify_path)}
             self._process = subprocess.Popen(
-                command, env=os.environ | {"NOTIFY_SOCKET": str(notify_path)}, stdout=log, stderr=log
+                command, env=environment, stdout=log, stderr=log, user=USER_ID, group=USER_ID, extra_groups=[]
             )
 
     def _await_ready(self, notify: socket.socket) -> None:
@@ -140,6 +145,13 @@ class NodeDaemon:
                     break
         raise NotMeasurable(f"the node daemon did not become ready: {self.last_words()}")
 
+    def status(self) -> dict[str, Any]:
+        """What `slurmlens status` would be told."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.connect(str(self._folder / "run" / "status.sock"))
+            with client.makefile("rb") as answer:
+                return dict(json.loads(answer.read()))
+
     def last_words(self) -> str:
         """The last line of the daemon's log, without the path of our folder."""
         lines = (self._folder / "daemon.log").read_text(errors="replace").strip().splitlines()
@@ -151,11 +163,14 @@ class NodeDaemon:
 
 
 def _write_config(shape: DaemonShape, folder: Path, receivers: Receivers) -> Path:
-    for name in ("events", "run"):
-        (folder / name).mkdir(exist_ok=True)
+    folder.chmod(0o755)
     token = folder / "token"
     token.write_text("bench-token\n")
     token.chmod(0o600)
+    for name in ("events", "run"):
+        (folder / name).mkdir(exist_ok=True)
+    for path in (folder, folder / "events", folder / "run", token):
+        os.chown(path, USER_ID, USER_ID)
     text = CONFIG.format(node=shape.node, folder=folder, slots=shape.slots, interval_s=shape.interval_s)
     if shape.hub:
         text += HUB.format(hub_port=receivers.hub_port, folder=folder)

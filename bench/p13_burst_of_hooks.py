@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.node_daemon import DaemonShape
+from bench.node_daemon import USER_ID, DaemonShape
 from bench.result import Goal, NotMeasurable, Result, Row
 from bench.setting import Setting
 
@@ -48,7 +48,7 @@ def measure(setting: Setting) -> list[Result]:
 @contextmanager
 def _dropbox(folder: Path) -> Iterator[None]:
     """A tmpfs of the shipped size on the daemon's dropbox."""
-    options = f"size={DROPBOX_BYTES},mode=2770"
+    options = f"size={DROPBOX_BYTES},mode=2770,uid={USER_ID},gid={USER_ID}"
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False)
     if mounted.returncode:
         raise NotMeasurable("needs to mount a tmpfs for the dropbox")

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from bench.collectd import Collectd
 from bench.cpu_time import cpu_ns, system_share
 from bench.file_schedule import Seen, watch
-from bench.node_daemon import DaemonShape
+from bench.node_daemon import DaemonShape, NodeDaemon
 from bench.reference_loop import Schedule, run_loop
 from bench.result import NotMeasurable, Pairs
 from bench.setting import Setting
@@ -33,6 +33,7 @@ class Window:
 
     cpu_us: float
     seconds: float
+    ticks: int = 0
     carbon_points: int = 0
     profile_values: int = 0
 
@@ -46,6 +47,7 @@ class Campaign:
     """All windows, in the order they ran; the i-th of each list belong to one round."""
 
     seen: Seen
+    seen_ticks: int
     daemon: tuple[Window, ...]
     loop: tuple[Window, ...]
     collectd: tuple[Window, ...]
@@ -54,7 +56,13 @@ class Campaign:
 
     @property
     def daemon_to_loop(self) -> Pairs:
-        return Pairs(tuple(w.cpu_us for w in self.daemon), tuple(w.cpu_us for w in self.loop))
+        """CPU per tick: a daemon that leaves out ticks to keep its budget shall not look cheaper for that."""
+        return Pairs(tuple(w.cpu_us / w.ticks for w in self.daemon), tuple(w.cpu_us / w.ticks for w in self.loop))
+
+    @property
+    def left_out(self) -> int:
+        """Ticks that the daemon did not do in its windows."""
+        return sum(round(window.seconds / INTERVAL_S) - window.ticks for window in self.daemon)
 
     @property
     def core_share(self) -> float:
@@ -64,8 +72,8 @@ class Campaign:
 @cache
 def campaign(setting: Setting) -> Campaign:
     """Runs it, or hands back what it gave before."""
-    seen = _watch_daemon(setting)
-    schedule = seen.schedule(INTERVAL_S)
+    seen, ticks = _watch_daemon(setting)
+    schedule = seen.schedule(ticks)
     if not schedule:
         raise NotMeasurable("the daemon was not seen reading any counter of the tree")
     rounds, seconds = setting.choose(3, 2), SLOW_EVERY * setting.choose(3, 1)
@@ -79,23 +87,31 @@ def campaign(setting: Setting) -> Campaign:
             collectd.append(_collectd_window(setting, seconds))
         except NotMeasurable as reason:
             missing = str(reason)
-    return Campaign(seen, tuple(daemon), tuple(loop), tuple(collectd), share, missing)
+    return Campaign(seen, ticks, tuple(daemon), tuple(loop), tuple(collectd), share, missing)
 
 
 def _shape(setting: Setting) -> DaemonShape:
     return DaemonShape(setting.tree.node, interval_s=INTERVAL_S, slots=SLOTS)
 
 
-def _watch_daemon(setting: Setting) -> Seen:
+def _watch_daemon(setting: Setting) -> tuple[Seen, int]:
     with setting.daemon(_shape(setting)) as daemon:
         daemon.settle()
-        return watch(daemon.pid, 2 * SLOW_EVERY, setting.new_folder())
+        before = _ticks(daemon)
+        seen = watch(daemon.pid, 2 * SLOW_EVERY, setting.new_folder())
+        return seen, max(1, _ticks(daemon) - before)
 
 
 def _daemon_window(setting: Setting, seconds: int) -> tuple[Window, float]:
     with setting.daemon(_shape(setting)) as daemon:
         daemon.settle()
-        return _window(setting, daemon.pid, seconds), system_share(daemon.pid)
+        before = _ticks(daemon)
+        window = _window(setting, daemon.pid, seconds)
+        return replace(window, ticks=max(1, _ticks(daemon) - before)), system_share(daemon.pid)
+
+
+def _ticks(daemon: NodeDaemon) -> int:
+    return int(daemon.status()["sampler"]["ticks"])
 
 
 def _collectd_window(setting: Setting, seconds: int) -> Window:
@@ -108,7 +124,7 @@ def _loop_window(setting: Setting, schedule: Schedule, seconds: int) -> Window:
     run = run_loop(schedule, setting.new_folder(), INTERVAL_S, round(seconds / INTERVAL_S))
     if run.failed:
         raise NotMeasurable(f"the reference loop failed to read {run.failed} times")
-    return Window(run.cpu_us, seconds)
+    return Window(run.cpu_us, seconds, run.ticks)
 
 
 def _window(setting: Setting, pid: int, seconds: int) -> Window:
@@ -118,6 +134,7 @@ def _window(setting: Setting, pid: int, seconds: int) -> Window:
     return Window(
         (cpu_after - cpu_before) / 1e3,
         seconds,
+        0,
         after["carbon_points"] - before["carbon_points"],
         after["profile_values"] - before["profile_values"],
     )

@@ -23,12 +23,12 @@ def test_reads_of_counter_files_are_counted_by_path() -> None:
 
 def test_the_schedule_says_at_every_which_tick_a_file_is_read() -> None:
     lines = [f"pread64(17<{USAGE}>, ..., 8191, 0) = 10"] * 12 + [f"pread64(18<{STAT}>, ..., 8191, 0) = 767"] * 2
-    assert parse(lines, 12).schedule(interval_s=1.0) == {Path(USAGE): 1, Path(STAT): 6}
+    assert parse(lines, 12).schedule(ticks=12) == {Path(USAGE): 1, Path(STAT): 6}
 
 
 def test_a_file_read_twice_in_a_tick_is_one_sample() -> None:
     lines = [f"pread64(17<{USAGE}>, ..., 8191, 0) = 10"] * 24 + [f"pread64(18<{STAT}>, ..., 8191, 0) = 767"] * 2
-    assert parse(lines, 12).samples(interval_s=1.0) == 12 + 2
+    assert parse(lines, 12).samples(ticks=12) == 12 + 2
 
 
 def test_an_interrupted_call_counts_once() -> None:
