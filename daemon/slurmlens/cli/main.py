@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = cast(Command, importlib.import_module(f"slurmlens.cli.{name}"))
         own = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
         command.add_arguments(own)
-        own.set_defaults(run=command.run)
+        own.set_defaults(chosen=command.run)  # `run` is an option of `slurmlens job`
     options = parser.parse_args(given)
-    return int(options.run(options))
+    return int(options.chosen(options))
 
 
 if __name__ == "__main__":
