@@ -2,7 +2,9 @@
 
 Owns the course of looking: at once when the kernel says that a folder appeared or vanished, every few milliseconds
 while a folder has no name yet (26.05: until slurmstepd wrote its title), and over the whole tree at a slow interval,
-because inotify may lose, refuse or lack. The node's folder may not exist yet and may vanish. Yields `CgroupSeen` and
+because inotify may lose, refuse or lack. A look over the whole tree goes into every job only where inotify did one of
+these; otherwise it compares names and goes into a few jobs in turn, because 200 jobs cost as much as reading all their
+counters ten times. The node's folder may not exist yet and may vanish. Yields `CgroupSeen` and
 `CgroupGone` (`cgroup.sighting`); reads no counter and no environment, writes nothing.
 
 Fed by the kernel and by `learn` (what hooks said of SLUIDs); feeds the registry and the sampler.
@@ -25,6 +27,9 @@ from slurmlens.clock import Clock
 RESCAN_S = 10.0
 BLIND_RESCAN_S = 1.0
 """Between looks over the whole tree: with inotify, and without it."""
+
+LOOKED_INTO_AT_A_RESCAN = 8
+"""Jobs whose steps are looked at, in turn, although nothing was told of them."""
 
 FIRST_RETRY_S = 0.002
 """After this a folder without a name is looked at again; doubled each time up to the rescan's interval."""
@@ -63,6 +68,7 @@ class Rediscover:
         self._watch: FolderWatch | None = None
         self._tree: CgroupTree | None = None
         self._overflows = 0
+        self._turn = 0
 
     @property
     def tree(self) -> CgroupTree | None:
@@ -93,8 +99,9 @@ class Rediscover:
             pace = _Pace(self._rescan_s, self._blind_rescan_s)
             changes = NOTHING
             while True:
-                if self._needs_rescan(changes) or pace.is_due(_now_s()):
-                    async for sighting in self._rescan(watch):
+                mistrusted = self._needs_rescan(changes)
+                if mistrusted or pace.is_due(_now_s()):
+                    async for sighting in self._rescan(watch, mistrusted=mistrusted):
                         yield sighting
                     pace.rescanned(_now_s(), watching=watch.active)
                 else:
@@ -111,18 +118,29 @@ class Rediscover:
             return changes.lost or bool(changes.paths)
         return changes.lost or any(tree.is_base(path) for path in changes.paths)
 
-    async def _rescan(self, watch: FolderWatch) -> AsyncIterator[Sighting]:
+    async def _rescan(self, watch: FolderWatch, *, mistrusted: bool) -> AsyncIterator[Sighting]:
         """Looks at the whole tree, job by job, so that nobody else on the event loop waits long."""
+        mistrusted = mistrusted or not watch.active
         watch.start()
         if self._tree is None or not self._tree.exists():
             found = self._locator.find()
             self._tree = CgroupTree(found, self._proc) if found else None
         for point in self._locator.watch_points():
             watch.add(point)
-        for key in sorted(self._roster.keys | self._keys(watch)):
+        for key in sorted(self._worth_a_look(self._keys(watch), everything=mistrusted or watch.refused > 0)):
             for sighting in self._look_at(watch, key):
                 yield sighting
             await asyncio.sleep(0)
+
+    def _worth_a_look(self, there: frozenset[str], *, everything: bool) -> frozenset[str]:
+        """Keys of the jobs to look into: those whose folder came or went untold, those without a name, some others."""
+        known = self._roster.keys
+        if everything:
+            return known | there
+        others = sorted(known & there)
+        begin = self._turn if self._turn < len(others) else 0
+        self._turn = begin + LOOKED_INTO_AT_A_RESCAN
+        return (known ^ there) | self._roster.unnamed | frozenset(others[begin : self._turn])
 
     def _keys(self, watch: FolderWatch) -> frozenset[str]:
         """All jobs that have a folder, after watches were set on the folders that these appear in."""

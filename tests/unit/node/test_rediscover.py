@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from slurmlens.cgroup import folder_watch
-from slurmlens.cgroup.folder_watch import FolderChanges, FolderWatch
+from slurmlens.cgroup.folder_watch import NOTHING, FolderChanges, FolderWatch
 from slurmlens.cgroup.sighting import CgroupSeen, Moment, Sighting
+from slurmlens.cgroup.tree import CgroupTree
 from slurmlens.clock import SystemClock
-from slurmlens.node.rediscover import FIRST_RETRY_S, Rediscover, _Pace
+from slurmlens.node.rediscover import FIRST_RETRY_S, LOOKED_INTO_AT_A_RESCAN, Rediscover, _Pace
 from testkit.manual_clock import ManualClock
 from testkit.real_cgroups import missing, real_node
 
@@ -205,6 +206,37 @@ async def test_after_a_queue_overflow_the_whole_tree_is_looked_at(
     machine.start_step("job_9", "batch")
     assert await watcher.next(2) == [("seen", 9, None), ("seen", 9, "batch")]
     assert watcher.rediscover.state.overflows > 0
+
+
+async def test_what_the_kernel_kept_to_itself_is_found_in_turn(
+    machine: Machine, clock: ManualClock, watching: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = 3 * LOOKED_INTO_AT_A_RESCAN
+    for number in range(1, jobs + 1):
+        machine.start_step(f"job_{number}", "batch")
+    watcher = watching(_rediscover(machine, clock, rescan_s=0.002))
+    await watcher.next(2 * jobs)
+    monkeypatch.setattr(FolderWatch, "_drain", lambda _watch: NOTHING)
+    machine.start_step("job_1", "0")
+    machine.start_step(f"job_{jobs}", "0")
+    machine.start_step(f"job_{jobs + 1}", "batch")
+    told = await watcher.next(4)
+    last = jobs + 1
+    assert set(told) == {("seen", 1, "0"), ("seen", jobs, "0"), ("seen", last, None), ("seen", last, "batch")}
+
+
+async def test_an_ordinary_rescan_goes_into_few_jobs(
+    machine: Machine, clock: ManualClock, watching: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = 3 * LOOKED_INTO_AT_A_RESCAN
+    for number in range(1, jobs + 1):
+        machine.start_step(f"job_{number}", "batch")
+    watcher = watching(_rediscover(machine, clock, rescan_s=0.002))
+    await watcher.next(2 * jobs)
+    looked: list[str] = []
+    monkeypatch.setattr(CgroupTree, "job", lambda _tree, folder, known=None: looked.append(folder.key) or known)
+    await watcher.until(lambda: len(looked) >= jobs)
+    assert sorted(looked[:jobs]) == sorted(f"job_{number}" for number in range(1, jobs + 1))
 
 
 async def test_a_sluid_folder_is_told_when_slurmstepd_has_its_title_and_not_before(
