@@ -1,8 +1,8 @@
 """How often slurmctld may be asked: sans-IO, told the time.
 
-Invariants: at most two full requests in any two intervals (with the default of 30 s: two a minute), and never so often
-that asking takes more than a tenth of the time; each failure doubles the pause, up to `MAX_PAUSE_S`. Fed and asked
-by the hub's poller.
+Invariants: the first two requests may come together; from then on there is one an interval, so that in any two
+intervals there are two at most (with the default of 30 s: two a minute); asking never takes more than about a tenth of
+the time; each failure doubles the pause, up to `MAX_PAUSE_S`. Fed and asked by the hub's poller.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Politeness:
         allowed = max(now_ns, self._not_before_ns)
         if len(self._began_ns) < self._burst:
             return allowed
-        return max(allowed, self._began_ns[-self._burst] + round(self._burst * self._interval_s * NS_PER_S))
+        interval_ns = round(self._interval_s * NS_PER_S)
+        return max(allowed, self._began_ns[-1] + interval_ns, self._began_ns[-self._burst] + self._burst * interval_ns)
 
     def began(self, now_ns: int) -> None:
         """A request begins."""

@@ -1,0 +1,178 @@
+"""The program slurmlens-hub as a process: Slurm's commands are recordings, everything else is real."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from slurmlens.wire import ecs
+from testkit.told_events import Told, at_ns
+
+CHECKOUT = Path(__file__).parents[3]
+FIXTURES = CHECKOUT / "tests/fixtures/slurm/22.05"
+TOKEN = "0123456789abcdef"
+JOB = Told(job_id=2, node="d-compute0")
+"""Job 2 of the recording failed with 42 on this node; its start there was at 1795424345."""
+
+START_S = 1795424345 - at_ns(0) / 1e9
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A configuration, a token file, and commands that answer from recordings."""
+    answers = {"squeue": "squeue.outcomes.json", "scontrol": "scontrol_show_node.txt", "sacct": "sacct.txt"}
+    for name, recording in answers.items():
+        (tmp_path / name).write_text(
+            f'#!/bin/sh\nif [ "$1" = --version ]; then echo slurm-wlm 22.05.8; else cat {FIXTURES / recording}; fi\n'
+        )
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "tokens").write_text(f"d-compute0 {TOKEN}\n")
+    (tmp_path / "tokens").chmod(0o600)
+    commands = "\n".join(f'{name} = "{tmp_path}/{name}"' for name in answers)
+    (tmp_path / "hub.toml").write_text(
+        f"""cluster = "demo"
+runtime_path = "{tmp_path}"
+[listen]
+port = 0
+[database]
+url = "sqlite+aiosqlite:///{tmp_path}/hub.sqlite3"
+[auth]
+munge = false
+token_file = "{tmp_path}/tokens"
+[slurm]
+poll_interval_s = 1
+{commands}
+[log]
+format = "json"
+"""
+    )
+    return tmp_path
+
+
+async def start(folder: Path) -> Process:
+    environment = os.environ | {"PYTHONPATH": f"{CHECKOUT}/daemon", "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "slurmlens.hub.main", "--config", f"{folder}/hub.toml"]
+    return await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[tuple[Process, str]]:
+    """A hub that answers, and its address."""
+    process = await start(folder)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            while line := await process.stdout.readline():
+                told = json.loads(line)
+                if told["event"] == "hub_started":
+                    break
+            else:
+                assert process.stderr is not None
+                raise AssertionError((await process.stderr.read()).decode())
+        yield process, f"http://127.0.0.1:{told['port']}"
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def send(session: aiohttp.ClientSession, url: str, *events: Any) -> dict[str, Any]:
+    body = gzip.compress(b"\n".join(ecs.encode(event) for event in events))
+    headers = {"X-Slurmlens-Node": JOB.node, "Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip"}
+    async with session.post(f"{url}/api/v1/events", data=body, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.json()  # type: ignore[no-any-return]
+
+
+async def view_when(session: aiohttp.ClientSession, url: str, state: str) -> dict[str, Any]:
+    """The job's view once it says so; the scheduler is asked and runs are made in the background."""
+    async with asyncio.timeout(30):
+        while True:
+            async with session.get(f"{url}/jobs/2.json") as answer:
+                view: dict[str, Any] = await answer.json() if answer.status == 200 else {}
+            if view.get("state_text") == state and view["phase"] == "ended":
+                return view
+            await asyncio.sleep(0.05)
+
+
+async def test_events_and_the_scheduler_meet_in_one_view_that_outlives_a_kill(folder: Path) -> None:
+    events = [JOB.start(START_S + 0.7), JOB.end(START_S + 2.1), JOB.summary(START_S + 0.7, START_S + 2.1)]
+    async with aiohttp.ClientSession() as session:
+        async with running(folder) as (process, url):
+            assert (await send(session, url, *events))["accepted"] == 3
+            view = await view_when(session, url, "FAILED 42:0")
+            assert view["times"]["start_source"] == "hook"
+            async with session.get(f"{url}/status.json") as answer:
+                status = await answer.json()
+            assert status["scheduler"]["release"] == "22.05"
+            assert [node["node"] for node in status["nodes"]] == [JOB.node]
+            process.kill()
+            await process.wait()
+        async with running(folder) as (process, url):
+            assert (await send(session, url, *events))["known"] == 3
+            again = await view_when(session, url, "FAILED 42:0")
+            assert again["times"] == view["times"]
+
+
+async def test_sigterm_ends_live_pages_and_the_program(folder: Path) -> None:
+    async with running(folder) as (process, url), aiohttp.ClientSession() as session:
+        await send(session, url, JOB.start(START_S + 0.7))
+        async with asyncio.timeout(30):
+            while (await session.get(f"{url}/jobs/2.json")).status != 200:
+                await asyncio.sleep(0.05)
+        async with session.get(f"{url}/jobs/2/live") as live:
+            assert live.status == 200
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(15):
+                await live.content.read()
+                assert await process.wait() == 0
+    assert not list(folder.glob("*-wal"))  # closed in order
+
+
+async def test_who_brings_no_token_is_refused(folder: Path) -> None:
+    async with running(folder) as (_, url), aiohttp.ClientSession() as session:
+        headers = {"X-Slurmlens-Node": JOB.node}
+        async with session.post(f"{url}/api/v1/events", data=b"{}", headers=headers) as answer:
+            assert (answer.status, (await answer.json())["reason"]) == (401, "no_credential")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("port = 0", 'port = "x"', "listen.port"),
+        ("sqlite+aiosqlite:///", "nosuch:///", "database.url"),
+        ("/tokens", "/none", "auth.token_file"),
+    ],
+)
+async def test_a_setting_of_no_use_ends_the_program_with_a_word_about_it(
+    folder: Path, old: str, new: str, said: str
+) -> None:
+    path = folder / "hub.toml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    process = await start(folder)
+    _, complaint = await process.communicate()
+    assert process.returncode == 2
+    assert said in complaint.decode()
+    assert "Traceback" not in complaint.decode()
+
+
+async def test_a_port_that_is_taken_is_said_to_be(folder: Path) -> None:
+    async with running(folder) as (_, url):
+        path = folder / "hub.toml"
+        path.write_text(path.read_text().replace("port = 0", f"port = {url.rpartition(':')[2]}"))
+        process = await start(folder)
+        _, complaint = await process.communicate()
+    assert process.returncode == 2
+    assert "is another hub running?" in complaint.decode()
