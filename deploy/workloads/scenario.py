@@ -49,7 +49,7 @@ def jobs(nodes: Sequence[str], seed: int, random_count: int) -> list[Planned]:
     failed = ("FAILED", FAULTY_EXIT)
     return [
         Planned(Role.MPI, gemm("alice", 2, (1024, 20, 25), fault, without_it)),
-        Planned(Role.MPI_FAULTY, gemm("bob", 2, (384, 10, 250), fault, with_it), *failed),
+        Planned(Role.MPI_FAULTY, gemm("bob", 2, (1024, 20, 25), fault, with_it), *failed),
         Planned(Role.SHORT, _plain("eve", "short", "burn", "0.3")),
         Planned(Role.SCRIPT, pingpong("john", 2, (16, 2, 8192), fault, without_it)),
         Planned(Role.ARRAY, _plain("carol", "array", "burn", "2", options=("--array=1-3",))),

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from deploy.sandbox import CHECKOUT
 from deploy.slurm import SmallSlurm
 
 from deploy import cgroup_folders, instance
+from testkit.leftovers import account_files, cgroup_processes, tree_outside, wait_gone
 
 pytestmark = pytest.mark.slurm
-GONE_MAX_S = 10.0
-STAGE_MAX_S = 90.0
 
 # Starts an instance as the demo does and says how far it is; stays at the end.
 HOLDER = """
@@ -80,49 +76,19 @@ def held(small_slurm: SmallSlurm) -> Iterator[Held]:
     instance.remove_leftovers()
 
 
-def processes_of(identity: str) -> list[str]:
-    """Command lines of processes that belong to the instance: by name, or by what they have mounted."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            mounts = (folder / "mounts").read_text()
-        except OSError:
-            continue
-        if int(folder.name) != os.getpid() and (f"slurmlens-{identity}" in command + mounts):
-            found.append(command)
-    return found
-
-
-def wait_gone(identity: str) -> list[str]:
-    deadline = time.monotonic() + GONE_MAX_S
-    while (left := processes_of(identity)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return left
-
-
-def tree_outside() -> set[str]:
-    """What lies where an instance could have written by mistake; in /tmp, where others write, what is not root's."""
-    places = ("/run", "/var/tmp", "/dev/shm", "/etc/slurm", "/run/munge", "/run/slurmlens", "/var/lib/slurm")
-    paths = [path for place in places if Path(place).is_dir() for path in Path(place).iterdir()]
-    paths += [path for path in Path("/tmp").iterdir() if path.lstat().st_uid != 0 or "slurmlens-d" in path.name]
-    return {str(path) for path in paths}
-
-
 @pytest.mark.parametrize("stage", ["folder", "namespace", "accounting", "slurm", "job"])
 def test_killed_at_a_stage_it_leaves_only_what_the_next_start_removes(
     held: Held, small_slurm: SmallSlurm, stage: str
 ) -> None:
-    accounts = [Path(name).read_bytes() for name in ("/etc/passwd", "/etc/group", "/etc/hosts")]
-    before = tree_outside()
+    accounts, before = account_files(), tree_outside()
     held.reach(stage)
     folder = instance.BASE / f"{instance.PREFIX}{held.identity}"
     assert instance.is_live(folder)
     held.kill()
     assert wait_gone(held.identity) == []
-    assert cgroup_folders.processes(held.identity) == []
-    assert tree_outside() - before <= {str(folder)}
-    assert [Path(name).read_bytes() for name in ("/etc/passwd", "/etc/group", "/etc/hosts")] == accounts
+    assert cgroup_processes(held.identity) == []
+    assert tree_outside() - before == set()
+    assert account_files() == accounts
     assert held.identity in instance.remove_leftovers()
     assert not folder.exists()
     assert held.identity not in cgroup_folders.owners()

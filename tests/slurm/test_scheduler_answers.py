@@ -1,0 +1,120 @@
+"""The scheduler source against a real Slurm: real outcomes come back as what they were."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+from deploy.slurm import SmallSlurm
+
+from slurmlens.config.hub import SlurmConfig
+from slurmlens.errors import SourceError
+from slurmlens.slurm.records import JobRecord, JobState
+from slurmlens.slurm.source import CommandSource
+
+pytestmark = pytest.mark.slurm
+
+
+class Inside:
+    """Runs Slurm's commands in the instance's namespace, with the environment that the source made."""
+
+    def __init__(self, slurm: SmallSlurm) -> None:
+        self._slurm = slurm
+
+    async def __call__(self, arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> bytes:
+        named = [f"{name}={value}" for name, value in environment.items()]
+        argv = ["env", "-i", *named, *arguments]
+        run = await asyncio.to_thread(self._slurm.sandbox.run, argv, check=False, timeout_s=timeout_s)
+        if run.returncode:
+            raise SourceError(run.stderr[-200:])
+        return run.stdout.encode()
+
+
+@pytest.fixture
+def source(small_slurm: SmallSlurm) -> CommandSource:
+    return CommandSource(SlurmConfig(), Inside(small_slurm))
+
+
+async def executions(source: CommandSource, *job_ids: int) -> dict[int, JobRecord]:
+    """The latest execution of each job."""
+    answer = await source.executions(job_ids)
+    assert answer.refused == 0
+    return {record.job_id: record for record in answer.records}
+
+
+async def test_outcomes_of_real_jobs_are_told_apart(small_slurm: SmallSlurm, source: CommandSource) -> None:
+    submit = small_slurm.submit
+    good, failed = submit("exit 0", "--mem=50"), submit("exit 42", "-J", "a|b c=d", "--mem=50")
+    killed = submit("kill -KILL $$", "--mem=50")
+    hungry = submit("python3 -c 'bytearray(300 << 20)'", "--mem=50")
+    cancelled = submit("sleep 100", "--mem=50")
+    small_slurm.wait_state(cancelled, "RUNNING")
+    small_slurm.slurm("scancel", str(cancelled), user="alice")
+    for job_id in (good, failed, killed, hungry, cancelled):
+        small_slurm.wait(job_id)
+    jobs = await executions(source, good, failed, killed, hungry, cancelled)
+    assert (jobs[good].state, jobs[good].exit_code, jobs[good].exit_signal) == (JobState.COMPLETED, 0, 0)
+    assert (jobs[failed].state, jobs[failed].exit_code, jobs[failed].name) == (JobState.FAILED, 42, "a|b c=d")
+    assert (jobs[killed].state, jobs[killed].exit_signal) == (JobState.FAILED, 9)
+    assert jobs[hungry].state in (
+        JobState.OUT_OF_MEMORY,
+        JobState.FAILED,
+    )  # without cgroups nobody is killed for memory
+    assert (jobs[cancelled].state, jobs[cancelled].cancelled_by) == (JobState.CANCELLED, str(jobs[cancelled].user_id))
+    for record in jobs.values():
+        assert record.user == "alice"
+        assert record.start_s is not None
+        assert record.end_s is not None
+        assert record.start_s <= record.end_s
+        assert set(record.nodes) <= set(small_slurm.node_names)
+        assert "batch" in {step.step for step in record.steps}
+
+
+async def test_the_queue_and_accounting_name_the_same_executions(
+    small_slurm: SmallSlurm, source: CommandSource
+) -> None:
+    array = small_slurm.submit("sleep 1", "--array=1-2", "--mem=50")
+    held = small_slurm.submit("true", "--hold", "--mem=50")
+    small_slurm.wait(array)
+    queue = {record.job_id: record for record in (await source.queue()).records}
+    tasks = {job_id: record for job_id, record in queue.items() if record.array_job_id == array}
+    assert {record.array_task_id for record in tasks.values()} == {1, 2}
+    for job_id, record in (await executions(source, *tasks)).items():
+        assert (record.submit_s, record.array_task_id) == (queue[job_id].submit_s, queue[job_id].array_task_id)
+    assert (queue[held].state, queue[held].reason, queue[held].start_s) == (JobState.PENDING, "JobHeldUser", None)
+    small_slurm.slurm("scancel", str(held))
+
+
+async def test_a_requeued_run_is_a_record_of_its_own_with_another_submit_time(
+    small_slurm: SmallSlurm, source: CommandSource
+) -> None:
+    job_id = small_slurm.submit("sleep 60", "--requeue", "--mem=50")
+    small_slurm.wait_state(job_id, "RUNNING")
+    small_slurm.slurm("scontrol", "requeue", str(job_id))
+    small_slurm.wait_state(job_id, "PENDING")
+    first = (await source.executions([job_id])).records[0]
+    (now,) = (record for record in (await source.queue()).records if record.job_id == job_id)
+    assert (first.state, now.state, now.restart_count) == (JobState.REQUEUED, JobState.PENDING, 1)
+    assert first.submit_s != now.submit_s
+    assert now.start_s is None
+    small_slurm.slurm("scancel", str(job_id))
+
+
+async def test_nodes_and_partitions_are_those_of_the_configuration(
+    small_slurm: SmallSlurm, source: CommandSource
+) -> None:
+    nodes = (await source.nodes()).records
+    assert [node.name for node in nodes] == small_slurm.node_names
+    assert {node.address for node in nodes} == {"127.0.0.1"}
+    partitions = {one.name: one for one in (await source.partitions()).records}
+    assert set(partitions["all"].nodes) == set(small_slurm.node_names)
+    assert partitions["all"].is_default
+
+
+async def test_catching_up_finds_jobs_of_the_last_hour(small_slurm: SmallSlurm, source: CommandSource) -> None:
+    job_id = small_slurm.submit("true", "--mem=50")
+    small_slurm.wait(job_id)
+    (record,) = (await source.executions([job_id])).records
+    assert record.submit_s is not None
+    assert job_id in {one.job_id for one in (await source.executions_since(record.submit_s - 60)).records}
