@@ -10,7 +10,8 @@ A field that a node cannot read is *unavailable* (absent from a reading), never 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 
 class Tier(enum.Enum):
@@ -35,8 +36,7 @@ class Source(enum.Enum):
     NODE = "node"
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One counter or gauge of a cgroup reading: raw, in the kernel's unit normalised to ns, us or bytes."""
 
     name: str
@@ -77,8 +77,7 @@ FIELDS: tuple[Field, ...] = (
 FIELD_INDEX: dict[str, int] = {field.name: index for index, field in enumerate(FIELDS)}
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(msgspec.Struct, frozen=True):
     """One series of a job on a node.
 
     `name` is at once the carbon leaf, the key in a profile and the heading in `docs/metrics.md`; it ends in unit or kind.

@@ -9,16 +9,15 @@ uses this looks for himself from time to time as well. Feeds `node.rediscover`.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from asyncinotify import Inotify, Mask
 
 _MASK = Mask.CREATE | Mask.DELETE | Mask.ONLYDIR
 
 
-@dataclass(frozen=True, slots=True)
-class FolderChanges:
+class FolderChanges(msgspec.Struct, frozen=True):
     """The folders that appeared or vanished; `lost` when the kernel dropped some, so that only a full look helps."""
 
     paths: frozenset[Path]

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from slurmlens.metrics import FIELDS
 
@@ -25,8 +26,7 @@ class Hierarchy(enum.Enum):
     V2 = "v2"
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupPlace:
+class CgroupPlace(msgspec.Struct, frozen=True):
     """The folders that hold one cgroup's counter files: on v2 the same folder twice. They need not exist (yet)."""
 
     hierarchy: Hierarchy
@@ -34,8 +34,7 @@ class CgroupPlace:
     memory: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """One way in which Slurm lays out a node's cgroups.
 
     `base` is the node's own folder below a v1 controller, or below the slice of a v2 tree; `{node}` is the NodeName.
@@ -106,8 +105,7 @@ _UID_FOLDER = re.compile(r"uid_(\d{1,10})")
 _TASK_FOLDER = re.compile(r"task_(\d{1,10}|special)")
 
 
-@dataclass(frozen=True, slots=True)
-class JobFolderName:
+class JobFolderName(msgspec.Struct, frozen=True):
     """What the name of a job's folder says: the job id, or (26.05) only the SLUID."""
 
     job_id: int | None

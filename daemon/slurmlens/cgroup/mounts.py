@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from slurmlens.cgroup.layout import (
     DEFAULT_SLICE,
@@ -26,11 +27,10 @@ _SCOPE_SEARCH_DEPTH = 3
 """`a-b.slice` lies in `a.slice/a-b.slice`; deeper slices have to be named in the config."""
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupMounts:
+class CgroupMounts(msgspec.Struct, frozen=True):
     """The mount points as `/proc/mounts` says them: v1 by controller, and the v2 tree."""
 
-    v1: dict[str, str] = field(default_factory=dict)
+    v1: dict[str, str] = msgspec.field(default_factory=dict)
     v2: str | None = None
 
     @property
@@ -61,8 +61,7 @@ def parse_mounts(text: str) -> CgroupMounts:
     return CgroupMounts(v1, v2)
 
 
-@dataclass(frozen=True, slots=True)
-class NodeCgroups:
+class NodeCgroups(msgspec.Struct, frozen=True):
     """The folders that hold all jobs of one node: on v1 one per mounted controller (Slurm may make them later or
     never), on v2 the scope alone."""
 

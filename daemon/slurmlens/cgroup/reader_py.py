@@ -12,8 +12,9 @@ import errno
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from slurmlens.cgroup.layout import CgroupPlace, Hierarchy
 from slurmlens.cgroup.reading import Reading, reading_of
@@ -116,8 +117,7 @@ def _lines(text: bytes) -> list[bytes]:
     return lines[:-1] if lines[-1] == b"" else lines
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(msgspec.Struct, frozen=True):
     name: str
     folder: str
     tier: Tier

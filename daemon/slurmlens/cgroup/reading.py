@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from slurmlens.metrics import FIELD_INDEX, FIELDS
 
@@ -36,8 +37,7 @@ def field_names(mask: int) -> frozenset[str]:
     return frozenset(name for name, index in FIELD_INDEX.items() if mask >> index & 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """The counters of one cgroup at one time: raw, in the units that `metrics.FIELDS` names.
 
     A field that is not in it is unavailable (or not of the tiers asked for). `error` is 0, or the errno of what could

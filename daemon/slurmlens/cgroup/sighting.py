@@ -9,22 +9,21 @@ the registry and the sampler.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from slurmlens.cgroup.layout import CgroupPlace
 from slurmlens.cgroup.tree import JobCgroup, StepCgroup
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """When something was noticed: node's wall time to show, boottime to order by."""
 
     wall_ns: int
     boottime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupSeen:
+class CgroupSeen(msgspec.Struct, frozen=True):
     """A job's cgroup (`step` None) or a step's is there. Open it at once: it may live for less than half a second.
 
     `key` is the job's folder; a requeued job's has the same name again, so (`key`, `life`) is what all values of one
@@ -42,8 +41,7 @@ class CgroupSeen:
     when: Moment
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupGone:
+class CgroupGone(msgspec.Struct, frozen=True):
     """A job's cgroup (`step` None) or a step's is there no more."""
 
     key: str
@@ -110,7 +108,7 @@ class CgroupRoster:
             job_id, uid = known.job_id, known.uid if uid is None else uid
         elif job_id is None and job.sluid is not None:
             job_id = self._known_sluids.get(job.sluid)
-        return replace(job, job_id=job_id, uid=uid)
+        return msgspec.structs.replace(job, job_id=job_id, uid=uid)
 
     def _forget(self, job: JobCgroup, when: Moment) -> Iterator[CgroupGone]:
         del self._jobs[job.key]

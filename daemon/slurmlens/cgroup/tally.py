@@ -10,8 +10,9 @@ what its array points to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from slurmlens._cgroup import ffi, lib
 from slurmlens.cgroup.reader import CgroupReader, OpenCgroup, ReadingBatch
@@ -166,8 +167,7 @@ class PointsSum:
         return list(ffi.unpack(self._sums, count))
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """What a reading of one cgroup goes into; a step has no course. All of them are C structs."""
 
     cgroup: OpenCgroup

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 _TITLE = re.compile(rb"slurmstepd: \[(\d{1,10})\.(\d{1,10}|[a-z]+)(?:\+\d+)?\][\s\0]*")
 _PROCS_LIMIT = 4096
 """Bytes of a `cgroup.procs` that are looked at: slurmstepd's folder holds a handful of processes."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepTitle:
+class StepTitle(msgspec.Struct, frozen=True):
     """What slurmstepd calls itself."""
 
     job_id: int

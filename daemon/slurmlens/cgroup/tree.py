@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from slurmlens.cgroup.layout import (
     V1_MEASURING,
@@ -30,8 +31,7 @@ from slurmlens.cgroup.mounts import NodeCgroups
 from slurmlens.cgroup.titles import title_of_step, user_of_tasks
 
 
-@dataclass(frozen=True, slots=True)
-class JobFolder:
+class JobFolder(msgspec.Struct, frozen=True):
     """A job's folder: `key` is its path below the node's folder (`uid_2000/job_7`, `job_7`, `sAZNM81GJARB00`).
 
     `inodes` has one (controller, inode) for each controller that has the folder; they tell it from an earlier folder of
@@ -45,16 +45,14 @@ class JobFolder:
     measured: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StepCgroup:
+class StepCgroup(msgspec.Struct, frozen=True):
     """A step of a job on this node; `step` is Slurm's name for it: "0", "batch", "extern", "interactive"."""
 
     step: str
     place: CgroupPlace
 
 
-@dataclass(frozen=True, slots=True)
-class JobCgroup:
+class JobCgroup(msgspec.Struct, frozen=True):
     """A job on this node. None is not told: `job_id` before a title was seen, `sluid` in layouts without, `uid` of
     root's jobs on v2."""
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 
 class Stream(enum.Enum):
@@ -20,8 +21,7 @@ class Stream(enum.Enum):
     METRICS = "metrics"
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """Lines that travel together.
 
     `payload` is the lines joined, `count` their number, `born_ns` the monotonic time of the first. `on_acknowledged`
@@ -36,16 +36,14 @@ class Batch:
     on_acknowledged: tuple[Callable[[], None], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A batch at its place in the stream; positions grow by one and are never used twice."""
 
     position: int
     batch: Batch
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
+class Backlog(msgspec.Struct, frozen=True):
     """What one sink has yet to take; `oldest_age_s` is None where nothing waits."""
 
     batches: int

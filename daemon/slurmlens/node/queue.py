@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.node.flow import Backlog, Batch, Entry, Stream
 
 
-@dataclass(frozen=True, slots=True)
-class QueueLimits:
+class QueueLimits(msgspec.Struct, frozen=True):
     """The bounds of a queue; ages count from a batch's birth."""
 
     total_bytes: int
@@ -34,23 +34,21 @@ class QueueLimits:
         return round(NS_PER_S * (self.metrics_age_s if stream is Stream.METRICS else self.events_age_s))
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(msgspec.Struct, frozen=True):
     """One batch that no longer waits; `reason` is age, metrics_limit, total_limit or too_large."""
 
     batch: Batch
     reason: str
 
 
-@dataclass(slots=True)
-class _Lane:
+class _Lane(msgspec.Struct):
     """One stream: its entries in order and how far each of its sinks has come."""
 
     cursors: dict[str, int]
-    entries: deque[Entry] = field(default_factory=deque)
+    entries: deque[Entry] = msgspec.field(default_factory=deque)
     size_bytes: int = 0
     next_position: int = 1
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
 
     def push(self, batch: Batch) -> None:
         self.entries.append(Entry(self.next_position, batch))

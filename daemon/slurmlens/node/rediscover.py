@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from slurmlens.cgroup.folder_watch import NOTHING, FolderChanges, FolderWatch
 from slurmlens.cgroup.layout import DEFAULT_SLICE
@@ -35,8 +36,7 @@ FIRST_RETRY_S = 0.002
 """After this a folder without a name is looked at again; doubled each time up to the rescan's interval."""
 
 
-@dataclass(frozen=True, slots=True)
-class RediscoverState:
+class RediscoverState(msgspec.Struct, frozen=True):
     """How well the tree can be seen now, for `slurmlens status`."""
 
     found: bool

@@ -14,10 +14,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from slurmlens.errors import RefusedError, SourceError
 
@@ -36,8 +37,7 @@ _UNASKED = frozenset({1, 5, 6, 7})
 REFUSALS = {15: "expired", 16: "rewound", 17: "replayed", 18: "unauthorized"}
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True):
     """What a valid credential proves. `origin` is the IPv4 address of the host whose munged made it."""
 
     payload: bytes

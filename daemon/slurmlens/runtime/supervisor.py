@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.runtime.backoff import Backoff
@@ -25,8 +26,7 @@ STAGE_FAILED = InternalEvent(
 STAGE_ENDED = InternalEvent("stage_ended", logging.DEBUG, "stage {stage} ended", ("stage",))
 
 
-@dataclass(slots=True)
-class StageState:
+class StageState(msgspec.Struct):
     """How one stage fares, for `slurmlens status`."""
 
     running: bool = False

@@ -10,8 +10,9 @@ one event is cut to a few lines a minute, told by how many; the counter counts a
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.telemetry.counters import Counter, Counters
@@ -23,8 +24,7 @@ _WINDOW_NS = 60 * NS_PER_S
 _WINDOWS_LIMIT = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class InternalEvent:
+class InternalEvent(msgspec.Struct, frozen=True):
     """One thing that can happen inside: its counter is `<name>_total` with `labels`, its line is `text` filled in.
 
     `text` names fields in braces, as `str.format`; `labels` are those of its fields that come from a bounded set.
@@ -37,8 +37,7 @@ class InternalEvent:
     lines_per_minute: int = 10
 
 
-@dataclass(slots=True)
-class _Window:
+class _Window(msgspec.Struct):
     """Lines of one event and label set in the current minute."""
 
     began_ns: int

@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import DecodeError
@@ -68,8 +69,7 @@ NOT_RELEASED = InternalEvent(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """Stands for one file that is out."""
 
     path: Path

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from asyncinotify import Inotify, Mask
 
 _ARRIVED = Mask.MOVED_TO
 _GONE = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT | Mask.IGNORED
 
 
-@dataclass(frozen=True, slots=True)
-class Stir:
+class Stir(msgspec.Struct, frozen=True):
     """What a wait saw: names that appeared; whether the folder must be read again; whether it is another one now."""
 
     names: tuple[str, ...] = ()

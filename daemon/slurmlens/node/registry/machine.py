@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from dataclasses import dataclass
+
+import msgspec
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import (
@@ -56,8 +57,7 @@ REMEMBERED_SIGHTINGS = 256
 DAY_S = 86_400.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrySettings:
+class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long to wait for whom, in seconds.
 
     `settle_s`: a cgroup without Prolog before its start is told. `epilog_grace_s`: a job without cgroup before it

@@ -6,29 +6,26 @@ named here by an opaque text, its path below the cgroup root: the registry never
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from slurmlens.events import AnyEvent, HookEvent, JobIdentity, JobSummary
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """One instant on two clocks: wall for people, boottime for order and durations within this boot."""
 
     wall_ns: int
     boottime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class HookSeen:
+class HookSeen(msgspec.Struct, frozen=True):
     """A hook's event was read from the dropbox; perhaps again, after a restart."""
 
     at: Moment
     event: HookEvent
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupAppeared:
+class CgroupAppeared(msgspec.Struct, frozen=True):
     """A job's cgroup is there; `job` is what the tree tells of it (id, uid, SLUID)."""
 
     at: Moment
@@ -36,16 +33,14 @@ class CgroupAppeared:
     job: JobIdentity
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupVanished:
+class CgroupVanished(msgspec.Struct, frozen=True):
     """A job's cgroup was removed."""
 
     at: Moment
     cgroup: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepAppeared:
+class StepAppeared(msgspec.Struct, frozen=True):
     """A step's cgroup is there, inside the job's."""
 
     at: Moment
@@ -54,8 +49,7 @@ class StepAppeared:
     step: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepVanished:
+class StepVanished(msgspec.Struct, frozen=True):
     """A step's cgroup was removed."""
 
     at: Moment
@@ -63,8 +57,7 @@ class StepVanished:
     cgroup: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True):
     """Time has passed."""
 
     at: Moment
@@ -73,22 +66,19 @@ class Tick:
 Stimulus = HookSeen | CgroupAppeared | CgroupVanished | StepAppeared | StepVanished | Tick
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(msgspec.Struct, frozen=True):
     """Deliver this event."""
 
     event: AnyEvent
 
 
-@dataclass(frozen=True, slots=True)
-class KnownHook:
+class KnownHook(msgspec.Struct, frozen=True):
     """This hook event was handled before: nothing to deliver, its file may go once the first copy has arrived."""
 
     event_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(msgspec.Struct, frozen=True):
     """Sample this cgroup for sighting `number`, its figures to carbon under `slot` (None: with the rest).
 
     `from_zero` is False where the cgroup already served an earlier run, so that its counters do not begin with this
@@ -102,16 +92,14 @@ class Watch:
     from_zero: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unwatch:
+class Unwatch(msgspec.Struct, frozen=True):
     """The cgroup is gone; the sighting may get another one or end."""
 
     number: int
     cgroup: str
 
 
-@dataclass(frozen=True, slots=True)
-class WatchStep:
+class WatchStep(msgspec.Struct, frozen=True):
     """Sample this step for sighting `number`."""
 
     number: int
@@ -120,8 +108,7 @@ class WatchStep:
     step: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnwatchStep:
+class UnwatchStep(msgspec.Struct, frozen=True):
     """The step is gone."""
 
     number: int
@@ -129,8 +116,7 @@ class UnwatchStep:
     cgroup: str
 
 
-@dataclass(frozen=True, slots=True)
-class Summarise:
+class Summarise(msgspec.Struct, frozen=True):
     """The sighting is over: fill totals and profile into the draft, deliver it, forget the number.
 
     The draft is a valid event by itself and says "nothing measured": what to send where the sampler has nothing.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections import deque
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -30,8 +29,7 @@ from slurmlens.node.registry.protocol import Moment
 STORY_LENGTH = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where all this happens."""
 
     cluster: str
@@ -49,8 +47,7 @@ class Phase(enum.Enum):
     CLOSED = "closed"
 
 
-@dataclass(slots=True, kw_only=True)
-class Sighting:
+class Sighting(msgspec.Struct, kw_only=True):
     """The record the registry keeps; `number` names it to the sampler, `key` to the hub.
 
     `first_seen` is part of the key and never changes once told; `start` is the best known begin (the Prolog's time).
@@ -64,12 +61,12 @@ class Sighting:
     phase: Phase
     start_witness: Witness
     slot: int | None
-    cgroups: set[str] = field(default_factory=set)
+    cgroups: set[str] = msgspec.field(default_factory=set)
     gone: Moment | None = None
     end: Moment | None = None
     end_witness: Witness = Witness.CGROUP
     ending_since_ns: int = 0
-    story: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=STORY_LENGTH))
+    story: deque[tuple[int, str]] = msgspec.field(default_factory=lambda: deque(maxlen=STORY_LENGTH))
 
     @property
     def key(self) -> str:

@@ -9,8 +9,9 @@ with the registry's instructions; gives carbon lines, profiles and totals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from slurmlens.cgroup.layout import CgroupPlace
 from slurmlens.cgroup.reader import FAST_TICK, FULL_TICK, CgroupReader, OpenCgroup
@@ -43,8 +44,7 @@ REVISED_AT_A_TICK = 16
 _REST_MASK = field_mask(REST_FIELDS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSettings:
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine must be told; the names are those of `config.node`."""
 
     cluster: str
@@ -58,8 +58,7 @@ class EngineSettings:
     budget_share: float = 0.01
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobOrder:
+class JobOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A job's cgroup that is to be watched.
 
     `newborn`: it appeared before our eyes, so its time zero is now. `from_zero`: its counters began with this run.
@@ -75,8 +74,7 @@ class JobOrder:
     from_zero: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepOrder:
+class StepOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A step's cgroup that is to be watched, inside its job's."""
 
     number: int
@@ -86,8 +84,7 @@ class StepOrder:
     newborn: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True):
     """A sighting's last word."""
 
     totals: Totals

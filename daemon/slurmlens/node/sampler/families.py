@@ -8,7 +8,8 @@ flush of all its descendants. Used by `engine`, in its thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from slurmlens.cgroup.layout import CgroupPlace, Hierarchy
 from slurmlens.cgroup.reader import FAST_TICK, CgroupReader, OpenCgroup
@@ -22,8 +23,7 @@ LARGE_FAMILY = 32
 """From here on a birth alone does not have the whole family read."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Ancestor:
+class _Ancestor(msgspec.Struct, frozen=True):
     place: CgroupPlace
     handle: OpenCgroup
 

@@ -13,7 +13,8 @@ removes a user's folder with the user's last job) is solved from its own parent 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from slurmlens.events import FigureSource
 
@@ -25,8 +26,7 @@ _NOTHING: Counters = (0,) * len(REST_FIELDS)
 _UNREAD: Counters = (None,) * len(REST_FIELDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Departure:
+class Departure(msgspec.Struct, frozen=True):
     """What a dead cgroup counted when it died, and what that stands on: PARENT_REST is exact, PARENT_REST_SPLIT a
     share of an exact sum; LAST_SAMPLE where the parent could tell nothing."""
 
@@ -34,8 +34,7 @@ class Departure:
     source: FigureSource
 
 
-@dataclass(slots=True)
-class _Member:
+class _Member(msgspec.Struct):
     """One cgroup. `last` is its newest reading, `seen_ns` when; `own` is what it counts that no living child does."""
 
     parent: str | None
@@ -43,7 +42,7 @@ class _Member:
     last: Counters = _UNREAD
     seen_ns: int = 0
     own: Counters | None = None
-    children: set[str] = field(default_factory=set)
+    children: set[str] = msgspec.field(default_factory=set)
 
     def weight(self, now_ns: int) -> float:
         """How much of a shared rest is probably this one's: unseen time times the cores it kept busy before."""

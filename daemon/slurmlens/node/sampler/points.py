@@ -12,8 +12,9 @@ per regular tick and once at the end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from slurmlens.cgroup import tally
 from slurmlens.metrics import METRICS, Metric, Source, Tier
@@ -34,8 +35,7 @@ METRICS_OF_TIER: dict[Tier, tuple[Metric, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(msgspec.Struct, frozen=True):
     """Carbon plaintext, ready to be sent, and how many points it holds."""
 
     payload: bytes = b""

@@ -11,8 +11,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from slurmlens.cgroup.reading import Reading, reading_of
 from slurmlens.errors import ReaderError
@@ -22,8 +23,7 @@ _DEPTH = 3
 """Job, step, task: no layout goes deeper below the folder that counts a job."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bytes:
+class Bytes(msgspec.Struct, frozen=True):
     """What was read from and written to block devices."""
 
     read: int = 0

@@ -11,7 +11,8 @@ not.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+
+import msgspec
 
 from slurmlens.clock import NS_PER_S
 
@@ -22,16 +23,14 @@ _COST_MEMORY = 0.2
 """Weight of the newest tick in the running mean of its cost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(msgspec.Struct, frozen=True):
     """One instant on the clocks that the schedule needs."""
 
     wall_ns: int
     boottime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(msgspec.Struct, frozen=True):
     """What is to be read now. `tick_ns` is the aligned wall time of a regular tick, None between two."""
 
     tick_ns: int | None
@@ -42,8 +41,7 @@ class Due:
         return self.tick_ns is not None or bool(self.young)
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """What sampling costs, and whether it keeps its budget; all shares of one core."""
 
     share: float

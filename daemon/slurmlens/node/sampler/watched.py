@@ -6,7 +6,7 @@ nothing is None. Made and fed by `engine`; its totals end in `events.JobSummary`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from slurmlens.cgroup.layout import CgroupPlace
 from slurmlens.cgroup.reader import OpenCgroup
@@ -25,8 +25,7 @@ UNSEEN_TAIL = 0.1
 _US_PER_S = 1e6
 
 
-@dataclass(slots=True, kw_only=True)
-class Cgroup:
+class Cgroup(msgspec.Struct, kw_only=True):
     """One watched cgroup: a job's or a step's. `name` is the registry's; `gone_ns` when it was found gone."""
 
     name: str
@@ -55,8 +54,7 @@ class Cgroup:
         return self.departure.source, self.departure.source is not FigureSource.LAST_SAMPLE
 
 
-@dataclass(slots=True, kw_only=True)
-class Watched:
+class Watched(msgspec.Struct, kw_only=True):
     """One sighting. `job` is its cgroup while there is one (and the last one after that)."""
 
     number: int
@@ -65,11 +63,11 @@ class Watched:
     account: Account
     course: Course
     points: dict[Tier, Points]
-    process_account: Account = field(default_factory=Account)
-    node_account: Account = field(default_factory=lambda: Account(from_zero=False))
+    process_account: Account = msgspec.field(default_factory=Account)
+    node_account: Account = msgspec.field(default_factory=lambda: Account(from_zero=False))
     job: Cgroup | None = None
-    steps: dict[str, Cgroup] = field(default_factory=dict)
-    silent: set[Tier] = field(default_factory=set)
+    steps: dict[str, Cgroup] = msgspec.field(default_factory=dict)
+    silent: set[Tier] = msgspec.field(default_factory=set)
     """Tiers whose last point has been made."""
     refused: bool = False
     """The daemon may not look at this job's processes."""

@@ -16,7 +16,8 @@ import socket
 import sys
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.node import CarbonSinkConfig
@@ -29,8 +30,7 @@ CARBON_RESENT = InternalEvent(
 )
 
 
-@dataclass(slots=True)
-class _Piece:
+class _Piece(msgspec.Struct):
     """What was sent at once. `end` is its last byte's place in the connection, None before it was sent on this one."""
 
     payload: bytes
@@ -38,8 +38,7 @@ class _Piece:
     settled_ns: int | None = None
 
 
-@dataclass(slots=True)
-class _Link:
+class _Link(msgspec.Struct):
     """One connection and how much went into it."""
 
     reader: asyncio.StreamReader

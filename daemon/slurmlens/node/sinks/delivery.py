@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from slurmlens.clock import Clock
 from slurmlens.errors import DeliveryError
@@ -52,8 +53,7 @@ class Sink(Protocol):
         """Let go of connections and files."""
 
 
-@dataclass(slots=True)
-class SinkState:
+class SinkState(msgspec.Struct):
     """How one sink fares; times are monotonic."""
 
     last_delivered_ns: int | None = None

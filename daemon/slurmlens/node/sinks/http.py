@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
 
 import h11
+import msgspec
 
 from slurmlens.errors import DeliveryError
 
@@ -22,16 +22,14 @@ STALE = "stale"
 """Reason of the failure where the server had closed a kept connection meanwhile: worth another try at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What the server said."""
 
     status: int
     body: bytes
 
 
-@dataclass(slots=True)
-class _Connection:
+class _Connection(msgspec.Struct):
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     protocol: h11.Connection
