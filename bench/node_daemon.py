@@ -6,6 +6,7 @@ means what it means to systemd: READY=1 on the notify socket. Used by every case
 
 from __future__ import annotations
 
+import compileall
 import importlib.util
 import json
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -74,11 +76,17 @@ class DaemonShape:
     slots: int = 16
 
 
+@cache
 def installed() -> bool:
+    """Whether there is a daemon to start; its bytecode is made then, as an installation has it."""
     try:
-        return importlib.util.find_spec(MODULE) is not None
+        found = importlib.util.find_spec(MODULE)
     except ModuleNotFoundError:
+        found = None
+    if found is None or found.origin is None:
         return False
+    compileall.compile_dir(Path(found.origin).parents[1], quiet=2)
+    return True
 
 
 class NodeDaemon:
