@@ -29,11 +29,12 @@ python:
 	@command -v $(PYTHON) >/dev/null || { apt-get update -q && apt-get install -q --yes --no-install-recommends python3; }
 
 $(BIN)/python: | packages
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 # The C extension is built by the editable install, so its sources count as well.
 $(INSTALLED): pyproject.toml setup.py requirements.lock $(wildcard cext/*.[ch] cext/*.py cext/cdef/*) | $(BIN)/python
-	PIP_CONSTRAINT=requirements.lock PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q -e '.[hub,dev]'
+	@echo "installing the Python parts, building the C extension"
+	@PIP_CONSTRAINT=requirements.lock PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q -e '.[hub,dev]'
 	@touch $@
 
 .PHONY: hooks

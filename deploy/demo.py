@@ -7,12 +7,14 @@ it ends after the checks. Exit status 0 only if every check was good.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 
 from deploy import checks, instance
+from deploy.cache import cache_root
 from deploy.errors import DeployError
 from deploy.progress import Progress
 from deploy.running import Ended, run_jobs
@@ -117,8 +119,16 @@ def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
 def _set_up() -> None:
     """`make setup`, in a pid namespace that ends with us: killed, it leaves no pip or apt behind."""
     require_programs(("make", "unshare", "setpriv"))
+    # Two demos at once on a fresh machine: one sets up, the other waits and finds everything there.
+    with (cache_root() / "setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make_setup()
+
+
+def _make_setup() -> None:
     contained = ["setpriv", "--pdeathsig=KILL", "unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]
-    done = subprocess.run([*contained, "make", "-C", str(CHECKOUT), "setup"], stdin=subprocess.DEVNULL, check=False)
+    command = ["make", "--no-print-directory", "-C", str(CHECKOUT), "setup"]
+    done = subprocess.run([*contained, *command], stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
         raise DeployError("`make setup` failed; its words are above")
 
