@@ -90,20 +90,19 @@ def remove(folder: Path) -> None:
 
 
 def remove_leftovers() -> list[str]:
-    """Removes what dead instances left and returns their ids."""
+    """Removes what dead instances left and returns their ids.
+
+    Cgroups without a folder here are left alone: another container's instance may live in them.
+    """
     removed = []
     for folder in folders():
         if not is_live(folder):
             remove(folder)
             removed.append(identity(folder))
-    for owner in cgroup_folders.owners():
-        if not (BASE / f"{PREFIX}{owner}").exists():
-            cgroup_folders.remove_empty(owner)
-            removed.append(owner)
     for unnamed in BASE.glob(f"{UNNAMED_PREFIX}*"):
         if not is_live(unnamed) and _age_s(unnamed) > UNNAMED_MAX_AGE_S:
             shutil.rmtree(unnamed, ignore_errors=True)
-    return sorted(set(removed))
+    return sorted(removed)
 
 
 def _age_s(path: Path) -> float:
