@@ -55,7 +55,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     slots: int
     max_points: int
     memory_limit_bytes: int
-    budget_share: float = 0.01
+    budget_share: float = 0.02
 
 
 class JobOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +117,7 @@ class Engine:
         self._batch: TallyBatch | None = None
         self._batch_pairs: list[tuple[Watched, Cgroup]] = []
         self._revised = 0
+        self._may_see_processes: bool | None = None
         pressure = self._open(lambda: reader.open_node_pressure(settings.proc_root))
         self._node_pressure = None if pressure is None else reader.batch([pressure])
         self._node_figures = NodeFigures(settings.proc_root, settings.cluster, settings.node, settings.interval_s)
@@ -285,7 +286,12 @@ class Engine:
         return gone
 
     def _read_beside(self, pairs: list[tuple[Watched, Cgroup]], now: Now) -> None:
-        """What cgroups do not tell: their processes' I/O."""
+        """What cgroups do not tell: their processes' I/O.
+
+        A daemon that is refused at the first process it looks at lacks the right, and asks no more: the walk is dear.
+        """
+        if self._may_see_processes is False:
+            return
         for watched, one in pairs:
             if one.io is not None and one is watched.job and not watched.refused and watched.lacks_io:
                 self._read_processes(watched, one.io, now)
@@ -296,10 +302,12 @@ class Engine:
         except ReaderError:
             # One that may not be seen makes the whole sum unavailable, what was seen before included.
             watched.refused = True
+            self._may_see_processes = self._may_see_processes or False
             watched.process_account.forget()
             self._on_failure("process_io_forbidden", None)
             return
         if moved is not None:
+            self._may_see_processes = True
             watched.process_account.take(moved, now.boottime_ns)
             self._follow(watched, Source.PROCESSES, watched.process_account, moved.have, now)
 

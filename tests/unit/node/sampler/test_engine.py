@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from slurmlens.cgroup.reader import CgroupReader
+from slurmlens.errors import ReaderError
 from slurmlens.events import FigureSource, Totals
 from slurmlens.node.sampler.engine import Engine, EngineSettings, Finished, JobOrder, StepOrder
+from slurmlens.node.sampler.process_io import ProcessIo
 from slurmlens.node.sampler.schedule import Now
 from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree, write_in_place
@@ -371,4 +373,23 @@ def test_a_v1_job_whose_memory_folders_come_before_its_cpu_folders_is_measured_w
     assert cpu_s(totals) == pytest.approx(0.3, abs=1e-6)
     assert totals.cpu_s is not None
     assert totals.cpu_s.source is EXACT
+    bench.engine.close()
+
+
+def test_a_daemon_without_the_right_to_see_processes_finds_out_once(
+    tmp_path: Path, unpacked_recordings: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[ProcessIo] = []
+
+    def refuse(one: ProcessIo) -> None:
+        asked.append(one)
+        raise ReaderError("/proc/5/io: Permission denied", errno=13)
+
+    monkeypatch.setattr(ProcessIo, "read", refuse)
+    bench = Bench(MovingTree("v1-22.05", tmp_path, unpacked_recordings), clock)
+    for job_id in (7, 8, 9):
+        bench.start(job_id, "batch")
+    bench.pass_time(120.0)
+    assert len(asked) == 1
+    assert bench.failures.count("process_io_forbidden") == 1
     bench.engine.close()
