@@ -196,8 +196,9 @@ export class JobCharts {
       if (!step) return;
       const last = this.charts.times_s.length - 1;
       const index = Math.min(last, Math.max(0, (first.cursor.idx ?? (step > 0 ? -1 : last + 1)) + step));
-      first.setCursor({ left: first.valToPos(this.charts.times_s[index], "x"), top: 1 });
-      this.sync.pub("mousemove", first, first.cursor.left, 1, first.over.clientWidth, first.over.clientHeight, index);
+      for (const plot of this.plots.values()) {
+        plot.setCursor({ left: plot.valToPos(this.charts.times_s[index], "x"), top: 1 });
+      }
       event.preventDefault();
     }, { signal });
   }
