@@ -24,6 +24,9 @@ from slurmlens.hub.history.store import Store
 END_GRACE_NS = 120 * NS_PER_S
 """How long an Epilog, a retry and a jittered summary may take after the scheduler's or the node's end."""
 
+SUMMARY_GRACE_NS = 15 * NS_PER_S
+"""How long after the end a node that lists nothing of it may still hold back its summary."""
+
 _running_decoder = msgspec.json.Decoder(tuple[tuple[int, str], ...])
 
 
@@ -78,7 +81,7 @@ def verdicts(sightings: Iterable[OpenSighting], heard: Mapping[tuple[str, str], 
 
 def _verdict(sighting: OpenSighting, heard: Heard | None, now_ns: int) -> Verdict | None:
     if sighting.end_ns is not None:
-        is_late = now_ns - sighting.heard_ns > END_GRACE_NS
+        is_late = now_ns - sighting.heard_ns > END_GRACE_NS or _is_forgotten(sighting, heard)
         return Verdict(sighting, ClosedReason.NO_SUMMARY, sighting.end_ns) if is_late else None
     run_end_ns = sighting.run_end_ns
     if heard is not None and heard.heard_ns >= sighting.heard_ns and sighting.sighting not in heard.running:
@@ -90,6 +93,13 @@ def _verdict(sighting: OpenSighting, heard: Heard | None, now_ns: int) -> Verdic
     if run_end_ns is not None and now_ns - run_end_ns > END_GRACE_NS and not is_listed:
         return Verdict(sighting, ClosedReason.RUN_ENDED, run_end_ns)
     return None
+
+
+def _is_forgotten(ended: OpenSighting, heard: Heard | None) -> bool:
+    """Its node spoke again, well after the end, and no longer knows the sighting: a daemon that only saw the Epilog."""
+    if heard is None or ended.sighting in heard.running:
+        return False
+    return heard.heard_ns - ended.heard_ns > SUMMARY_GRACE_NS and heard.boottime_ns > ended.last_boottime_ns
 
 
 class Reconciler:

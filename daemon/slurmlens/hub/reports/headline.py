@@ -71,7 +71,8 @@ def _running(told: Told) -> str:
 def _used_words(told: Told) -> str:
     parts = []
     if told.cpu.ratio is not None and told.allocation.cores:
-        parts.append(f"{fmt.percent(told.cpu.ratio)} of {fmt.cores(told.allocation.cores)}")
+        least = "at least " if told.phase is Phase.ENDED and not told.cpu.complete else ""
+        parts.append(f"{least}{fmt.percent(told.cpu.ratio)} of {fmt.cores(told.allocation.cores)}")
     if told.memory.ratio is not None:
         parts.append(f"{fmt.percent(told.memory.ratio)} of its memory")
     elif told.memory.used is not None:

@@ -17,9 +17,11 @@ from slurmlens.hub.reports.view import Amount, InputOutput, NodeView, Pressure
 
 SO_FAR = "so far"
 PROFILE = "profile"
+SEEN_PART = "seen_part"
 _NO_IO = "not measured: no block I/O counters for this job (cgroup v1, or v2 without the io controller)"
 _NO_PRESSURE = "not measured: this kernel tells no pressure (PSI)"
 _MOST_NAMED = 3
+_SAID_BESIDE_IO = (PROFILE, SEEN_PART, FigureSource.PROCESSES.value)
 
 _SOURCE_WORDS: dict[str, str] = {
     FigureSource.TASK_EXIT.value: "read at the exit of each task",
@@ -29,6 +31,7 @@ _SOURCE_WORDS: dict[str, str] = {
     FigureSource.PROCESSES.value: "from processes",
     FigureSource.NODE.value: "of the whole node",
     PROFILE: SO_FAR,
+    SEEN_PART: "at least this much: the rest went unseen",
 }
 # From exact to guessed: a sum is worth what its worst part is.
 _WORTH = tuple(_SOURCE_WORDS)
@@ -49,7 +52,7 @@ def node_cpu(node: NodeFacts, cores: int | None, ran_s: float | None) -> Amount:
     asked = cores * ran_s if cores and ran_s is not None else None
     if node.totals and node.totals.cpu_s:
         return _amount(node.totals.cpu_s, asked)
-    return _so_far(integral(node.profile, "cpu_cores"), asked) or Amount(asked=asked, note=why_unmeasured(node))
+    return _so_far(node, integral(node.profile, "cpu_cores"), asked) or Amount(asked=asked, note=why_unmeasured(node))
 
 
 def node_memory(node: NodeFacts, given_bytes: float | None) -> Amount:
@@ -59,7 +62,7 @@ def node_memory(node: NodeFacts, given_bytes: float | None) -> Amount:
     if node.totals and node.totals.memory_peak_bytes:
         return _amount(node.totals.memory_peak_bytes, asked)
     peak = highest(node.profile, "memory_bytes")
-    return _so_far(peak, asked) or Amount(asked=asked, note=why_unmeasured(node))
+    return _so_far(node, peak, asked) or Amount(asked=asked, note=why_unmeasured(node))
 
 
 def node_io(node: NodeFacts) -> InputOutput:
@@ -67,7 +70,8 @@ def node_io(node: NodeFacts) -> InputOutput:
     totals = node.totals
     if totals and (totals.io_read_bytes or totals.io_written_bytes):
         return _counted_io(totals)
-    for prefix, source in (("", PROFILE), ("process_", FigureSource.PROCESSES.value)):
+    of_cgroup = PROFILE if node.end_ns is None else SEEN_PART
+    for prefix, source in (("", of_cgroup), ("process_", FigureSource.PROCESSES.value)):
         read = integral(node.profile, f"{prefix}io_read_bytes_per_second")
         written = integral(node.profile, f"{prefix}io_written_bytes_per_second")
         if read is not None or written is not None:
@@ -135,7 +139,7 @@ def job_io(nodes: Sequence[NodeView]) -> InputOutput:
         written_bytes=_sum(part.written_bytes for part in told),
         source=source,
         complete=not missing and all(part.complete for part in told),
-        note=_joined(source_words(source) if source in (PROFILE, FigureSource.PROCESSES.value) else None, missing),
+        note=_joined(source_words(source) if source in _SAID_BESIDE_IO else None, missing),
     )
 
 
@@ -165,10 +169,13 @@ def _amount(figure: Figure, asked: float | None) -> Amount:
     )
 
 
-def _so_far(used: float | None, asked: float | None) -> Amount | None:
+def _so_far(node: NodeFacts, used: float | None, asked: float | None) -> Amount | None:
+    """From the profile alone: more is to come while the job runs there, nothing once it ended without a summary."""
     if used is None:
         return None
-    return Amount(used=used, asked=asked, ratio=ratio(used, asked), source=PROFILE, complete=False, note=SO_FAR)
+    source = PROFILE if node.end_ns is None else SEEN_PART
+    note = source_words(source)
+    return Amount(used=used, asked=asked, ratio=ratio(used, asked), source=source, complete=False, note=note)
 
 
 def _counted_io(totals: Totals) -> InputOutput:
