@@ -16,7 +16,6 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 
 import msgspec
 from aiohttp import web
@@ -191,15 +190,14 @@ class HubPipeline:
 
     async def status(self) -> dict[str, object]:
         """What `/status.json` says."""
-        history = msgspec.to_builtins(await self._queries.status())
-        stages = {name: asdict(state) for name, state in self._supervisor.states.items()}
+        history: dict[str, object] = msgspec.to_builtins(await self._queries.status())
         return {
             "version": __version__,
             "cluster": self._config.cluster,
             "now_ns": self._clock.wall_ns(),
-            "scheduler": asdict(self._poller.state),
+            "scheduler": msgspec.to_builtins(self._poller.state),
             "watchers": self.live.watcher_count,
-            "stages": stages,
+            "stages": msgspec.to_builtins(dict(self._supervisor.states)),
             "counters": self._reporter.counters.snapshot(),
             **history,
         }

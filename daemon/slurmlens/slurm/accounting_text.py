@@ -59,7 +59,7 @@ _ABSENT = frozenset({"", "Unknown", "None", "UNLIMITED", "Partition_Limit", "INV
 
 def arguments() -> tuple[str, ...]:
     """The options that make sacct write what `accounted_jobs` reads."""
-    return ("-D", "-n", "-P", f"--delimiter={SEPARATOR}", f"--format={','.join(FIELDS)}")
+    return ("-D", "-a", "-n", "-P", f"--delimiter={SEPARATOR}", f"--format={','.join(FIELDS)}")
 
 
 def accounted_jobs(text: str) -> Decoded[JobRecord]:

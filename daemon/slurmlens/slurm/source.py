@@ -68,8 +68,8 @@ class CommandSource:
         return self._release
 
     async def queue(self) -> Decoded[JobRecord]:
-        """`squeue --json`: it exists in every release that we read."""
-        answer = await self._ask([self._settings.squeue, "--json"])
+        """`squeue --json`, of every partition and state: it exists in every release that we read."""
+        answer = await self._ask([self._settings.squeue, "--all", "--states=all", "--json"])
         return _decoded(self._settings.squeue, json_records.queue_jobs, answer)
 
     async def executions(self, job_ids: Iterable[int]) -> Decoded[JobRecord]:
@@ -85,8 +85,8 @@ class CommandSource:
         return Decoded(tuple(records), refused)
 
     async def executions_since(self, since_s: int) -> Decoded[JobRecord]:
-        """`sacct -D -a -S`; the commands run in UTC, so that the time means what it says."""
-        return await self._accounted(["-a", "-S", datetime.fromtimestamp(since_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")])
+        """`sacct -D -S`; the commands run in UTC, so that the time means what it says."""
+        return await self._accounted(["-S", datetime.fromtimestamp(since_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")])
 
     async def nodes(self) -> Decoded[NodeRecord]:
         """`scontrol show node`, hidden ones too."""
@@ -101,7 +101,7 @@ class CommandSource:
             return Decoded((), 0)
         name = self._settings.sacct
         if await self.release() >= JSON_SINCE:
-            return _decoded(name, json_records.accounted_jobs, await self._ask([name, "-D", "--json", *which]))
+            return _decoded(name, json_records.accounted_jobs, await self._ask([name, "-D", "-a", "--json", *which]))
         arguments = [name, *accounting_text.arguments(), *which]
         answer = await self._ask(arguments, SLURM_TIME_FORMAT="%s")
         return _decoded(name, accounting_text.accounted_jobs, answer.decode(errors="replace"))

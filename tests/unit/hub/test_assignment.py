@@ -81,6 +81,13 @@ def test_a_restarted_daemons_second_sighting_joins_the_same_run() -> None:
     assert members(found) == [["n1/s1", "n1/s2"]]
 
 
+def test_a_node_whose_clock_is_wrong_by_half_a_minute_is_still_understood() -> None:
+    runs = [execution(-1, 0, 8, JobState.REQUEUED), execution(8, 130, 140)]
+    for skew_s in (-30.0, 30.0):
+        sightings = [seen(0.1 + skew_s, 8.1 + skew_s), seen(130.1 + skew_s, 140.1 + skew_s, name="s2")]
+        assert members(assign(sightings, runs)) == [["n1/s1"], ["n1/s2"]]
+
+
 def test_two_prologs_on_one_node_are_never_one_run() -> None:
     found = assign([seen(0.1), seen(5.0, name="s2")], [execution(-1, 0, None, JobState.RUNNING)])
     assert members(found) == [["n1/s1"]]

@@ -261,3 +261,12 @@ async def test_a_job_whose_facts_cannot_be_put_together_spoils_no_other(
     assert [key.job_id for key in refreshed.done] == [8]
     assert [key.job_id for key in refreshed.failed] == [7]
     assert not (await history.refresher.refresh(BEGIN_S)).failed
+
+
+async def test_a_node_that_contradicts_itself_about_a_sightings_job_leaves_no_phantom(history: History) -> None:
+    late, early = ONE.end(5), ONE.start(1)
+    await history.hear(late)
+    other = msgspec.structs.replace(early, job=msgspec.structs.replace(early.job, job_id=99))
+    await history.hear(other)
+    assert await history.queries.job_facts(7) is None
+    assert (await history.facts(99)).nodes[0].end_ns == late.time_ns

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from slurmlens.errors import ConfigError, DeliveryError
-from slurmlens.hub.history import schema
+from slurmlens.hub.history import apply, schema
 from slurmlens.hub.history.store import Store
 from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
@@ -100,6 +100,35 @@ async def test_two_writers_take_turns(history: History) -> None:
     await history.refresh()
     assert len((await history.queries.status()).nodes) == 1
     assert (await history.facts(20)).nodes[0].samples == 4
+
+
+async def test_batches_that_wait_together_share_a_transaction_and_no_fault(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One batch that can't be stored fails alone; the others of its group are stored."""
+    real = apply.facts_of
+
+    def poisoned(events: object) -> dict[str, object]:
+        if any(event.node == "n3" for event in events):  # type: ignore[attr-defined]
+            raise OverflowError("too large for a column")
+        return real(events)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(apply, "facts_of", poisoned)
+    batches = [[Told(1, f"n{number}").start(1)] for number in range(6)]
+    stored = await asyncio.gather(*(history.applier.apply(batch, BEGIN_S) for batch in batches), return_exceptions=True)
+    failed = [number for number, outcome in enumerate(stored) if isinstance(outcome, BaseException)]
+    assert failed == [3]
+    assert sum(len(outcome.new) for outcome in stored if not isinstance(outcome, BaseException)) == 5
+
+
+async def test_a_sender_that_gives_up_leaves_the_others_of_its_group_an_answer(history: History) -> None:
+    sending = [asyncio.create_task(history.applier.apply([Told(1, f"n{n}").start(1)], BEGIN_S)) for n in range(4)]
+    await asyncio.sleep(0)
+    sending[0].cancel()
+    done = await asyncio.wait_for(asyncio.gather(*sending, return_exceptions=True), 10)
+    assert all(isinstance(outcome, asyncio.CancelledError | DeliveryError | apply.Applied) for outcome in done)
+    again = await history.applier.apply([Told(1, "n2").start(1)], BEGIN_S)
+    assert len(again.new) + again.known == 1
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ async def test_events_and_the_scheduler_meet_in_one_view_that_outlives_a_kill(fo
             view = await view_when(session, url, "FAILED 42:0")
             assert view["times"]["start_source"] == "hook"
             async with session.get(f"{url}/status.json") as answer:
+                assert answer.status == 200, await answer.text()
                 status = await answer.json()
             assert status["scheduler"]["release"] == "22.05"
             assert [node["node"] for node in status["nodes"]] == [JOB.node]

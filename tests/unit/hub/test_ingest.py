@@ -214,7 +214,7 @@ async def test_whatever_passes_the_checks_can_be_stored_and_shown(history: Histo
     for event in good:
         if not isinstance(event, NodeHeartbeat):
             job_id = event.job_id if isinstance(event, JobProfile) else event.job.job_id
-            await history.facts(job_id)
+            await history.queries.job_facts(job_id)  # None where two events contradict each other about the job
     await history.queries.status()
 
 

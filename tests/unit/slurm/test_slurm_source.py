@@ -46,7 +46,7 @@ def new(**answers: str | bytes) -> tuple[CommandSource, Recorded]:
 async def test_the_queue_is_json_in_every_release() -> None:
     for source, run in (old(squeue="22.05/squeue.json"), new(squeue="26.05/squeue.json")):
         assert (await source.queue()).records
-        assert run.asked == [["squeue", "--json"]]
+        assert run.asked == [["squeue", "--all", "--states=all", "--json"]]
 
 
 async def test_22_05_is_asked_for_accounting_in_text_with_epoch_times() -> None:
@@ -61,7 +61,7 @@ async def test_22_05_is_asked_for_accounting_in_text_with_epoch_times() -> None:
 async def test_26_05_is_asked_for_accounting_in_json() -> None:
     source, run = new(sacct="26.05/sacct_-j_N.json")
     assert len((await source.executions({24, 25})).records) == 3
-    assert run.asked == [["sacct", "-D", "--json", "-j", "24,25"]]
+    assert run.asked == [["sacct", "-D", "-a", "--json", "-j", "24,25"]]
 
 
 async def test_many_jobs_become_several_questions() -> None:
@@ -79,7 +79,7 @@ async def test_no_job_asks_nothing() -> None:
 async def test_catching_up_names_the_time_in_utc() -> None:
     source, run = new(sacct=b'{"jobs": []}')
     await source.executions_since(1_795_420_800)
-    assert run.asked[0][-3:] == ["-a", "-S", "2026-11-23T08:00:00"]
+    assert run.asked[0][-2:] == ["-S", "2026-11-23T08:00:00"]
     assert run.environments[0]["TZ"] == "UTC"
 
 

@@ -7,6 +7,7 @@ nothing the second time. Fed by `ingest`; `refresh` works off what it marks.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
@@ -19,7 +20,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.events import KIND_OF, AnyEvent, EventKind, JobProfile, JobSummary, NodeHeartbeat
 from slurmlens.hub.history import schema
 from slurmlens.hub.history.sighting_rows import Row, SightingEvent, facts_of, is_sighting_event, job_id_of, moved_facts
-from slurmlens.hub.history.store import Store
+from slurmlens.hub.history.store import Store, StoreError
 from slurmlens.wire import ecs
 
 CHUNK = 400
@@ -36,20 +37,61 @@ class Applied(NamedTuple):
     known: int
 
 
+class _Batch(NamedTuple):
+    """A batch that waits to be stored."""
+
+    events: Sequence[AnyEvent]
+    received_ns: int
+    applied: asyncio.Future[Applied]
+
+
 class Applier:
-    """The write side of history for events."""
+    """The write side of history for events.
+
+    Batches that wait at the same time share one transaction, hence one sync of the disk: whoever gets the turn stores
+    everything that waits. Where that fails each is tried alone, so that none fails for another's sake.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._turn = asyncio.Lock()
+        self._waiting: list[_Batch] = []
 
     async def apply(self, events: Sequence[AnyEvent], received_ns: int) -> Applied:
         """Stores what is new of a batch; StoreError where nothing of it was stored."""
-        new: list[AnyEvent] = []
+        own = _Batch(events, received_ns, asyncio.get_running_loop().create_future())
+        self._waiting.append(own)
+        async with self._turn:
+            if not own.applied.done():
+                group, self._waiting = self._waiting, []
+                await self._store_group(group)
+        return own.applied.result()
+
+    async def _store_group(self, group: Sequence[_Batch]) -> None:
+        try:
+            await self._store_together(group)
+        except Exception as error:
+            if len(group) == 1:
+                group[0].applied.set_exception(error)
+                return
+            for batch in group:
+                await self._store_group([batch])
+        finally:
+            for batch in group:  # only where this task was cancelled: whoever sent it shall send it again
+                if not batch.applied.done():
+                    batch.applied.set_exception(StoreError("storing was interrupted", reason="database"))
+
+    async def _store_together(self, group: Sequence[_Batch]) -> None:
+        news: list[tuple[AnyEvent, ...]] = []
         async with self._store.write() as connection:
-            for (cluster, node), own in _by_node(events):
-                writer = _NodeWriter(self._store, connection, cluster, node, received_ns)
-                new += await writer.write(own)
-        return Applied(tuple(new), len(events) - len(new))
+            for batch in group:
+                new: list[AnyEvent] = []
+                for (cluster, node), own in _by_node(batch.events):
+                    writer = _NodeWriter(self._store, connection, cluster, node, batch.received_ns)
+                    new += await writer.write(own)
+                news.append(tuple(new))
+        for batch, stored in zip(group, news, strict=True):
+            batch.applied.set_result(Applied(stored, len(batch.events) - len(stored)))
 
     async def count_refusals(self, refusals: Mapping[str, int], now_ns: int) -> None:
         """Adds to the counts, by reason, of what was turned away since the database was made."""
@@ -122,7 +164,9 @@ class _NodeWriter:
             moved = moved_facts(facts, rows.get(key), own) | {"heard_ns": self._received_ns}
             if key in told:
                 await self._put(schema.sightings, moved | {"sighting": key}, ("cluster", "node", "sighting"))
-                await mark_stale(self._connection, self._upsert, self._cluster, facts["job_id"])
+                was = rows[key]["job_id"] if key in rows else facts["job_id"]
+                for job_id in sorted({was, facts["job_id"]}):  # two only where a node contradicts itself
+                    await mark_stale(self._connection, self._upsert, self._cluster, job_id)
             else:
                 await self._move(key, moved)
         summarised = {

@@ -22,7 +22,11 @@ from slurmlens.hub.history.facts import HeldReason
 from slurmlens.slurm.records import JobState
 
 TOLERANCE_S = 5.0
-"""Clock skew of a node against the controller, plus a second of rounding, plus the way from one to the other."""
+"""How far a hook's time may be from the scheduler's second to count as the same: skew, rounding, and the way."""
+
+SKEW_S = 60.0
+"""How wrong a node's clock may be before its sightings are held. Beyond `TOLERANCE_S` a fit costs, and the better one
+wins: a requeued job waits longer than that."""
 
 LATE_S = 300.0
 """How long after the scheduler's end a sighting without a Prolog may begin: it may consist of a late Epilog alone."""
@@ -187,8 +191,8 @@ def _cost(sighting: Seen, execution: Execution) -> float:
     start = sighting.start_ns / NS_PER_S
     begin, end = float(execution.start_s), _end_of(execution)
     early, late = begin - start, start - end
-    latest = TOLERANCE_S if sighting.start_witness is Witness.HOOK else LATE_S
-    if early > TOLERANCE_S or late > latest:
+    latest = SKEW_S if sighting.start_witness is Witness.HOOK else LATE_S
+    if early > SKEW_S or late > latest:
         return _IMPOSSIBLE
     cost = max(early, late, 0.0)
     if sighting.start_witness is Witness.HOOK:

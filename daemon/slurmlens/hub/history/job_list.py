@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, select
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from slurmlens.hub.history import schema
@@ -18,36 +18,41 @@ from slurmlens.hub.history.reading import Row, fetch, nanoseconds, nodes_of_runs
 from slurmlens.hub.history.records import decode_record
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 
-_GROUPS = {
-    StateFilter.PENDING: (StateFilter.PENDING.value,),
-    StateFilter.RUNNING: (StateFilter.RUNNING.value,),
-    StateFilter.FAILED: (StateFilter.FAILED.value,),
-    StateFilter.FINISHED: (StateFilter.FINISHED.value, StateFilter.FAILED.value),
+_PARTS = (
+    (StateFilter.RUNNING,),
+    (StateFilter.PENDING,),
+    (StateFilter.FINISHED, StateFilter.FAILED),
+)
+"""The parts of a list in their order; a query each, so that the long one goes by its index."""
+
+_PARTS_OF = {
+    StateFilter.RUNNING: ((StateFilter.RUNNING,),),
+    StateFilter.PENDING: ((StateFilter.PENDING,),),
+    StateFilter.FAILED: ((StateFilter.FAILED,),),
+    StateFilter.FINISHED: ((StateFilter.FINISHED, StateFilter.FAILED),),
 }
 
 
 async def list_jobs(connection: AsyncConnection, cluster: str, which: JobFilter) -> tuple[JobRow, ...]:
     """Jobs by their latest run, as `JobFilter` says."""
-    rows = await fetch(connection, _list_query(cluster, which))
+    parts = _PARTS_OF[which.state] if isinstance(which.state, StateFilter) else _PARTS
+    rows: list[Row] = []
+    for part in parts:
+        if len(rows) < which.limit:
+            rows += await fetch(connection, _list_query(cluster, which, part, which.limit - len(rows)))
     job_ids = {row["job_id"] for row in rows}
     held = await _held_counts(connection, cluster, job_ids)
     nodes = await nodes_of_runs(connection, cluster, job_ids)
     return tuple(_job_row(row, nodes.get((row["job_id"], row["number"]), ()), held) for row in rows)
 
 
-def _list_query(cluster: str, which: JobFilter) -> Select[Any]:
+def _list_query(cluster: str, which: JobFilter, groups: tuple[StateFilter, ...], limit: int) -> Select[Any]:
     runs, executions = schema.runs, schema.executions
-    rank = case(
-        (runs.c.state_group == StateFilter.RUNNING.value, 0),
-        (runs.c.state_group == StateFilter.PENDING.value, 1),
-        else_=2,
-    )
     same = and_(*(runs.c[name] == executions.c[name] for name in ("cluster", "job_id", "submit_s")))
     query = select(runs, executions.c.record).outerjoin(executions, same)
     query = query.where(runs.c.cluster == cluster, runs.c.is_latest == 1)
-    if isinstance(which.state, StateFilter):
-        query = query.where(runs.c.state_group.in_(_GROUPS[which.state]))
-    elif which.state is not None:
+    query = query.where(runs.c.state_group.in_([group.value for group in groups]))
+    if isinstance(which.state, JobState):
         query = query.where(runs.c.state == which.state.value)
     for name in ("user", "account", "partition"):
         if (value := getattr(which, name)) is not None:
@@ -56,7 +61,7 @@ def _list_query(cluster: str, which: JobFilter) -> Select[Any]:
         run_nodes = schema.run_nodes
         same_run = and_(*(runs.c[name] == run_nodes.c[name] for name in ("cluster", "job_id", "number")))
         query = query.join(run_nodes, same_run).where(run_nodes.c.node == which.node)
-    return query.order_by(rank, runs.c.order_ns.desc(), runs.c.job_id.desc()).limit(max(0, which.limit))
+    return query.order_by(runs.c.order_ns.desc(), runs.c.job_id.desc()).limit(limit)
 
 
 async def _held_counts(connection: AsyncConnection, cluster: str, job_ids: Collection[int]) -> dict[int, int]:

@@ -1,6 +1,6 @@
 """Makes the runs of stale jobs anew from what was told.
 
-Owns `runs`, `run_nodes` and the run numbers in `sightings`, all of which are projections. One transaction a job; a job
+Owns `runs`, `run_nodes` and the run numbers in `sightings`, all of which are projections. A job
 that can't be made anew spoils no other. Called by the hub's pipeline after facts came in, and at its start for what a
 crash left over.
 """
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Table, and_, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from slurmlens.hub.history import schema
@@ -18,7 +19,7 @@ from slurmlens.hub.history.assignment import Assignment, assign
 from slurmlens.hub.history.executions import as_executions, superseded
 from slurmlens.hub.history.records import decode_record
 from slurmlens.hub.history.run_rows import run_row, seen_of
-from slurmlens.hub.history.store import Store, StoreError
+from slurmlens.hub.history.store import Store
 from slurmlens.slurm.records import JobRecord
 
 Row = Mapping[str, Any]
@@ -44,29 +45,27 @@ class Refresher:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def refresh(self, now_ns: int, limit: int = 200) -> Refreshed:
-        """Makes anew the runs of at most `limit` stale jobs; nothing is in the answer where nothing is left to do."""
+    async def refresh(self, now_ns: int, limit: int = 50) -> Refreshed:
+        """Makes anew the runs of at most `limit` stale jobs; nothing is in the answer where nothing is left to do.
+
+        One transaction for all, with a savepoint for each; `limit` bounds how long ingest waits for it.
+        """
         stale = schema.stale_jobs
-        async with self._store.read() as connection:
+        keys: list[JobKey] = []
+        failed: dict[JobKey, Exception] = {}
+        async with self._store.write() as connection:
             found = await connection.execute(select(stale.c.cluster, stale.c.job_id).limit(limit))
             keys = [JobKey(*row) for row in found]
-        failed: dict[JobKey, Exception] = {}
-        for key in keys:
-            try:
-                async with self._store.write() as connection:
-                    await connection.execute(delete(stale).where(_is(stale, key)))
-                    await _refresh_job(connection, key, now_ns)
-            except StoreError:
-                raise
-            except Exception as error:  # whatever is odd about this job, the others must go on
-                failed[key] = error
-                await self._unmark(key)
+            for key in keys:
+                await connection.execute(delete(stale).where(_is(stale, key)))
+                try:
+                    async with connection.begin_nested():
+                        await _refresh_job(connection, key, now_ns)
+                except SQLAlchemyError:
+                    raise
+                except Exception as error:  # whatever is odd about this job, the others must go on
+                    failed[key] = error
         return Refreshed(tuple(key for key in keys if key not in failed), failed)
-
-    async def _unmark(self, key: JobKey) -> None:
-        """Gives a job up until the next fact about it."""
-        async with self._store.write() as connection:
-            await connection.execute(delete(schema.stale_jobs).where(_is(schema.stale_jobs, key)))
 
 
 async def _refresh_job(connection: AsyncConnection, key: JobKey, now_ns: int) -> None:

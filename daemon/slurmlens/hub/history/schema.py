@@ -109,6 +109,7 @@ runs = Table(
     Column("outcome", LargeBinary, nullable=False),
 )
 Index("runs_by_order", runs.c.cluster, runs.c.is_latest, runs.c.order_ns)
+Index("runs_by_group", runs.c.cluster, runs.c.is_latest, runs.c.state_group, runs.c.order_ns)
 Index("runs_by_user", runs.c.user, runs.c.order_ns)
 Index("runs_by_end", runs.c.state, runs.c.end_ns)
 
