@@ -171,7 +171,8 @@ class Ingest:
         for event in new:
             if isinstance(event, NodeHeartbeat):
                 self._live.runs_on(event.node, [job_id for job_id, _ in event.running])
-            elif isinstance(event, JobStart):
+        for event in new:  # a heartbeat of the same batch may be older than a start
+            if isinstance(event, JobStart):
                 self._live.started_on(event.node, event.job.job_id)
             elif isinstance(event, JobProfile):
                 change = Change(kind=ChangeKind.POINTS, job_id=event.job_id, node=event.node, profile=event.profile)
