@@ -28,6 +28,12 @@ class SamplingConfig:
 
     interval_s: float = setting(10.0, "time between two fast ticks", minimum=0.1, maximum=3600)
     slow_every: int = setting(6, "every so many fast ticks the costly files are read too (memory.stat)", minimum=1)
+    budget_share: float = setting(
+        0.02,
+        "share of one core that sampling may cost; where it costs more, ticks are left out",
+        minimum=0.0001,
+        maximum=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,7 @@ class NodeConfig:
     runtime_path: Path = setting(Path("/run/slurmlens-node"), "folder of the status socket")
     slots: int = setting(
         16,
-        "series sets in carbon that running jobs take turns in; the last holds the sum of the rest",
+        "series sets in carbon that running jobs take turns in; one more holds the sum of the rest",
         minimum=1,
         maximum=64,
     )
