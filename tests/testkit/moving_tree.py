@@ -38,6 +38,8 @@ class MovingTree:
         assert found is not None
         self.place = found.place
         self._bases = tuple(dict.fromkeys(found.folders.values()))
+        self._staging = target / "staging"
+        self._staging.mkdir()
         self._jobs: dict[int, str] = {}
 
     def start_job(self, job_id: int, *, uid: int = 2000, steps: tuple[str, ...] = ("batch",)) -> None:
@@ -45,9 +47,10 @@ class MovingTree:
         key = f"uid_{uid}/job_{job_id}" if self.place.hierarchy is Hierarchy.V1 else f"job_{job_id}"
         self._jobs[job_id] = key
         for number, base in enumerate(self._bases):
-            self._make_parent(base, base / key)
-            shutil.copytree(self._template / str(number), base / key, ignore=_steps_but(steps))
-            _zero(base / key)
+            self._make_user(number, base, base / key)
+            staged = self._staging / f"{number}-{job_id}"
+            shutil.copytree(self._template / str(number), staged, ignore=_steps_but(steps))
+            _appear(staged, base / key)
 
     def burn(self, job_id: int, step: str, seconds: float, *, system_share: float = 0.25) -> None:
         """A step uses CPU; everything above it counts that too, as far as the node's folder."""
@@ -90,12 +93,26 @@ class MovingTree:
             folder = folder.parent
             yield folder
 
-    def _make_parent(self, base: Path, folder: Path) -> None:
+    def _make_user(self, number: int, base: Path, folder: Path) -> None:
         """v1's folder of a user, counting from zero."""
         parent = folder.parent
         if parent != base and not parent.exists():
-            shutil.copytree(base, parent, ignore=lambda _, names: [one for one in names if (base / one).is_dir()])
-            _zero(parent)
+            staged = self._staging / f"{number}-{parent.name}"
+            shutil.copytree(base, staged, ignore=lambda _, names: [one for one in names if (base / one).is_dir()])
+            _zero(staged)
+            _appear(staged, parent)
+
+
+def _appear(staged: Path, folder: Path) -> None:
+    """Folders are made, for that is what inotify tells of cgroups; files come whole, never half written."""
+    folder.mkdir()
+    entries = sorted(staged.iterdir(), key=Path.is_dir)
+    for path in entries:
+        if path.is_dir():
+            _appear(path, folder / path.name)
+        else:
+            path.rename(folder / path.name)
+    staged.rmdir()
 
 
 def _prepare(recording: Recording, folder: Path) -> None:
@@ -105,6 +122,7 @@ def _prepare(recording: Recording, folder: Path) -> None:
     assert found is not None
     for number, base in enumerate(dict.fromkeys(found.folders.values())):
         shutil.copytree(base / recording.key, folder / "template" / str(number), ignore=_UNREAD)
+        _zero(folder / "template" / str(number))
         empty = folder / "root" / base.relative_to(unpacked)
         empty.mkdir(parents=True)
         for path in base.iterdir():

@@ -48,6 +48,8 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 STOP_TIMEOUT_S = 8.0
 """How long the last lines may take to reach their receivers; systemd waits for longer than that."""
 
+DRAIN_LOOK_S = 0.2
+
 LEAST_PROFILE_INTERVAL_S = 1.0
 FILE_BACKOFF_MIN_S = 0.5
 FILE_BACKOFF_MAX_S = 30.0
@@ -187,6 +189,7 @@ class NodePipeline:
             proc_root=self._machine.root / "proc",
             interval_s=config.sampling.interval_s,
             slow_every=config.sampling.slow_every,
+            budget_share=config.sampling.budget_share,
             slots=config.slots,
             max_points=config.profile.max_points,
             memory_limit_bytes=config.profile.memory_limit_bytes,
@@ -226,13 +229,25 @@ class NodePipeline:
                 await self._conductor.finish_summaries()
                 await self._conductor.send_profiles()
                 await self._outlet.flush()
-                await self._queue.drained()
+                await self._drain()
         except TimeoutError:
-            self._tell_backlog()
+            pass  # what is left is told below
         finally:
+            self._tell_backlog()
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
             await self._sampler.stop()
+
+    async def _drain(self) -> None:
+        """Wait until everything has arrived, or until only receivers that are away have yet to take something."""
+        while any(
+            self._queue.backlog(one.sink.name).lines and not one.state.failures_in_a_row for one in self._deliveries
+        ):
+            try:
+                async with asyncio.timeout(DRAIN_LOOK_S):
+                    await self._queue.drained()
+            except TimeoutError:
+                continue
 
     def _tell_backlog(self) -> None:
         for delivery in self._deliveries:
