@@ -227,7 +227,7 @@ def enter_command(
     home = f"{folder}/home/{who}" if (folder / "home" / who).exists() else "/"
     variables = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": home, "USER": who, "LOGNAME": who, "SHELL": "/bin/bash"}
     variables.update(env or {})
-    command = ["nsenter", f"--target={holder_pid}", "--mount", "--pid", "--ipc", "--uts", "--"]
+    command = ["nsenter", f"--target={holder_pid}", "--mount", "--pid", "--ipc", "--uts", "--root", "--"]
     command += ["env", "-i", f"--chdir={cwd}", *(f"{key}={value}" for key, value in variables.items())]
     command += ["setpriv", "--pdeathsig=KILL"]
     if who != "root":
