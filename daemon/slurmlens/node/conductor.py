@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen
-from slurmlens.clock import Clock
+from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.events import AnyEvent, HookEvent, JobEnd, JobIdentity, JobStart, JobSummary
 from slurmlens.node import registry as reg
 from slurmlens.node.dropbox import Dropbox, Token
@@ -34,6 +34,10 @@ JOB_MEASURED = InternalEvent("job_measured", logging.INFO, "job {job_id}: {cpu} 
 JOB_UNMEASURED = InternalEvent(
     "job_unmeasured", logging.WARNING, "job {job_id}: its totals could not be made up ({error}); told as not measured"
 )
+
+
+COALESCE_S = 0.2
+"""The registry's deadlines are seconds; nothing is late by this."""
 
 
 class Conductor:
@@ -81,13 +85,14 @@ class Conductor:
             await sightings.aclose()  # type: ignore[attr-defined]  # it is an async generator
 
     async def follow_time(self) -> None:
-        """A tick for the registry whenever it waits for one."""
+        """A tick for the registry whenever it waits for one; a burst of stimuli is looked at once."""
         while True:
             self._stirred.clear()
             wait_ns = self.registry.deadline_ns() - self._clock.boottime_ns()
             try:
-                async with asyncio.timeout(max(0.0, wait_ns / 1e9)):
+                async with asyncio.timeout(max(0.0, wait_ns / NS_PER_S)):
                     await self._stirred.wait()
+                await asyncio.sleep(COALESCE_S)
             except TimeoutError:
                 await self._handle(reg.Tick(self._now()))
 

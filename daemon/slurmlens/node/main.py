@@ -11,6 +11,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"slurmlens-node: another one uses {config.runtime_path}: stop it, or set `runtime_path`", file=sys.stderr
         )
         return EXIT_RUNNING
+    _raise_descriptor_limit()
     asyncio.run(serve(config, SystemClock()))
     return 0
 
@@ -94,6 +96,12 @@ async def _watchdog(notifier: Notifier) -> None:
     while notifier.watchdog_interval_s is not None:
         notifier.alive()
         await asyncio.sleep(notifier.watchdog_interval_s)
+
+
+def _raise_descriptor_limit() -> None:
+    """A kept descriptor per file and cgroup soon exceeds the usual soft limit of 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _lock(folder: Path) -> int | None:

@@ -197,3 +197,12 @@ def test_settings_that_are_wrong_are_told_with_their_line(tmp_path: Path) -> Non
     assert done.returncode == 2
     assert "node.toml:2" in done.stderr
     assert "intervall" in done.stderr
+
+
+async def test_four_thousand_hook_events_wait_for_the_daemon_and_none_is_lost(node: NodeProcess) -> None:
+    written = [node.hook(role, job_id) for job_id in range(1, 2001) for role in ("prolog", "epilog")]
+    await node.start()
+    await until(lambda: not node.waiting_hooks(), "the hooks' files go")
+    told = {event.id for event in node.events(JobStart, JobEnd)}
+    assert set(written) <= told
+    assert len(summaries(node)) == 2000
