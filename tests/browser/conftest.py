@@ -1,4 +1,4 @@
-"""The web application on a real port and the machine's own Chromium before it."""
+"""The web application on a real port, and the machine's own Chromium before it: new contexts for each test."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
 
 from slurmlens.hub.live import Live
 from testkit.chromium import LAUNCH, PROGRAM
@@ -45,7 +46,7 @@ class Watched:
 Open = Callable[..., Awaitable[Watched]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def hub() -> AsyncIterator[Hub]:
     app, (history, live) = make_gallery_app()
     async with TestServer(app) as server:
@@ -53,7 +54,7 @@ async def hub() -> AsyncIterator[Hub]:
         live.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     if not Path(PROGRAM).exists():
         pytest.skip("no Chromium on this machine: apt-get install chromium")
@@ -65,9 +66,10 @@ async def browser() -> AsyncIterator[Browser]:
         await chromium.close()
 
 
-@pytest.fixture
-async def open_page(browser: Browser, hub: Hub) -> Open:
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_page(browser: Browser, hub: Hub) -> AsyncIterator[Open]:
     """`await open_page("/jobs", width=375, javascript=False, color_scheme="dark")`: the page when it has settled."""
+    contexts: list[BrowserContext] = []
 
     async def opened(path: str, *, width: int = 1280, javascript: bool = True, **options: object) -> Watched:
         context = await browser.new_context(
@@ -77,6 +79,7 @@ async def open_page(browser: Browser, hub: Hub) -> Open:
             permissions=["clipboard-read", "clipboard-write"],
             **options,  # type: ignore[arg-type]
         )
+        contexts.append(context)
         watched = Watched(await context.new_page())
         listen(watched, hub.url)
         await watched.page.goto(hub.url + path)
@@ -84,7 +87,9 @@ async def open_page(browser: Browser, hub: Hub) -> Open:
             await watched.page.wait_for_selector("#charts.scripted")
         return watched
 
-    return opened
+    yield opened
+    for context in contexts:
+        await context.close()
 
 
 def listen(watched: Watched, home: str) -> None:

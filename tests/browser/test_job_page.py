@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from playwright.async_api import Page, expect
 
-from testkit.job_gallery import GALLERY, HOSTILE_NAME, running
+from testkit.job_gallery import GALLERY, HOSTILE_NAME, running, showcase
 from testkit.job_hub import gallery_id, renumbered
 
-from .conftest import Hub, Open
+from .conftest import ARTIFACTS, Hub, Open
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 MOST_BYTES = 150_000
 
@@ -178,6 +178,18 @@ async def test_a_page_is_small(open_page: Open) -> None:
     )
     assert sum(sizes) > 20_000
     assert sum(sizes) < MOST_BYTES
+
+
+async def test_the_picture_of_the_readme_is_the_page_of_today(open_page: Open, hub: Hub) -> None:
+    """Saved for docs/images/job-page.png, which is a copy."""
+    hub.history.facts[48213] = showcase()
+    watched = await open_page("/jobs/48213", width=1180)
+    page = watched.page
+    bottom = await page.locator("[data-part=steps]").bounding_box()
+    assert bottom is not None
+    await page.set_viewport_size({"width": 1180, "height": round(bottom["y"])})
+    await page.screenshot(path=ARTIFACTS / "readme-job-page.png")
+    assert watched.faults == []
 
 
 async def test_unknown_jobs_have_a_page_that_helps(open_page: Open) -> None:

@@ -13,7 +13,7 @@ from testkit.job_hub import gallery_id, renumbered
 
 from .conftest import Hub, Open, Watched
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 JOB = gallery_id("running")
 PATIENCE_MS = 15_000

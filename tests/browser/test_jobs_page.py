@@ -11,7 +11,7 @@ from testkit.job_hub import gallery_id
 
 from .conftest import Hub, Open
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_running_and_waiting_jobs_come_before_finished_ones(open_page: Open) -> None:

@@ -547,6 +547,81 @@ def silent_scheduler() -> JobFacts:
     )
 
 
+def showcase() -> JobFacts:
+    """The job in the README's picture: a parallel run that writes checkpoints, on four nodes of which one drops out."""
+    names, seconds, stop_s = ("n041", "n042", "n043", "n044"), 1_572.0, 1_065.0
+    nodes = tuple(_showcase_node(name, seed, seconds, stop_s) for seed, name in enumerate(names, 7))
+    record = make_record(
+        JobState.FAILED,
+        seconds,
+        job_id=48213,
+        name="lattice-64",
+        user="maria",
+        account="qcd",
+        partition="compute",
+        nodes=names,
+        node_count=4,
+        cpu_count=128,
+        memory_bytes=4 * 96 * GIB,
+        time_limit_s=3_600,
+        submit_s=START_NS // S - 312,
+        exit_code=42,
+        steps=make_steps(JobState.FAILED, seconds, exit_code=42, nodes=names),
+    )
+    return make_facts(
+        JobState.FAILED,
+        "FAILED 42:0",
+        seconds,
+        record=record,
+        nodes=nodes,
+        submit_ns=START_NS - 312 * S,
+        identity=JobIdentity(job_id=48213, node_list="n[041-044]", cpus_per_node="32(x4)"),
+        timeline=hook_timeline(names, seconds),
+    )
+
+
+def _showcase_node(name: str, seed: int, seconds: float, stop_s: float) -> NodeFacts:
+    def checkpoint(level: float, resting: float) -> Course:
+        noise = random.Random(seed)
+        return lambda at_s: (level if at_s % 300 > 270 else resting) * noise.uniform(0.85, 1.1)
+
+    working = steady(31.2, ramp_s=60, seed=seed, noise=0.015)
+    courses: dict[str, Course] = {
+        "cpu_cores": lambda at_s: (working(at_s) or 0.0) * (0.72 if at_s % 300 > 270 else 1.0),
+        "memory_bytes": growing(21 * GIB, 58 * GIB, 700, seed=seed),
+        "io_read_bytes_per_second": until(checkpoint(60e6, 180e6), 70),
+        "io_written_bytes_per_second": checkpoint(640e6, 3e6),
+        "pressure_cpu_some_ratio": steady(0.02, seed=seed),
+        "pressure_memory_some_ratio": steady(0.001, seed=seed),
+        "pressure_io_some_ratio": checkpoint(0.31, 0.006),
+    }
+    is_faulty = name == "n043"
+    if is_faulty:
+        courses = {key: until(course, stop_s) for key, course in courses.items() if key != "memory_bytes"}
+        courses["memory_bytes"] = growing(21 * GIB, 58 * GIB, 700, seed=seed)
+    busy_s = stop_s if is_faulty else seconds
+    totals = make_totals(
+        samples=161,
+        cpu_s=exact(30.1 * busy_s),
+        memory_peak_bytes=exact((58.4 + seed / 10) * GIB),
+        memory_limit_bytes=96 * GIB,
+        io_read_bytes=exact(12.6e9, FigureSource.LAST_SAMPLE),
+        io_written_bytes=exact(19.2e6 * busy_s * 3.6, FigureSource.LAST_SAMPLE),
+        pressure_cpu_some_s=exact(0.02 * seconds),
+        pressure_memory_some_s=exact(1.0),
+        pressure_io_some_s=exact(0.037 * busy_s),
+        steps=(
+            StepTotals(step="batch", samples=161, cpu_s=exact(3.4), memory_peak_bytes=exact(21 * MIB), oom_kills=0),
+            StepTotals(
+                step="0", samples=161, cpu_s=exact(30.1 * busy_s), memory_peak_bytes=exact(58 * GIB), oom_kills=0
+            ),
+        ),
+    )
+    profile = make_profile(seconds, courses, width_s=10)
+    failures = (48177, 48102) if is_faulty else ()
+    return make_node(name, seconds, samples=161, totals=totals, profile=profile, other_failed_jobs_today=failures)
+
+
 GALLERY: dict[str, Callable[[], JobFacts]] = {
     "completed": completed,
     "failed_on_faulty_node": failed_on_faulty_node,

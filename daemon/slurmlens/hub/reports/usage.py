@@ -27,7 +27,7 @@ _SOURCE_WORDS: dict[str, str] = {
     FigureSource.TASK_EXIT.value: "read at the exit of each task",
     FigureSource.PARENT_REST.value: "completed from the parent's counter",
     FigureSource.PARENT_REST_SPLIT.value: "completed from the parent's counter, split between jobs that ended together",
-    FigureSource.LAST_SAMPLE.value: "up to the last sample, what came after it went unseen",
+    FigureSource.LAST_SAMPLE.value: "up to the last sample",
     FigureSource.PROCESSES.value: "from processes",
     FigureSource.NODE.value: "of the whole node",
     PROFILE: SO_FAR,
