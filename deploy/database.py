@@ -13,11 +13,11 @@ from pathlib import Path
 
 from deploy.cache import cached_folder
 from deploy.component import Service
-from deploy.errors import DeployError
 from deploy.sandbox import Sandbox
 
 SOCKET = "/run/mysqld/mysqld.sock"  # where libmariadb looks for "localhost"
 NAME = "slurm_acct_db"
+INSTALL_MAX_S = 180.0
 # Small files and no durability: an instance's accounting dies with the instance.
 OPTIONS = (
     "--no-defaults",
@@ -43,7 +43,7 @@ class Database(Service):
 
     def start(self) -> None:
         self._sandbox.run(["install", "-d", "-o", "mysql", "-g", "mysql", "/run/mysqld"])
-        _copy_tree(_system_tables(), self._data)
+        _copy_tree(cached_folder(f"mariadb-{_key()}", self._install_tables), self._data)
         self._sandbox.run(["chown", "-R", "mysql:mysql", str(self._data)])
         super().start()
 
@@ -51,23 +51,19 @@ class Database(Service):
         asked = self._sandbox.run(["mariadb", "--no-defaults", f"--socket={SOCKET}", "-e", GRANTS], check=False)
         return asked.returncode == 0
 
+    def _install_tables(self, place: Path) -> None:
+        """Makes the tables in the instance's folder, which the user mysql reaches wherever the cache is."""
+        made = self._sandbox.make_folder("mariadb-new", owner="mysql")
+        options = ["--auth-root-authentication-method=socket", "--skip-test-db", "--skip-name-resolve"]
+        self._sandbox.run(["mariadb-install-db", *OPTIONS, f"--datadir={made}", *options], timeout_s=INSTALL_MAX_S)
+        _copy_tree(made, place)
+        shutil.rmtree(made)
 
-def _system_tables() -> Path:
+
+def _key() -> str:
+    """Tables are of one server's version and our options."""
     version = subprocess.run(["mariadbd", "--version"], capture_output=True, text=True, check=True).stdout
-    key = hashlib.sha256(f"{version}{OPTIONS}".encode()).hexdigest()[:12]
-    return cached_folder(f"mariadb-{key}", _install_tables)
-
-
-def _install_tables(folder: Path) -> None:
-    folder.chmod(0o755)
-    shutil.chown(folder, "mysql", "mysql")
-    argv = ["mariadb-install-db", *OPTIONS, f"--datadir={folder}"]
-    argv += ["--auth-root-authentication-method=socket", "--skip-test-db", "--skip-name-resolve"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        raise DeployError(
-            f"mariadb-install-db ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}"
-        )
+    return hashlib.sha256(f"{version}{OPTIONS}".encode()).hexdigest()[:12]
 
 
 def _copy_tree(source: Path, target: Path) -> None:
