@@ -74,7 +74,8 @@ class HubPipeline:
         self._applier = Applier(self._store)
         self._refresher = Refresher(self._store)
         self._reconciler = Reconciler(self._store)
-        self._queries = Queries(self._store, self._clock, self._config.cluster)
+        accounting = self._config.slurm.accounting
+        self._queries = Queries(self._store, self._clock, self._config.cluster, accounting=accounting)
         self._recorder = Recorder(self._store, self._config.cluster)
         self._origins = NodeOrigins(self._clock)
         self._origins.replace((await self._recorder.nodes()).values())
@@ -87,8 +88,7 @@ class HubPipeline:
             raise
         self._supervisor = Supervisor(self._reporter, self._clock)
         self._supervisor.add("queue", self._poller.poll_queue)
-        if self._config.slurm.accounting:
-            self._supervisor.add("accounting", self._poller.poll_accounting)
+        self._supervisor.add("accounting", self._poller.poll_accounting)
         self._supervisor.add("refresh", self._keep_fresh)
         self._supervisor.add("reconcile", self._keep_reconciled)
 

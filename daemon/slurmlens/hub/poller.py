@@ -176,11 +176,16 @@ class Poller:
         if answer is None:
             return
         self.state.last_accounting_ns = self._clock.wall_ns()
-        self._settle(asked, answer.records)
-        self._told(await self._recorder.take(answer.records, self._clock.wall_ns()))
+        given_up = self._settle(asked, answer.records)
+        await self._recorder.touch(given_up)
+        self._told(given_up | await self._recorder.take(answer.records, self._clock.wall_ns()))
 
-    def _settle(self, asked: Mapping[int, _Due], records: Iterable[JobRecord]) -> None:
-        """Strikes off what was answered in full; the rest is asked again later. News that came meanwhile stays."""
+    def _settle(self, asked: Mapping[int, _Due], records: Iterable[JobRecord]) -> set[int]:
+        """Strikes off what was answered in full; the rest is asked again later, and given up in the end.
+
+        Returns what was given up. News that came meanwhile stays.
+        """
+        given_up: set[int] = set()
         # the end may reach slurmdbd before the start: then partition and nodes are not there yet
         told = {record.job_id for record in records if record.partition is not None}
         running = {record.job_id for record in records if record.state is JobState.RUNNING}
@@ -188,10 +193,14 @@ class Poller:
             if self._due.get(job_id) is not due:
                 continue
             is_settled = job_id in told and not (due.has_ended and job_id in running)
-            if is_settled or due.tries + 1 >= TRIES:
+            if is_settled:
                 del self._due[job_id]
+            elif due.tries + 1 >= TRIES:
+                del self._due[job_id]
+                given_up.add(job_id)
             else:
                 self._due[job_id] = _Due(self._after(DEBOUNCE_S * 2.0 ** (due.tries + 1)), due.has_ended, due.tries + 1)
+        return given_up
 
     def _after(self, seconds: float) -> int:
         return self._clock.monotonic_ns() + round(seconds * NS_PER_S)

@@ -20,6 +20,7 @@ from slurmlens.hub.history.facts import (
     StateFilter,
     TimeSource,
 )
+from slurmlens.hub.history.queries import Queries
 from slurmlens.hub.history.store import Store
 from slurmlens.slurm.records import JobState, RecordSource
 from testkit.hub_history import History, record
@@ -270,3 +271,23 @@ async def test_a_node_that_contradicts_itself_about_a_sightings_job_leaves_no_ph
     await history.hear(other)
     assert await history.queries.job_facts(7) is None
     assert (await history.facts(99)).nodes[0].end_ns == late.time_ns
+
+
+async def test_a_page_stays_live_until_accounting_has_had_its_word_or_long_enough(
+    history: History, clock: ManualClock
+) -> None:
+    await history.learn(record(JobState.CANCELLED, end=0, source=RecordSource.QUEUE))
+    assert (await history.facts()).is_live
+    clock.advance(91)
+    assert not (await history.facts()).is_live
+    clock.advance(-91)
+    await history.learn(record(JobState.CANCELLED, end=0, cancelled_by="3001"))
+    facts = await history.facts()
+    assert (facts.is_live, facts.outcome.label) == (False, "CANCELLED by alice")
+
+
+async def test_without_accounting_the_queue_has_the_last_word(history: History) -> None:
+    await history.learn(record(JobState.CANCELLED, end=0, source=RecordSource.QUEUE))
+    facts = await Queries(history.store, history.clock, "demo", accounting=False).job_facts(7)
+    assert facts is not None
+    assert not facts.is_live

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from slurmlens.errors import SourceError
+from slurmlens.hub.history.executions import ACCOUNTING_PATIENCE_S
 from slurmlens.hub.origins import NodeOrigins
 from slurmlens.hub.poller import DEBOUNCE_S, MISSES_TO_FORGET, TRIES, Poller
 from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, RecordSource
@@ -160,6 +161,8 @@ async def test_an_end_that_accounting_does_not_know_yet_is_asked_for_again_but_n
     assert len(asked) == TRIES
     pauses = [later - earlier for earlier, later in pairwise(asked)]
     assert pauses == sorted(pauses)
+    assert asked[-1] > ACCOUNTING_PATIENCE_S  # when it is given up, pages may freeze
+    assert bench.told[-1] == 7
 
 
 async def test_a_start_is_asked_for_once(bench: Bench) -> None:

@@ -18,6 +18,9 @@ from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 VANISHED = "VANISHED"
 """State flag of an execution that the scheduler neither lists any more nor has accounted for."""
 
+ACCOUNTING_PATIENCE_S = 90.0
+"""How long after its end an execution is not held for settled without accounting's word. The poller gives up later."""
+
 _OUTCOME_FIELDS = (
     "state",
     "state_flags",
@@ -54,6 +57,12 @@ def merge_records(known: JobRecord | None, told: JobRecord) -> JobRecord:
 def is_over(record: JobRecord) -> bool:
     """Whether an execution is known to have ended, or to have vanished."""
     return record.state.has_ended or VANISHED in record.state_flags
+
+
+def awaits_accounting(record: JobRecord, now_s: float) -> bool:
+    """Whether the queue told an end of which accounting will soon know more: who cancelled, the steps, exit codes."""
+    is_prompt = record.state.has_ended and record.source is RecordSource.QUEUE
+    return is_prompt and record.end_s is not None and now_s - record.end_s < ACCOUNTING_PATIENCE_S
 
 
 def vanished(record: JobRecord) -> JobRecord:

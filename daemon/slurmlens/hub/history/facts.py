@@ -156,7 +156,7 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     start_source: TimeSource | None = None
     end_source: TimeSource | None = None
     is_live: bool = False
-    """Not over, or over with summaries still to come: a page keeps its live connection. Every change of it is told."""
+    """Not over, or over with summaries or accounting's word still to come: a page keeps its live connection."""
     nodes: tuple[NodeFacts, ...] = ()
     timeline: tuple[TimelineEntry, ...] = ()
     held: tuple[HeldSighting, ...] = ()

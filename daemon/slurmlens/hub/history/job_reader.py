@@ -16,7 +16,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.events import EventKind, JobProfile, JobSummary, Witness
 from slurmlens.hub.history import schema
 from slurmlens.hub.history.apply import chunks
-from slurmlens.hub.history.executions import is_over, superseded
+from slurmlens.hub.history.executions import awaits_accounting, is_over, superseded
 from slurmlens.hub.history.facts import (
     HeldReason,
     HeldSighting,
@@ -40,7 +40,10 @@ _FAILED_SHOWN = 20
 class JobReader:
     """Reads one run of one job inside a transaction."""
 
-    def __init__(self, connection: AsyncConnection, cluster: str, job_id: int, now_ns: int) -> None:
+    def __init__(
+        self, connection: AsyncConnection, cluster: str, job_id: int, now_ns: int, *, accounting: bool
+    ) -> None:
+        self._accounting = accounting
         self._connection = connection
         self._cluster = cluster
         self._job_id = job_id
@@ -71,13 +74,16 @@ class JobReader:
             end_ns=run["end_ns"],
             start_source=TimeSource(run["start_source"]) if run["start_source"] else None,
             end_source=TimeSource(run["end_source"]) if run["end_source"] else None,
-            is_live=not over or any(part.awaits_summary for part in parts),
+            is_live=not over or self._awaits_accounting(record) or any(part.awaits_summary for part in parts),
             nodes=nodes,
             timeline=await self._timeline(own),
             held=tuple(_held(row) for row in sightings if row["held_reason"]),
             scheduler_heard_ns=heard_ns,
             reused_id=run["incarnation"] > 1,
         )
+
+    def _awaits_accounting(self, record: JobRecord | None) -> bool:
+        return self._accounting and record is not None and awaits_accounting(record, self._now_ns / NS_PER_S)
 
     async def _all(self, table: Table) -> list[Row]:
         return await fetch(self._connection, select(table).where(of_job(table, self._cluster, self._job_id)))

@@ -18,9 +18,10 @@ from slurmlens.hub.history.store import Store
 
 
 class Queries:
-    """The read side of history for one cluster."""
+    """The read side of history for one cluster. `accounting`: the scheduler has it, and it will have the last word."""
 
-    def __init__(self, store: Store, clock: Clock, cluster: str) -> None:
+    def __init__(self, store: Store, clock: Clock, cluster: str, *, accounting: bool = True) -> None:
+        self._accounting = accounting
         self._store = store
         self._clock = clock
         self._cluster = cluster
@@ -34,7 +35,9 @@ class Queries:
             chosen = next((row for row in runs if (row["is_latest"] if run is None else row["number"] == run)), None)
             if chosen is None:
                 return None
-            return await JobReader(connection, cluster, job_id, self._clock.wall_ns()).facts(chosen, runs)
+            now_ns = self._clock.wall_ns()
+            reader = JobReader(connection, cluster, job_id, now_ns, accounting=self._accounting)
+            return await reader.facts(chosen, runs)
 
     async def jobs(self, which: JobFilter) -> tuple[JobRow, ...]:
         """Jobs by their latest run, as `JobFilter` says."""

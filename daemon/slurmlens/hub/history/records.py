@@ -75,6 +75,12 @@ class Recorder:
             await self._put(connection, gone, heard_ns)
         return {key.job_id for key in gone}
 
+    async def touch(self, job_ids: Collection[int]) -> None:
+        """Has these jobs' runs made anew, and so told to whoever watches, although nothing new was told."""
+        async with self._store.write() as connection:
+            for job_id in sorted(job_ids):
+                await mark_stale(connection, self._store.upsert, self._cluster, job_id)
+
     async def take_nodes(self, records: Sequence[NodeRecord]) -> None:
         """Replaces the controller's nodes: their addresses say from where a node may speak."""
         table = schema.node_records
