@@ -11,6 +11,7 @@ The tree, by what the caller can do about it:
     ├── HubError             the hub gave no answer, or none that can be shown
     ├── PageError            an address has no such page: answer with its status, say what to do
     ├── SourceError          the scheduler could not be asked or answered nonsense
+    ├── SpoolError           the spool's disk did not take or give what was asked of it: keep it in memory, try again
     └── ReaderError          the cgroup reader could not open or read; carries `errno`
 
 "Nothing there" (a counter file that this kernel lacks, a job without a cgroup) is a value, never an exception.
@@ -101,6 +102,14 @@ class SourceError(SlurmlensError):
     """The scheduler could not be asked, or answered something that cannot be read."""
 
     reason = "source"
+
+
+class SpoolError(SlurmlensError):
+    """The spool's file could not be opened, written or read; `reason` says what the matter is, from a closed list."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ReaderError(SlurmlensError):
