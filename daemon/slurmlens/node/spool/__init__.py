@@ -1,0 +1,18 @@
+"""Holds batches on the disk until every sink has them: what was committed here outlives the daemon.
+
+    batcher ─► Spool ─► sinks            spool     what is held, dropped, written (event loop)
+                │                        lane      one stream: order, cursors; index: its slips
+                ▼ a thread of its own    disk      the thread; place: folder, lock, what was set aside
+              SQLite                     store     the file
+
+Implements `flow.BatchQueue`. Events are committed as they come (one transaction for all that came during the last
+one); metrics stay in memory and are written only while a sink is behind. `on_acknowledged` of a batch is called when it
+is *committed*, so the dropbox may release its files then; while the disk takes nothing it is called, as by
+`queue.MemoryQueue`, once every sink has the batch.
+"""
+
+from slurmlens.node.spool.disk import Disk
+from slurmlens.node.spool.limits import SpoolLimits
+from slurmlens.node.spool.spool import Spool, SpoolState
+
+__all__ = ["Disk", "Spool", "SpoolLimits", "SpoolState"]

@@ -1,0 +1,79 @@
+"""The bounds of the spool, and the rule by which batches give way: metrics before events, oldest first.
+
+Pure: takes lanes, takes batches from them and says why. Part of `spool`, which tells and counts every one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.node.flow import Stream
+from slurmlens.node.spool.index import Slip
+from slurmlens.node.spool.lane import Lane
+
+
+class SpoolLimits(msgspec.Struct, frozen=True):
+    """How much may wait, and for how long; ages count from a batch's birth.
+
+    `max_bytes` bounds payloads on the disk, of both streams together (the file is a fifth larger for batches of 500
+    bytes, at worst twice that); `memory_bytes` what is in memory, of which metrics get `metrics_memory_bytes` and are
+    written to the disk from half of it on.
+    """
+
+    max_bytes: int
+    max_age_s: float
+    memory_bytes: int
+    metrics_memory_bytes: int
+
+    @property
+    def spill_bytes(self) -> int:
+        """With so many metrics in memory a sink is behind."""
+        return self.metrics_memory_bytes // 2
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """One batch that gave way; `reason` is age, memory_limit or spool_limit."""
+
+    stream: Stream
+    slip: Slip
+    was_stored: bool
+    reason: str
+
+
+def give_way(events: Lane, metrics: Lane, limits: SpoolLimits, max_bytes: int, now_ns: int) -> Iterator[Drop]:
+    """Take from the lanes what exceeds `limits`; `max_bytes` is the disk's bound here and now."""
+    yield from _too_old(events, metrics, now_ns - round(limits.max_age_s * NS_PER_S))
+    while metrics.loose_bytes > limits.metrics_memory_bytes and (drop := _loose(metrics)):
+        yield drop
+    while events.memory_bytes + metrics.memory_bytes > limits.memory_bytes:
+        if events.evict():
+            continue
+        loose = _loose(metrics) or _loose(events)
+        if loose is None:
+            break
+        yield loose
+    while events.size_bytes + metrics.size_bytes > max_bytes:
+        yield _oldest(metrics if len(metrics) else events, "spool_limit")
+
+
+def _too_old(events: Lane, metrics: Lane, born_before_ns: int) -> Iterator[Drop]:
+    for lane in (metrics, events):
+        while lane.oldest_born_ns is not None and lane.oldest_born_ns < born_before_ns:
+            yield _oldest(lane, "age")
+
+
+def _oldest(lane: Lane, reason: str) -> Drop:
+    slip = lane.drop_oldest()
+    return Drop(lane.stream, slip, slip.position <= max(lane.stored_upto, lane.writing_upto), reason)
+
+
+def _loose(lane: Lane) -> Drop | None:
+    """Take the oldest that only memory has."""
+    slip = lane.oldest_loose()
+    if slip is None:
+        return None
+    lane.drop(slip)
+    return Drop(lane.stream, slip, False, "memory_limit")

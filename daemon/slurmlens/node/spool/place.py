@@ -1,0 +1,142 @@
+"""Where the spool lies: which kind of file system, whose it is, and what is put aside there.
+
+Owns the folder and its lock. Invariants: one daemon a spool (flock, which dies with its holder); a file that cannot be
+used is renamed, never deleted for being broken, and of such files only the youngest few are kept. Used from one
+thread, by `disk`.
+"""
+
+from __future__ import annotations
+
+import enum
+import fcntl
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from slurmlens.errors import ConfigError
+
+DATABASE = "spool.sqlite"
+LOCK = "lock"
+COMPANIONS = ("", "-wal", "-shm", "-journal")
+ASIDE_KEPT = 3
+
+_MEMORY_KINDS = frozenset({"tmpfs", "ramfs", "rootfs", "devtmpfs", "hugetlbfs"})
+_NETWORK_KINDS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "glusterfs", "orangefs"}
+    | {"pvfs2", "panfs", "gfs2", "ocfs2", "wekafs", "virtiofs", "coda", "ncpfs"}
+)
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+
+
+class Durability(enum.Enum):
+    """What the spool's place outlives: LASTING a reboot, VOLATILE only this daemon; NETWORK is not to be used."""
+
+    LASTING = "lasting"
+    VOLATILE = "volatile"
+    NETWORK = "network"
+
+
+def durability_of(folder: Path, proc_root: Path = Path("/proc")) -> tuple[Durability, str]:
+    """What the file system of `folder` (or of its nearest existing parent) is good for, and the kernel's name of it.
+
+    Format of mountinfo: proc_pid_mountinfo(5). Of an overlay the upper layer counts. Where nothing can be found out it
+    is taken for a disk.
+    """
+    path = folder.resolve()
+    for _ in range(3):
+        kind, options = _mount_of(path, proc_root)
+        upper = re.search(r"(?:^|,)upperdir=([^,]+)", options) if kind == "overlay" else None
+        if upper is None:
+            break
+        path = Path(upper.group(1))
+    if kind in _MEMORY_KINDS:
+        return Durability.VOLATILE, kind
+    # sshfs, s3fs, gluster's client and their kind; some are local, but none can be told from the others.
+    if kind in _NETWORK_KINDS or kind.startswith("fuse."):
+        return Durability.NETWORK, kind
+    return Durability.LASTING, kind
+
+
+def _mount_of(path: Path, proc_root: Path) -> tuple[str, str]:
+    """Kind and options of the mount that `path` is on: the deepest, and of several on one place the last."""
+    found, depth = ("unknown", ""), -1
+    try:
+        lines = (proc_root / "self" / "mountinfo").read_bytes().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        before, _, after = line.partition(b" - ")
+        fields, kind = before.split(), after.split()
+        if len(fields) < 5 or not kind:
+            continue
+        place = Path(os.fsdecode(_OCTAL.sub(lambda match: bytes([int(match.group(1), 8) & 0xFF]), fields[4])))
+        if path.is_relative_to(place) and len(place.parts) >= depth:
+            found, depth = (os.fsdecode(kind[0]), os.fsdecode(kind[-1])), len(place.parts)
+    return found
+
+
+class FolderLock:
+    """Held as long as this object is open; the kernel lets go of it when the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """ConfigError where another process has it; OSError where the folder cannot be written."""
+        self._path = path = folder / LOCK
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(self._handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._handle)
+            raise ConfigError(
+                f"{folder} is in use by another daemon (process {holder}); each needs a spool of its own, "
+                "also of several NodeNames on one host",
+                key="spool.path",
+            ) from error
+        # Only for that message, so that a full disk does not matter.
+        with suppress(OSError):
+            os.ftruncate(self._handle, 0)
+            os.pwrite(self._handle, b"%d\n" % os.getpid(), 0)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the file is still where others look for it."""
+        try:
+            return os.path.samestat(os.fstat(self._handle), os.lstat(self._path))
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Raises OSError; the folder above is systemd's or the admin's to make."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o750)
+
+
+def set_aside(folder: Path, reason: str, wall_ns: int) -> Path:
+    """Rename the database and its WAL so that a new one can begin; returns the new name. Raises OSError."""
+    aside = folder / f"{DATABASE}.{reason}-{wall_ns // 1_000_000_000}"
+    while aside.exists():
+        aside = aside.with_name(f"{aside.name}+")
+    # The database last: SQLite would work a WAL that was left behind into the new one.
+    for companion in reversed(COMPANIONS):
+        with suppress(FileNotFoundError):
+            os.rename(folder / f"{DATABASE}{companion}", f"{aside}{companion}")
+    return aside
+
+
+def forget_older(folder: Path) -> list[Path]:
+    """Remove all but the youngest of what was set aside; returns the databases that were removed."""
+    aside = sorted(
+        (path for path in folder.glob(f"{DATABASE}.*-*") if not path.name.endswith(COMPANIONS[1:])),
+        key=lambda path: (path.stat().st_mtime_ns, path.name),
+        reverse=True,
+    )
+    for path in aside[ASIDE_KEPT:]:
+        for companion in COMPANIONS:
+            with suppress(FileNotFoundError):
+                os.unlink(f"{path}{companion}")
+    return aside[ASIDE_KEPT:]
