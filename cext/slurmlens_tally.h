@@ -99,7 +99,7 @@ struct sl_points {
 /*
  * The values of one tier's metrics, in the order of the rules, for the interval that ends at tick_ns; NaN where there is
  * none. Returns how many. A rate is the growth since the last call by the time since then, interval_ns at least.
- * `accounts`: one per source, NULL where there is none.
+ * `accounts`: one per source, NULL where there is none; the node's stands in only where the cgroup tells no pressure.
  */
 int sl_points_values(struct sl_points *points, const struct sl_rules *rules, const struct sl_account *const *accounts,
 		     int64_t tick_ns, int64_t interval_ns, double *values);
@@ -109,6 +109,13 @@ struct sl_pointed {
 	struct sl_points *points;
 	const struct sl_account *accounts[SL_SOURCES];
 };
+
+/*
+ * As sl_points_values, for n jobs of one tier, one after the other; only those values that there are. Bit i of a job's mask
+ * says that it has a value for the i-th metric of the tier. Returns how many values; `values` has room for all.
+ */
+size_t sl_points_all(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns,
+		     int64_t interval_ns, double *values, uint32_t *masks);
 
 /* As sl_points_values, for n jobs of one tier, summed; NaN where none of them has a value. */
 int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns, int64_t interval_ns,

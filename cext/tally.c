@@ -64,6 +64,15 @@ static double value_of(struct sl_points *points, const struct sl_rules *rules, i
 	return rate(points, index, sl_account_total(account, metric->field), period_ns, metric->scale);
 }
 
+static const struct sl_account *account_for(const struct sl_account *const *accounts, int source)
+{
+	const struct sl_account *own = accounts[SL_FROM_CGROUP];
+
+	if (source == SL_FROM_NODE && own && own->known & SL_BIT(SL_PRESSURE_CPU_SOME_US))
+		return NULL;
+	return accounts[source];
+}
+
 int sl_points_values(struct sl_points *points, const struct sl_rules *rules, const struct sl_account *const *accounts,
 		     int64_t tick_ns, int64_t interval_ns, double *values)
 {
@@ -75,9 +84,29 @@ int sl_points_values(struct sl_points *points, const struct sl_rules *rules, con
 		period_ns = interval_ns;
 	for (int i = 0; i < rules->metrics; i++) {
 		if (rules->metric[i].tier == points->tier)
-			values[count++] = value_of(points, rules, i, accounts[rules->metric[i].source], period_ns);
+			values[count++] = value_of(points, rules, i, account_for(accounts, rules->metric[i].source), period_ns);
 	}
 	return count;
+}
+
+size_t sl_points_all(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns,
+		     int64_t interval_ns, double *values, uint32_t *masks)
+{
+	double one[SL_METRICS_MAX];
+	size_t used = 0;
+
+	for (size_t job = 0; job < n; job++) {
+		int count = sl_points_values(jobs[job].points, rules, jobs[job].accounts, tick_ns, interval_ns, one);
+
+		masks[job] = 0;
+		for (int i = 0; i < count; i++) {
+			if (isnan(one[i]))
+				continue;
+			values[used++] = one[i];
+			masks[job] |= 1U << i;
+		}
+	}
+	return used;
 }
 
 int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns, int64_t interval_ns,

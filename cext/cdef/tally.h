@@ -79,6 +79,8 @@ void sl_course_halve(struct sl_course *course, const struct sl_rules *rules);
 void sl_course_free(struct sl_course *course);
 int sl_points_values(struct sl_points *points, const struct sl_rules *rules, const struct sl_account *const *accounts,
 		     int64_t tick_ns, int64_t interval_ns, double *values);
+size_t sl_points_all(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns,
+		     int64_t interval_ns, double *values, uint32_t *masks);
 int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns, int64_t interval_ns,
 		  double *sums);
 size_t sl_take_all(const struct sl_member *members, const struct sl_reading *readings, size_t n, const struct sl_rules *rules,

@@ -65,6 +65,7 @@ static void live_one_job(void)
 	struct sl_member members[] = {{&job, &course, &node}, {&step, NULL, NULL}};
 	struct sl_pointed pointed = {&points, {&job, NULL, &node}};
 	double values[SL_METRICS_MAX];
+	uint32_t mask;
 	int64_t now_ns = 1;
 
 	course.first_bin = course.offset_ns / course.width_ns;
@@ -75,6 +76,7 @@ static void live_one_job(void)
 
 		CHECK(sl_take_all(members, readings, 2, &rules, &tick) <= 2);
 		check_course(&course);
+		CHECK(sl_points_all(&pointed, 1, &rules, now_ns, 10000000000, values, &mask) == (size_t)__builtin_popcount(mask));
 		CHECK(sl_points_sum(&pointed, 1, &rules, now_ns, 10000000000, values) == 4);
 		if (rand() % 16 == 0)
 			sl_course_halve(&course, &rules);

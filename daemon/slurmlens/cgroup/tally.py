@@ -9,7 +9,7 @@ what its array points to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -151,20 +151,32 @@ def points_values(points: Any, accounts: Sequence[Any | None], tick_ns: int, int
     return list(ffi.unpack(values, count))
 
 
-class PointsSum:
-    """The points of several jobs, summed; made anew when it is of other jobs."""
+class PointsBatch:
+    """The points of several jobs of one tier, made in one call; made anew when it is of other jobs."""
 
     def __init__(self, jobs: Sequence[tuple[Any, Sequence[Any | None]]]) -> None:
         """Of each job its points and its accounts, as for `points_values`."""
         rows = [(points, [account or ffi.NULL for account in accounts]) for points, accounts in jobs]
         self._kept = tuple(jobs)
         self._jobs = ffi.new("struct sl_pointed[]", rows)
-        self._sums = ffi.new(_VALUES, lib.SL_METRICS_MAX)
+        self._values = ffi.new(_VALUES, lib.SL_METRICS_MAX * max(1, len(self._kept)))
+        self._masks = ffi.new("uint32_t[]", max(1, len(self._kept)))
 
-    def values(self, tick_ns: int, interval_ns: int) -> list[float]:
+    def each(self, tick_ns: int, interval_ns: int) -> Iterator[tuple[int, list[float]]]:
+        """Of each job a mask of the metrics of the tier that it has a value for, and those values."""
+        count = len(self._kept)
+        used = lib.sl_points_all(self._jobs, count, RULES, tick_ns, interval_ns, self._values, self._masks)
+        values: list[float] = ffi.unpack(self._values, used)
+        begin = 0
+        for mask in ffi.unpack(self._masks, count):
+            end = begin + mask.bit_count()
+            yield mask, values[begin:end]
+            begin = end
+
+    def summed(self, tick_ns: int, interval_ns: int) -> list[float]:
         """As `points_values`; NaN where none of the jobs has a value."""
-        count = lib.sl_points_sum(self._jobs, len(self._kept), RULES, tick_ns, interval_ns, self._sums)
-        return list(ffi.unpack(self._sums, count))
+        count = lib.sl_points_sum(self._jobs, len(self._kept), RULES, tick_ns, interval_ns, self._values)
+        return list(ffi.unpack(self._values, count))
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ from slurmlens.node.registry.sighting import Place, Sighting
 from slurmlens.node.sampler.engine import Engine, EngineSettings
 from slurmlens.node.sampler.points import Lines
 from slurmlens.node.sampler.schedule import Now
-from slurmlens.node.sampler.worker import SamplerThread, failure_reporter
+from slurmlens.node.sampler.worker import SamplerThread, failure_reporter, rest
 from slurmlens.node.sinks.carbon import CarbonSink
 from slurmlens.node.sinks.delivery import Delivery, Sink
 from slurmlens.node.sinks.file import FileSink
@@ -194,7 +194,7 @@ class NodePipeline:
             max_points=config.profile.max_points,
             memory_limit_bytes=config.profile.memory_limit_bytes,
         )
-        return Engine(settings, CgroupReader(), now, failure_reporter(self._reporter))
+        return Engine(settings, CgroupReader(), now, failure_reporter(self._reporter), rest)
 
     # --- running
 

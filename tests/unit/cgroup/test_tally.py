@@ -15,7 +15,7 @@ from slurmlens.cgroup.reading import Reading, reading_of
 from slurmlens.events import Point, Profile
 from slurmlens.metrics import FIELDS, METRICS, Source, Tier
 from slurmlens.node.sampler.accounts import Account
-from slurmlens.node.sampler.points import Points, RestSum
+from slurmlens.node.sampler.points import JobsPoints, Points
 from slurmlens.node.sampler.recorder import Course
 from testkit import tally_twin as twin
 
@@ -113,12 +113,16 @@ def test_a_sum_is_what_the_points_add_up_to(jobs: list[list[tuple[int, Reading]]
             account.take(reading, BOOT_NS)
         accounts.append(account)
     alone = [Points(tier, from_zero=True).values({Source.CGROUP: one}, WALL_NS, 10_000 * MS) for one in accounts]
-    rest = RestSum([(Points(tier, from_zero=True), one, Account()) for one in accounts])
+    batch = JobsPoints([(Points(tier, from_zero=True), one, Account(), None) for one in accounts])
     expected = [
         sum(value for value in column if value is not None) if any(value is not None for value in column) else None
         for column in zip(*alone, strict=True)
     ]
-    assert rest.values(WALL_NS, 10_000 * MS) == pytest.approx(expected)
+    assert batch.summed(WALL_NS, 10_000 * MS) == pytest.approx(expected)
+    again = JobsPoints([(Points(tier, from_zero=True), one, Account(), None) for one in accounts])
+    for row, (mask, values) in zip(alone, again.each(WALL_NS, 10_000 * MS), strict=True):
+        assert values == pytest.approx([value for value in row if value is not None])
+        assert mask == sum(1 << index for index, value in enumerate(row) if value is not None)
 
 
 def test_every_recorded_metric_has_a_column_of_its_own() -> None:

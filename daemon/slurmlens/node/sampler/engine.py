@@ -38,6 +38,9 @@ GAP_INTERVALS = 2.5
 BINS_PER_INTERVAL = 4
 """How much finer than the regular interval a young job's profile is."""
 
+READ_IN_ONE_GO = 40
+"""So many cgroups are some 300 reads: half a millisecond or a little more; then somebody else may want the CPU."""
+
 REVISED_AT_A_TICK = 16
 """How many cgroups a slow tick looks through for what appeared late."""
 
@@ -93,7 +96,8 @@ class Finished(msgspec.Struct, frozen=True):
 
 
 class Engine:
-    """All watched sightings of a node. `on_failure` gets a bounded reason for everything that fails alone."""
+    """All watched sightings of a node. `on_failure` gets a bounded reason for everything that fails alone; `rest` is
+    called between two parts of a tick, so that none of them holds a CPU for long."""
 
     def __init__(
         self,
@@ -101,8 +105,10 @@ class Engine:
         reader: CgroupReader,
         now: Now,
         on_failure: Callable[[str, Exception | None], None],
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
+        self._rest = rest
         self._reader = reader
         self._on_failure = on_failure
         self.schedule = Schedule(settings.interval_s, settings.slow_every, settings.budget_share, now)
@@ -114,8 +120,7 @@ class Engine:
         )
         self._watched: dict[int, Watched] = {}
         self._by_name: dict[str, tuple[Watched, Cgroup]] = {}
-        self._batch: TallyBatch | None = None
-        self._batch_pairs: list[tuple[Watched, Cgroup]] = []
+        self._parts: list[tuple[list[tuple[Watched, Cgroup]], TallyBatch]] | None = None
         self._revised = 0
         self._may_see_processes: bool | None = None
         pressure = self._open(lambda: reader.open_node_pressure(settings.proc_root))
@@ -230,12 +235,23 @@ class Engine:
     # --- reading
 
     def _read_all(self, tiers: frozenset[Tier], now: Now) -> None:
-        if self._batch is None:
-            self._batch_pairs = list(self._by_name.values())
-            self._batch = self._tally_batch(self._batch_pairs)
-        gone = self._read(self._batch_pairs, self._batch, tiers, now)
+        if self._parts is None:
+            self._parts = [(pairs, self._tally_batch(pairs)) for pairs in self._in_parts()]
+        gone: list[str] = []
+        for pairs, batch in self._parts:
+            gone += self._read(pairs, batch, tiers, now)
+            self._rest()
         if gone:
             self._bury(gone, now)
+
+    def _in_parts(self) -> list[list[tuple[Watched, Cgroup]]]:
+        """All cgroups in parts that are read in one go; a job and its steps, which are compared, in the same."""
+        parts: list[list[tuple[Watched, Cgroup]]] = [[]]
+        for watched in self._watched.values():
+            if len(parts[-1]) >= READ_IN_ONE_GO:
+                parts.append([])
+            parts[-1] += [(watched, one) for one in watched.living()]
+        return parts
 
     def _look(self, sightings: Iterable[Watched], now: Now) -> None:
         """Read a few sightings now, each with its steps at one time."""
@@ -253,8 +269,9 @@ class Engine:
 
     def _first_look(self, watched: Watched, one: Cgroup, now: Now) -> None:
         self._by_name[one.name] = (watched, one)
-        self._batch = None
-        self.schedule.born(watched.number, now.boottime_ns)
+        self._parts = None
+        if one.born_ns is not None:
+            self.schedule.born(watched.number, now.boottime_ns)
         self._look([watched], now)
         self._record_departures(self._families.settle_births(one.name, now.boottime_ns), now)
 
@@ -378,7 +395,7 @@ class Engine:
             watched, one = self._by_name.pop(name, (None, None))
             if watched is None or one is None:
                 continue
-            self._batch = None
+            self._parts = None
             one.handle.close()
             one.bury(departure, now.boottime_ns)
             if one is watched.job:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.metrics import Kind, Tier
-from slurmlens.node.sampler.points import METRICS_OF_TIER, Lines, RestSum, SlotSeries, summed
+from slurmlens.node.sampler.points import METRICS_OF_TIER, JobsPoints, Lines, SlotSeries, summed
 from slurmlens.node.sampler.watched import Watched
 from slurmlens.wire.carbon import slot_prefix
 
@@ -27,40 +27,50 @@ class SlotLines:
         interval_ns = round(interval_s * NS_PER_S)
         self._interval_ns = {Tier.FAST: interval_ns, Tier.SLOW: interval_ns * slow_every}
         self._rest_rows: dict[Tier, list[Row]] = {tier: [] for tier in Tier}
-        self._rest_sums: dict[Tier, tuple[list[int], RestSum]] = {}
+        self._batches: dict[tuple[Tier, bool], tuple[list[int], JobsPoints]] = {}
 
     def tick(self, sightings: Iterable[Watched], tier: Tier, tick_ns: int) -> Lines:
         """The points of the interval that ends at the aligned wall time `tick_ns`."""
         interval_ns = self._interval_ns[tier]
         time_s = (tick_ns - interval_ns) // NS_PER_S
         lines = []
+        living: list[Watched] = []
         slotless: list[Watched] = []
         for watched in sightings:
-            if watched.slot is None and not watched.is_gone:
-                slotless.append(watched)
-                continue
-            row = self._row(watched, tier, tick_ns)
-            if row is None:
-                continue
-            if watched.slot is None:
-                self._rest_rows[tier].append(row)
-            else:
-                lines.append(self._series[watched.slot].lines(tier, row, time_s))
+            if not watched.is_gone:
+                (slotless if watched.slot is None else living).append(watched)
+            elif (row := self._row(watched, tier, tick_ns)) is not None:
+                lines.append(self._of_gone(watched, tier, row, time_s))
+        points = self._batch_of(living, tier, node=True).each(tick_ns, interval_ns)
+        for watched, (mask, values) in zip(living, points, strict=True):
+            lines.append(self._series[watched.slot or 0].masked(tier, mask, values, time_s))
         rest, self._rest_rows[tier] = self._rest_rows[tier], []
         if slotless:
-            rest.append(self._sum_of(slotless, tier).values(tick_ns, interval_ns))
+            rest.append(self._batch_of(slotless, tier, node=False).summed(tick_ns, interval_ns))
         if rest:
             lines.append(self._series[self._rest].lines(tier, summed(tier, rest), time_s))
         return Lines.joined(lines)
 
-    def _sum_of(self, slotless: list[Watched], tier: Tier) -> RestSum:
-        """The sum of these, the one of the last tick where they are the same jobs."""
-        numbers = [watched.number for watched in slotless]
-        known = self._rest_sums.get(tier)
+    def _batch_of(self, jobs: list[Watched], tier: Tier, *, node: bool) -> JobsPoints:
+        """The points of these, those of the last tick where they are the same jobs."""
+        numbers = [watched.number for watched in jobs]
+        known = self._batches.get((tier, node))
         if known is None or known[0] != numbers:
-            members = [(watched.points[tier], watched.account, watched.process_account) for watched in slotless]
-            known = self._rest_sums[tier] = (numbers, RestSum(members))
+            batch = JobsPoints(
+                [
+                    (one.points[tier], one.account, one.process_account, one.node_account if node else None)
+                    for one in jobs
+                ]
+            )
+            known = self._batches[tier, node] = (numbers, batch)
         return known[1]
+
+    def _of_gone(self, watched: Watched, tier: Tier, row: Row, time_s: int) -> Lines:
+        """A row of a job that is gone: lines of its slot, or a part of the rest."""
+        if watched.slot is None:
+            self._rest_rows[tier].append(row)
+            return Lines()
+        return self._series[watched.slot].lines(tier, row, time_s)
 
     def last_word(self, watched: Watched, wall_ns: int) -> Lines:
         """The last, partial interval of a job that is gone; the rest's goes into the next tick."""
@@ -70,10 +80,7 @@ class SlotLines:
             row = self._row(watched, tier, begin_ns + interval_ns)
             if row is None:
                 continue
-            if watched.slot is None:
-                self._rest_rows[tier].append(row)
-            else:
-                lines.append(self._series[watched.slot].lines(tier, row, begin_ns // NS_PER_S))
+            lines.append(self._of_gone(watched, tier, row, begin_ns // NS_PER_S))
         return Lines.joined(lines)
 
     def _row(self, watched: Watched, tier: Tier, tick_ns: int) -> Row | None:

@@ -11,7 +11,7 @@ per regular tick and once at the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -62,21 +62,27 @@ class Points:
         return _known(tally.points_values(self.record, records, tick_ns, interval_ns))
 
 
-class RestSum:
-    """The points of one tier of all jobs without a slot, summed in one call. Those of the node are nobody's to sum."""
+class JobsPoints:
+    """The points of one tier of several jobs, in one call."""
 
-    __slots__ = ("_sum", "members")
+    __slots__ = ("_batch",)
 
-    def __init__(self, members: Sequence[tuple[Points, Account, Account]]) -> None:
-        """Of each job: its points, the account of its cgroup and that of its processes."""
-        self.members = members
-        self._sum = tally.PointsSum(
-            [(points.record, (account.record, processes.record, None)) for points, account, processes in members]
+    def __init__(self, jobs: Sequence[tuple[Points, Account, Account, Account | None]]) -> None:
+        """Of each job: its points; the accounts of its cgroup, of its processes and, where wanted, of its node."""
+        self._batch = tally.PointsBatch(
+            [
+                (points.record, (own.record, processes.record, node and node.record))
+                for points, own, processes, node in jobs
+            ]
         )
 
-    def values(self, tick_ns: int, interval_ns: int) -> list[float | None]:
-        """As `Points.values`."""
-        return _known(self._sum.values(tick_ns, interval_ns))
+    def each(self, tick_ns: int, interval_ns: int) -> Iterator[tuple[int, list[float]]]:
+        """Of each job a mask of the metrics of the tier that it has a value for, and those values."""
+        return self._batch.each(tick_ns, interval_ns)
+
+    def summed(self, tick_ns: int, interval_ns: int) -> list[float | None]:
+        """As `Points.values`, the sum of each metric over the jobs that have it."""
+        return _known(self._batch.summed(tick_ns, interval_ns))
 
 
 def _known(values: Iterable[float]) -> list[float | None]:
@@ -91,19 +97,23 @@ class SlotSeries:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._blocks: dict[tuple[bool, ...], SeriesBlock] = {}
+        self._blocks: dict[tuple[bool, int], SeriesBlock] = {}
 
     def lines(self, tier: Tier, values: Sequence[float | None], time_s: int) -> Lines:
-        """The points of one tier at one time."""
-        there = (tier is Tier.FAST, *(value is not None for value in values))
+        """The points of one tier at one time; None for a metric that has none."""
+        mask = sum(1 << index for index, value in enumerate(values) if value is not None)
+        return self.masked(tier, mask, [value for value in values if value is not None], time_s)
+
+    def masked(self, tier: Tier, mask: int, values: list[float], time_s: int) -> Lines:
+        """The same, `values` for the metrics in the mask alone."""
+        there = (tier is Tier.FAST, mask)
         block = self._blocks.get(there)
         if block is None:
             if len(self._blocks) >= BLOCKS_KEPT:
                 self._blocks.clear()
-            names = [m.name for m, value in zip(METRICS_OF_TIER[tier], values, strict=True) if value is not None]
+            names = [metric.name for index, metric in enumerate(METRICS_OF_TIER[tier]) if mask >> index & 1]
             block = self._blocks[there] = SeriesBlock(self._prefix, names)
-        present = [value for value in values if value is not None]
-        return Lines(block.encode(present, time_s), len(present))
+        return Lines(block.encode(values, time_s), len(values))
 
 
 def summed(tier: Tier, rows: Iterable[Sequence[float | None]]) -> list[float | None]:
