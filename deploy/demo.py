@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from deploy import checks, instance
+from deploy import checks, instance, slurmlens
 from deploy.cache import cache_root
 from deploy.errors import DeployError
 from deploy.progress import Progress
@@ -96,6 +96,9 @@ def _start(stack: Stack, progress: Progress) -> None:
         stack.start_hub()
         stack.start_nodes()
         progress.say(f"the hub answers at {stack.hub.url}/jobs")
+        who = slurmlens.user(stack.sandbox)
+        why = "" if who == slurmlens.USER else f": user {slurmlens.USER} cannot read this checkout"
+        progress.say(f"hub and node daemons run as {who}{why}")
 
 
 def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
