@@ -18,6 +18,8 @@ from collections import Counter
 from typing import Any
 
 READ_BYTES = 256 * 1024
+PROFILE_INTERVAL_S = 300
+"""What a hub answers while nobody looks at a job's page."""
 
 
 class Counts:
@@ -88,7 +90,9 @@ class Receivers:
         lines = (gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body).splitlines()
         for line in lines:
             self.counts.take_event(line)
-        answer = json.dumps({"accepted": len(lines), "known": 0, "refused": [], "profile_interval_s": 10}).encode()
+        answer = json.dumps(
+            {"accepted": len(lines), "known": 0, "refused": [], "profile_interval_s": PROFILE_INTERVAL_S}
+        ).encode()
         writer.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer
         )

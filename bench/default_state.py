@@ -19,6 +19,8 @@ from bench.result import NotMeasurable
 from bench.setting import Setting
 
 DEFAULT_INTERVAL_S = 10
+SETTLED_AFTER_S = 12
+"""The first regular tick, which finds everything new, is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Watched:
 def default_state(setting: Setting) -> Watched:
     """The daemon with its defaults and 200 jobs, for a minute."""
     with setting.daemon(DaemonShape(setting.tree.node)) as daemon:
-        daemon.settle()
+        time.sleep(SETTLED_AFTER_S)
         return watch_process(daemon.pid, setting.choose(6, 2) * DEFAULT_INTERVAL_S)
 
 

@@ -96,7 +96,7 @@ class NodeDaemon:
         if not installed():
             raise NotMeasurable("the node daemon is not part of this checkout yet")
         self._folder = folder
-        self._config = _write_config(shape, folder, receivers)
+        self.config_path = _write_config(shape, folder, receivers)
         self.dropbox = folder / "events"
         self._process: subprocess.Popen[bytes] | None = None
         self.ready_cpu_ns = 0
@@ -133,7 +133,7 @@ class NodeDaemon:
             self._process.wait()
 
     def _start(self, notify_path: Path) -> None:
-        command = [sys.executable, "-m", MODULE, "--config", str(self._config)]
+        command = [sys.executable, "-m", MODULE, "--config", str(self.config_path)]
         with (self._folder / "daemon.log").open("wb") as log:
             environment = os.environ | {"NOTIFY_SOCKET": str(notify_path)}
             self._process = subprocess.Popen(
