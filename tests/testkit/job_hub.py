@@ -30,8 +30,10 @@ class FixedHistory:
     def __init__(self, facts: Mapping[int, JobFacts]) -> None:
         self.facts = dict(facts)
         self.asked: list[JobFilter] = []
+        self.read = 0
 
     async def job_facts(self, job_id: int, run: int | None = None, cluster: str | None = None) -> JobFacts | None:
+        self.read += 1
         found = self.facts.get(job_id)
         return found if found is None or run in (None, found.run) else None
 

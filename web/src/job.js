@@ -24,7 +24,7 @@ async function firstCharts() {
 
 async function onPoints(message) {
   if (!message.reset) charts?.extend(message);
-  else if (charts && shape(charts.charts) === shape(message.reset)) charts.set(message.reset);
+  else if (charts && sameLines(charts.charts, message.reset)) charts.set(message.reset);
   else await newStructure(message.reset);
 }
 
@@ -43,8 +43,10 @@ async function newStructure(all) {
   charts.set(all);
 }
 
-function shape(all) {
-  return JSON.stringify(all.charts.map((chart) => [chart.key, chart.empty, chart.series.map((part) => [part.label, part.role])]));
+/** Other bins of the same lines need no other page. */
+function sameLines(before, now) {
+  const lines = (all) => JSON.stringify(all.charts.map((chart) => [chart.key, chart.empty, chart.note, chart.series.map((part) => [part.label, part.role])]));
+  return lines(before) === lines(now);
 }
 
 function onPart(name, part) {
@@ -54,5 +56,6 @@ function onPart(name, part) {
 
 await firstCharts();
 if ("live" in article.dataset) {
-  new LiveJob(article, { onPoints: (message) => (work = work.then(() => onPoints(message))), onPart }).start();
+  const inOrder = (message) => (work = work.then(() => onPoints(message)));
+  new LiveJob(article, { onPoints: inOrder, onPart, held: charts?.charts }).start();
 }

@@ -7,18 +7,21 @@ const SILENT_MS = 20_000; // the server says something every five seconds while 
 const NEWS_MS = 90_000; // a node tells something every few heartbeats
 
 export class LiveJob {
-  constructor(article, { onPoints, onPart }) {
+  /** `held` is what is drawn already: the hub sends what comes after it. */
+  constructor(article, { onPoints, onPart, held }) {
     this.article = article;
     this.status = document.getElementById("live");
     this.onPoints = onPoints;
     this.onPart = onPart;
+    this.held = held;
     this.heardAt = Date.now();
     this.newsMs = null;
     this.skewMs = 0;
   }
 
   start() {
-    this.source = new EventSource(`${this.article.dataset.address}/live`);
+    const query = this.held ? `?${new URLSearchParams({ shape: this.held.shape, until: this.held.times_s.at(-2) ?? 0 })}` : "";
+    this.source = new EventSource(`${this.article.dataset.address}/live${query}`);
     this.source.addEventListener("view", (event) => this.heard(() => this.onView(JSON.parse(event.data))));
     this.source.addEventListener("points", (event) => this.heard(() => this.onPoints(JSON.parse(event.data))));
     this.source.addEventListener("ended", () => this.end());

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from slurmlens.hub.reports.build import build_job_view
 from slurmlens.hub.reports.view import Charts
-from slurmlens.hub.web.point_delta import first_difference, points_since
+from slurmlens.hub.web.point_delta import first_difference, held_by, points_since
 from testkit.job_gallery import completed, large, running
 
 
@@ -86,6 +86,24 @@ def test_a_browser_that_applies_every_message_shows_what_the_hub_knows(moments: 
             sent = now
     assert sent is not None
     assert same(shown, sent)
+
+
+def test_a_browser_that_says_what_it_has_gets_the_tail() -> None:
+    now = charts_at(47)
+    held = held_by(now, now.shape, now.times_s[40])
+    message = points_since(held, now)
+    assert message is not None
+    assert message["from"] == 40
+    assert same(apply(held, message), now)
+    assert held_by(now, "other", now.times_s[40]) is None
+
+
+@given(st.floats(allow_nan=True))
+def test_whatever_a_browser_claims_to_have_it_ends_with_the_whole(until_s: float) -> None:
+    now = charts_at(12)
+    held = held_by(now, now.shape, until_s)
+    message = points_since(held, now)
+    assert same(apply(held, message), now)
 
 
 def test_a_late_point_in_the_middle_is_sent_again() -> None:

@@ -61,6 +61,16 @@ async def test_whoever_connects_gets_everything_once(served: Served) -> None:
     assert view["title"] == "RUNNING · 4711 gemm"
 
 
+@pytest.mark.parametrize("claim", ["shape=x&until=1", "until=abc", "shape=&until=nan", "until="])
+async def test_a_claim_that_does_not_fit_gets_the_whole(served: Served, claim: str) -> None:
+    client, _, _ = served
+    async with client.get(f"/jobs/4711/live?{claim}") as answer:
+        await next_event(answer)
+        name, points = await next_event(answer)
+        assert name == "points"
+        assert "reset" in points
+
+
 async def test_a_change_brings_what_changed_and_nothing_else(served: Served) -> None:
     client, history, live = served
     async with client.get("/jobs/4711/live") as answer:
@@ -101,6 +111,35 @@ async def test_many_changes_at_once_are_few_messages(served: Served) -> None:
         assert (await next_event(answer))[0] == "view"
 
 
+async def test_a_hundred_viewers_of_one_job_cost_one_reading_per_change(served: Served) -> None:
+    client, history, live = served
+    answers = [await client.get("/jobs/4711/live") for _ in range(100)]
+    for answer in answers:
+        await next_event(answer)
+        await next_event(answer)
+    before = history.read
+    history.facts[4711] = running(47)
+    news(live)
+    for answer in answers:
+        assert "Running for 47 s" in (await next_event(answer))[1]["parts"]["headline"]
+    assert history.read - before <= 3
+    for answer in answers:
+        answer.close()
+
+
+async def test_nobody_is_shown_a_view_from_before_the_change_that_woke_them(served: Served) -> None:
+    client, history, live = served
+    async with client.get("/jobs/4711/live") as answer:
+        await next_event(answer)
+        await next_event(answer)
+        for seconds in (41, 42, 43):
+            assert (await client.get("/jobs/4711.json")).status == 200  # fills the cache with what was before
+            history.facts[4711] = running(seconds)
+            news(live)
+            assert f"Running for {seconds} s" in (await next_event(answer))[1]["parts"]["headline"]
+            await next_event(answer)
+
+
 async def test_a_browser_that_leaves_is_forgotten(served: Served) -> None:
     client, history, live = served
     answer = await client.get("/jobs/4711/live")
@@ -113,6 +152,20 @@ async def test_a_browser_that_leaves_is_forgotten(served: Served) -> None:
             history.facts[4711] = running(seconds)
             news(live)
             await asyncio.sleep(0.05)
+    assert live.watcher_count == 0
+
+
+async def test_a_stream_whose_job_cannot_be_read_any_more_ends_and_is_logged(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, history, live = served
+    async with client.get("/jobs/4711/live") as answer:
+        await next_event(answer)
+        await next_event(answer)
+        history.facts = None  # type: ignore[assignment]
+        news(live)
+        assert (await next_event(answer))[0] == "closed"
+    assert "a live page stopped" in caplog.text
     assert live.watcher_count == 0
 
 

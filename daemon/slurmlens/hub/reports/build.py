@@ -61,7 +61,7 @@ def build_job_view(facts: JobFacts) -> JobView:
         bands=build_bands(facts, facts.start_ns, facts.end_ns),
         marks=build_marks(facts, stops),
         charts=_charts(facts, run_nodes, nodes, times.waited_s),
-        advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples),
+        advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0),
         provenance=provenance,
         other_runs=tuple(_run_link(run, facts) for run in facts.runs if run.number != facts.run),
         is_live=facts.is_live,
@@ -176,7 +176,7 @@ def _node_view(
     memory = usage.node_memory(node, memory_bytes)
     return NodeView(
         name=node.node,
-        samples=node.samples,
+        samples=node.samples if node.totals or node.samples else None,
         cpu=usage.node_cpu(node, cores, ran_s),
         memory=memory,
         io=usage.node_io(node),

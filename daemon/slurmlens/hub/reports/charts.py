@@ -8,6 +8,7 @@ nodes by name. Ticks and their texts are made here, so that both drawings agree.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -89,6 +90,7 @@ def build_charts(
     start_ns, end_ns = span_ns
     grid = grid_for((node.profile for node in nodes if node.profile), start_ns, end_ns)
     ran_s = max((end_ns - start_ns) / NS_PER_S, 0.001)
+    charts = tuple(_chart(plan, nodes, odd, limits, grid, is_live) for plan in PLANS)
     return Charts(
         start_s=round(start_ns / NS_PER_S - min(waited_s, _PENDING_SHARE * ran_s), 3),
         end_s=round(end_ns / NS_PER_S + _TAIL_SHARE * ran_s, 3),
@@ -96,8 +98,17 @@ def build_charts(
         ran_until_s=round(end_ns / NS_PER_S, 3) if has_ended else None,
         width_s=grid.width_ns / NS_PER_S if grid else 0.0,
         times_s=grid.middles_s() if grid else (),
-        charts=tuple(_chart(plan, nodes, odd, limits, grid, is_live) for plan in PLANS),
+        charts=charts,
+        shape=_shape(grid, charts),
     )
+
+
+def _shape(grid: Grid | None, charts: Sequence[Chart]) -> str:
+    bins = (grid.start_ns, grid.width_ns) if grid else ()
+    lines = [
+        (chart.key, chart.empty, chart.note, [(s.label, s.role, s.sign) for s in chart.series]) for chart in charts
+    ]
+    return f"{zlib.crc32(repr((bins, lines)).encode('utf-8', 'replace')):08x}"
 
 
 def _chart(

@@ -52,6 +52,8 @@ def grid_for(profiles: Iterable[Profile], start_ns: int, end_ns: int) -> Grid | 
 
 def on_grid(profile: Profile | None, column: str, grid: Grid, part: Part = Part.MEAN) -> list[float | None]:
     """One column of a profile, brought onto the grid; bins that no bin of the profile falls into are None."""
+    if profile is not None and round(profile.width_s * NS_PER_S) == grid.width_ns:
+        return _shifted(profile, column, grid, part)
     bins: list[list[float]] = [[] for _ in range(grid.count)]
     for offset_ns, value in _timed(profile, column, part):
         index = (offset_ns - grid.start_ns) // grid.width_ns
@@ -60,6 +62,16 @@ def on_grid(profile: Profile | None, column: str, grid: Grid, part: Part = Part.
     if part is Part.HIGH:
         return [max(found) if found else None for found in bins]
     return [sum(found) / len(found) if found else None for found in bins]
+
+
+def _shifted(profile: Profile, column: str, grid: Grid, part: Part) -> list[float | None]:
+    """`on_grid` for bins of the grid's own width, which is the usual case: nothing to merge, an index apart."""
+    values: list[float | None] = [None] * grid.count
+    first = (profile.start_ns + grid.width_ns // 2 - grid.start_ns) // grid.width_ns
+    for index, point in enumerate(profile.columns.get(column, ()), first):
+        if 0 <= index < grid.count:
+            values[index] = point.mean if part is Part.MEAN else point.high
+    return values
 
 
 def _timed(profile: Profile | None, column: str, part: Part) -> Iterable[tuple[int, float]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from slurmlens.hub.reports import format as fmt
 from slurmlens.hub.reports.text import visible
-from slurmlens.hub.reports.view import Allocation, JobView, Pressure
+from slurmlens.hub.reports.view import Allocation, JobView, Pressure, Provenance
 
 LEAST_FELT = 0.0095
 """Pressure below one percent is nothing that anybody felt."""
@@ -37,6 +37,14 @@ def pressure_words(pressure: Pressure) -> str:
     felt = [f"{name} {fmt.percent(share)}" for name, share in _shares(pressure) if share >= LEAST_FELT]
     scope = "node pressure" if pressure.scope == "node" else "pressure"
     return f"{scope}: {', '.join(felt)}" if felt else f"{scope}: none to speak of"
+
+
+def samples_words(provenance: Provenance) -> str:
+    """`22 samples, completed from the parent's counter`."""
+    if provenance.samples is None:
+        return f"Figures {provenance.source}" if provenance.source else "No figures yet"
+    counted = fmt.count(provenance.samples, "sample")
+    return f"{counted}, {provenance.source}" if provenance.source else counted
 
 
 def worst_pressure(pressure: Pressure) -> tuple[str, float] | None:

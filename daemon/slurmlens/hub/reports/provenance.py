@@ -19,9 +19,10 @@ _UNHEARD_NAMED = 4
 
 def provenance_of(facts: JobFacts, nodes: Sequence[NodeView], phase: Phase) -> Provenance:
     """Samples of all nodes, whether every one saw everything, and the remarks a careful reader needs."""
+    counts = [node.samples for node in nodes if node.samples is not None]
     sources = sorted({node.cpu.source for node in nodes if node.cpu.source})
     return Provenance(
-        samples=sum(node.samples for node in nodes),
+        samples=sum(counts) if counts else None,
         complete=bool(nodes) and all(node.cpu.used is not None and node.cpu.complete for node in nodes),
         unseen_s=max((node.unseen_s for node in nodes), default=0.0),
         source="; ".join(words for words in map(source_words, sources) if words) or None,

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from slurmlens.hub.reports import format as fmt
 from slurmlens.hub.reports.ink import NARROW, Sheet
-from slurmlens.hub.reports.phrases import given_words, job_number
+from slurmlens.hub.reports.phrases import given_words, job_number, samples_words
 from slurmlens.hub.reports.terminal_figures import figure_lines, node_lines
 from slurmlens.hub.reports.text import clip, pad, visible, width, wrap
 from slurmlens.hub.reports.view import Advice, JobView, Mark, Phase
@@ -109,7 +109,7 @@ def _worth(view: JobView, sheet: Sheet) -> Iterator[str]:
     provenance = view.provenance
     if view.phase is Phase.PENDING or view.times.started_ns is None:
         return
-    texts = [fmt.count(provenance.samples, "sample") + (f", {provenance.source}" if provenance.source else "")]
+    texts = [samples_words(provenance)]
     if view.phase is Phase.ENDED and not provenance.complete:
         texts.append("Not everything was seen.")
     for text in (*texts, *provenance.notes):

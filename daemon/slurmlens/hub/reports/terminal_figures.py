@@ -89,7 +89,8 @@ def _node(node: NodeView, name_columns: int, spark: int, sheet: Sheet) -> Iterat
     small = memory_spark(spark)
     cpu = f"{sparkline(shrink(node.cpu_course, spark), spark)} {fmt.percent(node.cpu.ratio):>5}"
     memory = f"{sparkline(shrink(node.memory_course, small), small)} {fmt.memory(node.memory.used):>8}"
-    line = f"  {pad(node.name, name_columns)}  {cpu}  {memory}  {node.samples:>7}  "
+    samples = fmt.UNKNOWN if node.samples is None else node.samples
+    line = f"  {pad(node.name, name_columns)}  {cpu}  {memory}  {samples:>7}  "
     notes = "; ".join(note_words(note, sheet.zone) for note in node.notes)
     rows = list(wrap(notes, max(20, sheet.columns - width(line))))
     yield line + sheet.ink.paint(rows[0], "warn" if node.odd else "idle")

@@ -108,7 +108,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One node's part. Courses are shares (of the node's cores, of its memory) at few points; None is a gap."""
 
     name: str
-    samples: int = 0
+    samples: int | None = None
+    """None until the node's summary has told how many there were."""
     cpu: Amount = Amount()
     memory: Amount = Amount()
     io: InputOutput = InputOutput()
@@ -203,6 +204,8 @@ class Charts(msgspec.Struct, frozen=True, kw_only=True):
     width_s: float
     times_s: tuple[float, ...]
     charts: tuple[Chart, ...]
+    shape: str = ""
+    """Equal where a browser can add to what it has: the same bins, the same lines."""
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,9 +216,9 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """What the figures are worth."""
+    """What the figures are worth; `samples` is None until a summary has told."""
 
-    samples: int = 0
+    samples: int | None = None
     complete: bool = True
     unseen_s: float = 0.0
     source: str | None = None

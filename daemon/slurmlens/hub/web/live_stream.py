@@ -1,48 +1,50 @@
 """A running job's page, kept up to date: server-sent events made from the same view as everything else.
 
-Fed by `live` (something changed about this job) and by history (what it is now); feeds `web/src/live.js`. Three
-events: `view` (the parts of the page whose HTML changed, and when a node last told something), `points` (see
-`point_delta`) and `ended` (nothing more will come). Changes only wake the stream: what is sent always comes from
-reading the facts anew, so a lost change costs a moment, never a wrong page. A connection that comes back gets
-everything.
+Fed by `live` (something changed about this job) and by history (what it is now); feeds `web/src/live.js`. Three events:
+`view` (the parts of the page whose HTML changed, and when a node last told something), `points` (see `point_delta`) and
+`ended` (nothing more will come). Changes only wake the stream: what is sent always comes from reading the facts anew,
+so a lost change costs a moment, never a wrong page. A connection that comes back gets all parts, and the points since
+it first came.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import jinja2
 import msgspec
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
 from slurmlens.hub.live import Change
 from slurmlens.hub.reports.view import Charts, JobView
-from slurmlens.hub.web.point_delta import points_since
+from slurmlens.hub.web.point_delta import held_by, points_since
 from slurmlens.hub.web.ports import LiveFeed
-from slurmlens.hub.web.render import PARTS, render_part
+from slurmlens.hub.web.view_cache import Shown
+
+_log = logging.getLogger(__name__)
 
 LEAST_PAUSE_S = 0.4
 """Between two messages, however much happens: 128 nodes telling at once are one change on the screen."""
 IDLE_S = 5.0
 """Without any change, durations and shares still move on."""
 
-ViewOf = Callable[[], Awaitable[JobView]]
+ShownSince = Callable[[float], Awaitable[Shown]]
+"""The job as read at this moment of the loop's clock or later."""
 
 
 class Sent:
     """What one browser has been sent, so that it gets what is new and nothing else."""
 
-    def __init__(self, environment: jinja2.Environment) -> None:
-        self._environment = environment
+    def __init__(self, charts: Charts | None = None) -> None:
         self._parts: dict[str, str] = {}
-        self._charts: Charts | None = None
+        self._charts = charts
 
-    def changes(self, view: JobView) -> list[tuple[str, str]]:
+    def changes(self, shown: Shown) -> list[tuple[str, str]]:
         """(event, data) for what differs from what was sent before."""
-        parts = {part: render_part(self._environment, part, view) for part in PARTS}
+        view, parts = shown.view, shown.parts
         changed = {part: html for part, html in parts.items() if self._parts.get(part) != html}
         self._parts = parts
         messages = []
@@ -62,28 +64,43 @@ def page_title(view: JobView) -> str:
     return f"{view.state_text} · {view.identity.job_id}{name}"
 
 
-async def stream_job(
-    request: web.Request, view_of: ViewOf, feed: LiveFeed, environment: jinja2.Environment
-) -> web.StreamResponse:
+async def stream_job(request: web.Request, shown_since: ShownSince, feed: LiveFeed) -> web.StreamResponse:
     """Answers `GET /jobs/ID/live` until the job's figures are final, the browser leaves or the hub stops."""
-    view = await view_of()
+    view = (await shown_since(_now())).view
     async with sse_response(request, headers={"Cache-Control": "no-store"}) as response:
         with feed.watch(view.identity.job_id) as changes:
             waker = _Waker(changes)
             try:
-                await _follow(response, view_of, waker, Sent(environment))
+                await _follow(response, shown_since, waker, Sent(held_charts(request, view)))
+            except ConnectionError:
+                pass  # the browser has left
+            except Exception:  # the answer has begun: no error page can follow; the browser asks again by itself
+                _log.exception("a live page stopped", extra={"job_id": view.identity.job_id})
             finally:
                 await waker.close()
     return response
 
 
-async def _follow(response: EventSourceResponse, view_of: ViewOf, waker: _Waker, sent: Sent) -> None:
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def held_charts(request: web.Request, view: JobView) -> Charts | None:
+    """What the browser says it has drawn already (`?shape=…&until=…`), so that the first message is a tail, too."""
+    try:
+        until_s = float(request.query.get("until", ""))
+    except ValueError:
+        return None
+    return held_by(view.charts, request.query.get("shape", ""), until_s) if view.charts else None
+
+
+async def _follow(response: EventSourceResponse, shown_since: ShownSince, waker: _Waker, sent: Sent) -> None:
     while response.is_connected():
-        view = await view_of()
-        for event, data in sent.changes(view):
+        shown = await shown_since(waker.woken_at)
+        for event, data in sent.changes(shown):
             await response.send(data, event=event)
-        if not view.is_live:
-            await response.send(_json({"made_ns": view.made_ns}), event="ended")
+        if not shown.view.is_live:
+            await response.send(_json({"made_ns": shown.view.made_ns}), event="ended")
             return
         if not await waker.wait(IDLE_S):
             return
@@ -95,10 +112,13 @@ class _Waker:
 
     def __init__(self, changes: AsyncIterator[Change]) -> None:
         self._some = asyncio.Event()
+        self.woken_at = _now()
+        """When the last change was heard of, or waiting for one was given up: a view from before is too old."""
         self._task = asyncio.create_task(self._read(changes))
 
     async def _read(self, changes: AsyncIterator[Change]) -> None:
         async for _ in changes:
+            self.woken_at = _now()
             self._some.set()
 
     async def wait(self, most_s: float) -> bool:
@@ -106,6 +126,8 @@ class _Waker:
         waiting = asyncio.create_task(self._some.wait())
         await asyncio.wait({waiting, self._task}, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
+        if not self._some.is_set():
+            self.woken_at = _now()
         self._some.clear()
         return not self._task.done()
 

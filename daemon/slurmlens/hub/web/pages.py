@@ -6,6 +6,7 @@ so that they cannot tell different things.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import jinja2
@@ -15,16 +16,18 @@ from aiohttp import web
 from slurmlens.clock import Clock
 from slurmlens.errors import PageError
 from slurmlens.hub.history.facts import JobFilter, StateFilter
-from slurmlens.hub.reports.build import build_job_view
 from slurmlens.hub.reports.csv_table import job_csv, jobs_csv
 from slurmlens.hub.reports.jobs_view import build_jobs_view
-from slurmlens.hub.reports.view import JobsView, JobView
+from slurmlens.hub.reports.view import JobsView
 from slurmlens.hub.web.live_stream import page_title, stream_job
 from slurmlens.hub.web.ports import LiveFeed, Queries, StatusOf
 from slurmlens.hub.web.render import PARTS, job_context
+from slurmlens.hub.web.view_cache import Shown, ViewCache
 from slurmlens.slurm.records import JobState
 
 MOST_ROWS = 1000
+FRESH_S = 0.25
+"""A page and the JSON it asks for at once are made from one reading."""
 _HIGHEST_ID = 2**32
 _FILTERS = ("state", "user", "partition", "account", "node", "limit")
 
@@ -36,6 +39,7 @@ class Pages:
         self, queries: Queries, feed: LiveFeed, status: StatusOf, environment: jinja2.Environment, clock: Clock
     ) -> None:
         self._queries = queries
+        self._views = ViewCache(queries, environment)
         self._feed = feed
         self._status = status
         self._environment = environment
@@ -67,7 +71,7 @@ class Pages:
 
     async def job(self, request: web.Request) -> web.Response:
         """`GET /jobs/ID[/RUN]`, `.json`, `.csv`."""
-        view = await self._view(request)
+        view = (await self._shown(request, self._loop_time() - FRESH_S)).view
         form = request.match_info.get("form")
         if form == "json":
             return json_answer(view)
@@ -79,7 +83,7 @@ class Pages:
 
     async def job_live(self, request: web.Request) -> web.StreamResponse:
         """`GET /jobs/ID[/RUN]/live`."""
-        return await stream_job(request, lambda: self._view(request), self._feed, self._environment)
+        return await stream_job(request, lambda since: self._shown(request, since), self._feed)
 
     async def job_events(self, request: web.Request) -> web.Response:
         """`GET /jobs/ID/events.json`: every event the hub holds of the job, as the nodes sent it."""
@@ -91,12 +95,16 @@ class Pages:
         """`GET /status.json`."""
         return json_answer(await self._status())
 
-    async def _view(self, request: web.Request) -> JobView:
+    async def _shown(self, request: web.Request, not_before: float) -> Shown:
         job_id, run = job_and_run(request)
-        facts = await self._queries.job_facts(job_id, run)
-        if facts is None:
+        shown = await self._views.get(job_id, run, not_before=not_before)
+        if shown is None:
             raise no_such_job(job_id, run)
-        return build_job_view(facts)
+        return shown
+
+    @staticmethod
+    def _loop_time() -> float:
+        return asyncio.get_running_loop().time()
 
     def _html(self, template: str, context: Mapping[str, object]) -> web.Response:
         text = self._environment.get_template(template).render(context)

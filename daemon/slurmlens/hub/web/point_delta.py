@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from slurmlens.hub.reports.view import Chart, Charts
 
 _MOVED_SHARE = 0.01
@@ -17,7 +19,7 @@ _MOVED_SHARE = 0.01
 
 def points_since(before: Charts | None, now: Charts) -> dict[str, Any] | None:
     """The message for the browser, or None where nothing that can be seen has changed."""
-    if before is None or _shape(before) != _shape(now):
+    if before is None or before.shape != now.shape:
         return {"reset": now}
     first = first_difference(before, now)
     moved_s = abs(now.end_s - before.end_s)
@@ -63,9 +65,15 @@ def _tail(chart: Chart, first: int) -> dict[str, Any]:
     }
 
 
-def _shape(charts: Charts) -> object:
-    series = tuple(
-        (chart.key, chart.empty, chart.note, tuple((part.label, part.role, part.sign) for part in chart.series))
-        for chart in charts.charts
+def held_by(now: Charts, shape: str, until_s: float) -> Charts | None:
+    """What a browser has that says so itself: the charts up to a moment. None where its charts have another shape."""
+    if shape != now.shape:
+        return None
+    kept = sum(1 for time_s in now.times_s if time_s < until_s)
+    charts = tuple(
+        msgspec.structs.replace(
+            chart, series=tuple(msgspec.structs.replace(part, values=part.values[:kept]) for part in chart.series)
+        )
+        for chart in now.charts
     )
-    return charts.width_s, charts.times_s[:1], series
+    return msgspec.structs.replace(now, times_s=now.times_s[:kept], charts=charts)
