@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import SourceError
+from slurmlens.hub.history.executions import is_partial
 from slurmlens.hub.history.records import ExecutionKey, Recorder
 from slurmlens.hub.origins import NodeOrigins
 from slurmlens.slurm.politeness import Politeness
@@ -186,8 +187,7 @@ class Poller:
         Returns what was given up. News that came meanwhile stays.
         """
         given_up: set[int] = set()
-        # the end may reach slurmdbd before the start: then partition and nodes are not there yet
-        told = {record.job_id for record in records if record.partition is not None}
+        told = {record.job_id for record in records if not is_partial(record)}
         running = {record.job_id for record in records if record.state is JobState.RUNNING}
         for job_id, due in asked.items():
             if self._due.get(job_id) is not due:

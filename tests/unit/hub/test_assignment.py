@@ -74,6 +74,11 @@ def test_a_finished_job_that_was_requeued_by_hand_is_known_by_its_restart_count(
     assert [run.incarnation for run in found.runs] == [1, 1]
 
 
+def test_a_requeue_is_one_job_even_if_both_records_carry_the_same_restart_count() -> None:
+    found = assign([], [execution(-1, 0, 8, restart_count=1), execution(8, 130, 140, restart_count=1)])
+    assert [run.incarnation for run in found.runs] == [1, 1]
+
+
 def test_a_restarted_daemons_second_sighting_joins_the_same_run() -> None:
     before = seen(0.1, name="s1")
     after = seen(20.0, 31.2, name="s2", start_witness=Witness.CGROUP)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.events import JobIdentity
-from slurmlens.hub.history.executions import is_over, merge_records, superseded, vanished
+from slurmlens.hub.history.executions import awaits_accounting, is_over, merge_records, superseded, vanished
 from slurmlens.hub.history.facts import OutcomeSource
 from slurmlens.hub.history.outcome import outcome_of
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
@@ -50,6 +50,20 @@ def test_the_queues_reason_is_the_newer_one() -> None:
     waits = record(JobState.PENDING, start=None, source=QUEUE, reason="Resources")
     found = merged(waits, record(JobState.PENDING, start=None, reason="Priority"))
     assert found.reason == "Resources"
+
+
+def test_the_next_runs_restart_count_that_is_shown_while_a_run_is_requeued_is_not_this_runs() -> None:
+    first = record(JobState.RUNNING, source=QUEUE, restart_count=0)
+    for answers in ((first, record(JobState.REQUEUED, end=5, source=QUEUE, restart_count=1)),):
+        assert merged(*answers).restart_count == 0
+        assert merged(*reversed(answers)).restart_count == 0
+
+
+def test_an_end_that_accounting_knows_before_its_start_is_not_its_last_word() -> None:
+    partial = msgspec.structs.replace(record(JobState.CANCELLED, end=5), partition=None)
+    assert awaits_accounting(partial, BEGIN_S + 10)
+    assert not awaits_accounting(record(JobState.CANCELLED, end=5), BEGIN_S + 10)
+    assert not awaits_accounting(partial, BEGIN_S + 500)
 
 
 def test_a_run_that_was_followed_by_another_counts_as_requeued() -> None:

@@ -291,3 +291,16 @@ async def test_without_accounting_the_queue_has_the_last_word(history: History) 
     facts = await Queries(history.store, history.clock, "demo", accounting=False).job_facts(7)
     assert facts is not None
     assert not facts.is_live
+
+
+@pytest.mark.parametrize(
+    ("epilog", "source"), [(33.5, TimeSource.HOOK), (55.0, TimeSource.HOOK), (120.0, TimeSource.SCHEDULER)]
+)
+async def test_a_killed_jobs_end_is_its_epilogs_within_the_time_slurm_gives_it_to_go(
+    history: History, epilog: float, source: TimeSource
+) -> None:
+    await history.hear(ONE.start(0.2), ONE.end(epilog), ONE.summary(0.2, epilog))
+    await history.learn(record(JobState.CANCELLED, end=31, nodes=("n1",)))
+    facts = await history.facts()
+    assert facts.end_source is source
+    assert facts.end_ns == (at_ns(epilog) if source is TimeSource.HOOK else at_ns(31))

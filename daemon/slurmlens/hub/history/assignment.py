@@ -122,7 +122,7 @@ def _numbered(ordered: Sequence[Execution]) -> list[Run]:
 def _is_same_job(earlier: Execution, later: Execution) -> bool:
     """Whether the later execution is a requeue of the earlier one, and not another job that was given the same id."""
     if later.restart_count is not None:
-        return later.restart_count > (earlier.restart_count or 0)
+        return later.restart_count > 0
     return earlier.state in _REQUEUED_STATES
 
 

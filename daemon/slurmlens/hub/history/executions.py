@@ -49,6 +49,9 @@ def merge_records(known: JobRecord | None, told: JobRecord) -> JobRecord:
         changes |= {name: getattr(other, name) for name in _OUTCOME_FIELDS if _is_absent(getattr(winner, name))}
     if winner.state is not JobState.PENDING:
         changes["expected_start_s"] = None
+    # a run that is being requeued is shown with the next run's count for a moment
+    counts = [one.restart_count for one in (known, told) if one.restart_count is not None]
+    changes["restart_count"] = min(counts, default=None)
     if not winner.state.has_ended and winner.source is RecordSource.ACCOUNTING and other.source is RecordSource.QUEUE:
         changes["reason"], changes["reason_text"] = other.reason, other.reason_text
     return msgspec.structs.replace(winner, **changes)
@@ -61,8 +64,18 @@ def is_over(record: JobRecord) -> bool:
 
 def awaits_accounting(record: JobRecord, now_s: float) -> bool:
     """Whether the queue told an end of which accounting will soon know more: who cancelled, the steps, exit codes."""
-    is_prompt = record.state.has_ended and record.source is RecordSource.QUEUE
-    return is_prompt and record.end_s is not None and now_s - record.end_s < ACCOUNTING_PATIENCE_S
+    is_final = record.source is RecordSource.ACCOUNTING and not is_partial(record)
+    return (
+        record.state.has_ended
+        and not is_final
+        and record.end_s is not None
+        and now_s - record.end_s < ACCOUNTING_PATIENCE_S
+    )
+
+
+def is_partial(record: JobRecord) -> bool:
+    """Whether slurmdbd heard of the end before it heard of the start: then even the partition is not there yet."""
+    return record.partition is None
 
 
 def vanished(record: JobRecord) -> JobRecord:

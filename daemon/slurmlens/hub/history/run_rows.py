@@ -22,6 +22,10 @@ from slurmlens.hub.history.facts import Outcome, StateFilter, TimeSource
 from slurmlens.hub.history.outcome import outcome_of
 from slurmlens.slurm.records import ENDED_UNWELL, JobRecord, JobState
 
+KILL_S = 60.0
+"""How long after the scheduler's end an Epilog may begin: Slurm stamps a cancelled, requeued or timed out job when it
+sends the first signal, and gives its processes KillWait (30 s by default) to go."""
+
 Row = Mapping[str, Any]
 _encoder = msgspec.json.Encoder()
 _identity_decoder = msgspec.json.Decoder(JobIdentity | None)
@@ -128,20 +132,20 @@ def _start(record: JobRecord | None, rows: Sequence[Row]) -> Moment:
 def _end(record: JobRecord | None, rows: Sequence[Row], has_ended: bool) -> Moment:
     hook_ns = max((row["end_ns"] for row in rows if row["end_witness"] == Witness.HOOK.value), default=None)
     if record is not None:
-        return _finer(record.end_s, hook_ns)
+        return _finer(record.end_s, hook_ns, KILL_S)
     if not has_ended:
         return Moment(None, None)
     last_ns = max(row["end_ns"] or row["closed_ns"] for row in rows)
     return Moment(last_ns, TimeSource.HOOK if last_ns == hook_ns else TimeSource.CGROUP)
 
 
-def _finer(scheduler_s: int | None, hook_ns: int | None) -> Moment:
-    """The hook's time where it agrees with the scheduler's second, else the scheduler's."""
+def _finer(scheduler_s: int | None, hook_ns: int | None, late_s: float = TOLERANCE_S) -> Moment:
+    """The hook's time where it agrees with the scheduler's second, or is no later than that, else the scheduler's."""
     if scheduler_s is None:
         return Moment(None, None)
     scheduler_ns = scheduler_s * NS_PER_S
-    tolerance_ns = round(TOLERANCE_S * NS_PER_S)
-    if hook_ns is not None and -tolerance_ns <= hook_ns - scheduler_ns <= tolerance_ns + NS_PER_S:
+    earliest_ns, latest_ns = -round(TOLERANCE_S * NS_PER_S), round((late_s + 1) * NS_PER_S)
+    if hook_ns is not None and earliest_ns <= hook_ns - scheduler_ns <= latest_ns:
         return Moment(hook_ns, TimeSource.HOOK)
     return Moment(scheduler_ns, TimeSource.SCHEDULER)
 
