@@ -139,7 +139,11 @@ def test_figures_that_stand_in_for_the_jobs_own_are_labelled() -> None:
 
 
 def test_an_empty_chart_says_why() -> None:
-    assert chart(build_job_view(gallery.timeout()), "cpu").note == "no samples: the job's cgroup was never read"
+    assert chart(build_job_view(gallery.timeout()), "cpu").note == "the nodes sent totals, but no course"
+    never_read = build_job_view(gallery.without_samples()).charts
+    assert never_read is not None
+    assert {part.note for part in never_read.charts} == {"no samples: the job's cgroup was never read"}
+    assert chart(build_job_view(gallery.large()), "pressure_cpu").note == "not measured: this kernel tells no pressure"
     starting = msgspec.structs.replace(gallery.running(), nodes=(make_node("c1", 1, totals=None, profile=None),))
     assert chart(build_job_view(starting), "cpu").note == "waiting for the first samples"
 

@@ -39,6 +39,7 @@ class ChartPlan:
     down: tuple[str, str | None] | None = None
     part: Part = Part.MEAN
     substitute_note: str | None = None
+    why_empty: str = "not measured"
 
 
 _OF_PROCESSES = "summed over living processes"
@@ -54,6 +55,7 @@ PLANS: tuple[ChartPlan, ...] = (
         ("io_read_bytes_per_second", "process_io_read_bytes_per_second"),
         ("io_written_bytes_per_second", "process_io_written_bytes_per_second"),
         substitute_note=_OF_PROCESSES,
+        why_empty="not measured: no block I/O counters for this job",
     ),
     *(
         ChartPlan(
@@ -62,6 +64,7 @@ PLANS: tuple[ChartPlan, ...] = (
             "ratio",
             (f"pressure_{what}_some_ratio", f"node_pressure_{what}_some_ratio"),
             substitute_note=_OF_NODE,
+            why_empty="not measured: this kernel tells no pressure",
         )
         for what, word in (("cpu", "CPU"), ("memory", "Memory"), ("io", "I/O"))
     ),
@@ -116,7 +119,7 @@ def _chart(
 ) -> Chart:
     up, substituted = _chosen(plan.up, nodes)
     if grid is None or up is None:
-        return Chart(key=plan.key, title=plan.title, unit=plan.unit, empty=True, note=_why_empty(plan, live))
+        return Chart(key=plan.key, title=plan.title, unit=plan.unit, empty=True, note=_why_empty(plan, nodes, live))
     series = _series(nodes, odd, up, plan.part, grid, 1)
     if plan.down:
         down, _ = _chosen(plan.down, nodes)
@@ -148,12 +151,15 @@ def _chosen(columns: tuple[str, str | None], nodes: Sequence[NodeFacts]) -> tupl
     return None, False
 
 
-def _why_empty(plan: ChartPlan, live: bool) -> str:
-    if plan.key in ("cpu", "memory"):
-        return "waiting for the first samples" if live else "no samples: the job's cgroup was never read"
-    if plan.key == "io":
-        return "not measured: no block I/O counters for this job"
-    return "not measured: this kernel tells no pressure"
+def _why_empty(plan: ChartPlan, nodes: Sequence[NodeFacts], live: bool) -> str:
+    """Why there is nothing to draw; where nothing at all was measured, that, and no guess about the machine."""
+    if not any(has_values(node.profile, name) for node in nodes if node.profile for name in node.profile.columns):
+        if live:
+            return "waiting for the first samples"
+        if any(node.samples for node in nodes):
+            return "the nodes sent totals, but no course"
+        return "no samples: the job's cgroup was never read"
+    return plan.why_empty
 
 
 def _limit(plan: ChartPlan, limits: Limits) -> tuple[float | None, str | None]:
