@@ -37,6 +37,7 @@ CASES = {
     "P16": "bench.p16_carbon_encode",
     "P24": "bench.p24_noise",
     "P25": "bench.p25_bursts",
+    "SPOOL": "bench.spool_append",
 }
 
 

@@ -1,6 +1,6 @@
 """The campaign behind P2, P5 and P7: the daemon, the bare C loop and collectd in turn, at 1 Hz on the same 200 jobs.
 
-Owns the three windows of one round and their numbers; the cases only divide them. Runs once per benchmark, whoever
+Owns the windows of one round and their numbers; the cases only divide them. Runs once per benchmark, whoever
 asks first.
 
 Each window is a whole number of slow tiers long, so that every side reads `memory.stat` equally often. A round
@@ -24,7 +24,8 @@ from bench.setting import Setting
 
 INTERVAL_S = 1.0
 SLOW_EVERY = 6
-SLOTS = 64
+MANY_SLOTS = 64
+"""As many as there can be: for P5, where every job with a slot is a series more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Campaign:
     seen: Seen
     seen_ticks: int
     daemon: tuple[Window, ...]
+    many_slots: tuple[Window, ...]
     loop: tuple[Window, ...]
     collectd: tuple[Window, ...]
     daemon_system_share: float
@@ -76,22 +78,23 @@ def campaign(setting: Setting) -> Campaign:
     schedule = seen.schedule(ticks)
     if not schedule:
         raise NotMeasurable("the daemon was not seen reading any counter of the tree")
-    rounds, seconds = setting.choose(3, 2), SLOW_EVERY * setting.choose(3, 1)
-    daemon, loop, collectd = [], [], []
+    rounds, seconds = setting.choose(3, 2), SLOW_EVERY * setting.choose(2, 1)
+    daemon, many_slots, loop, collectd = [], [], [], []
     share, missing = 0.0, ""
     for _ in range(rounds):
-        window, share = _daemon_window(setting, seconds)
+        window, share = _daemon_window(setting, _shape(setting), seconds)
         daemon.append(window)
         loop.append(_loop_window(setting, schedule, seconds))
+        many_slots.append(_daemon_window(setting, replace(_shape(setting), slots=MANY_SLOTS), seconds)[0])
         try:
             collectd.append(_collectd_window(setting, seconds))
         except NotMeasurable as reason:
             missing = str(reason)
-    return Campaign(seen, ticks, tuple(daemon), tuple(loop), tuple(collectd), share, missing)
+    return Campaign(seen, ticks, tuple(daemon), tuple(many_slots), tuple(loop), tuple(collectd), share, missing)
 
 
 def _shape(setting: Setting) -> DaemonShape:
-    return DaemonShape(setting.tree.node, interval_s=INTERVAL_S, slots=SLOTS)
+    return DaemonShape(setting.tree.node, interval_s=INTERVAL_S)
 
 
 def _watch_daemon(setting: Setting) -> tuple[Seen, int]:
@@ -102,8 +105,8 @@ def _watch_daemon(setting: Setting) -> tuple[Seen, int]:
         return seen, max(1, _ticks(daemon) - before)
 
 
-def _daemon_window(setting: Setting, seconds: int) -> tuple[Window, float]:
-    with setting.daemon(_shape(setting)) as daemon:
+def _daemon_window(setting: Setting, shape: DaemonShape, seconds: int) -> tuple[Window, float]:
+    with setting.daemon(shape) as daemon:
         daemon.settle()
         before = _ticks(daemon)
         window = _window(setting, daemon.pid, seconds)
