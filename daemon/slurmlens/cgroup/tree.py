@@ -118,8 +118,8 @@ class CgroupTree:
 
     def keys_in(self, parent: Path) -> tuple[str, ...]:
         """Keys of the jobs in one of `watch_folders`."""
-        names = (entry.name for entry in _subfolders(parent) if job_folder_name(entry.name) is not None)
-        return tuple(name if self.is_base(parent) else f"{parent.name}/{name}" for name in names)
+        user = "" if self.is_base(parent) else f"{parent.name}/"
+        return tuple(f"{user}{entry.name}" for entry in _subfolders(parent) if job_folder_name(entry.name) is not None)
 
     def job(self, folder: JobFolder, known: JobCgroup | None = None) -> JobCgroup | None:
         """One job with its steps, None when it has gone or is not measured yet. What an earlier look knows (`known`) is
