@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from playwright.async_api import Page, expect
 
-from testkit.job_gallery import GALLERY, HOSTILE_NAME, running, showcase
+from testkit.job_gallery import GALLERY, running, showcase
 from testkit.job_hub import gallery_id, renumbered
+from testkit.job_parts import HOSTILE_NAME
 
 from .conftest import ARTIFACTS, Hub, Open
 

@@ -13,7 +13,8 @@ from slurmlens.hub.live import Live
 from slurmlens.hub.reports.build import build_job_view
 from slurmlens.hub.web.app import make_app
 from slurmlens.slurm.records import ENDED_UNWELL, JobState
-from testkit.job_gallery import GALLERY, START_NS, S
+from testkit.job_gallery import GALLERY
+from testkit.job_parts import START_NS, S
 
 FIRST_JOB_ID = 4711
 

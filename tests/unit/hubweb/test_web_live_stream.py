@@ -96,6 +96,16 @@ async def test_the_end_is_told_and_closes_the_stream(served: Served) -> None:
     assert names == ["view", "points", "ended", "closed"]
 
 
+async def test_a_browser_hears_from_the_hub_even_where_nothing_changed(served: Served) -> None:
+    client, _, live = served
+    async with client.get("/jobs/4711/live") as answer:
+        await next_event(answer)
+        await next_event(answer)
+        news(live)
+        name, view = await next_event(answer)
+        assert (name, view["parts"]) == ("view", {})
+
+
 async def test_many_changes_at_once_are_few_messages(served: Served) -> None:
     client, history, live = served
     async with client.get("/jobs/4711/live") as answer:

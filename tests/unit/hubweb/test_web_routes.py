@@ -13,8 +13,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from slurmlens.hub.history.facts import StateFilter
 from slurmlens.hub.reports.view import JobsView, JobView
 from slurmlens.slurm.records import JobState
-from testkit.job_gallery import GALLERY, HOSTILE_NAME
+from testkit.job_gallery import GALLERY
 from testkit.job_hub import FixedHistory, gallery_id, make_gallery_app
+from testkit.job_parts import HOSTILE_NAME
 
 Client = TestClient
 FORBIDDEN_MARKUP = re.compile(rb"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=|javascript:", re.IGNORECASE)

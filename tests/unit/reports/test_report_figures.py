@@ -22,7 +22,7 @@ from slurmlens.hub.reports.terminal import render_job
 from slurmlens.hub.reports.view import Allocation, Amount, Chart, JobView
 from slurmlens.slurm.records import JobState
 from testkit import job_gallery as gallery
-from testkit.job_gallery import (
+from testkit.job_parts import (
     GIB,
     MIB,
     START_NS,
@@ -33,6 +33,9 @@ from testkit.job_gallery import (
     make_profile,
     make_record,
     make_totals,
+    steady,
+    unseen,
+    until,
 )
 
 
@@ -184,15 +187,15 @@ def test_a_scale_holds_its_values_with_few_ticks(unit: str, highest: float, lowe
 
 
 def test_a_node_that_went_idle_is_found_and_one_that_ended_early_by_a_bin_is_not() -> None:
-    busy = {"cpu_cores": gallery.until(gallery.steady(1.9), 12)}
+    busy = {"cpu_cores": until(steady(1.9), 12)}
     stop = stopped_computing(make_profile(31, busy), 2, START_NS + 31 * S)
     assert stop is not None
     assert stop.idle_s == pytest.approx(19, abs=1)
-    at_the_end = {"cpu_cores": gallery.until(gallery.steady(1.9), 30)}
+    at_the_end = {"cpu_cores": until(steady(1.9), 30)}
     assert stopped_computing(make_profile(31, at_the_end), 2, START_NS + 31 * S) is None
-    unseen = {"cpu_cores": gallery.unseen(gallery.steady(1.9), 12, 31)}
-    assert stopped_computing(make_profile(31, unseen), 2, START_NS + 31 * S) is None
-    never_busy = {"cpu_cores": gallery.steady(0.01)}
+    nobody_looked = {"cpu_cores": unseen(steady(1.9), 12, 31)}
+    assert stopped_computing(make_profile(31, nobody_looked), 2, START_NS + 31 * S) is None
+    never_busy = {"cpu_cores": steady(0.01)}
     assert stopped_computing(make_profile(31, never_busy), 2, START_NS + 31 * S) is None
 
 
@@ -282,7 +285,7 @@ def test_no_facts_whatever_break_the_view_the_report_or_the_json(facts: JobFacts
 
 def test_a_fine_profile_of_a_long_job_costs_no_more_than_its_bins() -> None:
     """A bin width that does not fit the run (a damaged or hostile profile) must not become millions of empty bins."""
-    tiny = make_profile(1, {"cpu_cores": gallery.steady(2.0)}, width_s=0.02)
+    tiny = make_profile(1, {"cpu_cores": steady(2.0)}, width_s=0.02)
     assert stopped_computing(tiny, 2, START_NS + 10**6 * S) is None
     grid = grid_for([tiny], START_NS, START_NS + 10**6 * S)
     assert grid is not None

@@ -11,7 +11,7 @@ from slurmlens.hub.reports.states import PENDING_REASONS, pending_words, phase_o
 from slurmlens.hub.reports.view import Phase
 from slurmlens.slurm.records import JobState
 from testkit import job_gallery as gallery
-from testkit.job_gallery import S, make_facts, make_node, make_record
+from testkit.job_parts import START_NS, S, make_facts, make_node, make_record
 
 
 def sentence(facts: JobFacts) -> str:
@@ -146,7 +146,7 @@ def test_a_sentence_never_holds_what_could_act() -> None:
 
 
 def test_a_clock_that_went_back_makes_no_negative_durations() -> None:
-    facts = msgspec.structs.replace(gallery.completed(), end_ns=gallery.START_NS - 5 * S)
+    facts = msgspec.structs.replace(gallery.completed(), end_ns=START_NS - 5 * S)
     view = build_job_view(facts)
     assert view.times.ran.used == 0
     assert view.cpu.ratio is None

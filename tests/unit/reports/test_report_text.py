@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from slurmlens.hub.reports.csv_table import cell
 from slurmlens.hub.reports.text import clip, encodable, pad, visible, width, wrap
-from testkit.job_gallery import HOSTILE_NAME
+from testkit.job_parts import HOSTILE_NAME
 
 ANY_TEXT = st.text(st.characters(), max_size=60)
 

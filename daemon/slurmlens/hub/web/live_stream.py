@@ -43,14 +43,12 @@ class Sent:
         self._charts = charts
 
     def changes(self, shown: Shown) -> list[tuple[str, str]]:
-        """(event, data) for what differs from what was sent before."""
+        """(event, data): a `view`, even an empty one (it shows that the hub is there), and `points` if there are any."""
         view, parts = shown.view, shown.parts
         changed = {part: html for part, html in parts.items() if self._parts.get(part) != html}
         self._parts = parts
-        messages = []
-        if changed:
-            news = {"parts": changed, "made_ns": view.made_ns, "news_ns": view.last_news_ns, "title": page_title(view)}
-            messages.append(("view", _json(news)))
+        news = {"parts": changed, "made_ns": view.made_ns, "news_ns": view.last_news_ns, "title": page_title(view)}
+        messages = [("view", _json(news))]
         points = points_since(self._charts, view.charts) if view.charts else None
         if points:
             self._charts = view.charts
