@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slurmlens.errors import ConfigError
 from slurmlens.node.flow import Stream
+from slurmlens.node.spool import store
+from slurmlens.node.spool.place import Durability, durability_of, set_aside
 from slurmlens.node.spool.spool import VOLATILE_MAX_BYTES
 from testkit.spools import KIB, SpoolSetup, payloads, settled, take_all
 
@@ -314,3 +320,105 @@ async def test_a_bug_in_the_spool_is_told_and_costs_no_event(setup: SpoolSetup) 
     assert setup.safe == [b"a"]
     await spool.close()
     assert setup.rows(Stream.EVENTS) == [b"a"]
+
+
+async def test_a_log_beside_a_broken_file_is_not_worked_into_the_new_one(setup: SpoolSetup) -> None:
+    await filled(setup)
+    spool = await setup.opened()
+    await spool.append(setup.batch(b"only in the log"))
+    crashed = setup.folder.with_name("crashed")
+    await spool._disk._in_thread(lambda: shutil.copytree(setup.folder, crashed))
+    await spool.close()
+    setup.folder = crashed
+    scribble(crashed / "spool.sqlite")
+    second_life = await setup.opened()
+    assert setup.counted("spool_set_aside") == 1
+    assert second_life.backlog("hub").batches == 0
+    await second_life.close()
+
+
+def test_the_companions_of_a_file_are_set_aside_with_it(tmp_path: Path) -> None:
+    for name in ("spool.sqlite", "spool.sqlite-wal"):
+        (tmp_path / name).write_text(name)
+    aside = set_aside(tmp_path, "corrupt", 7_000_000_000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [aside.name, f"{aside.name}-wal"]
+    assert (aside.name, aside.read_text()) == ("spool.sqlite.corrupt-7", "spool.sqlite")
+
+
+async def test_a_file_of_an_older_release_is_brought_forward_with_all_it_holds(
+    setup: SpoolSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(setup, 3)
+    monkeypatch.setattr(store, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(
+        store,
+        "MIGRATIONS",
+        {1: ["ALTER TABLE cursors RENAME TO marks"], 2: ["ALTER TABLE marks RENAME TO cursors"]},
+    )
+    opened = store.Store(setup.folder / "spool.sqlite")
+    assert len(opened.contents().heads[Stream.EVENTS]) == 3
+    opened.close()
+    connection = sqlite3.connect(setup.folder / "spool.sqlite")
+    assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+    connection.close()
+
+
+async def test_a_migration_that_fails_leaves_the_file_as_it_was_and_it_is_set_aside(
+    setup: SpoolSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled(setup, 3)
+    monkeypatch.setattr(store, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(store, "MIGRATIONS", {1: ["DROP TABLE metrics", "ALTER TABLE nothing ADD COLUMN x"]})
+    spool = await setup.opened()
+    assert setup.counted("spool_set_aside") == 1
+    await spool.close()
+    (aside,) = setup.folder.glob("spool.sqlite.corrupt-*")
+    connection = sqlite3.connect(aside)
+    assert connection.execute("SELECT count(*) FROM metrics").fetchone() == (0,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    connection.close()
+
+
+MOUNTS = (
+    "20 1 8:1 / / rw - ext4 /dev/sda1 rw",
+    "21 20 0:22 / /run rw - tmpfs tmpfs rw",
+    r"22 20 0:40 / /srv/two\040words rw,relatime shared:1 master:2 - nfs4 a:/b rw",
+    "23 20 0:41 / /merged rw - overlay overlay rw,lowerdir=/ro,upperdir=/run/upper,workdir=/run/work",
+    "24 20 0:42 / /sshfs rw - fuse.sshfs user@host:/ rw",
+    "25 20 0:43 / /twice rw - ext4 /dev/sdb rw",
+    "26 25 0:44 / /twice rw - lustre mgs:/x rw",
+    "a line that is none",
+    "27 20 0:45 / /disk rw - xfs /dev/sdc rw",
+)
+
+
+@pytest.mark.parametrize(
+    ("folder", "durability", "kind"),
+    [
+        ("/var/lib/slurmlens/spool", Durability.LASTING, "ext4"),
+        ("/run/slurmlens", Durability.VOLATILE, "tmpfs"),
+        ("/running", Durability.LASTING, "ext4"),
+        ("/srv/two words/spool", Durability.NETWORK, "nfs4"),
+        ("/merged/var/lib", Durability.VOLATILE, "tmpfs"),
+        ("/sshfs/x", Durability.NETWORK, "fuse.sshfs"),
+        ("/twice/x", Durability.NETWORK, "lustre"),
+        ("/disk", Durability.LASTING, "xfs"),
+    ],
+)
+def test_what_a_place_is_good_for_is_read_from_the_mounts(
+    tmp_path: Path, folder: str, durability: Durability, kind: str
+) -> None:
+    assert durability_of(Path(folder), mountinfo(tmp_path, *MOUNTS)) == (durability, kind)
+
+
+def test_where_there_is_no_table_of_mounts_it_is_taken_for_a_disk(tmp_path: Path) -> None:
+    assert durability_of(tmp_path, tmp_path / "no-proc") == (Durability.LASTING, "unknown")
+
+
+@given(lines=st.lists(st.binary(max_size=80).filter(lambda line: b"\n" not in line), max_size=5))
+def test_no_table_of_mounts_can_break_it(lines: list[bytes]) -> None:
+    with tempfile.TemporaryDirectory() as proc:
+        (Path(proc) / "self").mkdir()
+        (Path(proc) / "self" / "mountinfo").write_bytes(b"\n".join(lines))
+        durability, _ = durability_of(Path("/var/lib"), Path(proc))
+        assert durability in Durability

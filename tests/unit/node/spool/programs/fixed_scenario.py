@@ -1,0 +1,66 @@
+"""A spool's life that is always the same, for a test that ends it at every system call. Arguments: folder, life.
+
+Events, metrics that spill, acknowledgements, an orderly end; of what earlier lives left some is taken. Told on standard
+output, one line each with one write(2): `offered ID` before, `safe ID` when the commit was reported, `SINK ID`
+before SINK acknowledges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from slurmlens.clock import SystemClock
+from slurmlens.node.flow import Batch, Stream
+from slurmlens.node.spool import Disk, Spool, SpoolLimits
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import Reporter
+
+SINKS = {"hub": Stream.EVENTS, "file": Stream.EVENTS, "carbon": Stream.METRICS}
+LIMITS = SpoolLimits(max_bytes=1 << 20, max_age_s=3600, memory_bytes=1 << 18, metrics_memory_bytes=1 << 13)
+CLOCK = SystemClock()
+
+
+def tell(what: str, name: str) -> None:
+    os.write(1, f"{what} {name}\n".encode())
+
+
+async def opened(folder: Path) -> Spool:
+    reporter = Reporter(Counters(), CLOCK)
+    spool = Spool(SINKS, LIMITS, Disk(folder, CLOCK, reporter), "boot", CLOCK, reporter)
+    await spool.open()
+    return spool
+
+
+async def offer(spool: Spool, stream: Stream, name: str, size: int) -> None:
+    payload = f"{name}:".encode().ljust(size, b".")
+    tell("offered", name)
+    await spool.append(Batch(stream, payload, 1, CLOCK.monotonic_ns(), (lambda: tell("safe", name),)))
+
+
+async def take(spool: Spool, sink: str, max_bytes: int) -> None:
+    if spool.backlog(sink).batches:
+        entries = await spool.read(sink, max_bytes)
+        for entry in entries:
+            tell(sink, entry.batch.payload.partition(b":")[0].decode())
+        await spool.acknowledge(sink, entries[-1].position)
+
+
+async def live(folder: Path, life: str) -> None:
+    spool = await opened(folder)
+    for number in range(6):
+        await offer(spool, Stream.EVENTS, f"e{life}.{number}", 300 + 2500 * (number % 3))
+        if number % 2:
+            await take(spool, "hub", 4000)
+        if number % 3 == 2:
+            await take(spool, "file", 1)
+    for number in range(8):
+        await offer(spool, Stream.METRICS, f"m{life}.{number}", 1000)
+    await take(spool, "carbon", 3000)
+    await spool.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(live(Path(sys.argv[1]), sys.argv[2]))
