@@ -43,7 +43,7 @@ class Sent:
         self._charts = charts
 
     def changes(self, shown: Shown) -> list[tuple[str, str]]:
-        """(event, data): a `view`, even an empty one (it shows that the hub is there), and `points` if there are any."""
+        """(event, data): a `view`, even an empty one (it shows that the hub is there), and `points` if any."""
         view, parts = shown.view, shown.parts
         changed = {part: html for part, html in parts.items() if self._parts.get(part) != html}
         self._parts = parts
