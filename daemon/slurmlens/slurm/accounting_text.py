@@ -10,12 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import msgspec
-
 from slurmlens.errors import DecodeError
 from slurmlens.slurm.amounts import duration_s, exit_pair, limit_s, memory_bytes, tres_amounts
 from slurmlens.slurm.hostlist import expand
-from slurmlens.slurm.records import Decoded, JobRecord, JobState, RecordSource, StepRecord
+from slurmlens.slurm.records import Decoded, JobRecord, JobState, RecordSource, StepRecord, with_steps
 from slurmlens.slurm.states import happened_times, parse_state
 
 SEPARATOR = "\x1f"
@@ -77,8 +75,8 @@ def accounted_jobs(text: str) -> Decoded[JobRecord]:
                 steps[-1].append(_step(row, step))
         except DecodeError:
             refused += 1
-    records = (msgspec.structs.replace(job, steps=tuple(own)) for job, own in zip(jobs, steps, strict=True))
-    return Decoded(tuple(records), refused)
+    records = tuple(with_steps(job, tuple(own)) for job, own in zip(jobs, steps, strict=True))
+    return Decoded(records, refused)
 
 
 def _rows(text: str) -> Iterator[dict[str, str]]:

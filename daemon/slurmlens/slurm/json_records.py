@@ -20,7 +20,16 @@ from slurmlens.errors import DecodeError
 from slurmlens.slurm.amounts import tres_amounts
 from slurmlens.slurm.hostlist import expand
 from slurmlens.slurm.json_values import MIB, exit_status, minutes, number, objects, positive, table, text, tres, words
-from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, RecordSource, StepRecord
+from slurmlens.slurm.records import (
+    Decoded,
+    JobRecord,
+    JobState,
+    NodeRecord,
+    PartitionRecord,
+    RecordSource,
+    StepRecord,
+    with_steps,
+)
 from slurmlens.slurm.states import happened_times, parse_state
 
 Record = TypeVar("Record")
@@ -150,7 +159,7 @@ def _accounted_job(job: Mapping[str, Any]) -> JobRecord:
     ended = state.state.has_ended
     nodes = expand(text(job.get("nodes")))
     times = happened_times(state.state, bool(nodes), positive(time.get("start")), positive(time.get("end")))
-    return JobRecord(
+    record = JobRecord(
         job_id=_job_id(job.get("job_id")),
         source=RecordSource.ACCOUNTING,
         state=state.state,
@@ -189,8 +198,8 @@ def _accounted_job(job: Mapping[str, Any]) -> JobRecord:
         het_job_id=het_job_id,
         het_job_offset=number(het.get("job_offset")) if het_job_id else None,
         flags=words(job.get("flags")),
-        steps=tuple(_step(step, tells_exit) for step in objects(job.get("steps"))),
     )
+    return with_steps(record, tuple(_step(step, tells_exit) for step in objects(job.get("steps"))))
 
 
 def _step(step: Mapping[str, Any], tells_exit: bool) -> StepRecord:

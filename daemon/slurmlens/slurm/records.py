@@ -148,6 +148,16 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return "COMPLETING" in self.state_flags
 
 
+def with_steps(job: JobRecord, steps: tuple[StepRecord, ...]) -> JobRecord:
+    """A job with its steps, and with the first step's start where its own was lost.
+
+    22.05's accounting loses the start of a job that is requeued right after it began (run).
+    """
+    first_s = min((step.start_s for step in steps if step.start_s), default=None)
+    lost = job.start_s is None and job.state is not JobState.PENDING
+    return msgspec.structs.replace(job, steps=steps, start_s=first_s if lost else job.start_s)
+
+
 class NodeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One node by the controller: `name` is NodeName, `address` what slurmctld talks to, `host_name` the machine."""
 

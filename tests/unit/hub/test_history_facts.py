@@ -304,3 +304,15 @@ async def test_a_killed_jobs_end_is_its_epilogs_within_the_time_slurm_gives_it_t
     facts = await history.facts()
     assert facts.end_source is source
     assert facts.end_ns == (at_ns(epilog) if source is TimeSource.HOOK else at_ns(31))
+
+
+async def test_a_page_is_live_while_something_that_was_told_is_not_yet_part_of_the_run(
+    history: History, clock: ManualClock
+) -> None:
+    await history.learn(record(JobState.CANCELLED, end=0))
+    assert not (await history.facts()).is_live
+    await history.recorder.take([record(JobState.CANCELLED, end=0, cancelled_by="3001")], clock.wall_ns())
+    assert (await history.facts()).is_live
+    await history.refresh()
+    facts = await history.facts()
+    assert (facts.is_live, facts.outcome.cancelled_by) == (False, "alice")

@@ -34,6 +34,17 @@ def test_each_execution_of_a_requeued_job_is_a_record_of_its_own() -> None:
     assert first.submit_s != second.submit_s
 
 
+def test_a_start_that_accounting_lost_is_its_first_steps() -> None:
+    """As recorded on 22.05 of a job that was requeued right after it began."""
+    lines = [line for line in RECORDED.splitlines() if line.split(SEPARATOR)[0].split(".")[0] == "7"]
+    start = FIELDS.index("Start")
+    fields = lines[0].split(SEPARATOR)
+    fields[start] = "None"
+    lost, waiting = accounted_jobs("\n".join([SEPARATOR.join(fields), *lines[1:]])).records
+    assert lost.start_s == 1795424347
+    assert waiting.start_s is None
+
+
 def test_arrays_have_their_ids_and_jobs_their_steps() -> None:
     jobs = {record.job_id: record for record in records()}
     assert [(jobs[n].array_job_id, jobs[n].array_task_id) for n in (10, 11, 4)] == [(4, 1), (4, 2), (4, 3)]

@@ -74,7 +74,7 @@ class JobReader:
             end_ns=run["end_ns"],
             start_source=TimeSource(run["start_source"]) if run["start_source"] else None,
             end_source=TimeSource(run["end_source"]) if run["end_source"] else None,
-            is_live=not over or self._awaits_accounting(record) or any(part.awaits_summary for part in parts),
+            is_live=not over or await self._awaits_more(record, parts),
             nodes=nodes,
             timeline=await self._timeline(own),
             held=tuple(_held(row) for row in sightings if row["held_reason"]),
@@ -82,8 +82,13 @@ class JobReader:
             reused_id=run["incarnation"] > 1,
         )
 
-    def _awaits_accounting(self, record: JobRecord | None) -> bool:
-        return self._accounting and record is not None and awaits_accounting(record, self._now_ns / NS_PER_S)
+    async def _awaits_more(self, record: JobRecord | None, parts: Sequence[Part]) -> bool:
+        """Whether what is shown of a run that is over will still change by itself."""
+        if any(part.awaits_summary for part in parts):
+            return True
+        if self._accounting and record is not None and awaits_accounting(record, self._now_ns / NS_PER_S):
+            return True
+        return bool(await self._all(schema.stale_jobs))  # told, and not yet part of the run
 
     async def _all(self, table: Table) -> list[Row]:
         return await fetch(self._connection, select(table).where(of_job(table, self._cluster, self._job_id)))
