@@ -118,9 +118,10 @@ class Disk:
 
     def _apply(self, change: Change) -> None:
         self._with_store(lambda store: store.apply(change))
-        # It is done; whether the file becomes shorter is another matter.
-        with suppress(SpoolError):
-            self._with_store(Store.give_back_space)
+        # The change is done; whether the file becomes shorter is another matter.
+        if self._store is not None:
+            with suppress(SpoolError):
+                self._store.give_back_space()
 
     def _with_store(self, work: Callable[[Store], T]) -> T:
         if self._store is None:

@@ -111,9 +111,21 @@ class FolderLock:
 
 
 def make_folder(folder: Path) -> None:
-    """Raises OSError; the folder above is systemd's or the admin's to make."""
-    with suppress(FileExistsError):
+    """Make it lasting, too. Raises OSError; the folder above is systemd's or the admin's to make."""
+    try:
         folder.mkdir(mode=0o750)
+    except FileExistsError:
+        return
+    synchronise(folder.parent)
+
+
+def synchronise(folder: Path) -> None:
+    """Names in it are there after a power loss; raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def set_aside(folder: Path, reason: str, wall_ns: int) -> Path:

@@ -9,7 +9,6 @@ not; a disk that fails costs durability and never delivery, and is tried again b
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
@@ -25,7 +24,8 @@ from slurmlens.node.spool.limits import SpoolLimits, give_way
 from slurmlens.node.spool.place import Durability
 from slurmlens.node.spool.rows import entry_of, row_of, slip_of
 from slurmlens.node.spool.store import Change, Contents, Row
-from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.node.spool.told import DROPPED, FAILED, MEMORY_ONLY, OPENED, RECOVERED, VOLATILE
+from slurmlens.telemetry.internal import Reporter
 
 VOLATILE_MAX_BYTES = 16 * 1024 * 1024
 """The most that is kept where the disk is memory."""
@@ -36,31 +36,6 @@ CACHE_BYTES = 1024 * 1024
 
 COMMIT_WAIT_S = 1.0
 """The longest that `append` waits for a commit; a disk that hangs must not hang the daemon."""
-
-OPENED = InternalEvent(
-    "spool_opened", logging.INFO, "{folder} ({durability}): {events} batches of events and {metrics} of metrics wait"
-)
-VOLATILE = InternalEvent(
-    "spool_volatile",
-    logging.WARNING,
-    "{folder} is in memory: volatile. It outlives this daemon but no reboot, and holds at most {max_bytes} bytes",
-)
-MEMORY_ONLY = InternalEvent(
-    "spool_memory_only",
-    logging.WARNING,
-    "{message}: what waits is kept in memory alone. Set [spool] path to a local disk",
-)
-FAILED = InternalEvent(
-    "spool_failed",
-    logging.ERROR,
-    "the spool's disk takes nothing ({reason}): {message}. Events stay in the dropbox until a receiver has them; "
-    "tried again every {retry_s:g} s",
-    ("reason",),
-)
-RECOVERED = InternalEvent("spool_recovered", logging.INFO, "the spool's disk is in order again")
-DROPPED = InternalEvent(
-    "queue_dropped_lines", logging.ERROR, "{lines} lines of {stream} were dropped: {reason}", ("stream", "reason")
-)
 
 
 class SpoolState(msgspec.Struct, frozen=True):
@@ -345,6 +320,7 @@ class Spool:
             lost = lane.disk_lost()
             self._tell_drops(stream, reason, sum(slip.lines for slip in lost))
         self._written_cursors = {}
+        self._left.set()
 
     def _fail(self, error: SpoolError | ConfigError, *, cause: Exception | None = None) -> None:
         if error.reason == "network":

@@ -24,6 +24,7 @@ import msgspec
 
 from slurmlens.errors import SpoolError
 from slurmlens.node.flow import Stream
+from slurmlens.node.spool.place import synchronise
 
 APPLICATION_ID = 0x534C_5350
 SCHEMA_VERSION = 1
@@ -231,11 +232,7 @@ def _create(path: Path) -> None:
     is_new = not path.exists()
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     if is_new:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        synchronise(path.parent)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""A kill at every system call by which the spool changes its disk: what was told to be safe is there afterwards.
+"""A kill, or an error, at every system call by which the spool changes its disk: what was told to be safe stays.
 
 strace kills the program as it enters its Nth call of one kind; then the files are opened as the next daemon does.
 """
@@ -20,6 +20,7 @@ from testkit.spools import SINKS, SpoolSetup, take_all
 ROOT = Path(__file__).parents[4]
 SCENARIO = Path(__file__).with_name("programs") / "fixed_scenario.py"
 CALLS = ("write", "pwrite64", "fsync", "fdatasync", "ftruncate", "rename", "unlink", "mkdir")
+DISK_CALLS = ("pwrite64", "fsync", "fdatasync", "ftruncate")
 SHORT_STEP = 47
 """The short sweep dies at every so manieth call; the slow one at every single one."""
 
@@ -132,6 +133,25 @@ async def sweep(tmp_path: Path, begin: Callable[[Path], Told], first: int, step:
     return killed
 
 
+async def fault_sweep(tmp_path: Path, fault: str, step: int) -> int:
+    """As `sweep`, with a call that fails once instead of a kill: the program goes on."""
+    begun = tmp_path / "begun"
+    before, runs = begin_with_an_earlier_life(begun), 0
+    for call, number in [place for place in places(begun) if place[0] in DISK_CALLS][::step]:
+        folder = tmp_path / f"{call}-{number}"
+        shutil.copytree(begun, folder)
+        inject = ("-o", "/dev/null", "-e", f"inject={call}:error={fault}:when={number}")
+        status, told = scenario(folder, "2", *strace(call, *inject))
+        assert status == 0
+        try:
+            await judge(folder, before.then(told))
+        except AssertionError as error:
+            raise AssertionError(f"{fault} at {call} number {number}: {error}") from error
+        shutil.rmtree(folder)
+        runs += 1
+    return runs
+
+
 BEGINNINGS = pytest.mark.parametrize("begin", [begin_empty, begin_with_an_earlier_life, begin_with_a_broken_file])
 
 
@@ -144,3 +164,14 @@ async def test_a_kill_at_some_system_calls_loses_nothing(tmp_path: Path, begin: 
 @BEGINNINGS
 async def test_a_kill_at_every_system_call_loses_nothing(tmp_path: Path, begin: Callable[[Path], Told]) -> None:
     assert await sweep(tmp_path, begin, 0, 1) >= 100
+
+
+@pytest.mark.parametrize("fault", ["ENOSPC", "EIO"])
+async def test_an_error_of_some_system_calls_loses_nothing(tmp_path: Path, fault: str) -> None:
+    assert await fault_sweep(tmp_path, fault, SHORT_STEP) >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["ENOSPC", "EIO"])
+async def test_an_error_of_every_system_call_loses_nothing(tmp_path: Path, fault: str) -> None:
+    assert await fault_sweep(tmp_path, fault, 1) >= 100

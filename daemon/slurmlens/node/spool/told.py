@@ -1,0 +1,32 @@
+"""What the spool says about itself: each a log line and a counter (see `telemetry.internal`)."""
+
+from __future__ import annotations
+
+import logging
+
+from slurmlens.telemetry.internal import InternalEvent
+
+OPENED = InternalEvent(
+    "spool_opened", logging.INFO, "{folder} ({durability}): {events} batches of events and {metrics} of metrics wait"
+)
+VOLATILE = InternalEvent(
+    "spool_volatile",
+    logging.WARNING,
+    "{folder} is in memory: volatile. It outlives this daemon but no reboot, and holds at most {max_bytes} bytes",
+)
+MEMORY_ONLY = InternalEvent(
+    "spool_memory_only",
+    logging.WARNING,
+    "{message}: what waits is kept in memory alone. Set [spool] path to a local disk",
+)
+FAILED = InternalEvent(
+    "spool_failed",
+    logging.ERROR,
+    "the spool's disk takes nothing ({reason}): {message}. Events stay in the dropbox until a receiver has them; "
+    "tried again every {retry_s:g} s",
+    ("reason",),
+)
+RECOVERED = InternalEvent("spool_recovered", logging.INFO, "the spool's disk is in order again")
+DROPPED = InternalEvent(
+    "queue_dropped_lines", logging.ERROR, "{lines} lines of {stream} were dropped: {reason}", ("stream", "reason")
+)
