@@ -60,6 +60,9 @@ class OpenCgroup:
         self._event_space: Any = None
         self._group = ffi.new("struct sl_group *")
         lib.sl_init(self._group, hierarchy, field_mask(fields))
+        if event_files is event_files_of_job:
+            # Its steps are watched too and read the same files at every tick: once is enough.
+            self._group.child_kill_tier = lib.SL_TIER_SLOW
         self._closer = weakref.finalize(self, lib.sl_close, self._group)
 
     @property
@@ -209,8 +212,8 @@ class CgroupReader:
         return self._open(_HIERARCHY[place.hierarchy], _folders(place), fields, None)
 
     def open_job(self, place: CgroupPlace, fields: Collection[str] = ALL_FIELDS) -> OpenCgroup:
-        """As `open`, for a job: on v1 its OOM kills and refused charges are summed over its steps and tasks (`complete`
-        finds those that came later)."""
+        """As `open`, for a job: on v1 its OOM kills and refused charges are summed over its steps and tasks, at full ticks
+        (`complete` finds those that came later)."""
         return self._open(_HIERARCHY[place.hierarchy], _folders(place), fields, event_files_of_job)
 
     def open_step(self, place: CgroupPlace, fields: Collection[str] = ALL_FIELDS) -> OpenCgroup:

@@ -110,7 +110,7 @@ class Watched(msgspec.Struct, kw_only=True):
             cpu_throttled_s=_sampled(account, "cpu_throttled_ns", NS_PER_S, self.job, now_ns),
             memory_peak_bytes=_memory_peak(account, self.job, now_ns),
             memory_limit_bytes=account.current("memory_limit_bytes"),
-            oom_kills=account.total("oom_kill_events"),
+            oom_kills=self._oom_kills(),
             pids_peak=_first_known(account.highest("pids_peak"), account.highest("pids_current")),
             io_read_bytes=self._io("io_read_bytes", now_ns),
             io_written_bytes=self._io("io_written_bytes", now_ns),
@@ -119,6 +119,12 @@ class Watched(msgspec.Struct, kw_only=True):
             pressure_io_some_s=self._pressure("pressure_io_some_us", now_ns),
             steps=tuple(_step(name, step, now_ns) for name, step in sorted(self.steps.items())),
         )
+
+    def _oom_kills(self) -> int | None:
+        """The job's own count, or its steps': on v1 that is newer, because a job's sum is read in the slow tier."""
+        own = self.account.total("oom_kill_events")
+        of_steps = [step.account.total("oom_kill_events") or 0 for step in self.steps.values()]
+        return None if own is None else max(own, sum(of_steps))
 
     def _io(self, name: str, now_ns: int) -> Figure | None:
         own = _sampled(self.account, name, 1, self.job, now_ns)
