@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from bench.counter_reader import counter_descriptors, cpu_of, open_tree
+from bench.counter_reader import counter_descriptors, cpu_of, files_read, open_tree
 from bench.reference_loop import reference_pass
 from bench.result import Goal, NotMeasurable, Result, Row, interleave
 from bench.setting import Setting
@@ -32,7 +32,7 @@ WARM_UP = 5
 def measure(setting: Setting) -> list[Result]:
     tree = setting.tree
     batch = open_tree(tree, fast_fields())
-    descriptors = counter_descriptors(tree)
+    descriptors = counter_descriptors(files_read(batch, setting.new_folder()))
     bare = reference_pass(descriptors)
     for _ in range(WARM_UP):
         batch.read()
