@@ -212,8 +212,8 @@ class CgroupReader:
         return self._open(_HIERARCHY[place.hierarchy], _folders(place), fields, None)
 
     def open_job(self, place: CgroupPlace, fields: Collection[str] = ALL_FIELDS) -> OpenCgroup:
-        """As `open`, for a job: on v1 its OOM kills and refused charges are summed over its steps and tasks, at full ticks
-        (`complete` finds those that came later)."""
+        """As `open`, for a job: on v1 its OOM kills and refused charges are summed over its steps and tasks, at full
+        ticks (`complete` finds those that came later)."""
         return self._open(_HIERARCHY[place.hierarchy], _folders(place), fields, event_files_of_job)
 
     def open_step(self, place: CgroupPlace, fields: Collection[str] = ALL_FIELDS) -> OpenCgroup:
