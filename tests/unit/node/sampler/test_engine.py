@@ -393,3 +393,19 @@ def test_a_daemon_without_the_right_to_see_processes_finds_out_once(
     assert len(asked) == 1
     assert bench.failures.count("process_io_forbidden") == 1
     bench.engine.close()
+
+
+def test_a_kill_on_v1_that_came_after_the_last_full_tick_is_in_the_jobs_total(
+    tmp_path: Path, unpacked_recordings: Path, clock: ManualClock
+) -> None:
+    bench = Bench(MovingTree("v1-22.05", tmp_path, unpacked_recordings), clock)
+    bench.start(7, "batch")
+    task = bench.tree.step_place(7, "batch").memory / "task_0"
+    task.mkdir()
+    (task / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 0\n")
+    bench.pass_time(75.0)
+    write_in_place(task / "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
+    bench.pass_time(10.0)
+    bench.end(7, "batch")
+    assert bench.finish(7).totals.oom_kills == 1
+    bench.engine.close()
