@@ -106,8 +106,7 @@ class MovingTree:
 def _appear(staged: Path, folder: Path) -> None:
     """Folders are made, for that is what inotify tells of cgroups; files come whole, never half written."""
     folder.mkdir()
-    entries = sorted(staged.iterdir(), key=Path.is_dir)
-    for path in entries:
+    for path in sorted(staged.iterdir(), key=Path.is_dir):
         if path.is_dir():
             _appear(path, folder / path.name)
         else:

@@ -17,7 +17,7 @@ import msgspec
 
 from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen
 from slurmlens.clock import NS_PER_S, Clock
-from slurmlens.events import AnyEvent, HookEvent, JobEnd, JobIdentity, JobStart, JobSummary
+from slurmlens.events import AnyEvent, HookEvent, JobEnd, JobIdentity, JobStart, JobSummary, Totals
 from slurmlens.node import registry as reg
 from slurmlens.node.dropbox import Dropbox, Token
 from slurmlens.node.outlet import Outlet
@@ -26,6 +26,7 @@ from slurmlens.node.sampler.engine import Engine, Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.points import Lines
 from slurmlens.node.sampler.schedule import Now
 from slurmlens.node.sampler.worker import SamplerThread
+from slurmlens.node.sighting_file import SightingFile
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 JOB_BEGAN = InternalEvent("job_began", logging.INFO, "job {job_id} began, says the {witness}", ("witness",))
@@ -50,6 +51,7 @@ class Conductor:
         outlet: Outlet,
         dropbox: Dropbox,
         rediscover: Rediscover,
+        file: SightingFile,
         clock: Clock,
         reporter: Reporter,
     ) -> None:
@@ -58,6 +60,7 @@ class Conductor:
         self._outlet = outlet
         self._dropbox = dropbox
         self._rediscover = rediscover
+        self._file = file
         self._clock = clock
         self._reporter = reporter
         self._turn = asyncio.Lock()
@@ -95,6 +98,7 @@ class Conductor:
                 await asyncio.sleep(COALESCE_S)
             except TimeoutError:
                 await self._handle(reg.Tick(self._now()))
+            await self.remember()
 
     async def send_profiles(self) -> None:
         """What is new in every running job's profile."""
@@ -104,6 +108,13 @@ class Conductor:
             event = self.registry.profile_event(number, delta, at)
             if event is not None:
                 await self._outlet.event(event)
+
+    async def remember(self, *, measured: bool = False) -> None:
+        """Keep what runs for the next daemon; `measured` with what each used so far, for the end of this one."""
+        totals: dict[int, Totals] = {}
+        if measured:
+            totals = await self._sampler.ask(lambda engine, now: engine.totals(now))
+        self._file.save(self.registry.remembered(self._now(), totals))
 
     async def finish_summaries(self) -> None:
         """Wait for those that are being made."""

@@ -35,6 +35,7 @@ from slurmlens.node.sampler.engine import Engine, EngineSettings
 from slurmlens.node.sampler.points import Lines
 from slurmlens.node.sampler.schedule import Now
 from slurmlens.node.sampler.worker import SamplerThread, failure_reporter, rest
+from slurmlens.node.sighting_file import SightingFile
 from slurmlens.node.sinks.carbon import CarbonSink
 from slurmlens.node.sinks.delivery import Delivery, Sink
 from slurmlens.node.sinks.file import FileSink
@@ -105,11 +106,11 @@ class NodePipeline:
         self._dropbox = Dropbox(config.dropbox_path, reporter, clock, node=config.node, owners=machine.hook_owners)
         self._rediscover = Rediscover(machine.root, config.node, clock)
         self._sampler = SamplerThread(self._engine, clock, reporter, self._points_made)
-        registry = reg.Registry(
-            Place(config.cluster, config.node, machine.boot_id), _registry_settings(config), self._started
-        )
+        file = SightingFile(config.runtime_path / "sightings.json", reporter)
+        place = Place(config.cluster, config.node, machine.boot_id)
+        registry = reg.Registry(place, _registry_settings(config), self._started, file.load())
         self._conductor = Conductor(
-            registry, self._sampler, self._outlet, self._dropbox, self._rediscover, clock, reporter
+            registry, self._sampler, self._outlet, self._dropbox, self._rediscover, file, clock, reporter
         )
         self._sources = Supervisor(reporter, clock)
         self._receiving = Supervisor(reporter, clock)
@@ -228,6 +229,7 @@ class NodePipeline:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self._conductor.finish_summaries()
                 await self._conductor.send_profiles()
+                await self._conductor.remember(measured=True)
                 await self._outlet.flush()
                 await self._drain()
         except TimeoutError:

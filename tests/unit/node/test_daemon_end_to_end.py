@@ -37,6 +37,13 @@ def run_daemon(config: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
 
 
+async def sampled(node: NodeProcess, job_id: int) -> None:
+    """Wait until the daemon says that it samples this job's cgroup."""
+    async with asyncio.timeout(20):
+        while not any(job.job_id == job_id and job.cgroups for job in (await node.status()).jobs):
+            await asyncio.sleep(0.01)
+
+
 def cpu_s(summary: JobSummary) -> float:
     assert summary.totals.cpu_s is not None
     return summary.totals.cpu_s.value
@@ -115,13 +122,44 @@ async def test_sigterm_ends_no_job_and_the_next_daemon_has_its_whole_total(node:
 
     node.tree.burn(7, "batch", 2.0)
     await node.start()
-    await until(lambda: len(node.events(JobStart)) == 2, "the job is found again")
+    await sampled(node, 7)
     node.tree.burn(7, "batch", 0.5)
     node.tree.end_job(7)
     node.hook("epilog", 7)
     await until(lambda: bool(summaries(node)), "the summary")
-    (summary,) = summaries(node)
+    (start,), (summary,) = node.events(JobStart), summaries(node)
     assert cpu_s(summary) == pytest.approx(3.5, abs=1e-6)
+    assert summary.sighting == start.sighting
+    assert summary.unseen_s > 0.0
+
+
+async def test_a_job_that_ends_while_no_daemon_runs_has_the_totals_of_the_last_sample(node: NodeProcess) -> None:
+    await node.start()
+    node.hook("prolog", 7)
+    node.tree.start_job(7, steps=("batch",))
+    node.tree.burn(7, "batch", 1.0)
+    await until(lambda: any(".slots.0." in name for name in node.series()), "it is sampled")
+    await node.stop()
+    node.tree.burn(7, "batch", 2.0)
+    node.tree.end_job(7)
+    node.hook("epilog", 7)
+    await node.start()
+    await until(lambda: bool(summaries(node)), "the summary")
+    (start,), (end,), (summary,) = node.events(JobStart), node.events(JobEnd), summaries(node)
+    assert start.sighting == end.sighting == summary.sighting
+    assert summary.totals.cpu_s is not None
+    assert summary.totals.cpu_s.value == pytest.approx(1.0, abs=1e-6)
+    assert not summary.totals.cpu_s.complete
+
+
+async def test_a_damaged_sighting_file_costs_nothing_but_itself(node: NodeProcess) -> None:
+    (node.folder / "run").mkdir()
+    (node.folder / "run/sightings.json").write_bytes(b"\x00 no json")
+    node.tree.start_job(7, steps=("batch",))
+    node.tree.burn(7, "batch", 1.0)
+    await node.start()
+    await until(lambda: bool(node.events(JobStart)), "the job is found")
+    assert "sighting_file_unreadable" in node.log()
 
 
 async def test_a_hub_that_is_away_holds_up_nothing_else(node: NodeProcess) -> None:

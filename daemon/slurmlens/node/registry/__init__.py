@@ -1,7 +1,8 @@
 """What runs on this node: hook events and cgroup sightings in, events and orders to the sampler out.
 
-Sans-IO: values in, values out, told the time. `protocol` holds what goes in and comes out, `sighting` one job's life,
-`slots` who may use which of carbon's places, `machine` the rules.
+Sans-IO: values in, values out, told the time. `protocol` holds what goes in and comes out, `machine` the rules,
+`roster` all sightings, `sighting` one of them, `slots` who may use which of carbon's places, `memory` what outlives a
+restart.
 """
 
 from slurmlens.node.registry.machine import Registry, RegistrySettings

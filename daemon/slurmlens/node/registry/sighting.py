@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections import deque
+from collections.abc import Iterable
 
 import msgspec
 
@@ -19,11 +20,15 @@ from slurmlens.events import (
     HookEvent,
     JobEnd,
     JobIdentity,
+    JobProfile,
     JobStart,
     JobSummary,
+    NodeHeartbeat,
+    Profile,
     Totals,
     Witness,
 )
+from slurmlens.node.registry.memory import as_of_last_sample
 from slurmlens.node.registry.protocol import Moment
 
 STORY_LENGTH = 32
@@ -63,6 +68,12 @@ class Sighting(msgspec.Struct, kw_only=True):
     slot: int | None
     cgroups: set[str] = msgspec.field(default_factory=set)
     gone: Moment | None = None
+    start_id: str | None = None
+    """The Prolog's event id."""
+    unseen_ns: int = 0
+    watched_until: Moment | None = None
+    last_totals: Totals | None = None
+    """Of a sighting that an earlier daemon watched: for how long in vain, until when, and what it measured."""
     end: Moment | None = None
     end_witness: Witness = Witness.CGROUP
     ending_since_ns: int = 0
@@ -173,6 +184,36 @@ def summary_draft(sighting: Sighting, end: Moment, unseen_ns: int) -> JobSummary
         end_witness=sighting.end_witness,
         unseen_s=unseen_ns / NS_PER_S,
         slot=sighting.slot,
-        totals=Totals(samples=0),
+        totals=Totals(samples=0) if sighting.last_totals is None else as_of_last_sample(sighting.last_totals),
         profile=None,
+    )
+
+
+def heartbeat(place: Place, version: str, interval_s: float, running: Iterable[Sighting], at: Moment) -> NodeHeartbeat:
+    """This node lives, and these sightings are open."""
+    return NodeHeartbeat(
+        id=derived_id(place.cluster, place.node, place.boot_id, "heartbeat", str(at.boottime_ns)),
+        time_ns=at.wall_ns,
+        boot_id=place.boot_id,
+        boottime_ns=at.boottime_ns,
+        cluster=place.cluster,
+        node=place.node,
+        version=version,
+        interval_s=interval_s,
+        running=tuple((one.job.job_id, one.key) for one in running if one.phase is Phase.OPEN),
+    )
+
+
+def profile_news(sighting: Sighting, profile: Profile, at: Moment) -> JobProfile:
+    """What is new in a running sighting's profile."""
+    return JobProfile(
+        id=derived_id(sighting.key, EventKind.JOB_PROFILE.value, str(at.boottime_ns)),
+        time_ns=at.wall_ns,
+        boot_id=sighting.place.boot_id,
+        boottime_ns=at.boottime_ns,
+        cluster=sighting.place.cluster,
+        node=sighting.place.node,
+        sighting=sighting.key,
+        job_id=sighting.job.job_id,
+        profile=profile,
     )

@@ -25,6 +25,14 @@ class SlotTable:
                 return slot
         return None
 
+    def hold(self, slot: int | None, holder: int) -> int | None:
+        """`holder` had this slot before a restart; None where it cannot have it again."""
+        if slot not in self._free:
+            return None
+        del self._free[slot]
+        self._holders[slot] = holder
+        return slot
+
     def give_back(self, slot: int | None, boottime_ns: int) -> None:
         """The holder is done; None (it was among the rest) is nothing to give back."""
         if slot is not None:

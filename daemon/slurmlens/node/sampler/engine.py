@@ -22,7 +22,7 @@ from slurmlens.errors import ReaderError
 from slurmlens.events import Profile, Totals
 from slurmlens.metrics import Source, Tier
 from slurmlens.node.sampler.accounts import Account
-from slurmlens.node.sampler.families import Families
+from slurmlens.node.sampler.families import Families, was_there
 from slurmlens.node.sampler.kinship import REST_FIELDS, Departure
 from slurmlens.node.sampler.lines import SlotLines
 from slurmlens.node.sampler.node_figures import NodeFigures
@@ -214,6 +214,10 @@ class Engine:
         found = ((number, watched.course.delta()) for number, watched in self._watched.items())
         return [(number, delta) for number, delta in found if delta is not None]
 
+    def totals(self, now: Now) -> dict[int, Totals]:
+        """What every running sighting used so far, by its number."""
+        return {number: watched.totals(now.boottime_ns) for number, watched in self._watched.items()}
+
     def close(self) -> None:
         """Give all descriptors back."""
         for _, one in self._by_name.values():
@@ -296,9 +300,9 @@ class Engine:
         """Counts what could not be read; the names of those that have gone."""
         gone: list[str] = []
         for (_, one), reading in zip(pairs, batch.readings(), strict=True):
-            if reading.gone:
+            if reading.gone and was_there(one.handle):
                 gone.append(one.name)
-            elif reading.reason is not None:
+            elif not reading.gone and reading.reason is not None:
                 self._on_failure(reading.reason, None)
         return gone
 

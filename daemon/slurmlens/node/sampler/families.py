@@ -118,8 +118,9 @@ class Families:
     def _read_family(self, parent: str) -> dict[str, Counters]:
         """The counters of a parent and its children, those that are alive, the parent's first."""
         names = [parent, *sorted(self._kinship.children(parent))]
-        readings = self._reader.read([self._handles[name] for name in names], FAST_TICK)
-        return {name: rest_counters(one) for name, one in zip(names, readings, strict=True) if not one.gone}
+        handles = [self._handles[name] for name in names]
+        readings = zip(names, handles, self._reader.read(handles, FAST_TICK), strict=True)
+        return {name: rest_counters(one) for name, handle, one in readings if not (one.gone and was_there(handle))}
 
     def _adopt(self, name: str, handle: OpenCgroup, parent: str | None, now_ns: int, *, newborn: bool) -> None:
         self._handles[name] = handle
@@ -169,6 +170,11 @@ class Families:
         ancestor = self._ancestors.pop(name, None)
         if ancestor is not None:
             ancestor.handle.close()
+
+
+def was_there(handle: OpenCgroup) -> bool:
+    """Whether one that reads as gone ever was there: a folder may be seen before any file in it can be opened."""
+    return bool(handle.fields) or not handle.folder.exists()
 
 
 def rest_counters(reading: Reading) -> Counters:

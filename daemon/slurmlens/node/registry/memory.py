@@ -1,0 +1,84 @@
+"""What a daemon leaves to the next one of the same boot: the sightings that were running when it ended.
+
+Owns the form of that file; pure. With it a restarted daemon goes on with the same sighting (its key, slot, start)
+instead of finding a new one, an Epilog that came in between ends the right one, and the totals of a job that ended
+unwatched are those of its last sample, told as incomplete. Without it (first start, damaged, another boot) jobs are
+found from the cgroup tree. Kept by `node.sighting_file`; made and taken by `roster`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from slurmlens.errors import DecodeError, UnsupportedVersion
+from slurmlens.events import Figure, FigureSource, JobIdentity, Totals, Witness
+from slurmlens.node.registry.protocol import Moment
+
+VERSION = 1
+
+
+class Remembered(msgspec.Struct, frozen=True, kw_only=True):
+    """One open sighting. `start_id` is the Prolog's event id, whose file may be read again."""
+
+    job: JobIdentity
+    first_seen: Moment
+    start: Moment
+    start_witness: Witness
+    start_id: str | None
+    slot: int | None
+    had_cgroup: bool
+    unseen_ns: int
+    totals: Totals | None
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them, as of `saved`."""
+
+    version: int = VERSION
+    boot_id: str
+    saved: Moment
+    sightings: tuple[Remembered, ...]
+
+
+_NEVER_EXACT = (FigureSource.PROCESSES, FigureSource.NODE)
+_decoder = msgspec.json.Decoder(Memory)
+
+
+def encode(memory: Memory) -> bytes:
+    """The content of the file."""
+    return msgspec.json.encode(memory) + b"\n"
+
+
+def decode(data: bytes) -> Memory:
+    """Raises DecodeError for what no daemon wrote, UnsupportedVersion for what another release did."""
+    try:
+        memory = _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(f"no memory of a daemon: {error}"[:300]) from error
+    if memory.version != VERSION:
+        raise UnsupportedVersion(f"memory of version {memory.version}, this release reads {VERSION}")
+    return memory
+
+
+def as_of_last_sample(totals: Totals) -> Totals:
+    """The same figures where nobody saw the end: what came after is missing in each of them."""
+    changes = {
+        name: _incomplete(figure)
+        for name in totals.__struct_fields__
+        if isinstance(figure := getattr(totals, name), Figure)
+    }
+    steps = tuple(
+        msgspec.structs.replace(
+            step,
+            cpu_s=None if step.cpu_s is None else _incomplete(step.cpu_s),
+            memory_peak_bytes=None if step.memory_peak_bytes is None else _incomplete(step.memory_peak_bytes),
+        )
+        for step in totals.steps
+    )
+    return msgspec.structs.replace(totals, steps=steps, **changes)
+
+
+def _incomplete(figure: Figure) -> Figure:
+    """Where it was taken from (processes, the node) stays; that it was exact does not."""
+    source = figure.source if figure.source in _NEVER_EXACT else FigureSource.LAST_SAMPLE
+    return msgspec.structs.replace(figure, source=source, complete=False)

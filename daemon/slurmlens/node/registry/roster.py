@@ -1,0 +1,232 @@
+"""Who is on the node: every sighting that is open or ending, who owns which cgroup and slot, and who has just gone.
+
+Owns the sightings and the bookkeeping of their lives; which stimulus means what is `machine`'s. Every change answers
+with the instructions that follow from it. Invariants (`validate`): a job id of one boot has at most one open sighting;
+a cgroup belongs to one sighting; a slot has one holder; what is closed was summarised once and is remembered for a
+while, for a hook's event that comes too late.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.events import JobIdentity, Totals, Witness
+from slurmlens.node.registry import sighting as made
+from slurmlens.node.registry.memory import Memory, Remembered
+from slurmlens.node.registry.protocol import Emit, Instruction, Moment, Summarise, Watch
+from slurmlens.node.registry.sighting import Phase, Place, Sighting
+from slurmlens.node.registry.slots import SlotTable
+
+REMEMBERED_SIGHTINGS = 256
+
+
+class Roster:
+    """All sightings of one node. `place` is this boot's; hooks of an earlier boot may have left events of theirs."""
+
+    def __init__(self, place: Place, slots: int, slot_rest_s: float, started: Moment) -> None:
+        self._place = place
+        self._started = started
+        self._numbers = itertools.count(1)
+        self._slots = SlotTable(slots, round(slot_rest_s * NS_PER_S))
+        self._open: dict[tuple[str, int], Sighting] = {}
+        self._ending: dict[int, Sighting] = {}
+        self._by_cgroup: dict[str, Sighting] = {}
+        self._lingering: dict[str, int] = {}
+        self._closed: OrderedDict[tuple[str, int], Sighting] = OrderedDict()
+
+    # --- who is there
+
+    def running(self, boot_id: str, job_id: int) -> Sighting | None:
+        """The open sighting of this job."""
+        return self._open.get((boot_id, job_id))
+
+    def gone(self, boot_id: str, job_id: int) -> Sighting | None:
+        """The last closed sighting of this job, where it is still remembered."""
+        return self._closed.get((boot_id, job_id))
+
+    def owner(self, cgroup: str) -> Sighting | None:
+        """Whose cgroup this is."""
+        return self._by_cgroup.get(cgroup)
+
+    def open(self) -> list[Sighting]:
+        """All whose end has not been told."""
+        return list(self._open.values())
+
+    def ending(self) -> list[Sighting]:
+        """All whose end has been told and whose cgroup is still there."""
+        return list(self._ending.values())
+
+    # --- their lives
+
+    def unknown(self, job: JobIdentity, boot_id: str, begin: Moment) -> Sighting:
+        """A sighting that only its end tells of; it is not kept."""
+        return Sighting(
+            number=next(self._numbers),
+            place=Place(self._place.cluster, self._place.node, boot_id),
+            job=job,
+            first_seen=begin,
+            start=begin,
+            phase=Phase.CLOSED,
+            start_witness=Witness.CGROUP,
+            slot=None,
+        )
+
+    def begin(
+        self, job: JobIdentity, boot_id: str, begin: Moment, phase: Phase, witness: Witness, at: Moment
+    ) -> Sighting:
+        """A job is there that was not."""
+        fresh = self.unknown(job, boot_id, begin)
+        fresh.phase = phase
+        fresh.start_witness = witness
+        fresh.slot = self._slots.take(fresh.number, at.boottime_ns)
+        fresh.tell(at.boottime_ns, f"first seen by {witness.value}")
+        self._open[boot_id, job.job_id] = fresh
+        return fresh
+
+    def announce(self, running: Sighting) -> list[Instruction]:
+        """No Prolog came in time: the cgroup tree is the witness."""
+        if running.phase is not Phase.EARLY:
+            return []
+        running.phase = Phase.OPEN
+        running.tell(running.first_seen.boottime_ns, "told without prolog")
+        return [Emit(made.start_by_cgroup(running))]
+
+    def attach(self, running: Sighting, cgroup: str, *, from_zero: bool) -> Watch:
+        """A cgroup is this sighting's from now on."""
+        running.cgroups.add(cgroup)
+        running.gone = None
+        self._by_cgroup[cgroup] = running
+        return Watch(running.number, cgroup, running.job.job_id, running.slot, from_zero)
+
+    def detach(self, cgroup: str, at: Moment) -> Sighting | None:
+        """A cgroup is gone; answers with whose it was."""
+        self._lingering.pop(cgroup, None)
+        owner = self._by_cgroup.pop(cgroup, None)
+        if owner is not None:
+            owner.cgroups.discard(cgroup)
+            if not owner.cgroups:
+                owner.gone = at
+                owner.tell(at.boottime_ns, "cgroup gone")
+        return owner
+
+    def adopt_lingering(self, fresh: Sighting) -> list[Instruction]:
+        """A cgroup that outlived its run is this run's too: Slurm makes no second folder of the same name."""
+        job_id = fresh.job.job_id
+        found = [cgroup for cgroup, left_by in self._lingering.items() if left_by == job_id]
+        for cgroup in found:
+            del self._lingering[cgroup]
+        return [self.attach(fresh, cgroup, from_zero=False) for cgroup in found]
+
+    def end(self, running: Sighting, end: Moment, witness: Witness, at: Moment) -> list[Instruction]:
+        """Its end is told; it is summed up when its cgroup has gone."""
+        del self._open[running.place.boot_id, running.job.job_id]
+        running.phase = Phase.ENDING
+        running.end = end
+        running.end_witness = witness
+        running.ending_since_ns = at.boottime_ns
+        running.tell(at.boottime_ns, f"end by {witness.value}")
+        self._ending[running.number] = running
+        return [] if running.cgroups else self.close(running, at)
+
+    def close(self, ending: Sighting, at: Moment) -> list[Instruction]:
+        """It is over: sum it up, whatever of its cgroup is still there."""
+        del self._ending[ending.number]
+        self._slots.give_back(ending.slot, at.boottime_ns)
+        left = list(ending.cgroups)
+        for cgroup in left:
+            del self._by_cgroup[cgroup]
+            self._lingering[cgroup] = ending.job.job_id
+        ending.cgroups.clear()
+        ending.phase = Phase.CLOSED
+        self._remember(ending)
+        end = ending.end if ending.end is not None else at
+        out: list[Instruction] = [
+            Summarise(ending.number, made.summary_draft(ending, end, self._unseen_ns(ending, end)))
+        ]
+        successor = self.running(ending.place.boot_id, ending.job.job_id)
+        if left and successor is not None and not successor.cgroups:
+            out += self.adopt_lingering(successor)
+        return out
+
+    def _remember(self, closed: Sighting) -> None:
+        which = (closed.place.boot_id, closed.job.job_id)
+        self._closed.pop(which, None)
+        self._closed[which] = closed
+        if len(self._closed) > REMEMBERED_SIGHTINGS:
+            self._closed.popitem(last=False)
+
+    def _unseen_ns(self, ending: Sighting, end: Moment) -> int:
+        """Time of the job in which no daemon watched: before this one began, less what an earlier one saw."""
+        if ending.place.boot_id != self._place.boot_id:
+            return max(0, end.wall_ns - ending.start.wall_ns)
+        unseen_from_ns = ending.start.boottime_ns if ending.watched_until is None else ending.watched_until.boottime_ns
+        return ending.unseen_ns + max(0, min(end.boottime_ns, self._started.boottime_ns) - unseen_from_ns)
+
+    # --- across a restart
+
+    def remembered(self, at: Moment, totals: dict[int, Totals]) -> Memory:
+        """What the next daemon of this boot should know; `totals` are those of the moment, by number."""
+        told = (one for one in self._open.values() if one.phase is Phase.OPEN)
+        return Memory(
+            boot_id=self._place.boot_id,
+            saved=at,
+            sightings=tuple(
+                Remembered(
+                    job=one.job,
+                    first_seen=one.first_seen,
+                    start=one.start,
+                    start_witness=one.start_witness,
+                    start_id=one.start_id,
+                    slot=one.slot,
+                    had_cgroup=one.had_cgroup,
+                    unseen_ns=self._unseen_ns(one, at),
+                    totals=totals.get(one.number, one.last_totals),
+                )
+                for one in told
+                if one.place.boot_id == self._place.boot_id
+            ),
+        )
+
+    def restore(self, memory: Memory) -> None:
+        """Go on where the daemon before us was; only of this boot. To be called before anything else."""
+        if memory.boot_id != self._place.boot_id:
+            return
+        for known in memory.sightings:
+            if self.running(memory.boot_id, known.job.job_id) is not None:
+                continue
+            one = self.unknown(known.job, memory.boot_id, known.first_seen)
+            one.phase = Phase.OPEN
+            one.start = known.start
+            one.start_witness = known.start_witness
+            one.start_id = known.start_id
+            one.slot = self._slots.hold(known.slot, one.number)
+            one.gone = self._started if known.had_cgroup else None
+            one.unseen_ns = known.unseen_ns
+            one.watched_until = memory.saved
+            one.last_totals = known.totals
+            one.tell(self._started.boottime_ns, "known from before the restart")
+            self._open[memory.boot_id, known.job.job_id] = one
+
+    def validate(self) -> None:
+        """Assert the invariants; tests call it after every stimulus."""
+        alive = list(self._everyone())
+        numbers = {one.number for one in alive}
+        assert len(numbers) == len(alive)
+        for (boot_id, job_id), running in self._open.items():
+            assert (running.place.boot_id, running.job.job_id) == (boot_id, job_id)
+            assert running.phase in (Phase.EARLY, Phase.OPEN)
+        assert all(one.phase is Phase.ENDING and one.cgroups for one in self._ending.values())
+        for cgroup, owner in self._by_cgroup.items():
+            assert owner.number in numbers
+            assert cgroup in owner.cgroups
+            assert cgroup not in self._lingering
+        assert sum(len(one.cgroups) for one in alive) == len(self._by_cgroup)
+        assert self._slots.holders() == {one.slot: one.number for one in alive if one.slot is not None}
+        assert len(self._closed) <= REMEMBERED_SIGHTINGS
+
+    def _everyone(self) -> Iterator[Sighting]:
+        yield from self._open.values()
+        yield from self._ending.values()
