@@ -83,5 +83,5 @@ async def take_all(spool: Spool, sink: str) -> list[bytes]:
 
 async def settled(spool: Spool) -> None:
     """Until nothing is on its way to the disk."""
-    while (flusher := spool._flusher) is not None and not flusher.done():
+    while (flusher := spool._writer._flusher) is not None and not flusher.done():
         await asyncio.wait({flusher})

@@ -1,6 +1,7 @@
 """Holds batches on the disk until every sink has them: what was committed here outlives the daemon.
 
-    batcher ─► Spool ─► sinks            spool     what is held, dropped, written (event loop)
+    batcher ─► Spool ─► sinks            spool     the queue: what is held and what gives way (limits)
+                │                        writer    what is written when, and what a failing disk means
                 │                        lane      one stream: order, cursors; index: its slips
                 ▼ a thread of its own    disk      the thread; place: folder, lock, what was set aside
               SQLite                     store     the file

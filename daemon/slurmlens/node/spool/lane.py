@@ -209,7 +209,7 @@ class Lane:
         self.cursors = {sink: cursors.get(sink, 0) for sink in self.cursors}
         self._given = dict.fromkeys(self.cursors, 0)
         self.stored_upto = max([slip.position for slip in slips[-1:]] + list(cursors.values()), default=0)
-        self._next = self.stored_upto + 1
+        self._next = max(self._next, self.stored_upto + 1)
         for batch in came:
             self.append(batch)
 

@@ -1,41 +1,25 @@
-"""The spool's front: a `flow.BatchQueue` that decides in the event loop and has a thread do what needs the disk.
+"""The spool's front: a `flow.BatchQueue` in the event loop, which never waits for the disk.
 
-Owns both lanes and the one change that is on its way to the disk; what comes meanwhile goes with the next (group
-commit). Invariants: nothing is lost without being counted and told; sinks read from memory what is there, committed or
-not; a disk that fails costs durability and never delivery, and is tried again by itself. Fed by `outlet`, read by
-`sinks.delivery`; made by `pipeline`, which opens it before anything comes and closes it after the last.
+Owns both lanes: what is held, who has it, what gives way. Invariants: nothing is lost without being counted and told;
+sinks read from memory what is there, committed or not, so a disk that fails costs durability and never delivery. Fed by
+`outlet`, read by `sinks.delivery`; made by `pipeline`, which opens it before anything comes and closes it after the
+last. `writer` does what needs the disk.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 
 import msgspec
 
 from slurmlens.clock import Clock
-from slurmlens.errors import ConfigError, SpoolError
 from slurmlens.node.flow import Backlog, Batch, Entry, Stream
 from slurmlens.node.spool.disk import Disk
-from slurmlens.node.spool.index import Slip
 from slurmlens.node.spool.lane import BATCH_COST_BYTES, Lane
 from slurmlens.node.spool.limits import SpoolLimits, give_way
-from slurmlens.node.spool.place import Durability
-from slurmlens.node.spool.rows import entry_of, row_of, slip_of
-from slurmlens.node.spool.store import Change, Contents, Row
-from slurmlens.node.spool.told import DROPPED, FAILED, MEMORY_ONLY, OPENED, RECOVERED, VOLATILE
+from slurmlens.node.spool.writer import RETRY_S, Writer, tell
 from slurmlens.telemetry.internal import Reporter
-
-VOLATILE_MAX_BYTES = 16 * 1024 * 1024
-"""The most that is kept where the disk is memory."""
-
-RETRY_S = 5.0
-CACHE_BYTES = 1024 * 1024
-"""So much of what is on the disk already stays in memory for the sinks, of events."""
-
-COMMIT_WAIT_S = 1.0
-"""The longest that `append` waits for a commit; a disk that hangs must not hang the daemon."""
 
 
 class SpoolState(msgspec.Struct, frozen=True):
@@ -63,24 +47,15 @@ class Spool:
         retry_s: float = RETRY_S,
     ) -> None:
         self._limits = limits
-        self._max_bytes = limits.max_bytes
-        self._disk = disk
-        self._boot_id = boot_id
         self._clock = clock
-        self._reporter = reporter
-        self._retry_s = retry_s
         self._stream_of = dict(sinks)
         self._lanes = {
             stream: Lane(stream, [sink for sink, its_stream in sinks.items() if its_stream is stream])
             for stream in Stream
         }
-        self._written_cursors: dict[str, int] = {}
-        self._failure: str | None = None
-        self._is_dirty = False
-        self._is_closed = False
-        self._flusher: asyncio.Task[None] | None = None
-        self._retrying: asyncio.TimerHandle | None = None
-        self._attempted = asyncio.Event()
+        self._writer = Writer(
+            self._lanes, limits, disk, boot_id, clock, reporter, retry_s=retry_s, on_turn=self._look_again
+        )
         self._stirred = asyncio.Event()
         self._left = asyncio.Event()
 
@@ -90,17 +65,16 @@ class Spool:
         """Take a batch. Metrics never wait; events until they are committed, or the disk has refused."""
         lane = self._lanes[batch.stream]
         if not lane.cursors:
-            _tell(batch.on_acknowledged)
-        elif len(batch.payload) + BATCH_COST_BYTES > min(self._limits.memory_bytes, self._max_bytes):
-            self._tell_drops(batch.stream, "too_large", batch.count)
+            tell(batch.on_acknowledged)
+        elif len(batch.payload) + BATCH_COST_BYTES > min(self._limits.memory_bytes, self._writer.max_bytes):
+            self._writer.tell_drops(batch.stream, "too_large", batch.count)
         else:
             if batch.stream is Stream.EVENTS:
                 await self._room_in_memory(len(batch.payload))
             position = lane.append(batch)
-            self._make_room()
-            self._wake_readers()
+            self._look_again()
             if self._wants_writing():
-                self._write_soon()
+                self._writer.write_soon()
             if batch.stream is Stream.EVENTS:
                 await self._committed(position)
 
@@ -110,7 +84,7 @@ class Spool:
         while True:
             self._make_room()
             if lane.next_slip(sink) is not None:
-                entries = lane.give_from_memory(sink, max_bytes) or await self._read_disk(lane, sink, max_bytes)
+                entries = lane.give_from_memory(sink, max_bytes) or await self._writer.read(lane, sink, max_bytes)
                 if entries:
                     return entries
                 continue
@@ -121,10 +95,10 @@ class Spool:
         lane = self._lanes[self._stream_of[sink]]
         left, touches_disk = lane.acknowledge(sink, upto)
         for batch in left:
-            _tell(batch.on_acknowledged)
+            tell(batch.on_acknowledged)
         self._left.set()
         if touches_disk:
-            self._write_soon()
+            self._writer.write_soon()
 
     async def drained(self) -> None:
         """See `flow.BatchQueue.drained`."""
@@ -142,266 +116,56 @@ class Spool:
     def state(self) -> SpoolState:
         """How the spool fares, now."""
         lanes = self._lanes.values()
-        mode = "memory" if self._disk is None else "failing" if self._failure else self._disk.durability.value
         return SpoolState(
-            mode=mode,
+            mode=self._writer.mode,
             size_bytes=sum(lane.size_bytes for lane in lanes),
             stored_bytes=sum(lane.stored_bytes for lane in lanes),
             memory_bytes=sum(lane.memory_bytes for lane in lanes),
-            failure=self._failure,
+            failure=self._writer.failure,
         )
 
     async def open(self) -> None:
         """Take up what an earlier daemon left. ConfigError where another one is at it; no other failure is raised."""
-        if self._disk is not None:
-            try:
-                await self._open_disk(self._disk)
-            except SpoolError as error:
-                self._fail(error)
+        await self._writer.open()
 
     async def retry(self) -> None:
         """Try the disk again now."""
-        self._stop_waiting()
-        self._write_soon(despite_failure=True)
-        if self._flusher is not None:
-            await self._flusher
+        await self._writer.retry()
 
     async def close(self) -> None:
         """Write what is in memory alone, metrics too, and let go of the disk; a second time it does nothing."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self._stop_waiting()
-        if self._flusher is not None:
-            await self._flusher
-        if self._disk is not None:
-            await self._attempt(all_metrics=True)
-            self._stop_waiting()
-        if self._disk is not None:
-            await self._disk.close()
-        for stream, lane in self._lanes.items():
-            self._tell_drops(stream, "stopped", lane.loose_lines)
+        await self._writer.close()
 
-    # --- writing
-
-    @property
-    def _is_writing(self) -> bool:
-        return self._flusher is not None and not self._flusher.done()
+    # --- inside
 
     def _wants_writing(self) -> bool:
         metrics, events = self._lanes[Stream.METRICS], self._lanes[Stream.EVENTS]
         return events.loose_bytes > 0 or metrics.loose_bytes > self._limits.spill_bytes
 
-    def _write_soon(self, *, despite_failure: bool = False) -> None:
-        """Have a change written; it is made up when the disk is ready for it, of all that came until then."""
-        self._is_dirty = True
-        if self._disk is None or self._is_closed or (self._failure and not despite_failure):
-            return
-        if not self._is_writing:
-            self._flusher = asyncio.create_task(self._flush(), name="spool")
-
-    async def _flush(self) -> None:
-        while self._is_dirty and await self._attempt():
-            pass
-
-    async def _attempt(self, *, all_metrics: bool = False) -> bool:
-        """Write once; again, with a new file, where the old one is of no use any more. False where the disk fails."""
-        for is_last in (False, True):
-            self._is_dirty = False
-            try:
-                await self._commit(all_metrics)
-            except (SpoolError, ConfigError) as error:
-                self._is_dirty = True
-                if is_last or self._disk is None or self._disk.is_open:
-                    self._fail(error)
-                    return False
-            except Exception as error:
-                self._is_dirty = True
-                self._fail(SpoolError(f"{type(error).__name__}: {error}", reason="bug"), cause=error)
-                return False
-            else:
-                break
-        self._mended()
-        return True
-
-    async def _commit(self, all_metrics: bool) -> None:
-        if (disk := self._disk) is None:
-            return
-        if not disk.is_open:
-            await self._open_disk(disk)
-        change = self._change(all_metrics)
-        if change.rows or change.gone_upto or change.cursors:
-            await self._apply(disk, change)
-
-    def _change(self, all_metrics: bool) -> Change:
-        now_ns = (self._clock.monotonic_ns(), self._clock.wall_ns())
-        spills = all_metrics or self._lanes[Stream.METRICS].loose_bytes > self._limits.spill_bytes
-        rows: dict[Stream, list[Row]] = {}
-        gone_upto: dict[Stream, int] = {}
-        # A sink that is configured no more begins anew if it comes back: its old cursor could pass what it never had.
-        cursors = {sink: 0 for sink in self._written_cursors if sink not in self._stream_of}
-        for stream, lane in self._lanes.items():
-            loose = lane.loose() if stream is Stream.EVENTS or spills else []
-            if loose:
-                rows[stream] = [row_of(position, batch, self._boot_id, *now_ns) for position, batch in loose]
-            if loose or lane.stored_upto:
-                gone_upto[stream] = lane.gone_upto
-                cursors |= lane.cursors
-        moved = {sink: at for sink, at in cursors.items() if at != self._written_cursors.get(sink, 0)}
-        return Change(rows, gone_upto, moved)
-
-    async def _apply(self, disk: Disk, change: Change) -> None:
-        for stream, rows in change.rows.items():
-            self._lanes[stream].writing_upto = rows[-1].position
-        try:
-            await disk.apply(change)
-        finally:
-            for lane in self._lanes.values():
-                lane.writing_upto = 0
-        self._written_cursors |= change.cursors
-        for stream, rows in change.rows.items():
-            _tell(self._lanes[stream].now_stored(rows[-1].position))
-        self._lanes[Stream.METRICS].evict_beyond(0)
-        self._lanes[Stream.EVENTS].evict_beyond(CACHE_BYTES)
-
     async def _committed(self, position: int) -> None:
         """Wait until the batch at `position` is committed; else it is in memory, and its file stays in the dropbox."""
         lane = self._lanes[Stream.EVENTS]
-        await self._disk_until(lambda: position <= max(lane.stored_upto, lane.gone_upto))
+        await self._writer.until(lambda: position <= max(lane.stored_upto, lane.gone_upto))
 
     async def _room_in_memory(self, size_bytes: int) -> None:
         """Let the disk come up with whoever writes faster than it does, before anything would have to be dropped."""
         lane = self._lanes[Stream.EVENTS]
-        await self._disk_until(lambda: lane.loose_bytes + size_bytes <= self._limits.memory_bytes // 2)
+        await self._writer.until(lambda: lane.loose_bytes + size_bytes <= self._limits.memory_bytes // 2)
 
-    async def _disk_until(self, is_so: Callable[[], bool]) -> None:
-        """Wait for the disk until `is_so`, or it has failed, or has hung for `COMMIT_WAIT_S`."""
-        if is_so():
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(COMMIT_WAIT_S):
-                while self._disk is not None and not self._failure and not is_so() and self._is_writing:
-                    self._attempted.clear()
-                    await self._attempted.wait()
-
-    # --- the disk's fate
-
-    async def _open_disk(self, disk: Disk) -> None:
-        contents = await disk.open()
-        self._lose_disk("disk_lost")
-        self._adopt(contents)
-        if disk.durability is Durability.VOLATILE:
-            self._max_bytes = min(self._limits.max_bytes, VOLATILE_MAX_BYTES)
-            self._reporter.report(VOLATILE, folder=disk.folder, max_bytes=self._max_bytes)
-        self._reporter.report(
-            OPENED,
-            folder=disk.folder,
-            durability=disk.durability.value,
-            events=len(contents.heads[Stream.EVENTS]),
-            metrics=len(contents.heads[Stream.METRICS]),
-        )
+    def _look_again(self) -> None:
         self._make_room()
-        self._wake_readers()
-
-    def _adopt(self, contents: Contents) -> None:
-        """Take up what the file holds; lanes that nobody reads any more are emptied."""
-        now_ns = (self._clock.monotonic_ns(), self._clock.wall_ns())
-        limit_ns = round(self._limits.max_age_s * 1e9)
-        self._written_cursors = dict(contents.cursors)
-        for stream, lane in self._lanes.items():
-            slips = [slip_of(head, self._boot_id, *now_ns, limit_ns) for head in contents.heads[stream]]
-            if slips or not len(lane):
-                lane.adopt(slips, contents.cursors)
-                lane.settle()
-
-    def _lose_disk(self, reason: str) -> None:
-        """Whatever only the disk had is gone."""
-        for stream, lane in self._lanes.items():
-            lost = lane.disk_lost()
-            self._tell_drops(stream, reason, sum(slip.lines for slip in lost))
-        self._written_cursors = {}
+        self._stirred.set()
         self._left.set()
-
-    def _fail(self, error: SpoolError | ConfigError, *, cause: Exception | None = None) -> None:
-        if error.reason == "network":
-            self._disk = None
-            self._lose_disk("disk_lost")
-            self._reporter.report(MEMORY_ONLY, message=error)
-        else:
-            if self._failure != error.reason:
-                self._reporter.report(FAILED, cause=cause, reason=error.reason, message=error, retry_s=self._retry_s)
-            self._failure = error.reason
-            self._stop_waiting()
-            self._retrying = asyncio.get_running_loop().call_later(
-                self._retry_s, lambda: self._write_soon(despite_failure=True)
-            )
-        self._attempted.set()
-
-    def _mended(self) -> None:
-        if self._failure:
-            self._failure = None
-            self._reporter.report(RECOVERED)
-            self._stop_waiting()
-        self._attempted.set()
-        self._wake_readers()
-
-    def _stop_waiting(self) -> None:
-        if self._retrying is not None:
-            self._retrying.cancel()
-            self._retrying = None
-
-    # --- reading
-
-    async def _read_disk(self, lane: Lane, sink: str, max_bytes: int) -> list[Entry]:
-        """The oldest for `sink`, from the disk; empty where they have left meanwhile, or cannot be read now."""
-        wanted = lane.wanted_from_disk(sink, max_bytes)
-        if self._disk is None or not wanted:
-            return []
-        try:
-            rows = await self._disk.read(lane.stream, wanted[0].position, wanted[-1].position)
-        except SpoolError as error:
-            if self._disk.is_open:
-                self._fail(error)
-            else:
-                self._write_soon(despite_failure=True)
-            await self._stir()
-            return []
-        slips = {slip.position: slip for slip in wanted}
-        entries = [entry_of(row, lane.stream, slips[row.position]) for row in rows if row.position in slips]
-        self._drop_unreadable(lane, slips, {entry.position for entry in entries})
-        return lane.give_from_disk(sink, entries)
-
-    def _drop_unreadable(self, lane: Lane, wanted: Mapping[int, Slip], readable: Iterable[int]) -> None:
-        """Rows that are gone or fail their checksum are lost, alone."""
-        for position in sorted(wanted.keys() - set(readable)):
-            if lane.has(position):
-                lane.drop(wanted[position])
-                self._tell_drops(lane.stream, "corrupt", wanted[position].lines)
-                self._left.set()
 
     async def _stir(self) -> None:
         """Wait until there may be something to read."""
         self._stirred.clear()
         await self._stirred.wait()
 
-    def _wake_readers(self) -> None:
-        self._stirred.set()
-
-    # --- giving way
-
     def _make_room(self) -> None:
         events, metrics = self._lanes[Stream.EVENTS], self._lanes[Stream.METRICS]
-        for drop in give_way(events, metrics, self._limits, self._max_bytes, self._clock.monotonic_ns()):
-            self._tell_drops(drop.stream, drop.reason, drop.slip.lines)
+        for drop in give_way(events, metrics, self._limits, self._writer.max_bytes, self._clock.monotonic_ns()):
+            self._writer.tell_drops(drop.stream, drop.reason, drop.slip.lines)
             self._left.set()
             if drop.was_stored:
-                self._write_soon()
-
-    def _tell_drops(self, stream: Stream, reason: str, lines: int) -> None:
-        if lines:
-            self._reporter.report(DROPPED, count=lines, lines=lines, stream=stream.value, reason=reason)
-
-
-def _tell(callbacks: Iterable[Callable[[], None]]) -> None:
-    for callback in callbacks:
-        callback()
+                self._writer.write_soon()

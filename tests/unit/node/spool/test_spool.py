@@ -75,13 +75,13 @@ async def test_positions_are_never_used_twice_although_the_file_is_empty(setup: 
 
 async def test_appends_that_come_while_the_disk_is_busy_share_one_commit(setup: SpoolSetup, spool: Spool) -> None:
     changes = []
-    apply = spool._disk.apply
+    apply = spool._writer._disk.apply
 
     async def counting(change):
         changes.append(change)
         await apply(change)
 
-    spool._disk.apply = counting
+    spool._writer._disk.apply = counting
     await asyncio.gather(*(spool.append(setup.batch(b"%d" % number)) for number in range(50)))
     assert len(setup.safe) == 50
     assert len(changes) <= 2
@@ -89,7 +89,7 @@ async def test_appends_that_come_while_the_disk_is_busy_share_one_commit(setup: 
 
 async def test_a_healthy_node_writes_no_metrics(setup: SpoolSetup, spool: Spool) -> None:
     asked = []
-    spool._disk.apply = asked.append  # would fail: it cannot be awaited
+    spool._writer._disk.apply = asked.append  # would fail: it cannot be awaited
     for number in range(500):
         await spool.append(setup.metrics(b"%d\n" % number * 100))
         await take_all(spool, "carbon")
@@ -256,7 +256,7 @@ async def test_the_backlog_of_a_sink_is_told(setup: SpoolSetup, spool: Spool) ->
 
 async def test_without_a_disk_it_is_the_queue_in_memory(setup: SpoolSetup) -> None:
     spool = setup.spool()
-    spool._disk = None
+    spool._writer._disk = None
     await spool.open()
     await spool.append(setup.batch(b"a"))
     assert setup.safe == []

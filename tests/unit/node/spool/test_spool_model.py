@@ -245,18 +245,18 @@ class SpoolAndTwin(RuleBasedStateMachine):
     async def next_life(self, reboots: bool) -> None:
         old, self.lives = self.spool, self.lives + 1
         copy = self.base / str(self.lives)
-        disk = old._disk
+        disk = old._writer._disk
         await disk._in_thread(lambda: shutil.copytree(self.setup.folder, copy))
         await disk.close()
-        old._disk = None
+        old._writer._disk = None
         self.setup.folder = copy
         if reboots:
             self.setup.boot_id = f"boot-{self.lives}"
         self.spool = await self.setup.opened(limits=LIMITS)
 
     async def rows(self) -> list[tuple[int, bytes]]:
-        connection = self.spool._disk._store
-        return await self.spool._disk._in_thread(
+        connection = self.spool._writer._disk._store
+        return await self.spool._writer._disk._in_thread(
             lambda: connection._connection.execute("SELECT position, payload FROM events").fetchall()
         )
 

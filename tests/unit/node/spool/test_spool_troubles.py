@@ -20,7 +20,7 @@ from slurmlens.errors import ConfigError
 from slurmlens.node.flow import Stream
 from slurmlens.node.spool import store
 from slurmlens.node.spool.place import Durability, durability_of, set_aside
-from slurmlens.node.spool.spool import VOLATILE_MAX_BYTES
+from slurmlens.node.spool.writer import VOLATILE_MAX_BYTES
 from testkit.spools import KIB, SpoolSetup, payloads, settled, take_all
 
 NEEDS_MOUNT = pytest.mark.skipif(
@@ -141,8 +141,8 @@ async def test_a_file_that_goes_bad_while_in_use_costs_what_only_it_had(setup: S
     await filled(setup)
     spool = await setup.opened()
     await spool.append(setup.batch(b"still in memory"))
-    await spool._disk._in_thread(
-        lambda: spool._disk._store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    await spool._writer._disk._in_thread(
+        lambda: spool._writer._disk._store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     )
     scribble(setup.folder / "spool.sqlite")
     taken = await take_all(spool, "hub")  # the first few from pages that SQLite still has
@@ -242,7 +242,7 @@ async def test_on_a_tmpfs_it_is_small_and_says_volatile(setup: SpoolSetup, tmp_p
     setup.proc_root = mountinfo(tmp_path, "20 1 0:1 / / rw - tmpfs none rw")
     spool = await setup.opened()
     assert spool.state.mode == "volatile"
-    assert spool._max_bytes <= VOLATILE_MAX_BYTES
+    assert spool._writer.max_bytes <= VOLATILE_MAX_BYTES
     assert setup.counted("spool_volatile") == 1
     await spool.append(setup.batch(b"a"))
     assert setup.safe == [b"a"]
@@ -273,15 +273,15 @@ def test_a_read_only_disk_costs_no_event_and_is_over_when_it_is_writable_again(t
 async def test_a_disk_that_hangs_delays_an_event_by_a_second_at_most(
     setup: SpoolSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("slurmlens.node.spool.spool.COMMIT_WAIT_S", 0.01)
+    monkeypatch.setattr("slurmlens.node.spool.writer.COMMIT_WAIT_S", 0.01)
     spool = await setup.opened()
-    apply, goes_on = spool._disk.apply, asyncio.Event()
+    apply, goes_on = spool._writer._disk.apply, asyncio.Event()
 
     async def hanging(change):
         await goes_on.wait()
         await apply(change)
 
-    spool._disk.apply = hanging
+    spool._writer._disk.apply = hanging
     await spool.append(setup.batch(b"a"))
     assert setup.safe == []
     assert await payloads(spool, "hub") == [b"a"]
@@ -307,15 +307,15 @@ async def test_metrics_that_neither_disk_nor_sink_takes_are_counted_oldest_first
 
 async def test_a_bug_in_the_spool_is_told_and_costs_no_event(setup: SpoolSetup) -> None:
     spool = await setup.opened()
-    apply = spool._disk.apply
+    apply = spool._writer._disk.apply
 
     async def broken(change):
         raise KeyError("bug")
 
-    spool._disk.apply = broken
+    spool._writer._disk.apply = broken
     await spool.append(setup.batch(b"a"))
     assert (spool.state.failure, setup.safe) == ("bug", [])
-    spool._disk.apply = apply
+    spool._writer._disk.apply = apply
     await spool.retry()
     assert setup.safe == [b"a"]
     await spool.close()
@@ -327,7 +327,7 @@ async def test_a_log_beside_a_broken_file_is_not_worked_into_the_new_one(setup: 
     spool = await setup.opened()
     await spool.append(setup.batch(b"only in the log"))
     crashed = setup.folder.with_name("crashed")
-    await spool._disk._in_thread(lambda: shutil.copytree(setup.folder, crashed))
+    await spool._writer._disk._in_thread(lambda: shutil.copytree(setup.folder, crashed))
     await spool.close()
     setup.folder = crashed
     scribble(crashed / "spool.sqlite")
