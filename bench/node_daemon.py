@@ -25,7 +25,7 @@ from bench.cpu_time import cpu_ns
 from bench.receivers import Receivers
 from bench.result import NotMeasurable
 
-MODULE = "slurmlens.node.main"
+MODULE = "slurmlens.node.start"
 USER_ID = 65534
 """Nobody: the daemon's own user may not exist here, and has no more rights than this one."""
 READY_TIMEOUT_S = 20.0

@@ -100,7 +100,7 @@ level = "debug"
         """Start the program and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "slurmlens.node.main", "--config", str(self.config), stdout=log, stderr=log
+                sys.executable, "-m", "slurmlens.node.start", "--config", str(self.config), stdout=log, stderr=log
             )
         socket_path = self.folder / "run/status.sock"
         await until(lambda: socket_path.exists() or self._ended(), "the daemon answers")

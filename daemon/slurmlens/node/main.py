@@ -120,7 +120,3 @@ def _lock(folder: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -33,7 +33,7 @@ def summaries(node: NodeProcess) -> list[JobSummary]:
 
 def run_daemon(config: Path) -> subprocess.CompletedProcess[str]:
     """To its end, which it must find by itself."""
-    argv = [sys.executable, "-m", "slurmlens.node.main", "--config", str(config)]
+    argv = [sys.executable, "-m", "slurmlens.node.start", "--config", str(config)]
     return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
 
 
