@@ -18,6 +18,14 @@ int sl_read_text(int fd, char buffer[SL_TEXT_MAX], struct sl_text *text)
 	return 0;
 }
 
+/* Values whose bit is not set are 0. */
+static void drop_fields(struct sl_reading *out, uint64_t fields)
+{
+	out->have &= ~fields;
+	for (; fields; fields &= fields - 1)
+		out->value[__builtin_ctzll(fields)] = 0;
+}
+
 /* One file into the record; 0 or -errno, and then nothing of the file is in the record. */
 static int read_file(const struct sl_file *file, int fd, char buffer[SL_TEXT_MAX], struct sl_reading *out)
 {
@@ -27,7 +35,7 @@ static int read_file(const struct sl_file *file, int fd, char buffer[SL_TEXT_MAX
 	if (rc == 0)
 		rc = file->parse(file, text, out);
 	if (rc != 0)
-		out->have &= ~file->fields;
+		drop_fields(out, file->fields);
 	return rc;
 }
 
@@ -48,16 +56,6 @@ static void set_gone(struct sl_reading *out, int error)
 static int is_unavailable(int rc)
 {
 	return rc == -EOPNOTSUPP;
-}
-
-/* Values whose bit is not set are 0: of files that failed half-way, and of fields that the group does not want. */
-static void clear_absent(struct sl_reading *out, uint64_t wanted)
-{
-	out->have &= wanted;
-	for (int field = 0; field < SL_FIELDS; field++) {
-		if (!(out->have & SL_BIT(field)))
-			out->value[field] = 0;
-	}
 }
 
 static void read_group(struct sl_group *group, int tiers, char buffer[SL_TEXT_MAX], struct sl_reading *out)
@@ -88,7 +86,7 @@ static void read_group(struct sl_group *group, int tiers, char buffer[SL_TEXT_MA
 	}
 	if (group->children > 0 || group->settled[0] || group->settled[1])
 		sl_read_child_events(group, tiers, buffer, out);
-	clear_absent(out, group->wanted);
+	drop_fields(out, out->have & ~group->wanted);
 }
 
 void sl_read_all(struct sl_group *const *groups, size_t n, int tiers, struct sl_reading *out)
