@@ -25,9 +25,12 @@ from slurmlens.cgroup.sighting import CgroupRoster, Moment, Sighting
 from slurmlens.cgroup.tree import CgroupTree
 from slurmlens.clock import Clock
 
-RESCAN_S = 10.0
+RESCAN_S = 30.0
 BLIND_RESCAN_S = 1.0
-"""Between looks over the whole tree: with inotify, and without it."""
+"""Between looks over the whole tree: where inotify tells everything, and where it does not."""
+
+PAUSE_S = 0.001
+"""Between two jobs of a rescan that only makes sure: a job on this node feels one long burst, not many short ones."""
 
 LOOKED_INTO_AT_A_RESCAN = 8
 """Jobs whose steps are looked at, in turn, although nothing was told of them."""
@@ -103,7 +106,7 @@ class Rediscover:
                 if mistrusted or pace.is_due(_now_s()):
                     async for sighting in self._rescan(watch, mistrusted=mistrusted):
                         yield sighting
-                    pace.rescanned(_now_s(), watching=watch.active)
+                    pace.rescanned(_now_s(), watching=watch.active and not watch.refused)
                 else:
                     for sighting in self._look_at_changes(watch, changes):
                         yield sighting
@@ -130,7 +133,7 @@ class Rediscover:
         for key in sorted(self._worth_a_look(self._keys(watch), everything=mistrusted or watch.refused > 0)):
             for sighting in self._look_at(watch, key):
                 yield sighting
-            await asyncio.sleep(0)
+            await asyncio.sleep(0 if mistrusted else PAUSE_S)
 
     def _worth_a_look(self, there: frozenset[str], *, everything: bool) -> frozenset[str]:
         """Keys of the jobs to look into: those whose folder came or went untold, those without a name, some others."""

@@ -38,8 +38,8 @@ GAP_INTERVALS = 2.5
 BINS_PER_INTERVAL = 4
 """How much finer than the regular interval a young job's profile is."""
 
-READ_IN_ONE_GO = 40
-"""So many cgroups are some 300 reads: half a millisecond or a little more; then somebody else may want the CPU."""
+READ_IN_ONE_GO = 10
+"""So many cgroups are some 70 reads: half a millisecond at most at a full tick; then somebody else may want the CPU."""
 
 REVISED_AT_A_TICK = 16
 """How many cgroups a slow tick looks through for what appeared late."""
