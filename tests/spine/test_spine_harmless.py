@@ -20,15 +20,15 @@ JOBS = (
     ("kill -SEGV $$",),
     ("sleep 600", "--time=1"),
 )
-COLUMNS = "JobID,State,ExitCode,Restarts"
 
 
 def outcomes(slurm: SmallSlurm, workloads: str) -> tuple[list[str], list[str]]:
-    """What sacct says of every job and sinfo of every node, without names that differ between instances."""
+    """What Slurm says of every job and every node, without names that differ between instances."""
     submitted = [slurm.submit(*job, env={"WORKLOADS": workloads}) for job in JOBS]
     for job_id in submitted:
         slurm.wait(job_id, 240)
-    jobs = slurm.slurm("sacct", "-n", "-P", "-X", "-a", f"--format={COLUMNS}").splitlines()
+    jobs = slurm.slurm("sacct", "-n", "-P", "-X", "-a", "--format=JobID,State,ExitCode").splitlines()
+    jobs += slurm.slurm("squeue", "-h", "-r", "--states=all", "--Format=JobArrayID,RestartCnt").splitlines()
     nodes = slurm.slurm("sinfo", "--noheader", "--Node", "--partition=all", "--format=%N %T %E").splitlines()
     return sorted(jobs), [line.partition("-")[2] for line in sorted(nodes)]
 
