@@ -149,10 +149,12 @@ class Rediscover:
         """All jobs that have a folder, after watches were set on the folders that these appear in."""
         if self._tree is None:
             return frozenset()
-        parents = tuple(self._tree.watch_folders())
-        for parent in parents:
+        keys: set[str] = set()
+        # One by one: the tree lists a folder's users only after that folder is watched, so none slips in between.
+        for parent in self._tree.watch_folders():
             watch.add(parent)
-        return frozenset(key for parent in parents for key in self._tree.keys_in(parent))
+            keys.update(self._tree.keys_in(parent))
+        return frozenset(keys)
 
     def _look_at_changes(self, watch: FolderWatch, changes: FolderChanges) -> Iterator[Sighting]:
         """Looks only at jobs that came, went or changed, and at those without a name."""
