@@ -25,7 +25,7 @@ from slurmlens.hub.history.store import Store
 from slurmlens.slurm.records import JobState, RecordSource
 from testkit.hub_history import History, record
 from testkit.manual_clock import ManualClock
-from testkit.told_events import BEGIN_S, Told, at_ns
+from testkit.told_events import BEGIN_S, Told, at_ns, profile
 
 ONE, TWO = Told(node="n1"), Told(node="n2")
 LIFE: tuple[AnyEvent, ...] = (
@@ -184,13 +184,25 @@ async def test_other_jobs_that_failed_on_the_node_that_day_are_known(history: Hi
 
 
 async def test_deltas_are_dropped_when_the_summary_contains_them_and_their_ids_stay_known(history: History) -> None:
-    early, late = ONE.points(0, 1.0), ONE.points(10, 2.0)
+    early, late = ONE.points(0.2, 1.0), ONE.points(10, 2.0)
     await history.hear(ONE.start(0.2), early)
     assert len(await history.queries.job_events(7)) == 2
     await history.hear(ONE.summary(0.2, 31.4))
     await history.hear(late)
     assert len(await history.queries.job_events(7)) == 2
     assert (await history.hear(early, late)).known == 2
+
+
+async def test_deltas_of_before_a_restart_stay_and_the_time_without_a_daemon_is_a_gap(history: History) -> None:
+    """A daemon that goes on with a sighting has no profile of what it did not see; its summary begins later."""
+    await history.learn(FAILED)
+    await history.hear(ONE.start(0.2), ONE.points(0, 1.0))
+    late = ONE.summary(0.2, 31.4)
+    later_profile = profile(20, 2.0)
+    await history.hear(msgspec.structs.replace(late, profile=later_profile))
+    (node,) = (node for node in (await history.facts()).nodes if node.node == "n1")
+    assert node.profile is not None
+    assert [point.mean for point in node.profile.columns["cpu_cores"]] == [1.0, None, 2.0]
 
 
 async def test_lists_are_filtered_and_show_what_needs_attention_first(history: History) -> None:

@@ -169,10 +169,8 @@ class _NodeWriter:
                     await mark_stale(self._connection, self._upsert, self._cluster, job_id)
             else:
                 await self._move(key, moved)
-        summarised = {
-            key for key in fresh if (rows.get(key) or {}).get("summary_id") or _has_summary(told.get(key, ()))
-        }
-        await self._drop_superfluous(summarised)
+        late = {key for key in only_deltas & rows.keys() if rows[key]["summary_id"]}
+        await self._drop_superfluous(_profile_starts(told | await self._told(late)))
 
     async def _rows(self, keys: Collection[str]) -> dict[str, Row]:
         table = schema.sightings
@@ -200,14 +198,17 @@ class _NodeWriter:
         table = schema.sightings
         await self._connection.execute(update(table).where(self._mine(table), table.c.sighting == key).values(values))
 
-    async def _drop_superfluous(self, summarised: Collection[str]) -> None:
+    async def _drop_superfluous(self, profile_starts: Mapping[str, int]) -> None:
+        """Empties the deltas that the summary's own profile contains: not those of before the daemon's restart."""
         events = schema.events
-        for chunk in chunks(summarised):
-            await self._connection.execute(
-                update(events)
-                .where(self._mine(events), events.c.sighting.in_(chunk), events.c.kind == EventKind.JOB_PROFILE.value)
-                .values(body=None)
+        for sighting, start_ns in profile_starts.items():
+            contained = and_(
+                self._mine(events),
+                events.c.sighting == sighting,
+                events.c.kind == EventKind.JOB_PROFILE.value,
+                events.c.time_ns >= start_ns,
             )
+            await self._connection.execute(update(events).where(contained).values(body=None))
 
     async def _hear(self, beats: Sequence[NodeHeartbeat]) -> list[AnyEvent]:
         """Notes that the node lives. A heartbeat counts if it is newer than the last one; it is not kept."""
@@ -268,8 +269,14 @@ def _by_node(events: Iterable[AnyEvent]) -> Iterator[tuple[tuple[str, str], list
         yield key, list(own)
 
 
-def _has_summary(events: Iterable[SightingEvent]) -> bool:
-    return any(isinstance(event, JobSummary) for event in events)
+def _profile_starts(told: Mapping[str, Sequence[SightingEvent]]) -> dict[str, int]:
+    """When the profile begins that a sighting's summary holds; 0 where the summary says that nothing was measured."""
+    return {
+        key: event.profile.start_ns if event.profile else 0
+        for key, events in told.items()
+        for event in events
+        if isinstance(event, JobSummary)
+    }
 
 
 def _is_newer(beat: NodeHeartbeat, boot_id: str | None, boottime_ns: int | None, beat_ns: int | None) -> bool:

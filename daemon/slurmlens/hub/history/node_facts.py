@@ -41,10 +41,12 @@ class Part:
         return self.row["summary_id"] is None and self.row["closed_ns"] is None
 
     def profile(self) -> Profile | None:
-        """The course as far as it was told."""
-        if self.summary is not None and self.summary.profile is not None:
-            return self.summary.profile
-        return merge_profiles(delta.profile for delta in self.deltas)
+        """The course as far as it was told: the summary's, and before it what a daemon told before its restart."""
+        told = [delta.profile for delta in self.deltas]
+        if self.summary is None or self.summary.profile is None:
+            return merge_profiles(told)
+        whole = self.summary.profile
+        return merge_profiles([*(one for one in told if one.start_ns < whole.start_ns), whole])
 
 
 def unheard(node: str, heard: NodeHeard | None, failed: tuple[int, ...]) -> NodeFacts:
