@@ -164,6 +164,16 @@ async def test_what_grew_too_old_is_dropped_and_the_next_life_remembers_its_age(
     await second_life.close()
 
 
+async def test_what_gives_way_at_the_very_end_is_not_found_and_counted_again(setup: SpoolSetup, spool: Spool) -> None:
+    await spool.append(setup.batch(b"old"))
+    setup.clock.advance(601)
+    await spool.close()
+    assert setup.rows(Stream.EVENTS) == []
+    second_life = await setup.opened()
+    assert setup.counted("queue_dropped_lines", reason="age") == 1
+    await second_life.close()
+
+
 async def test_a_wall_clock_that_is_wrong_after_a_reboot_makes_nothing_too_old(setup: SpoolSetup, spool: Spool) -> None:
     await spool.append(setup.batch(b"a"))
     await spool.close()
