@@ -99,7 +99,9 @@ class Writer:
         if self._flusher is not None:
             await self._flusher
         if self._disk is not None:
-            await self._attempt(all_metrics=True)
+            # Again, where something gave way meanwhile: else the next life would find it and count it anew.
+            while await self._attempt(all_metrics=True) and self._is_dirty:
+                pass
             self._stop_waiting()
         if self._disk is not None:
             await self._disk.close()
