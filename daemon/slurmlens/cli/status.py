@@ -18,13 +18,14 @@ from slurmlens.cli.screen import show
 from slurmlens.config.load import NODE_PATH, load_node
 from slurmlens.config.node import NodeConfig
 from slurmlens.errors import ConfigError
-from slurmlens.node.status import NodeStatus, SamplerStatus, SinkStatus
+from slurmlens.node.status import LookClosely, NodeStatus, Refusal, SamplerStatus, SinkStatus
 
 SUMMARY = "how the node daemon on this machine fares: jobs, sampling cost, receivers"
 
 EPILOG = """example:
   slurmlens status
   slurmlens status --json | jq .sinks
+  slurmlens status --closely 4711       have job 4711 read every second for ten minutes
   slurmlens status --config /etc/slurmlens/n1.toml     one of several daemons on this machine
 
 exit status: 0 all is well, 1 something needs a look, 3 the daemon does not answer"""
@@ -45,6 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--socket", type=Path, metavar="PATH", help="its status socket, where the settings are not at hand"
     )
+    parser.add_argument("--closely", type=int, metavar="ID", help="have this job read every second for a while")
+    parser.add_argument(
+        "--for", dest="seconds", type=float, default=600.0, metavar="SECONDS", help="for how long (default: 600)"
+    )
     parser.add_argument("--json", action="store_true", help="all that the daemon says, counters included")
 
 
@@ -52,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Ask, show, and judge."""
     try:
         path = arguments.socket or _socket_path(arguments.config)
-        answer = ask(path)
-        status = msgspec.json.decode(answer, type=NodeStatus)
+        answer = ask(path, _order(arguments))
+        status = decode(answer)
     except ConfigError as error:
         print(f"slurmlens status: {error}", file=sys.stderr)
         return EXIT_SILENT
@@ -61,22 +66,35 @@ def run(arguments: argparse.Namespace) -> int:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "no answer in time"
         print(f"slurmlens status: {path}: {reason}. Does slurmlens-node run, and may you ask it?", file=sys.stderr)
         return EXIT_SILENT
+    if isinstance(status, Refusal):
+        print(f"slurmlens status: {status.error}", file=sys.stderr)
+        return EXIT_TROUBLE
     troubles = list(troubles_of(status))
     show(answer.decode() if arguments.json else render(status, troubles))
     return EXIT_TROUBLE if troubles else EXIT_WELL
 
 
-def ask(path: Path) -> bytes:
-    """Everything the socket says until it hangs up. Raises OSError (TimeoutError included)."""
+def ask(path: Path, order: bytes = b"") -> bytes:
+    """Send a line, or nothing; everything the socket says until it hangs up. Raises OSError (TimeoutError included)."""
     parts: list[bytes] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(TIMEOUT_S)
         connection.connect(str(path))
+        connection.sendall(order)
+        connection.shutdown(socket.SHUT_WR)
         while part := connection.recv(65_536):
             parts.append(part)
             if sum(map(len, parts)) > MAX_ANSWER_BYTES:
                 raise OSError("the answer does not end")
     return b"".join(parts)
+
+
+def decode(answer: bytes) -> NodeStatus | Refusal:
+    """What the daemon said. Raises msgspec.DecodeError for what no daemon says."""
+    try:
+        return msgspec.json.decode(answer, type=NodeStatus)
+    except msgspec.ValidationError:
+        return msgspec.json.decode(answer, type=Refusal)
 
 
 def troubles_of(status: NodeStatus) -> Iterator[str]:
@@ -92,7 +110,7 @@ def troubles_of(status: NodeStatus) -> Iterator[str]:
         if text.startswith("failed"):
             yield f"stage {name} {text}"
     if status.sampler is not None and status.sampler.thinning > 1:
-        yield f"sampling costs more than its budget: only every {status.sampler.thinning}. tick is read"
+        yield f"sampling costs more than its budget: one tick in {status.sampler.thinning} is read"
 
 
 def render(status: NodeStatus, troubles: list[str]) -> str:
@@ -111,6 +129,12 @@ def render(status: NodeStatus, troubles: list[str]) -> str:
         age = _age((status.time_ns - job.since_ns) / 1e9)
         lines.append(f"    job {job.job_id:<10} slot {slot:<4} {job.phase:<7} for {age}")
     return "\n".join(lines) + "\n"
+
+
+def _order(arguments: argparse.Namespace) -> bytes:
+    if arguments.closely is None:
+        return b""
+    return msgspec.json.encode(LookClosely(arguments.closely, arguments.seconds)) + b"\n"
 
 
 def _sampler_line(sampler: SamplerStatus) -> str:

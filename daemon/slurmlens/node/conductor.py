@@ -35,7 +35,9 @@ JOB_MEASURED = InternalEvent("job_measured", logging.INFO, "job {job_id}: {cpu} 
 JOB_UNMEASURED = InternalEvent(
     "job_unmeasured", logging.WARNING, "job {job_id}: its totals could not be made up ({error}); told as not measured"
 )
-
+INSTRUCTION_FAILED = InternalEvent(
+    "instruction_failed", logging.ERROR, "{instruction} could not be carried out: {error}", ("instruction", "error")
+)
 
 COALESCE_S = 0.2
 """The registry's deadlines are seconds; nothing is late by this."""
@@ -160,8 +162,15 @@ class Conductor:
     async def _handle(self, stimulus: reg.Stimulus) -> None:
         async with self._turn:
             for instruction in self.registry.handle(stimulus):
-                await self._carry_out(instruction)
+                # One that fails must not cost the others, which may be about another job.
+                await self._guarded(type(instruction).__name__, self._carry_out(instruction))
         self._stirred.set()
+
+    async def _guarded(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self._reporter.report(INSTRUCTION_FAILED, cause=error, instruction=what, error=type(error).__name__)
 
     async def _carry_out(self, instruction: reg.Instruction) -> None:
         match instruction:
@@ -248,7 +257,7 @@ class Conductor:
         await self._outlet.event(draft)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(self._guarded("Summarise", work))
         self._summaries.add(task)
         task.add_done_callback(self._summaries.discard)
 

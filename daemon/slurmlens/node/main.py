@@ -1,7 +1,7 @@
 """The program `slurmlens-node`: settings, log, signals, systemd; the work is `pipeline`'s.
 
 Owns the process. Exit status 0 after an ordered stop, 1 where another daemon of this node runs already, 2 for settings
-that cannot be used. SIGTERM and SIGINT stop it in order; a second one at once.
+that cannot be used, 3 where it ended by itself. SIGTERM and SIGINT stop it in order; a second one at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 EXIT_RUNNING = 1
 EXIT_CONFIG = 2
+EXIT_ENDED = 3
 STARTED = InternalEvent("node_started", logging.INFO, "slurmlens-node {version} watches {cluster}/{node}")
+ENDED = InternalEvent("node_ended", logging.ERROR, "the daemon ended although nobody asked it to: {error}")
 STOPPED = InternalEvent("node_stopped", logging.INFO, "slurmlens-node ended")
 
 
@@ -55,12 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return EXIT_RUNNING
     _raise_descriptor_limit()
-    asyncio.run(serve(config, SystemClock()))
-    return 0
+    return asyncio.run(serve(config, SystemClock()))
 
 
-async def serve(config: NodeConfig, clock: Clock) -> None:
-    """The daemon in a running loop, until a signal."""
+async def serve(config: NodeConfig, clock: Clock) -> int:
+    """The daemon in a running loop, until a signal; returns the exit status."""
     reporter = Reporter(Counters(), clock)
     notifier = Notifier()
     root = system_root(config)
@@ -73,10 +74,15 @@ async def serve(config: NodeConfig, clock: Clock) -> None:
         watchdog = asyncio.create_task(_watchdog(notifier), name="watchdog")
         await asyncio.wait({working, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
         notifier.stopping()
+        if not stop.asked:
+            error = None if working.cancelled() else working.exception()
+            reporter.report(ENDED, cause=error, error=error)
+            return EXIT_ENDED
         working.cancel()
         await asyncio.wait({working, asyncio.create_task(stop.hurried.wait())}, return_when=asyncio.FIRST_COMPLETED)
         watchdog.cancel()
     reporter.report(STOPPED)
+    return 0
 
 
 def system_root(config: NodeConfig) -> Path:

@@ -41,7 +41,7 @@ from slurmlens.node.sinks.delivery import Delivery, Sink
 from slurmlens.node.sinks.file import FileSink
 from slurmlens.node.sinks.hub import HubSink
 from slurmlens.node.sinks.proof import proof_of
-from slurmlens.node.status import JobStatus, NodeStatus, SamplerStatus, SinkStatus, StatusServer
+from slurmlens.node.status import JobStatus, LookClosely, NodeStatus, SamplerStatus, SinkStatus, StatusServer
 from slurmlens.runtime.backoff import Backoff
 from slurmlens.runtime.supervisor import StageState, Supervisor
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -52,6 +52,7 @@ STOP_TIMEOUT_S = 8.0
 DRAIN_LOOK_S = 0.2
 
 LEAST_PROFILE_INTERVAL_S = 1.0
+CLOSE_INTERVAL_S = 1.0
 FILE_BACKOFF_MIN_S = 0.5
 FILE_BACKOFF_MAX_S = 30.0
 
@@ -176,7 +177,7 @@ class NodePipeline:
         self._sources.add("cgroups", self._follow_cgroups)
         self._sources.add("time", self._conductor.follow_time)
         self._sources.add("profiles", self._send_profiles)
-        server = StatusServer(self._config.status_socket_path, self.status, self._reporter)
+        server = StatusServer(self._config.status_socket_path, self.status, self._look_closely, self._reporter)
         self._sources.add("status", server.run)
         self._receiving.add("outlet", self._outlet.run)
         for delivery in self._deliveries:
@@ -211,6 +212,12 @@ class NodePipeline:
                 self._profile_stirred.clear()
             except TimeoutError:
                 await self._conductor.send_profiles()
+
+    async def _look_closely(self, order: LookClosely) -> bool:
+        """Somebody on this machine asked for a job to be read every second."""
+        return await self._sampler.ask(
+            lambda engine, now: engine.look_closely(order.job_id, CLOSE_INTERVAL_S, order.seconds, now)
+        )
 
     def _want_profiles(self, interval_s: float) -> None:
         """The hub says how often it wants news now; only a shorter wait than the running one is worth a stir."""

@@ -1,7 +1,8 @@
 """How the node daemon fares, for whoever asks on this machine: a local socket that answers one JSON document.
 
-Owns the socket. What it says is made by `pipeline` at each question; whoever may open the socket (root and the group)
-may read it, there is nothing to send. Asked by `slurmlens status`.
+Owns the socket and the one order that it takes: to look at one job every second for a while. What it says is made by
+`pipeline` at each question. Whoever may open the socket (root and the group) may ask; whoever says nothing asks for the
+status. Asked by `slurmlens status`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -19,6 +21,8 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 MODE = 0o660
 WRITE_TIMEOUT_S = 5.0
+REQUEST_TIMEOUT_S = 0.2
+LOOK_CLOSELY_MAX_S = 86_400.0
 
 
 class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,12 +94,35 @@ STATUS_UNAVAILABLE = InternalEvent(
 )
 
 
-class StatusServer:
-    """Answers every connection with the document that `snapshot` makes, then hangs up."""
+class Refusal(msgspec.Struct, frozen=True):
+    """The answer to an order that was not carried out."""
 
-    def __init__(self, path: Path, snapshot: Callable[[], Awaitable[NodeStatus]], reporter: Reporter) -> None:
+    error: str
+
+
+class LookClosely(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The order, one line of JSON: read job `job_id` every second, for `seconds` from now."""
+
+    job_id: int
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=LOOK_CLOSELY_MAX_S)]
+
+
+class StatusServer:
+    """Answers every connection with the document that `snapshot` makes, then hangs up.
+
+    `look_closely` says whether it found the job; where not, and for a line that is no order, the answer is an `error`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        snapshot: Callable[[], Awaitable[NodeStatus]],
+        look_closely: Callable[[LookClosely], Awaitable[bool]],
+        reporter: Reporter,
+    ) -> None:
         self._path = path
         self._snapshot = snapshot
+        self._look_closely = look_closely
         self._reporter = reporter
 
     async def run(self) -> None:
@@ -118,10 +145,29 @@ class StatusServer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            writer.write(msgspec.json.encode(await self._snapshot()) + b"\n")
+            writer.write(msgspec.json.encode(await self._obey(await _request(reader))) + b"\n")
             async with asyncio.timeout(WRITE_TIMEOUT_S):
                 await writer.drain()
         except (OSError, TimeoutError):
             pass  # whoever asked has left
         finally:
             writer.close()
+
+    async def _obey(self, line: bytes) -> NodeStatus | Refusal:
+        if line.strip():
+            try:
+                order = msgspec.json.decode(line, type=LookClosely)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                return Refusal(error=f"no order: {error}")
+            if not await self._look_closely(order):
+                return Refusal(error=f"job {order.job_id} is not sampled on this node")
+        return await self._snapshot()
+
+
+async def _request(reader: asyncio.StreamReader) -> bytes:
+    """The line that was sent; nothing where none came in time, or one that does not end."""
+    try:
+        async with asyncio.timeout(REQUEST_TIMEOUT_S):
+            return await reader.readline()
+    except (TimeoutError, ValueError):
+        return b""

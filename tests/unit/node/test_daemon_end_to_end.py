@@ -244,3 +244,12 @@ async def test_four_thousand_hook_events_wait_for_the_daemon_and_none_is_lost(no
     told = {event.id for event in node.events(JobStart, JobEnd)}
     assert set(written) <= told
     assert len(summaries(node)) == 2000
+
+
+async def test_an_order_to_look_closely_is_taken_for_a_job_that_is_here_and_no_other(node: NodeProcess) -> None:
+    await node.start()
+    node.tree.start_job(7, steps=("batch",))
+    await sampled(node, 7)
+    command = ["status", "--config", str(node.config), "--closely"]
+    assert await asyncio.to_thread(lambda: slurmlens([*command, "8"])) == 1
+    assert await asyncio.to_thread(lambda: slurmlens([*command, "7"])) == 0

@@ -190,6 +190,14 @@ class Engine:
         self._forget(watched, now)
         return finished
 
+    def look_closely(self, job_id: int, interval_s: float, seconds: float, now: Now) -> bool:
+        """Read one job more often for a while; whether it is here to be read."""
+        numbers = [number for number, one in self._watched.items() if one.job_id == job_id and not one.is_gone]
+        until_ns = now.boottime_ns + round(seconds * NS_PER_S)
+        for number in numbers:
+            self.schedule.look_closely(number, interval_s, now.boottime_ns, until_ns)
+        return bool(numbers)
+
     # --- time
 
     def run(self, due: Due, now: Now) -> Lines:

@@ -48,11 +48,13 @@ class SamplerThread:
         self._on_lines = on_lines
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to sample; results come through the running loop."""
+        """Begin to sample; results come through the running loop. Raises what making the engine raises."""
         self._loop = asyncio.get_running_loop()
+        engine = self._make_engine(self._now())
+        self._thread = threading.Thread(target=self._run, args=(engine,), name="sampler", daemon=True)
         self._thread.start()
 
     def order(self, order: Order) -> None:
@@ -77,14 +79,13 @@ class SamplerThread:
 
     async def stop(self) -> None:
         """Carry out what was ordered, then end the thread and close every descriptor."""
-        if self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive():
             self._orders.put(None)
             await asyncio.to_thread(self._thread.join, JOIN_TIMEOUT_S)
 
     # --- in the thread
 
-    def _run(self) -> None:
-        engine = self._make_engine(self._now())
+    def _run(self, engine: Engine) -> None:
         try:
             while self._wait_and_obey(engine):
                 self._tick(engine)

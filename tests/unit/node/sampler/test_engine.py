@@ -409,3 +409,17 @@ def test_a_kill_on_v1_that_came_after_the_last_full_tick_is_in_the_jobs_total(
     bench.end(7, "batch")
     assert bench.finish(7).totals.oom_kills == 1
     bench.engine.close()
+
+
+def test_a_job_that_somebody_looks_at_closely_is_read_every_second_for_as_long_as_asked(bench: Bench) -> None:
+    bench.start(7, "batch")
+    bench.pass_time(60.0)
+    before = bench.engine.totals(bench.now())[7].samples
+    assert bench.engine.look_closely(7, 1.0, 30.0, bench.now())
+    assert not bench.engine.look_closely(8, 1.0, 30.0, bench.now())
+    bench.pass_time(30.0)
+    closely = bench.engine.totals(bench.now())[7].samples
+    bench.pass_time(30.0)
+    after = bench.engine.totals(bench.now())[7].samples
+    assert closely - before >= 30
+    assert after - closely <= 4

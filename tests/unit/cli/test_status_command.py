@@ -1,0 +1,165 @@
+"""`slurmlens status`: what it shows of a daemon, what it calls trouble, and what it says when nobody answers."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from slurmlens.cli.main import main as slurmlens
+from slurmlens.node.status import JobStatus, NodeStatus, Refusal, SamplerStatus, SinkStatus
+
+NS = 1_000_000_000
+NOW = 1_795_420_800 * NS
+
+SAMPLER = SamplerStatus(
+    interval_s=10.0,
+    cgroups=6,
+    cost_share=0.0012,
+    budget_share=0.02,
+    last_tick_s=0.0041,
+    longest_tick_s=0.009,
+    ticks=100,
+    missed_ticks=0,
+    thinning=1,
+    profile_bytes=4096,
+)
+HUB = SinkStatus(
+    name="hub",
+    backlog_batches=0,
+    backlog_lines=0,
+    backlog_bytes=0,
+    lag_s=None,
+    delivered_ago_s=3.0,
+    failures_in_a_row=0,
+    last_error=None,
+)
+WELL = NodeStatus(
+    version="0.1.0",
+    cluster="demo",
+    node="n0",
+    boot_id="b",
+    time_ns=NOW,
+    uptime_s=7300.0,
+    slots=16,
+    profile_interval_s=300.0,
+    dropbox_open=True,
+    dropbox_waiting=0,
+    cgroup_tree_found=True,
+    cgroup_tree_watched=True,
+    unnamed_cgroups=0,
+    jobs=(
+        JobStatus(job_id=4711, sighting="s", phase="open", slot=0, cgroups=1, since_ns=NOW - 61 * NS),
+        JobStatus(job_id=4712, sighting="t", phase="open", slot=None, cgroups=1, since_ns=NOW - 2 * NS),
+    ),
+    sampler=SAMPLER,
+    sinks=(HUB,),
+    stages={"dropbox": "running"},
+    counters={"job_began_total": 2.0},
+)
+
+changed = msgspec.structs.replace
+
+
+@contextmanager
+def daemon(answer: bytes) -> Iterator[tuple[Path, list[bytes]]]:
+    """Something that listens, keeps what it was sent, answers once, and hangs up."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = Path(folder) / "s"
+        listener.bind(str(path))
+        listener.listen()
+        heard: list[bytes] = []
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                heard.append(connection.makefile("rb").readline())
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield path, heard
+        thread.join()
+
+
+def asked(status: object, *arguments: str) -> int:
+    answer = status if isinstance(status, bytes) else msgspec.json.encode(status) + b"\n"
+    with daemon(answer) as (path, _):
+        return slurmlens(["status", "--socket", str(path), *arguments])
+
+
+def test_a_daemon_that_is_well_in_the_terminal(
+    capsys: pytest.CaptureFixture[str], golden: Callable[[str, str], None]
+) -> None:
+    assert asked(WELL) == 0
+    golden("cli/status-well.txt", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (changed(WELL, dropbox_open=False), "no hook event arrives"),
+        (changed(WELL, sinks=(changed(HUB, failures_in_a_row=3, last_error="refused"),)), "hub takes nothing: refused"),
+        (changed(WELL, sinks=(changed(HUB, backlog_lines=9, lag_s=600.0),)), "hub lags 10 min behind"),
+        (changed(WELL, stages={"cgroups": "failed: OSError: x"}), "stage cgroups failed"),
+        (changed(WELL, sampler=changed(SAMPLER, thinning=4)), "one tick in 4"),
+    ],
+)
+def test_what_needs_a_look_is_said_first_and_by_the_exit_status(
+    capsys: pytest.CaptureFixture[str], trouble: NodeStatus, words: str
+) -> None:
+    assert asked(trouble) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("  ! ")
+    assert words in lines[2]
+
+
+def test_a_node_without_slurms_cgroups_is_no_trouble_but_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(changed(WELL, cgroup_tree_found=False, sinks=())) == 0
+    said = capsys.readouterr().out
+    assert "nothing is measured" in said
+    assert "no receivers" in said
+
+
+def test_a_receivers_words_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    asked(changed(WELL, sinks=(changed(HUB, failures_in_a_row=1, last_error="\x1b[2J\n"),)))
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_json_is_all_that_the_daemon_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(WELL, "--json") == 0
+    assert msgspec.json.decode(capsys.readouterr().out, type=NodeStatus) == WELL
+
+
+def test_an_order_to_look_closely_is_sent_and_a_refusal_told(capsys: pytest.CaptureFixture[str]) -> None:
+    refusal = Refusal(error="job 9 is not sampled on this node")
+    with daemon(msgspec.json.encode(refusal)) as (path, heard):
+        assert slurmlens(["status", "--socket", str(path), "--closely", "9", "--for", "30"]) == 1
+    assert heard == [b'{"job_id":9,"seconds":30.0}\n']
+    assert "job 9 is not sampled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", [b"", b"no json\n", b"{}\n", b"[1]\n", b"\xff\n"])
+def test_an_answer_that_no_daemon_gives_is_told(capsys: pytest.CaptureFixture[str], answer: bytes) -> None:
+    assert asked(answer) == 3
+    assert "Does slurmlens-node run" in capsys.readouterr().err
+
+
+def test_nobody_there_is_told_with_the_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert slurmlens(["status", "--socket", str(tmp_path / "none")]) == 3
+    assert str(tmp_path / "none") in capsys.readouterr().err
+
+
+def test_help_lists_every_command_and_one_that_is_unknown_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, status in ((["--help"], 0), (["nonsense"], 2), ([], 2)):
+        with pytest.raises(SystemExit) as ended:
+            slurmlens(arguments)
+        assert ended.value.code == status
+    said = capsys.readouterr()
+    assert all(f"    {name} " in said.out for name in ("job", "jobs", "status", "validate"))
