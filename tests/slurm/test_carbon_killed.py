@@ -13,9 +13,10 @@ from deploy.errors import MachineLacks
 from deploy.sandbox import Sandbox
 
 from slurmlens.clock import SystemClock
-from slurmlens.config.node import CarbonSinkConfig
+from slurmlens.config.sinks import CarbonSinkConfig
 from slurmlens.errors import DeliveryError
 from slurmlens.node.sinks.carbon import CarbonSink
+from slurmlens.node.sinks.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire.carbon import SeriesBlock, slot_prefix
@@ -43,7 +44,7 @@ def mortal_carbon() -> Iterator[Carbon]:
 async def send(carbon: Carbon, begin_s: int) -> int:
     """One point at a time, as a node does; returns how often carbon was found missing."""
     clock, missing = SystemClock(), 0
-    sink = CarbonSink(CarbonSinkConfig(port=carbon.port), Reporter(Counters(), clock), clock)
+    sink = CarbonSink(CarbonSinkConfig(), FixedEndpoint("127.0.0.1", carbon.port), Reporter(Counters(), clock), clock)
     block = SeriesBlock(SERIES.removesuffix("cpu_cores"), ["cpu_cores"])
     cache = carbon._services[0]
     for number in range(POINTS):

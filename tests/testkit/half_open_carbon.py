@@ -11,9 +11,10 @@ import subprocess
 import sys
 
 from slurmlens.clock import SystemClock
-from slurmlens.config.node import CarbonSinkConfig
+from slurmlens.config.sinks import CarbonSinkConfig
 from slurmlens.errors import DeliveryError
 from slurmlens.node.sinks.carbon import CarbonSink
+from slurmlens.node.sinks.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.scripted_server import LineServer, serving
@@ -29,7 +30,9 @@ async def main() -> None:
     network("up")
     carbon, clock = LineServer(), SystemClock()
     async with serving(carbon) as port:
-        sink = CarbonSink(CarbonSinkConfig(port=port, timeout_s=TIMEOUT_S), Reporter(Counters(), clock), clock)
+        sink = CarbonSink(
+            CarbonSinkConfig(timeout_s=TIMEOUT_S), FixedEndpoint("127.0.0.1", port), Reporter(Counters(), clock), clock
+        )
         await sink.deliver(b"before 1 1\n", 1)
         await carbon.until(b"before 1 1\n")
         network("down")

@@ -142,7 +142,8 @@ level = "debug"
 
     def drop(self, name: str, content: bytes) -> None:
         """Put a file into the dropbox, as hooks do."""
-        temporary = self.dropbox / f".{name}.tmp"
+        # No name of a hook's: with a time of long ago the daemon would clear it away as abandoned.
+        temporary = self.dropbox / f".{name}.being-written"
         temporary.write_bytes(content)
         temporary.rename(self.dropbox / name)
 

@@ -62,8 +62,6 @@ def _program_of(path: Path) -> str | None:
 
 def _remark(config: object) -> str:
     """What is allowed and yet hardly meant."""
-    if isinstance(config, NodeConfig):
-        sinks = config.sinks
-        if sinks.hub is None and sinks.carbon is None and sinks.file is None:
-            return ", but it would tell nobody: no [sinks.…] table is there"
+    if isinstance(config, NodeConfig) and config.sinks.is_empty:
+        return ", but it would tell nobody: no [sinks.…] table is there"
     return ""

@@ -1,10 +1,12 @@
-"""Settings that node and hub have in common."""
+"""Settings that several programs have in common."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from slurmlens.config.setting import setting
+
+MIB = 1024 * 1024
 
 # Names become carbon path components, file names and query parameters: nothing else may stand in them.
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"

@@ -22,7 +22,8 @@ from slurmlens.node import registry as reg
 from slurmlens.node.dropbox import Dropbox, Token
 from slurmlens.node.outlet import Outlet
 from slurmlens.node.rediscover import Rediscover
-from slurmlens.node.sampler.engine import Engine, Finished, JobOrder, StepOrder
+from slurmlens.node.sampler.engine import Engine
+from slurmlens.node.sampler.orders import Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.points import Lines
 from slurmlens.node.sampler.schedule import Now
 from slurmlens.node.sampler.worker import SamplerThread

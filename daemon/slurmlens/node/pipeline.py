@@ -26,23 +26,19 @@ from slurmlens.node import registry as reg
 from slurmlens.node.conductor import Conductor
 from slurmlens.node.dropbox import Dropbox
 from slurmlens.node.dropbox.intake import ROOT_ALONE, Owners
-from slurmlens.node.flow import Stream
 from slurmlens.node.outlet import Outlet
 from slurmlens.node.queue import Drop, MemoryQueue, QueueLimits
+from slurmlens.node.receivers import Means, Receiver, receivers
 from slurmlens.node.rediscover import Rediscover
 from slurmlens.node.registry.sighting import Place, Sighting
-from slurmlens.node.sampler.engine import Engine, EngineSettings
+from slurmlens.node.sampler.engine import Engine
+from slurmlens.node.sampler.orders import EngineSettings
 from slurmlens.node.sampler.points import Lines
 from slurmlens.node.sampler.schedule import Now
 from slurmlens.node.sampler.worker import SamplerThread, failure_reporter, rest
 from slurmlens.node.sighting_file import SightingFile
-from slurmlens.node.sinks.carbon import CarbonSink
-from slurmlens.node.sinks.delivery import Delivery, Sink
-from slurmlens.node.sinks.file import FileSink
-from slurmlens.node.sinks.hub import HubSink
-from slurmlens.node.sinks.proof import proof_of
+from slurmlens.node.sinks.delivery import Delivery
 from slurmlens.node.status import JobStatus, LookClosely, NodeStatus, SamplerStatus, SinkStatus, StatusServer
-from slurmlens.runtime.backoff import Backoff
 from slurmlens.runtime.supervisor import StageState, Supervisor
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -53,8 +49,6 @@ DRAIN_LOOK_S = 0.2
 
 LEAST_PROFILE_INTERVAL_S = 1.0
 CLOSE_INTERVAL_S = 1.0
-FILE_BACKOFF_MIN_S = 0.5
-FILE_BACKOFF_MAX_S = 30.0
 
 DROPPED = InternalEvent(
     "queue_dropped_lines", logging.ERROR, "{lines} lines of {stream} were dropped: {reason}", ("stream", "reason")
@@ -72,16 +66,6 @@ class Machine:
     boot_id: str
     clock: Clock
     hook_owners: Owners = field(default_factory=lambda: ROOT_ALONE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Receiver:
-    """A sink that is switched on, with the stream it reads and how it is driven."""
-
-    sink: Sink
-    stream: Stream
-    max_bytes: int
-    backoff: Backoff
 
 
 class NodePipeline:
@@ -155,22 +139,10 @@ class NodePipeline:
 
     # --- building
 
-    def _receivers(self) -> list[_Receiver]:
-        config, clock = self._config, self._machine.clock
-        found: list[_Receiver] = []
-        if (hub := config.sinks.hub) is not None:
-            proof = proof_of(hub, config.node)
-            sink = HubSink(hub, config.node, proof, self._reporter, self._want_profiles)
-            backoff = Backoff(hub.backoff_min_s, hub.backoff_max_s)
-            found.append(_Receiver(sink, Stream.EVENTS, hub.max_body_bytes, backoff))
-        if (file := config.sinks.file) is not None:
-            backoff = Backoff(FILE_BACKOFF_MIN_S, FILE_BACKOFF_MAX_S)
-            found.append(_Receiver(FileSink(file), Stream.EVENTS, config.batch.event_max_bytes, backoff))
-        if (carbon := config.sinks.carbon) is not None:
-            backoff = Backoff(carbon.backoff_min_s, carbon.backoff_max_s)
-            carbon_sink = CarbonSink(carbon, self._reporter, clock)
-            found.append(_Receiver(carbon_sink, Stream.METRICS, config.batch.metric_max_bytes, backoff))
-        return found
+    def _receivers(self) -> list[Receiver]:
+        config = self._config
+        means = Means(config.node, config.batch, self._reporter, self._machine.clock, self._want_profiles)
+        return receivers(config.sinks, means)
 
     def _name_stages(self) -> None:
         self._sources.add("dropbox", self._conductor.follow_dropbox)

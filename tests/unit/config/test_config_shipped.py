@@ -9,8 +9,9 @@ import pytest
 
 from slurmlens.config.hub import HubConfig
 from slurmlens.config.load import load_hub, load_node
-from slurmlens.config.node import CarbonSinkConfig, HubSinkConfig, NodeConfig, SinksConfig
+from slurmlens.config.node import NodeConfig
 from slurmlens.config.render import SHIPPED, render
+from slurmlens.config.sinks import CarbonSinkConfig, HubSinkConfig, SinksConfig
 
 ETC = Path(__file__).parents[3] / "etc" / "slurmlens"
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from slurmlens.config.node import CarbonSinkConfig
+from slurmlens.config.sinks import CarbonSinkConfig
 from slurmlens.errors import DeliveryError
 from slurmlens.node.sinks.carbon import CarbonSink, _Link
+from slurmlens.node.sinks.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
@@ -33,7 +34,7 @@ class Setup:
     @asynccontextmanager
     async def sink(self, port: int, **settings: float) -> AsyncIterator[CarbonSink]:
         config = CarbonSinkConfig(port=port, **settings)  # type: ignore[arg-type]
-        sink = CarbonSink(config, self.reporter, self.clock)
+        sink = CarbonSink(config, FixedEndpoint("127.0.0.1", port), self.reporter, self.clock)
         try:
             yield sink
         finally:
@@ -89,7 +90,7 @@ async def test_a_carbon_that_is_not_there_is_a_named_failure_and_later_welcome(s
 
 
 async def test_a_host_name_that_is_none_is_a_named_failure(setup: Setup) -> None:
-    sink = CarbonSink(CarbonSinkConfig(host="nowhere.invalid"), setup.reporter, setup.clock)
+    sink = CarbonSink(CarbonSinkConfig(), FixedEndpoint("nowhere.invalid", 2003), setup.reporter, setup.clock)
     with pytest.raises(DeliveryError, match=r"carbon at nowhere\.invalid:2003"):
         await sink.deliver(lines(1), 1)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.config.node import FileSinkConfig
+from slurmlens.config.sinks import FileSinkConfig
 from slurmlens.errors import DeliveryError
 from slurmlens.node.sinks.file import FileSink
 

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from slurmlens.config.node import HubSinkConfig
+from slurmlens.config.sinks import HubSinkConfig
 from slurmlens.errors import DeliveryError
+from slurmlens.node.sinks.endpoint import FixedEndpoint
 from slurmlens.node.sinks.hub import HubSink
 from slurmlens.node.sinks.proof import proof_of, read_token, request_payload
 from slurmlens.runtime import munge
@@ -24,6 +26,10 @@ from testkit.scripted_server import Act, Request, ScriptedHttp, answer, never, r
 
 TAKEN = answer(200, b'{"accepted":1,"known":0,"refused":[],"profile_interval_s":10}')
 LINES = b'{"a":1}\n{"a":2}\n{"a":3}\n'
+
+
+def hub_sink(config: HubSinkConfig, *rest: Any) -> HubSink:
+    return HubSink(config, FixedEndpoint(*config.address), "n0", *rest)
 
 
 @dataclass
@@ -39,7 +45,7 @@ class Setup:
     async def sink(self, timeout_s: float = 5) -> AsyncIterator[HubSink]:
         async with serving(self.script) as port:
             config = HubSinkConfig(url=f"http://127.0.0.1:{port}", timeout_s=timeout_s)
-            sink = HubSink(config, "n0", self._prove, self.reporter, self.intervals_s.append)
+            sink = hub_sink(config, self._prove, self.reporter, self.intervals_s.append)
             try:
                 yield sink
             finally:
@@ -225,7 +231,12 @@ async def test_a_munge_credential_binds_node_and_body(munged: Munged) -> None:
     setup = hub(TAKEN)
     async with serving(setup.script) as port:
         config = HubSinkConfig(url=f"http://127.0.0.1:{port}", munge_socket=munged.socket)
-        sink = HubSink(config, "n0", proof_of(config, "n0"), setup.reporter, setup.intervals_s.append)
+        sink = hub_sink(
+            config,
+            proof_of(config, "n0"),
+            setup.reporter,
+            setup.intervals_s.append,
+        )
         await sink.deliver(LINES, 3)
         await sink.deliver(LINES, 3)
         await sink.aclose()
@@ -238,7 +249,12 @@ async def test_a_munge_credential_binds_node_and_body(munged: Munged) -> None:
 
 async def test_without_munged_the_lines_wait_and_the_reason_is_told(tmp_path: Path) -> None:
     config = HubSinkConfig(url="http://127.0.0.1:1", munge_socket=tmp_path / "absent")
-    sink = HubSink(config, "n0", proof_of(config, "n0"), Reporter(Counters(), ManualClock()), lambda _: None)
+    sink = hub_sink(
+        config,
+        proof_of(config, "n0"),
+        Reporter(Counters(), ManualClock()),
+        lambda _: None,
+    )
     with pytest.raises(DeliveryError, match="munged could not be asked") as caught:
         await sink.deliver(LINES, 3)
     assert (caught.value.reason, caught.value.retriable) == ("munge", True)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from slurmlens.config.hub import AuthConfig
-from slurmlens.config.node import HubSinkConfig
+from slurmlens.config.sinks import HubSinkConfig
 from slurmlens.errors import RefusedError
 from slurmlens.hub.authentication import Authenticator
+from slurmlens.node.sinks.endpoint import FixedEndpoint
 from slurmlens.node.sinks.hub import HubSink
 from slurmlens.node.sinks.proof import proof_of
 from slurmlens.telemetry.counters import Counters
@@ -43,7 +44,7 @@ async def request_of(settings: HubSinkConfig, node: str = "n0") -> Request:
             token_file=settings.token_file,
         )
         reporter = Reporter(Counters(), ManualClock())
-        sink = HubSink(config, node, proof_of(config, node), reporter, lambda _: None)
+        sink = HubSink(config, FixedEndpoint(*config.address), node, proof_of(config, node), reporter, lambda _: None)
         await sink.deliver(b'{"a":1}\n', 1)
         await sink.aclose()
     return hub.requests[0]

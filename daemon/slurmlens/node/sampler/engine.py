@@ -9,31 +9,24 @@ with the registry's instructions; gives carbon lines, profiles and totals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 
-import msgspec
-
-from slurmlens.cgroup.layout import CgroupPlace
-from slurmlens.cgroup.reader import FAST_TICK, FULL_TICK, CgroupReader, OpenCgroup
+from slurmlens.cgroup.reader import FAST_TICK, FULL_TICK, CgroupReader
 from slurmlens.cgroup.reading import field_mask
-from slurmlens.cgroup.tally import Member, TallyBatch
 from slurmlens.clock import NS_PER_S
-from slurmlens.errors import ReaderError
 from slurmlens.events import Profile, Totals
 from slurmlens.metrics import Source, Tier
 from slurmlens.node.sampler.accounts import Account
-from slurmlens.node.sampler.families import Families, was_there
+from slurmlens.node.sampler.families import Families
 from slurmlens.node.sampler.kinship import REST_FIELDS, Departure
 from slurmlens.node.sampler.lines import SlotLines
 from slurmlens.node.sampler.node_figures import NodeFigures
+from slurmlens.node.sampler.orders import EngineSettings, Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.points import Lines, Points
 from slurmlens.node.sampler.process_io import ProcessIo
+from slurmlens.node.sampler.reads import Pair, Part, Reads
 from slurmlens.node.sampler.recorder import Recorder
 from slurmlens.node.sampler.schedule import Due, Now, Schedule
 from slurmlens.node.sampler.watched import Cgroup, Watched
-
-GAP_INTERVALS = 2.5
-"""A pause longer than this many intervals is a gap in a profile, not a long reading."""
 
 BINS_PER_INTERVAL = 4
 """How much finer than the regular interval a young job's profile is."""
@@ -45,54 +38,6 @@ REVISED_AT_A_TICK = 16
 """How many cgroups a slow tick looks through for what appeared late."""
 
 _REST_MASK = field_mask(REST_FIELDS)
-
-
-class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine must be told; the names are those of `config.node`."""
-
-    cluster: str
-    node: str
-    proc_root: Path
-    interval_s: float
-    slow_every: int
-    slots: int
-    max_points: int
-    memory_limit_bytes: int
-    budget_share: float = 0.02
-
-
-class JobOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A job's cgroup that is to be watched.
-
-    `newborn`: it appeared before our eyes, so its time zero is now. `from_zero`: its counters began with this run.
-    """
-
-    number: int
-    job_id: int
-    slot: int | None
-    name: str
-    place: CgroupPlace
-    parent: CgroupPlace
-    newborn: bool
-    from_zero: bool = True
-
-
-class StepOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A step's cgroup that is to be watched, inside its job's."""
-
-    number: int
-    name: str
-    step: str
-    place: CgroupPlace
-    newborn: bool
-
-
-class Finished(msgspec.Struct, frozen=True):
-    """A sighting's last word."""
-
-    totals: Totals
-    profile: Profile | None
-    lines: Lines
 
 
 class Engine:
@@ -110,7 +55,6 @@ class Engine:
         self._settings = settings
         self._rest = rest
         self._reader = reader
-        self._on_failure = on_failure
         self.schedule = Schedule(settings.interval_s, settings.slow_every, settings.budget_share, now)
         width_s = settings.interval_s / BINS_PER_INTERVAL if settings.interval_s >= 1 else settings.interval_s
         self._recorder = Recorder(width_s, settings.max_points, settings.memory_limit_bytes)
@@ -119,12 +63,10 @@ class Engine:
             settings.cluster, settings.node, settings.slots, settings.interval_s, settings.slow_every
         )
         self._watched: dict[int, Watched] = {}
-        self._by_name: dict[str, tuple[Watched, Cgroup]] = {}
-        self._parts: list[tuple[list[tuple[Watched, Cgroup]], TallyBatch]] | None = None
+        self._by_name: dict[str, Pair] = {}
+        self._reads = Reads(settings, reader, self.schedule, on_failure)
+        self._parts: list[Part] | None = None
         self._revised = 0
-        self._may_see_processes: bool | None = None
-        pressure = self._open(lambda: reader.open_node_pressure(settings.proc_root))
-        self._node_pressure = None if pressure is None else reader.batch([pressure])
         self._node_figures = NodeFigures(settings.proc_root, settings.cluster, settings.node, settings.interval_s)
 
     # --- orders
@@ -138,7 +80,7 @@ class Engine:
             self.unwatch(watched.job.name, now)
             watched.account.renew()
             watched.silent.clear()
-        handle = self._open(lambda: self._reader.open_job(order.place))
+        handle = self._reads.open(lambda: self._reader.open_job(order.place))
         if handle is None:
             return
         watched.job = Cgroup(
@@ -157,7 +99,7 @@ class Engine:
         watched = self._watched.get(order.number)
         if watched is None or watched.job is None or watched.is_gone:
             return
-        handle = self._open(lambda: self._reader.open_step(order.place))
+        handle = self._reads.open(lambda: self._reader.open_step(order.place))
         if handle is None:
             return
         account = Account()
@@ -205,7 +147,7 @@ class Engine:
         if due.tick_ns is None:
             self._look([self._watched[number] for number in due.young if number in self._watched], now)
             return Lines()
-        self._read_node_pressure()
+        self._reads.read_pressure()
         self._read_all(FULL_TICK if due.slow else FAST_TICK, now)
         lines = [self._lines.tick(self._watched.values(), Tier.FAST, due.tick_ns)]
         if due.slow:
@@ -213,8 +155,7 @@ class Engine:
             self._recorder.keep_within_bound()
             lines.append(self._lines.tick(self._watched.values(), Tier.SLOW, due.tick_ns))
         if self._node_figures.is_due(due.tick_ns):
-            pressure = None if self._node_pressure is None else self._node_pressure.reading(0)
-            lines.append(self._node_figures.lines(pressure, due.tick_ns))
+            lines.append(self._node_figures.lines(self._reads.pressure, due.tick_ns))
         return Lines.joined(lines)
 
     def deltas(self) -> list[tuple[int, Profile]]:
@@ -231,8 +172,7 @@ class Engine:
         for _, one in self._by_name.values():
             one.handle.close()
         self._families.close()
-        if self._node_pressure is not None:
-            self._node_pressure.cgroups[0].close()
+        self._reads.close()
 
     @property
     def cgroups(self) -> int:
@@ -248,17 +188,17 @@ class Engine:
 
     def _read_all(self, tiers: frozenset[Tier], now: Now) -> None:
         if self._parts is None:
-            self._parts = [(pairs, self._tally_batch(pairs)) for pairs in self._in_parts()]
+            self._parts = [self._reads.part(pairs) for pairs in self._in_parts()]
         gone: list[str] = []
-        for pairs, batch in self._parts:
-            gone += self._read(pairs, batch, tiers, now)
+        for part in self._parts:
+            gone += self._reads.read(part, tiers, now)
             self._rest()
         if gone:
             self._bury(gone, now)
 
-    def _in_parts(self) -> list[list[tuple[Watched, Cgroup]]]:
+    def _in_parts(self) -> list[list[Pair]]:
         """All cgroups in parts that are read in one go; a job and its steps, which are compared, in the same."""
-        parts: list[list[tuple[Watched, Cgroup]]] = [[]]
+        parts: list[list[Pair]] = [[]]
         for watched in self._watched.values():
             if len(parts[-1]) >= READ_IN_ONE_GO:
                 parts.append([])
@@ -270,10 +210,10 @@ class Engine:
         pairs = [(watched, one) for watched in sightings for one in watched.living()]
         if not pairs:
             return
-        self._read_node_pressure()
-        gone = self._read(pairs, self._tally_batch(pairs), FULL_TICK, now)
+        self._reads.read_pressure()
+        gone = self._reads.read(self._reads.part(pairs), FULL_TICK, now)
         # After the reading, which belongs to `now`: what is opened here is read at the next look.
-        self._complete(one for _, one in pairs)
+        self._reads.complete(one for _, one in pairs)
         if gone:
             self._bury(gone, now)
         else:
@@ -287,79 +227,6 @@ class Engine:
         self._look([watched], now)
         self._record_departures(self._families.settle_births(one.name, now.boottime_ns), now)
 
-    def _tally_batch(self, pairs: list[tuple[Watched, Cgroup]]) -> TallyBatch:
-        return TallyBatch(self._reader, [_member(watched, one) for watched, one in pairs])
-
-    def _read(
-        self, pairs: list[tuple[Watched, Cgroup]], batch: TallyBatch, tiers: frozenset[Tier], now: Now
-    ) -> list[str]:
-        """Read, and take what was read: one pass in C over all. Only what is odd or slow is looked at one by one.
-
-        Answers with the names of those that have gone.
-        """
-        batch.read(tiers)
-        gap_ns = self._gap_ns()
-        errors = batch.tally(now.boottime_ns, gap_ns, gap_ns * self._settings.slow_every, self._node_pressure)
-        if Tier.SLOW in tiers:
-            self._read_beside(pairs, now)
-        return self._look_at_errors(pairs, batch) if errors else []
-
-    def _look_at_errors(self, pairs: list[tuple[Watched, Cgroup]], batch: TallyBatch) -> list[str]:
-        """Counts what could not be read; the names of those that have gone."""
-        gone: list[str] = []
-        for (_, one), reading in zip(pairs, batch.readings(), strict=True):
-            if reading.gone and was_there(one.handle):
-                gone.append(one.name)
-            elif not reading.gone and reading.reason is not None:
-                self._on_failure(reading.reason, None)
-        return gone
-
-    def _read_beside(self, pairs: list[tuple[Watched, Cgroup]], now: Now) -> None:
-        """What cgroups do not tell: their processes' I/O.
-
-        A daemon that is refused at the first process it looks at lacks the right, and asks no more: the walk is dear.
-        """
-        if self._may_see_processes is False:
-            return
-        for watched, one in pairs:
-            if one.io is not None and one is watched.job and not watched.refused and watched.lacks_io:
-                self._read_processes(watched, one.io, now)
-
-    def _read_processes(self, watched: Watched, io: ProcessIo, now: Now) -> None:
-        try:
-            moved = io.read()
-        except ReaderError:
-            # One that may not be seen makes the whole sum unavailable, what was seen before included.
-            watched.refused = True
-            self._may_see_processes = self._may_see_processes or False
-            watched.process_account.forget()
-            self._on_failure("process_io_forbidden", None)
-            return
-        if moved is not None:
-            self._may_see_processes = True
-            watched.process_account.take(moved, now.boottime_ns)
-            self._follow(watched, Source.PROCESSES, watched.process_account, moved.have, now)
-
-    def _follow(self, watched: Watched, source: Source, account: Account, have: int, now: Now) -> None:
-        """Carry a reading into the profile; fields of the slow tier may pause for longer before it is a gap."""
-        gap_ns = self._gap_ns()
-        watched.course.follow(source, account, have, now.boottime_ns, gap_ns, gap_ns * self._settings.slow_every)
-
-    def _gap_ns(self) -> int:
-        return round(GAP_INTERVALS * self.schedule.interval_s * NS_PER_S)
-
-    def _read_node_pressure(self) -> None:
-        if self._node_pressure is not None:
-            self._node_pressure.read(FULL_TICK)
-
-    def _complete(self, cgroups: Iterable[Cgroup]) -> None:
-        """Open what has appeared since they were opened."""
-        for one in cgroups:
-            try:
-                one.handle.complete()
-            except ReaderError as error:
-                self._on_failure(error.reason, error)
-
     def _balance(self, cgroups: Iterable[Cgroup]) -> None:
         for one in cgroups:
             self._families.balance(one.name)
@@ -371,15 +238,8 @@ class Engine:
         begin = self._revised if self._revised < len(every) else 0
         self._revised = begin + REVISED_AT_A_TICK
         some = [one for _, one in every[begin : self._revised]]
-        self._complete(some)
+        self._reads.complete(some)
         self._balance(some)
-
-    def _open(self, opener: Callable[[], OpenCgroup]) -> OpenCgroup | None:
-        try:
-            return opener()
-        except ReaderError as error:
-            self._on_failure(error.reason, error)
-            return None
 
     # --- births and deaths
 
@@ -411,17 +271,10 @@ class Engine:
             one.handle.close()
             one.bury(departure, now.boottime_ns)
             if one is watched.job:
-                self._follow(watched, Source.CGROUP, one.account, _REST_MASK, now)
+                self._reads.follow(watched, Source.CGROUP, one.account, _REST_MASK, now)
 
     def _forget(self, watched: Watched, now: Now) -> None:
         del self._watched[watched.number]
         self._recorder.stop(watched.number)
         self.schedule.forget(watched.number)
         self._bury([name for name, (owner, _) in self._by_name.items() if owner is watched], now)
-
-
-def _member(watched: Watched, one: Cgroup) -> Member:
-    """Where a cgroup's readings go: of a step into its account, of a job into its course and the node's account too."""
-    if one is not watched.job:
-        return Member(one.handle, one.account.record)
-    return Member(one.handle, one.account.record, watched.course.record, watched.node_account.record)

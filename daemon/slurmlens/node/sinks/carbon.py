@@ -20,8 +20,9 @@ from contextlib import suppress
 import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
-from slurmlens.config.node import CarbonSinkConfig
+from slurmlens.config.sinks import CarbonSinkConfig
 from slurmlens.errors import DeliveryError
+from slurmlens.node.sinks.endpoint import Address, Endpoint, text_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 SIOCOUTQ = 0x5411  # linux/sockios.h; tcp(7): bytes in the send queue, unacknowledged ones included
@@ -41,6 +42,7 @@ class _Piece(msgspec.Struct):
 class _Link(msgspec.Struct):
     """One connection and how much went into it."""
 
+    address: Address
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     written_bytes: int = 0
@@ -61,10 +63,12 @@ class CarbonSink:
 
     name = "carbon"
 
-    def __init__(self, config: CarbonSinkConfig, reporter: Reporter, clock: Clock) -> None:
+    def __init__(self, config: CarbonSinkConfig, endpoint: Endpoint, reporter: Reporter, clock: Clock) -> None:
         self._config = config
+        self._endpoint = endpoint
         self._reporter = reporter
         self._clock = clock
+        self._address: Address | None = None
         self._link: _Link | None = None
         self._kept: deque[_Piece] = deque()
         self._kept_bytes = 0
@@ -95,15 +99,17 @@ class CarbonSink:
             link.writer.transport.abort()
 
     async def _connected(self) -> _Link:
-        if self._link is not None and self._link.is_up:
+        addresses = self._endpoint.addresses()
+        if self._link is not None and self._link.is_up and self._link.address in addresses:
             return self._link
         await self.aclose()
+        self._address = addresses[0]
         async with asyncio.timeout(self._config.timeout_s):
-            reader, writer = await asyncio.open_connection(self._config.host, self._config.port)
+            reader, writer = await asyncio.open_connection(*self._address)
         # drain() then waits until the kernel has everything.
         writer.transport.set_write_buffer_limits(high=0)
         _tune(writer.get_extra_info("socket"), self._config)
-        self._link = _Link(reader, writer)
+        self._link = _Link(self._address, reader, writer)
         await self._resend(self._link)
         return self._link
 
@@ -111,8 +117,8 @@ class CarbonSink:
         for piece in self._kept:
             piece.end = piece.settled_ns = None
         if self._kept:
-            address = f"{self._config.host}:{self._config.port}"
-            self._reporter.report(CARBON_RESENT, count=self._kept_bytes, address=address, size_bytes=self._kept_bytes)
+            address, size_bytes = text_of(link.address), self._kept_bytes
+            self._reporter.report(CARBON_RESENT, count=size_bytes, address=address, size_bytes=size_bytes)
         for piece in self._kept:
             await self._send(link, piece)
 
@@ -155,7 +161,7 @@ class CarbonSink:
         if self._link is not None:
             self._link.writer.transport.abort()
         await self.aclose()
-        return DeliveryError(f"carbon at {self._config.host}:{self._config.port}: {message}", reason=reason)
+        return DeliveryError(f"carbon at {text_of(self._address)}: {message}", reason=reason)
 
 
 def _tune(sock: socket.socket, config: CarbonSinkConfig) -> None:

@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from slurmlens.config.node import FileSinkConfig
+from slurmlens.config.sinks import FileSinkConfig
 from slurmlens.errors import DeliveryError
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -14,6 +14,7 @@ import h11
 import msgspec
 
 from slurmlens.errors import DeliveryError
+from slurmlens.node.sinks.endpoint import Address, Endpoint, text_of
 
 Headers = list[tuple[str, str]]
 
@@ -37,21 +38,25 @@ class _Connection(msgspec.Struct):
     is_sent: bool = False
     is_heard: bool = False
 
+    @property
+    def is_up(self) -> bool:
+        return not self.reader.at_eof() and not self.writer.is_closing()
+
 
 class HttpClient:
     """Posts to one server."""
 
-    def __init__(self, host: str, port: int, *, timeout_s: float) -> None:
-        self._host = host
-        self._port = port
+    def __init__(self, endpoint: Endpoint, *, timeout_s: float) -> None:
+        self._endpoint = endpoint
+        self._address: Address | None = None
         self._timeout_s = timeout_s
         self._kept: _Connection | None = None
 
     async def post(self, target: str, headers: Headers, body: bytes) -> Answer:
         """Send one request and read its answer, within the client's time limit, connecting included.
 
-        DeliveryError, always retriable, with reason connect, timeout, network, garbage, too_long, request or
-        `STALE`.
+        DeliveryError, always retriable, with reason undiscovered, connect, timeout, network, garbage, too_long, request
+        or `STALE`.
         """
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -76,13 +81,19 @@ class HttpClient:
                 await kept.writer.wait_closed()
 
     async def _connection(self) -> _Connection:
-        kept = self._kept
-        if kept is not None and not kept.reader.at_eof() and not kept.writer.is_closing():
+        kept, addresses = self._kept, self._endpoint.addresses()
+        if (
+            kept is not None
+            and self._address in addresses
+            and not kept.reader.at_eof()
+            and not kept.writer.is_closing()
+        ):
             kept.is_fresh = kept.is_sent = kept.is_heard = False
             return kept
         await self.aclose()
+        self._address = addresses[0]
         try:
-            reader, writer = await asyncio.open_connection(self._host, self._port)
+            reader, writer = await asyncio.open_connection(*self._address)
         except TimeoutError:
             raise
         except OSError as error:
@@ -102,7 +113,7 @@ class HttpClient:
                 await sending
 
     def _encode(self, connection: _Connection, target: str, headers: Headers, body: bytes) -> bytes:
-        head = [("Host", f"{self._host}:{self._port}"), ("Content-Length", str(len(body))), *headers]
+        head = [("Host", text_of(self._address)), ("Content-Length", str(len(body))), *headers]
         try:
             request = h11.Request(method="POST", target=target, headers=head)
             events = (request, h11.Data(data=body), h11.EndOfMessage())
@@ -146,7 +157,7 @@ class HttpClient:
         return self._failure(STALE if is_stale else "network", f"connection {how}")
 
     def _failure(self, reason: str, message: str) -> DeliveryError:
-        return DeliveryError(f"http://{self._host}:{self._port}: {message}", reason=reason)
+        return DeliveryError(f"http://{text_of(self._address)}: {message}", reason=reason)
 
 
 async def _send(connection: _Connection, request: bytes) -> None:

@@ -15,8 +15,9 @@ from collections.abc import Callable
 import msgspec
 
 from slurmlens import __version__
-from slurmlens.config.node import HubSinkConfig
+from slurmlens.config.sinks import HubSinkConfig
 from slurmlens.errors import DeliveryError
+from slurmlens.node.sinks.endpoint import Endpoint
 from slurmlens.node.sinks.http import STALE, Answer, HttpClient
 from slurmlens.node.sinks.proof import Proof
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -64,12 +65,13 @@ class HubSink:
     def __init__(
         self,
         config: HubSinkConfig,
+        endpoint: Endpoint,
         node: str,
         proof: Proof,
         reporter: Reporter,
         on_profile_interval: Callable[[float], None],
     ) -> None:
-        self._client = HttpClient(*config.address, timeout_s=config.timeout_s)
+        self._client = HttpClient(endpoint, timeout_s=config.timeout_s)
         self._node = node
         self._proof = proof
         self._reporter = reporter

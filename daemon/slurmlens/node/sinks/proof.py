@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from slurmlens.config.node import HubSinkConfig
+from slurmlens.config.sinks import HubSinkConfig
 from slurmlens.errors import DeliveryError, RefusedError, SourceError
 from slurmlens.runtime import munge
 

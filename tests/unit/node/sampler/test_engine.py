@@ -10,7 +10,8 @@ import pytest
 from slurmlens.cgroup.reader import CgroupReader
 from slurmlens.errors import ReaderError
 from slurmlens.events import FigureSource, Totals
-from slurmlens.node.sampler.engine import Engine, EngineSettings, Finished, JobOrder, StepOrder
+from slurmlens.node.sampler.engine import Engine
+from slurmlens.node.sampler.orders import EngineSettings, Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.process_io import ProcessIo
 from slurmlens.node.sampler.schedule import Now
 from testkit.manual_clock import ManualClock

@@ -1,0 +1,86 @@
+"""Makes the sinks that the settings switch on, each with the stream it reads and how it is driven.
+
+Owns the table of kinds: a new sink is a file in `sinks/`, a table in `config.sinks` and a row here. A maker imports its
+sink itself: what is not configured costs no memory. Called by `pipeline` once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from slurmlens.clock import Clock
+from slurmlens.config.node import BatchConfig
+from slurmlens.config.sinks import CarbonSinkConfig, FileSinkConfig, HubSinkConfig, SinksConfig
+from slurmlens.node.flow import Stream
+from slurmlens.node.sinks.delivery import Sink
+from slurmlens.node.sinks.endpoint import Endpoint, FixedEndpoint
+from slurmlens.runtime.backoff import Backoff
+from slurmlens.telemetry.internal import Reporter
+
+FILE_BACKOFF_MIN_S = 0.5
+FILE_BACKOFF_MAX_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """A sink that is switched on; `max_bytes` is the most that is delivered at once."""
+
+    sink: Sink
+    stream: Stream
+    max_bytes: int
+    backoff: Backoff
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What makers need beside the sink's own settings."""
+
+    node: str
+    batch: BatchConfig
+    reporter: Reporter
+    clock: Clock
+    on_profile_interval: Callable[[float], None]
+    """Told by the hub how often it wants profiles."""
+
+    def endpoint(self, sink: str, host: str, port: int) -> Endpoint:
+        """Where the receiver of `sink` is."""
+        return FixedEndpoint(host, port)
+
+
+def receivers(config: SinksConfig, means: Means) -> list[Receiver]:
+    """One for each table that is there. CredentialError where what proves this node cannot be read."""
+    return [make(settings, means) for name, make in _MAKERS if (settings := getattr(config, name)) is not None]
+
+
+def _hub(config: HubSinkConfig, means: Means) -> Receiver:
+    from slurmlens.node.sinks.hub import HubSink
+    from slurmlens.node.sinks.proof import proof_of
+
+    proof = proof_of(config, means.node)
+    endpoint = means.endpoint("hub", *config.address)
+    sink = HubSink(config, endpoint, means.node, proof, means.reporter, means.on_profile_interval)
+    return Receiver(sink, Stream.EVENTS, config.max_body_bytes, Backoff(config.backoff_min_s, config.backoff_max_s))
+
+
+def _file(config: FileSinkConfig, means: Means) -> Receiver:
+    from slurmlens.node.sinks.file import FileSink
+
+    backoff = Backoff(FILE_BACKOFF_MIN_S, FILE_BACKOFF_MAX_S)
+    return Receiver(FileSink(config), Stream.EVENTS, means.batch.event_max_bytes, backoff)
+
+
+def _carbon(config: CarbonSinkConfig, means: Means) -> Receiver:
+    from slurmlens.node.sinks.carbon import CarbonSink
+
+    sink = CarbonSink(config, means.endpoint("carbon", config.host, config.port), means.reporter, means.clock)
+    backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
+    return Receiver(sink, Stream.METRICS, means.batch.metric_max_bytes, backoff)
+
+
+_MAKERS: tuple[tuple[str, Callable[..., Receiver]], ...] = (
+    ("hub", _hub),
+    ("file", _file),
+    ("carbon", _carbon),
+)
+"""Table of `[sinks]`, and who makes its sink."""
