@@ -8,6 +8,8 @@ The tree, by what the caller can do about it:
     │   └── UnsupportedVersion   well formed, but of a schema we do not speak
     ├── RefusedError         someone may not do what they asked for: answer 401 or 403, count
     ├── DeliveryError        a receiver did not take a batch; `retriable` says whether to try again
+    ├── TransportError       a peer was not reached, or what came back is no answer; `reason` says how
+    ├── DiscoveryError       Consul could not be asked, refused, or answered nonsense: go on with what is known
     ├── HubError             the hub gave no answer, or none that can be shown
     ├── PageError            an address has no such page: answer with its status, say what to do
     ├── SourceError          the scheduler could not be asked or answered nonsense
@@ -75,6 +77,22 @@ class DeliveryError(SlurmlensError):
         super().__init__(message)
         self.reason = reason
         self.retriable = retriable
+
+
+class TransportError(SlurmlensError):
+    """A peer was not reached, or what came back is no answer; whether it did what it was asked to is not known."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class DiscoveryError(SlurmlensError):
+    """Consul could not be asked, refused, or answered nonsense; what was known before stays good."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class HubError(SlurmlensError):

@@ -16,10 +16,10 @@ import msgspec
 
 from slurmlens import __version__
 from slurmlens.config.sinks import HubSinkConfig
-from slurmlens.errors import DeliveryError
-from slurmlens.node.sinks.endpoint import Endpoint
-from slurmlens.node.sinks.http import STALE, Answer, HttpClient
+from slurmlens.errors import DeliveryError, TransportError
 from slurmlens.node.sinks.proof import Proof
+from slurmlens.runtime.endpoint import Endpoint
+from slurmlens.runtime.http import STALE, Answer, HttpClient
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 TARGET = "/api/v1/events"
@@ -97,16 +97,19 @@ class HubSink:
 
     async def _post(self, payload: bytes) -> Answer:
         try:
+            try:
+                return await self._post_once(payload)
+            except TransportError as error:
+                if error.reason != STALE:
+                    raise
             return await self._post_once(payload)
-        except DeliveryError as error:
-            if error.reason != STALE:
-                raise
-        return await self._post_once(payload)
+        except TransportError as error:
+            raise DeliveryError(str(error), reason=error.reason) from error
 
     async def _post_once(self, payload: bytes) -> Answer:
         # Each request needs a credential of its own: it is good once.
         body, authorization = await asyncio.to_thread(self._prepare, payload)
-        return await self._client.post(TARGET, self._headers(authorization), body)
+        return await self._client.request("POST", TARGET, self._headers(authorization), body)
 
     def _prepare(self, payload: bytes) -> tuple[bytes, str]:
         """Compress and prove; in a thread, for munged may take its time."""

@@ -1,8 +1,8 @@
 """A small HTTP/1.1 client: one kept connection, one request at a time, over asyncio streams.
 
-Owns the connection and h11's state of it, and translates whatever goes wrong into DeliveryError. Used by the hub sink
-alone; aiohttp would do the same for 13 MiB more. Invariant: after any failure the connection is closed, so that a late
-answer can never be taken for the answer to the next request.
+Owns the connection and h11's state of it, and translates whatever goes wrong into TransportError. Used by the node's
+hub sink and by `discovery`; aiohttp would do the same for 13 MiB more. Invariant: after any failure (being cancelled
+included) the connection is closed, so that a late answer can never be taken for the answer to the next request.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from contextlib import suppress
 import h11
 import msgspec
 
-from slurmlens.errors import DeliveryError
-from slurmlens.node.sinks.endpoint import Address, Endpoint, text_of
+from slurmlens.errors import TransportError
+from slurmlens.runtime.endpoint import Address, Endpoint, text_of
 
 Headers = list[tuple[str, str]]
 
@@ -28,6 +28,13 @@ class Answer(msgspec.Struct, frozen=True):
 
     status: int
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Names in lower case."""
+
+    def header(self, name: str) -> str | None:
+        """The value of the first header of that name (in lower case)."""
+        wanted = name.encode()
+        return next((value.decode("latin-1") for one, value in self.headers if one == wanted), None)
 
 
 class _Connection(msgspec.Struct):
@@ -44,7 +51,7 @@ class _Connection(msgspec.Struct):
 
 
 class HttpClient:
-    """Posts to one server."""
+    """Asks one server, wherever it is now."""
 
     def __init__(self, endpoint: Endpoint, *, timeout_s: float) -> None:
         self._endpoint = endpoint
@@ -52,19 +59,23 @@ class HttpClient:
         self._timeout_s = timeout_s
         self._kept: _Connection | None = None
 
-    async def post(self, target: str, headers: Headers, body: bytes) -> Answer:
-        """Send one request and read its answer, within the client's time limit, connecting included.
+    async def request(
+        self, method: str, target: str, headers: Headers, body: bytes = b"", *, timeout_s: float | None = None
+    ) -> Answer:
+        """Send one request and read its answer, within `timeout_s` (else the client's limit), connecting included.
 
-        DeliveryError, always retriable, with reason undiscovered, connect, timeout, network, garbage, too_long, request
-        or `STALE`.
+        TransportError with reason connect, timeout, network, garbage, too_long, request or `STALE`; and whatever the
+        endpoint raises where it knows no address.
         """
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(limit_s):
                 connection = await self._connection()
-                answer = await self._exchange(connection, self._encode(connection, target, headers, body))
+                request = self._encode(connection, method, target, headers, body)
+                answer = await self._exchange(connection, request)
         except TimeoutError as error:
             await self.aclose()
-            raise self._failure("timeout", f"no answer within {self._timeout_s:g} s") from error
+            raise self._failure("timeout", f"no answer within {limit_s:g} s") from error
         except BaseException:
             await self.aclose()
             raise
@@ -112,10 +123,10 @@ class HttpClient:
             with suppress(asyncio.CancelledError, OSError):
                 await sending
 
-    def _encode(self, connection: _Connection, target: str, headers: Headers, body: bytes) -> bytes:
+    def _encode(self, connection: _Connection, method: str, target: str, headers: Headers, body: bytes) -> bytes:
         head = [("Host", text_of(self._address)), ("Content-Length", str(len(body))), *headers]
         try:
-            request = h11.Request(method="POST", target=target, headers=head)
+            request = h11.Request(method=method, target=target, headers=head)
             events = (request, h11.Data(data=body), h11.EndOfMessage())
             return b"".join(connection.protocol.send(event) or b"" for event in events)
         except h11.LocalProtocolError as error:
@@ -123,16 +134,18 @@ class HttpClient:
 
     async def _receive(self, connection: _Connection) -> Answer:
         status, body = 0, bytearray()
+        headers: tuple[tuple[bytes, bytes], ...] = ()
         while True:
             event = await self._next_event(connection)
             if isinstance(event, h11.Response):
                 status = event.status_code
+                headers = tuple((name, value) for name, value in event.headers)
             elif isinstance(event, h11.Data):
                 body += event.data
                 if len(body) > MAX_ANSWER_BYTES:
                     raise self._failure("too_long", f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
             elif isinstance(event, h11.EndOfMessage):
-                return Answer(status, bytes(body))
+                return Answer(status, bytes(body), headers)
 
     async def _next_event(self, connection: _Connection) -> object:
         try:
@@ -152,12 +165,12 @@ class HttpClient:
             raise self._closed(connection, error.strerror or str(error)) from error
         return event
 
-    def _closed(self, connection: _Connection, how: str) -> DeliveryError:
+    def _closed(self, connection: _Connection, how: str) -> TransportError:
         is_stale = not connection.is_fresh and not connection.is_heard
         return self._failure(STALE if is_stale else "network", f"connection {how}")
 
-    def _failure(self, reason: str, message: str) -> DeliveryError:
-        return DeliveryError(f"http://{text_of(self._address)}: {message}", reason=reason)
+    def _failure(self, reason: str, message: str) -> TransportError:
+        return TransportError(f"http://{text_of(self._address)}: {message}", reason=reason)
 
 
 async def _send(connection: _Connection, request: bytes) -> None:
