@@ -11,7 +11,8 @@ import pytest
 
 from slurmlens.config.sinks import CarbonSinkConfig
 from slurmlens.errors import DeliveryError
-from slurmlens.node.sinks.carbon import CarbonSink, _Link
+from slurmlens.node.sinks.carbon import CarbonSink
+from slurmlens.node.sinks.connection import Connection
 from slurmlens.node.sinks.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -48,9 +49,10 @@ def setup(clock: ManualClock) -> Setup:
 
 async def settle(sink: CarbonSink) -> None:
     """Wait until the peer's kernel has acknowledged everything."""
-    assert sink._link is not None
+    connection = sink.sender.connection
+    assert connection is not None
     async with asyncio.timeout(5):
-        while sink._link.unacknowledged_bytes():
+        while connection.unacknowledged_bytes():
             await asyncio.sleep(0)
 
 
@@ -61,9 +63,8 @@ async def lose(carbon: LineServer, sink: CarbonSink, *, hard: bool = True) -> No
         reset(writer)
     else:
         writer.close()
-    assert sink._link is not None
     async with asyncio.timeout(5):
-        while sink._link.is_up:
+        while sink.sender.connection is not None:
             await asyncio.sleep(0)
 
 
@@ -105,7 +106,7 @@ async def test_after_a_reconnect_the_last_seconds_are_sent_again(setup: Setup, h
         carbon.received.clear()
         await sink.deliver(lines(2), 1)
         await carbon.until(lines(1, 2))
-    assert setup.reporter.counters.snapshot()["carbon_resent_bytes_total"] == len(lines(1))
+    assert setup.reporter.counters.snapshot()['sink_resent_bytes_total{sink="carbon"}'] == len(lines(1))
 
 
 async def test_what_carbon_has_had_for_longer_than_the_window_is_not_sent_again(setup: Setup) -> None:
@@ -152,8 +153,8 @@ async def fill(sink: CarbonSink, clock: ManualClock, pause_s: float) -> tuple[by
         except DeliveryError:
             return taken, held_bytes
         taken += payload
-        assert sink._link is not None
-        held_bytes = sink._link.unacknowledged_bytes()
+        assert sink.sender.connection is not None
+        held_bytes = sink.sender.connection.unacknowledged_bytes()
         clock.advance(pause_s)
     raise AssertionError("a carbon that does not read took everything")
 
@@ -182,18 +183,18 @@ async def test_a_carbon_that_reads_slowly_is_waited_for_as_long_as_anything_move
 ) -> None:
     carbon, looks = LineServer(), asyncio.Semaphore(0)
     payload = lines(*range(8000))
-    really_look = _Link.unacknowledged_bytes
+    really_look = Connection.unacknowledged_bytes
 
-    def look(link: _Link) -> int:
+    def look(connection: Connection) -> int:
         looks.release()
-        return really_look(link)
+        return really_look(connection)
 
     async def reads_once_a_look(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # So one time limit passes for each read, and still the sink must not give up.
         while await looks.acquire() and (data := await reader.read(65_536)):
             await carbon.take(data)
 
-    monkeypatch.setattr(_Link, "unacknowledged_bytes", look)
+    monkeypatch.setattr(Connection, "unacknowledged_bytes", look)
     slow = serving(reads_once_a_look, receive_buffer_bytes=16_384)
     async with slow as port, setup.sink(port, timeout_s=0.1, resend_limit_bytes=40_000) as sink:
         await sink.deliver(payload, 8000)
@@ -208,8 +209,8 @@ async def test_the_kept_lines_are_bounded(setup: Setup) -> None:
     async with serving(carbon) as port, setup.sink(port, resend_limit_bytes=4096) as sink:
         for value in range(200):
             await sink.deliver(lines(value), 1)
-        assert sink._kept_bytes <= 4096
-        assert sink._kept_bytes == sum(len(piece.payload) for piece in sink._kept)
+        assert sink.sender.kept_bytes <= 4096
+        assert sink.sender.kept_bytes == sum(len(piece.payload) for piece in sink.sender._kept)
 
 
 async def test_closing_does_not_wait_for_a_carbon_that_reads_no_more(setup: Setup) -> None:

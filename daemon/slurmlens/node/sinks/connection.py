@@ -1,0 +1,99 @@
+"""One TCP connection of a sink, told by the byte how much of what went into it the peer's kernel has.
+
+Owns the socket and its settings, and the counting. Invariants: after `write` our own process holds nothing any more,
+all of it is with the kernel; a peer that takes anything at all is waited for, one that takes nothing for `timeout_s` is
+given up; a peer that vanished without a word is noticed by the kernel after as long. Raises OSError (TimeoutError among
+them), which the sinks translate. Used by `unacknowledged` and by sinks that await answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import socket
+import sys
+from contextlib import suppress
+
+from slurmlens.node.sinks.endpoint import Address
+
+SIOCOUTQ = 0x5411  # linux/sockios.h; tcp(7): bytes in the send queue, unacknowledged ones included
+CLOSE_TIMEOUT_S = 1.0
+_READ_BYTES = 65_536
+
+
+class Connection:
+    """Made by `connect`; `written_bytes` is what went onto the wire so far."""
+
+    def __init__(
+        self, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float
+    ) -> None:
+        self.address = address
+        self.written_bytes = 0
+        self._reader = reader
+        self._writer = writer
+        self._timeout_s = timeout_s
+        # drain() then waits until the kernel has everything.
+        writer.transport.set_write_buffer_limits(high=0)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether this side gave the connection up, or writing to it failed."""
+        return self._writer.is_closing()
+
+    def unacknowledged_bytes(self) -> int:
+        """What is still in our own buffers: asyncio's, and the kernel's."""
+        transport = self._writer.transport
+        descriptor = transport.get_extra_info("socket").fileno()
+        if descriptor < 0:
+            raise ConnectionResetError(errno.ECONNRESET, "Connection lost")
+        queued = fcntl.ioctl(descriptor, SIOCOUTQ, b"\0" * 4)
+        return transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
+
+    async def write(self, data: bytes) -> None:
+        """Write, and wait for the kernel to take it for as long as anything moves at all."""
+        self._writer.write(data)
+        self.written_bytes += len(data)
+        while True:
+            before = self.unacknowledged_bytes()
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await self._writer.drain()
+                return
+            except TimeoutError:
+                if self.unacknowledged_bytes() >= before:
+                    raise
+
+    async def read(self) -> bytes:
+        """What the peer says next, however long that takes; empty where it has said all."""
+        return await self._reader.read(_READ_BYTES)
+
+    async def aclose(self) -> None:
+        """End it in an orderly way; the kernel goes on sending what it has."""
+        self._writer.close()
+        # A peer that reads no more must not hold up the end of the program.
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._writer.wait_closed()
+        self._writer.transport.abort()
+
+    def abort(self) -> None:
+        """End it at once; what nobody has taken yet is thrown away."""
+        self._writer.transport.abort()
+
+
+async def connect(address: Address, timeout_s: float, send_buffer_bytes: int) -> Connection:
+    """Connect within `timeout_s`; the kernel then holds about twice `send_buffer_bytes` for the peer, at most."""
+    async with asyncio.timeout(timeout_s):
+        reader, writer = await asyncio.open_connection(*address)
+    _tune(writer.get_extra_info("socket"), timeout_s, send_buffer_bytes)
+    return Connection(address, reader, writer, timeout_s)
+
+
+def _tune(sock: socket.socket, timeout_s: float, send_buffer_bytes: int) -> None:
+    """Bound what the kernel holds for us, and let it notice a peer that vanished without a word."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(timeout_s * 1000))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -1,0 +1,173 @@
+"""Sends to a receiver that acknowledges nothing: what may not have arrived is kept, and sent again after a reconnect.
+
+Owns the connection and what is kept. The receiver says nothing, so what was sent is safe only when the peer's kernel
+has it and `resend_window_s` have passed: until then it is kept, and sent again after a reconnect, whole (so the
+receiver may get it twice). Invariant: what the own kernel holds unacknowledged is never more than what is kept, because
+the socket's send buffer is bounded to less; so a receiver that does not read slows its sink down and fills the queue,
+and loses nothing. What a receiver's own process had read and not yet put away when it died is safe only within the
+window, and within `resend_limit_bytes`. Used by the sinks of protocols without acknowledgement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Protocol
+
+import msgspec
+
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.errors import DeliveryError
+from slurmlens.node.sinks.connection import Connection, connect
+from slurmlens.node.sinks.endpoint import Address, Endpoint, text_of
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+RESENT = InternalEvent(
+    "sink_resent_bytes",
+    logging.INFO,
+    "connected to {sink} at {address}; sending the last {size_bytes} bytes again",
+    ("sink",),
+)
+
+
+class ResendSettings(Protocol):
+    """What of a sink's table is asked here."""
+
+    @property
+    def resend_window_s(self) -> float: ...
+    @property
+    def resend_limit_bytes(self) -> int: ...
+    @property
+    def timeout_s(self) -> float: ...
+
+
+class _Piece(msgspec.Struct):
+    """What was sent at once. `end` is its last byte's place in the connection, None before it was sent on this one."""
+
+    payload: bytes
+    end: int | None = None
+    settled_ns: int | None = None
+
+
+class _Link(msgspec.Struct):
+    """A connection, and who waits for its end: what a receiver says meanwhile is of no interest."""
+
+    connection: Connection
+    listening: asyncio.Task[None]
+
+    @property
+    def is_up(self) -> bool:
+        return not self.listening.done() and not self.connection.is_closing
+
+
+class UnacknowledgedSender:
+    """Sends to one receiver; `name` is the sink's."""
+
+    def __init__(
+        self, name: str, settings: ResendSettings, endpoint: Endpoint, reporter: Reporter, clock: Clock
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._endpoint = endpoint
+        self._reporter = reporter
+        self._clock = clock
+        self._address: Address | None = None
+        self._link: _Link | None = None
+        self._kept: deque[_Piece] = deque()
+        self._kept_bytes = 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """What would be sent again after a reconnect now."""
+        return self._kept_bytes
+
+    @property
+    def connection(self) -> Connection | None:
+        """The present one, None where it ended or none was made yet."""
+        return self._link.connection if self._link is not None and self._link.is_up else None
+
+    async def send(self, payload: bytes) -> None:
+        """Send, after what has to be sent again; returns when the kernel has all of it.
+
+        DeliveryError, always retriable, with reason undiscovered, timeout or network.
+        """
+        try:
+            connection = await self._connected()
+            piece = _Piece(payload)
+            await self._write(connection, piece)
+        except TimeoutError as error:
+            raise await self._failed("timeout", f"nothing moved for {self._settings.timeout_s:g} s") from error
+        except OSError as error:
+            raise await self._failed("network", error.strerror or str(error)) from error
+        self._keep(piece)
+        self._forget_settled(connection)
+
+    async def aclose(self) -> None:
+        """Let go of the connection; the kernel goes on sending what it has."""
+        link, self._link = self._link, None
+        if link is not None:
+            await link.connection.aclose()
+            link.listening.cancel()
+            await asyncio.wait({link.listening})
+
+    async def _connected(self) -> Connection:
+        addresses = self._endpoint.addresses()
+        link = self._link
+        if link is not None and link.is_up and link.connection.address in addresses:
+            return link.connection
+        await self.aclose()
+        self._address = addresses[0]
+        limit_bytes = self._settings.resend_limit_bytes
+        connection = await connect(self._address, self._settings.timeout_s, limit_bytes // 4)
+        self._link = _Link(connection, asyncio.create_task(_listen(connection), name=f"{self._name} listens"))
+        await self._resend(connection)
+        return connection
+
+    async def _resend(self, connection: Connection) -> None:
+        for piece in self._kept:
+            piece.end = piece.settled_ns = None
+        if self._kept:
+            address, size_bytes = text_of(connection.address), self._kept_bytes
+            self._reporter.report(RESENT, count=size_bytes, sink=self._name, address=address, size_bytes=size_bytes)
+        for piece in self._kept:
+            await self._write(connection, piece)
+
+    async def _write(self, connection: Connection, piece: _Piece) -> None:
+        await connection.write(piece.payload)
+        piece.end = connection.written_bytes
+
+    def _keep(self, piece: _Piece) -> None:
+        self._kept.append(piece)
+        self._kept_bytes += len(piece.payload)
+        while self._kept_bytes > self._settings.resend_limit_bytes and len(self._kept) > 1:
+            self._forget_oldest()
+
+    def _forget_settled(self, connection: Connection) -> None:
+        """Let go of what the peer's kernel has had for longer than the window."""
+        now_ns = self._clock.monotonic_ns()
+        acknowledged = connection.written_bytes - connection.unacknowledged_bytes()
+        for piece in self._kept:
+            if piece.settled_ns is None and piece.end is not None and piece.end <= acknowledged:
+                piece.settled_ns = now_ns
+        window_ns = round(self._settings.resend_window_s * NS_PER_S)
+        while self._kept and (settled_ns := self._kept[0].settled_ns) is not None and now_ns - settled_ns >= window_ns:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        self._kept_bytes -= len(self._kept.popleft().payload)
+
+    async def _failed(self, reason: str, message: str) -> DeliveryError:
+        if self._link is not None:
+            self._link.connection.abort()
+        await self.aclose()
+        return DeliveryError(f"{self._name} at {text_of(self._address)}: {message}", reason=reason)
+
+
+async def _listen(connection: Connection) -> None:
+    """Return when the peer has said all, or the connection broke."""
+    try:
+        while await connection.read():
+            pass
+    except OSError:
+        return
