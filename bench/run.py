@@ -33,6 +33,7 @@ CASES = {
     "P9": "bench.p09_start_up",
     "P10": "bench.p10_loop_lag",
     "P11": "bench.p11_hook",
+    "P12": "bench.p12_hook_whatever_happens",
     "P13": "bench.p13_burst_of_hooks",
     "P16": "bench.p16_carbon_encode",
     "P24": "bench.p24_noise",
