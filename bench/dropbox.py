@@ -6,6 +6,7 @@ an Epilog each, with ids from 900,000 on.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,3 +59,11 @@ def hook_call(folder: Path, number: int, node: str) -> tuple[Path, dict[str, str
         "SLURM_SCRIPT_CONTEXT": f"{role}_slurmd",
     }
     return folder / f"slurmlens-{role}", environment
+
+
+def call(program: Path, environment: dict[str, str]) -> None:
+    """Run the hook to its end."""
+    pid = os.posix_spawn(program, [str(program)], environment)
+    _, status = os.waitpid(pid, 0)
+    if status:
+        raise NotMeasurable(f"the hook ended with status {status}, which it never may")

@@ -93,12 +93,8 @@ class _Bench:
         program, environment = dropbox.hook_call(self._hooks, self._called, self._node)
         self._called += 1
         begin_ns = time.perf_counter_ns()
-        pid = os.posix_spawn(program, [str(program)], environment)
-        _, status = os.waitpid(pid, 0)
-        wall_us = (time.perf_counter_ns() - begin_ns) / 1e3
-        if status:
-            raise NotMeasurable(f"the hook ended with status {status}, which it never may")
-        return wall_us
+        dropbox.call(program, environment)
+        return (time.perf_counter_ns() - begin_ns) / 1e3
 
 
 @contextmanager

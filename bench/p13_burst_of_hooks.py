@@ -7,13 +7,12 @@ daemon starts, so a lost one cannot hide.
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
 from bench import dropbox
 from bench.node_daemon import DaemonShape
-from bench.result import Goal, NotMeasurable, Result, Row
+from bench.result import Goal, Result, Row
 from bench.setting import Setting
 
 EVENTS = 4000
@@ -43,11 +42,7 @@ def measure(setting: Setting) -> list[Result]:
 
 def _run_hooks(folder: Path, node: str) -> None:
     for number in range(EVENTS):
-        program, environment = dropbox.hook_call(folder, number, node)
-        pid = os.posix_spawn(program, [str(program)], environment)
-        _, status = os.waitpid(pid, 0)
-        if status:
-            raise NotMeasurable(f"the hook ended with status {status}, which it never may")
+        dropbox.call(*dropbox.hook_call(folder, number, node))
 
 
 def _ids_in(folder: Path) -> set[str]:
