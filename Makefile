@@ -45,16 +45,20 @@ $(VENDOR)/uPlot.iife.min.js: web/package.json web/package-lock.json web/.npmrc $
 	@$(MAKE) -s -C web
 	@touch $@
 
+.PHONY: components
+components: packages ## the real servers that tests and bench talk to, fetched and built; quick when all is there
+	@PYTHONUNBUFFERED=1 $(PYTHON) -m deploy.components
+
 .PHONY: demo
 demo: python ## a small real Slurm with everything on it, ending with a URL; ARGS=--exit-after-check for tests
 	@PYTHONUNBUFFERED=1 $(PYTHON) -m deploy.demo $(ARGS)
 
 .PHONY: test
-test: setup ## every test but the slow ones, on the real parts
+test: setup components ## every test but the slow ones, on the real parts
 	$(BIN)/pytest -m "not slow" $(ARGS)
 
 .PHONY: test-slow
-test-slow: setup ## the slow tests alone
+test-slow: setup components ## the slow tests alone
 	$(BIN)/pytest -m slow $(ARGS)
 
 .PHONY: lint
@@ -70,7 +74,7 @@ golden: $(INSTALLED) ## rewrite the golden files; review them as code
 	$(BIN)/pytest -m "not slow and not slurm and not browser" --update-golden $(ARGS)
 
 .PHONY: bench
-bench: setup ## the targets' table, measured, into docs/performance.md
+bench: setup components ## the targets' table, measured, into docs/performance.md
 	$(BIN)/python -m bench.run $(ARGS)
 
 .PHONY: clean

@@ -77,6 +77,22 @@ class Service:
             self.process.stop(self._grace_s)
             self.process = None
 
+    def kill(self) -> None:
+        """SIGKILL; `start` brings it back on the same port with the same data."""
+        if self.process is not None:
+            self.process.kill()
+            self.process = None
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay and nothing answers, until `resume`."""
+        if self.process is not None:
+            self.process.pause()
+
+    def resume(self) -> None:
+        """SIGCONT; nothing happens if it is not paused."""
+        if self.process is not None:
+            self.process.resume()
+
     @property
     def log(self) -> Path | None:
         return self.process.log if self.process else None

@@ -32,6 +32,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "graphite-web": ("libcairo2",),
     "tests and bench": ("chromium", "collectd-core", "strace", "faketime", "iproute2"),
 }
+# What `make components` installs on top: the demo does without.
+COMPONENT_PACKAGES = ("ca-certificates", "default-jre-headless", "maven", "carbon-c-relay")
 NPM_PACKAGES = ("nodejs", "npm")  # only where no npm is on PATH: some machines have it from elsewhere
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_SAVED = Path("/usr/sbin/policy-rc.d.slurmlens-saved")
@@ -121,7 +123,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     names = wanted()
     if "--list" in sys.argv[1:]:
-        print("\n".join(names))
+        print("\n".join([*names, *COMPONENT_PACKAGES]))
         return 0
     try:
         restore_policy()

@@ -1,7 +1,8 @@
 """One program that runs inside a sandbox: its pid, its log, and how it is ended.
 
 What we start is nsenter, which forks the program into the sandbox's pid namespace and waits for it. Signals go to the
-program itself; if nsenter dies, the program dies with it (its parent-death signal).
+program itself; if nsenter dies, the program dies with it (its parent-death signal). When the program is paused, nsenter
+pauses itself too, and wakes the program when it is woken.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+
+STOPPED = "T"  # the state in /proc/PID/stat
+STOPPED_MAX_S = 2.0
 
 
 class Process:
@@ -59,9 +63,22 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def pause(self) -> None:
+        """SIGSTOP to the program; returns when nsenter has seen it, so that `resume` cannot come too early."""
+        self.signal(signal.SIGSTOP)
+        deadline = time.monotonic() + STOPPED_MAX_S
+        while self.running() and state_of(self._entered.pid) != STOPPED and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def resume(self) -> None:
+        """SIGCONT to the program, by way of nsenter; nothing happens if it is not paused."""
+        if self.running():
+            self._entered.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
-        """SIGKILL to the program, and no return before it is gone."""
+        """SIGKILL to the program, paused or not, and no return before it is gone."""
         self.signal(signal.SIGKILL)
+        self.resume()
         try:
             self._entered.wait(1.0)
         except subprocess.TimeoutExpired:
@@ -80,3 +97,11 @@ def child_of(parent: int, timeout_s: float = 2.0) -> int | None:
         if time.monotonic() > deadline or not Path(f"/proc/{parent}").exists():
             return None
         time.sleep(0.005)
+
+
+def state_of(pid: int) -> str | None:
+    """The process's state letter; None when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return None

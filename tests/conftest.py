@@ -10,6 +10,8 @@ import pytest
 
 from testkit.manual_clock import ManualClock
 
+pytest_plugins = ["testkit.components"]
+
 GOLDEN = Path(__file__).parent / "golden"
 
 

@@ -1,0 +1,94 @@
+"""Each real server starts, takes something and gives it back; each comes back from SIGKILL with what it had."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from deploy.component import start_and_wait
+from deploy.components.lumber import Lumber, Tls
+
+from testkit.components import private
+
+ANSWER_MAX_S = 10.0
+
+
+def window(*events: bytes) -> bytes:
+    """A Beats v2 window of plain JSON frames, written here by hand: the product's codec has its own tests."""
+    frames = [b"2J" + struct.pack(">II", number, len(event)) + event for number, event in enumerate(events, 1)]
+    return b"2W" + struct.pack(">I", len(events)) + b"".join(frames)
+
+
+def beats_acknowledgement(connection: socket.socket) -> int:
+    answer = connection.recv(6, socket.MSG_WAITALL)
+    assert answer[:2] == b"2A"
+    return int(struct.unpack(">I", answer[2:])[0])
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=ANSWER_MAX_S)
+
+
+def test_go_lumber_acknowledges_what_is_in_its_file_as_it_was_sent(lumber: Lumber) -> None:
+    with connect(lumber.port) as connection:
+        connection.sendall(window(b'{"id": "start-1", "large": 12345678901234567890}', b'{"id":"start-2"}'))
+        assert beats_acknowledgement(connection) == 2
+    assert b'{"id":"start-1","large":12345678901234567890}\n{"id":"start-2"}\n' in lumber.output.read_bytes()
+
+
+def test_go_lumber_killed_keeps_the_acknowledged_and_cuts_off_a_torn_line() -> None:
+    with private(Lumber) as lumber:
+        with connect(lumber.port) as connection:
+            connection.sendall(window(b'{"id":1}'))
+            assert beats_acknowledgement(connection) == 1
+        lumber.kill()
+        with lumber.output.open("ab") as output:
+            output.write(b'{"id":2, "torn')
+        start_and_wait(lumber)
+        with connect(lumber.port) as connection:
+            connection.sendall(window(b'{"id":3}'))
+            assert beats_acknowledgement(connection) == 1
+        assert lumber.events() == [{"id": 1}, {"id": 3}]
+
+
+def test_go_lumber_paused_keeps_the_connection_and_answers_when_it_goes_on() -> None:
+    with private(Lumber) as lumber, connect(lumber.port) as connection:
+        lumber.pause()
+        connection.sendall(window(b"{}"))
+        connection.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            connection.recv(6)
+        lumber.resume()
+        connection.settimeout(ANSWER_MAX_S)
+        assert beats_acknowledgement(connection) == 1
+        lumber.pause()
+        lumber.kill()
+        assert connection.recv(6) == b""
+
+
+def test_go_lumber_told_so_acknowledges_half_a_window_first() -> None:
+    with private(lambda sandbox: Lumber(sandbox, options=["-partial"])) as lumber, connect(lumber.port) as connection:
+        connection.sendall(window(b"{}", b"{}", b"{}", b"{}"))
+        assert [beats_acknowledgement(connection) for _ in range(2)] == [2, 4]
+
+
+def test_go_lumber_speaks_tls(tmp_path: Path) -> None:
+    tls = Tls(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    certificate = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(tls.key), "-out", str(tls.certificate)]
+    subprocess.run([*certificate, *subject, *files], check=True, capture_output=True)
+    trusting = ssl.create_default_context(cafile=str(tls.certificate))
+    with (
+        private(lambda sandbox: Lumber(sandbox, tls=tls)) as lumber,
+        connect(lumber.port) as plain,
+        trusting.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        connection.sendall(window(b'{"id":"over TLS"}'))
+        answer = b"".join(connection.recv(1) for _ in range(6))
+        assert answer == b"2A\0\0\0\1"
+        assert lumber.events() == [{"id": "over TLS"}]

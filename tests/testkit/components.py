@@ -1,0 +1,88 @@
+"""The real servers for whoever asks: one of each per session, in one sandbox, or a private one to be tormented.
+
+A plugin of tests/conftest.py. A session's server is shared: a test uses names of its own in it (a topic, a series, an
+event id) and leaves it running. A test that stops, kills or pauses takes `private(Kafka)`: such a server comes back on
+its port with its data by `start_and_wait`. When a test failed, the servers' logs are below tests/artifacts/logs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from deploy.component import Service, start_and_wait
+from deploy.components.lumber import Lumber
+from deploy.errors import MachineLacks
+from deploy.sandbox import Sandbox
+
+LOGS = Path(__file__).parents[1] / "artifacts/logs"
+SHARED = "shared"
+
+Server = TypeVar("Server", bound=Service)
+
+
+@pytest.fixture(scope="session")
+def component_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """The namespace in which the session's servers run; they are gone when it, or pytest, ends."""
+    try:
+        sandbox = Sandbox()
+        sandbox.start()
+    except MachineLacks as error:
+        pytest.skip(str(error))
+    try:
+        yield sandbox
+        if request.session.testsfailed:
+            keep_logs(sandbox, SHARED)
+    finally:
+        sandbox.stop()
+
+
+@pytest.fixture(scope="session")
+def lumber(component_sandbox: Sandbox) -> Iterator[Lumber]:
+    """A Beats v2 receiver without TLS."""
+    with running(Lumber(component_sandbox)) as server:
+        yield server
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """The server, ready; a machine that cannot have it skips the test with the reason."""
+    try:
+        start_and_wait(server)
+        yield server
+    except MachineLacks as error:
+        pytest.skip(str(error))
+    finally:
+        server.stop()
+
+
+@contextmanager
+def private(make: Callable[[Sandbox], Server], *keep: Path) -> Iterator[Server]:
+    """A server of the test's own, which it may `kill`, `pause`, `resume`, `stop` and start again.
+
+    `make` is the component's class, or a function for one with options; `keep` as for Sandbox.
+    """
+    try:
+        sandbox = Sandbox(keep=keep)
+        sandbox.start()
+    except MachineLacks as error:
+        pytest.skip(str(error))
+    try:
+        server = make(sandbox)
+        try:
+            with running(server):
+                yield server
+        except BaseException:
+            keep_logs(sandbox, server.name)
+            raise
+    finally:
+        sandbox.stop()
+
+
+def keep_logs(sandbox: Sandbox, name: str) -> None:
+    """Copies what the sandbox's servers said to where a sandbox's end does not remove it."""
+    shutil.copytree(sandbox.folder / "log", LOGS / f"{name}-{sandbox.identity}", dirs_exist_ok=True)
