@@ -326,6 +326,22 @@ def silent_scheduler() -> JobFacts:
     )
 
 
+def reconciled() -> JobFacts:
+    """A node was lost in mid-run: nobody told its end, the scheduler's word closed it."""
+    lost = make_node("c2", 31, state=NodeState.RECONCILED, end_witness=None, totals=None, samples=0, complete=False)
+    lost = msgspec.structs.replace(lost, reconciled_reason="run-ended", unseen_s=None)
+    record = make_record(JobState.NODE_FAIL, 31)
+    return make_facts(JobState.NODE_FAIL, "NODE_FAIL", 31, record=record, nodes=(make_node("c1", 31), lost))
+
+
+def out_of_touch() -> JobFacts:
+    """It ran when the scheduler and both nodes were last heard of; an hour later nobody can say."""
+    facts = running()
+    as_of_ns = facts.as_of_ns + 3600 * S
+    nodes = tuple(msgspec.structs.replace(node, state=NodeState.SILENT) for node in facts.nodes)
+    return msgspec.structs.replace(facts, as_of_ns=as_of_ns, nodes=nodes, scheduler_silent_since_ns=facts.as_of_ns)
+
+
 def showcase() -> JobFacts:
     """The job in the README's picture: a parallel run that writes checkpoints, on four nodes of which one drops out."""
     names, seconds, stop_s = ("n041", "n042", "n043", "n044"), 1_572.0, 1_065.0
@@ -417,4 +433,6 @@ GALLERY: dict[str, Callable[[], JobFacts]] = {
     "with_a_gap": with_a_gap,
     "hostile_name": hostile_name,
     "silent_scheduler": silent_scheduler,
+    "reconciled": reconciled,
+    "out_of_touch": out_of_touch,
 }

@@ -73,9 +73,15 @@ class HubPipeline:
         self._store = await Store.open(self._config.database.url)
         self._applier = Applier(self._store)
         self._refresher = Refresher(self._store)
-        self._reconciler = Reconciler(self._store)
+        self._reconciler = Reconciler(self._store, self._clock.wall_ns())
         accounting = self._config.slurm.accounting
-        self._queries = Queries(self._store, self._clock, self._config.cluster, accounting=accounting)
+        self._queries = Queries(
+            self._store,
+            self._clock,
+            self._config.cluster,
+            accounting=accounting,
+            scheduler_silent_since=lambda: self._poller.silent_since_ns(),
+        )
         self._recorder = Recorder(self._store, self._config.cluster)
         self._origins = NodeOrigins(self._clock)
         self._origins.replace((await self._recorder.nodes()).values())
@@ -181,7 +187,7 @@ class HubPipeline:
         while True:
             await asyncio.sleep(RECONCILE_EVERY_S)
             now_ns = self._clock.wall_ns()
-            for verdict in await self._reconciler.reconcile(now_ns):
+            for verdict in await self._reconciler.reconcile(now_ns, self._poller.state.last_queue_ns):
                 self._reporter.report(RECONCILED, reason=verdict.reason.value, sighting=verdict.sighting.sighting)
                 self._stale.set()
             refusals = self._ingest.take_refusals()

@@ -37,6 +37,8 @@ CATCH_UP_S = 86_400
 DEBOUNCE_S = 1.5
 TRIES = 6
 MISSES_TO_FORGET = 3
+SILENT_AFTER_S = 120.0
+SILENT_AFTER_POLLS = 4
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class SchedulerState:
     """How the scheduler fares, for /status.json."""
 
     release: str | None = None
+    asked_since_ns: int = 0
     last_queue_ns: int | None = None
     last_accounting_ns: int | None = None
     last_error: str | None = None
@@ -87,7 +90,13 @@ class Poller:
         self._news = asyncio.Event()
         self._missed: dict[ExecutionKey, int] = {}
         self._nodes_due_ns = 0
-        self.state = SchedulerState()
+        self._silence_ns = round(max(SILENT_AFTER_S, SILENT_AFTER_POLLS * interval_s) * NS_PER_S)
+        self.state = SchedulerState(asked_since_ns=clock.wall_ns())
+
+    def silent_since_ns(self) -> int | None:
+        """Since when the scheduler has not told its queue, where that is too long ago to be believed; else None."""
+        since_ns = self.state.last_queue_ns or self.state.asked_since_ns
+        return since_ns if self._clock.wall_ns() - since_ns > self._silence_ns else None
 
     def news_of(self, job_ids: Iterable[int], *, ended: bool) -> None:
         """These jobs began or ended: accounting shall be asked about them soon."""

@@ -86,6 +86,28 @@ def test_a_vanished_execution_is_over_until_somebody_tells_its_end() -> None:
     assert not is_over(back)
 
 
+def test_accounting_that_goes_on_believing_in_a_lost_job_does_not_bring_it_back() -> None:
+    """Slurm's runaway jobs: slurmctld has lost them, slurmdbd has them running for ever."""
+    gone = vanished(record(JobState.RUNNING, source=QUEUE))
+    assert is_over(merged(gone, record(JobState.RUNNING, source=ACCOUNTING)))
+
+
+def test_a_job_id_that_was_given_to_another_job_makes_no_requeue_of_the_lost_one() -> None:
+    first = vanished(record(JobState.RUNNING, source=QUEUE))
+    for later in (
+        record(JobState.RUNNING, submit=9000, source=QUEUE, restart_count=0),
+        record(JobState.COMPLETED, submit=9000, end=9010),
+    ):
+        (old, _) = superseded([first, later])
+        assert (old.state, old.end_s, is_over(old)) == (JobState.UNKNOWN, None, True)
+
+
+def test_a_requeue_that_is_told_as_one_ends_the_run_before_it_even_if_that_was_given_up() -> None:
+    first = vanished(record(JobState.RUNNING, source=QUEUE))
+    (old, _) = superseded([first, record(JobState.PENDING, submit=40, start=None, source=QUEUE, restart_count=1)])
+    assert old.state is JobState.REQUEUED
+
+
 _answers = st.builds(
     lambda state, source, end, code: record(
         state, source=source, end=end if state.has_ended else None, exit_code=code if state.has_ended else None

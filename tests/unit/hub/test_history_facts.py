@@ -139,11 +139,12 @@ async def test_a_reused_id_shows_the_new_job_alone(history: History) -> None:
     assert facts.record.name == "new"
 
 
-async def test_a_restarted_daemons_sighting_is_merged_into_the_node(history: History) -> None:
+async def test_a_restarted_daemons_sighting_is_merged_into_the_node(history: History, clock: ManualClock) -> None:
     later = Told(node="n1", sighting="s2")
     await history.hear(ONE.start(0.2), ONE.points(0, 1.0, 2.0))
     summary = later.summary(40, 60.3, cpu_s=50.0, means=(5.0, 6.0), start_witness=Witness.CGROUP)
     await history.hear(later.start(40, witness=Witness.CGROUP), summary)
+    clock.advance(1)
     await history.hear(ONE.beat(60.5))
     await history.learn(record(JobState.COMPLETED, end=60, nodes=("n1",)))
     await history.reconciler.reconcile(at_ns(61))

@@ -151,13 +151,28 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         await Store.open(f"sqlite+aiosqlite:///{tmp_path}/hub.sqlite3")
 
 
+async def test_a_database_of_the_release_before_is_upgraded_and_keeps_what_it_holds(database_url: str) -> None:
+    await (await Store.open(database_url)).close()
+    path = database_url.removeprefix("sqlite+aiosqlite:///")
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE nodes DROP COLUMN beat_heard_ns")
+        connection.execute("UPDATE schema_version SET version = 1")
+        connection.execute("INSERT INTO nodes (cluster, node, heard_ns, boot_id) VALUES ('demo', 'n1', 17, 'b')")
+    connection.close()
+    await (await Store.open(database_url)).close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT node, beat_heard_ns FROM nodes").fetchall() == [("n1", 17)]
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(2,)]
+    connection.close()
+
+
 async def test_a_schema_of_another_release_is_refused_and_left_alone(database_url: str) -> None:
     await (await Store.open(database_url)).close()
     path = database_url.removeprefix("sqlite+aiosqlite:///")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE schema_version SET version = 99")
     connection.close()
-    with pytest.raises(ConfigError, match="schema is version 99, this release writes 1"):
+    with pytest.raises(ConfigError, match="schema is version 99, this release writes 2"):
         await Store.open(database_url)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from slurmlens.hub.history.facts import NodeState
-from slurmlens.hub.history.reconcile import ClosedReason
+from slurmlens.events import Witness
+from slurmlens.hub.history.facts import ClosedReason, NodeState, TimeSource
+from slurmlens.hub.history.reconcile import Reconciler
 from slurmlens.slurm.records import JobState
 from testkit.hub_history import History, record
 from testkit.manual_clock import ManualClock
@@ -14,8 +15,9 @@ from testkit.told_events import Told, at_ns
 ONE = Told(node="n1")
 
 
-async def closed(history: History, seconds: float) -> list[ClosedReason]:
-    found = await history.reconciler.reconcile(at_ns(seconds))
+async def closed(history: History, seconds: float, scheduler: float | None = None) -> list[ClosedReason]:
+    """What is closed at that time; `scheduler` is when it last told its queue."""
+    found = await history.reconciler.reconcile(at_ns(seconds), None if scheduler is None else at_ns(scheduler))
     await history.refresh()
     return [verdict.reason for verdict in found]
 
@@ -87,3 +89,143 @@ async def test_an_end_that_comes_after_all_wins(history: History, clock: ManualC
     await history.hear(ONE.end(9.5), ONE.summary(1, 9.5))
     facts = await history.facts()
     assert (facts.nodes[0].state, facts.nodes[0].end_ns) == (NodeState.ENDED, at_ns(9.5))
+
+
+# --- nothing that runs is ended
+
+
+async def test_a_prolog_that_is_read_after_the_first_heartbeat_is_not_closed_by_it(history: History) -> None:
+    """A daemon starts at 20 and says so at once; the Prolog of 10 waited for it in the dropbox."""
+    await history.hear(ONE.beat(20))
+    await history.hear(ONE.start(10))
+    assert await closed(history, 25) == []
+
+
+async def test_a_heartbeat_of_the_same_batch_as_a_start_closes_nothing(history: History) -> None:
+    await history.hear(ONE.beat(20), ONE.start(10))
+    assert await closed(history, 25) == []
+
+
+async def test_what_was_closed_too_early_is_opened_again_by_the_node_that_lists_it(
+    history: History, clock: ManualClock
+) -> None:
+    await history.hear(ONE.start(1))
+    clock.advance(10)
+    await history.hear(ONE.beat(10))
+    assert await closed(history, 11) == [ClosedReason.NOT_LISTED]
+    clock.advance(10)
+    await history.hear(ONE.beat(20, ONE.sighting))
+    facts = await history.facts()
+    assert (facts.nodes[0].state, facts.nodes[0].reconciled_reason) == (NodeState.RUNNING, None)
+    assert await closed(history, 21) == []
+
+
+async def test_a_hub_that_was_away_does_not_take_it_for_the_nodes_silence(history: History, clock: ManualClock) -> None:
+    await history.hear(ONE.start(1), ONE.beat(2, ONE.sighting))
+    await history.learn(record(JobState.COMPLETED, end=30, nodes=("n1",)))
+    history.reconciler = Reconciler(history.store, started_ns=at_ns(3600))
+    assert await closed(history, 3605, scheduler=3601) == []
+    clock.advance(3606)
+    await history.hear(ONE.end(30.2), ONE.summary(1, 30.2))
+    assert await closed(history, 3900, scheduler=3900) == []
+    assert (await history.facts()).nodes[0].reconciled_reason is None
+
+
+async def test_while_the_scheduler_is_silent_nothing_is_ended_by_guess(history: History, clock: ManualClock) -> None:
+    """The node fell silent, too: nobody knows, and the page says so."""
+    await history.hear(ONE.start(1), ONE.beat(2, ONE.sighting))
+    await history.learn(record(JobState.RUNNING, nodes=("n1",)))
+    clock.advance(7200)
+    assert await closed(history, 7200, scheduler=30) == []
+    facts = await history.facts()
+    assert (facts.outcome.state, facts.nodes[0].state) == (JobState.RUNNING, NodeState.SILENT)
+
+
+async def test_a_sighting_that_was_closed_for_another_run_is_judged_anew(history: History, clock: ManualClock) -> None:
+    """It seemed to belong to the run that had ended, until the scheduler told of the next one."""
+    await history.hear(ONE.start(40, witness=Witness.CGROUP))
+    await history.learn(record(JobState.PREEMPTED, end=30, nodes=("n1",)))
+    assert await closed(history, 200, scheduler=199) == [ClosedReason.RUN_ENDED]
+    await history.learn(record(JobState.RUNNING, submit=30, start=39, nodes=("n1",)))
+    facts = await history.facts()
+    assert (facts.run, facts.nodes[0].reconciled_reason) == (2, None)
+
+
+async def test_a_node_whose_clock_went_back_over_a_boot_is_believed_after_a_while(
+    history: History, clock: ManualClock
+) -> None:
+    before = Told(node="n1", boot_id="before")
+    await history.hear(before.start(5000), before.beat(5001, before.sighting))
+    clock.advance(60)
+    after = Told(node="n1", boot_id="after", sighting="s2")
+    await history.hear(after.beat(60))
+    assert await closed(history, 61) == []
+    clock.advance(200)
+    await history.hear(after.beat(260))
+    assert await closed(history, 261) == [ClosedReason.NODE_BOOTED]
+
+
+# --- no phantom
+
+
+async def test_an_epilog_that_was_lost_on_a_node_without_a_cgroup_does_not_keep_the_job_for_days(
+    history: History, clock: ManualClock
+) -> None:
+    """The daemon lists it for as long as it hears no Epilog; the scheduler knows better, but must be asked lately."""
+    await history.hear(ONE.start(1))
+    await history.learn(record(JobState.COMPLETED, end=30, nodes=("n1",)))
+    clock.advance(275)
+    await history.hear(ONE.beat(275, ONE.sighting))
+    assert await closed(history, 280, scheduler=90) == []
+    assert await closed(history, 280, scheduler=270) == [ClosedReason.RUN_ENDED]
+    clock.advance(60)
+    await history.hear(ONE.beat(335, ONE.sighting))
+    facts = await history.facts()
+    assert (facts.nodes[0].state, facts.is_live) == (NodeState.RECONCILED, False)
+
+
+async def test_a_run_that_the_scheduler_forgot_ends_on_a_silent_node(history: History, clock: ManualClock) -> None:
+    await history.hear(ONE.start(1), ONE.beat(2, ONE.sighting))
+    await history.learn(record(JobState.RUNNING, nodes=("n1",)))
+    (key,) = await history.recorder.open_executions()
+    await history.recorder.forget([key], clock.wall_ns())
+    await history.refresh()
+    assert await closed(history, 60) == []
+    assert await closed(history, 300) == [ClosedReason.RUN_FORGOTTEN]
+    facts = await history.facts()
+    assert not facts.is_live
+    assert facts.end_source is TimeSource.RECONCILED
+
+
+async def test_a_run_that_the_scheduler_forgot_goes_on_where_its_node_lists_it(
+    history: History, clock: ManualClock
+) -> None:
+    await history.hear(ONE.start(1))
+    await history.learn(record(JobState.RUNNING, nodes=("n1",)))
+    (key,) = await history.recorder.open_executions()
+    await history.recorder.forget([key], clock.wall_ns())
+    clock.advance(290)
+    await history.hear(ONE.beat(290, ONE.sighting))
+    assert await closed(history, 300, scheduler=299) == []
+
+
+async def test_a_sighting_of_a_job_that_the_scheduler_does_not_know_ends_when_its_node_is_silent(
+    history: History,
+) -> None:
+    """slurmdbd was purged, or the id belongs to another job by now."""
+    await history.hear(ONE.start(1), ONE.beat(2, ONE.sighting))
+    assert await closed(history, 1000) == []  # the scheduler was never heard of
+    assert await closed(history, 1000, scheduler=500) == []  # not lately
+    assert await closed(history, 1000, scheduler=990) == [ClosedReason.NO_RUN]
+    assert not (await history.facts()).is_live
+
+
+async def test_an_old_sighting_under_a_reused_job_id_ends_and_stays_out_of_the_new_job(
+    history: History, clock: ManualClock
+) -> None:
+    await history.hear(ONE.start(1), ONE.beat(2, ONE.sighting))
+    clock.advance(90_000)
+    await history.learn(record(JobState.RUNNING, submit=90_000, start=90_001, nodes=("n2",), restart_count=0))
+    assert await closed(history, 90_010, scheduler=90_000) == [ClosedReason.NO_RUN]
+    facts = await history.facts()
+    assert (facts.outcome.state, [node.node for node in facts.nodes]) == (JobState.RUNNING, ["n2"])

@@ -19,7 +19,7 @@ from slurmlens.hub.reports.ink import Sheet
 from slurmlens.hub.reports.oddities import stopped_computing
 from slurmlens.hub.reports.scale import scale_for
 from slurmlens.hub.reports.terminal import render_job
-from slurmlens.hub.reports.view import Allocation, Amount, Chart, JobView
+from slurmlens.hub.reports.view import Allocation, Amount, Chart, JobView, Phase
 from slurmlens.slurm.records import JobState
 from testkit import job_gallery as gallery
 from testkit.job_parts import (
@@ -64,6 +64,14 @@ def test_what_nobody_measured_is_unavailable_and_says_why() -> None:
         "no daemon told of this job",
         "its cgroup was never read",
     }
+
+
+def test_a_job_that_the_scheduler_has_forgotten_does_not_run_on_for_the_reader() -> None:
+    facts = make_facts(JobState.UNKNOWN, "UNKNOWN (the scheduler has forgotten it)", None)
+    record = msgspec.structs.replace(make_record(JobState.UNKNOWN, None), state_flags=("VANISHED",))
+    view = build_job_view(msgspec.structs.replace(facts, record=record))
+    assert (view.phase, view.times.ran.used) == (Phase.ENDED, None)
+    assert "Ended" in render_job(view, Sheet(zone=datetime.UTC))
 
 
 def test_no_figure_of_a_job_without_samples_is_zero() -> None:

@@ -19,12 +19,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import KIND_OF, AnyEvent, EventKind, JobProfile, JobSummary, NodeHeartbeat
 from slurmlens.hub.history import schema
+from slurmlens.hub.history.facts import ClosedReason
 from slurmlens.hub.history.sighting_rows import Row, SightingEvent, facts_of, is_sighting_event, job_id_of, moved_facts
 from slurmlens.hub.history.store import Store, StoreError
 from slurmlens.wire import ecs
 
 CHUNK = 400
 """Values in one IN list: databases limit the parameters of a statement."""
+
+BOOT_PATIENCE_S = 150.0
+"""How long no heartbeat of the boot that is known has come before one whose clock is older is believed."""
 
 _Item = TypeVar("_Item")
 _encoder = msgspec.json.Encoder()
@@ -213,23 +217,43 @@ class _NodeWriter:
     async def _hear(self, beats: Sequence[NodeHeartbeat]) -> list[AnyEvent]:
         """Notes that the node lives. A heartbeat counts if it is newer than the last one; it is not kept."""
         nodes = schema.nodes
-        query = select(nodes.c.boot_id, nodes.c.boottime_ns, nodes.c.beat_ns).where(self._mine(nodes))
-        last = (await self._connection.execute(query)).mappings().first()
-        row: dict[str, object] = {"heard_ns": self._received_ns}
-        newer: list[AnyEvent] = []
-        order = (last["boot_id"], last["boottime_ns"], last["beat_ns"]) if last else (None, None, None)
+        last = (await self._connection.execute(select(nodes).where(self._mine(nodes)))).mappings().first()
+        row: dict[str, Any] = {"heard_ns": self._received_ns}
+        known: Mapping[str, Any] = dict(last) if last else {}
+        newer: list[NodeHeartbeat] = []
         for beat in beats:
-            if not _is_newer(beat, *order):
-                continue
-            order = beat.boot_id, beat.boottime_ns, beat.time_ns
-            newer.append(beat)
-            row |= self._of_beat(beat)
+            if _is_newer(beat, known, self._received_ns):
+                newer.append(beat)
+                row |= self._of_beat(beat)
+                known = row
         await self._put(nodes, row, ("cluster", "node"))
-        return newer
+        if newer:
+            await self._open_again(newer[-1])
+        return list(newer)
+
+    async def _open_again(self, beat: NodeHeartbeat) -> None:
+        """What a node lists runs there, whatever was concluded while it was silent; unless the scheduler ended it."""
+        table = schema.sightings
+        for chunk in chunks({sighting for _, sighting in beat.running}):
+            listed = and_(
+                self._mine(table),
+                table.c.sighting.in_(chunk),
+                table.c.closed_ns.is_not(None),
+                table.c.end_ns.is_(None),
+                table.c.closed_reason != ClosedReason.RUN_ENDED.value,
+            )
+            found = await self._connection.execute(select(table.c.job_id).where(listed))
+            job_ids = sorted(set(found.scalars()))
+            if job_ids:
+                opened = update(table).where(listed).values(closed_ns=None, closed_reason=None)
+                await self._connection.execute(opened)
+            for job_id in job_ids:
+                await mark_stale(self._connection, self._upsert, self._cluster, job_id)
 
     def _of_beat(self, beat: NodeHeartbeat) -> dict[str, object]:
         return {
             "beat_ns": beat.time_ns,
+            "beat_heard_ns": self._received_ns,
             "boot_id": beat.boot_id,
             "boottime_ns": beat.boottime_ns,
             "version": beat.version,
@@ -279,7 +303,15 @@ def _profile_starts(told: Mapping[str, Sequence[SightingEvent]]) -> dict[str, in
     }
 
 
-def _is_newer(beat: NodeHeartbeat, boot_id: str | None, boottime_ns: int | None, beat_ns: int | None) -> bool:
-    if boot_id == beat.boot_id:
-        return boottime_ns is None or beat.boottime_ns > boottime_ns
-    return beat_ns is None or beat.time_ns > beat_ns
+def _is_newer(beat: NodeHeartbeat, known: Mapping[str, Any], received_ns: int) -> bool:
+    """Whether a heartbeat tells more than the last one that is `known`.
+
+    Boots are told apart by the node's clock, and where that is wrong by patience: an old boot's heartbeat may come
+    again for a moment, a new boot's keep coming.
+    """
+    if known.get("boot_id") is None:
+        return True
+    if known["boot_id"] == beat.boot_id:
+        return beat.boottime_ns > int(known["boottime_ns"])
+    silent_s = (received_ns - known["beat_heard_ns"]) / NS_PER_S
+    return beat.time_ns > int(known["beat_ns"]) or silent_s > BOOT_PATIENCE_S

@@ -38,7 +38,7 @@ def merge_records(known: JobRecord | None, told: JobRecord) -> JobRecord:
     """What is known of an execution after it was told of again."""
     if known is None:
         return told
-    keeps_end = is_over(known) and not told.state.has_ended and VANISHED not in known.state_flags
+    keeps_end = is_over(known) and not told.state.has_ended and not _revives(known, told)
     queue_after_accounting = known.source is RecordSource.ACCOUNTING and told.source is RecordSource.QUEUE
     winner, other = (known, told) if keeps_end or (is_over(known) and queue_after_accounting) else (told, known)
     changes: dict[str, Any] = {}
@@ -55,6 +55,11 @@ def merge_records(known: JobRecord | None, told: JobRecord) -> JobRecord:
     if not winner.state.has_ended and winner.source is RecordSource.ACCOUNTING and other.source is RecordSource.QUEUE:
         changes["reason"], changes["reason_text"] = other.reason, other.reason_text
     return msgspec.structs.replace(winner, **changes)
+
+
+def _revives(known: JobRecord, told: JobRecord) -> bool:
+    """Whether what had vanished is there again: accounting alone says so of every job that slurmctld has lost."""
+    return VANISHED in known.state_flags and told.source is RecordSource.QUEUE
 
 
 def is_over(record: JobRecord) -> bool:
@@ -87,16 +92,30 @@ def vanished(record: JobRecord) -> JobRecord:
 def superseded(records: Iterable[JobRecord]) -> list[JobRecord]:
     """Executions of one job id in order; one that never ended but was followed by another counts as requeued.
 
-    The queue forgets a run the moment the job is requeued; without accounting nobody says how it ended.
+    The queue forgets a run the moment the job is requeued; without accounting nobody says how it ended. Where the later
+    one is another job that was given the same id, nobody will: the earlier one has vanished.
     """
     ordered = sorted(records, key=lambda record: record.submit_s or 0)
     for index, later in enumerate(ordered[1:]):
         earlier = ordered[index]
-        if not earlier.state.has_ended:
+        if earlier.state.has_ended:
+            continue
+        if _is_requeue(earlier, later):
             ordered[index] = msgspec.structs.replace(
                 earlier, state=JobState.REQUEUED, state_flags=(), end_s=later.submit_s if earlier.start_s else None
             )
+        else:
+            ordered[index] = vanished(earlier)
     return ordered
+
+
+def _is_requeue(earlier: JobRecord, later: JobRecord) -> bool:
+    """A requeue keeps the user and is told with a count, and the queue has it before the earlier run is given up."""
+    if None not in (earlier.user_id, later.user_id) and earlier.user_id != later.user_id:
+        return False
+    if later.restart_count is not None:
+        return later.restart_count > 0
+    return VANISHED not in earlier.state_flags
 
 
 def as_executions(ordered: Sequence[JobRecord]) -> list[Execution]:

@@ -16,11 +16,12 @@ from slurmlens.slurm.records import JobRecord, JobState
 
 
 class TimeSource(enum.Enum):
-    """Who told a run's start or end, from finest to coarsest."""
+    """Who told a run's start or end, from finest to coarsest. RECONCILED: nobody did; the hub concluded it."""
 
     HOOK = "hook"
     SCHEDULER = "scheduler"
     CGROUP = "cgroup"
+    RECONCILED = "reconciled"
 
 
 class OutcomeSource(enum.Enum):
@@ -60,6 +61,22 @@ class NodeState(enum.Enum):
     RECONCILED = "reconciled"
     SILENT = "silent"
     UNHEARD = "unheard"
+
+
+class ClosedReason(enum.Enum):
+    """Why the hub closed a sighting without its own last word; the value stands in `sightings.closed_reason`."""
+
+    NOT_LISTED = "not-listed"
+    NODE_BOOTED = "node-booted"
+    RUN_ENDED = "run-ended"
+    RUN_FORGOTTEN = "run-forgotten"
+    NO_RUN = "no-run"
+    NO_SUMMARY = "no-summary"
+
+    @property
+    def holds_for_one_run(self) -> bool:
+        """Whether it says nothing any more once the sighting turns out to belong to another run."""
+        return self in (ClosedReason.RUN_ENDED, ClosedReason.RUN_FORGOTTEN, ClosedReason.NO_RUN)
 
 
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +178,8 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     timeline: tuple[TimelineEntry, ...] = ()
     held: tuple[HeldSighting, ...] = ()
     scheduler_heard_ns: int | None = None
+    scheduler_silent_since_ns: int | None = None
+    """Since when the scheduler gives no answers, where that is long enough for its word to be out of date."""
     reused_id: bool = False
     """Another, older job had the same id; `runs` lists only this one's."""
 

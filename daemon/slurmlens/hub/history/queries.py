@@ -6,6 +6,9 @@ answer is one consistent view of the database. Who may see what will be decided 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
 from sqlalchemy import and_, func, select
 
 from slurmlens.clock import Clock
@@ -18,10 +21,22 @@ from slurmlens.hub.history.store import Store
 
 
 class Queries:
-    """The read side of history for one cluster. `accounting`: the scheduler has it, and it will have the last word."""
+    """The read side of history for one cluster. `accounting`: the scheduler has it, and it will have the last word.
 
-    def __init__(self, store: Store, clock: Clock, cluster: str, *, accounting: bool = True) -> None:
+    `scheduler_silent_since` answers None while the scheduler does.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        cluster: str,
+        *,
+        accounting: bool = True,
+        scheduler_silent_since: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._accounting = accounting
+        self._scheduler_silent_since = scheduler_silent_since
         self._store = store
         self._clock = clock
         self._cluster = cluster
@@ -37,7 +52,8 @@ class Queries:
                 return None
             now_ns = self._clock.wall_ns()
             reader = JobReader(connection, cluster, job_id, now_ns, accounting=self._accounting)
-            return await reader.facts(chosen, runs)
+            facts = await reader.facts(chosen, runs)
+        return msgspec.structs.replace(facts, scheduler_silent_since_ns=self._scheduler_silent_since())
 
     async def jobs(self, which: JobFilter) -> tuple[JobRow, ...]:
         """Jobs by their latest run, as `JobFilter` says."""

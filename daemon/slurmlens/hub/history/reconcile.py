@@ -1,8 +1,10 @@
 """No phantom running jobs: closes sightings whose end nobody will tell any more.
 
 Owns the decision (pure, `verdicts`) and writes it (`Reconciler`). A sighting is closed where its node is heard of and
-no longer lists it, was booted anew, or is silent although the scheduler ended the run; and where the end was told but
-the summary did not come. An end that arrives later after all is stored beside it and wins in every view.
+no longer lists it, was booted anew, or is silent although the scheduler ended or forgot the run, or never knew it; and
+where the end was told but the summary did not come. Invariants: nothing is ended by guess (somebody's word is needed:
+the node's, or the scheduler's), and nobody's silence counts while it was the hub that was away. What is closed is
+opened again by the node that lists it (`apply`), and an end that arrives later after all wins in every view.
 Called by the hub's pipeline every few seconds.
 """
 
@@ -19,7 +21,9 @@ from sqlalchemy import and_, select, update
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history import schema
 from slurmlens.hub.history.apply import mark_stale
+from slurmlens.hub.history.facts import ClosedReason, StateFilter
 from slurmlens.hub.history.store import Store
+from slurmlens.slurm.records import JobState
 
 END_GRACE_NS = 120 * NS_PER_S
 """How long an Epilog, a retry and a jittered summary may take after the scheduler's or the node's end."""
@@ -27,16 +31,25 @@ END_GRACE_NS = 120 * NS_PER_S
 SUMMARY_GRACE_NS = 15 * NS_PER_S
 """How long after the end a node that lists nothing of it may still hold back its summary."""
 
+LISTED_GRACE_NS = 240 * NS_PER_S
+"""How long a node may list what the scheduler has ended: it cleans up, or it waits for an Epilog that never came."""
+
+SILENT_BEATS = 3
+"""Heartbeats in a row that a silent node has left out."""
+
 _running_decoder = msgspec.json.Decoder(tuple[tuple[int, str], ...])
 
 
-class ClosedReason(enum.Enum):
-    """Why a sighting was closed without its own last word."""
+class RunIs(enum.Enum):
+    """What the scheduler says of the run that a sighting belongs to.
 
-    NOT_LISTED = "not-listed"
-    NODE_BOOTED = "node-booted"
-    RUN_ENDED = "run-ended"
-    NO_SUMMARY = "no-summary"
+    FORGOTTEN: it is over, and nobody knows since when. NONE: no run of the scheduler's fits the sighting.
+    """
+
+    OPEN = "open"
+    ENDED = "ended"
+    FORGOTTEN = "forgotten"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +64,37 @@ class OpenSighting:
     last_boottime_ns: int
     heard_ns: int
     end_ns: int | None
+    run: RunIs
     run_end_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A node's last heartbeat."""
+    """A node's last heartbeat; `heard_ns` is when it came."""
 
     heard_ns: int
     boot_id: str
     boottime_ns: int
+    interval_s: float
     running: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The moment of judging. `listening_since_ns`: since when this hub runs; `scheduler_ns`: its last answer."""
+
+    now_ns: int
+    listening_since_ns: int
+    scheduler_ns: int | None
+
+    def silent_ns(self, since_ns: int) -> int:
+        """How long something has failed to come that could have come since then."""
+        return self.now_ns - max(since_ns, self.listening_since_ns)
+
+    @property
+    def scheduler_answers(self) -> bool:
+        """Whether what the hub believes of the queue is of now."""
+        return self.scheduler_ns is not None and self.now_ns - self.scheduler_ns <= END_GRACE_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +106,60 @@ class Verdict:
     closed_ns: int
 
 
-def verdicts(sightings: Iterable[OpenSighting], heard: Mapping[tuple[str, str], Heard], now_ns: int) -> list[Verdict]:
+def verdicts(sightings: Iterable[OpenSighting], heard: Mapping[tuple[str, str], Heard], now: Now) -> list[Verdict]:
     """The sightings to be closed now."""
-    decided = (_verdict(sighting, heard.get((sighting.cluster, sighting.node)), now_ns) for sighting in sightings)
+    decided = (_verdict(sighting, heard.get((sighting.cluster, sighting.node)), now) for sighting in sightings)
     return [verdict for verdict in decided if verdict]
 
 
-def _verdict(sighting: OpenSighting, heard: Heard | None, now_ns: int) -> Verdict | None:
+def _verdict(sighting: OpenSighting, heard: Heard | None, now: Now) -> Verdict | None:
     if sighting.end_ns is not None:
-        is_late = now_ns - sighting.heard_ns > END_GRACE_NS or _is_forgotten(sighting, heard)
+        is_late = now.silent_ns(sighting.heard_ns) > END_GRACE_NS or _is_forgotten(sighting, heard)
         return Verdict(sighting, ClosedReason.NO_SUMMARY, sighting.end_ns) if is_late else None
+    return _by_its_node(sighting, heard) or _by_the_scheduler(sighting, heard, now)
+
+
+def _by_its_node(sighting: OpenSighting, heard: Heard | None) -> Verdict | None:
+    """The node spoke after all that it told of the sighting, and does not list it.
+
+    The heartbeat must have come later, and not only be of a later time: a Prolog's event carries the time of the hook,
+    and a daemon that starts reads it after its first heartbeat.
+    """
+    if heard is None or heard.heard_ns <= sighting.heard_ns or sighting.sighting in heard.running:
+        return None
     run_end_ns = sighting.run_end_ns
-    if heard is not None and heard.heard_ns >= sighting.heard_ns and sighting.sighting not in heard.running:
-        if heard.boot_id != sighting.boot_id:
-            return Verdict(sighting, ClosedReason.NODE_BOOTED, run_end_ns or sighting.heard_ns)
-        if heard.boottime_ns > sighting.last_boottime_ns:
-            return Verdict(sighting, ClosedReason.NOT_LISTED, run_end_ns or heard.heard_ns)
-    is_listed = heard is not None and sighting.sighting in heard.running and now_ns - heard.heard_ns < END_GRACE_NS
-    if run_end_ns is not None and now_ns - run_end_ns > END_GRACE_NS and not is_listed:
-        return Verdict(sighting, ClosedReason.RUN_ENDED, run_end_ns)
+    if heard.boot_id != sighting.boot_id:
+        return Verdict(sighting, ClosedReason.NODE_BOOTED, run_end_ns or sighting.heard_ns)
+    if heard.boottime_ns > sighting.last_boottime_ns:
+        return Verdict(sighting, ClosedReason.NOT_LISTED, run_end_ns or heard.heard_ns)
     return None
+
+
+def _by_the_scheduler(sighting: OpenSighting, heard: Heard | None, now: Now) -> Verdict | None:
+    """The run is over, or there is none, and the node that could say more is silent or has had its time."""
+    is_silent = now.silent_ns(_last_sign_ns(sighting, heard)) > _patience_ns(heard)
+    if sighting.run is RunIs.ENDED and sighting.run_end_ns is not None:
+        over_ns = now.silent_ns(sighting.run_end_ns)
+        is_listed = heard is not None and sighting.sighting in heard.running and not is_silent
+        if over_ns > (LISTED_GRACE_NS if is_listed else END_GRACE_NS) and (not is_listed or now.scheduler_answers):
+            return Verdict(sighting, ClosedReason.RUN_ENDED, sighting.run_end_ns)
+    elif is_silent and sighting.run is RunIs.FORGOTTEN:
+        return Verdict(sighting, ClosedReason.RUN_FORGOTTEN, sighting.heard_ns)
+    elif is_silent and sighting.run is RunIs.NONE and now.scheduler_answers:
+        return Verdict(sighting, ClosedReason.NO_RUN, sighting.heard_ns)
+    return None
+
+
+def _last_sign_ns(sighting: OpenSighting, heard: Heard | None) -> int:
+    """When the node last spoke of the sighting."""
+    if heard is None or sighting.sighting not in heard.running:
+        return sighting.heard_ns
+    return max(sighting.heard_ns, heard.heard_ns)
+
+
+def _patience_ns(heard: Heard | None) -> int:
+    beats_ns = round(SILENT_BEATS * heard.interval_s * NS_PER_S) if heard else 0
+    return max(END_GRACE_NS, beats_ns)
 
 
 def _is_forgotten(ended: OpenSighting, heard: Heard | None) -> bool:
@@ -103,18 +170,23 @@ def _is_forgotten(ended: OpenSighting, heard: Heard | None) -> bool:
 
 
 class Reconciler:
-    """Closes what `verdicts` says."""
+    """Closes what `verdicts` says; `started_ns` is when this hub began to listen."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, started_ns: int = 0) -> None:
         self._store = store
+        self._started_ns = started_ns
 
-    async def reconcile(self, now_ns: int) -> Sequence[Verdict]:
-        """Looks at every open sighting once; returns what was closed. The jobs are marked stale."""
+    async def reconcile(self, now_ns: int, scheduler_ns: int | None = None) -> Sequence[Verdict]:
+        """Looks at every open sighting once; returns what was closed. The jobs are marked stale.
+
+        `scheduler_ns` is when the scheduler last told its queue; None where it did not yet.
+        """
+        now = Now(now_ns, self._started_ns, scheduler_ns)
         async with self._store.write() as connection:
-            found = [_open_sighting(dict(row)) for row in (await connection.execute(_open_query())).mappings()]
+            found = [_open_sighting(row) for row in (await connection.execute(_open_query())).mappings()]
             rows = (await connection.execute(select(schema.nodes))).mappings()
-            heard = {(row["cluster"], row["node"]): _heard(dict(row)) for row in rows if row["boot_id"]}
-            closed = verdicts(found, heard, now_ns)
+            heard = {(row["cluster"], row["node"]): _heard(row) for row in rows if row["boot_id"]}
+            closed = verdicts(found, heard, now)
             table = schema.sightings
             for verdict in closed:
                 one = verdict.sighting
@@ -128,6 +200,7 @@ class Reconciler:
 
 
 def _open_query() -> Any:
+    """Open sightings, each with the scheduler's run that it belongs to, where there is one."""
     sightings, runs = schema.sightings, schema.runs
     of_run = and_(
         runs.c.cluster == sightings.c.cluster,
@@ -136,13 +209,25 @@ def _open_query() -> Any:
         runs.c.submit_s.is_not(None),
     )
     is_open = and_(sightings.c.summary_id.is_(None), sightings.c.closed_ns.is_(None))
-    return select(sightings, runs.c.end_ns.label("run_end_ns")).outerjoin(runs, of_run).where(is_open)
+    of_runs = (runs.c.end_ns.label("run_end_ns"), runs.c.state.label("run_state"), runs.c.state_group)
+    return select(sightings, *of_runs).outerjoin(runs, of_run).where(is_open)
 
 
-def _open_sighting(row: Mapping[str, Any]) -> OpenSighting:
-    return OpenSighting(**{name: row[name] for name in OpenSighting.__slots__})
+def _open_sighting(row: Mapping[Any, Any]) -> OpenSighting:
+    names = (name for name in OpenSighting.__slots__ if name != "run")
+    return OpenSighting(run=_run_is(row), **{name: row[name] for name in names})
 
 
-def _heard(row: Mapping[str, Any]) -> Heard:
+def _run_is(row: Mapping[Any, Any]) -> RunIs:
+    if row["state_group"] is None:
+        return RunIs.NONE
+    if row["state_group"] not in (StateFilter.FINISHED.value, StateFilter.FAILED.value):
+        return RunIs.OPEN
+    is_forgotten = row["run_state"] == JobState.UNKNOWN.value or row["run_end_ns"] is None
+    return RunIs.FORGOTTEN if is_forgotten else RunIs.ENDED
+
+
+def _heard(row: Mapping[Any, Any]) -> Heard:
     running = frozenset(sighting for _, sighting in _running_decoder.decode(row["running"]))
-    return Heard(row["heard_ns"], row["boot_id"], row["boottime_ns"], running)
+    heard_ns = row["beat_heard_ns"]
+    return Heard(heard_ns, row["boot_id"], row["boottime_ns"], row["interval_s"], running)

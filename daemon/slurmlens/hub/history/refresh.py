@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from slurmlens.hub.history import schema
 from slurmlens.hub.history.assignment import Assignment, assign
 from slurmlens.hub.history.executions import as_executions, superseded
+from slurmlens.hub.history.facts import ClosedReason
 from slurmlens.hub.history.records import decode_record
 from slurmlens.hub.history.run_rows import run_row, seen_of
 from slurmlens.hub.history.store import Store
@@ -110,10 +111,14 @@ async def _write_assignment(
         if (row["run"], row["held_reason"]) == (numbers.get(sighting), reason):
             continue
         since_ns = (row["held_since_ns"] or now_ns) if held else None
+        values = {"run": numbers.get(sighting), "held_reason": reason, "held_since_ns": since_ns}
+        closed = ClosedReason(row["closed_reason"]) if row["closed_reason"] else None
+        if closed and closed.holds_for_one_run and row["run"] != values["run"]:
+            values |= {"closed_ns": None, "closed_reason": None}  # to be judged anew
         await connection.execute(
             update(table)
             .where(_is(table, key), table.c.node == sighting[0], table.c.sighting == sighting[1])
-            .values(run=numbers.get(sighting), held_reason=reason, held_since_ns=since_ns)
+            .values(values)
         )
 
 

@@ -17,7 +17,7 @@ import msgspec
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import JobIdentity, Witness
 from slurmlens.hub.history.assignment import TOLERANCE_S, Run, Seen
-from slurmlens.hub.history.executions import is_over
+from slurmlens.hub.history.executions import VANISHED, is_over
 from slurmlens.hub.history.facts import Outcome, StateFilter, TimeSource
 from slurmlens.hub.history.outcome import outcome_of
 from slurmlens.slurm.records import ENDED_UNWELL, JobRecord, JobState
@@ -131,12 +131,14 @@ def _start(record: JobRecord | None, rows: Sequence[Row]) -> Moment:
 
 def _end(record: JobRecord | None, rows: Sequence[Row], has_ended: bool) -> Moment:
     hook_ns = max((row["end_ns"] for row in rows if row["end_witness"] == Witness.HOOK.value), default=None)
-    if record is not None:
+    if record is not None and VANISHED not in record.state_flags:
         return _finer(record.end_s, hook_ns, KILL_S)
     if not has_ended:
         return Moment(None, None)
-    last_ns = max(row["end_ns"] or row["closed_ns"] for row in rows)
-    return Moment(last_ns, TimeSource.HOOK if last_ns == hook_ns else TimeSource.CGROUP)
+    last = max(rows, key=lambda row: row["end_ns"] or row["closed_ns"])
+    if last["end_ns"] is None:
+        return Moment(last["closed_ns"], TimeSource.RECONCILED)
+    return Moment(last["end_ns"], TimeSource.HOOK if last["end_ns"] == hook_ns else TimeSource.CGROUP)
 
 
 def _finer(scheduler_s: int | None, hook_ns: int | None, late_s: float = TOLERANCE_S) -> Moment:

@@ -13,7 +13,15 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-VERSION = 1
+VERSION = 2
+
+UPGRADES: dict[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE nodes ADD COLUMN beat_heard_ns BIGINT",
+        "UPDATE nodes SET beat_heard_ns = heard_ns WHERE boot_id IS NOT NULL",
+    ),
+}
+"""By version: what makes the next one of it."""
 
 metadata = MetaData()
 
@@ -130,6 +138,7 @@ nodes = Table(
     Column("node", String(255), primary_key=True),
     Column("heard_ns", BigInteger, nullable=False),
     Column("beat_ns", BigInteger),
+    Column("beat_heard_ns", BigInteger),
     Column("boot_id", String(64)),
     Column("boottime_ns", BigInteger),
     Column("version", String(64)),

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, insert, inspect, select
+from sqlalchemy import Connection, event, insert, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -96,12 +96,17 @@ class Store:
 
 
 def _create_or_check(connection: Connection) -> None:
-    """Makes the tables in an empty database; refuses one whose schema is of another release."""
+    """Makes the tables in an empty database, upgrades one of an older release, refuses one of a newer."""
     if not inspect(connection).has_table(schema.schema_version.name):
         schema.metadata.create_all(connection)
         connection.execute(insert(schema.schema_version).values(version=schema.VERSION))
         return
     version = connection.execute(select(schema.schema_version.c.version)).scalar()
+    while version in schema.UPGRADES:
+        for statement in schema.UPGRADES[version]:
+            connection.exec_driver_sql(statement)
+        version += 1
+        connection.execute(update(schema.schema_version).values(version=version))
     if version != schema.VERSION:
         raise ConfigError(
             f"its schema is version {version}, this release writes {schema.VERSION}: use the matching release",

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from slurmlens.clock import NS_PER_S
+from slurmlens.hub.history.executions import VANISHED
 from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, RunFacts
 from slurmlens.hub.reports import usage
 from slurmlens.hub.reports.advice import build_advice
@@ -32,7 +33,8 @@ COURSE_POINTS = 24
 
 def build_job_view(facts: JobFacts) -> JobView:
     """Everything that is shown of one run."""
-    phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=facts.end_ns is not None)
+    is_over = facts.end_ns is not None or (facts.record is not None and VANISHED in facts.record.state_flags)
+    phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=is_over)
     times = _times(facts, phase)
     allocation = allocation_of(facts)
     run_nodes = _all_nodes(facts, phase)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.history.facts import JobFacts, NodeFacts, OutcomeSource
+from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, OutcomeSource
 from slurmlens.hub.reports import format as fmt
 from slurmlens.hub.reports.allocation import fold
 from slurmlens.hub.reports.oddities import Stop
@@ -60,12 +60,22 @@ def _pending(told: Told) -> str:
 
 
 def _running(told: Told) -> str:
+    if told.facts.scheduler_silent_since_ns is not None:
+        return _out_of_touch(told, told.facts.scheduler_silent_since_ns)
     verb = "Suspended after running" if told.facts.outcome.state is JobState.SUSPENDED else "Running"
     first = f"{verb} for {fmt.duration(told.ran.used)}"
     if told.ran.asked:
         first += f" of {fmt.duration(told.ran.asked)}"
     used = _used_words(told)
     return f"{first}{_where(told)}" + (f": {used}." if used else "; no figures yet.")
+
+
+def _out_of_touch(told: Told, since_ns: int) -> str:
+    """Nothing is ended by guess; but what is hours old is not told as if it were of now."""
+    silent = fmt.duration((told.facts.as_of_ns - since_ns) / NS_PER_S)
+    nodes = [node for node in told.facts.nodes if node.state is NodeState.RUNNING]
+    still = f"{fmt.count(len(nodes), 'node')} still {'lists' if len(nodes) == 1 else 'list'} it" if nodes else ""
+    return f"Ran when the scheduler last answered, {silent} ago; {still or 'its nodes are silent, too'}."
 
 
 def _used_words(told: Told) -> str:

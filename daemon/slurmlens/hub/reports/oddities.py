@@ -96,5 +96,5 @@ def _silence(node: NodeFacts) -> list[Note]:
         return [Note(text="silent since", time_ns=node.last_heard_ns)]
     if node.state is NodeState.RECONCILED:
         reason = f" ({node.reconciled_reason})" if node.reconciled_reason else ""
-        return [Note(text=f"its end was inferred, nobody told it{reason}")]
+        return [Note(text=f"end reconciled, nobody told it{reason}")]
     return []

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from slurmlens.clock import NS_PER_S
 from slurmlens.events import Witness
-from slurmlens.hub.history.facts import JobFacts, OutcomeSource
+from slurmlens.hub.history.facts import JobFacts, NodeState, OutcomeSource
 from slurmlens.hub.reports import format as fmt
 from slurmlens.hub.reports.allocation import fold
 from slurmlens.hub.reports.usage import source_words
@@ -31,6 +32,10 @@ def provenance_of(facts: JobFacts, nodes: Sequence[NodeView], phase: Phase) -> P
 
 
 def _notes(facts: JobFacts, phase: Phase) -> Iterator[str]:
+    if phase is not Phase.ENDED and facts.scheduler_silent_since_ns is not None:
+        silent_s = (facts.as_of_ns - facts.scheduler_silent_since_ns) / NS_PER_S
+        since = f"The scheduler has not answered for {fmt.duration(silent_s)}"
+        yield f"{since}; whether the job is still {facts.outcome.state.value.lower()} is not known."
     if facts.record is None:
         yield "The scheduler has not told of this job yet: outcome, limits and name come from the nodes alone."
     if phase is Phase.ENDED and facts.outcome.source is OutcomeSource.NOBODY:
@@ -39,7 +44,33 @@ def _notes(facts: JobFacts, phase: Phase) -> Iterator[str]:
     if inferred:
         where = fold(inferred) if len(inferred) <= _UNHEARD_NAMED else fmt.count(len(inferred), "node")
         yield f"Start or end on {where} is from the cgroup tree, not from a hook."
+    yield from _reconciled(facts)
     if facts.held:
         yield f"{fmt.count(len(facts.held), 'sighting')} of this job fit no run of the scheduler yet and are held back."
     if facts.reused_id:
         yield "An older job had the same id; it is not part of this page."
+
+
+_CLOSED_WORDS = {
+    "not-listed": "its daemon lives and no longer lists the job",
+    "node-booted": "it was booted anew",
+    "run-ended": "the scheduler ended the run",
+    "run-forgotten": "it is silent, and the scheduler has forgotten the run",
+    "no-run": "it is silent, and the scheduler knows no such run",
+}
+
+
+def closed_words(reason: str | None) -> str:
+    """Why the hub concluded an end that nobody told."""
+    return _CLOSED_WORDS.get(reason or "", reason or "nobody knows why")
+
+
+def _reconciled(facts: JobFacts) -> Iterator[str]:
+    """Whose end was concluded, by why."""
+    by_reason: dict[str | None, list[str]] = {}
+    for node in facts.nodes:
+        if node.state is NodeState.RECONCILED:
+            by_reason.setdefault(node.reconciled_reason, []).append(node.node)
+    for reason, nodes in by_reason.items():
+        where = fold(nodes) if len(nodes) <= _UNHEARD_NAMED else fmt.count(len(nodes), "node")
+        yield f"The end on {where} is reconciled, nobody told it: {closed_words(reason)}."
