@@ -10,7 +10,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurmlens.config.setting import derived, section, setting
+from slurmlens.config.consul import NodeConsulConfig
+from slurmlens.config.setting import derived, optional_section, section, setting
 from slurmlens.config.shared import MIB, NAME_PATTERN, NAME_TEXT, LogConfig
 from slurmlens.config.sinks import SinksConfig
 
@@ -96,6 +97,7 @@ class NodeConfig:
     batch: BatchConfig = section(BatchConfig, "when a batch is closed")
     queue: QueueConfig = section(QueueConfig, "what may wait for receivers that are away")
     sinks: SinksConfig = section(SinksConfig, "receivers; each table that is there switches one on")
+    consul: NodeConsulConfig | None = optional_section("Consul: this daemon as a service, receivers found, settings")
     log: LogConfig = section(LogConfig, "the daemon's own log")
 
     @property

@@ -42,8 +42,10 @@ def render(name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(kind: type, prefix: str, switched_on: frozenset[str]) -> Iterator[str]:
-    """Plain keys first, tables after: TOML would count a key behind a table's heading to that table."""
+def _table(kind: type, prefix: str, switched_on: frozenset[str], *, is_off: bool = False) -> Iterator[str]:
+    """Plain keys first, tables after: TOML would count a key behind a table's heading to that table. A table within one
+    that is off stays in comment: its heading alone would switch the outer one on.
+    """
     fields = dataclasses.fields(kind)
     for field in fields:
         if not is_section(hints_of(kind)[field.name]):
@@ -51,18 +53,21 @@ def _table(kind: type, prefix: str, switched_on: frozenset[str]) -> Iterator[str
     for field in fields:
         hint = hints_of(kind)[field.name]
         if is_section(hint):
-            yield from _section(field, section_type(hint), prefix, switched_on)
+            yield from _section(field, section_type(hint), prefix, switched_on, is_off=is_off)
 
 
-def _section(field: dataclasses.Field[Any], kind: type, prefix: str, switched_on: frozenset[str]) -> Iterator[str]:
+def _section(
+    field: dataclasses.Field[Any], kind: type, prefix: str, switched_on: frozenset[str], *, is_off: bool
+) -> Iterator[str]:
     path = f"{prefix}{field.name}"
+    is_off = is_off or (field.default is None and path not in switched_on)
     yield ""
     yield from _comment(constraint_of(field).text)
-    if field.default is None and path not in switched_on:
+    if is_off:
         yield f"# [{path}]"
     elif not _only_sections(kind):
         yield f"[{path}]"
-    yield from _table(kind, f"{path}.", switched_on)
+    yield from _table(kind, f"{path}.", switched_on, is_off=is_off)
 
 
 def _only_sections(kind: type) -> bool:

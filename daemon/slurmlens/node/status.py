@@ -64,6 +64,27 @@ class SamplerStatus(msgspec.Struct, frozen=True, kw_only=True):
     profile_bytes: int
 
 
+class FoundStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one receiver is; `is_fresh` is False while only the settings or an earlier daemon's memory say so."""
+
+    sink: str
+    addresses: tuple[str, ...]
+    is_fresh: bool
+
+
+class ConsulStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What Consul says, and how asking it fares; `settings` in force and `refused` ones name their keys in the KV."""
+
+    url: str
+    registered: bool
+    health: str | None
+    heard_ago_s: float | None
+    last_error: str | None
+    found: tuple[FoundStatus, ...]
+    settings: dict[str, str]
+    refused: tuple[str, ...]
+
+
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer; `counters` are spelled as Prometheus does."""
 
@@ -85,6 +106,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     sinks: tuple[SinkStatus, ...]
     stages: dict[str, str]
     counters: dict[str, float]
+    consul: ConsulStatus | None = None
 
 
 STATUS_UNAVAILABLE = InternalEvent(

@@ -1,0 +1,70 @@
+"""The file in which a program leaves what Consul told it to the next one: addresses of receivers, settings.
+
+Owns the file, beside the status socket. Always whole (written beside and renamed); one that cannot be read or written
+costs freshness at the next start with Consul away, is told, and nothing more. Used by `node.consul`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from slurmlens.runtime.endpoint import Address
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+MAX_BYTES = 4 * 1024 * 1024
+
+UNREADABLE = InternalEvent(
+    "consul_memory_unreadable", logging.WARNING, "{path}: {cause_text}; starting with what the settings say"
+)
+UNWRITABLE = InternalEvent(
+    "consul_memory_unwritable",
+    logging.WARNING,
+    "{path}: {cause_text}; a restart while Consul is away would begin with what the settings say",
+)
+
+
+class Memory(msgspec.Struct):
+    """What Consul said last: addresses by what was looked for, accepted texts by key of the KV."""
+
+    services: dict[str, tuple[Address, ...]] = {}
+    settings: dict[str, str] = {}
+
+
+class MemoryFile:
+    """Read once at the start, written at each change."""
+
+    def __init__(self, path: Path, reporter: Reporter) -> None:
+        self._path = path
+        self._reporter = reporter
+        self.known = self._load()
+
+    def save(self) -> None:
+        """Write what is `known` now."""
+        beside = self._path.with_name(f".{self._path.name}.tmp")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(msgspec.json.encode(self.known))
+            beside.rename(self._path)
+        except OSError as error:
+            self._reporter.report(UNWRITABLE, path=self._path, cause_text=error.strerror or str(error))
+
+    def _load(self) -> Memory:
+        try:
+            with self._path.open("rb") as file:
+                return msgspec.json.decode(file.read(MAX_BYTES), type=Memory)
+        except FileNotFoundError:
+            return Memory()
+        except OSError as error:
+            self._reporter.report(UNREADABLE, path=self._path, cause_text=error.strerror or str(error))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self._reporter.report(UNREADABLE, path=self._path, cause_text=str(error))
+            with suppress(OSError):
+                self._path.unlink()
+        return Memory()

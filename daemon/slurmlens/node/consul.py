@@ -1,0 +1,182 @@
+"""Consul as the node daemon uses it: finds receivers, takes settings from the KV, shows itself as a service.
+
+Puts the parts of `discovery` together and remembers over a restart what they said. Imported only where `[consul]` is in
+the settings. Made by `pipeline`, which runs the stages: watches for as long as anything is delivered, the registration
+only until the daemon is asked to stop.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from slurmlens import __version__
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.config.consul import NODE_RUNTIME_KEYS, NodeConsulConfig
+from slurmlens.config.node import NodeConfig
+from slurmlens.discovery.answers import Instance
+from slurmlens.discovery.client import ConsulClient, Reply
+from slurmlens.discovery.health import Health
+from slurmlens.discovery.memory import MemoryFile
+from slurmlens.discovery.overrides import Overrides
+from slurmlens.discovery.registration import Registration, Service
+from slurmlens.discovery.watch import Watch
+from slurmlens.discovery.whereabouts import Whereabouts
+from slurmlens.node.status import ConsulStatus, FoundStatus
+from slurmlens.runtime.endpoint import Endpoint, FixedEndpoint, text_of
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+MOVED = InternalEvent("consul_service_moved", logging.INFO, "{sink} is at {addresses} now", ("sink",))
+NOWHERE = InternalEvent(
+    "consul_service_without_instances",
+    logging.WARNING,
+    "Consul knows no usable instance of {service}; {sink} stays at {addresses}",
+    ("sink",),
+)
+KEY_REFUSED = InternalEvent(
+    "consul_settings_refused", logging.ERROR, "{message}; what held before holds on", ("reason",)
+)
+KEYS_CHANGED = InternalEvent("consul_settings_changed", logging.INFO, "settings from Consul now: {settings}")
+
+Stage = tuple[str, Callable[[], Awaitable[None]]]
+
+
+class NodeConsul:
+    """`settings` are the file's with the KV's over them; `changed` is told when they are others."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        consul: NodeConsulConfig,
+        health: Callable[[], Health],
+        changed: Callable[[NodeConfig], None],
+        reporter: Reporter,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._consul = consul
+        self._changed = changed
+        self._reporter = reporter
+        self._clock = clock
+        self._memory = MemoryFile(config.runtime_path / "consul.json", reporter)
+        self._found: dict[str, Whereabouts] = {}
+        self._watches: list[Watch[tuple[Instance, ...]] | Watch[dict[str, bytes]]] = []
+        below = f"slurmlens/{config.cluster}"
+        prefixes = (f"{below}/node/", f"{below}/nodes/{config.node}/")
+        self._overrides = Overrides(config, NODE_RUNTIME_KEYS, prefixes)
+        if consul.settings:
+            for prefix in prefixes:
+                self._follow_settings(prefix)
+        self.settings = self._overrides.effective
+        self._registration = Registration(consul, self._service, health, reporter) if consul.register else None
+
+    def endpoint(self, sink: str, host: str, port: int) -> Endpoint:
+        """Where the receiver of `sink` is: found by its service where one is named, else where the settings say."""
+        wanted: str | None = getattr(self._consul.find, sink, None)
+        if wanted is None:
+            return FixedEndpoint(host, port)
+        known = self._memory.known.services.get(self._label(wanted), ())
+        where = Whereabouts((host, port), f"{self._config.cluster}/{self._config.node}", known)
+        self._found[sink] = where
+        tag, _, name = wanted.rpartition(".")
+
+        async def ask(client: ConsulClient, index: int, wait_s: float) -> Reply[tuple[Instance, ...]]:
+            return await client.instances(name, tag or None, index=index, wait_s=wait_s)
+
+        self._watches.append(
+            Watch(
+                f"service {wanted}",
+                self._consul,
+                ask,
+                lambda instances: self._heard(sink, wanted, where, instances),
+                self._reporter,
+                self._clock,
+            )
+        )
+        return where
+
+    @property
+    def watches(self) -> list[Stage]:
+        """Stages that follow what Consul says; call it when all endpoints have been asked for."""
+        return [(f"consul {watch.name}", watch.run) for watch in self._watches]
+
+    @property
+    def registration(self) -> list[Stage]:
+        """The stage that shows this daemon to others, where that is wanted."""
+        return [("consul registration", self._registration.run)] if self._registration is not None else []
+
+    def status(self) -> ConsulStatus:
+        """How it fares, for `slurmlens status`."""
+        now_ns = self._clock.monotonic_ns()
+        heard = [watch.state.heard_ns for watch in self._watches if watch.state.heard_ns is not None]
+        errors = [watch.state.last_error for watch in self._watches if watch.state.last_error is not None]
+        registration = self._registration.state if self._registration is not None else None
+        if registration is not None and registration.last_error is not None:
+            errors.append(registration.last_error)
+        return ConsulStatus(
+            url=self._consul.url,
+            registered=registration is not None and registration.is_registered,
+            health=registration.status if registration is not None else None,
+            heard_ago_s=(now_ns - max(heard)) / NS_PER_S if heard else None,
+            last_error=errors[-1] if errors else None,
+            found=tuple(
+                FoundStatus(sink=sink, addresses=tuple(map(text_of, where.addresses())), is_fresh=where.is_fresh)
+                for sink, where in self._found.items()
+            ),
+            settings=self._overrides.accepted,
+            refused=tuple(self._overrides.refused),
+        )
+
+    def _heard(self, sink: str, wanted: str, where: Whereabouts, instances: tuple[Instance, ...]) -> None:
+        before = where.addresses()
+        changed = where.told(instances)
+        addresses = ", ".join(map(text_of, where.addresses()))
+        if not instances:
+            self._reporter.report(NOWHERE, sink=sink, service=wanted, addresses=addresses)
+        if changed:
+            self._memory.known.services[self._label(wanted)] = where.known
+            self._memory.save()
+        if where.addresses() != before:
+            self._reporter.report(MOVED, sink=sink, addresses=addresses)
+
+    def _label(self, wanted: str) -> str:
+        """What addresses are remembered by: another datacenter has other ones."""
+        return f"{self._consul.datacenter or ''}/{wanted}"
+
+    def _follow_settings(self, prefix: str) -> None:
+        remembered = self._memory.known.settings.items()
+        pairs = {key.removeprefix(prefix): text.encode() for key, text in remembered if key.startswith(prefix)}
+        self._overrides.take(prefix, pairs)
+
+        async def ask(client: ConsulClient, index: int, wait_s: float) -> Reply[dict[str, bytes]]:
+            return await client.tree(prefix, index=index, wait_s=wait_s)
+
+        def heard(pairs: dict[str, bytes]) -> None:
+            self._take_settings(prefix, pairs)
+
+        self._watches.append(Watch(f"settings {prefix}", self._consul, ask, heard, self._reporter, self._clock))
+
+    def _take_settings(self, prefix: str, pairs: dict[str, bytes]) -> None:
+        for error in self._overrides.take(prefix, pairs):
+            self._reporter.report(KEY_REFUSED, reason=error.reason, message=str(error))
+        accepted = self._overrides.accepted
+        if accepted != self._memory.known.settings:
+            self._memory.known.settings = accepted
+            self._memory.save()
+        effective = self._overrides.effective
+        if effective != self.settings:
+            self.settings = effective
+            told = ", ".join(f"{key} = {text}" for key, text in accepted.items())
+            self._reporter.report(KEYS_CHANGED, settings=told or "none")
+            self._changed(effective)
+
+    def _service(self) -> Service:
+        config = self._config
+        sinks = ", ".join(sorted(self._found)) or "no receiver by discovery"
+        return Service(
+            id=f"{self._consul.service}-{config.node}",
+            name=self._consul.service,
+            function=f"samples the jobs of node {config.node} and delivers what it learns; finds {sinks}",
+            tags=(config.cluster,),
+            meta={"cluster": config.cluster, "node": config.node, "version": __version__},
+        )
