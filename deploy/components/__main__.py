@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 
 from deploy import install
-from deploy.components import lumber
+from deploy.components import kafka, lumber
 from deploy.errors import DeployError
 
-FETCHES: dict[str, Callable[[], object]] = {"go-lumber": lumber.program}
+FETCHES: dict[str, Callable[[], object]] = {"go-lumber": lumber.program, "Kafka": kafka.libraries}
 WORTH_SAYING_S = 0.5
 
 

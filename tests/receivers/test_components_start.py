@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import struct
@@ -9,7 +10,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.component import start_and_wait
+from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber, Tls
 
 from testkit.components import private
@@ -92,3 +96,41 @@ def test_go_lumber_speaks_tls(tmp_path: Path) -> None:
         answer = b"".join(connection.recv(1) for _ in range(6))
         assert answer == b"2A\0\0\0\1"
         assert lumber.events() == [{"id": "over TLS"}]
+
+
+async def make_topic(kafka: Kafka, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        made = await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
+        assert [error for _, error, _ in made.topic_errors] == [0]
+    finally:
+        await admin.close()
+
+
+async def produce(kafka: Kafka, topic: str, *values: bytes) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, enable_idempotence=True) as producer:
+        for value in values:
+            await producer.send_and_wait(topic, value, key=b"job")
+
+
+async def consume(kafka: Kafka, topic: str, count: int) -> list[bytes | None]:
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
+    async with consumer:
+        return [(await asyncio.wait_for(consumer.getone(), ANSWER_MAX_S)).value for _ in range(count)]
+
+
+async def test_kafka_gives_back_what_it_took(kafka: Kafka) -> None:
+    await make_topic(kafka, "start")
+    await produce(kafka, "start", b"one", b"two")
+    assert await consume(kafka, "start", 2) == [b"one", b"two"]
+
+
+async def test_kafka_killed_comes_back_on_its_port_with_what_it_acknowledged() -> None:
+    with private(Kafka) as kafka:
+        await make_topic(kafka, "start")
+        await produce(kafka, "start", b"before")
+        kafka.kill()
+        start_and_wait(kafka)
+        await produce(kafka, "start", b"after")
+        assert await consume(kafka, "start", 2) == [b"before", b"after"]

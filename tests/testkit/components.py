@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import pytest
 from deploy.component import Service, start_and_wait
+from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber
 from deploy.errors import MachineLacks
 from deploy.sandbox import Sandbox
@@ -45,6 +46,13 @@ def component_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 def lumber(component_sandbox: Sandbox) -> Iterator[Lumber]:
     """A Beats v2 receiver without TLS."""
     with running(Lumber(component_sandbox)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka(component_sandbox: Sandbox) -> Iterator[Kafka]:
+    """A broker; a test makes the topics it wants."""
+    with running(Kafka(component_sandbox)) as server:
         yield server
 
 
