@@ -154,6 +154,10 @@ class Conductor:
             if seen.step is None:
                 self._found.discard(seen.key)
 
+    async def retime(self, slot_rest_s: float, heartbeat_interval_s: float) -> None:
+        """The settings changed while the daemon runs."""
+        await self._handle(reg.Retimed(self._now(), slot_rest_s, heartbeat_interval_s))
+
     async def points(self, lines: Lines) -> None:
         """The sampler made points."""
         await self._outlet.points(lines.payload, lines.count)

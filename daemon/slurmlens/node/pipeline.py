@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from slurmlens import __version__
 from slurmlens.cgroup.mounts import CgroupLocator
@@ -40,7 +42,12 @@ from slurmlens.node.sighting_file import SightingFile
 from slurmlens.node.sinks.delivery import Delivery
 from slurmlens.node.status import JobStatus, LookClosely, NodeStatus, SamplerStatus, SinkStatus, StatusServer
 from slurmlens.runtime.supervisor import StageState, Supervisor
+from slurmlens.telemetry import log
 from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+if TYPE_CHECKING:
+    from slurmlens.discovery.health import Health
+    from slurmlens.node.consul import NodeConsul
 
 STOP_TIMEOUT_S = 8.0
 """How long the last lines may take to reach their receivers; systemd waits for longer than that."""
@@ -49,6 +56,9 @@ DRAIN_LOOK_S = 0.2
 
 LEAST_PROFILE_INTERVAL_S = 1.0
 CLOSE_INTERVAL_S = 1.0
+
+VITAL_STAGES = frozenset({"cgroups", "dropbox", "outlet", "time"})
+"""Without one of these nothing is learnt of jobs, or nothing gets out."""
 
 DROPPED = InternalEvent(
     "queue_dropped_lines", logging.ERROR, "{lines} lines of {stream} were dropped: {reason}", ("stream", "reason")
@@ -72,10 +82,11 @@ class NodePipeline:
     """The node daemon without its process. Make it inside a running loop, `run` it, cancel `run` to stop."""
 
     def __init__(self, config: NodeConfig, machine: Machine, reporter: Reporter) -> None:
-        self._config = config
         self._machine = machine
         self._reporter = reporter
         clock = machine.clock
+        self._consul = self._make_consul(config)
+        config = self._config = config if self._consul is None else self._consul.settings
         self._started = reg.Moment(clock.wall_ns(), clock.boottime_ns())
         self._profile_interval_s = config.profile.send_interval_s
         self._profile_stirred = asyncio.Event()
@@ -84,7 +95,15 @@ class NodePipeline:
             {one.sink.name: one.stream for one in receivers}, _limits(config), clock, self._dropped
         )
         self._deliveries = [
-            Delivery(one.sink, self._queue, reporter, clock, max_bytes=one.max_bytes, backoff=one.backoff)
+            Delivery(
+                one.sink,
+                self._queue,
+                reporter,
+                clock,
+                max_bytes=one.max_bytes,
+                backoff=one.backoff,
+                replay=config.replay,
+            )
             for one in receivers
         ]
         self._outlet = Outlet(config.batch, self._queue, clock)
@@ -99,7 +118,7 @@ class NodePipeline:
         )
         self._sources = Supervisor(reporter, clock)
         self._receiving = Supervisor(reporter, clock)
-        self._points: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._name_stages()
 
     async def run(self) -> None:
@@ -135,13 +154,25 @@ class NodePipeline:
             sinks=tuple(self._sink_status(delivery) for delivery in self._deliveries),
             stages={name: _stage_text(state) for name, state in self._stages().items()},
             counters=self._reporter.counters.snapshot(),
+            consul=None if self._consul is None else self._consul.status(),
         )
 
     # --- building
 
+    def _make_consul(self, config: NodeConfig) -> NodeConsul | None:
+        if config.consul is None:
+            return None
+        from slurmlens.node.consul import NodeConsul  # late: costs memory
+
+        return NodeConsul(
+            config, config.consul, self._health, self._settings_changed, self._reporter, self._machine.clock
+        )
+
     def _receivers(self) -> list[Receiver]:
         config = self._config
         means = Means(config.node, config.batch, self._reporter, self._machine.clock, self._want_profiles)
+        if self._consul is not None:
+            means = replace(means, find=self._consul.endpoint)
         return receivers(config.sinks, means)
 
     def _name_stages(self) -> None:
@@ -154,6 +185,11 @@ class NodePipeline:
         self._receiving.add("outlet", self._outlet.run)
         for delivery in self._deliveries:
             self._receiving.add(f"sink {delivery.sink.name}", delivery.run)
+        if self._consul is not None:
+            for name, stage in self._consul.registration:
+                self._sources.add(name, stage)
+            for name, stage in self._consul.watches:
+                self._receiving.add(name, stage)
 
     def _engine(self, now: Now) -> Engine:
         config = self._config
@@ -198,10 +234,31 @@ class NodePipeline:
             self._profile_stirred.set()
         self._profile_interval_s = wanted_s
 
+    def _settings_changed(self, config: NodeConfig) -> None:
+        """Consul's KV says otherwise than the file or than before; only `NODE_RUNTIME_KEYS` differ."""
+        self._config = config
+        log.set_level(config.log.level)
+        self._profile_interval_s = config.profile.send_interval_s
+        self._profile_stirred.set()
+        sampling = config.sampling
+        self._sampler.order(lambda engine, now: engine.retime(sampling.interval_s, sampling.budget_share, now))
+        self._in_background(self._conductor.retime(sampling.interval_s, config.heartbeat_interval_s))
+
+    def _health(self) -> Health:
+        """What Consul is told of this daemon."""
+        from slurmlens.discovery.health import judge  # late: as above
+
+        away = [f"{one.sink.name} takes nothing" for one in self._deliveries if one.state.failures_in_a_row]
+        blind = [] if self._dropbox.is_open else ["the dropbox folder is not there"]
+        return judge(self._stages(), away + blind, vital=VITAL_STAGES)
+
     def _points_made(self, lines: Lines) -> None:
-        task = asyncio.ensure_future(self._conductor.points(lines))
-        self._points.add(task)
-        task.add_done_callback(self._points.discard)
+        self._in_background(self._conductor.points(lines))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _stop(self, receiving: asyncio.Task[None]) -> None:
         try:

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from slurmlens.clock import Clock
 from slurmlens.config.node import BatchConfig
-from slurmlens.config.sinks import CarbonSinkConfig, FileSinkConfig, HubSinkConfig, SinksConfig
+from slurmlens.config.sinks import (
+    CarbonSinkConfig,
+    FileSinkConfig,
+    HubSinkConfig,
+    LogstashSinkConfig,
+    SinksConfig,
+)
 from slurmlens.node.flow import Stream
 from slurmlens.node.sinks.delivery import Sink
 from slurmlens.node.sinks.endpoint import Endpoint, FixedEndpoint
 from slurmlens.runtime.backoff import Backoff
 from slurmlens.telemetry.internal import Reporter
+
+if TYPE_CHECKING:
+    from slurmlens.node.sinks.tls import Tls
 
 FILE_BACKOFF_MIN_S = 0.5
 FILE_BACKOFF_MAX_S = 30.0
@@ -42,10 +52,12 @@ class Means:
     clock: Clock
     on_profile_interval: Callable[[float], None]
     """Told by the hub how often it wants profiles."""
+    find: Callable[[str, str, int], Endpoint] | None = None
+    """Says where the receiver of a sink is, given where the settings have it; None where only they know."""
 
     def endpoint(self, sink: str, host: str, port: int) -> Endpoint:
         """Where the receiver of `sink` is."""
-        return FixedEndpoint(host, port)
+        return FixedEndpoint(host, port) if self.find is None else self.find(sink, host, port)
 
 
 def receivers(config: SinksConfig, means: Means) -> list[Receiver]:
@@ -78,8 +90,26 @@ def _carbon(config: CarbonSinkConfig, means: Means) -> Receiver:
     return Receiver(sink, Stream.METRICS, means.batch.metric_max_bytes, backoff)
 
 
+def _logstash(config: LogstashSinkConfig, means: Means) -> Receiver:
+    from slurmlens.node.sinks.logstash import LogstashSink
+
+    endpoint = means.endpoint("logstash", config.host, config.port)
+    sink = LogstashSink(config, endpoint, means.reporter, means.clock, _tls(config, "sinks.logstash"))
+    backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
+    return Receiver(sink, Stream.EVENTS, means.batch.event_max_bytes, backoff)
+
+
+def _tls(config: LogstashSinkConfig, table: str) -> Tls | None:
+    if not config.tls:
+        return None
+    from slurmlens.node.sinks.tls import Tls
+
+    return Tls(config, table)
+
+
 _MAKERS: tuple[tuple[str, Callable[..., Receiver]], ...] = (
     ("hub", _hub),
+    ("logstash", _logstash),
     ("file", _file),
     ("carbon", _carbon),
 )

@@ -30,6 +30,11 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> logging.L
     return logger
 
 
+def set_level(level: str) -> None:
+    """Write what is of this level or above from now on."""
+    logging.getLogger(LOGGER_NAME).setLevel(level.upper())
+
+
 def _as_line(style: str, on_terminal: bool) -> bool:
     return style == "line" or (style == "auto" and on_terminal)
 

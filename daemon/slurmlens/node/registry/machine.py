@@ -38,6 +38,7 @@ from slurmlens.node.registry.protocol import (
     Instruction,
     KnownHook,
     Moment,
+    Retimed,
     StepAppeared,
     StepVanished,
     Stimulus,
@@ -104,6 +105,8 @@ class Registry:
                 return self._step_vanished(stimulus)
             case Tick():
                 return self._tick(stimulus.at)
+            case Retimed():
+                return self._retimed(stimulus)
 
     # --- hooks
 
@@ -209,6 +212,14 @@ class Registry:
             beat = made.heartbeat(self._place, self._settings.version, interval_s, self._roster.open(), at)
             out.append(Emit(beat))
         return out
+
+    def _retimed(self, stimulus: Retimed) -> list[Instruction]:
+        """Other intervals from now on; the next heartbeat tells the hub of its own."""
+        interval_s = stimulus.heartbeat_interval_s
+        self._settings = msgspec.structs.replace(self._settings, heartbeat_interval_s=interval_s)
+        self._next_heartbeat_ns = min(self._next_heartbeat_ns, stimulus.at.boottime_ns + _ns(interval_s))
+        self._roster.rest_slots_for(stimulus.slot_rest_s)
+        return []
 
     def _overdue(self, running: Sighting, at: Moment) -> list[Instruction]:
         """What the mere passing of time means for one open sighting."""

@@ -63,7 +63,15 @@ class Tick(msgspec.Struct, frozen=True):
     at: Moment
 
 
-Stimulus = HookSeen | CgroupAppeared | CgroupVanished | StepAppeared | StepVanished | Tick
+class Retimed(msgspec.Struct, frozen=True):
+    """The settings changed while the daemon runs: how long slots rest, how often a heartbeat goes out."""
+
+    at: Moment
+    slot_rest_s: float
+    heartbeat_interval_s: float
+
+
+Stimulus = HookSeen | CgroupAppeared | CgroupVanished | StepAppeared | StepVanished | Tick | Retimed
 
 
 class Emit(msgspec.Struct, frozen=True):

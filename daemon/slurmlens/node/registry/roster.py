@@ -165,6 +165,10 @@ class Roster:
         unseen_from_ns = ending.start.boottime_ns if ending.watched_until is None else ending.watched_until.boottime_ns
         return ending.unseen_ns + max(0, min(end.boottime_ns, self._started.boottime_ns) - unseen_from_ns)
 
+    def rest_slots_for(self, slot_rest_s: float) -> None:
+        """How long a slot rests between two jobs from now on."""
+        self._slots.rest_ns = round(slot_rest_s * NS_PER_S)
+
     # --- across a restart
 
     def remembered(self, at: Moment, totals: dict[int, Totals]) -> Memory:

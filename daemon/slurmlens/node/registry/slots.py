@@ -12,14 +12,14 @@ class SlotTable:
     """Slots 0 to `count`-1. Invariant: a slot is either free or has exactly one holder."""
 
     def __init__(self, count: int, rest_ns: int) -> None:
-        self._rest_ns = rest_ns
+        self.rest_ns = rest_ns
         self._free: dict[int, int | None] = dict.fromkeys(range(count))
         self._holders: dict[int, int] = {}
 
     def take(self, holder: int, boottime_ns: int) -> int | None:
         """Give `holder` the slot that has been free for longest, or None where none has rested enough."""
         for slot, freed_ns in self._free.items():
-            if freed_ns is None or boottime_ns - freed_ns >= self._rest_ns:
+            if freed_ns is None or boottime_ns - freed_ns >= self.rest_ns:
                 del self._free[slot]
                 self._holders[slot] = holder
                 return slot

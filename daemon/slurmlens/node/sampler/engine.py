@@ -140,6 +140,11 @@ class Engine:
             self.schedule.look_closely(number, interval_s, now.boottime_ns, until_ns)
         return bool(numbers)
 
+    def retime(self, interval_s: float, budget_share: float, now: Now) -> None:
+        """Sample at another interval from now on; profiles keep their bins."""
+        self.schedule.retime(interval_s, budget_share, now)
+        self._lines.retime(interval_s, self._settings.slow_every)
+
     # --- time
 
     def run(self, due: Due, now: Now) -> Lines:

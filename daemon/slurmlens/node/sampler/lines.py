@@ -24,10 +24,15 @@ class SlotLines:
     def __init__(self, cluster: str, node: str, slots: int, interval_s: float, slow_every: int) -> None:
         self._series = [SlotSeries(slot_prefix(cluster, node, slot)) for slot in range(slots + 1)]
         self._rest = slots
-        interval_ns = round(interval_s * NS_PER_S)
-        self._interval_ns = {Tier.FAST: interval_ns, Tier.SLOW: interval_ns * slow_every}
+        self._interval_ns: dict[Tier, int] = {}
+        self.retime(interval_s, slow_every)
         self._rest_rows: dict[Tier, list[Row]] = {tier: [] for tier in Tier}
         self._batches: dict[tuple[Tier, bool], tuple[list[int], JobsPoints]] = {}
+
+    def retime(self, interval_s: float, slow_every: int) -> None:
+        """Points are of intervals of another length from now on."""
+        interval_ns = round(interval_s * NS_PER_S)
+        self._interval_ns = {Tier.FAST: interval_ns, Tier.SLOW: interval_ns * slow_every}
 
     def tick(self, sightings: Iterable[Watched], tier: Tier, tick_ns: int) -> Lines:
         """The points of the interval that ends at the aligned wall time `tick_ns`."""

@@ -77,6 +77,14 @@ class Schedule:
         """Between two regular ticks now, thinning included."""
         return self._interval_ns * self._thinning / NS_PER_S
 
+    def retime(self, interval_s: float, budget_share: float, now: Now) -> None:
+        """Tick at another interval, within another budget, from now on."""
+        self._budget_share = budget_share
+        if self._interval_ns != round(interval_s * NS_PER_S):
+            self._interval_ns = round(interval_s * NS_PER_S)
+            self._thinning = 1
+            self._next_tick_ns = self._after(now.wall_ns)
+
     def born(self, number: int, at_ns: int) -> None:
         """A cgroup appeared at boottime `at_ns`: look at it densely while it is young."""
         self._births[number] = at_ns
