@@ -7,12 +7,15 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.component import start_and_wait
+from deploy.components.carbon_c_relay import CarbonCRelay
 from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber, Tls
 
@@ -134,3 +137,26 @@ async def test_kafka_killed_comes_back_on_its_port_with_what_it_acknowledged() -
         start_and_wait(kafka)
         await produce(kafka, "start", b"after")
         assert await consume(kafka, "start", 2) == [b"before", b"after"]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Polls what a server shows in files of its own; there is nothing to be woken by."""
+    deadline = time.monotonic() + ANSWER_MAX_S
+    while not holds():
+        assert time.monotonic() < deadline, "not within its time"
+        time.sleep(0.01)
+
+
+def test_carbon_c_relay_has_every_line_in_its_file(carbon_c_relay: CarbonCRelay) -> None:
+    lines = [f"start.file.{number} {number} 1700000000" for number in range(100)]
+    with connect(carbon_c_relay.port) as connection:
+        connection.sendall("".join(f"{line}\n" for line in lines).encode())
+    wait_until(lambda: [line for line in carbon_c_relay.lines() if line.startswith("start.file.")] == lines)
+
+
+def test_carbon_c_relay_forwards_to_another(carbon_c_relay: CarbonCRelay) -> None:
+    line = "start.forwarded 1 1700000000"
+    with private(lambda sandbox: CarbonCRelay(sandbox, forward_to=[carbon_c_relay.port])) as front:
+        with connect(front.port) as connection:
+            connection.sendall(f"{line}\n".encode())
+        wait_until(lambda: line in carbon_c_relay.lines())

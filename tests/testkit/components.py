@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import pytest
 from deploy.component import Service, start_and_wait
+from deploy.components.carbon_c_relay import CarbonCRelay
 from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber
 from deploy.errors import MachineLacks
@@ -53,6 +54,13 @@ def lumber(component_sandbox: Sandbox) -> Iterator[Lumber]:
 def kafka(component_sandbox: Sandbox) -> Iterator[Kafka]:
     """A broker; a test makes the topics it wants."""
     with running(Kafka(component_sandbox)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def carbon_c_relay(component_sandbox: Sandbox) -> Iterator[CarbonCRelay]:
+    """A relay that appends what it takes to a file."""
+    with running(CarbonCRelay(component_sandbox)) as server:
         yield server
 
 
