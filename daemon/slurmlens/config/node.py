@@ -12,7 +12,7 @@ from pathlib import Path
 
 from slurmlens.config.consul import NodeConsulConfig
 from slurmlens.config.setting import derived, optional_section, section, setting
-from slurmlens.config.shared import MIB, NAME_PATTERN, NAME_TEXT, LogConfig
+from slurmlens.config.shared import MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
 from slurmlens.config.sinks import SinksConfig
 
 
@@ -96,6 +96,7 @@ class NodeConfig:
     profile: ProfileConfig = section(ProfileConfig, "the flight recorder")
     batch: BatchConfig = section(BatchConfig, "when a batch is closed")
     queue: QueueConfig = section(QueueConfig, "what may wait for receivers that are away")
+    replay: ReplayConfig = section(ReplayConfig, "what has waited for a receiver, when it is back")
     sinks: SinksConfig = section(SinksConfig, "receivers; each table that is there switches one on")
     consul: NodeConsulConfig | None = optional_section("Consul: this daemon as a service, receivers found, settings")
     log: LogConfig = section(LogConfig, "the daemon's own log")

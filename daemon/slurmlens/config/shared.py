@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from slurmlens.config.setting import setting
 
 MIB = 1024 * 1024
+KIB = 1024
 
 # Names become carbon path components, file names and query parameters: nothing else may stand in them.
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
@@ -21,3 +22,11 @@ class LogConfig:
     format: str = setting(
         "auto", "auto writes readable lines on a terminal, JSON otherwise", choices=("auto", "json", "line")
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayConfig:
+    """How what has waited for a receiver is delivered when it is back; what is new is never held back."""
+
+    after_s: float = setting(10.0, "what has waited longer than this is replayed", minimum=1, maximum=3600)
+    bytes_per_s: int = setting(16 * MIB, "replayed at most so fast, to each receiver", minimum=256 * KIB)

@@ -1,8 +1,9 @@
 """The loop that every sink shares: read from the queue, deliver, acknowledge; on failure wait and try again.
 
-Owns the retrying, the counting and the state that `slurmlens status` shows of a sink. Invariants: an entry is
-acknowledged only after the receiver took it or refused it for ever, so delivery is at least once and in order; what is
-refused for ever is counted as lost and told; a receiver that is away costs nothing but its own backlog.
+Owns the retrying, the pacing of what had to wait (`pace`), the counting and the state that `slurmlens status` shows of
+a sink. Invariants: an entry is acknowledged only after the receiver took it or refused it for ever, so delivery is at
+least once and in order; what is refused for ever is counted as lost and told; a receiver that is away costs nothing but
+its own backlog.
 Reads a `flow.BatchQueue`; drives anything that is a `Sink`; supervised by `pipeline`.
 """
 
@@ -15,9 +16,11 @@ from typing import Protocol
 
 import msgspec
 
-from slurmlens.clock import Clock
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.config.shared import ReplayConfig
 from slurmlens.errors import DeliveryError
 from slurmlens.node.flow import BatchQueue
+from slurmlens.node.sinks.pace import Pace
 from slurmlens.runtime.backoff import Backoff
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -73,6 +76,7 @@ class Delivery:
         *,
         max_bytes: int,
         backoff: Backoff,
+        replay: ReplayConfig | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.sink = sink
@@ -82,6 +86,7 @@ class Delivery:
         self._clock = clock
         self._max_bytes = max_bytes
         self._backoff = backoff
+        self._pace = Pace(replay or ReplayConfig())
         self._sleep = sleep
         counters = reporter.counters
         self._lines = counters.counter("sink_delivered_lines_total", "lines a receiver took", ("sink",))
@@ -95,6 +100,7 @@ class Delivery:
             while True:
                 entries = await self._queue.read(self.sink.name, self._max_bytes)
                 payload = b"".join(entry.batch.payload for entry in entries)
+                await self._hold_back(len(payload), entries[0].batch.born_ns)
                 await self._deliver(payload, sum(entry.batch.count for entry in entries))
                 await self._queue.acknowledge(self.sink.name, entries[-1].position)
                 self.measure()
@@ -106,6 +112,11 @@ class Delivery:
         backlog = self._queue.backlog(self.sink.name)
         self._backlog_bytes.set(backlog.size_bytes, self.sink.name)
         self._lag_s.set(backlog.oldest_age_s or 0.0, self.sink.name)
+
+    async def _hold_back(self, size_bytes: int, born_ns: int) -> None:
+        wait_ns = self._pace.wait_ns(size_bytes, born_ns, self._clock.monotonic_ns())
+        if wait_ns:
+            await self._sleep(wait_ns / NS_PER_S)
 
     async def _deliver(self, payload: bytes, count: int) -> None:
         """Try until the receiver took it, or refused it for ever."""
