@@ -1,0 +1,109 @@
+"""Settings of the Kafka sink: brokers, topic, how records are packed, how the connection is secured.
+
+Part of `config.sinks`; read by `node.sinks.kafka`. What else must be installed for a setting is checked here, so that
+`slurmlens validate` tells it before a daemon stumbles over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from slurmlens.config.setting import setting
+from slurmlens.config.shared import MIB
+from slurmlens.config.tls import TlsSettings
+
+NEEDS_CRAMJAM = frozenset({"lz4", "zstd"})
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSinkConfig(TlsSettings):
+    """Events go to a topic of Kafka, one record an event, the events of a job in one partition."""
+
+    bootstrap: tuple[str, ...] = setting(
+        ("127.0.0.1:9092",), "HOST:PORT of some brokers, which are asked for all the others"
+    )
+    topic: str = setting(
+        "slurmlens.events",
+        "the topic; it must be there unless the brokers make topics by themselves",
+        pattern=r"[A-Za-z0-9._-]{1,249}",
+        pattern_text="letters, digits, '.', '_' and '-', at most 249",
+    )
+    compression: str = setting(
+        "gzip", "of batches; lz4 and zstd need the package cramjam", choices=("none", "gzip", "lz4", "zstd")
+    )
+    max_batch_bytes: int = setting(
+        512 * 1024,
+        "of events sent at once, before compression; keep it below the brokers' message.max.bytes",
+        minimum=4096,
+        maximum=8 * MIB,
+    )
+    sasl_mechanism: str = setting(
+        "none", "how this client logs in", choices=("none", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+    )
+    sasl_user: str | None = setting(None, "as whom", example='"slurmlens"')
+    sasl_password_file: Path | None = setting(
+        None, "holds the password on one line; must not be open to everybody", example='"/etc/…/kafka-password"'
+    )
+    timeout_s: float = setting(10.0, "for connecting, and for one try to be acknowledged", minimum=0.1, maximum=600)
+    unacknowledged_max_s: float = setting(
+        120.0,
+        "so long what was not acknowledged is repeated in a way that lets the broker know it again; then the connection"
+        " is made anew and a record may be in the log twice",
+        minimum=1,
+        maximum=86_400,
+    )
+    backoff_min_s: float = setting(0.5, "first wait after a failure; doubles, with jitter", minimum=0.01)
+    backoff_max_s: float = setting(60.0, "longest wait between two tries", minimum=0.01)
+
+    @property
+    def brokers(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of each of `bootstrap`."""
+        return tuple(_address(broker) or ("", 0) for broker in self.bootstrap)
+
+    @property
+    def server_name(self) -> None:
+        """Of use to other sinks: here each broker is checked by the name that it advertises."""
+
+    @property
+    def needs_openssl(self) -> bool:
+        """Whether the program must load OpenSSL: for TLS, and for the hashes of SCRAM."""
+        return self.tls or self.sasl_mechanism.startswith("SCRAM")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if find_spec("aiokafka") is None:
+            yield "topic", "Kafka needs the package aiokafka, which is not here: pip install 'slurmlens[kafka]'"
+        if self.compression in NEEDS_CRAMJAM and find_spec("cramjam") is None:
+            yield (
+                "compression",
+                f"{self.compression} needs the package cramjam, which is not here: pip install cramjam, or take gzip",
+            )
+        if not self.bootstrap:
+            yield "bootstrap", "name at least one broker as HOST:PORT"
+        for broker in self.bootstrap:
+            if _address(broker) is None:
+                yield "bootstrap", f"{broker!r} is no HOST:PORT"
+        yield from self.tls_problems()
+        yield from self._login_problems()
+        if self.backoff_max_s < self.backoff_min_s:
+            yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
+
+    def _login_problems(self) -> Iterator[tuple[str, str]]:
+        if self.sasl_mechanism == "none":
+            for name in ("sasl_user", "sasl_password_file"):
+                if getattr(self, name) is not None:
+                    yield name, "is for logging in: set sasl_mechanism, or remove it"
+            return
+        for name in ("sasl_user", "sasl_password_file"):
+            if getattr(self, name) is None:
+                yield name, f'sasl_mechanism = "{self.sasl_mechanism}" needs it'
+
+
+def _address(broker: str) -> tuple[str, int] | None:
+    host, colon, port = broker.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not bare or bare.strip() != bare or not (port.isascii() and port.isdecimal()):
+        return None
+    return (bare, int(port)) if 0 < int(port) < 65_536 else None
