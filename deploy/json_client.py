@@ -1,4 +1,4 @@
-"""GET of a JSON document from a server of ours on the loopback address."""
+"""JSON documents of a server of ours on the loopback address: GET, and PUT of bytes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,18 @@ class NotFound(DeployError):
 
 def get(url: str, query: Mapping[str, Any] | None = None) -> Any:
     """The document; NotFound for a 404, DeployError when there is no usable answer."""
-    address = f"{url}?{urllib.parse.urlencode(query)}" if query else url
+    return _answer(urllib.request.Request(f"{url}?{urllib.parse.urlencode(query)}" if query else url))
+
+
+def put(url: str, body: bytes) -> Any:
+    """The document that answers the PUT; the same exceptions."""
+    return _answer(urllib.request.Request(url, data=body, method="PUT"))
+
+
+def _answer(request: urllib.request.Request) -> Any:
+    address = request.full_url
     try:
-        with _DIRECT.open(address, timeout=ANSWER_MAX_S) as answer:
+        with _DIRECT.open(request, timeout=ANSWER_MAX_S) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         kind = NotFound if error.code == 404 else DeployError

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import socket
 import ssl
 import struct
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +19,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.component import start_and_wait
 from deploy.components.carbon_c_relay import CarbonCRelay
+from deploy.components.consul import Consul
 from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber, Tls
 
+from deploy import json_client
 from testkit.components import private
 
 ANSWER_MAX_S = 10.0
@@ -160,3 +165,28 @@ def test_carbon_c_relay_forwards_to_another(carbon_c_relay: CarbonCRelay) -> Non
         with connect(front.port) as connection:
             connection.sendall(f"{line}\n".encode())
         wait_until(lambda: line in carbon_c_relay.lines())
+
+
+def test_consul_tells_a_service_whose_check_has_passed(consul: Consul) -> None:
+    service = {"Name": "start", "Port": 2003, "Check": {"CheckID": "start", "TTL": "30s"}}
+    with urllib.request.urlopen(put(consul, "agent/service/register", json.dumps(service).encode())):
+        pass
+    assert json_client.get(f"{consul.url}/v1/health/service/start", {"passing": 1}) == []
+    with urllib.request.urlopen(put(consul, "agent/check/pass/start")):
+        pass
+    wait_until(lambda: bool(json_client.get(f"{consul.url}/v1/health/service/start", {"passing": 1})))
+    (found,) = json_client.get(f"{consul.url}/v1/health/service/start", {"passing": 1})
+    assert found["Service"]["Port"] == 2003
+
+
+def test_consul_killed_comes_back_on_its_port_with_what_it_took() -> None:
+    with private(Consul) as consul:
+        assert json_client.put(f"{consul.url}/v1/kv/start", b"kept") is True
+        consul.kill()
+        start_and_wait(consul)
+        (entry,) = json_client.get(f"{consul.url}/v1/kv/start")
+        assert base64.b64decode(entry["Value"]) == b"kept"
+
+
+def put(consul: Consul, path: str, body: bytes = b"") -> urllib.request.Request:
+    return urllib.request.Request(f"{consul.url}/v1/{path}", data=body, method="PUT")

@@ -16,6 +16,7 @@ from typing import TypeVar
 import pytest
 from deploy.component import Service, start_and_wait
 from deploy.components.carbon_c_relay import CarbonCRelay
+from deploy.components.consul import Consul
 from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber
 from deploy.errors import MachineLacks
@@ -61,6 +62,13 @@ def kafka(component_sandbox: Sandbox) -> Iterator[Kafka]:
 def carbon_c_relay(component_sandbox: Sandbox) -> Iterator[CarbonCRelay]:
     """A relay that appends what it takes to a file."""
     with running(CarbonCRelay(component_sandbox)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def consul(component_sandbox: Sandbox) -> Iterator[Consul]:
+    """An agent that is its own server, with data on disk."""
+    with running(Consul(component_sandbox)) as server:
         yield server
 
 
