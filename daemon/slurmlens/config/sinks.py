@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from slurmlens.config.kafka import KafkaSinkConfig
 from slurmlens.config.setting import optional_section, setting
 from slurmlens.config.shared import MIB
+from slurmlens.config.tls import TlsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,59 @@ class CarbonSinkConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LogstashSinkConfig(TlsSettings):
+    """Events go to logstash's tcp input (codec json_lines), or anything else that reads JSON lines."""
+
+    host: str = setting("127.0.0.1", "where logstash listens")
+    port: int = setting(5000, "its tcp input's port", minimum=1, maximum=65_535)
+    resend_window_s: float = setting(
+        15.0,
+        "after a reconnect what was sent in the last so many seconds is sent again: nothing is acknowledged here,"
+        " sinks.beats loses less",
+        minimum=0,
+    )
+    resend_limit_bytes: int = setting(4 * MIB, "at most so much is kept to be sent again", minimum=4096)
+    timeout_s: float = setting(
+        10.0, "for connecting, and for logstash to take anything at all", minimum=0.1, maximum=600
+    )
+    backoff_min_s: float = setting(0.5, "first wait after a failure; doubles, with jitter", minimum=0.01)
+    backoff_max_s: float = setting(60.0, "longest wait between two tries", minimum=0.01)
+    server_name: str | None = setting(
+        None, "the name in the receiver's certificate, where it is not `host`", example='"logstash.example.org"'
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from self.tls_problems()
+        if self.backoff_max_s < self.backoff_min_s:
+            yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
+
+
+@dataclass(frozen=True, slots=True)
+class BeatsSinkConfig(TlsSettings):
+    """Events go to logstash's beats input, or anything else that speaks Beats v2; it acknowledges each event."""
+
+    host: str = setting("127.0.0.1", "where the receiver listens")
+    port: int = setting(5044, "its beats input's port", minimum=1, maximum=65_535)
+    window_events: int = setting(
+        2048, "at most so many events wait for their acknowledgement", minimum=1, maximum=10_000
+    )
+    compression_level: int = setting(3, "of zlib; 0 sends events as they are", minimum=0, maximum=9)
+    timeout_s: float = setting(
+        30.0, "for connecting, and for any sign of life while events are not acknowledged", minimum=0.1, maximum=600
+    )
+    backoff_min_s: float = setting(0.5, "first wait after a failure; doubles, with jitter", minimum=0.01)
+    backoff_max_s: float = setting(60.0, "longest wait between two tries", minimum=0.01)
+    server_name: str | None = setting(
+        None, "the name in the receiver's certificate, where it is not `host`", example='"logstash.example.org"'
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from self.tls_problems()
+        if self.backoff_max_s < self.backoff_min_s:
+            yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
+
+
+@dataclass(frozen=True, slots=True)
 class FileSinkConfig:
     """Events go to a file, one JSON document a line."""
 
@@ -86,9 +141,17 @@ class SinksConfig:
 
     hub: HubSinkConfig | None = optional_section("events to the hub")
     carbon: CarbonSinkConfig | None = optional_section("metrics to carbon")
+    logstash: LogstashSinkConfig | None = optional_section("events to logstash as JSON lines")
+    beats: BeatsSinkConfig | None = optional_section("events to logstash by the Beats protocol, acknowledged")
+    kafka: KafkaSinkConfig | None = optional_section("events to a topic of Kafka")
     file: FileSinkConfig | None = optional_section("events to a file")
 
     @property
     def is_empty(self) -> bool:
         """Whether nobody would be told anything."""
         return all(getattr(self, field.name) is None for field in fields(self))
+
+    @property
+    def needs_openssl(self) -> bool:
+        """Whether any of them must have OpenSSL loaded (ADR 9)."""
+        return any(getattr(getattr(self, field.name), "needs_openssl", False) for field in fields(self))

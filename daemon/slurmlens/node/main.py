@@ -6,7 +6,6 @@ that cannot be used, 3 where it ended by itself. SIGTERM and SIGINT stop it in o
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import fcntl
 import logging
@@ -18,9 +17,10 @@ from pathlib import Path
 
 from slurmlens import __version__
 from slurmlens.clock import Clock, SystemClock
-from slurmlens.config.load import NODE_PATH, load_node
+from slurmlens.config.load import load_node
 from slurmlens.config.node import NodeConfig
 from slurmlens.errors import ConfigError
+from slurmlens.node.options import parse
 from slurmlens.node.pipeline import Machine, NodePipeline
 from slurmlens.runtime import signals
 from slurmlens.runtime.sd_notify import Notifier
@@ -38,12 +38,7 @@ STOPPED = InternalEvent("node_stopped", logging.INFO, "slurmlens-node ended")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node daemon until it is told to stop; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="slurmlens-node", description="Watches the jobs of one Slurm node.")
-    parser.add_argument(
-        "--config", type=Path, default=NODE_PATH, metavar="FILE", help="settings (default: %(default)s)"
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    options = parser.parse_args(arguments)
+    options = parse(arguments)
     try:
         config = load_node(options.config)
     except ConfigError as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slurmlens.clock import Clock
+from slurmlens.config.kafka import KafkaSinkConfig
 from slurmlens.config.node import BatchConfig
 from slurmlens.config.sinks import (
     CarbonSinkConfig,
@@ -104,12 +105,21 @@ def _tls(config: LogstashSinkConfig, table: str) -> Tls | None:
         return None
     from slurmlens.node.sinks.tls import Tls
 
-    return Tls(config, table)
+    return Tls(config, table, config.server_name)
+
+
+def _kafka(config: KafkaSinkConfig, means: Means) -> Receiver:
+    from slurmlens.node.sinks.kafka import Brokers, KafkaSink
+
+    endpoint = Brokers(means.endpoint("kafka", *config.brokers[0]), config.brokers)
+    sink = KafkaSink(config, endpoint, means.reporter, means.clock)
+    return Receiver(sink, Stream.EVENTS, config.max_batch_bytes, Backoff(config.backoff_min_s, config.backoff_max_s))
 
 
 _MAKERS: tuple[tuple[str, Callable[..., Receiver]], ...] = (
     ("hub", _hub),
     ("logstash", _logstash),
+    ("kafka", _kafka),
     ("file", _file),
     ("carbon", _carbon),
 )

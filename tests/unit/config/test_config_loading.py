@@ -80,7 +80,12 @@ def test_an_error_in_a_conf_d_file_names_that_file_and_line(write) -> None:
         ("[sampling]\ninterval = 10", 2, "sampling.interval", "did you mean interval_s?"),
         ("[sampling]\ninterval_ms = 10", 2, "sampling.interval_ms", "did you mean interval_s?"),
         ("interval_s = 10", 1, "interval_s", "did you mean sampling.interval_s?"),
-        ("[sinks.logstash]\nport = 5", 1, "sinks.logstash", "known in [sinks]: hub, carbon, file"),
+        (
+            "[sinks.elastic]\nport = 5",
+            1,
+            "sinks.elastic",
+            "known in [sinks]: hub, carbon, logstash, beats, kafka, file",
+        ),
         ('[sampling]\ninterval_s = "10s"', 2, "sampling.interval_s", "write interval_s = 10"),
         ('[sampling]\ninterval_s = "2 min"', 2, "sampling.interval_s", "write interval_s = 120"),
         (

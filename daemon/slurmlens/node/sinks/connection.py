@@ -1,9 +1,10 @@
-"""One TCP connection of a sink, told by the byte how much of what went into it the peer's kernel has.
+"""One TCP connection of a sink, with TLS or without, told by the byte how much of it the peer's kernel has.
 
 Owns the socket and its settings, and the counting. Invariants: after `write` our own process holds nothing any more,
 all of it is with the kernel; a peer that takes anything at all is waited for, one that takes nothing for `timeout_s` is
 given up; a peer that vanished without a word is noticed by the kernel after as long. Raises OSError (TimeoutError among
-them), which the sinks translate. Used by `unacknowledged` and by sinks that await answers.
+them), which the sinks translate, and of TLS's own DeliveryError. Used by `unacknowledged` and by sinks that await
+answers.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ import fcntl
 import socket
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from slurmlens.node.sinks.endpoint import Address
+
+if TYPE_CHECKING:
+    from slurmlens.node.sinks.tls import Session, Tls
 
 SIOCOUTQ = 0x5411  # linux/sockios.h; tcp(7): bytes in the send queue, unacknowledged ones included
 CLOSE_TIMEOUT_S = 1.0
@@ -26,10 +31,17 @@ class Connection:
     """Made by `connect`; `written_bytes` is what went onto the wire so far."""
 
     def __init__(
-        self, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float
+        self,
+        address: Address,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        timeout_s: float,
+        session: Session | None = None,
     ) -> None:
         self.address = address
         self.written_bytes = 0
+        self._session = session
+        self._has_ended = False
         self._reader = reader
         self._writer = writer
         self._timeout_s = timeout_s
@@ -52,8 +64,7 @@ class Connection:
 
     async def write(self, data: bytes) -> None:
         """Write, and wait for the kernel to take it for as long as anything moves at all."""
-        self._writer.write(data)
-        self.written_bytes += len(data)
+        self._put(data if self._session is None else self._session.encrypt(data))
         while True:
             before = self.unacknowledged_bytes()
             try:
@@ -66,10 +77,37 @@ class Connection:
 
     async def read(self) -> bytes:
         """What the peer says next, however long that takes; empty where it has said all."""
-        return await self._reader.read(_READ_BYTES)
+        session = self._session
+        if session is None:
+            return await self._reader.read(_READ_BYTES)
+        said = b""
+        while not said and not self._has_ended:
+            received = await self._reader.read(_READ_BYTES)
+            if not received:
+                break
+            said, self._has_ended = session.decrypt(received)
+            self._put(session.take())
+        return said
+
+    async def handshake(self) -> None:
+        """Agree with the peer on TLS; before anything else."""
+        session, received = self._session, b""
+        while session is not None:
+            try:
+                is_done = session.handshake(received)
+            finally:
+                # Also where it failed: the peer is told why.
+                self._put(session.take())
+            if is_done:
+                return
+            received = await self._reader.read(_READ_BYTES)
+            if not received:
+                raise ConnectionResetError(errno.ECONNRESET, "closed by the peer during the TLS handshake")
 
     async def aclose(self) -> None:
         """End it in an orderly way; the kernel goes on sending what it has."""
+        if self._session is not None and not self._writer.is_closing():
+            self._put(self._session.end())
         self._writer.close()
         # A peer that reads no more must not hold up the end of the program.
         with suppress(OSError, TimeoutError):
@@ -81,18 +119,35 @@ class Connection:
         """End it at once; what nobody has taken yet is thrown away."""
         self._writer.transport.abort()
 
+    def _put(self, data: bytes) -> None:
+        if data:
+            self._writer.write(data)
+            self.written_bytes += len(data)
 
-async def connect(address: Address, timeout_s: float, send_buffer_bytes: int) -> Connection:
-    """Connect within `timeout_s`; the kernel then holds about twice `send_buffer_bytes` for the peer, at most."""
+
+async def connect(
+    address: Address, timeout_s: float, tls: Tls | None = None, *, send_buffer_bytes: int | None = None
+) -> Connection:
+    """Connect within `timeout_s`, TLS included; the kernel will hold at most about twice `send_buffer_bytes` for the
+    peer, where that is given.
+    """
+    session = None if tls is None else await asyncio.to_thread(tls.session, address[0])
     async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_connection(*address)
-    _tune(writer.get_extra_info("socket"), timeout_s, send_buffer_bytes)
-    return Connection(address, reader, writer, timeout_s)
+        _tune(writer.get_extra_info("socket"), timeout_s, send_buffer_bytes)
+        connection = Connection(address, reader, writer, timeout_s, session)
+        try:
+            await connection.handshake()
+        except BaseException:
+            await connection.aclose()
+            raise
+    return connection
 
 
-def _tune(sock: socket.socket, timeout_s: float, send_buffer_bytes: int) -> None:
+def _tune(sock: socket.socket, timeout_s: float, send_buffer_bytes: int | None) -> None:
     """Bound what the kernel holds for us, and let it notice a peer that vanished without a word."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+    if send_buffer_bytes is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(timeout_s * 1000))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):

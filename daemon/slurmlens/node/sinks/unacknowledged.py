@@ -5,15 +5,18 @@ has it and `resend_window_s` have passed: until then it is kept, and sent again 
 receiver may get it twice). Invariant: what the own kernel holds unacknowledged is never more than what is kept, because
 the socket's send buffer is bounded to less; so a receiver that does not read slows its sink down and fills the queue,
 and loses nothing. What a receiver's own process had read and not yet put away when it died is safe only within the
-window, and within `resend_limit_bytes`. Used by the sinks of protocols without acknowledgement.
+window, and within `resend_limit_bytes`. A receiver that takes a connection and ends it soon after (a balancer with
+nobody behind it, one that misses a client certificate) is doubted: the next connection has to last, longer each time,
+before anything counts as sent. Used by the sinks of protocols without acknowledgement.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections import deque
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -23,12 +26,21 @@ from slurmlens.node.sinks.connection import Connection, connect
 from slurmlens.node.sinks.endpoint import Address, Endpoint, text_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
+if TYPE_CHECKING:
+    from slurmlens.node.sinks.tls import Tls
+
 RESENT = InternalEvent(
     "sink_resent_bytes",
     logging.INFO,
     "connected to {sink} at {address}; sending the last {size_bytes} bytes again",
     ("sink",),
 )
+
+
+YOUNG_S = 10.0
+"""A connection that ends within this time of its beginning, without our doing, makes the next one doubtful."""
+
+LEAST_PROOF_S = 0.5
 
 
 class ResendSettings(Protocol):
@@ -54,7 +66,8 @@ class _Link(msgspec.Struct):
     """A connection, and who waits for its end: what a receiver says meanwhile is of no interest."""
 
     connection: Connection
-    listening: asyncio.Task[None]
+    listening: asyncio.Task[str]
+    began_ns: int
 
     @property
     def is_up(self) -> bool:
@@ -65,17 +78,25 @@ class UnacknowledgedSender:
     """Sends to one receiver; `name` is the sink's."""
 
     def __init__(
-        self, name: str, settings: ResendSettings, endpoint: Endpoint, reporter: Reporter, clock: Clock
+        self,
+        name: str,
+        settings: ResendSettings,
+        endpoint: Endpoint,
+        reporter: Reporter,
+        clock: Clock,
+        tls: Tls | None = None,
     ) -> None:
         self._name = name
         self._settings = settings
         self._endpoint = endpoint
         self._reporter = reporter
         self._clock = clock
+        self._tls = tls
         self._address: Address | None = None
         self._link: _Link | None = None
         self._kept: deque[_Piece] = deque()
         self._kept_bytes = 0
+        self._proof_s = 0.0
 
     @property
     def kept_bytes(self) -> int:
@@ -90,18 +111,22 @@ class UnacknowledgedSender:
     async def send(self, payload: bytes) -> None:
         """Send, after what has to be sent again; returns when the kernel has all of it.
 
-        DeliveryError, always retriable, with reason undiscovered, timeout or network.
+        DeliveryError, always retriable, with reason undiscovered, timeout, network, tls or tls_files.
         """
+        addresses = self._endpoint.addresses()
         try:
-            connection = await self._connected()
+            link = await self._connected(addresses)
             piece = _Piece(payload)
-            await self._write(connection, piece)
+            await self._write(link.connection, piece)
+            await self._prove(link)
         except TimeoutError as error:
             raise await self._failed("timeout", f"nothing moved for {self._settings.timeout_s:g} s") from error
+        except DeliveryError as error:
+            raise await self._failed(error.reason, str(error)) from error
         except OSError as error:
             raise await self._failed("network", error.strerror or str(error)) from error
         self._keep(piece)
-        self._forget_settled(connection)
+        self._forget_settled(link.connection)
 
     async def aclose(self) -> None:
         """Let go of the connection; the kernel goes on sending what it has."""
@@ -111,18 +136,40 @@ class UnacknowledgedSender:
             link.listening.cancel()
             await asyncio.wait({link.listening})
 
-    async def _connected(self) -> Connection:
-        addresses = self._endpoint.addresses()
+    async def _connected(self, addresses: tuple[Address, ...]) -> _Link:
         link = self._link
         if link is not None and link.is_up and link.connection.address in addresses:
-            return link.connection
+            return link
+        if link is not None and not link.is_up:
+            self._judge(link)
         await self.aclose()
         self._address = addresses[0]
-        limit_bytes = self._settings.resend_limit_bytes
-        connection = await connect(self._address, self._settings.timeout_s, limit_bytes // 4)
-        self._link = _Link(connection, asyncio.create_task(_listen(connection), name=f"{self._name} listens"))
+        connection = await connect(
+            self._address,
+            self._settings.timeout_s,
+            self._tls,
+            send_buffer_bytes=self._settings.resend_limit_bytes // 4,
+        )
+        listening = asyncio.create_task(_listen(connection), name=f"{self._name} listens")
+        self._link = link = _Link(connection, listening, self._clock.monotonic_ns())
         await self._resend(connection)
-        return connection
+        return link
+
+    def _judge(self, link: _Link) -> None:
+        """A connection ended without our doing: how far is the next one to be trusted?"""
+        age_s = (self._clock.monotonic_ns() - link.began_ns) / NS_PER_S
+        if age_s >= max(YOUNG_S, 2 * self._proof_s):
+            self._proof_s = 0.0
+        else:
+            self._proof_s = max(LEAST_PROOF_S, min(2 * self._proof_s, self._settings.resend_window_s))
+
+    async def _prove(self, link: _Link) -> None:
+        """After one that ended young, let a connection show that it lasts."""
+        age_s = (self._clock.monotonic_ns() - link.began_ns) / NS_PER_S
+        if age_s < self._proof_s:
+            await asyncio.wait({link.listening}, timeout=self._proof_s - age_s)
+        if link.listening.done():
+            raise ConnectionResetError(errno.ECONNRESET, link.listening.result())
 
     async def _resend(self, connection: Connection) -> None:
         for piece in self._kept:
@@ -159,15 +206,19 @@ class UnacknowledgedSender:
 
     async def _failed(self, reason: str, message: str) -> DeliveryError:
         if self._link is not None:
+            self._judge(self._link)
             self._link.connection.abort()
         await self.aclose()
         return DeliveryError(f"{self._name} at {text_of(self._address)}: {message}", reason=reason)
 
 
-async def _listen(connection: Connection) -> None:
-    """Return when the peer has said all, or the connection broke."""
+async def _listen(connection: Connection) -> str:
+    """Return when the peer has said all, or the connection broke; says which."""
     try:
         while await connection.read():
             pass
-    except OSError:
-        return
+    except DeliveryError as error:
+        return str(error)
+    except OSError as error:
+        return error.strerror or str(error)
+    return "closed by the receiver"
