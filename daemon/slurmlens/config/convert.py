@@ -7,6 +7,7 @@ in `problems()`. Pure: mapping in, dataclass and problems out. Fed by `load`, wh
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 import types
@@ -53,6 +54,12 @@ def is_section(hint: Any) -> bool:
 
 def hints_of(kind: type) -> Mapping[str, Any]:
     """The resolved types of a dataclass's fields."""
+    return _hints(kind)
+
+
+@functools.cache
+def _hints(kind: Any) -> Mapping[str, Any]:
+    """Resolving costs milliseconds; a running daemon checks settings that it is sent."""
     return typing.get_type_hints(kind)
 
 

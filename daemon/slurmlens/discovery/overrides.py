@@ -46,15 +46,18 @@ class Overrides(Generic[C]):
         fresh: list[ConfigError] = []
         for name, raw in sorted(pairs.items()):
             path = tuple(name.split("/"))
-            try:
-                accepted[path] = self._accept(path, raw)
-            except ConfigError as wrong:
-                error = ConfigError(str(wrong), key=_printable(f"{prefix}{name}"))
-                refused[name] = (raw, str(error))
-                if refused_before.get(name) != refused[name]:
+            known = before.get(path)
+            if name in refused_before and refused_before[name][0] == raw:
+                refused[name] = refused_before[name]
+            else:
+                try:
+                    known = self._accept(path, raw)
+                except ConfigError as wrong:
+                    error = ConfigError(str(wrong), key=_printable(f"{prefix}{name}"))
+                    refused[name] = (raw, str(error))
                     fresh.append(error)
-                if path in before:
-                    accepted[path] = before[path]
+            if known is not None:
+                accepted[path] = known
         self._accepted[prefix], self._refused[prefix] = accepted, refused
         return fresh
 
