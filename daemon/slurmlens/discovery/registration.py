@@ -93,7 +93,8 @@ class Registration:
             while True:
                 await self._sleep(await self._beat_once(client, service))
         except asyncio.CancelledError:
-            await self._leave(client, service)
+            # In a task of its own: before Python 3.11.3 no time limit works in one that is being cancelled (gh-102780).
+            await asyncio.wait({asyncio.create_task(self._leave(client, service))})
             raise
         finally:
             await client.aclose()
