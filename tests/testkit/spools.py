@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slurmlens.node.flow import Batch, Stream
-from slurmlens.node.spool import Disk, Spool, SpoolLimits
+from slurmlens.node.spool import Disk, Notice, Spool, SpoolLimits
 from slurmlens.node.spool.place import DATABASE
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -33,14 +33,21 @@ class SpoolSetup:
     proc_root: Path = Path("/proc")
 
     def spool(
-        self, sinks: Mapping[str, Stream] = SINKS, limits: SpoolLimits = LIMITS, *, retry_s: float = NEVER_S
+        self,
+        sinks: Mapping[str, Stream] = SINKS,
+        limits: SpoolLimits = LIMITS,
+        *,
+        notice: Notice | None = None,
+        retry_s: float = NEVER_S,
     ) -> Spool:
         reporter = Reporter(self.counters, self.clock)
         disk = Disk(self.folder, self.clock, reporter, proc_root=self.proc_root)
-        return Spool(sinks, limits, disk, self.boot_id, self.clock, reporter, retry_s=retry_s)
+        return Spool(sinks, limits, disk, self.boot_id, self.clock, reporter, notice=notice, retry_s=retry_s)
 
-    async def opened(self, sinks: Mapping[str, Stream] = SINKS, limits: SpoolLimits = LIMITS) -> Spool:
-        spool = self.spool(sinks, limits)
+    async def opened(
+        self, sinks: Mapping[str, Stream] = SINKS, limits: SpoolLimits = LIMITS, *, notice: Notice | None = None
+    ) -> Spool:
+        spool = self.spool(sinks, limits, notice=notice)
         await spool.open()
         return spool
 

@@ -5,15 +5,18 @@
                 │                        lane      one stream: order, cursors; index: its slips
                 ▼ a thread of its own    disk      the thread; place: folder, lock, what was set aside
               SQLite                     store     the file
+                                         ledger    what was given up, and why
 
 Implements `flow.BatchQueue`. Events are committed as they come (one transaction for all that came during the last
 one); metrics stay in memory and are written only while a sink is behind. `on_acknowledged` of a batch is called when it
-is *committed*, so the dropbox may release its files then; while the disk takes nothing it is called, as by
-`queue.MemoryQueue`, once every sink has the batch.
+is *committed*, so the dropbox may release its files then; while the disk takes nothing, or there is none, it is called
+once every sink has the batch. Every line that gives way is counted exactly once (`ledger` says what that means across a
+crash), and told in the stream of events by a notice, of which at most one waits at a time.
 """
 
 from slurmlens.node.spool.disk import Disk
 from slurmlens.node.spool.limits import SpoolLimits
-from slurmlens.node.spool.spool import Spool, SpoolState
+from slurmlens.node.spool.spool import Notice, Spool, SpoolState
+from slurmlens.node.spool.store import Account, DropKind
 
-__all__ = ["Disk", "Spool", "SpoolLimits", "SpoolState"]
+__all__ = ["Account", "Disk", "DropKind", "Notice", "Spool", "SpoolLimits", "SpoolState"]

@@ -33,6 +33,8 @@ class Lane:
         self.memory_bytes = 0
         self.loose_bytes = 0
         """In memory alone."""
+        self.notice = 0
+        """Where the last notice of what was dropped stands, or stood."""
         self._index = Index()
         # Taken from the front, which a plain dict is slow at.
         self._memory: OrderedDict[int, Batch] = OrderedDict()
@@ -57,9 +59,9 @@ class Lane:
         return self.size_bytes - behind.size_bytes - behind.batches * BATCH_COST_BYTES
 
     @property
-    def loose_lines(self) -> int:
-        """In memory alone."""
-        return self._index.totals(self.stored_upto).lines
+    def orphaned_lines(self) -> int:
+        """In memory alone, and in no file of whoever put them in: each that waits to be told has one."""
+        return sum(batch.count - len(batch.on_acknowledged) for _, batch in self.loose())
 
     @property
     def gone_upto(self) -> int:
@@ -201,7 +203,7 @@ class Lane:
         Whatever was given to sinks until now can no longer be acknowledged: they are given it again. So no cursor can
         pass a batch that its sink was never given.
         """
-        came = list(self._memory.values())
+        came = list(self._memory.items())
         self._index, self._memory = Index(), OrderedDict()
         self.memory_bytes = self.loose_bytes = 0
         for slip in slips:
@@ -210,8 +212,11 @@ class Lane:
         self._given = dict.fromkeys(self.cursors, 0)
         self.stored_upto = max([slip.position for slip in slips[-1:]] + list(cursors.values()), default=0)
         self._next = max(self._next, self.stored_upto + 1)
-        for batch in came:
-            self.append(batch)
+        notice, self.notice = self.notice, 0
+        for old_position, batch in came:
+            position = self.append(batch)
+            if old_position == notice:
+                self.notice = position
 
     def _given_to(self, sink: str, entries: list[Entry]) -> list[Entry]:
         if entries:

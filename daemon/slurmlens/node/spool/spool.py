@@ -9,7 +9,7 @@ last. `writer` does what needs the disk.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -17,7 +17,9 @@ from slurmlens.clock import Clock
 from slurmlens.node.flow import Backlog, Batch, Entry, Stream
 from slurmlens.node.spool.disk import Disk
 from slurmlens.node.spool.lane import BATCH_COST_BYTES, Lane
+from slurmlens.node.spool.ledger import Ledger
 from slurmlens.node.spool.limits import SpoolLimits, give_way
+from slurmlens.node.spool.store import Account, DropKind
 from slurmlens.node.spool.writer import RETRY_S, Writer, tell
 from slurmlens.telemetry.internal import Reporter
 
@@ -30,6 +32,12 @@ class SpoolState(msgspec.Struct, frozen=True):
     stored_bytes: int
     memory_bytes: int
     failure: str | None
+    dropped: Mapping[DropKind, Account]
+    """What is certain to be lost, by this daemon and those before it."""
+
+
+Notice = Callable[[Mapping[DropKind, Account]], bytes]
+"""Makes the line that tells the totals of what was dropped."""
 
 
 class Spool:
@@ -44,6 +52,7 @@ class Spool:
         clock: Clock,
         reporter: Reporter,
         *,
+        notice: Notice | None = None,
         retry_s: float = RETRY_S,
     ) -> None:
         self._limits = limits
@@ -53,9 +62,11 @@ class Spool:
             stream: Lane(stream, [sink for sink, its_stream in sinks.items() if its_stream is stream])
             for stream in Stream
         }
+        self._ledger = Ledger(clock, reporter)
         self._writer = Writer(
-            self._lanes, limits, disk, boot_id, clock, reporter, retry_s=retry_s, on_turn=self._look_again
+            self._lanes, limits, disk, boot_id, clock, reporter, self._ledger, retry_s=retry_s, on_turn=self._look_again
         )
+        self._notice = notice
         self._stirred = asyncio.Event()
         self._left = asyncio.Event()
 
@@ -67,7 +78,9 @@ class Spool:
         if not lane.cursors:
             tell(batch.on_acknowledged)
         elif len(batch.payload) + BATCH_COST_BYTES > min(self._limits.memory_bytes, self._writer.max_bytes):
-            self._writer.tell_drops(batch.stream, "too_large", batch.count)
+            self._ledger.give_up(batch.stream, "too_large", batch.count, was_stored=False)
+            self._look_again()
+            self._writer.write_soon()
         else:
             if batch.stream is Stream.EVENTS:
                 await self._room_in_memory(len(batch.payload))
@@ -97,6 +110,7 @@ class Spool:
         for batch in left:
             tell(batch.on_acknowledged)
         self._left.set()
+        self._notify()
         if touches_disk:
             self._writer.write_soon()
 
@@ -122,6 +136,7 @@ class Spool:
             stored_bytes=sum(lane.stored_bytes for lane in lanes),
             memory_bytes=sum(lane.memory_bytes for lane in lanes),
             failure=self._writer.failure,
+            dropped=self._ledger.accounts,
         )
 
     async def open(self) -> None:
@@ -154,6 +169,7 @@ class Spool:
 
     def _look_again(self) -> None:
         self._make_room()
+        self._notify()
         self._stirred.set()
         self._left.set()
 
@@ -162,10 +178,25 @@ class Spool:
         self._stirred.clear()
         await self._stirred.wait()
 
+    def _notify(self) -> None:
+        """Tell in the stream of events what was dropped; while one such notice waits there is no second one."""
+        lane = self._lanes[Stream.EVENTS]
+        if self._notice is None or not self._ledger.has_news or not lane.cursors or lane.has(lane.notice):
+            return
+        payload = self._notice(self._ledger.accounts)
+        self._ledger.told()
+        lane.notice = lane.append(Batch(Stream.EVENTS, payload, 1, self._clock.monotonic_ns()))
+        self._make_room()
+        self._stirred.set()
+        self._writer.write_soon()
+
     def _make_room(self) -> None:
         events, metrics = self._lanes[Stream.EVENTS], self._lanes[Stream.METRICS]
         for drop in give_way(events, metrics, self._limits, self._writer.max_bytes, self._clock.monotonic_ns()):
-            self._writer.tell_drops(drop.stream, drop.reason, drop.slip.lines)
+            if drop.stream is Stream.EVENTS and drop.slip.position == events.notice:
+                self._ledger.untold()
+            else:
+                self._ledger.give_up(drop.stream, drop.reason, drop.slip.lines, was_stored=drop.was_stored)
             self._left.set()
-            if drop.was_stored:
-                self._writer.write_soon()
+            # Of what memory alone had the total is written, too.
+            self._writer.write_soon()

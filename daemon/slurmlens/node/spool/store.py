@@ -40,6 +40,8 @@ _SCHEMA = (
         for stream in Stream
     ),
     "CREATE TABLE cursors (sink TEXT PRIMARY KEY, position INTEGER NOT NULL)",
+    "CREATE TABLE dropped (stream TEXT NOT NULL, reason TEXT NOT NULL, since_ns INTEGER NOT NULL,"
+    " lines INTEGER NOT NULL, told INTEGER NOT NULL, PRIMARY KEY (stream, reason))",
 )
 _FIRST_PRAGMAS = ("locking_mode=EXCLUSIVE", "cell_size_check=ON", "cache_size=-512", "temp_store=MEMORY")
 _NEW_FILE_PRAGMAS = ("page_size=4096", "auto_vacuum=INCREMENTAL")
@@ -88,12 +90,28 @@ class Head(NamedTuple):
     size_bytes: int
 
 
+DropKind = tuple[Stream, str]
+"""The stream and the reason."""
+
+
+class Account(NamedTuple):
+    """Lines of one kind that were dropped since a wall time, in all; `told` of them stand in a notice."""
+
+    since_ns: int
+    lines: int
+    told: int
+
+
 class Change(msgspec.Struct, frozen=True):
-    """What one transaction does: rows come, everything up to a position goes, cursors move."""
+    """What one transaction does: rows come, everything up to a position goes and single rows beside, cursors move,
+    totals of what was dropped are set.
+    """
 
     rows: Mapping[Stream, Sequence[Row]] = msgspec.field(default_factory=dict)
     gone_upto: Mapping[Stream, int] = msgspec.field(default_factory=dict)
+    gone: Mapping[Stream, Sequence[int]] = msgspec.field(default_factory=dict)
     cursors: Mapping[str, int] = msgspec.field(default_factory=dict)
+    dropped: Mapping[DropKind, Account] = msgspec.field(default_factory=dict)
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -101,6 +119,7 @@ class Contents(msgspec.Struct, frozen=True):
 
     heads: Mapping[Stream, Sequence[Head]]
     cursors: Mapping[str, int]
+    dropped: Mapping[DropKind, Account]
 
 
 class Store:
@@ -134,9 +153,10 @@ class Store:
                 for stream in Stream
             }
             cursors = dict(self._connection.execute("SELECT sink, position FROM cursors"))
-        if not _is_sane(heads, cursors):
+            dropped = self._connection.execute("SELECT stream, reason, since_ns, lines, told FROM dropped").fetchall()
+        if not (_is_sane(heads, cursors) and all(map(_is_account, dropped))):
             raise SpoolError(f"{self.path}: holds values that cannot be", reason="corrupt")
-        return Contents(heads, cursors)
+        return Contents(heads, cursors, {(Stream(name), reason): Account(*rest) for name, reason, *rest in dropped})
 
     def apply(self, change: Change) -> None:
         """Do all of it, and return when it is on the disk."""
@@ -183,7 +203,13 @@ class Store:
             )
         for stream, position in change.gone_upto.items():
             execute(f"DELETE FROM {stream.value} WHERE position <= ?", (position,))  # noqa: S608
+        for stream, positions in change.gone.items():
+            execute_many(f"DELETE FROM {stream.value} WHERE position = ?", [(one,) for one in positions])  # noqa: S608
         execute_many("INSERT OR REPLACE INTO cursors VALUES (?, ?)", list(change.cursors.items()))
+        execute_many(
+            "INSERT OR REPLACE INTO dropped VALUES (?, ?, ?, ?, ?)",
+            [(stream.value, reason, *account) for (stream, reason), account in change.dropped.items()],
+        )
 
     def _agree_on_schema(self) -> None:
         """Make the tables of an empty file; bring an older release's forward; refuse what is not ours, untouched."""
@@ -259,6 +285,15 @@ def _is_sane(heads: Mapping[Stream, Sequence[Head]], cursors: Mapping[str, int])
         for head in heads[stream]
     )
     return numbers and all(isinstance(k, str) and isinstance(v, int) and 0 <= v < 2**62 for k, v in cursors.items())
+
+
+def _is_account(row: Sequence[object]) -> bool:
+    stream, reason, *numbers = row
+    return (
+        stream in [one.value for one in Stream]
+        and isinstance(reason, str)
+        and all(isinstance(number, int) and 0 <= number < 2**63 for number in numbers)
+    )
 
 
 @contextmanager

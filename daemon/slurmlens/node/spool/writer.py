@@ -17,11 +17,12 @@ from slurmlens.node.flow import Entry, Stream
 from slurmlens.node.spool.disk import Disk
 from slurmlens.node.spool.index import Slip
 from slurmlens.node.spool.lane import Lane
+from slurmlens.node.spool.ledger import Ledger
 from slurmlens.node.spool.limits import SpoolLimits
 from slurmlens.node.spool.place import Durability
 from slurmlens.node.spool.rows import entry_of, row_of, slip_of
 from slurmlens.node.spool.store import Change, Contents, Row
-from slurmlens.node.spool.told import DROPPED, FAILED, MEMORY_ONLY, OPENED, RECOVERED, VOLATILE
+from slurmlens.node.spool.told import FAILED, MEMORY_ONLY, OPENED, RECOVERED, VOLATILE
 from slurmlens.telemetry.internal import Reporter
 
 VOLATILE_MAX_BYTES = 16 * 1024 * 1024
@@ -46,6 +47,7 @@ class Writer:
         boot_id: str,
         clock: Clock,
         reporter: Reporter,
+        ledger: Ledger,
         *,
         retry_s: float,
         on_turn: Callable[[], None],
@@ -60,10 +62,12 @@ class Writer:
         self._boot_id = boot_id
         self._clock = clock
         self._reporter = reporter
+        self._ledger = ledger
         self._retry_s = retry_s
         self._on_turn = on_turn
         self._sinks = frozenset(sink for lane in lanes.values() for sink in lane.cursors)
         self._written_cursors: dict[str, int] = {}
+        self._unreadable: set[tuple[Stream, int]] = set()
         self._is_dirty = False
         self._is_closed = False
         self._flusher: asyncio.Task[None] | None = None
@@ -106,7 +110,7 @@ class Writer:
         if self._disk is not None:
             await self._disk.close()
         for stream, lane in self._lanes.items():
-            self.tell_drops(stream, "stopped", lane.loose_lines)
+            self._ledger.give_up(stream, "stopped", lane.orphaned_lines, was_stored=False)
 
     async def read(self, lane: Lane, sink: str, max_bytes: int) -> list[Entry]:
         """The oldest for `sink`, from the disk; empty where they have left meanwhile, or cannot be read now."""
@@ -133,14 +137,10 @@ class Writer:
         for position in sorted(wanted.keys() - set(readable)):
             if lane.has(position):
                 lane.drop(wanted[position])
-                self.tell_drops(lane.stream, "corrupt", wanted[position].lines)
+                self._unreadable.add((lane.stream, position))
+                self._ledger.give_up(lane.stream, "corrupt", wanted[position].lines, was_stored=True)
                 self._on_turn()
                 self.write_soon()
-
-    def tell_drops(self, stream: Stream, reason: str, lines: int) -> None:
-        """Every line that gives way or is lost goes through here."""
-        if lines:
-            self._reporter.report(DROPPED, count=lines, lines=lines, stream=stream.value, reason=reason)
 
     # --- writing
 
@@ -186,7 +186,7 @@ class Writer:
         if not disk.is_open:
             await self._open_disk(disk)
         change = self._change(all_metrics)
-        if change.rows or change.gone_upto or change.cursors:
+        if change.rows or change.gone_upto or change.gone or change.cursors or change.dropped:
             await self._apply(disk, change)
 
     def _change(self, all_metrics: bool) -> Change:
@@ -204,7 +204,10 @@ class Writer:
                 gone_upto[stream] = lane.gone_upto
                 cursors |= lane.cursors
         moved = {sink: at for sink, at in cursors.items() if at != self._written_cursors.get(sink, 0)}
-        return Change(rows, gone_upto, moved)
+        gone = {
+            one: [position for stream, position in self._unreadable if stream is one] for one, _ in self._unreadable
+        }
+        return Change(rows, gone_upto, gone, moved, self._ledger.draft())
 
     async def _apply(self, disk: Disk, change: Change) -> None:
         for stream, rows in change.rows.items():
@@ -215,6 +218,8 @@ class Writer:
             for lane in self._lanes.values():
                 lane.writing_upto = 0
         self._written_cursors |= change.cursors
+        self._ledger.committed(change.dropped)
+        self._unreadable -= {(stream, position) for stream, gone in change.gone.items() for position in gone}
         for stream, rows in change.rows.items():
             tell(self._lanes[stream].now_stored(rows[-1].position))
         self._lanes[Stream.METRICS].evict_beyond(0)
@@ -253,6 +258,7 @@ class Writer:
         now_ns = (self._clock.monotonic_ns(), self._clock.wall_ns())
         limit_ns = round(self._limits.max_age_s * 1e9)
         self._written_cursors = dict(contents.cursors)
+        self._ledger.adopt(contents.dropped)
         for stream, lane in self._lanes.items():
             slips = [slip_of(head, self._boot_id, *now_ns, limit_ns) for head in contents.heads[stream]]
             if slips or not len(lane):
@@ -263,7 +269,9 @@ class Writer:
         """Whatever only the disk had is gone."""
         for stream, lane in self._lanes.items():
             lost = lane.disk_lost()
-            self.tell_drops(stream, reason, sum(slip.lines for slip in lost))
+            self._ledger.give_up(stream, reason, sum(slip.lines for slip in lost), was_stored=False)
+        self._ledger.disk_lost()
+        self._unreadable = set()
         self._written_cursors = {}
         self._on_turn()
 

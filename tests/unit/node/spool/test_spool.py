@@ -160,6 +160,7 @@ async def test_what_grew_too_old_is_dropped_and_the_next_life_remembers_its_age(
     assert second_life.backlog("hub").oldest_age_s == 400
     setup.clock.advance(201)
     assert await payloads(second_life, "hub") == [b"young"]
+    await settled(second_life)
     assert setup.counted("queue_dropped_lines", reason="age") == 1
     await second_life.close()
 

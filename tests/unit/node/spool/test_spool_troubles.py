@@ -132,9 +132,11 @@ async def test_a_payload_that_changed_on_the_disk_is_lost_alone_and_counted(setu
     execute(setup.folder / "spool.sqlite", "UPDATE events SET payload=12 WHERE position=3")
     spool = await setup.opened()
     assert await take_all(spool, "hub") == [b"0-" * 100]
+    await settled(spool)
     assert setup.counted("queue_dropped_lines", reason="corrupt", stream="events") == 2
     assert spool.backlog("file").batches == 1
     await spool.close()
+    assert setup.rows(Stream.EVENTS) == [b"0-" * 100]
 
 
 async def test_a_file_that_goes_bad_while_in_use_costs_what_only_it_had(setup: SpoolSetup) -> None:
