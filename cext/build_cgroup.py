@@ -31,7 +31,7 @@ SOURCES = (
 COMPILE_FLAGS = (
     "-std=c11",
     "-D_GNU_SOURCE",
-    "-O2",
+    "-O3",  # measured: 1 % of a sample
     "-flto",  # the parsers are small and lie in files of their own
     "-Wall",
     "-Wextra",
@@ -40,7 +40,7 @@ COMPILE_FLAGS = (
     "-D_FORTIFY_SOURCE=2",
     "-fvisibility=hidden",
 )
-LINK_FLAGS = ("-O2", "-flto", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack")
+LINK_FLAGS = ("-O3", "-flto", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack")
 ABI = 0x030B0000
 """The limited API of CPython 3.11."""
 

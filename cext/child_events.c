@@ -52,13 +52,15 @@ int sl_add_child_event(struct sl_group *group, int field, int fd)
 static int parse_event(const struct sl_child_event *child, struct sl_text text, uint64_t *value)
 {
 	static const struct sl_key oom_key[] = {SL_KEY("oom_kill", SL_OOM_KILL_EVENTS, 1)};
-	struct sl_reading one = {.have = 0};
+	struct sl_reading one;
 	int rc;
 
 	if (child->field == SL_MEMORY_MAX_EVENTS)
 		return sl_parse_single(text, value);
+	one.have = 0;
 	rc = sl_parse_keyed(text, oom_key, 1, &one);
-	*value = one.value[SL_OOM_KILL_EVENTS];
+	if (rc == 0)
+		*value = one.value[SL_OOM_KILL_EVENTS];
 	return rc;
 }
 

@@ -4,16 +4,21 @@
 #include <errno.h>
 #include <string.h>
 
+enum { DIGITS_THAT_FIT = 19 };
+
 int sl_take_u64(struct sl_text *text, uint64_t *value)
 {
 	const char *at = text->at;
+	const char *fitting = text->end - at > DIGITS_THAT_FIT ? at + DIGITS_THAT_FIT : text->end;
 	uint64_t number = 0;
+	unsigned int digit;
 
-	while (at < text->end && *at >= '0' && *at <= '9') {
+	for (; at < fitting && (digit = (unsigned int)*at - '0') <= 9; at++)
+		number = number * 10 + digit;
+	for (; at < text->end && (digit = (unsigned int)*at - '0') <= 9; at++) {
 		if (__builtin_mul_overflow(number, UINT64_C(10), &number) ||
-		    __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
+		    __builtin_add_overflow(number, (uint64_t)digit, &number))
 			return -EBADMSG;
-		at++;
 	}
 	if (at == text->at)
 		return -EBADMSG;
@@ -24,10 +29,16 @@ int sl_take_u64(struct sl_text *text, uint64_t *value)
 
 int sl_take_word(struct sl_text *text, const char *word, size_t length)
 {
-	/* Most words differ in their first letter: that spares the call. */
-	if ((size_t)(text->end - text->at) < length || *text->at != *word || memcmp(text->at, word, length) != 0)
+	const char *at = text->at;
+
+	/* Words are short, and most differ in their first letters: cheaper than a call of memcmp. */
+	if ((size_t)(text->end - at) < length)
 		return 0;
-	text->at += length;
+	for (size_t i = 0; i < length; i++) {
+		if (at[i] != word[i])
+			return 0;
+	}
+	text->at = at + length;
 	return 1;
 }
 
@@ -63,35 +74,59 @@ int sl_put(struct sl_reading *out, int field, uint64_t value, uint64_t scale)
 	return 0;
 }
 
-/* One line against the keys: the bit of the key that it has, 0 when it has none, -EBADMSG. */
-static int take_keyed_line(struct sl_text line, const struct sl_key *keys, int count, struct sl_reading *out)
+
+/* Lines are short as well. */
+static void skip_line(struct sl_text *text)
 {
-	uint64_t value;
+	const char *at = text->at;
 
+	while (at < text->end && *at != '\n')
+		at++;
+	text->at = at < text->end ? at + 1 : at;
+}
+
+/* A value and the end of its line, or of the text. */
+static int take_value(struct sl_text *text, uint64_t *value)
+{
+	if (sl_take_u64(text, value) != 0)
+		return -EBADMSG;
+	return text->at == text->end || sl_take_word(text, "\n", 1) ? 0 : -EBADMSG;
+}
+
+/* One line against the keys: the number of the key that it has, -ENOENT when it has none, -EBADMSG. */
+static int take_keyed_line(struct sl_text *text, const struct sl_key *keys, int count, int likely, struct sl_reading *out)
+{
 	for (int i = 0; i < count; i++) {
-		struct sl_text rest = line;
+		const struct sl_key *key = &keys[likely + i < count ? likely + i : likely + i - count];
+		struct sl_text rest = *text;
+		uint64_t value;
 
-		if (!sl_take_word(&rest, keys[i].name, keys[i].length) || !sl_take_word(&rest, " ", 1))
+		if (!sl_take_word(&rest, key->name, key->length) || !sl_take_word(&rest, " ", 1))
 			continue;
-		if (sl_take_u64(&rest, &value) != 0 || rest.at != rest.end)
+		if (take_value(&rest, &value) != 0 || sl_put(out, key->field, value, key->scale) != 0)
 			return -EBADMSG;
-		return sl_put(out, keys[i].field, value, keys[i].scale) == 0 ? 1 << i : -EBADMSG;
+		*text = rest;
+		return (int)(key - keys);
 	}
-	return 0;
+	skip_line(text);
+	return -ENOENT;
 }
 
 int sl_parse_keyed(struct sl_text text, const struct sl_key *keys, int count, struct sl_reading *out)
 {
 	const int all = (1 << count) - 1;
-	struct sl_text line;
 	int taken = 0;
+	int likely = 0;
 
-	while (taken != all && sl_take_line(&text, &line)) {
-		int bit = take_keyed_line(line, keys, count, out);
+	while (taken != all && text.at < text.end) {
+		int found = take_keyed_line(&text, keys, count, likely, out);
 
-		if (bit < 0)
-			return bit;
-		taken |= bit;
+		if (found == -EBADMSG)
+			return found;
+		if (found >= 0) {
+			taken |= 1 << found;
+			likely = found + 1 < count ? found + 1 : 0;
+		}
 	}
 	return taken ? 0 : -EBADMSG;
 }

@@ -26,19 +26,6 @@ static void drop_fields(struct sl_reading *out, uint64_t fields)
 		out->value[__builtin_ctzll(fields)] = 0;
 }
 
-/* One file into the record; 0 or -errno, and then nothing of the file is in the record. */
-static int read_file(const struct sl_file *file, int fd, char buffer[SL_TEXT_MAX], struct sl_reading *out)
-{
-	struct sl_text text;
-	int rc = sl_read_text(fd, buffer, &text);
-
-	if (rc == 0)
-		rc = file->parse(file, text, out);
-	if (rc != 0)
-		drop_fields(out, file->fields);
-	return rc;
-}
-
 static void fail(struct sl_reading *out, int error)
 {
 	if (out->error == 0)
@@ -58,41 +45,88 @@ static int is_unavailable(int rc)
 	return rc == -EOPNOTSUPP;
 }
 
-static void read_group(struct sl_group *group, int tiers, char buffer[SL_TEXT_MAX], struct sl_reading *out)
+/* What one file of a group said: the text, or why there is none. */
+struct answer {
+	const struct sl_file *file;
+	int rc;
+	struct sl_text text;
+};
+
+/* Reads the files of the wanted tiers, one behind the other, into `room`; how many, or -ENODEV: the cgroup has gone. */
+static int read_texts(const struct sl_group *group, int tiers, char *room, struct answer answers[SL_FILES_MAX])
 {
 	const struct sl_table *table = sl_table_of(group->hierarchy);
-	int open_files = 0;
+	int count = 0;
 
-	memset(out, 0, sizeof(*out));
 	for (int i = 0; i < table->count; i++) {
-		int rc;
+		struct answer *answer = &answers[count];
 
-		if (group->fd[i] < 0)
+		if (group->fd[i] < 0 || !(table->files[i].tier & tiers))
 			continue;
-		open_files++;
-		if (!(table->files[i].tier & tiers))
-			continue;
-		rc = read_file(&table->files[i], group->fd[i], buffer, out);
-		if (rc == -ENODEV) {
-			set_gone(out, ENODEV);
-			return;
-		}
-		if (rc != 0 && !is_unavailable(rc))
-			fail(out, -rc);
+		answer->file = &table->files[i];
+		answer->rc = sl_read_text(group->fd[i], room, &answer->text);
+		if (answer->rc == -ENODEV)
+			return -ENODEV;
+		if (answer->rc == 0)
+			room = (char *)answer->text.end;
+		count++;
 	}
-	if (open_files == 0) {
+	return count;
+}
+
+/* One file's text into the record; what fails leaves nothing of the file in it. */
+static void take_answer(const struct answer *answer, struct sl_reading *out)
+{
+	int rc = answer->rc;
+
+	if (rc == 0)
+		rc = answer->file->parse(answer->file, answer->text, out);
+	if (rc == 0)
+		return;
+	drop_fields(out, answer->file->fields);
+	if (!is_unavailable(rc))
+		fail(out, -rc);
+}
+
+static int has_open_files(const struct sl_group *group)
+{
+	for (int i = 0; i < SL_FILES_MAX; i++) {
+		if (group->fd[i] >= 0)
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * Reads first and parses then: a system call throws the processor's predictions away, and alternating costs each file twice
+ * (docs/performance.md, P1).
+ */
+static void read_group(struct sl_group *group, int tiers, char *room, struct sl_reading *out)
+{
+	struct answer answers[SL_FILES_MAX];
+	int count = read_texts(group, tiers, room, answers);
+
+	if (count == -ENODEV) {
+		set_gone(out, ENODEV);
+		return;
+	}
+	memset(out, 0, sizeof(*out));
+	for (int i = 0; i < count; i++)
+		take_answer(&answers[i], out);
+	if (count == 0 && !has_open_files(group)) {
 		set_gone(out, group->folder_inode[0] || group->folder_inode[1] ? ENODEV : ENOENT);
 		return;
 	}
 	if (group->children > 0 || group->settled[0] || group->settled[1])
-		sl_read_child_events(group, tiers, buffer, out);
+		sl_read_child_events(group, tiers, room, out);
 	drop_fields(out, out->have & ~group->wanted);
 }
 
 void sl_read_all(struct sl_group *const *groups, size_t n, int tiers, struct sl_reading *out)
 {
-	char buffer[SL_TEXT_MAX];
+	/* Only as much of it is ever touched as the files say. */
+	char room[SL_FILES_MAX * SL_TEXT_MAX];
 
 	for (size_t i = 0; i < n; i++)
-		read_group(groups[i], tiers, buffer, &out[i]);
+		read_group(groups[i], tiers, room, &out[i]);
 }

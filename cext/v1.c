@@ -3,6 +3,8 @@
  * cpu.stat is there only where cpu and cpuacct are mounted together. memory.stat of a folder that has only subfolders says
  * 0 without the prefix total_.
  */
+#include <string.h>
+
 #include "files.h"
 
 #define NS_PER_USER_TICK (UINT64_C(1000000000) / 100)
@@ -25,6 +27,17 @@ static const struct sl_key memory_keys[] = {
 static const struct sl_key oom_keys[] = {
 	SL_KEY("oom_kill", SL_OOM_KILL_EVENTS, 1),
 };
+
+/* The line that is wanted comes last; two that hardly ever say anything else are passed over at once. */
+static int parse_oom_control(const struct sl_file *file, struct sl_text text, struct sl_reading *out)
+{
+	static const char usual[] = "oom_kill_disable 0\nunder_oom 0\n";
+	const size_t length = sizeof(usual) - 1;
+
+	if ((size_t)(text.end - text.at) > length && memcmp(text.at, usual, length) == 0)
+		text.at += length;
+	return sl_file_keyed(file, text, out);
+}
 
 /* cpuacct.stat counts in USER_HZ, which Linux keeps at 100 towards user space on every architecture that Slurm runs on. */
 static int parse_cpu_ticks(const struct sl_file *file, struct sl_text text, struct sl_reading *out)
@@ -61,7 +74,7 @@ static const struct sl_file files[] = {
 	NUMBER("memory.usage_in_bytes", MEMORY, SL_TIER_FAST, SL_MEMORY_CURRENT_BYTES),
 	NUMBER("memory.max_usage_in_bytes", MEMORY, SL_TIER_FAST, SL_MEMORY_PEAK_BYTES),
 	NUMBER("memory.failcnt", MEMORY, SL_TIER_FAST, SL_MEMORY_MAX_EVENTS),
-	{"memory.oom_control", MEMORY, SL_TIER_FAST, SL_OOM_KILL_EVENTS, 1, oom_keys, SL_BIT(SL_OOM_KILL_EVENTS), sl_file_keyed},
+	{"memory.oom_control", MEMORY, SL_TIER_FAST, SL_OOM_KILL_EVENTS, 1, oom_keys, SL_BIT(SL_OOM_KILL_EVENTS), parse_oom_control},
 	{"memory.limit_in_bytes", MEMORY, SL_TIER_SLOW, SL_MEMORY_LIMIT_BYTES, 0, NULL, SL_BIT(SL_MEMORY_LIMIT_BYTES), parse_limit},
 	{"memory.stat", MEMORY, SL_TIER_SLOW, SL_MEMORY_RSS_BYTES, 3, memory_keys,
 	 SL_BIT(SL_MEMORY_RSS_BYTES) | SL_BIT(SL_MEMORY_CACHE_BYTES) | SL_BIT(SL_MEMORY_SWAP_BYTES), sl_file_keyed},
