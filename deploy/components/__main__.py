@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable
 
 from deploy import install
-from deploy.components import consul, kafka, lumber
+from deploy.components import consul, go_carbon, kafka, lumber
 from deploy.errors import DeployError
 
 FETCHES: dict[str, Callable[[], object]] = {
     "go-lumber": lumber.program,
     "Kafka": kafka.libraries,
     "Consul": consul.program,
+    "go-carbon": go_carbon.program,
 }
 WORTH_SAYING_S = 0.5
 

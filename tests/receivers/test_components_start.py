@@ -20,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.component import start_and_wait
 from deploy.components.carbon_c_relay import CarbonCRelay
 from deploy.components.consul import Consul
+from deploy.components.go_carbon import GoCarbon
 from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber, Tls
 
@@ -167,13 +168,17 @@ def test_carbon_c_relay_forwards_to_another(carbon_c_relay: CarbonCRelay) -> Non
         wait_until(lambda: line in carbon_c_relay.lines())
 
 
+def tell(consul: Consul, path: str, body: bytes = b"") -> None:
+    """A PUT whose answer is empty."""
+    with urllib.request.urlopen(urllib.request.Request(f"{consul.url}/v1/{path}", data=body, method="PUT")):
+        pass
+
+
 def test_consul_tells_a_service_whose_check_has_passed(consul: Consul) -> None:
     service = {"Name": "start", "Port": 2003, "Check": {"CheckID": "start", "TTL": "30s"}}
-    with urllib.request.urlopen(put(consul, "agent/service/register", json.dumps(service).encode())):
-        pass
+    tell(consul, "agent/service/register", json.dumps(service).encode())
     assert json_client.get(f"{consul.url}/v1/health/service/start", {"passing": 1}) == []
-    with urllib.request.urlopen(put(consul, "agent/check/pass/start")):
-        pass
+    tell(consul, "agent/check/pass/start")
     wait_until(lambda: bool(json_client.get(f"{consul.url}/v1/health/service/start", {"passing": 1})))
     (found,) = json_client.get(f"{consul.url}/v1/health/service/start", {"passing": 1})
     assert found["Service"]["Port"] == 2003
@@ -188,5 +193,9 @@ def test_consul_killed_comes_back_on_its_port_with_what_it_took() -> None:
         assert base64.b64decode(entry["Value"]) == b"kept"
 
 
-def put(consul: Consul, path: str, body: bytes = b"") -> urllib.request.Request:
-    return urllib.request.Request(f"{consul.url}/v1/{path}", data=body, method="PUT")
+def test_go_carbon_renders_the_points_it_took(go_carbon: GoCarbon) -> None:
+    series, begin_s = "slurm.start.nodes.n0.slots.0.cpu_cores", int(time.time()) - 60
+    points = {begin_s + number: float(number) for number in range(20)}
+    with connect(go_carbon.port) as connection:
+        connection.sendall("".join(f"{series} {value} {at_s}\n" for at_s, value in points.items()).encode())
+    wait_until(lambda: go_carbon.points(series, begin_s - 10, begin_s + 30) == points)

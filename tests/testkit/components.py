@@ -17,6 +17,7 @@ import pytest
 from deploy.component import Service, start_and_wait
 from deploy.components.carbon_c_relay import CarbonCRelay
 from deploy.components.consul import Consul
+from deploy.components.go_carbon import GoCarbon
 from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber
 from deploy.errors import MachineLacks
@@ -69,6 +70,13 @@ def carbon_c_relay(component_sandbox: Sandbox) -> Iterator[CarbonCRelay]:
 def consul(component_sandbox: Sandbox) -> Iterator[Consul]:
     """An agent that is its own server, with data on disk."""
     with running(Consul(component_sandbox)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def go_carbon(component_sandbox: Sandbox) -> Iterator[GoCarbon]:
+    """A store that keeps a point a second of the product's series."""
+    with running(GoCarbon(component_sandbox)) as server:
         yield server
 
 
