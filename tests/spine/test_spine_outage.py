@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from deploy.component import start_and_wait
 
+from deploy import slurmlens
 from testkit.spine import Spine, restart
 
 pytestmark = pytest.mark.slurm
@@ -70,3 +72,21 @@ def test_a_daemon_stopped_before_the_epilog_tells_the_end_later_and_invents_noth
     if used is not None and used < 1.8:
         assert not view["cpu"]["complete"]
     assert len(road.accepted_ids()) == before
+
+
+def test_an_epilog_that_a_reboot_swallowed_ends_the_job_all_the_same_and_is_marked(road: Spine, node: str) -> None:
+    """A machine loses what it has in memory: its dropbox, and what one daemon leaves to the next. The hub restarts."""
+    daemon = road.stack.nodes[node]
+    job = road.submit('"$WORKLOADS/burn" 1; sleep 2', f"--nodelist={node}", "--mem=200")
+    road.wait("the start at the hub", lambda: "job-start" in actions(road, job))
+    daemon.stop()
+    road.stack.hub.stop()
+    road.stack.slurm.wait(job)
+    road.stack.sandbox.run(["find", f"{slurmlens.DROPBOXES}/{node}", "-type", "f", "-delete"])
+    (daemon.folder / "run" / "sightings.json").unlink()
+    start_and_wait(road.stack.hub)
+    restart(road, node)
+    view = road.ended_view(job)
+    assert (view["state_text"], view["times"]["end_source"]) == ("COMPLETED", "scheduler")
+    assert "reconciled" in node_of(view)["notes"][0]["text"]
+    assert any("reconciled" in note for note in view["provenance"]["notes"])
