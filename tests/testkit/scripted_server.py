@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,10 +15,12 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @asynccontextmanager
-async def serving(handler: Handler, port: int = 0, *, receive_buffer_bytes: int = 0) -> AsyncIterator[int]:
+async def serving(
+    handler: Handler, port: int = 0, *, receive_buffer_bytes: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Run `handler` for every connection; yields the port. Leaving closes the server and all its connections.
 
-    `receive_buffer_bytes` bounds what the kernel takes for a handler that does not read.
+    `receive_buffer_bytes` bounds what the kernel takes for a handler that does not read; with `tls` it is spoken.
     """
     listener = socket.create_server(("127.0.0.1", port))
     if receive_buffer_bytes:
@@ -32,7 +35,7 @@ async def serving(handler: Handler, port: int = 0, *, receive_buffer_bytes: int 
             await handler(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(tracked, sock=listener)
+    server = await asyncio.start_server(tracked, sock=listener, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -41,7 +44,8 @@ async def serving(handler: Handler, port: int = 0, *, receive_buffer_bytes: int 
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for writer in writers:
-            writer.transport.abort()
+            with suppress(AttributeError):  # TLS that has ended already, in asyncio of Python 3.11
+                writer.transport.abort()
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
