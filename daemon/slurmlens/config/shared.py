@@ -29,4 +29,4 @@ class ReplayConfig:
     """How what has waited for a receiver is delivered when it is back; what is new is never held back."""
 
     after_s: float = setting(10.0, "what has waited longer than this is replayed", minimum=1, maximum=3600)
-    bytes_per_s: int = setting(16 * MIB, "replayed at most so fast, to each receiver", minimum=256 * KIB)
+    bytes_per_s: int = setting(2 * MIB, "replayed at most so fast, to each receiver", minimum=256 * KIB)

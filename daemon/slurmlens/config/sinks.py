@@ -63,7 +63,7 @@ class CarbonSinkConfig:
         "after a reconnect what was sent in the last so many seconds is sent again: carbon acknowledges nothing",
         minimum=0,
     )
-    resend_limit_bytes: int = setting(MIB, "at most so much is kept to be sent again", minimum=4096)
+    resend_limit_bytes: int = setting(4 * MIB, "at most so much is kept to be sent again", minimum=4096)
     timeout_s: float = setting(10.0, "for connecting, and for carbon to take anything at all", minimum=0.1, maximum=600)
     backoff_min_s: float = setting(0.5, "first wait after a failure; doubles, with jitter", minimum=0.01)
     backoff_max_s: float = setting(60.0, "longest wait between two tries", minimum=0.01)
