@@ -1,14 +1,19 @@
-"""A spool's life that is always the same, for a test that ends it at every system call. Arguments: folder, life.
+"""A spool's life that is always the same, for a test that ends it at every system call.
 
-Events, metrics that spill, acknowledgements, an orderly end; of what earlier lives left some is taken. Told on standard
-output, one line each with one write(2): `offered ID` before, `safe ID` when the commit was reported, `SINK ID`
-before SINK acknowledges.
+Events, metrics that spill, acknowledgements, an orderly end; of what earlier lives left some is taken. Told in a file,
+one line each with one write(2): `offered ID` before, `safe ID` when the commit was reported, `SINK ID` before SINK
+acknowledges.
+
+Starting Python takes longer than such a life, so this is a server: for every line `FOLDER LIFE TOLD` on standard input
+it forks, answers with the child's id and, when that has ended, with its status. The child stops itself before it begins
+and waits to be continued.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -62,5 +67,28 @@ async def live(folder: Path, life: str) -> None:
     await spool.close()
 
 
+def child(folder: str, life: str, told: str) -> None:
+    """Never returns: what the parent has at its end is not ours to run."""
+    status = 1
+    try:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 1)
+        asyncio.run(live(Path(folder), life))
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def serve() -> None:
+    for line in sys.stdin:
+        process = os.fork()
+        if process == 0:
+            child(*line.split())
+        os.waitpid(process, os.WUNTRACED)
+        print(process, flush=True)  # noqa: T201
+        _, status = os.waitpid(process, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201
+
+
 if __name__ == "__main__":
-    asyncio.run(live(Path(sys.argv[1]), sys.argv[2]))
+    serve()
