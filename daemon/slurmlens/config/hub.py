@@ -6,10 +6,10 @@ part only its own table. Durations are seconds and sizes bytes, always numbers, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from slurmlens.config.auth import AuthConfig
 from slurmlens.config.setting import section, setting
 from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
 
@@ -38,24 +38,12 @@ class DatabaseConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthConfig:
-    """Who may send events."""
+class HubAuthConfig(AuthConfig):
+    """Who may send events to the hub."""
 
-    munge: bool = setting(True, "take MUNGE credentials")
-    munge_socket: Path | None = setting(
-        None, "munged's socket; the library's own where not set", example='"/run/munge/munge.socket.2"'
+    relays: tuple[str, ...] = setting(
+        (), "hosts whose slurmlens-relay may speak for nodes that it has proved itself", example='["relay1", "relay2"]'
     )
-    token_file: Path | None = setting(
-        None, "take bearer tokens: one a line, NODE TOKEN (NODE may be *)", example='"/etc/slurmlens/tokens"'
-    )
-    allowed_users: tuple[str, ...] = setting(
-        ("root", "slurmlens"), "users (names or numbers) whose MUNGE credential speaks for a node"
-    )
-    check_origin: bool = setting(True, "a credential must come from an address that the scheduler gives for its node")
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        if not self.munge and self.token_file is None:
-            yield "munge", "nobody could send events: leave munge = true or name a token_file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +79,7 @@ class HubConfig:
     runtime_path: Path = setting(Path("/run/slurmlens-hub"), "folder for what may vanish at a restart")
     listen: ListenConfig = section(ListenConfig, "where the hub answers; loopback until access rules are configured")
     database: DatabaseConfig = section(DatabaseConfig, "where the truth is kept")
-    auth: AuthConfig = section(AuthConfig, "who may send events")
+    auth: HubAuthConfig = section(HubAuthConfig, "who may send events")
     slurm: SlurmConfig = section(SlurmConfig, "how the scheduler is asked")
     profile: ProfileConfig = section(ProfileConfig, "how often nodes send what is new of a running job")
     log: LogConfig = section(LogConfig, "the hub's own log")

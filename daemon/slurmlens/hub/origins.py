@@ -1,37 +1,30 @@
-"""From which addresses a node may speak: the scheduler's own addresses of it, resolved.
+"""From which addresses a node may speak: the scheduler's own addresses of it; and a relay, from those of its name.
 
-Owns the cache of resolved names. Several nodes may be on this very host (tests, small sites): there, any address of
-this host counts for any node of this host, for munged takes the one its host name resolves to. Fed by the poller with
-node records; asked by `authentication`.
+Fed by the poller with node records; asked by `runtime.authentication`, which the pipeline wires.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-import psutil
-
-from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.clock import Clock
+from slurmlens.runtime.addresses import Addresses, Resolve
 from slurmlens.slurm.records import NodeRecord
-
-CACHE_S = 300
-_CACHE_NAMES = 100_000
-
-Resolve = Callable[[str], Awaitable[frozenset[str]]]
 
 
 class NodeOrigins:
-    """Addresses by node name."""
+    """Addresses by node name; `relays` are hosts that need not be nodes."""
 
-    def __init__(self, clock: Clock, resolve: Resolve | None = None, own: frozenset[str] | None = None) -> None:
-        self._clock = clock
-        self._resolve = resolve or resolve_name
-        self._own = own_addresses() if own is None else own
+    def __init__(
+        self,
+        clock: Clock,
+        resolve: Resolve | None = None,
+        own: frozenset[str] | None = None,
+        relays: Collection[str] = (),
+    ) -> None:
+        self._addresses = Addresses(clock, resolve, own)
         self._nodes: Mapping[str, NodeRecord] = {}
-        self._resolved: dict[str, tuple[int, frozenset[str]]] = {}
+        self._relays = frozenset(relays)
 
     @property
     def known(self) -> bool:
@@ -43,51 +36,9 @@ class NodeOrigins:
         self._nodes = {record.name: record for record in records}
 
     async def is_of_node(self, address: str, node: str) -> bool | None:
-        """Whether the address is one of the node's; None where the scheduler names no such node."""
+        """Whether the address is one of the node's, or the relay's; None where there is no such node."""
         record = self._nodes.get(node)
-        if record is None:
+        if record is None and node not in self._relays:
             return None
-        names = {name for name in (record.address, record.host_name) if name} or {node}
-        addresses = frozenset().union(*[await self._addresses(name) for name in sorted(names)])
-        return address in addresses or (self._is_own(address) and any(self._is_own(one) for one in addresses))
-
-    async def _addresses(self, name: str) -> frozenset[str]:
-        if _is_address(name):
-            return frozenset({name})
-        now_ns = self._clock.monotonic_ns()
-        cached = self._resolved.get(name)
-        if cached and now_ns - cached[0] < CACHE_S * NS_PER_S:
-            return cached[1]
-        addresses = await self._resolve(name)
-        if len(self._resolved) > _CACHE_NAMES:
-            self._resolved.clear()
-        if addresses:  # a name server that is down for a moment must not be believed for minutes
-            self._resolved[name] = now_ns, addresses
-        return addresses
-
-    def _is_own(self, address: str) -> bool:
-        return address in self._own or (_is_address(address) and ipaddress.ip_address(address).is_loopback)
-
-
-async def resolve_name(name: str) -> frozenset[str]:
-    """All addresses of a host name; none where it has none."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return frozenset()
-    return frozenset(str(entry[4][0]) for entry in found)
-
-
-def own_addresses() -> frozenset[str]:
-    """Every address of this host."""
-    families = (socket.AF_INET, socket.AF_INET6)
-    interfaces = psutil.net_if_addrs().values()
-    return frozenset(one.address.split("%")[0] for own in interfaces for one in own if one.family in families)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+        told = {name for name in (record.address, record.host_name) if name} if record else set()
+        return await self._addresses.has(address, told or {node})

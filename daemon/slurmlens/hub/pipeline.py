@@ -25,7 +25,6 @@ from slurmlens.clock import Clock
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import ConfigError, SourceError
 from slurmlens.events import AnyEvent, JobEnd, JobStart, JobSummary
-from slurmlens.hub.authentication import Authenticator
 from slurmlens.hub.history.apply import Applier
 from slurmlens.hub.history.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
@@ -37,6 +36,7 @@ from slurmlens.hub.live import Change, ChangeKind, Live
 from slurmlens.hub.origins import NodeOrigins
 from slurmlens.hub.poller import Poller
 from slurmlens.hub.web.app import make_app
+from slurmlens.runtime.authentication import Authenticator
 from slurmlens.runtime.supervisor import Supervisor
 from slurmlens.slurm.pyslurm_source import prefer_pyslurm
 from slurmlens.slurm.source import CommandSource, Scheduler
@@ -83,7 +83,7 @@ class HubPipeline:
             scheduler_silent_since=lambda: self._poller.silent_since_ns(),
         )
         self._recorder = Recorder(self._store, self._config.cluster)
-        self._origins = NodeOrigins(self._clock)
+        self._origins = NodeOrigins(self._clock, relays=self._config.auth.relays)
         self._origins.replace((await self._recorder.nodes()).values())
         try:
             self._ingest = self._make_ingest()
@@ -118,6 +118,7 @@ class HubPipeline:
             reporter=self._reporter,
             clock=self._clock,
             applied=self._applied,
+            relays=self._config.auth.relays,
         )
 
     async def _make_poller(self) -> Poller:

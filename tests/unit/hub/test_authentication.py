@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.config.hub import AuthConfig
+from slurmlens.config.auth import AuthConfig
 from slurmlens.errors import ConfigError, RefusedError, SourceError
-from slurmlens.hub.authentication import Authenticator, TokenFile, allowed_uids
 from slurmlens.hub.origins import NodeOrigins
 from slurmlens.runtime import munge
+from slurmlens.runtime.authentication import Authenticator, TokenFile, allowed_uids
 from slurmlens.slurm.records import NodeRecord
 from testkit.manual_clock import ManualClock
 from testkit.private_munged import Munged, missing, private_munged
@@ -117,6 +117,17 @@ async def test_a_name_server_that_is_down_for_a_moment_is_asked_again(clock: Man
     assert await made.is_of_node("10.0.0.1", "n1") is False
     assert await made.is_of_node("10.0.0.1", "n1") is True
     assert await made.is_of_node("10.0.0.1", "n1") is True  # and now it is remembered: there is no third answer
+
+
+async def test_a_relay_is_known_by_its_host_name_and_need_not_be_a_node(clock: ManualClock) -> None:
+    async def resolve(name: str) -> frozenset[str]:
+        return frozenset({"10.0.0.7"} if name == "relay1" else ())
+
+    made = NodeOrigins(clock, resolve, own=frozenset(), relays=("relay1",))
+    made.replace([NodeRecord(name="n1", address="10.0.0.1")])
+    assert await made.is_of_node("10.0.0.7", "relay1") is True
+    assert await made.is_of_node("10.0.0.1", "relay1") is False
+    assert await made.is_of_node("10.0.0.7", "relay2") is None
 
 
 # --- a real munged

@@ -19,11 +19,13 @@ from slurmlens.errors import DecodeError, RefusedError
 from slurmlens.events import AnyEvent, JobIdentity, JobProfile, JobStart, JobSummary, NodeHeartbeat, Profile
 from slurmlens.hub.history.apply import Applied
 from slurmlens.hub.history.store import StoreError
-from slurmlens.hub.ingest import MAX_PENDING, Ingest, check_values, unpack
+from slurmlens.hub.ingest import MAX_PENDING, Ingest
 from slurmlens.hub.live import ChangeKind, Live
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
+from slurmlens.wire.event_values import check_values
+from slurmlens.wire.ingest import unpack
 from testkit.event_samples import events as any_event
 from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
@@ -48,7 +50,7 @@ class ByHeader:
 class Intake:
     """An ingest on a real history."""
 
-    def __init__(self, history: History, clock: ManualClock) -> None:
+    def __init__(self, history: History, clock: ManualClock, relays: tuple[str, ...] = ()) -> None:
         self.prove = ByHeader()
         self.live = Live(ProfileConfig(live_interval_s=10, idle_interval_s=300))
         self.counters = Counters()
@@ -62,6 +64,7 @@ class Intake:
             reporter=Reporter(self.counters, clock),
             clock=clock,
             applied=self.told.extend,
+            relays=relays,
         )
 
     async def send(self, body: bytes, node: str = "n1", **headers: str) -> tuple[int, Any]:
@@ -257,3 +260,22 @@ async def test_refusals_are_counted_beyond_the_life_of_the_process(history: Hist
 
 def test_names_are_no_part_of_any_check() -> None:
     check_values(msgspec.structs.replace(ONE.start(0), job=JobIdentity(job_id=7, job_name="../'\"\n\x00")))
+
+
+# --- relays
+
+
+async def test_a_relay_that_is_trusted_tells_of_its_nodes_and_learns_what_each_shall_send(
+    history: History, clock: ManualClock
+) -> None:
+    intake = Intake(history, clock, relays=("r1",))
+    told = [Told(node=node).start(0.1) for node in ("n1", "n2")]
+    status, answer = await intake.send(lines(*told), node="r1")
+    assert (status, answer["accepted"], answer["refused"]) == (200, 2, [])
+    assert answer["profile_intervals_s"] == {"n1": 300.0, "n2": 300.0}
+
+
+async def test_who_is_no_relay_tells_of_itself_alone(history: History, clock: ManualClock) -> None:
+    status, answer = await Intake(history, clock, relays=("r1",)).send(lines(Told(node="n1").start(0.1)), node="n2")
+    assert (status, [one["reason"] for one in answer["refused"]]) == (200, ["node"])
+    assert "profile_intervals_s" not in answer

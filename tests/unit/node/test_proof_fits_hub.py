@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.config.hub import AuthConfig
+from slurmlens.config.auth import AuthConfig
 from slurmlens.config.sinks import HubSinkConfig
 from slurmlens.errors import RefusedError
-from slurmlens.hub.authentication import Authenticator
 from slurmlens.node.sinks.endpoint import FixedEndpoint
 from slurmlens.node.sinks.hub import HubSink
 from slurmlens.node.sinks.proof import proof_of
+from slurmlens.runtime.authentication import Authenticator
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock

@@ -1,9 +1,9 @@
 """Who sends events: proves a request by MUNGE or token, and binds it to a node.
 
 Owns the rules of `docs/specs/hub-api.md`. A MUNGE credential is accepted once, while fresh, from an allowed user, for
-exactly this node and body, and made on a host that the scheduler gives an address of that node for. Framework-free:
-headers and bytes in, the node's name out; RefusedError (401: not proved, 403: not for this node) with a reason from a
-bounded set otherwise, SourceError where nothing can be known now. Used by `ingest`.
+exactly this node and body, and made on a host that has one of that node's addresses. Framework-free: headers and bytes
+in, the node's name out; RefusedError (401: not proved, 403: not for this node) with a reason from a bounded set
+otherwise, SourceError where nothing can be known now. Used by whoever takes events: the hub's ingest and the relay's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from slurmlens.config.hub import AuthConfig
+from slurmlens.config.auth import AuthConfig
 from slurmlens.errors import ConfigError, RefusedError, SourceError
 from slurmlens.runtime.munge import Credential, decode
 
@@ -31,11 +31,11 @@ class Origins(Protocol):
     """Knows from which addresses a node may speak."""
 
     async def is_of_node(self, address: str, node: str) -> bool | None:
-        """Whether the address is one of the node's; None where the scheduler names no such node."""
+        """Whether the address is one of the node's (or, on the hub, of a relay's); None where no such node is known."""
 
     @property
     def known(self) -> bool:
-        """Whether the scheduler has told its nodes yet."""
+        """Whether it is known yet which nodes there are."""
 
 
 Refuse = Callable[[str, str], RefusedError]
@@ -95,7 +95,7 @@ class Authenticator:
         if is_of_node is None:
             raise RefusedError(f"the scheduler knows no node {node}", reason="unknown_node", status=403)
         if not is_of_node:
-            message = f"the credential was made on {address}, which the scheduler does not give for node {node}"
+            message = f"the credential was made on {address}, which is not known here as an address of {node}"
             raise RefusedError(message, reason="origin", status=403)
 
     async def _check_token(self, node: str, secret: str, body: bytes) -> None:

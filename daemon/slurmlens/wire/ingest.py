@@ -1,0 +1,127 @@
+"""The protocol by which events are taken, as `docs/specs/hub-api.md` has it; pure.
+
+Owns bodies (gzip or not, bounded whatever they unpack to), lines that are refused for ever, and the form of answers.
+The hub and the relay speak it alike: bytes in, `Answer` out. How a node proves itself is `runtime.authentication`'s.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from slurmlens.errors import DecodeError, DeliveryError, RefusedError, SlurmlensError, SourceError
+from slurmlens.events import AnyEvent
+from slurmlens.wire import ecs
+from slurmlens.wire.event_values import check_values
+
+MAX_REFUSED_TOLD = 200
+RETRY_AFTER_S = 5
+"""What whoever is told to come back is told to wait."""
+
+_CHUNK_BYTES = 64 * 1024
+_GZIP = 31
+
+
+class Answer(NamedTuple):
+    """What goes back to the node: HTTP status and JSON."""
+
+    status: int
+    body: bytes
+
+
+class Line(NamedTuple):
+    """One line of a body, from 1: its event, or why it is refused for ever."""
+
+    number: int
+    event: AnyEvent | None
+    problem: DecodeError | None
+
+
+class RefusedLine(msgspec.Struct, frozen=True):
+    """A line that is refused for ever, as answers name it."""
+
+    line: int
+    reason: str
+    message: str
+
+
+class TooLarge(DecodeError):
+    """More than a request may hold."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="too_large")
+
+
+def lines_of(body: bytes, may_tell: Callable[[str], bool], cluster: str) -> Iterator[Line]:
+    """Every line of NDJSON; `may_tell` says whether the sender may tell of that node."""
+    for number, found in ecs.decode_lines(body):
+        if isinstance(found, DecodeError):
+            yield Line(number, None, found)
+        elif problem := _problem(found, may_tell, cluster):
+            yield Line(number, None, problem)
+        else:
+            yield Line(number, found, None)
+
+
+def _problem(event: AnyEvent, may_tell: Callable[[str], bool], cluster: str) -> DecodeError | None:
+    """Why an event can't be taken although it decodes."""
+    if not may_tell(event.node):
+        return DecodeError(f"host.name is {event.node!r}, but another node sent it", reason="node")
+    if event.cluster != cluster:
+        message = f"cluster is {event.cluster!r}, here it is {cluster!r}: make `cluster` the same in both"
+        return DecodeError(message, reason="cluster")
+    try:
+        check_values(event)
+    except DecodeError as error:
+        return error
+    return None
+
+
+def check_not_all_foreign(taken: int, refused: list[RefusedLine]) -> None:
+    """RefusedError where every line is of another cluster: a slip in one of two configurations, and it can be mended.
+
+    The node keeps its events until it is.
+    """
+    if refused and not taken and {one.reason for one in refused} == {"cluster"}:
+        raise RefusedError(refused[0].message, reason="cluster", status=403)
+
+
+def unpack(body: bytes, encoding: str, max_bytes: int) -> bytes:
+    """The body as NDJSON; never makes more than `max_bytes` of it, whatever the gzip holds."""
+    if encoding in ("", "identity"):
+        return body
+    if encoding != "gzip":
+        raise DecodeError(f"content-encoding {encoding[:40]!r}: send gzip or nothing", reason="encoding")
+    unpacked = bytearray()
+    unpacker = zlib.decompressobj(_GZIP)
+    rest = body
+    try:
+        while rest and not unpacker.eof:
+            unpacked += unpacker.decompress(rest, min(_CHUNK_BYTES, max_bytes + 1 - len(unpacked)))
+            if len(unpacked) > max_bytes:
+                raise TooLarge(f"the body unpacks to more than {max_bytes} bytes")
+            rest = unpacker.unconsumed_tail
+    except zlib.error as error:
+        raise DecodeError(f"no gzip: {error}", reason="gzip") from error
+    if not unpacker.eof or unpacker.unused_data:
+        raise DecodeError("the gzip ends too early or too late", reason="gzip")
+    return bytes(unpacked)
+
+
+def status_of(error: SlurmlensError) -> int:
+    """The HTTP status by which a request is refused."""
+    if isinstance(error, RefusedError):
+        return error.status
+    if isinstance(error, TooLarge):
+        return 413
+    if isinstance(error, SourceError | DeliveryError):
+        return 503
+    return 400
+
+
+def answer(status: int, **fields: object) -> Answer:
+    """An answer with these members."""
+    return Answer(status, msgspec.json.encode(fields))
