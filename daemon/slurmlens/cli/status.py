@@ -18,17 +18,28 @@ from slurmlens.cli.screen import show
 from slurmlens.config.load import NODE_PATH, load_node
 from slurmlens.config.node import NodeConfig
 from slurmlens.errors import ConfigError
-from slurmlens.node.status import LookClosely, NodeStatus, Refusal, SamplerStatus, SinkStatus
+from slurmlens.node.status import (
+    FIGURE_TEXTS,
+    ConsulStatus,
+    LookClosely,
+    NodeStatus,
+    Refusal,
+    SamplerStatus,
+    SinkStatus,
+    figures,
+)
+from slurmlens.wire.prometheus import exposition
 
 SUMMARY = "how the node daemon on this machine fares: jobs, sampling cost, receivers"
 
 EPILOG = """example:
   slurmlens status
   slurmlens status --json | jq .sinks
+  slurmlens status --prometheus         for node_exporter's textfile collector, see docs/metrics.md
   slurmlens status --closely 4711       have job 4711 read every second for ten minutes
   slurmlens status --config /etc/slurmlens/n1.toml     one of several daemons on this machine
 
-exit status: 0 all is well, 1 something needs a look, 3 the daemon does not answer"""
+exit status: 0 all is well (and for --prometheus), 1 something needs a look, 3 the daemon does not answer"""
 
 EXIT_WELL = 0
 EXIT_TROUBLE = 1
@@ -50,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for", dest="seconds", type=float, default=600.0, metavar="SECONDS", help="for how long (default: 600)"
     )
-    parser.add_argument("--json", action="store_true", help="all that the daemon says, counters included")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="all that the daemon says, counters included")
+    shape.add_argument("--prometheus", action="store_true", help="its figures as Prometheus reads them")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,6 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     if isinstance(status, Refusal):
         print(f"slurmlens status: {status.error}", file=sys.stderr)
         return EXIT_TROUBLE
+    if arguments.prometheus:
+        show(exposition({**status.counters, **figures(status)}, FIGURE_TEXTS))
+        return EXIT_WELL
     troubles = list(troubles_of(status))
     show(answer.decode() if arguments.json else render(status, troubles))
     return EXIT_TROUBLE if troubles else EXIT_WELL
@@ -109,6 +125,10 @@ def troubles_of(status: NodeStatus) -> Iterator[str]:
     for name, text in status.stages.items():
         if text.startswith("failed"):
             yield f"stage {name} {text}"
+    if status.consul is not None:
+        if status.consul.last_error is not None:
+            yield f"Consul: {status.consul.last_error}"
+        yield from (f"Consul's KV: {refused}" for refused in status.consul.refused)
     if status.sampler is not None and status.sampler.thinning > 1:
         yield f"sampling costs more than its budget: one tick in {status.sampler.thinning} is read"
 
@@ -121,6 +141,7 @@ def render(status: NodeStatus, troubles: list[str]) -> str:
         lines += [_sampler_line(status.sampler), ""]
     lines += [_sink_line(sink) for sink in status.sinks]
     lines += [] if status.sinks else ["  no receivers: nobody is told anything"]
+    lines += [] if status.consul is None else _consul_lines(status.consul)
     if not status.cgroup_tree_found:
         lines += ["", "  Slurm has made no cgroups for this node, or not yet: nothing is measured"]
     lines += ["", f"  {len(status.jobs)} jobs, {status.dropbox_waiting} hook events on their way"]
@@ -148,6 +169,16 @@ def _sink_line(sink: SinkStatus) -> str:
     waiting = f"{sink.backlog_lines} lines wait" + (f", the oldest for {_age(sink.lag_s)}" if sink.lag_s else "")
     delivered = "never" if sink.delivered_ago_s is None else f"{_age(sink.delivered_ago_s)} ago"
     return f"  {sink.name:<8} {waiting}; last delivery {delivered}"
+
+
+def _consul_lines(consul: ConsulStatus) -> list[str]:
+    heard = "nothing heard yet" if consul.heard_ago_s is None else f"last heard {_age(consul.heard_ago_s)} ago"
+    service = f"registered as {consul.health}" if consul.registered else "not registered"
+    lines = ["", f"  Consul at {consul.url}: {service}; {heard}"]
+    for found in consul.found:
+        remark = "" if found.is_fresh else " (not Consul's word of now)"
+        lines.append(f"    {found.sink} is at {', '.join(map(_plain, found.addresses))}{remark}")
+    return lines + [f"    {_plain(key)} = {_plain(text)}" for key, text in consul.settings.items()]
 
 
 def _socket_path(config: Path | None) -> Path:

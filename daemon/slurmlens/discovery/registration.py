@@ -103,7 +103,7 @@ class Registration:
         """One beat; returns how long to rest until the next."""
         state = self.state
         try:
-            await self._tell(client, service, self._health())
+            await self._tell(client, service)
         except DiscoveryError as error:
             state.failures_in_a_row += 1
             state.last_error = str(error)
@@ -114,23 +114,25 @@ class Registration:
         self._backoff.reset()
         return self._config.ttl_s / BEATS_A_TTL * (1 - 0.1 * self._draw())
 
-    async def _tell(self, client: ConsulClient, service: Service, health: Health) -> None:
+    async def _tell(self, client: ConsulClient, service: Service) -> None:
         if self.state.is_registered:
             try:
-                await client.beat(_check_id(service), health.status, health.text)
+                await self._say_how_it_fares(client, service)
+                return
             except DiscoveryError as error:
                 if error.reason != UNKNOWN:
                     raise
                 self.state.is_registered = False
                 self._reporter.report(FORGOTTEN, service=service.id)
-            else:
-                self.state.status = health.status
-                return
-        await client.register(self._described(service, health))
-        await client.beat(_check_id(service), health.status, health.text)
+        await client.register(self._described(service, self._health()))
         self.state.is_registered = True
+        await self._say_how_it_fares(client, service)
+        self._reporter.report(REGISTERED, service=service.id, status=self.state.status)
+
+    async def _say_how_it_fares(self, client: ConsulClient, service: Service) -> None:
+        health = self._health()
+        await client.beat(_check_id(service), health.status, health.text)
         self.state.status = health.status
-        self._reporter.report(REGISTERED, service=service.id, status=health.status)
 
     async def _leave(self, client: ConsulClient, service: Service) -> None:
         if not self.state.is_registered:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from slurmlens.cli.main import main as slurmlens
-from slurmlens.node.status import JobStatus, NodeStatus, Refusal, SamplerStatus, SinkStatus
+from slurmlens.node.status import ConsulStatus, FoundStatus, JobStatus, NodeStatus, Refusal, SamplerStatus, SinkStatus
 
 NS = 1_000_000_000
 NOW = 1_795_420_800 * NS
@@ -64,6 +64,20 @@ WELL = NodeStatus(
     counters={"job_began_total": 2.0},
 )
 
+CONSUL = ConsulStatus(
+    url="http://127.0.0.1:8500",
+    registered=True,
+    health="passing",
+    heard_ago_s=5.0,
+    last_error=None,
+    found=(
+        FoundStatus(sink="carbon", addresses=("10.0.0.1:2003", "10.0.0.2:2003"), is_fresh=True),
+        FoundStatus(sink="hub", addresses=("hub:6830",), is_fresh=False),
+    ),
+    settings={"slurmlens/demo/node/sampling/interval_s": "5"},
+    refused=(),
+)
+
 changed = msgspec.structs.replace
 
 
@@ -109,6 +123,8 @@ def test_a_daemon_that_is_well_in_the_terminal(
         (changed(WELL, sinks=(changed(HUB, backlog_lines=9, lag_s=600.0),)), "hub lags 10 min behind"),
         (changed(WELL, stages={"cgroups": "failed: OSError: x"}), "stage cgroups failed"),
         (changed(WELL, sampler=changed(SAMPLER, thinning=4)), "one tick in 4"),
+        (changed(WELL, consul=changed(CONSUL, last_error="ACL not found")), "Consul: ACL not found"),
+        (changed(WELL, consul=changed(CONSUL, refused=("a/b: too small",))), "Consul's KV: a/b: too small"),
     ],
 )
 def test_what_needs_a_look_is_said_first_and_by_the_exit_status(
@@ -118,6 +134,15 @@ def test_what_needs_a_look_is_said_first_and_by_the_exit_status(
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].startswith("  ! ")
     assert words in lines[2]
+
+
+def test_what_consul_says_is_shown_with_its_freshness(capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(changed(WELL, consul=CONSUL)) == 0
+    said = capsys.readouterr().out
+    assert "Consul at http://127.0.0.1:8500: registered as passing; last heard 5.0 s ago" in said
+    assert "carbon is at 10.0.0.1:2003, 10.0.0.2:2003\n" in said
+    assert "hub is at hub:6830 (not Consul's word of now)" in said
+    assert "slurmlens/demo/node/sampling/interval_s = 5" in said
 
 
 def test_a_node_without_slurms_cgroups_is_no_trouble_but_said(capsys: pytest.CaptureFixture[str]) -> None:
