@@ -15,7 +15,7 @@ import pytest
 from slurmlens.config.sinks import HubSinkConfig
 from slurmlens.errors import DeliveryError
 from slurmlens.node.sinks.endpoint import FixedEndpoint
-from slurmlens.node.sinks.hub import HubSink
+from slurmlens.node.sinks.hub import MANGLED_LIMIT, HubSink
 from slurmlens.node.sinks.proof import proof_of, read_token, request_payload
 from slurmlens.runtime import munge
 from slurmlens.telemetry.counters import Counters
@@ -26,6 +26,11 @@ from testkit.scripted_server import Act, Request, ScriptedHttp, answer, never, r
 
 TAKEN = answer(200, b'{"accepted":1,"known":0,"refused":[],"profile_interval_s":10}')
 LINES = b'{"a":1}\n{"a":2}\n{"a":3}\n'
+
+
+_REFUSED = [{"line": number, "reason": "malformed"} for number in (1, 2, 3)]
+NOT_A_LINE = answer(200, json.dumps({"accepted": 0, "known": 0, "refused": _REFUSED}).encode())
+"""To packed lines whose header that says so was mangled."""
 
 
 def hub_sink(config: HubSinkConfig, *rest: Any) -> HubSink:
@@ -115,10 +120,22 @@ async def test_a_refusal_that_may_pass_is_worth_another_try(status: int) -> None
     assert "expired made 2 hours ago" in str(error)
 
 
-async def test_what_is_no_ndjson_at_all_will_never_be_taken() -> None:
+async def test_a_request_that_was_mangled_on_its_way_is_tried_again() -> None:
     error = await failure(hub(answer(400, b"<h1>Bad\nRequest</h1>")))
-    assert (error.reason, error.retriable) == ("http_400", False)
+    assert (error.reason, error.retriable) == ("http_400", True)
     assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("act", [answer(400), NOT_A_LINE], ids=["400", "no line of it"])
+async def test_what_is_found_mangled_again_and_again_is_given_up_and_the_next_begins_anew(act: Act) -> None:
+    async with hub(act).sink() as sink:
+        given_up: list[bool] = []
+        for _ in range(MANGLED_LIMIT + 1):
+            try:
+                given_up.append(await sink.deliver(LINES, 3) == 0)
+            except DeliveryError as error:
+                given_up.append(not error.retriable)
+    assert given_up == [*[False] * (MANGLED_LIMIT - 1), True, False]
 
 
 @pytest.mark.parametrize(

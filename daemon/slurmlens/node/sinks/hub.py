@@ -29,6 +29,9 @@ LINE_REFUSED = InternalEvent(
 _GZIP = 31  # zlib's window bits: the largest window, with gzip's header
 _LEVEL = 3
 _MAX_TEXT = 300
+MANGLED_LIMIT = 10
+"""So often in a row the hub must find a request unreadable to be believed: a byte that changed on its way makes it so,
+and the next try is whole."""
 
 
 class _Refused(msgspec.Struct):
@@ -44,6 +47,12 @@ class _Taken(msgspec.Struct):
     known: int
     refused: list[_Refused] = []
     profile_interval_s: float | None = None
+
+    @property
+    def understood_nothing(self) -> bool:
+        """Not a line was JSON, and ours always are: it took packed bytes for lines, or other bytes than we sent."""
+        is_empty = not self.accepted and not self.known and bool(self.refused)
+        return is_empty and all(one.reason == "malformed" for one in self.refused)
 
 
 class _Denied(msgspec.Struct):
@@ -76,19 +85,26 @@ class HubSink:
         self._proof = proof
         self._reporter = reporter
         self._on_profile_interval = on_profile_interval
+        self._mangled_in_a_row = 0
 
     async def deliver(self, payload: bytes, count: int) -> int:
         """See `delivery.Sink`. A request that the hub finds too large is sent again in halves."""
         answer = await self._post(payload)
-        if answer.status == 200:
-            return count - self._note(answer)
+        taken = _taken(answer) if answer.status == 200 else None
+        is_mangled = answer.status == 400 or (taken is not None and taken.understood_nothing)
+        self._mangled_in_a_row = self._mangled_in_a_row % MANGLED_LIMIT + 1 if is_mangled else 0
+        is_believed = self._mangled_in_a_row in (0, MANGLED_LIMIT)
+        if taken is not None and is_believed:
+            return max(0, count - self._note(taken))
+        if taken is not None:
+            raise DeliveryError("the hub could not read a single line", reason="mangled")
         if answer.status == 413:
             return await self._deliver_halves(payload)
         denied = _denied(answer)
         raise DeliveryError(
             f"the hub answered {answer.status} {denied.reason} {denied.message}".strip()[:_MAX_TEXT],
             reason=f"http_{answer.status}",
-            retriable=answer.status != 400,
+            retriable=answer.status != 400 or not is_believed,
         )
 
     async def aclose(self) -> None:
@@ -126,12 +142,8 @@ class HubSink:
             ("Authorization", authorization),
         ]
 
-    def _note(self, answer: Answer) -> int:
+    def _note(self, taken: _Taken) -> int:
         """Take the hub's word: how many lines it refused for ever, and how often it wants profiles."""
-        try:
-            taken = _decode_taken(answer.body)
-        except msgspec.DecodeError as error:
-            raise DeliveryError(f"the hub's answer is not understood: {error}"[:_MAX_TEXT], reason="garbage") from error
         for refused in taken.refused:
             text = f"{refused.reason}: {refused.message}"[:_MAX_TEXT]
             self._reporter.report(LINE_REFUSED, reason=refused.reason[:40], line=refused.line, message=text)
@@ -149,6 +161,13 @@ class HubSink:
         middle = len(lines) // 2
         taken = await self.deliver(b"".join(lines[:middle]), middle)
         return taken + await self.deliver(b"".join(lines[middle:]), len(lines) - middle)
+
+
+def _taken(answer: Answer) -> _Taken:
+    try:
+        return _decode_taken(answer.body)
+    except msgspec.DecodeError as error:
+        raise DeliveryError(f"the hub's answer is not understood: {error}"[:_MAX_TEXT], reason="garbage") from error
 
 
 def _denied(answer: Answer) -> _Denied:
