@@ -1,0 +1,240 @@
+"""One ordeal: the real node daemon between a producer of hook events and real receivers, under seeded random faults.
+
+Owns everything that runs in it, from start to verdict. All that is random comes from the seed; how far a fault goes is
+told by what the producer has got accepted meanwhile, not by time. At the end every fault is undone, and whoever is
+still missing something when nothing has arrived anywhere for `SETTLE_S` has lost it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from conservation import faults
+from conservation.ledger import Ledger
+from conservation.producer import NODE
+from conservation.programs import FakeClock, Program, SmallDisk, until
+from conservation.receivers import RECEIVERS, Place, Receiver
+from conservation.verdict import Balance, Finding, Rule, judge
+from testkit.fault_proxy import FaultProxy, fault_proxy
+from testkit.moving_tree import MovingTree
+
+CHECKOUT = Path(__file__).parents[2]
+CLUSTER = "demo"
+TREE = "v2-22.05"
+DISK_BYTES = 48 * 1024 * 1024
+SETTLE_S = 12.0
+IDLE_S = 0.25
+POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done. `emitter` is the real one, for a part of the events; `source` the tree that is judged."""
+
+    seed: str
+    events: int
+    faults: int
+    receivers: tuple[str, ...] = ("hub", "file")
+    window: int = 400
+    kinds: tuple[str, ...] = ()
+    emitter: Path | None = None
+    source: Path = CHECKOUT
+    settle_s: float = SETTLE_S
+
+
+@dataclass
+class Outcome:
+    """What became of it."""
+
+    plan: Plan
+    balances: list[Balance] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    struck: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    @property
+    def accepted(self) -> int:
+        return max((balance.accepted for balance in self.balances), default=0)
+
+    def __str__(self) -> str:
+        lines = [f"seed {self.plan.seed}: {sum(self.struck.values())} faults in {self.seconds:.0f} s"]
+        lines += [
+            f"  {one.receiver:<9} accepted {one.accepted} delivered {one.delivered} again {one.twice} "
+            f"own {one.own} unreadable {one.unreadable}"
+            for one in self.balances
+        ]
+        lines += [f"  RED {finding}" for finding in self.findings]
+        return "\n".join(lines)
+
+
+class Ordeal:
+    """The running parts; faults work on them."""
+
+    def __init__(self, plan: Plan, folder: Path, tree: MovingTree) -> None:
+        self.plan = plan
+        self.chance = random.Random(plan.seed)
+        self.folder = folder
+        self.disk = SmallDisk(folder / "disk", DISK_BYTES)
+        self.clock = FakeClock(folder / "offset")
+        self.place = Place(folder, self.disk, plan.source, CLUSTER, NODE)
+        self.receivers: list[Receiver] = [RECEIVERS[name](self.place) for name in plan.receivers]
+        self.proxies: dict[str, FaultProxy] = {}
+        self.ledger = Ledger(folder / "accepted.ndjson")
+        self.findings: list[Finding] = []
+        self.torn_allowed = 0
+        self._tree = tree
+        self.node: Program
+        self.producer: Program
+
+    async def begin(self) -> None:
+        """Receivers first, then the daemon, then the producer."""
+        for path in ("events", "staging/events", "staging/lost"):
+            (self.folder / path).mkdir(parents=True)
+        (self.folder / "node.toml").write_text(self._settings())
+        self.node = Program(
+            "node",
+            self.disk.entering(self.place.product("slurmlens.node.start", "--config", f"{self.folder}/node.toml")),
+            self.folder / "node.log",
+            env=self.place.product_env | self.clock.env,
+        )
+        emitter = [str(self.plan.emitter)] if self.plan.emitter else []
+        plan = self.plan
+        arguments = [str(self.folder), plan.seed, str(plan.events), str(plan.window), *emitter]
+        self.producer = Program(
+            "producer",
+            self.place.product("conservation.producer", *arguments),
+            self.folder / "producer.log",
+            env={"PYTHONPATH": str(CHECKOUT / "tests")},
+        )
+        await self.node.start()
+        await self.producer.start()
+
+    async def progress(self, events: int) -> None:
+        """Until so many more were accepted, or nobody gets on any more (the dropbox is full of what waits)."""
+        wanted = self.ledger.read_on() + events
+        seen, since = -1, time.monotonic()
+        while (now := self.ledger.read_on()) < wanted and self.producer.is_running:
+            if now != seen:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() - since > IDLE_S:
+                return
+            await asyncio.sleep(POLL_S)
+
+    async def restart_node(self, how: signal.Signals) -> None:
+        """End the daemon by a signal and start it again."""
+        await self._still_runs()
+        await self.node.end(how)
+        self.torn_allowed += 1
+        await self.node.start()
+
+    async def settle(self) -> None:
+        """Until every receiver has everything, or nothing has come for long."""
+        await until(lambda: not self.producer.is_running, "the producer ends", 600)
+        assert self.producer.status == 0, self.producer.tail()
+        self.ledger.read_on()
+        missing, since = -1, time.monotonic()
+        while (now := self._missing()) and time.monotonic() - since < self.plan.settle_s:
+            if now != missing:
+                missing, since = now, time.monotonic()
+            await asyncio.sleep(0.2)
+        await self._still_runs()
+
+    def verdict(self) -> list[Balance]:
+        """One balance for each receiver."""
+        return [
+            judge(one.name, self.ledger.events, one.store(), torn_allowed=self.torn_allowed) for one in self.receivers
+        ]
+
+    def _missing(self) -> int:
+        wanted = self.ledger.events.keys()
+        return sum(len(wanted - one.ids()) for one in self.receivers)
+
+    async def _still_runs(self) -> None:
+        """The daemon never ends by itself."""
+        if not self.node.is_running:
+            said = self.node.tail(600).replace("\n", " | ")
+            self.findings.append(Finding(Rule.CRASHED, "node", 1, (f"status {self.node.status}: {said}",)))
+            await self.node.start()
+
+    def _settings(self) -> str:
+        head = f"""
+cluster = "{CLUSTER}"
+node = "{NODE}"
+dropbox_path = "{self.folder}/events"
+proc_root = "{self._tree.root}/proc"
+runtime_path = "{self.folder}/run"
+heartbeat_interval_s = 1
+[log]
+level = "info"
+format = "json"
+"""
+        sinks = [one.settings(self.proxies[one.name].port if one.name in self.proxies else 0) for one in self.receivers]
+        return head + self._spool_settings() + "\n".join(sinks)
+
+    def _spool_settings(self) -> str:
+        """On the small disk, where this release has a spool."""
+        has_spool = "SpoolConfig" in (self.plan.source / "daemon/slurmlens/config/node.py").read_text()
+        return f'[spool]\npath = "{self.disk.path}/spool"\n' if has_spool else ""
+
+
+@asynccontextmanager
+async def _running(ordeal: Ordeal) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        await ordeal.disk.mount()
+        stack.push_async_callback(ordeal.disk.unmount)
+        for receiver in ordeal.receivers:
+            stack.push_async_callback(receiver.stop)
+            await receiver.start()
+            if receiver.port is not None:
+                ordeal.proxies[receiver.name] = await stack.enter_async_context(fault_proxy(receiver.port))
+        await ordeal.begin()
+        stack.push_async_callback(ordeal.producer.end)
+        stack.push_async_callback(ordeal.node.end)
+        yield
+
+
+async def suffer(plan: Plan, folder: Path, cache: Path) -> Outcome:
+    """Run one ordeal in the empty folder `folder`; `cache` keeps what may be used again."""
+    began = time.monotonic()
+    ordeal = Ordeal(plan, folder, MovingTree(TREE, folder, cache))
+    outcome = Outcome(plan)
+    async with _running(ordeal):
+        await _strike(ordeal, outcome)
+        await ordeal.settle()
+        outcome.balances = ordeal.verdict()
+    outcome.findings = ordeal.findings + [finding for one in outcome.balances for finding in one.findings]
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+async def _strike(ordeal: Ordeal, outcome: Outcome) -> None:
+    """Fault after fault, some at the same time, spread over the events."""
+    chance, plan = ordeal.chance, ordeal.plan
+    waiting: list[faults.Fault] = []
+    possible = [one for one in faults.possible(ordeal) if not plan.kinds or one.kind in plan.kinds]
+    gap = max(1, plan.events // (2 * max(1, plan.faults)))
+    try:
+        for _ in range(plan.faults):
+            await ordeal.progress(chance.randint(1, gap))
+            while waiting and chance.random() < 0.7:
+                await waiting.pop(0).undo()
+            free = sorted({one.target for one in possible} - {one.target for one in waiting})
+            if not free:
+                continue
+            target = chance.choice(free)
+            fault = chance.choice([one for one in possible if one.target == target])
+            outcome.struck[f"{fault.kind} {fault.target}"] += 1
+            if await fault.strike():
+                waiting.append(fault)
+            await ordeal.progress(chance.randint(1, gap))
+    finally:
+        for fault in waiting:
+            await fault.undo()

@@ -1,0 +1,189 @@
+"""Programs that are meant to be hurt: started, killed, frozen, told another time, and given a disk that can be filled.
+
+Owns the processes and the private mount of one ordeal; nothing of it outlives the test, however that ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+PATIENCE_S = 30.0
+POLL_S = 0.01
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+STATE_STOPPED = "T"
+
+
+async def until(holds: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
+    """Wait for something that another process does; TimeoutError names it."""
+    try:
+        async with asyncio.timeout(patience_s):
+            while not holds():
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        raise TimeoutError(f"{what}: not within {patience_s:g} s") from None
+
+
+class Program:
+    """One process; may be killed and started again as often as wanted. It dies with us."""
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.starts = 0
+        self.env = {**os.environ, **(env or {})}
+        self._argv = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it; returns at once."""
+        self.starts += 1
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=self.env
+            )
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs or before it was started."""
+        return None if self._process is None else self._process.returncode
+
+    async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send the signal and wait for the end; what ignores it for too long is killed."""
+        if self._process is None or not self.is_running:
+            return
+        self._send(number)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._send(signal.SIGKILL)
+            await self._process.wait()
+
+    async def freeze(self) -> None:
+        """SIGSTOP; returns when it stands still."""
+        self._send(signal.SIGSTOP)
+        await until(lambda: not self.is_running or self._state() == STATE_STOPPED, f"{self.name} stands still")
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._send(signal.SIGCONT)
+
+    def tail(self, size: int = 3000) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-size:] if self.log.exists() else ""
+
+    def _send(self, number: signal.Signals) -> None:
+        if self.is_running:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def _state(self) -> str:
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return "X"
+
+
+class SmallDisk:
+    """A small tmpfs at `path` in a mount namespace of its own; what is to see it starts with `entering`."""
+
+    def __init__(self, path: Path, size_bytes: int) -> None:
+        self.path = path
+        self._size_bytes = size_bytes
+        self._holder: asyncio.subprocess.Process | None = None
+
+    async def mount(self) -> None:
+        """Mount it; it goes when this process ends, for the holder reads our end of a pipe."""
+        self.path.mkdir()
+        script = f"mount -t tmpfs -o size={self._size_bytes} tmpfs {self.path} && echo ready && exec cat"
+        self._holder = await asyncio.create_subprocess_exec(
+            *("unshare", "--mount", "--propagation", "private", "sh", "-c", script),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert self._holder.stdout is not None
+        assert await self._holder.stdout.readline() == b"ready\n", "no private mount: this needs root"
+
+    def entering(self, argv: Sequence[str]) -> list[str]:
+        """The command, run where the disk is."""
+        assert self._holder is not None
+        return ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", "--", *argv]
+
+    @property
+    def seen_from_here(self) -> Path:
+        """The same folder, by a path that this process can use."""
+        assert self._holder is not None
+        return Path(f"/proc/{self._holder.pid}/root{self.path}")
+
+    def fill(self) -> None:
+        """Leave not a byte."""
+        handle = os.open(self.seen_from_here / "filler", os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            size = 1 << 20
+            while size >= 4096:
+                try:
+                    os.posix_fallocate(handle, os.fstat(handle).st_size, size)
+                except OSError:
+                    size //= 2
+        finally:
+            os.close(handle)
+
+    def free(self) -> None:
+        """Take the filler away."""
+        (self.seen_from_here / "filler").unlink(missing_ok=True)
+
+    async def unmount(self) -> None:
+        """End the namespace, and the mount with it."""
+        if self._holder is not None and self._holder.stdin is not None:
+            self._holder.stdin.close()
+            await self._holder.wait()
+
+
+class FakeClock:
+    """The wall clock of one program, set by a file that libfaketime reads; the machine's own is never touched."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.set(0)
+
+    def set(self, offset_s: int) -> None:
+        """So far from the true time, from now on."""
+        temporary = self._path.with_suffix(".new")
+        temporary.write_text(f"{offset_s:+d}s\n")
+        temporary.rename(self._path)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What the program needs in its environment. Only the wall clock jumps: the kernel's others never do."""
+        return {
+            "LD_PRELOAD": str(FAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(self._path),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            # Without this it waits in its own way for every lock, and the daemon is five times slower.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+            "FAKETIME_DONT_RESET": "1",
+            "NO_FAKE_STAT": "1",
+        }

@@ -1,0 +1,218 @@
+"""The table of receivers of events: how each is started behind a fault proxy, how its store is read, what it promises.
+
+A new sink is a class (or a component's adapter) and a row in `RECEIVERS`. A receiver keeps its port and its data when
+it is killed and started again. Stores are read without the product: SQL, files.
+"""
+
+from __future__ import annotations
+
+import enum
+import socket
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Protocol
+
+from deploy.component import listens
+
+from conservation.programs import Program, SmallDisk, until
+from conservation.verdict import Store
+
+TOKEN = "0123456789abcdef"
+
+
+class Promise(enum.Enum):
+    """ACKNOWLEDGED: nothing is ever lost. WINDOW: nothing, while a fault destroys less than what is kept to be sent
+    again; and bytes that change on their way are noticed by nobody, so such receivers are spared that.
+    """
+
+    ACKNOWLEDGED = "acknowledged"
+    WINDOW = "resend window"
+
+
+class Victim(Protocol):
+    """A receiver's process."""
+
+    async def start(self) -> None: ...
+
+    async def end(self) -> None:
+        """SIGKILL."""
+
+    async def freeze(self) -> None: ...
+
+    def thaw(self) -> None: ...
+
+
+class Place:
+    """Where an ordeal takes place, as far as a receiver must know it."""
+
+    def __init__(self, folder: Path, disk: SmallDisk, source: Path, cluster: str, node: str) -> None:
+        self.folder = folder
+        self.disk = disk
+        self.source = source
+        self.cluster = cluster
+        self.node = node
+
+    def product(self, module: str, *arguments: str) -> list[str]:
+        """The command of one of the product's programs, from the source tree that is judged."""
+        return [sys.executable, "-m", module, *arguments]
+
+    @property
+    def product_env(self) -> dict[str, str]:
+        return {"PYTHONPATH": str(self.source / "daemon"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+class Receiver(Protocol):
+    """One kind. `victim` and `port` are None where there is no process, or nothing to connect to."""
+
+    name: str
+    promise: Promise
+    victim: Victim | None
+    port: int | None
+
+    async def start(self) -> None:
+        """Start it; returns when it can be delivered to."""
+
+    def settings(self, port: int) -> str:
+        """The table of the node's configuration that switches the sink on; `port` is the proxy's."""
+
+    def ids(self) -> set[str]:
+        """Ids of the events it has, quickly."""
+
+    def store(self) -> Store:
+        """Everything it has, in the order of arrival."""
+
+    async def stop(self) -> None: ...
+
+
+def free_port() -> int:
+    """A port that nobody uses now and that stays ours by being used at once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+BACKOFF = "backoff_min_s = 0.02\nbackoff_max_s = 0.2\n"
+
+
+class HubReceiver:
+    """The real slurmlens-hub with SQLite, and no scheduler."""
+
+    name = "hub"
+    promise = Promise.ACKNOWLEDGED
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._database = place.folder / "hub.sqlite3"
+        self.port: int | None = free_port()
+        config = place.folder / "hub.toml"
+        self.program = Program(
+            "hub",
+            place.product("slurmlens.hub.main", "--config", str(config)),
+            place.folder / "hub.log",
+            env=place.product_env,
+        )
+        self.victim: Victim | None = self.program
+        (place.folder / "tokens").write_text(f"{place.node} {TOKEN}\n")
+        (place.folder / "token").write_text(TOKEN + "\n")
+        for name in ("tokens", "token"):
+            (place.folder / name).chmod(0o600)
+        config.write_text(f"""
+cluster = "{place.cluster}"
+runtime_path = "{place.folder}"
+[listen]
+port = {self.port}
+[database]
+url = "sqlite+aiosqlite:///{self._database}"
+[auth]
+munge = false
+token_file = "{place.folder}/tokens"
+[slurm]
+accounting = false
+poll_interval_s = 3600
+squeue = "/bin/false"
+scontrol = "/bin/false"
+sacct = "/bin/false"
+[log]
+level = "warning"
+format = "json"
+""")
+
+    async def start(self) -> None:
+        await self.program.start()
+        await until(lambda: listens(self.port or 0) or not self.program.is_running, "the hub listens")
+        assert self.program.is_running, self.program.tail()
+
+    def settings(self, port: int) -> str:
+        return f"""[sinks.hub]
+url = "http://127.0.0.1:{port}"
+auth = "token"
+token_file = "{self._place.folder}/token"
+timeout_s = 2
+{BACKOFF}"""
+
+    def ids(self) -> set[str]:
+        return {row[0] for row in self._rows("SELECT id FROM events")}
+
+    def store(self) -> Store:
+        # A delta of a profile that the summary contains loses its body: it is no hook's event.
+        return Store().take(
+            row[0] for row in self._rows("SELECT body FROM events ORDER BY rowid") if row[0] is not None
+        )
+
+    async def stop(self) -> None:
+        await self.program.end()
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        if not self._database.exists():
+            return []
+        with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True, timeout=20)) as connection:
+            try:
+                return connection.execute(query).fetchall()
+            except sqlite3.OperationalError as error:
+                if "no such table" in str(error):
+                    return []
+                raise
+
+
+class FileReceiver:
+    """The file sink's own files, on the small disk; there is nobody to connect to."""
+
+    name = "file"
+    promise = Promise.ACKNOWLEDGED
+    victim: Victim | None = None
+    port: int | None = None
+
+    def __init__(self, place: Place) -> None:
+        self._disk = place.disk
+        self._path = place.disk.path / "events.ndjson"
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    def settings(self, port: int) -> str:
+        return f'[sinks.file]\npath = "{self._path}"\nrotate_bytes = 1000000\nkeep = 1000\n'
+
+    def ids(self) -> set[str]:
+        return {one.id for one in self.store().arrivals}
+
+    def store(self) -> Store:
+        while True:
+            try:
+                content = [path.read_bytes() for path in self._files()]
+            except FileNotFoundError:
+                continue  # they were turned over meanwhile
+            return Store().take(line for one in content for line in one.splitlines() if line)
+
+    async def stop(self) -> None:
+        """Nothing to stop."""
+
+    def _files(self) -> Iterable[Path]:
+        """The oldest first: `.1` is the youngest of those that were turned over."""
+        found = list(self._disk.seen_from_here.glob("events.ndjson*"))
+        return sorted(found, key=lambda path: -int(path.suffix[1:]) if path.suffix[1:].isdigit() else 0)
+
+
+RECEIVERS: dict[str, Callable[[Place], Receiver]] = {"hub": HubReceiver, "file": FileReceiver}
+"""Kind of receiver, by the name of its sink, and who makes one."""
