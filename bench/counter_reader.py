@@ -38,7 +38,7 @@ def open_tree(tree: Tree, fields: frozenset[str]) -> ReadingBatch:
     opened = []
     for job in CgroupTree(found, Path("/proc")).jobs():
         opened.append(reader.open_job(job.place, fields))
-        opened += [reader.open_step(step.place, fields) for step in job.steps]
+        opened += [reader.open_step(step.place) for step in job.steps]
     return reader.batch(opened)
 
 

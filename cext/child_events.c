@@ -100,7 +100,7 @@ static uint64_t sum_children(struct sl_group *group, int field, int read, char b
 void sl_read_child_events(struct sl_group *group, int tiers, char buffer[SL_TEXT_MAX], struct sl_reading *out)
 {
 	if (out->have & SL_BIT(SL_OOM_KILL_EVENTS))
-		out->value[SL_OOM_KILL_EVENTS] += sum_children(group, SL_OOM_KILL_EVENTS, tiers & group->child_kill_tier, buffer);
+		out->value[SL_OOM_KILL_EVENTS] += sum_children(group, SL_OOM_KILL_EVENTS, tiers & SL_TIER_FAST, buffer);
 	if (out->have & SL_BIT(SL_MEMORY_MAX_EVENTS))
 		out->value[SL_MEMORY_MAX_EVENTS] += sum_children(group, SL_MEMORY_MAX_EVENTS, tiers & SL_TIER_SLOW, buffer);
 }

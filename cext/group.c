@@ -26,7 +26,6 @@ void sl_init(struct sl_group *group, int hierarchy, uint64_t wanted)
 	group->hierarchy = hierarchy;
 	group->files = sl_table_of(hierarchy)->count;
 	group->wanted = wanted;
-	group->child_kill_tier = SL_TIER_FAST;
 	for (int i = 0; i < SL_FILES_MAX; i++)
 		group->fd[i] = -1;
 }

@@ -82,7 +82,6 @@ struct sl_group {
 	struct sl_child_event *child; /* the caller's array, see sl_give_child_space */
 	int32_t children;
 	int32_t child_space;
-	int32_t child_kill_tier; /* when children's OOM kills are read: fast, or slow where their steps are groups too */
 	uint64_t settled[2]; /* of dead children: OOM kills, refused charges */
 };
 

@@ -121,11 +121,15 @@ size_t sl_points_all(const struct sl_pointed *jobs, size_t n, const struct sl_ru
 int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns, int64_t interval_ns,
 		  double *sums);
 
-/* A cgroup that is read at ticks. Only a job has a course, and an account of the node's pressure while it ran. */
+/*
+ * A cgroup that is read at ticks. Only a job has a course, and an account of the node's pressure while it ran. On v1 a step
+ * has the account of its job, to which its OOM kills are added: the kernel counts none there.
+ */
 struct sl_member {
 	struct sl_account *account;
 	struct sl_course *course;
 	struct sl_account *node_account;
+	struct sl_account *job_account;
 };
 
 /* What a tick is told. */

@@ -15,6 +15,29 @@ static void follow_node(const struct sl_member *job, const struct sl_rules *rule
 			 tick->gap_ns, tick->slow_gap_ns);
 }
 
+/* A step's reading; what was killed in it since the last one was killed in its job. */
+static void take_step(const struct sl_member *step, const struct sl_rules *rules, const struct sl_reading *reading,
+		      int64_t now_ns)
+{
+	int64_t before = sl_account_total(step->account, SL_OOM_KILL_EVENTS);
+
+	sl_account_take(step->account, rules, reading, now_ns);
+	if (!step->job_account || !(step->account->known & SL_BIT(SL_OOM_KILL_EVENTS)))
+		return;
+	step->job_account->known |= SL_BIT(SL_OOM_KILL_EVENTS);
+	step->job_account->last[SL_OOM_KILL_EVENTS] +=
+		(uint64_t)(sl_account_total(step->account, SL_OOM_KILL_EVENTS) - before);
+}
+
+static void take_job(const struct sl_member *job, const struct sl_rules *rules, const struct sl_reading *reading,
+		     const struct sl_tick *tick)
+{
+	sl_account_take(job->account, rules, reading, tick->now_ns);
+	sl_course_follow(job->course, rules, SL_FROM_CGROUP, job->account, reading->have, tick->now_ns, tick->gap_ns,
+			 tick->slow_gap_ns);
+	follow_node(job, rules, tick);
+}
+
 size_t sl_take_all(const struct sl_member *members, const struct sl_reading *readings, size_t n, const struct sl_rules *rules,
 		   const struct sl_tick *tick)
 {
@@ -26,12 +49,10 @@ size_t sl_take_all(const struct sl_member *members, const struct sl_reading *rea
 		errors += readings[i].error != 0;
 		if (readings[i].error == ENODEV || readings[i].error == ENOENT)
 			continue;
-		sl_account_take(member->account, rules, &readings[i], tick->now_ns);
-		if (!member->course)
-			continue;
-		sl_course_follow(member->course, rules, SL_FROM_CGROUP, member->account, readings[i].have, tick->now_ns,
-				 tick->gap_ns, tick->slow_gap_ns);
-		follow_node(member, rules, tick);
+		if (member->course)
+			take_job(member, rules, &readings[i], tick);
+		else
+			take_step(member, rules, &readings[i], tick->now_ns);
 	}
 	return errors;
 }

@@ -24,7 +24,6 @@ struct sl_group {
 	uint64_t wanted;
 	int32_t children;
 	int32_t child_space;
-	int32_t child_kill_tier;
 	...;
 };
 

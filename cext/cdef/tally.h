@@ -59,6 +59,7 @@ struct sl_member {
 	struct sl_account *account;
 	struct sl_course *course;
 	struct sl_account *node_account;
+	struct sl_account *job_account;
 };
 
 struct sl_tick {

@@ -62,7 +62,7 @@ static void live_one_job(void)
 	struct sl_course course = {
 		.offset_ns = 1795347263400000000, .width_ns = 1 + rand() % 2000000000, .max_points = 1 + rand() % MAX_POINTS};
 	struct sl_points points = {.tier = SL_TIER_FAST};
-	struct sl_member members[] = {{&job, &course, &node}, {&step, NULL, NULL}};
+	struct sl_member members[] = {{&job, &course, &node, NULL}, {&step, NULL, NULL, &job}};
 	struct sl_pointed pointed = {&points, {&job, NULL, &node}};
 	double values[SL_METRICS_MAX];
 	uint32_t mask;

@@ -3,7 +3,8 @@
 Owns one fact: on v1 the kernel counts an OOM kill in the folder of the task that died, and a refused charge in the
 folder and by the counter whose limit it met (`memory.failcnt`, or `memory.memsw.failcnt` where Slurm constrains swap),
 and nowhere above. Measured on 6.18, which counts no charge that `memsw` refuses at all; v2 counts in all folders above.
-So the events of a job are the sum over its steps and tasks. Feeds `reader`.
+So a step's kills are the sum over its tasks, and a job's refused charges the sum over its steps; a job's kills are
+added up from its steps' readings, so that no file is read twice. Feeds `reader`.
 """
 
 from __future__ import annotations
@@ -19,17 +20,16 @@ REFUSED = "memory_max_events"
 
 
 def event_files_of_job(memory: Path) -> Iterator[tuple[str, Path]]:
-    """(field, file) of every step and task below a job's folder in the memory controller."""
+    """(field, file) of every step below a job's folder in the memory controller."""
     yield REFUSED, memory / "memory.memsw.failcnt"
     for step in _subfolders(memory):
         if step_of_folder(step.name) is not None:
             yield REFUSED, step / "memory.failcnt"
-            yield from event_files_of_step(step)
+            yield REFUSED, step / "memory.memsw.failcnt"
 
 
 def event_files_of_step(memory: Path) -> Iterator[tuple[str, Path]]:
-    """(field, file) of every task below a step's folder in the memory controller. Slurm sets no limit on a task."""
-    yield REFUSED, memory / "memory.memsw.failcnt"
+    """(field, file) of every task below a step's folder in the memory controller."""
     for task in _subfolders(memory):
         if is_task_folder(task.name):
             yield KILLED, task / "memory.oom_control"

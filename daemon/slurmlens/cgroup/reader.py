@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmlens._cgroup import ffi, lib
-from slurmlens.cgroup.child_events import event_files_of_job, event_files_of_step
+from slurmlens.cgroup.child_events import KILLED, event_files_of_job, event_files_of_step
 from slurmlens.cgroup.layout import CgroupPlace, Hierarchy
 from slurmlens.cgroup.reading import GONE_ERRORS, RECORD_WORDS, Reading, field_mask, field_names
 from slurmlens.errors import ReaderError
@@ -30,6 +30,10 @@ FAST_TICK = frozenset({Tier.FAST})
 FULL_TICK = frozenset({Tier.FAST, Tier.SLOW})
 ALL_FIELDS = frozenset(FIELD_INDEX)
 CPU_USAGE = frozenset({"cpu_usage_ns"})
+STEP_FIELDS = frozenset(
+    {"cpu_usage_ns", "cpu_user_ns", "cpu_system_ns", "memory_current_bytes", "memory_peak_bytes", KILLED}
+)
+"""What `events.StepTotals` is made of, and the reckoning with what dead steps used (`node.sampler.kinship`)."""
 
 EVENT_FILES_MAX = 256
 """Of a v1 job's steps and tasks. Where there are more, its OOM kills are unavailable: part of a sum is not the sum."""
@@ -60,9 +64,6 @@ class OpenCgroup:
         self._event_space: Any = None
         self._group = ffi.new("struct sl_group *")
         lib.sl_init(self._group, hierarchy, field_mask(fields))
-        if event_files is event_files_of_job:
-            # Its steps are watched too and read the same files at every tick: once is enough.
-            self._group.child_kill_tier = lib.SL_TIER_SLOW
         self._closer = weakref.finalize(self, lib.sl_close, self._group)
 
     @property
@@ -123,7 +124,8 @@ class OpenCgroup:
         """v1: adds the event files of steps and tasks that appeared since."""
         if self._event_files is None:
             return False
-        there = {path: field for field, path in self._event_files(self._folders[-1])}
+        files = self._event_files(self._folders[-1])
+        there = {path: field for field, path in files if self._group.wanted >> FIELD_INDEX[field] & 1}
         self._events_open &= there.keys()
         fresh = [(field, path) for path, field in there.items() if path not in self._events_open]
         if not fresh or not self._give_event_space(len(fresh)):
@@ -212,12 +214,14 @@ class CgroupReader:
         return self._open(_HIERARCHY[place.hierarchy], _folders(place), fields, None)
 
     def open_job(self, place: CgroupPlace, fields: Collection[str] = ALL_FIELDS) -> OpenCgroup:
-        """As `open`, for a job: on v1 its OOM kills and refused charges are summed over its steps and tasks, at full
-        ticks (`complete` finds those that came later)."""
+        """As `open`, for a job: on v1 its refused charges are summed over its steps, at full ticks (`complete` finds
+        those that came later), and its OOM kills are unavailable: they are its steps' (`tally.Member.job_account`)."""
+        if place.hierarchy is Hierarchy.V1:
+            fields = frozenset(fields) - {KILLED}
         return self._open(_HIERARCHY[place.hierarchy], _folders(place), fields, event_files_of_job)
 
-    def open_step(self, place: CgroupPlace, fields: Collection[str] = ALL_FIELDS) -> OpenCgroup:
-        """As `open`, for a step: on v1 its OOM kills are summed over its tasks."""
+    def open_step(self, place: CgroupPlace, fields: Collection[str] = STEP_FIELDS) -> OpenCgroup:
+        """As `open`, for a step, of which less is told than of a job: on v1 its OOM kills are summed over its tasks."""
         return self._open(_HIERARCHY[place.hierarchy], _folders(place), fields, event_files_of_step)
 
     def open_node_pressure(self, proc: Path) -> OpenCgroup:

@@ -180,12 +180,17 @@ class PointsBatch:
 
 
 class Member(msgspec.Struct, frozen=True):
-    """What a reading of one cgroup goes into; a step has no course. All of them are C structs."""
+    """What a reading of one cgroup goes into; a step has no course, but on v1 its job's account. All are C structs."""
 
     cgroup: OpenCgroup
     account: Any
     course: Any | None = None
     node_account: Any | None = None
+    job_account: Any | None = None
+
+
+def _parts(member: Member) -> tuple[Any | None, ...]:
+    return member.course, member.node_account, member.job_account
 
 
 class TallyBatch(ReadingBatch):
@@ -194,7 +199,7 @@ class TallyBatch(ReadingBatch):
     def __init__(self, reader: CgroupReader, members: Iterable[Member]) -> None:
         self._kept = tuple(members)
         super().__init__(reader, [member.cgroup for member in self._kept])
-        rows = [(member.account, member.course or ffi.NULL, member.node_account or ffi.NULL) for member in self._kept]
+        rows = [[one or ffi.NULL for one in (member.account, *_parts(member))] for member in self._kept]
         self._members = ffi.new("struct sl_member[]", rows or 1)
         self._tick = ffi.new("struct sl_tick *")
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from slurmlens._cgroup import ffi, lib
 from slurmlens.cgroup import reader as reader_module
-from slurmlens.cgroup.layout import IO_AND_PIDS_FIELDS, LAYOUTS, CgroupPlace, Hierarchy
+from slurmlens.cgroup.layout import IO_AND_PIDS_FIELDS, LAYOUTS, CgroupPlace, Hierarchy, step_place
 from slurmlens.cgroup.reader import ALL_FIELDS, CPU_USAGE, FAST_TICK, FULL_TICK, CgroupReader
 from slurmlens.cgroup.reader_py import files_of, read_cgroup, read_node_pressure
 from slurmlens.cgroup.reading import RECORD_WORDS, Reading
@@ -64,10 +64,13 @@ def test_recorded_jobs_and_steps_read_as_the_twin_reads_them(
 def test_a_layout_offers_exactly_the_fields_that_its_row_names(tree: CgroupTree, recording: Recording) -> None:
     (job,) = tree.jobs()
     reader = CgroupReader()
-    (reading,) = reader.read([reader.open_job(job.place)], FULL_TICK)
+    job_reading, step_reading = reader.read(
+        [reader.open_job(job.place), reader.open_step(job.steps[0].place)], FULL_TICK
+    )
+    offered = job_reading.as_dict().keys() | step_reading.as_dict().keys()  # on v1 its kills are its steps'
     layout = next(layout for layout in LAYOUTS if layout.name == f"{recording.name[:2]}-multiple-slurmd")
     switched_on = recording.name not in ("v1-22.05", "v1-22.05-second-node", "v2-22.05")
-    assert reading.as_dict().keys() == (layout.fields | IO_AND_PIDS_FIELDS if switched_on else layout.fields)
+    assert offered == (layout.fields | IO_AND_PIDS_FIELDS if switched_on else layout.fields)
 
 
 def test_the_nodes_pressure_reads_as_the_twin_reads_it(root: Path, reader: CgroupReader) -> None:
@@ -225,6 +228,11 @@ def test_closing_while_another_thread_reads_waits_for_nobody_and_never_reads_a_s
     assert cgroup.closed
 
 
+def _is_open(descriptor: str) -> bool:
+    """The descriptor of the very listing is not."""
+    return Path(f"/proc/self/fd/{descriptor}").is_symlink()
+
+
 def _v1_job(root: Path) -> CgroupPlace:
     for folder, killed, refused in (("", 0, 0), ("step_0", 0, 4), ("step_0/task_0", 1, 0), ("step_batch", 0, 0)):
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -234,26 +242,42 @@ def _v1_job(root: Path) -> CgroupPlace:
     return CgroupPlace(Hierarchy.V1, root / "nowhere", root)
 
 
-def test_on_v1_a_jobs_kills_are_summed_over_its_tasks(tmp_path: Path, reader: CgroupReader) -> None:
-    cgroup = reader.open_job(_v1_job(tmp_path))
-    (reading,) = reader.read([cgroup], FULL_TICK)
-    assert (reading.get("oom_kill_events"), reading.get("memory_max_events")) == (1, 7)
-    task = tmp_path / "step_batch/task_0"
+def test_on_v1_a_steps_kills_are_summed_over_its_tasks_and_a_jobs_refusals_over_its_steps(
+    tmp_path: Path, reader: CgroupReader
+) -> None:
+    job = reader.open_job(_v1_job(tmp_path))
+    (reading,) = reader.read([job], FULL_TICK)
+    assert (reading.get("oom_kill_events"), reading.get("memory_max_events")) == (None, 7)
+    step = reader.open_step(CgroupPlace(Hierarchy.V1, tmp_path / "nowhere", tmp_path / "step_0"))
+    assert reader.read([step])[0].get("oom_kill_events") == 1
+    task = tmp_path / "step_0/task_1"
     task.mkdir()
     (task / "memory.oom_control").write_text("oom_kill 2\n")
-    assert cgroup.complete()
-    assert not cgroup.complete()
-    assert reader.read([cgroup])[0].get("oom_kill_events") == 1, "a fast reading does not read what the step's reads"
-    assert reader.read([cgroup], FULL_TICK)[0].get("oom_kill_events") == 3
-    place = CgroupPlace(Hierarchy.V1, tmp_path / "nowhere", tmp_path / "step_0")
-    assert reader.read([reader.open_step(place)])[0].get("oom_kill_events") == 1
+    assert step.complete()
+    assert not step.complete()
+    assert reader.read([step])[0].get("oom_kill_events") == 3
+
+
+def test_no_file_of_a_job_is_open_twice(tmp_path: Path, reader: CgroupReader) -> None:
+    place = _v1_job(tmp_path)
+    opened = [reader.open_job(place)]
+    opened += [reader.open_step(step_place(place, name)) for name in ("step_0", "step_batch")]
+    links = [os.readlink(f"/proc/self/fd/{one}") for one in os.listdir("/proc/self/fd") if _is_open(one)]
+    ours = [link for link in links if link.startswith(str(tmp_path))]
+    assert len(ours) == len(set(ours)) == 9
+    for one in opened:
+        one.close()
 
 
 def test_on_v1_too_many_tasks_make_kills_unavailable_rather_than_too_few(
     tmp_path: Path, reader: CgroupReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader_module, "EVENT_FILES_MAX", 4)
-    (reading,) = reader.read([reader.open_job(_v1_job(tmp_path))])
+    place = _v1_job(tmp_path)
+    for number in range(1, 5):
+        (tmp_path / f"step_0/task_{number}").mkdir()
+        (tmp_path / f"step_0/task_{number}/memory.oom_control").write_text("oom_kill 1\n")
+    (reading,) = reader.read([reader.open_step(step_place(place, "step_0"))])
     assert reading.get("oom_kill_events") is None
     assert reading.error == 0
 

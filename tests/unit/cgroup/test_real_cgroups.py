@@ -49,7 +49,7 @@ def test_a_removed_cgroup_reads_as_gone_and_its_parent_keeps_the_cpu_time(node: 
 
 
 @on_v1
-def test_an_oom_kill_of_a_task_is_in_its_jobs_reading(node: RealNode) -> None:
+def test_an_oom_kill_of_a_task_is_in_its_steps_reading(node: RealNode) -> None:
     (node.folder("memory", KEY) / "memory.limit_in_bytes").write_text("20000000")
     reader = CgroupReader()
     job, step = reader.open_job(_place(node, KEY)), reader.open_step(_place(node, f"{KEY}/step_0"))
@@ -58,13 +58,13 @@ def test_an_oom_kill_of_a_task_is_in_its_jobs_reading(node: RealNode) -> None:
     killed = subprocess.run([sys.executable, "-c", greedy], env={**os.environ, "PROCS": procs}, check=False)
     assert killed.returncode == -9
     readings = reader.read([job, step], FULL_TICK)
-    assert [reading.get("oom_kill_events") for reading in readings] == [1, 1]
+    assert [reading.get("oom_kill_events") for reading in readings] == [None, 1]
     assert readings[0].get("memory_limit_bytes") == 20000000 // 4096 * 4096
     assert read_cgroup(_place(node, KEY), FULL_TICK).get("oom_kill_events") == 0, (
         "the kernel counts it in the task alone"
     )
-    node.remove(f"{KEY}/step_0")
-    assert reader.read([job])[0].get("oom_kill_events") == 1, "and forgets it with the task, but we do not"
+    node.remove(f"{KEY}/step_0/task_0")
+    assert reader.read([step])[0].get("oom_kill_events") == 1, "and forgets it with the task, but we do not"
 
 
 @on_v1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from slurmlens.cgroup.layout import Hierarchy
 from slurmlens.cgroup.reader import FULL_TICK, CgroupReader, OpenCgroup
 from slurmlens.cgroup.reading import Reading
 from slurmlens.cgroup.tally import Member, TallyBatch
@@ -152,5 +153,6 @@ class Reads:
 def _member(watched: Watched, one: Cgroup) -> Member:
     """Where a cgroup's readings go: of a step into its account, of a job into its course and the node's account too."""
     if one is not watched.job:
-        return Member(one.handle, one.account.record)
+        counts_for_job = one.place.hierarchy is Hierarchy.V1
+        return Member(one.handle, one.account.record, job_account=watched.account.record if counts_for_job else None)
     return Member(one.handle, one.account.record, watched.course.record, watched.node_account.record)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from slurmlens.cgroup.layout import CgroupPlace
+from slurmlens.cgroup.layout import CgroupPlace, Hierarchy
 from slurmlens.cgroup.reader import OpenCgroup
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import Figure, FigureSource, StepTotals, Totals
@@ -121,10 +121,11 @@ class Watched(msgspec.Struct, kw_only=True):
         )
 
     def _oom_kills(self) -> int | None:
-        """The job's own count, or its steps': on v1 that is newer, because a job's sum is read in the slow tier."""
-        own = self.account.total("oom_kill_events")
-        of_steps = [step.account.total("oom_kill_events") or 0 for step in self.steps.values()]
-        return None if own is None else max(own, sum(of_steps))
+        """The job's; on v1 its steps' readings have added it up, and what lacks a step is no sum."""
+        of_steps = [step.account for step in self.steps.values() if step.place.hierarchy is Hierarchy.V1]
+        if any(one.samples and one.total("oom_kill_events") is None for one in of_steps):
+            return None
+        return self.account.total("oom_kill_events")
 
     def _io(self, name: str, now_ns: int) -> Figure | None:
         own = _sampled(self.account, name, 1, self.job, now_ns)
