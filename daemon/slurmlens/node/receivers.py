@@ -14,6 +14,7 @@ from slurmlens.clock import Clock
 from slurmlens.config.kafka import KafkaSinkConfig
 from slurmlens.config.node import BatchConfig
 from slurmlens.config.sinks import (
+    BeatsSinkConfig,
     CarbonSinkConfig,
     FileSinkConfig,
     HubSinkConfig,
@@ -100,7 +101,16 @@ def _logstash(config: LogstashSinkConfig, means: Means) -> Receiver:
     return Receiver(sink, Stream.EVENTS, means.batch.event_max_bytes, backoff)
 
 
-def _tls(config: LogstashSinkConfig, table: str) -> Tls | None:
+def _beats(config: BeatsSinkConfig, means: Means) -> Receiver:
+    from slurmlens.node.sinks.beats import BeatsSink
+
+    endpoint = means.endpoint("beats", config.host, config.port)
+    sink = BeatsSink(config, endpoint, _tls(config, "sinks.beats"))
+    backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
+    return Receiver(sink, Stream.EVENTS, means.batch.event_max_bytes, backoff)
+
+
+def _tls(config: LogstashSinkConfig | BeatsSinkConfig, table: str) -> Tls | None:
     if not config.tls:
         return None
     from slurmlens.node.sinks.tls import Tls
@@ -119,6 +129,7 @@ def _kafka(config: KafkaSinkConfig, means: Means) -> Receiver:
 _MAKERS: tuple[tuple[str, Callable[..., Receiver]], ...] = (
     ("hub", _hub),
     ("logstash", _logstash),
+    ("beats", _beats),
     ("kafka", _kafka),
     ("file", _file),
     ("carbon", _carbon),
