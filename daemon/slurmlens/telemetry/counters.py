@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
+from slurmlens.wire.prometheus import label_text
+
 OTHER = "other"
 
 
@@ -43,9 +45,12 @@ class Counter:
 
     def items(self) -> Mapping[str, float]:
         """All values by `name` or `name{label="value"}`, the spelling Prometheus reads."""
+        return {self._spelled(key): value for key, value in self.by_labels().items()}
+
+    def by_labels(self) -> Mapping[tuple[str, ...], float]:
+        """All values by the values of their labels."""
         with self._lock:
-            values = dict(self._values)
-        return {self._spelled(key): value for key, value in values.items()}
+            return dict(self._values)
 
     def _key(self, values: tuple[str, ...]) -> tuple[str, ...]:
         if len(values) != len(self._labels):
@@ -57,7 +62,7 @@ class Counter:
     def _spelled(self, key: tuple[str, ...]) -> str:
         if not key:
             return self.name
-        pairs = (f'{label}="{_escaped(value)}"' for label, value in zip(self._labels, key, strict=True))
+        pairs = (f'{label}="{label_text(value)}"' for label, value in zip(self._labels, key, strict=True))
         return f"{self.name}{{{','.join(pairs)}}}"
 
 
@@ -80,13 +85,13 @@ class Counters:
         """The gauge of that name, made on first asking; `name` ends in its unit."""
         return self.counter(name, text, labels)
 
+    def all(self) -> tuple[Counter, ...]:
+        """Every counter and gauge there is now, in the order of their names."""
+        return tuple(self._counters[name] for name in sorted(self._counters))
+
     def snapshot(self) -> dict[str, float]:
         """Every value now, by its spelled-out name, sorted."""
         found: dict[str, float] = {}
         for name in sorted(self._counters):
             found.update(sorted(self._counters[name].items().items()))
         return found
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

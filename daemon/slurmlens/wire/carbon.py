@@ -4,6 +4,7 @@ Owns what a series of ours is called and the one place where a foreign name beco
 
     slurm.<cluster>.nodes.<node>.slots.<slot>.<metric>      a running job, in its slot
     slurm.<cluster>.nodes.<node>.node.<metric>              the node itself
+    slurm.<cluster>.nodes.<node>.slurmlens.<figure>[.<of>…]   what the daemon says of itself
 
 Invariant: a component holds ASCII letters, digits, `_` and `-` only, so no name can leave its folder, add a level,
 split a line or be a pattern of graphite-web. What is unavailable (None) or no number (NaN, infinity) makes no line.
@@ -51,6 +52,19 @@ def slot_prefix(cluster: str, node: str, slot: int) -> str:
 def node_prefix(cluster: str, node: str) -> str:
     """Where the series of the node itself live; ends in a dot."""
     return f"slurm.{component(cluster)}.nodes.{component(node)}.node."
+
+
+def own_prefix(cluster: str, node: str) -> str:
+    """Where the series of the daemon itself live; ends in a dot."""
+    return f"slurm.{component(cluster)}.nodes.{component(node)}.slurmlens."
+
+
+def own_line(prefix: str, name: str, labels: Sequence[str], value: float, time_s: int) -> bytes:
+    """One figure of the daemon's own; each label's value is one more level. Nothing where the value is no number."""
+    if not math.isfinite(value):
+        return b""
+    path = ".".join([component(name), *map(component, labels)])
+    return f"{prefix}{path} {value:.15g} {time_s}\n".encode("ascii")
 
 
 class SeriesBlock:
