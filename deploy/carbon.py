@@ -67,6 +67,11 @@ class Carbon:
         for service in self._services:
             wait_ready(service)
 
+    @property
+    def cache(self) -> Service:
+        """carbon-cache alone, once started: it can be killed and started again beside its graphite-web."""
+        return self._services[0]
+
     def ready(self) -> bool:
         return all(service.ready() for service in self._services)
 

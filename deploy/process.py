@@ -2,7 +2,7 @@
 
 What we start is nsenter, which forks the program into the sandbox's pid namespace and waits for it. Signals go to the
 program itself; if nsenter dies, the program dies with it (its parent-death signal). When the program is paused, nsenter
-pauses itself too, and wakes the program when it is woken.
+pauses itself too, and wakes the program when it is woken; a guard wakes it when we are gone, lest it stay for ever.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Process:
         self.log = log
         self._entered = entered
         self._pid: int | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -58,6 +59,7 @@ class Process:
     def stop(self, grace_s: float = 5.0) -> None:
         """SIGTERM, and after the grace time SIGKILL."""
         self.signal(signal.SIGTERM)
+        self.resume()
         try:
             self._entered.wait(grace_s)
         except subprocess.TimeoutExpired:
@@ -65,15 +67,22 @@ class Process:
 
     def pause(self) -> None:
         """SIGSTOP to the program; returns when nsenter has seen it, so that `resume` cannot come too early."""
+        if self._guard is not None:
+            return
         self.signal(signal.SIGSTOP)
         deadline = time.monotonic() + STOPPED_MAX_S
         while self.running() and state_of(self._entered.pid) != STOPPED and time.monotonic() < deadline:
             time.sleep(0.001)
+        guard = ["/bin/sh", "-c", f"read _; kill -CONT {self._entered.pid}"]
+        self._guard = subprocess.Popen(
+            guard, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
 
     def resume(self) -> None:
-        """SIGCONT to the program, by way of nsenter; nothing happens if it is not paused."""
-        if self.running():
-            self._entered.send_signal(signal.SIGCONT)
+        """SIGCONT to the program, by way of guard and nsenter; nothing happens if it is not paused."""
+        if self._guard is not None:
+            self._guard.communicate()  # closes what it reads, and waits for its end
+            self._guard = None
 
     def kill(self) -> None:
         """SIGKILL to the program, paused or not, and no return before it is gone."""

@@ -44,6 +44,9 @@ dropbox_path = {_quoted(f"{DROPBOXES}/{node}")}
 runtime_path = {_quoted(f"{folder}/run")}
 heartbeat_interval_s = {settings.heartbeat_s}
 
+[spool]
+path = {_quoted(f"{folder}/spool")}
+
 [sampling]
 interval_s = {settings.interval_s}
 slow_every = {settings.slow_every}

@@ -39,10 +39,12 @@ def go_program(name: str, package: str = ".") -> Path:
     sources = sorted(path for path in module.iterdir() if path.is_file())
 
     def build(folder: Path) -> None:
-        caches = {"GOMODCACHE": str(cache_root() / "go/mod"), "GOCACHE": str(cache_root() / "go/build")}
+        modules = folder / "modules"
+        caches = {"GOMODCACHE": str(modules), "GOCACHE": str(cache_root() / "go-build")}
         settings = {"GOFLAGS": "-buildvcs=false -mod=readonly -modcacherw", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
         argv = [str(go()), "build", "-trimpath", "-ldflags", "-s -w", "-o", str(folder / name), package]
         run(argv, cwd=module, env={**caches, **settings})
+        shutil.rmtree(modules)  # a gigabyte
 
     return cached_folder(key(name, *sources), build) / name
 

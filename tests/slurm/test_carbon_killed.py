@@ -46,7 +46,7 @@ async def send(carbon: Carbon, begin_s: int) -> int:
     clock, missing = SystemClock(), 0
     sink = CarbonSink(CarbonSinkConfig(), FixedEndpoint("127.0.0.1", carbon.port), Reporter(Counters(), clock), clock)
     block = SeriesBlock(SERIES.removesuffix("cpu_cores"), ["cpu_cores"])
-    cache = carbon._services[0]
+    cache = carbon.cache
     for number in range(POINTS):
         payload = block.encode([float(number)], begin_s + number)
         try:
@@ -57,8 +57,7 @@ async def send(carbon: Carbon, begin_s: int) -> int:
             await asyncio.to_thread(wait_ready, cache)
             await sink.deliver(payload, 1)
         if number == KILLED_AFTER:
-            assert cache.process is not None
-            await asyncio.to_thread(cache.process.kill)
+            await asyncio.to_thread(cache.kill)
     await sink.aclose()
     return missing
 
