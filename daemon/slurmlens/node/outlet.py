@@ -14,13 +14,14 @@ from slurmlens.config.node import BatchConfig
 from slurmlens.events import AnyEvent
 from slurmlens.node.batcher import Batcher
 from slurmlens.node.flow import BatchQueue, Stream
-from slurmlens.wire import ecs
+from slurmlens.wire import ecs, names_2015
 
 
 class Outlet:
     """One door for both streams; for the event loop's thread."""
 
-    def __init__(self, config: BatchConfig, queue: BatchQueue, clock: Clock) -> None:
+    def __init__(self, config: BatchConfig, queue: BatchQueue, clock: Clock, *, with_fields_2015: bool = False) -> None:
+        self._with_fields_2015 = with_fields_2015
         self._queue = queue
         self._clock = clock
         self._events = Batcher(Stream.EVENTS, linger_s=config.event_linger_s, max_bytes=config.event_max_bytes)
@@ -29,7 +30,10 @@ class Outlet:
 
     async def event(self, event: AnyEvent, on_acknowledged: Callable[[], None] | None = None) -> None:
         """Send an event; `on_acknowledged` is called when every receiver of events has it."""
-        line = ecs.encode(event) + b"\n"
+        line = ecs.encode(event)
+        if self._with_fields_2015:
+            line = names_2015.with_fields_2015(line, event)
+        line += b"\n"
         for batch in self._events.add(line, self._clock.monotonic_ns(), on_acknowledged=on_acknowledged):
             await self._queue.append(batch)
         self._filled.set()
