@@ -18,6 +18,7 @@ from msgspec import inspect as types
 from slurmlens import events
 from slurmlens.events import KIND_OF, SCHEMA_VERSION, Event, FigureSource, Witness
 from slurmlens.wire import ecs
+from slurmlens.wire.names_2015 import Fields2015
 
 PAGE = Path(__file__).with_name("events.md")
 PARTS = (
@@ -27,6 +28,7 @@ PARTS = (
     events.Figure,
     events.Profile,
     events.Point,
+    events.DroppedLines,
 )
 
 TEXTS = {
@@ -52,6 +54,11 @@ TEXTS = {
     "version": "release of the daemon",
     "interval_s": "time between two samples",
     "running": "job id and sighting of every job here now",
+    "dropped": "by stream and reason",
+    "DroppedLines.stream": "events or metrics",
+    "DroppedLines.reason": "age, spool_limit, memory_limit, too_large, corrupt, disk_lost or stopped",
+    "DroppedLines.lines": "in all",
+    "DroppedLines.since_ns": "when the counting began; names the count",
     "JobIdentity.sluid": "Slurm's own unique id of a job, from 25.11 on",
     "JobIdentity.restart_count": "as the hook said it; the Epilog of a requeued run says the next one",
     "JobIdentity.user_id": "",
@@ -121,11 +128,43 @@ of it by ECS's names for those who search by them; readers of ours do not look a
 
 Delivery is at least once: receivers must be idempotent by `slurm.id`. Order within a node is (`slurm.boot_id`,
 `slurm.boottime_ns`). What is null or absent is *not known*, never 0 or empty. Names ending in `_ns` are nanoseconds
-since the epoch, but for `boottime`; `_s` seconds.
+since the epoch, but for `boottime`; `_s` seconds."""
 
-**Versions.** This is schema {SCHEMA_VERSION}. Within it fields may be added; readers pass over what they do not know.
-A field that changes its meaning or goes makes the next schema, which an older reader refuses with the
-reason `version`."""
+VERSIONS = f"""`slurm.schema` says by which of these pages a document is to be read. This is schema
+{SCHEMA_VERSION}; this release writes it and reads no other.
+
+* Within a schema only optional fields are added. A reader passes over fields that it does not know, anywhere.
+* A field keeps name, type, unit and meaning for the life of a schema. One that has to change or to go makes the next
+  schema; so does a field that becomes required.
+* A new kind of event, or a new word in a list of words, may come within a schema. A reader that does not know it
+  refuses that line alone, with the reason `field`, and counts it: update the hub before the nodes.
+* A document of another schema is refused with the reason `version`, whatever else is in it. A release that raises the
+  schema still reads the one before, so that hub and nodes need not be updated in one moment.
+* The part outside `slurm` is ECS's and changes with `ecs.version`; nothing of ours is read from it."""
+
+FIELDS_2015 = """Searches and boards of the ancestor look for names that ECS has not. With `[events]
+fields_2015 = true` in the node's settings, the events of the kinds `job-start` and `job-end` also carry these, beside
+`@timestamp`. All are strings. Other kinds had no counterpart in 2015 and carry none.
+
+{table}
+
+`program:slurmd AND message:"Launching batch*"` finds every start, `slurm_jobid:17` everything told of job 17,
+`type:syslog` both kinds. One document comes from each node of a job, in 2015 only from the first.
+
+Not written: `host`, a string then and an object in ECS, which one index cannot hold both; `slurm_task`, `slurm_stepid`,
+`slurm_shed_usec`, which these events do not know; `facility`, `severity` and the rest of syslog, which they never had.
+Lines of `program:slurm_out` are a job's own output, which reaches the store by syslog and not through these events."""
+
+TEXTS_2015 = {
+    "version": "`1`",
+    "type": "`syslog`: it then meant every event that was no metric",
+    "logsource": "the node",
+    "program": "`slurmd`, whose words these were",
+    "message": "`Launching batch job 17 for UID 2000`, `[17] done with job`",
+    "slurm_jobid": "the job id",
+    "slurm_node_list": "hostlist of the whole job",
+    "slurm_job_exit_code": "of the batch script; `job-end` only",
+}
 
 
 def main() -> None:
@@ -139,6 +178,8 @@ def page() -> str:
 
 def _paragraphs() -> Iterator[str]:
     yield INTRODUCTION
+    yield "## Versions"
+    yield VERSIONS
     yield "## Kinds"
     yield _table(["`slurm.kind`", "event.kind", "category", "type", "dataset"], _kind_rows())
     yield "## In every event"
@@ -154,6 +195,15 @@ def _paragraphs() -> Iterator[str]:
         yield _fields(part)
     yield "### Words"
     yield f"**witness**: {_words(Witness)}. **figure source**, from exact to guessed: {_words(FigureSource)}."
+    yield "## The fields of 2015"
+    yield FIELDS_2015.format(table=_table(["field", "value"], _rows_2015()))
+
+
+def _rows_2015() -> Iterable[Iterable[str]]:
+    for field in msgspec.structs.fields(Fields2015):
+        if field.name not in TEXTS_2015:
+            raise SystemExit(f"docs/generate_events.py: TEXTS_2015 lacks {field.name}")
+        yield f"`{field.encode_name}`", TEXTS_2015[field.name]
 
 
 def _kind_rows() -> Iterable[Iterable[str]]:

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Writes docs/metrics.md from the metric table and the table of cgroup layouts; a test compares the two.
 
-Run it after a change to `slurmlens/metrics.py` or `slurmlens/cgroup/layout.py`.
+Run it after a change to `slurmlens/metrics.py`, `slurmlens/cgroup/layout.py`, or to what the node daemon counts.
 """
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from slurmlens.cgroup.layout import IO_AND_PIDS_FIELDS, LAYOUTS, Hierarchy
 from slurmlens.metrics import FIELDS, METRICS, Metric, Source, Tier
 
 PAGE = Path(__file__).with_name("metrics.md")
+own_figures = runpy.run_path(str(Path(__file__).with_name("own_figures.py")))["rows"]
 
 _V1 = next(layout.fields for layout in LAYOUTS if layout.hierarchy is Hierarchy.V1)
 _V2 = next(layout.fields for layout in LAYOUTS if layout.hierarchy is Hierarchy.V2)
@@ -44,6 +46,20 @@ node's figure while the job ran, under the name given.
 * On v1 and v2 a job's memory includes its page cache and its slurmstepd. On v2 a job's CPU time includes slurmstepd's
   own; a step is read from `step_N/user`, without it.
 * On v2 I/O is summed over devices; where devices are stacked (LVM, RAID) the kernel may count a byte on each layer."""
+
+
+OWN_FIGURES = """`slurmlens status --json` shows them all, at any time. Beside that, where the node's settings want it:
+
+* **carbon**: `[telemetry] carbon = true` sends them every `interval_s` (60 s) as
+  `slurm.<cluster>.nodes.<node>.slurmlens.<figure>`, one more level for each label. At most 64 label sets a figure and
+  500 series a node; a healthy node has about 30. `etc/carbon/storage-schemas.conf` has their rule.
+* **Prometheus**, asked over HTTP: `[telemetry] prometheus = "127.0.0.1:9830"` answers `GET /metrics`. Whoever reaches
+  the address may read; names of users and jobs are not in it.
+* **Prometheus**, through node_exporter's textfile collector, without any port: a timer that runs
+  `slurmlens status --prometheus >F.tmp && mv F.tmp F.prom` in the collector's folder.
+
+For Prometheus a name begins with `slurmlens_`. What ends in `_total` only grows until the daemon starts again; anything
+else is a level. A label's value comes from a bounded set; beyond 64 of a figure they are counted under `other`."""
 
 
 def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -96,6 +112,9 @@ def page() -> str:
         "A job's folder in there is `uid_<user>/job_<id>` on v1, `job_<id>` on v2, and in 26.05 its SLUID (unless "
         "`CgroupJobIdPaths=yes`);\nthe job of a SLUID folder is told by root's process title `slurmstepd: [3.batch]` "
         "in a step's own folder.",
+        "## What the daemon says of itself",
+        OWN_FIGURES,
+        _table(["figure", "labels", "what"], own_figures()),
     ]
     return "\n\n".join(parts) + "\n"
 
