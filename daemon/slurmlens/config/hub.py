@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmlens.config.auth import AuthConfig
-from slurmlens.config.setting import section, setting
+from slurmlens.config.consul import HubConsulConfig
+from slurmlens.config.setting import optional_section, section, setting
 from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
 
 MIB = 1024 * 1024
@@ -82,4 +83,5 @@ class HubConfig:
     auth: HubAuthConfig = section(HubAuthConfig, "who may send events")
     slurm: SlurmConfig = section(SlurmConfig, "how the scheduler is asked")
     profile: ProfileConfig = section(ProfileConfig, "how often nodes send what is new of a running job")
+    consul: HubConsulConfig | None = optional_section("Consul: the hub as a service, the keys of 2015")
     log: LogConfig = section(LogConfig, "the hub's own log")

@@ -16,6 +16,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
@@ -39,8 +40,13 @@ from slurmlens.hub.web.app import make_app
 from slurmlens.runtime.authentication import Authenticator
 from slurmlens.runtime.supervisor import Supervisor
 from slurmlens.slurm.pyslurm_source import prefer_pyslurm
+from slurmlens.slurm.records import JobRecord, NodeRecord, PartitionRecord
 from slurmlens.slurm.source import CommandSource, Scheduler
 from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+if TYPE_CHECKING:
+    from slurmlens.discovery.health import Health
+    from slurmlens.hub.consul import HubConsul
 
 RECONCILED = InternalEvent(
     "sightings_reconciled", logging.INFO, "closed {sighting}: nobody told its end ({reason})", ("reason",)
@@ -54,6 +60,9 @@ GATHER_S = 0.1
 """Facts that come within this are worked off together: a job's start comes from all its nodes at once."""
 
 SHUTDOWN_S = 2.0
+
+VITAL_STAGES = frozenset({"refresh"})
+"""Without it nothing that comes in is ever shown."""
 
 
 class HubPipeline:
@@ -89,6 +98,7 @@ class HubPipeline:
             self._ingest = self._make_ingest()
             self._poller = await self._make_poller()
             await self._listen()
+            self._consul = self._make_consul()
         except BaseException:
             await self._store.close()
             raise
@@ -97,6 +107,8 @@ class HubPipeline:
         self._supervisor.add("accounting", self._poller.poll_accounting)
         self._supervisor.add("refresh", self._keep_fresh)
         self._supervisor.add("reconcile", self._keep_reconciled)
+        for name, stage in () if self._consul is None else self._consul.stages:
+            self._supervisor.add(name, stage)
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -107,6 +119,31 @@ class HubPipeline:
         self.live.close()
         await self._runner.cleanup()
         await self._store.close()
+
+    def _make_consul(self) -> HubConsul | None:
+        config = self._config
+        if config.consul is None or self.port is None:
+            return None
+        from slurmlens.hub.consul import HubConsul  # late: most hubs have none
+
+        return HubConsul(
+            config, config.consul, self.port, self._health, self._latest_record, self._reporter, self._clock
+        )
+
+    async def _latest_record(self, job_id: int) -> JobRecord | None:
+        facts = await self._queries.job_facts(job_id)
+        return None if facts is None else facts.record
+
+    def _health(self) -> Health:
+        """What Consul is told of this hub."""
+        from slurmlens.discovery.health import judge
+
+        silent = [] if self._poller.silent_since_ns() is None else ["the scheduler does not answer"]
+        return judge(self._supervisor.states, silent, vital=VITAL_STAGES)
+
+    def _take_partitions(self, partitions: Sequence[PartitionRecord], nodes: Sequence[NodeRecord]) -> None:
+        if self._consul is not None:
+            self._consul.take_partitions(partitions, nodes)
 
     def _make_ingest(self) -> Ingest:
         return Ingest(
@@ -125,6 +162,8 @@ class HubPipeline:
         scheduler: Scheduler = CommandSource(self._config.slurm)
         with suppress(SourceError):  # squeue is not there now: the poller will say so, again and again
             scheduler = await prefer_pyslurm(scheduler)
+        consul = self._config.consul
+        wants_partitions = consul is not None and consul.job_keys
         return Poller(
             scheduler,
             self._recorder,
@@ -133,6 +172,7 @@ class HubPipeline:
             clock=self._clock,
             reporter=self._reporter,
             told=self._recorded,
+            partitions_told=self._take_partitions if wants_partitions else None,
         )
 
     async def _listen(self) -> None:
@@ -178,6 +218,8 @@ class HubPipeline:
                     self._reporter.report(REFRESH_FAILED, job_id=key.job_id, error=repr(error), cause=error)
                 for key in refreshed.done:
                     self.live.publish(Change(kind=ChangeKind.VIEW, job_id=key.job_id))
+                if self._consul is not None:
+                    self._consul.news_of(key.job_id for key in refreshed.done)
                 if not refreshed.done and not refreshed.failed:
                     break
             await self._stale.wait()
@@ -205,6 +247,7 @@ class HubPipeline:
             "scheduler": msgspec.to_builtins(self._poller.state),
             "watchers": self.live.watcher_count,
             "stages": msgspec.to_builtins(dict(self._supervisor.states)),
+            "consul": None if self._consul is None else self._consul.status(),
             "counters": self._reporter.counters.snapshot(),
             **history,
         }

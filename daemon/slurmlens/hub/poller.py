@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slurmlens.clock import NS_PER_S, Clock
@@ -19,7 +19,7 @@ from slurmlens.hub.history.executions import is_partial
 from slurmlens.hub.history.records import ExecutionKey, Recorder
 from slurmlens.hub.origins import NodeOrigins
 from slurmlens.slurm.politeness import Politeness
-from slurmlens.slurm.records import Decoded, JobRecord, JobState, Record
+from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, Record
 from slurmlens.slurm.source import Scheduler
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -63,7 +63,9 @@ class _Due:
 
 
 class Poller:
-    """The hub's questions to one scheduler; `told` is called with the jobs of which something new was learnt."""
+    """The hub's questions to one scheduler; `told` is called with the jobs of which something new was learnt,
+    `partitions_told` with the partitions and nodes.
+    """
 
     def __init__(
         self,
@@ -75,8 +77,10 @@ class Poller:
         clock: Clock,
         reporter: Reporter,
         told: Callable[[Iterable[int]], None],
+        partitions_told: Callable[[Sequence[PartitionRecord], Sequence[NodeRecord]], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._partitions_told = partitions_told
         self._scheduler = scheduler
         self._recorder = recorder
         self._origins = origins
@@ -141,6 +145,16 @@ class Poller:
             self._nodes_due_ns = now_ns + round(NODES_EVERY_S * NS_PER_S)
             await self._recorder.take_nodes(answer.records)
             self._origins.replace(answer.records)
+            await self._ask_partitions(answer.records)
+
+    async def _ask_partitions(self, nodes: Sequence[NodeRecord]) -> None:
+        """As often as for the nodes, and only where somebody wants them."""
+        if self._partitions_told is None:
+            return
+        await self._wait(self._politeness)
+        answer = await self._ask("partitions", self._scheduler.partitions, self._politeness)
+        if answer is not None:
+            self._partitions_told(answer.records, nodes)
 
     async def _learn_release(self) -> None:
         try:

@@ -1,0 +1,83 @@
+"""Consul as the hub uses it: shows the hub to nodes and people as a service, and keeps the job keys of 2015.
+
+Puts the parts of `discovery` together. Imported only where `[consul]` is in the settings. Made by `pipeline` when the
+port is bound; its stages run under the hub's supervisor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+import msgspec
+
+from slurmlens import __version__
+from slurmlens.clock import Clock
+from slurmlens.config.consul import HubConsulConfig
+from slurmlens.config.hub import HubConfig
+from slurmlens.discovery.health import Health
+from slurmlens.discovery.job_keeper import JobKeeper, LookUp
+from slurmlens.discovery.registration import Registration, Service
+from slurmlens.slurm.records import NodeRecord, PartitionRecord
+from slurmlens.telemetry.internal import Reporter
+
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104  # to tell them apart, not to bind
+
+Stage = tuple[str, Callable[[], Awaitable[None]]]
+
+
+class HubConsul:
+    """The hub in Consul's eyes; `port` is the one that is bound."""
+
+    def __init__(
+        self,
+        config: HubConfig,
+        consul: HubConsulConfig,
+        port: int,
+        health: Callable[[], Health],
+        look_up: LookUp,
+        reporter: Reporter,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._consul = consul
+        self._port = port
+        self._registration = Registration(consul, self._service, health, reporter) if consul.register else None
+        self._keeper = JobKeeper(consul, config.cluster, look_up, reporter, clock) if consul.job_keys else None
+
+    @property
+    def stages(self) -> list[Stage]:
+        """What runs for as long as the hub does."""
+        stages: list[Stage] = []
+        if self._registration is not None:
+            stages.append(("consul registration", self._registration.run))
+        if self._keeper is not None:
+            stages.append(("consul job keys", self._keeper.run))
+        return stages
+
+    def news_of(self, job_ids: Iterable[int]) -> None:
+        """The latest runs of these jobs were made anew."""
+        if self._keeper is not None:
+            self._keeper.news_of(job_ids)
+
+    def take_partitions(self, partitions: Sequence[PartitionRecord], nodes: Sequence[NodeRecord]) -> None:
+        """The cluster as the scheduler told it just now."""
+        if self._keeper is not None:
+            self._keeper.take_partitions(partitions, nodes)
+
+    def status(self) -> dict[str, object]:
+        """How it fares, for /status.json."""
+        registration = None if self._registration is None else msgspec.to_builtins(self._registration.state)
+        return {"url": self._consul.url, "registration": registration}
+
+    def _service(self) -> Service:
+        bound = self._config.listen.host
+        address = self._consul.address_told or (None if bound in WILDCARDS else bound)
+        return Service(
+            id=f"{self._consul.service}-{self._config.cluster}",
+            name=self._consul.service,
+            function=f"takes what the nodes of {self._config.cluster} tell, and shows their jobs",
+            tags=(self._config.cluster,),
+            meta={"cluster": self._config.cluster, "version": __version__},
+            address=address,
+            port=self._port,
+        )

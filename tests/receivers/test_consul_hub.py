@@ -1,0 +1,97 @@
+"""The hub program with a real Consul: found by its service, gone when it stops, the keys of 2015 kept by it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import aiohttp
+from deploy.components.consul import Consul
+
+from testkit.consul_agent import Api, until
+
+CHECKOUT = Path(__file__).parents[2]
+FIXTURES = CHECKOUT / "tests/fixtures/slurm/22.05"
+START_MAX_S = 60.0
+SCONTROL = f"""#!/bin/sh
+case "$*" in
+*partition*) cat {FIXTURES}/scontrol_show_partition.txt ;;
+*) cat {FIXTURES}/scontrol_show_node.txt ;;
+esac
+"""
+
+
+def configure(folder: Path, agent_url: str) -> Path:
+    """Settings of a hub whose Slurm is a set of recordings."""
+    for name, recording in (("squeue", "squeue.outcomes.json"), ("sacct", "sacct.txt")):
+        (folder / name).write_text(
+            f'#!/bin/sh\nif [ "$1" = --version ]; then echo slurm-wlm 22.05.8; else cat {FIXTURES / recording}; fi\n'
+        )
+    (folder / "scontrol").write_text(SCONTROL)
+    for name in ("squeue", "sacct", "scontrol"):
+        (folder / name).chmod(0o755)
+    (folder / "tokens").write_text("d-compute0 0123456789abcdef\n")
+    (folder / "tokens").chmod(0o600)
+    path = folder / "hub.toml"
+    path.write_text(
+        f"""cluster = "demo"
+runtime_path = "{folder}"
+[listen]
+port = 0
+[database]
+url = "sqlite+aiosqlite:///{folder}/hub.sqlite3"
+[auth]
+munge = false
+token_file = "{folder}/tokens"
+[slurm]
+poll_interval_s = 1
+squeue = "{folder}/squeue"
+sacct = "{folder}/sacct"
+scontrol = "{folder}/scontrol"
+[consul]
+url = "{agent_url}"
+ttl_s = 3
+job_keys = true
+[log]
+format = "json"
+"""
+    )
+    return path
+
+
+async def test_the_hub_is_a_service_keeps_the_keys_of_2015_and_leaves_when_it_stops(
+    consul: Consul, tmp_path: Path
+) -> None:
+    api = Api(consul)
+    command = [sys.executable, "-m", "slurmlens.hub.main", "--config", str(configure(tmp_path, consul.url))]
+    environment = os.environ | {"PYTHONPATH": f"{CHECKOUT}/daemon", "PYTHONUNBUFFERED": "1"}
+    with (tmp_path / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log, stdin=PIPE)
+    try:
+        (entry,) = await until(lambda: api.get("health/service/slurmlens-hub?passing"), "the hub's service")
+        service = entry["Service"]
+        assert (service["Tags"], service["Address"]) == (["demo"], "127.0.0.1")
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{service['Port']}/status.json") as answer,
+        ):
+            assert (await answer.json())["consul"]["registration"]["is_registered"]
+        job = await until(lambda: _job(api, 2), "the keys of job 2")
+        assert (job["user"], job["clustername"], job["exit_code2"]) == ("alice", "demo", "42:0")
+        odd = "slurm/partition/odd/"
+        wanted = {f"{odd}state": "UP", f"{odd}total_nodes": "1", f"{odd}total_cpus": "2", f"{odd}nodes": "d-compute1"}
+        assert await until(lambda: api.tree(odd), "the partitions") == wanted
+    finally:
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(START_MAX_S):
+            assert await process.wait() == 0, (tmp_path / "log").read_text()
+    assert await api.checks("slurmlens-hub") == []
+
+
+async def _job(api: Api, job_id: int) -> dict[str, str] | None:
+    keys = {key.split("/")[-1]: text for key, text in (await api.tree(f"slurm/job/{job_id}/")).items()}
+    return keys if "exit_code2" in keys else None
