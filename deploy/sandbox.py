@@ -73,6 +73,7 @@ class Sandbox:
         self._keep = [CHECKOUT, *keep]
         self._unshare: subprocess.Popen[bytes] | None = None
         self._holder_pid: int | None = None
+        self._spawned: list[Process] = []
 
     def __enter__(self) -> Sandbox:
         self.start()
@@ -115,6 +116,9 @@ class Sandbox:
 
     def stop(self) -> None:
         """Ends every process in the namespace and removes the work folder and the empty cgroup folders."""
+        for process in self._spawned:
+            process.resume()  # the namespace ends only when every nsenter has seen its program's end
+        self._spawned.clear()
         if self._unshare is not None:
             assert self._unshare.stdin is not None
             assert self._unshare.stdout is not None
@@ -172,7 +176,9 @@ class Sandbox:
                 stderr=output,
                 start_new_session=True,
             )
-        return Process(name, entered, log)
+        process = Process(name, entered, log)
+        self._spawned.append(process)
+        return process
 
     def enter(
         self,

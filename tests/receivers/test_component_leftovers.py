@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
-from deploy.sandbox import CHECKOUT
+from deploy.component import start_and_wait
+from deploy.components.lumber import Lumber
+from deploy.sandbox import CHECKOUT, Sandbox
 
 from deploy import instance
-from testkit.components import Lumber
 from testkit.leftovers import processes_of, wait_gone
 
+ENDED_MAX_S = 5.0
 # Two servers, one of them paused, and a test run that never ends.
 HOLDER = """
 import signal
@@ -36,5 +39,16 @@ def test_servers_end_with_the_run_that_started_them_even_a_paused_one(lumber: Lu
         assert processes_of(identity)
         holder.kill()
     assert wait_gone(identity) == []
-    assert identity in instance.remove_leftovers()
+    instance.remove_leftovers()
+    assert not (instance.BASE / f"{instance.PREFIX}{identity}").exists()
     assert lumber.ready(), "this run's own is not disturbed"
+
+
+def test_a_sandbox_ends_although_a_server_in_it_is_paused() -> None:
+    with Sandbox() as sandbox:
+        lumber = Lumber(sandbox)
+        start_and_wait(lumber)
+        process = lumber.process
+        assert process is not None
+        lumber.pause()
+    assert process.wait(ENDED_MAX_S) == -signal.SIGKILL
