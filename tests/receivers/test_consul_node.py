@@ -20,7 +20,8 @@ from slurmlens.config.node import NodeConfig
 from slurmlens.config.sinks import CarbonSinkConfig
 from slurmlens.discovery.health import Health
 from slurmlens.errors import DeliveryError
-from slurmlens.node.consul import NodeConsul
+from slurmlens.node.consul import Consul as FoundByConsul
+from slurmlens.node.consul import consul_of_node
 from slurmlens.node.sinks.carbon import CarbonSink
 from slurmlens.node.status import NodeStatus
 from slurmlens.telemetry.counters import Counters
@@ -35,7 +36,7 @@ LINES_A_BATCH = 50
 
 
 @asynccontextmanager
-async def running(node: NodeConsul) -> AsyncIterator[None]:
+async def running(node: FoundByConsul[NodeConfig]) -> AsyncIterator[None]:
     """Its watches, as the pipeline runs them."""
     tasks = [asyncio.create_task(stage()) for _, stage in node.watches]
     try:
@@ -46,12 +47,14 @@ async def running(node: NodeConsul) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def node_consul(port: int, folder: Path, reporter: Reporter, service: str) -> NodeConsul:
+def node_consul(port: int, folder: Path, reporter: Reporter, service: str) -> FoundByConsul[NodeConfig]:
     consul = NodeConsulConfig(
         url=f"http://127.0.0.1:{port}", find=FindConfig(carbon=service), backoff_min_s=0.05, backoff_max_s=0.2
     )
     config = NodeConfig(cluster="demo", node="n0", runtime_path=folder, consul=consul)
-    return NodeConsul(config, consul, lambda: Health("passing", ""), lambda _: None, reporter, SystemClock())
+    made = consul_of_node(config, lambda: Health("passing", ""), lambda _: None, reporter, SystemClock())
+    assert made is not None
+    return made
 
 
 async def deliver(sink: CarbonSink, batch: list[bytes]) -> None:

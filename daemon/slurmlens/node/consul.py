@@ -1,18 +1,23 @@
-"""Consul as the node daemon uses it: finds receivers, takes settings from the KV, shows itself as a service.
+"""Consul as programs that deliver use it: receivers found, settings taken from the KV, the program shown as a service.
 
 Puts the parts of `discovery` together and remembers over a restart what they said. Imported only where `[consul]` is in
-the settings. Made by `pipeline`, which runs the stages: watches for as long as anything is delivered, the registration
-only until the daemon is asked to stop.
+the settings. Made by the pipelines of node and relay, which run the stages: watches for as long as anything is
+delivered, the registration only until the program is asked to stop.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
 
 from slurmlens import __version__
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.consul import NODE_RUNTIME_KEYS, NodeConsulConfig
+from slurmlens.config.lines import KeyPath
 from slurmlens.config.node import NodeConfig
 from slurmlens.discovery.answers import Instance
 from slurmlens.discovery.client import ConsulClient, Reply
@@ -39,31 +44,68 @@ KEY_REFUSED = InternalEvent(
 KEYS_CHANGED = InternalEvent("consul_settings_changed", logging.INFO, "settings from Consul now: {settings}")
 
 Stage = tuple[str, Callable[[], Awaitable[None]]]
+C = TypeVar("C")
 
 
-class NodeConsul:
-    """`settings` are the file's with the KV's over them; `changed` is told when they are others."""
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a program is: one of many of its `role` in the cluster. `runtime_keys` may be changed while it runs."""
+
+    cluster: str
+    role: str
+    name: str
+    function: str
+    runtime_keys: frozenset[KeyPath]
+    address: str | None = None
+    port: int | None = None
+
+
+def consul_of_node(
+    config: NodeConfig,
+    health: Callable[[], Health],
+    changed: Callable[[NodeConfig], None],
+    reporter: Reporter,
+    clock: Clock,
+) -> Consul[NodeConfig] | None:
+    """The node daemon's, where its settings have one."""
+    if config.consul is None:
+        return None
+    function = f"samples the jobs of node {config.node} and delivers what it learns"
+    member = Member(
+        cluster=config.cluster, role="node", name=config.node, function=function, runtime_keys=NODE_RUNTIME_KEYS
+    )
+    return Consul(config, config.consul, lambda: member, config.runtime_path, health, changed, reporter, clock)
+
+
+class Consul(Generic[C]):
+    """`settings` are the file's with the KV's over them; `changed` is told when they are others.
+
+    `member` is asked once more when the program registers: its ports are bound then.
+    """
 
     def __init__(
         self,
-        config: NodeConfig,
+        config: C,
         consul: NodeConsulConfig,
+        member: Callable[[], Member],
+        runtime_path: Path,
         health: Callable[[], Health],
-        changed: Callable[[NodeConfig], None],
+        changed: Callable[[C], None],
         reporter: Reporter,
         clock: Clock,
     ) -> None:
-        self._config = config
         self._consul = consul
+        self._member = member
         self._changed = changed
         self._reporter = reporter
         self._clock = clock
-        self._memory = MemoryFile(config.runtime_path / "consul.json", reporter)
+        self._memory = MemoryFile(runtime_path / "consul.json", reporter)
         self._found: dict[str, Whereabouts] = {}
         self._watches: list[Watch[tuple[Instance, ...]] | Watch[dict[str, bytes]]] = []
-        below = f"slurmlens/{config.cluster}"
-        prefixes = (f"{below}/node/", f"{below}/nodes/{config.node}/")
-        self._overrides = Overrides(config, NODE_RUNTIME_KEYS, prefixes)
+        me = member()
+        self._who = f"{me.cluster}/{me.name}"
+        below = f"slurmlens/{me.cluster}/{me.role}"
+        prefixes = (f"{below}/", f"{below}s/{me.name}/")
+        self._overrides = Overrides(config, me.runtime_keys, prefixes)
         if consul.settings:
             for prefix in prefixes:
                 self._follow_settings(prefix)
@@ -76,7 +118,7 @@ class NodeConsul:
         if wanted is None:
             return FixedEndpoint(host, port)
         known = self._memory.known.services.get(self._label(wanted), ())
-        where = Whereabouts((host, port), f"{self._config.cluster}/{self._config.node}", known)
+        where = Whereabouts((host, port), self._who, known)
         self._found[sink] = where
         tag, _, name = wanted.rpartition(".")
 
@@ -171,12 +213,14 @@ class NodeConsul:
             self._changed(effective)
 
     def _service(self) -> Service:
-        config = self._config
-        sinks = ", ".join(sorted(self._found)) or "no receiver by discovery"
+        me = self._member()
+        sinks = ", ".join(sorted(self._found))
         return Service(
-            id=f"{self._consul.service}-{config.node}",
+            id=f"{self._consul.service}-{me.name}",
             name=self._consul.service,
-            function=f"samples the jobs of node {config.node} and delivers what it learns; finds {sinks}",
-            tags=(config.cluster,),
-            meta={"cluster": config.cluster, "node": config.node, "version": __version__},
+            function=f"{me.function}; finds {sinks}" if sinks else me.function,
+            tags=(me.cluster,),
+            meta={"cluster": me.cluster, me.role: me.name, "version": __version__},
+            address=me.address,
+            port=me.port,
         )

@@ -47,7 +47,7 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 if TYPE_CHECKING:
     from slurmlens.discovery.health import Health
-    from slurmlens.node.consul import NodeConsul
+    from slurmlens.node.consul import Consul
 
 STOP_TIMEOUT_S = 8.0
 """How long the last lines may take to reach their receivers; systemd waits for longer than that."""
@@ -159,14 +159,12 @@ class NodePipeline:
 
     # --- building
 
-    def _make_consul(self, config: NodeConfig) -> NodeConsul | None:
+    def _make_consul(self, config: NodeConfig) -> Consul[NodeConfig] | None:
         if config.consul is None:
             return None
-        from slurmlens.node.consul import NodeConsul  # late: costs memory
+        from slurmlens.node.consul import consul_of_node  # late: costs memory
 
-        return NodeConsul(
-            config, config.consul, self._health, self._settings_changed, self._reporter, self._machine.clock
-        )
+        return consul_of_node(config, self._health, self._settings_changed, self._reporter, self._machine.clock)
 
     def _receivers(self) -> list[Receiver]:
         config = self._config
