@@ -40,6 +40,9 @@ dropbox_path = "{folder}/events"
 runtime_path = "{folder}/run"
 slots = {slots}
 
+[spool]
+path = "{folder}/spool"
+
 [sampling]
 interval_s = {interval_s}
 

@@ -40,6 +40,7 @@ class EventKind(enum.Enum):
     JOB_PROFILE = "job-profile"
     JOB_SUMMARY = "job-summary"
     NODE_HEARTBEAT = "node-heartbeat"
+    LINES_DROPPED = "lines-dropped"
 
 
 class Witness(enum.Enum):
@@ -224,7 +225,24 @@ class NodeHeartbeat(Event, frozen=True, kw_only=True, tag_field="kind", tag=Even
     """(job id, sighting) of every job on this node now."""
 
 
-AnyEvent = JobStart | JobEnd | JobProfile | JobSummary | NodeHeartbeat
+class DroppedLines(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of one stream that were given up for one reason, in all since `since_ns`."""
+
+    stream: Identifier
+    reason: Identifier
+    lines: Unsigned
+    since_ns: Unsigned
+
+
+class LinesDropped(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.LINES_DROPPED.value):
+    """The node's spool gave up lines. It says all that ever was: the greatest number of a stream, reason and
+    `since_ns` counts, so one that is repeated or never arrives changes nothing.
+    """
+
+    dropped: tuple[DroppedLines, ...]
+
+
+AnyEvent = JobStart | JobEnd | JobProfile | JobSummary | NodeHeartbeat | LinesDropped
 
 KIND_OF: dict[type[Event], EventKind] = {
     JobStart: EventKind.JOB_START,
@@ -232,6 +250,7 @@ KIND_OF: dict[type[Event], EventKind] = {
     JobProfile: EventKind.JOB_PROFILE,
     JobSummary: EventKind.JOB_SUMMARY,
     NodeHeartbeat: EventKind.NODE_HEARTBEAT,
+    LinesDropped: EventKind.LINES_DROPPED,
 }
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from slurmlens.events import (
     AnyEvent,
+    DroppedLines,
     Figure,
     FigureSource,
     JobEnd,
@@ -14,6 +15,7 @@ from slurmlens.events import (
     JobProfile,
     JobStart,
     JobSummary,
+    LinesDropped,
     NodeHeartbeat,
     Point,
     Profile,
@@ -50,8 +52,20 @@ _PROFILE = Profile(
 )
 
 
+_LINES_DROPPED = LinesDropped(
+    id="f" * 32,
+    time_ns=1_795_420_870_000_000_000,
+    boottime_ns=1_070_000_000_000,
+    dropped=(
+        DroppedLines(stream="metrics", reason="spool_limit", lines=4711, since_ns=1_795_420_000_000_000_000),
+        DroppedLines(stream="events", reason="age", lines=1, since_ns=1_795_420_001_000_000_000),
+    ),
+    **_WHERE,
+)
+
+
 def one_of_each() -> list[AnyEvent]:
-    """A job's life on one node and a heartbeat, with every part that an event can have."""
+    """A job's life on one node and what is told of the node itself, with every part that an event can have."""
     return [
         JobStart(
             id="a" * 32,
@@ -113,6 +127,7 @@ def one_of_each() -> list[AnyEvent]:
             running=((17, "n0-17-1"), (18, "n0-18-1")),
             **_WHERE,
         ),
+        _LINES_DROPPED,
     ]
 
 
@@ -157,6 +172,10 @@ def _profiles() -> st.SearchStrategy[Profile]:
     return st.builds(Profile, start_ns=_counts, width_s=_floats, columns=columns)
 
 
+def _dropped() -> st.SearchStrategy[DroppedLines]:
+    return st.builds(DroppedLines, stream=_names, reason=_names, lines=_counts, since_ns=_counts)
+
+
 def events() -> st.SearchStrategy[AnyEvent]:
     """Any event of any kind that the types allow."""
     common = {"id": _names, "time_ns": _counts, "boot_id": _names, "boottime_ns": _counts}
@@ -188,4 +207,5 @@ def events() -> st.SearchStrategy[AnyEvent]:
             interval_s=_floats,
             running=st.lists(st.tuples(_job_ids, _names), max_size=3).map(tuple),
         ),
+        st.builds(LinesDropped, **common, dropped=st.lists(_dropped(), max_size=3).map(tuple)),
     )

@@ -49,11 +49,14 @@ async def accept(writer: asyncio.StreamWriter, request: Request) -> None:
 class NodeProcess:
     """One daemon on a `MovingTree`; may be killed and started again."""
 
-    def __init__(self, tree: MovingTree, folder: Path, interval_s: float = 0.2) -> None:
+    def __init__(
+        self, tree: MovingTree, folder: Path, interval_s: float = 0.2, heartbeat_interval_s: float = 1.0
+    ) -> None:
         self.tree = tree
         self.folder = folder
         self.dropbox = folder / "events"
         self.dropbox.mkdir()
+        self.spool = folder / "spool"
         random = tree.root / "proc/sys/kernel/random"
         random.mkdir(parents=True, exist_ok=True)
         (random / "boot_id").write_text(BOOT_ID + "\n")
@@ -62,6 +65,8 @@ class NodeProcess:
         self.hub = ScriptedHttp([accept])
         self.carbon = LineServer()
         self._interval_s = interval_s
+        self._heartbeat_interval_s = heartbeat_interval_s
+        self._ports = (0, 0)
         self._process: asyncio.subprocess.Process | None = None
         self._hooks = 0
 
@@ -71,13 +76,21 @@ class NodeProcess:
 
     def configure(self, hub_port: int, carbon_port: int) -> None:
         """Write the settings."""
+        self._ports = (hub_port, carbon_port)
+        self.reconfigure()
+
+    def reconfigure(self, log_level: str = "debug") -> None:
+        """Write them again: attributes of this object have changed."""
+        hub_port, carbon_port = self._ports
         self.config.write_text(f"""
 cluster = "demo"
 node = "{self.tree.node}"
 dropbox_path = "{self.dropbox}"
 proc_root = "{self.tree.root}/proc"
 runtime_path = "{self.folder}/run"
-heartbeat_interval_s = 1
+heartbeat_interval_s = {self._heartbeat_interval_s}
+[spool]
+path = "{self.spool}"
 [sampling]
 interval_s = {self._interval_s}
 slow_every = 2
@@ -93,7 +106,7 @@ port = {carbon_port}
 backoff_min_s = 0.05
 backoff_max_s = 0.2
 [log]
-level = "debug"
+level = "{log_level}"
 """)
 
     async def start(self) -> None:
@@ -116,6 +129,11 @@ level = "debug"
         with contextlib.suppress(FileNotFoundError):
             (self.folder / "run/status.sock").unlink()
         return status
+
+    @property
+    def process_id(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     async def status(self) -> NodeStatus:
         """What the daemon says of itself."""

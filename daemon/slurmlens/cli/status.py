@@ -17,6 +17,7 @@ import msgspec
 from slurmlens.cli.screen import show
 from slurmlens.config.load import NODE_PATH, load_node
 from slurmlens.config.node import NodeConfig
+from slurmlens.config.shared import MIB
 from slurmlens.errors import ConfigError
 from slurmlens.node.status import (
     FIGURE_TEXTS,
@@ -26,6 +27,7 @@ from slurmlens.node.status import (
     Refusal,
     SamplerStatus,
     SinkStatus,
+    SpoolStatus,
     figures,
 )
 from slurmlens.wire.prometheus import exposition
@@ -47,6 +49,7 @@ EXIT_SILENT = 3
 TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 LONG_LAG_S = 60.0
+FULL_SHARE = 0.9
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,12 +128,23 @@ def troubles_of(status: NodeStatus) -> Iterator[str]:
     for name, text in status.stages.items():
         if text.startswith("failed"):
             yield f"stage {name} {text}"
+    if status.spool is not None:
+        yield from _spool_troubles(status.spool)
     if status.consul is not None:
         if status.consul.last_error is not None:
             yield f"Consul: {status.consul.last_error}"
         yield from (f"Consul's KV: {refused}" for refused in status.consul.refused)
     if status.sampler is not None and status.sampler.thinning > 1:
         yield f"sampling costs more than its budget: one tick in {status.sampler.thinning} is read"
+
+
+def _spool_troubles(spool: SpoolStatus) -> Iterator[str]:
+    if spool.mode == "failing":
+        yield f"the spool at {spool.path} fails ({spool.failure}): what waits is in memory, hook events in the dropbox"
+    elif spool.mode == "memory":
+        yield f"the spool at {spool.path} is no local disk: what waits is in memory alone"
+    if spool.size_bytes > FULL_SHARE * spool.max_bytes:
+        yield f"the spool is nearly full ({spool.size_bytes} of {spool.max_bytes} bytes): the oldest metrics go first"
 
 
 def render(status: NodeStatus, troubles: list[str]) -> str:
@@ -141,6 +155,7 @@ def render(status: NodeStatus, troubles: list[str]) -> str:
         lines += [_sampler_line(status.sampler), ""]
     lines += [_sink_line(sink) for sink in status.sinks]
     lines += [] if status.sinks else ["  no receivers: nobody is told anything"]
+    lines += [] if status.spool is None else [_spool_line(status.spool)]
     lines += [] if status.consul is None else _consul_lines(status.consul)
     if not status.cgroup_tree_found:
         lines += ["", "  Slurm has made no cgroups for this node, or not yet: nothing is measured"]
@@ -169,6 +184,12 @@ def _sink_line(sink: SinkStatus) -> str:
     waiting = f"{sink.backlog_lines} lines wait" + (f", the oldest for {_age(sink.lag_s)}" if sink.lag_s else "")
     delivered = "never" if sink.delivered_ago_s is None else f"{_age(sink.delivered_ago_s)} ago"
     return f"  {sink.name:<8} {waiting}; last delivery {delivered}"
+
+
+def _spool_line(spool: SpoolStatus) -> str:
+    held = f"{spool.size_bytes / MIB:.1f} of {spool.max_bytes / MIB:.0f} MiB"
+    dropped = ", ".join(f"{one.lines} of {one.stream} ({one.reason})" for one in spool.dropped)
+    return f"  spool    {spool.mode}, {held} held" + (f"; lines dropped so far: {dropped}" if dropped else "")
 
 
 def _consul_lines(consul: ConsulStatus) -> list[str]:

@@ -14,6 +14,8 @@ from slurmlens.config.consul import NodeConsulConfig
 from slurmlens.config.setting import derived, optional_section, section, setting
 from slurmlens.config.shared import MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
 from slurmlens.config.sinks import SinksConfig
+from slurmlens.config.spool import SpoolConfig
+from slurmlens.config.telemetry import TelemetryConfig
 
 
 def host_node_name() -> str:
@@ -53,19 +55,16 @@ class BatchConfig:
         256 * 1024, "a batch of events is closed at this size", minimum=4096, maximum=4 * MIB
     )
     metric_linger_s: float = setting(1.0, "longest wait of a metric for company", minimum=0, maximum=60)
-    metric_max_bytes: int = setting(
-        64 * 1024, "a batch of metrics is closed at this size", minimum=4096, maximum=4 * MIB
-    )
+    metric_max_bytes: int = setting(64 * 1024, "a batch of metrics is closed at this size", minimum=4096, maximum=MIB)
 
 
 @dataclass(frozen=True, slots=True)
-class QueueConfig:
-    """What may wait for receivers that are away; metrics go first, oldest first, and every drop is counted."""
+class EventsConfig:
+    """How events are written."""
 
-    total_limit_bytes: int = setting(16 * MIB, "for everything that waits", minimum=MIB)
-    metrics_limit_bytes: int = setting(4 * MIB, "for metrics alone", minimum=64 * 1024)
-    metrics_max_age_s: float = setting(3600.0, "older metrics are dropped", minimum=1)
-    events_max_age_s: float = setting(7 * 86_400.0, "older events are dropped", minimum=60)
+    fields_2015: bool = setting(
+        False, "a job's start and end also carry the fields of 2015 (program, slurm_jobid, …), see docs/events.md"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +93,13 @@ class NodeConfig:
     )
     sampling: SamplingConfig = section(SamplingConfig, "how often counters are read")
     profile: ProfileConfig = section(ProfileConfig, "the flight recorder")
+    events: EventsConfig = section(EventsConfig, "how events are written")
     batch: BatchConfig = section(BatchConfig, "when a batch is closed")
-    queue: QueueConfig = section(QueueConfig, "what may wait for receivers that are away")
+    spool: SpoolConfig = section(SpoolConfig, "what waits for receivers that are away; metrics give way to events")
     replay: ReplayConfig = section(ReplayConfig, "what has waited for a receiver, when it is back")
     sinks: SinksConfig = section(SinksConfig, "receivers; each table that is there switches one on")
     consul: NodeConsulConfig | None = optional_section("Consul: this daemon as a service, receivers found, settings")
+    telemetry: TelemetryConfig = section(TelemetryConfig, "what the daemon says of itself to others")
     log: LogConfig = section(LogConfig, "the daemon's own log")
 
     @property

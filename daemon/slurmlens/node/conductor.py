@@ -1,9 +1,10 @@
 """Between the registry and the rest: makes stimuli of what was seen, and carries out what the registry says.
 
 Owns which cgroup a name of the registry's stands for, and which files of the dropbox wait for which event to arrive.
-Invariants: instructions are carried out in the order of the stimuli; a hook's file is released only when every
-receiver of events has its event, and a repeated one with it; a summary that cannot be measured is sent as "nothing
-measured". Part of `pipeline`, which hands it the stages; runs in the event loop.
+Invariants: instructions are carried out in the order of the stimuli; a hook's file is released only when its event is
+safe (in the spool, or with every receiver) and what the registry made of it stands in the sighting file, and a repeated
+one with it; a summary that cannot be measured is sent as "nothing measured". Part of `pipeline`, which hands it the
+stages; runs in the event loop.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class Conductor:
         self._places: dict[str, CgroupSeen] = {}
         self._found: set[str] = set()
         self._files: dict[str, list[Token]] = {}
+        self._leaving: list[Token] = []
+        self._totals: dict[int, Totals] = {}
         self._summaries: set[asyncio.Task[None]] = set()
 
     # --- stages
@@ -114,10 +117,9 @@ class Conductor:
 
     async def remember(self, *, measured: bool = False) -> None:
         """Keep what runs for the next daemon; `measured` with what each used so far, for the end of this one."""
-        totals: dict[int, Totals] = {}
         if measured:
-            totals = await self._sampler.ask(lambda engine, now: engine.totals(now))
-        self._file.save(self.registry.remembered(self._now(), totals))
+            self._totals = await self._sampler.ask(lambda engine, now: engine.totals(now))
+        self._file.save(self.registry.remembered(self._now(), self._totals))
 
     async def finish_summaries(self) -> None:
         """Wait for those that are being made."""
@@ -201,11 +203,20 @@ class Conductor:
         await self._outlet.event(event, self._releasing(event.id))
 
     def _releasing(self, event_id: str) -> Callable[[], None] | None:
-        """What to do when the event has arrived: let its hook's files go."""
+        """What to do when the event is safe: let its hook's files go."""
         return (lambda: self._release(event_id)) if event_id in self._files else None
 
     def _release(self, event_id: str) -> None:
-        for token in self._files.pop(event_id, []):
+        """Soon: those of one commit together, so that the sighting file is written once for all of them."""
+        tokens = self._files.pop(event_id, [])
+        if tokens and not self._leaving:
+            asyncio.get_running_loop().call_soon(self._let_go)
+        self._leaving += tokens
+
+    def _let_go(self) -> None:
+        self._file.save(self.registry.remembered(self._now(), self._totals))
+        leaving, self._leaving = self._leaving, []
+        for token in leaving:
             self._dropbox.release(token)
 
     def _known_hook(self, event_id: str) -> None:

@@ -2,7 +2,7 @@
 
 Owns the types and the interface of the queue; no behaviour. Lines are bytes that end in a newline, encoded once, before
 they are batched: NDJSON documents for events, carbon plaintext for metrics. `batcher` forms a `Batch`, a `BatchQueue`
-(today `queue.MemoryQueue`, next a spool in SQLite) holds it, `sinks` read `Entry` values and acknowledge them.
+(the spool) holds it, `sinks` read `Entry` values and acknowledge them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Batch(msgspec.Struct, frozen=True):
     """Lines that travel together.
 
     `payload` is the lines joined, `count` their number, `born_ns` the monotonic time of the first. `on_acknowledged`
-    are called once every receiver of the stream has taken the batch (the dropbox unlinks its file then), never on a
-    drop; they must not raise.
+    are called once the queue answers for the batch (the dropbox unlinks its file then): it is on the disk, or every
+    receiver of the stream has taken it. Never on a drop before that; they must not raise.
     """
 
     stream: Stream

@@ -33,6 +33,7 @@ EXIT_CONFIG = 2
 EXIT_ENDED = 3
 STARTED = InternalEvent("node_started", logging.INFO, "slurmlens-node {version} watches {cluster}/{node}")
 ENDED = InternalEvent("node_ended", logging.ERROR, "the daemon ended although nobody asked it to: {error}")
+REFUSED = InternalEvent("node_refused", logging.ERROR, "the daemon does not start: {error}")
 STOPPED = InternalEvent("node_stopped", logging.INFO, "slurmlens-node ended")
 
 
@@ -63,6 +64,11 @@ async def serve(config: NodeConfig, clock: Clock) -> int:
     machine = Machine(root, read_boot_id(root), clock)
     with signals.handling() as stop:
         pipeline = NodePipeline(config, machine, reporter)
+        try:
+            await pipeline.open()
+        except ConfigError as refusal:
+            reporter.report(REFUSED, error=refusal)
+            return EXIT_RUNNING
         reporter.report(STARTED, version=__version__, cluster=config.cluster, node=config.node)
         working = asyncio.create_task(pipeline.run(), name="pipeline")
         notifier.ready(f"watching {config.cluster}/{config.node}")

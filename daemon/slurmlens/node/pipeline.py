@@ -1,19 +1,21 @@
 """Wires the node's stages; the only file that knows them all.
 
     dropbox ───┐
-               ├─► registry ─► sampler ─► outlet ─► queue ─► sinks
+               ├─► registry ─► sampler ─► outlet ─► spool ─► sinks
     rediscover ┘  (conductor)
 
-Owns the order of starting and stopping. Invariants: a job that runs while the daemon stops gets no end, only what is
-new in its profile; stopping takes a bounded time; every stage fails alone (`runtime.supervisor`). Made and run by
-`node.main`.
+Owns the order of starting and stopping: the spool opens before anything comes and closes after the last. Invariants: a
+job that runs while the daemon stops gets no end, only what is new in its profile; stopping takes a bounded time; every
+stage fails alone (`runtime.supervisor`). Made and run by `node.main`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import os
+import resource
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +28,10 @@ from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.node import NodeConfig
 from slurmlens.node import registry as reg
 from slurmlens.node.conductor import Conductor
+from slurmlens.node.drop_notice import drop_notice, dropped_lines
 from slurmlens.node.dropbox import Dropbox
 from slurmlens.node.dropbox.intake import ROOT_ALONE, Owners
 from slurmlens.node.outlet import Outlet
-from slurmlens.node.queue import Drop, MemoryQueue, QueueLimits
 from slurmlens.node.receivers import Means, Receiver, receivers
 from slurmlens.node.rediscover import Rediscover
 from slurmlens.node.registry.sighting import Place, Sighting
@@ -40,8 +42,17 @@ from slurmlens.node.sampler.schedule import Now
 from slurmlens.node.sampler.worker import SamplerThread, failure_reporter, rest
 from slurmlens.node.sighting_file import SightingFile
 from slurmlens.node.sinks.delivery import Delivery
-from slurmlens.node.status import JobStatus, LookClosely, NodeStatus, SamplerStatus, SinkStatus, StatusServer
-from slurmlens.runtime.supervisor import StageState, Supervisor
+from slurmlens.node.spool import Disk, Spool, SpoolLimits
+from slurmlens.node.status import (
+    JobStatus,
+    LookClosely,
+    NodeStatus,
+    SamplerStatus,
+    SinkStatus,
+    SpoolStatus,
+    StatusServer,
+)
+from slurmlens.runtime.supervisor import Stage, StageState, Supervisor
 from slurmlens.telemetry import log
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -52,6 +63,9 @@ if TYPE_CHECKING:
 STOP_TIMEOUT_S = 8.0
 """How long the last lines may take to reach their receivers; systemd waits for longer than that."""
 
+CLOSE_TIMEOUT_S = 3.0
+"""How long the spool's disk may take for the last change; one that hangs must not hold the end up."""
+
 DRAIN_LOOK_S = 0.2
 
 LEAST_PROFILE_INTERVAL_S = 1.0
@@ -60,8 +74,8 @@ CLOSE_INTERVAL_S = 1.0
 VITAL_STAGES = frozenset({"cgroups", "dropbox", "outlet", "time"})
 """Without one of these nothing is learnt of jobs, or nothing gets out."""
 
-DROPPED = InternalEvent(
-    "queue_dropped_lines", logging.ERROR, "{lines} lines of {stream} were dropped: {reason}", ("stream", "reason")
+SPOOL_HANGS = InternalEvent(
+    "spool_hangs", logging.ERROR, "the spool's disk did not take the last change within {wait_s:g} s: is it well?"
 )
 STOPPED_SHORT = InternalEvent(
     "stopped_with_backlog", logging.WARNING, "{lines} lines had not reached {sink} when this daemon ended", ("sink",)
@@ -79,7 +93,7 @@ class Machine:
 
 
 class NodePipeline:
-    """The node daemon without its process. Make it inside a running loop, `run` it, cancel `run` to stop."""
+    """The node daemon without its process. Make it inside a running loop, `open` it, `run` it, cancel `run` to stop."""
 
     def __init__(self, config: NodeConfig, machine: Machine, reporter: Reporter) -> None:
         self._machine = machine
@@ -91,13 +105,20 @@ class NodePipeline:
         self._profile_interval_s = config.profile.send_interval_s
         self._profile_stirred = asyncio.Event()
         receivers = self._receivers()
-        self._queue = MemoryQueue(
-            {one.sink.name: one.stream for one in receivers}, _limits(config), clock, self._dropped
+        place = Place(config.cluster, config.node, machine.boot_id)
+        self._spool = Spool(
+            {one.sink.name: one.stream for one in receivers},
+            SpoolLimits.of(config.spool),
+            Disk(config.spool.path, clock, reporter),
+            machine.boot_id,
+            clock,
+            reporter,
+            notice=drop_notice(place, clock),
         )
         self._deliveries = [
             Delivery(
                 one.sink,
-                self._queue,
+                self._spool,
                 reporter,
                 clock,
                 max_bytes=one.max_bytes,
@@ -106,12 +127,11 @@ class NodePipeline:
             )
             for one in receivers
         ]
-        self._outlet = Outlet(config.batch, self._queue, clock)
+        self._outlet = Outlet(config.batch, self._spool, clock, with_fields_2015=config.events.fields_2015)
         self._dropbox = Dropbox(config.dropbox_path, reporter, clock, node=config.node, owners=machine.hook_owners)
         self._rediscover = Rediscover(machine.root, config.node, clock)
         self._sampler = SamplerThread(self._engine, clock, reporter, self._points_made)
         file = SightingFile(config.runtime_path / "sightings.json", reporter)
-        place = Place(config.cluster, config.node, machine.boot_id)
         registry = reg.Registry(place, _registry_settings(config), self._started, file.load())
         self._conductor = Conductor(
             registry, self._sampler, self._outlet, self._dropbox, self._rediscover, file, clock, reporter
@@ -120,6 +140,10 @@ class NodePipeline:
         self._receiving = Supervisor(reporter, clock)
         self._background: set[asyncio.Task[None]] = set()
         self._name_stages()
+
+    async def open(self) -> None:
+        """Take up what an earlier daemon left. ConfigError where another daemon uses the same spool."""
+        await self._spool.open()
 
     async def run(self) -> None:
         """Work until cancelled, then stop in order within `STOP_TIMEOUT_S`."""
@@ -142,6 +166,8 @@ class NodePipeline:
             boot_id=self._machine.boot_id,
             time_ns=clock.wall_ns(),
             uptime_s=(clock.boottime_ns() - self._started.boottime_ns) / NS_PER_S,
+            cpu_s=sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
+            resident_bytes=_resident_bytes(),
             slots=self._config.slots,
             profile_interval_s=self._profile_interval_s,
             dropbox_open=self._dropbox.is_open,
@@ -154,6 +180,7 @@ class NodePipeline:
             sinks=tuple(self._sink_status(delivery) for delivery in self._deliveries),
             stages={name: _stage_text(state) for name, state in self._stages().items()},
             counters=self._reporter.counters.snapshot(),
+            spool=self._spool_status(),
             consul=None if self._consul is None else self._consul.status(),
         )
 
@@ -180,6 +207,8 @@ class NodePipeline:
         self._sources.add("profiles", self._send_profiles)
         server = StatusServer(self._config.status_socket_path, self.status, self._look_closely, self._reporter)
         self._sources.add("status", server.run)
+        for name, stage in self._own_figures().items():
+            self._sources.add(name, stage)
         self._receiving.add("outlet", self._outlet.run)
         for delivery in self._deliveries:
             self._receiving.add(f"sink {delivery.sink.name}", delivery.run)
@@ -188,6 +217,14 @@ class NodePipeline:
                 self._sources.add(name, stage)
             for name, stage in self._consul.watches:
                 self._receiving.add(name, stage)
+
+    def _own_figures(self) -> Mapping[str, Stage]:
+        telemetry = self._config.telemetry
+        if not telemetry.is_on:
+            return {}
+        from slurmlens.node.own_figures import OwnFigures  # late: as above
+
+        return OwnFigures(telemetry, self.status, self._outlet.points, self._reporter, self._machine.clock).stages
 
     def _engine(self, now: Now) -> Engine:
         config = self._config
@@ -272,38 +309,53 @@ class NodePipeline:
             self._tell_backlog()
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
+            await self._close_spool()
             await self._sampler.stop()
+
+    async def _close_spool(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._spool.close()
+        except TimeoutError:
+            self._reporter.report(SPOOL_HANGS, wait_s=CLOSE_TIMEOUT_S)
 
     async def _drain(self) -> None:
         """Wait until everything has arrived, or until only receivers that are away have yet to take something."""
         while any(
-            self._queue.backlog(one.sink.name).lines and not one.state.failures_in_a_row for one in self._deliveries
+            self._spool.backlog(one.sink.name).lines and not one.state.failures_in_a_row for one in self._deliveries
         ):
             try:
                 async with asyncio.timeout(DRAIN_LOOK_S):
-                    await self._queue.drained()
+                    await self._spool.drained()
             except TimeoutError:
                 continue
 
     def _tell_backlog(self) -> None:
         for delivery in self._deliveries:
-            lines = self._queue.backlog(delivery.sink.name).lines
+            lines = self._spool.backlog(delivery.sink.name).lines
             if lines:
                 self._reporter.report(STOPPED_SHORT, count=lines, lines=lines, sink=delivery.sink.name)
-
-    def _dropped(self, drop: Drop) -> None:
-        batch = drop.batch
-        self._reporter.report(
-            DROPPED, count=batch.count, lines=batch.count, stream=batch.stream.value, reason=drop.reason
-        )
 
     # --- status
 
     def _stages(self) -> dict[str, StageState]:
         return {**self._sources.states, **self._receiving.states}
 
+    def _spool_status(self) -> SpoolStatus:
+        state = self._spool.state
+        return SpoolStatus(
+            path=str(self._config.spool.path),
+            mode=state.mode,
+            failure=state.failure,
+            size_bytes=state.size_bytes,
+            max_bytes=state.max_bytes,
+            stored_bytes=state.stored_bytes,
+            memory_bytes=state.memory_bytes,
+            dropped=dropped_lines(state.dropped),
+        )
+
     def _sink_status(self, delivery: Delivery) -> SinkStatus:
-        backlog = self._queue.backlog(delivery.sink.name)
+        backlog = self._spool.backlog(delivery.sink.name)
         state = delivery.state
         now_ns = self._machine.clock.monotonic_ns()
         delivered_ns = state.last_delivered_ns
@@ -317,16 +369,6 @@ class NodePipeline:
             failures_in_a_row=state.failures_in_a_row,
             last_error=state.last_error,
         )
-
-
-def _limits(config: NodeConfig) -> QueueLimits:
-    queue = config.queue
-    return QueueLimits(
-        total_bytes=queue.total_limit_bytes,
-        metrics_bytes=queue.metrics_limit_bytes,
-        metrics_age_s=queue.metrics_max_age_s,
-        events_age_s=queue.events_max_age_s,
-    )
 
 
 def _registry_settings(config: NodeConfig) -> reg.RegistrySettings:
@@ -372,6 +414,11 @@ def _sampler_status(engine: Engine) -> SamplerStatus:
         thinning=cost.thinning,
         profile_bytes=engine.profile_bytes,
     )
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _stage_text(state: StageState) -> str:

@@ -17,6 +17,7 @@ from typing import Annotated
 
 import msgspec
 
+from slurmlens.events import DroppedLines
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 MODE = 0o660
@@ -47,6 +48,21 @@ class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     delivered_ago_s: float | None
     failures_in_a_row: int
     last_error: str | None
+
+
+class SpoolStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits, where, and what was given up in all. `mode`: lasting, volatile (its disk is memory), memory (it has
+    no disk) or failing, for the reason `failure`.
+    """
+
+    path: str
+    mode: str
+    failure: str | None
+    size_bytes: int
+    max_bytes: int
+    stored_bytes: int
+    memory_bytes: int
+    dropped: tuple[DroppedLines, ...]
 
 
 class SamplerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +110,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     boot_id: str
     time_ns: int
     uptime_s: float
+    cpu_s: float | None = None
+    resident_bytes: int | None = None
     slots: int
     profile_interval_s: float
     dropbox_open: bool
@@ -106,7 +124,60 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     sinks: tuple[SinkStatus, ...]
     stages: dict[str, str]
     counters: dict[str, float]
+    spool: SpoolStatus | None = None
     consul: ConsulStatus | None = None
+
+
+FIGURE_TEXTS = {
+    "uptime_s": "time since the daemon started",
+    "process_cpu_s_total": "CPU time of the daemon",
+    "process_resident_bytes": "resident memory of the daemon",
+    "jobs_count": "jobs on this node",
+    "dropbox_waiting_count": "hook events that are not in the spool yet",
+    "sampler_cgroups_count": "cgroups that are read",
+    "sampler_cost_ratio": "share of one core that sampling costs",
+    "sampler_budget_ratio": "share of one core that sampling may cost",
+    "sampler_last_tick_s": "duration of the last tick",
+    "sampler_longest_tick_s": "duration of the longest tick so far",
+    "sampler_ticks_total": "ticks",
+    "sampler_missed_ticks_total": "ticks that were left out",
+    "profile_bytes": "memory of the flight recorder",
+    "spool_bytes": "what waits in the spool for receivers",
+    "spool_limit_bytes": "what may wait there",
+    "spool_stored_bytes": "what of it is on the disk",
+    "spool_well": "1: the spool's disk is in order; 0: it fails, or there is none",
+}
+
+
+def figures(status: NodeStatus) -> dict[str, float]:
+    """What of a status is a number and no counter, by the names of `FIGURE_TEXTS`; what is not known is not there."""
+    sampler = status.sampler
+    found: dict[str, float | None] = {
+        "uptime_s": status.uptime_s,
+        "process_cpu_s_total": status.cpu_s,
+        "process_resident_bytes": status.resident_bytes,
+        "jobs_count": len(status.jobs),
+        "dropbox_waiting_count": status.dropbox_waiting,
+    }
+    if sampler is not None:
+        found |= {
+            "sampler_cgroups_count": sampler.cgroups,
+            "sampler_cost_ratio": sampler.cost_share,
+            "sampler_budget_ratio": sampler.budget_share,
+            "sampler_last_tick_s": sampler.last_tick_s,
+            "sampler_longest_tick_s": sampler.longest_tick_s,
+            "sampler_ticks_total": sampler.ticks,
+            "sampler_missed_ticks_total": sampler.missed_ticks,
+            "profile_bytes": sampler.profile_bytes,
+        }
+    if (spool := status.spool) is not None:
+        found |= {
+            "spool_bytes": spool.size_bytes,
+            "spool_limit_bytes": spool.max_bytes,
+            "spool_stored_bytes": spool.stored_bytes,
+            "spool_well": float(spool.mode in ("lasting", "volatile")),
+        }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 STATUS_UNAVAILABLE = InternalEvent(
@@ -138,7 +209,7 @@ class StatusServer:
     def __init__(
         self,
         path: Path,
-        snapshot: Callable[[], Awaitable[NodeStatus]],
+        snapshot: Callable[[], Awaitable[msgspec.Struct]],
         look_closely: Callable[[LookClosely], Awaitable[bool]],
         reporter: Reporter,
     ) -> None:
@@ -175,7 +246,7 @@ class StatusServer:
         finally:
             writer.close()
 
-    async def _obey(self, line: bytes) -> NodeStatus | Refusal:
+    async def _obey(self, line: bytes) -> msgspec.Struct:
         if line.strip():
             try:
                 order = msgspec.json.decode(line, type=LookClosely)

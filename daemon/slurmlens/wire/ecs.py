@@ -41,6 +41,7 @@ CATEGORY_OF: dict[EventKind, Category] = {
     EventKind.JOB_PROFILE: Category("metric", ("process",), ("info",), "slurmlens.profile"),
     EventKind.JOB_SUMMARY: Category("metric", ("process",), ("info",), "slurmlens.summary"),
     EventKind.NODE_HEARTBEAT: Category("state", ("host",), ("info",), "slurmlens.node"),
+    EventKind.LINES_DROPPED: Category("event", ("host",), ("info",), "slurmlens.node"),
 }
 
 _ACTION_AND_CATEGORY = {event_type: (kind.value, *CATEGORY_OF[kind]) for event_type, kind in KIND_OF.items()}

@@ -3,6 +3,7 @@ arrived."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from slurmlens.events import AnyEvent, HookEvent, HookRole, JobIdentity
 from slurmlens.node import registry as reg
 from slurmlens.node.conductor import Conductor
 from slurmlens.node.dropbox import Token
+from slurmlens.node.registry.memory import Memory
 from slurmlens.node.registry.sighting import Place
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -27,6 +29,7 @@ class Stages:
         self.told: list[AnyEvent] = []
         self.arrived: dict[str, Callable[[], None]] = {}
         self.released: list[Token] = []
+        self.happened: list[str] = []
         self.learned: dict[str, int] = {}
         self.refused: set[int] = set()
 
@@ -39,6 +42,10 @@ class Stages:
 
     def release(self, token: Token) -> None:
         self.released.append(token)
+        self.happened.append(f"released {token.path}")
+
+    def save(self, known: Memory) -> None:
+        self.happened += [f"saved {[one.job.job_id for one in known.sightings]}"]
 
     def learn(self, sluid: str, job_id: int) -> None:
         self.learned[sluid] = job_id
@@ -69,6 +76,11 @@ class Desk:
             Reporter(self.counters, clock),  # type: ignore[arg-type]
         )
 
+    async def arrives(self, event: HookEvent) -> None:
+        """The event is safe; what follows happens in the loop's next turn."""
+        self.stages.arrived[event.id]()
+        await asyncio.sleep(0)
+
     async def hook(self, number: int, role: HookRole = HookRole.PROLOG, job_id: int = 7, file: str = "a") -> HookEvent:
         self.clock.advance(1.0)
         event = HookEvent(
@@ -93,7 +105,7 @@ def desk(clock: ManualClock) -> Desk:
 async def test_a_hooks_file_goes_when_its_event_has_arrived_and_not_before(desk: Desk) -> None:
     event = await desk.hook(1)
     assert desk.stages.released == []
-    desk.stages.arrived[event.id]()
+    await desk.arrives(event)
     assert desk.stages.released == [Token(Path("a"))]
     assert desk.stages.learned == {"sAZNM81GJARB00": 7}
 
@@ -102,16 +114,25 @@ async def test_a_second_file_of_one_event_goes_with_the_first(desk: Desk) -> Non
     event = await desk.hook(1, file="a")
     await desk.hook(1, file="b")
     assert desk.stages.released == []
-    desk.stages.arrived[event.id]()
+    await desk.arrives(event)
     assert desk.stages.released == [Token(Path("a")), Token(Path("b"))]
     assert len(desk.stages.told) == 1
 
 
 async def test_a_file_that_is_read_again_after_its_event_arrived_goes_at_once(desk: Desk) -> None:
     event = await desk.hook(1, file="a")
-    desk.stages.arrived[event.id]()
+    await desk.arrives(event)
     await desk.hook(1, file="b")
+    await asyncio.sleep(0)
     assert desk.stages.released == [Token(Path("a")), Token(Path("b"))]
+
+
+async def test_before_files_go_it_is_kept_once_for_all_of_them_what_came_of_them(desk: Desk) -> None:
+    events = [await desk.hook(number, job_id=number, file=str(number)) for number in (1, 2)]
+    for event in events:
+        desk.stages.arrived[event.id]()
+    await asyncio.sleep(0)
+    assert desk.stages.happened == ["saved [1, 2]", "released 1", "released 2"]
 
 
 async def test_an_event_that_cannot_be_sent_is_counted_keeps_its_file_and_costs_no_other(desk: Desk) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from slurmlens.errors import DeliveryError
 from slurmlens.node.flow import Batch, Stream
-from slurmlens.node.queue import MemoryQueue, QueueLimits
 from slurmlens.node.sinks.delivery import Delivery
+from slurmlens.node.spool import Spool, SpoolLimits
 from slurmlens.runtime.backoff import Backoff
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -50,8 +50,8 @@ class Bench:
         self.waits_s: list[float] = []
         self.acknowledged: list[bytes] = []
         self.reporter = Reporter(Counters(), self.clock)
-        limits = QueueLimits(total_bytes=10_000, metrics_bytes=1000, metrics_age_s=1e6, events_age_s=1e6)
-        self.queue = MemoryQueue({"hub": Stream.EVENTS}, limits, self.clock, lambda drop: None)
+        limits = SpoolLimits(max_bytes=10**6, max_age_s=1e6, memory_bytes=10**6, metrics_memory_bytes=10**6)
+        self.queue = Spool({"hub": Stream.EVENTS}, limits, None, "boot", self.clock, self.reporter)
         self.receiver = receiver
         self.delivery = Delivery(
             receiver, self.queue, self.reporter, self.clock,

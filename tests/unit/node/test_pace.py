@@ -13,9 +13,9 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.config.shared import ReplayConfig
 from slurmlens.config.sinks import CarbonSinkConfig
 from slurmlens.node.flow import Batch, Stream
-from slurmlens.node.queue import MemoryQueue, QueueLimits
 from slurmlens.node.sinks.delivery import Delivery
 from slurmlens.node.sinks.pace import Pace
+from slurmlens.node.spool import Spool, SpoolLimits
 from slurmlens.runtime.backoff import Backoff
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -82,8 +82,8 @@ class Taker:
 
 @pytest.mark.parametrize("rate", [256 * 1024, MIB])
 async def test_new_lines_wait_behind_a_backlog_in_order_and_not_for_ever(clock: ManualClock, rate: int) -> None:
-    limits = QueueLimits(total_bytes=64 * MIB, metrics_bytes=64 * MIB, metrics_age_s=1e6, events_age_s=1e6)
-    queue = MemoryQueue({"carbon": Stream.METRICS}, limits, clock, lambda drop: None)
+    limits = SpoolLimits(max_bytes=64 * MIB, max_age_s=1e6, memory_bytes=64 * MIB, metrics_memory_bytes=64 * MIB)
+    queue = Spool({"carbon": Stream.METRICS}, limits, None, "boot", clock, Reporter(Counters(), clock))
     taker, made = Taker(clock), 0
 
     async def append() -> None:

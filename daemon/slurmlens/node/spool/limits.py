@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from slurmlens.clock import NS_PER_S
+from slurmlens.config.spool import SpoolConfig
 from slurmlens.node.flow import Stream
 from slurmlens.node.spool.index import Slip
 from slurmlens.node.spool.lane import Lane
@@ -27,6 +28,16 @@ class SpoolLimits(msgspec.Struct, frozen=True):
     max_age_s: float
     memory_bytes: int
     metrics_memory_bytes: int
+
+    @classmethod
+    def of(cls, config: SpoolConfig) -> SpoolLimits:
+        """As the settings say."""
+        return cls(
+            max_bytes=config.max_bytes,
+            max_age_s=config.max_age_s,
+            memory_bytes=config.memory_bytes,
+            metrics_memory_bytes=config.metrics_memory_bytes,
+        )
 
     @property
     def spill_bytes(self) -> int:

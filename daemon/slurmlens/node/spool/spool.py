@@ -29,6 +29,7 @@ class SpoolState(msgspec.Struct, frozen=True):
 
     mode: str
     size_bytes: int
+    max_bytes: int
     stored_bytes: int
     memory_bytes: int
     failure: str | None
@@ -133,6 +134,7 @@ class Spool:
         return SpoolState(
             mode=self._writer.mode,
             size_bytes=sum(lane.size_bytes for lane in lanes),
+            max_bytes=self._writer.max_bytes,
             stored_bytes=sum(lane.stored_bytes for lane in lanes),
             memory_bytes=sum(lane.memory_bytes for lane in lanes),
             failure=self._writer.failure,

@@ -1,0 +1,41 @@
+"""Settings of the spool: where what waits for receivers is kept, and how much of it.
+
+Part of the settings of every program that delivers; read by its pipeline, which makes the spool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmlens.config.setting import setting
+from slurmlens.config.shared import MIB
+
+DEFAULT_PATH = Path("/var/lib/slurmlens/spool")
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolConfig:
+    """What may wait for receivers that are away; metrics go first, oldest first, and every drop is told.
+
+    The least bounds leave room for the largest batch that `[batch]` allows.
+    """
+
+    path: Path = setting(
+        DEFAULT_PATH,
+        "folder on a local disk, of this daemon alone; the folder above must exist. On a tmpfs it holds 16 MiB at "
+        "most, on a network file system everything stays in memory",
+    )
+    max_bytes: int = setting(256 * MIB, "for everything that waits, on the disk", minimum=8 * MIB)
+    max_age_s: float = setting(7 * 86_400.0, "what is older is dropped", minimum=60)
+    memory_bytes: int = setting(8 * MIB, "for what is in memory, on the disk as well or not yet", minimum=8 * MIB)
+    metrics_memory_bytes: int = setting(
+        2 * MIB, "of it for metrics; from half of it on they are written to the disk", minimum=2 * MIB
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if not self.path.is_absolute():
+            yield "path", f"must be absolute: {self.path}"
+        if self.metrics_memory_bytes > self.memory_bytes:
+            yield "metrics_memory_bytes", f"must be at most memory_bytes ({self.memory_bytes})"
