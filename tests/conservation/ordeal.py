@@ -32,6 +32,9 @@ TREE = "v2-22.05"
 DISK_BYTES = 48 * 1024 * 1024
 SETTLE_S = 12.0
 IDLE_S = 0.25
+AGAIN_EVENTS = 600
+"""So many events can be on their way to a receiver at once; after a fault they may come again."""
+
 POLL_S = 0.02
 
 
@@ -48,6 +51,8 @@ class Plan:
     emitter: Path | None = None
     source: Path = CHECKOUT
     settle_s: float = SETTLE_S
+    one_by_one: bool = False
+    """Each fault alone, and the next when every receiver has caught up: what a resend window promises to survive."""
 
 
 @dataclass
@@ -90,9 +95,16 @@ class Ordeal:
         self.ledger = Ledger(folder / "accepted.ndjson")
         self.findings: list[Finding] = []
         self.torn_allowed = 0
+        self.repeats = 0
+        """Faults after which what was on its way may come again."""
         self._tree = tree
         self.node: Program
         self.producer: Program
+
+    @property
+    def has_spool(self) -> bool:
+        """Whether the daemon keeps what waits on the disk; one that does not leaves it in the dropbox."""
+        return "SpoolConfig" in (self.plan.source / "daemon/slurmlens/config/node.py").read_text()
 
     async def begin(self) -> None:
         """Receivers first, then the daemon, then the producer."""
@@ -139,23 +151,35 @@ class Ordeal:
         """Until every receiver has everything, or nothing has come for long."""
         await until(lambda: not self.producer.is_running, "the producer ends", 600)
         assert self.producer.status == 0, self.producer.tail()
-        self.ledger.read_on()
-        missing, since = -1, time.monotonic()
-        while (now := self._missing()) and time.monotonic() - since < self.plan.settle_s:
-            if now != missing:
-                missing, since = now, time.monotonic()
-            await asyncio.sleep(0.2)
+        await self.caught_up()
         await self._still_runs()
 
-    def verdict(self) -> list[Balance]:
+    async def verdict(self) -> list[Balance]:
         """One balance for each receiver."""
         return [
-            judge(one.name, self.ledger.events, one.store(), torn_allowed=self.torn_allowed) for one in self.receivers
+            judge(
+                one.name,
+                self.ledger.events,
+                await one.store(),
+                torn_allowed=self.torn_allowed,
+                again_allowed=AGAIN_EVENTS * (1 + self.repeats) if self.has_spool else None,
+            )
+            for one in self.receivers
         ]
 
-    def _missing(self) -> int:
-        wanted = self.ledger.events.keys()
-        return sum(len(wanted - one.ids()) for one in self.receivers)
+    async def caught_up(self) -> None:
+        """Until every receiver has what was accepted by now, or nothing more comes."""
+        self.ledger.read_on()
+        await self._until_missing_nothing(set(self.ledger.events))
+
+    async def _until_missing_nothing(self, wanted: set[str]) -> None:
+        missing, since = -1, time.monotonic()
+        while (now := sum([len(wanted - await one.ids()) for one in self.receivers])) and (
+            time.monotonic() - since < self.plan.settle_s
+        ):
+            if now != missing:
+                missing, since = now, time.monotonic()
+            await asyncio.sleep(0.1)
 
     async def _still_runs(self) -> None:
         """The daemon never ends by itself."""
@@ -176,13 +200,11 @@ heartbeat_interval_s = 1
 level = "info"
 format = "json"
 """
-        sinks = [one.settings(self.proxies[one.name].port if one.name in self.proxies else 0) for one in self.receivers]
-        return head + self._spool_settings() + "\n".join(sinks)
+        return head + self._spool_settings() + "\n".join(one.settings() for one in self.receivers)
 
     def _spool_settings(self) -> str:
         """On the small disk, where this release has a spool."""
-        has_spool = "SpoolConfig" in (self.plan.source / "daemon/slurmlens/config/node.py").read_text()
-        return f'[spool]\npath = "{self.disk.path}/spool"\n' if has_spool else ""
+        return f'[spool]\npath = "{self.disk.path}/spool"\n' if self.has_spool else ""
 
 
 @asynccontextmanager
@@ -190,11 +212,13 @@ async def _running(ordeal: Ordeal) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         await ordeal.disk.mount()
         stack.push_async_callback(ordeal.disk.unmount)
+        stack.callback(ordeal.place.close)
         for receiver in ordeal.receivers:
+            if receiver.port is not None:
+                proxy = ordeal.proxies[receiver.name] = await stack.enter_async_context(fault_proxy(receiver.port))
+                receiver.proxy_port = proxy.port
             stack.push_async_callback(receiver.stop)
             await receiver.start()
-            if receiver.port is not None:
-                ordeal.proxies[receiver.name] = await stack.enter_async_context(fault_proxy(receiver.port))
         await ordeal.begin()
         stack.push_async_callback(ordeal.producer.end)
         stack.push_async_callback(ordeal.node.end)
@@ -209,7 +233,7 @@ async def suffer(plan: Plan, folder: Path, cache: Path) -> Outcome:
     async with _running(ordeal):
         await _strike(ordeal, outcome)
         await ordeal.settle()
-        outcome.balances = ordeal.verdict()
+        outcome.balances = await ordeal.verdict()
     outcome.findings = ordeal.findings + [finding for one in outcome.balances for finding in one.findings]
     outcome.seconds = time.monotonic() - began
     return outcome
@@ -232,9 +256,15 @@ async def _strike(ordeal: Ordeal, outcome: Outcome) -> None:
             target = chance.choice(free)
             fault = chance.choice([one for one in possible if one.target == target])
             outcome.struck[f"{fault.kind} {fault.target}"] += 1
+            ordeal.repeats += 1
             if await fault.strike():
                 waiting.append(fault)
             await ordeal.progress(chance.randint(1, gap))
+            if plan.one_by_one:
+                for over in waiting:
+                    await over.undo()
+                waiting.clear()
+                await ordeal.caught_up()
     finally:
         for fault in waiting:
             await fault.undo()

@@ -6,6 +6,7 @@ it is killed and started again. Stores are read without the product: SQL, files.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import socket
 import sqlite3
@@ -15,11 +16,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
-from deploy.component import listens
+from deploy.component import Service, listens, start_and_wait
+from deploy.components.kafka import Kafka
+from deploy.components.lumber import Lumber
+from deploy.sandbox import Sandbox
 
 from conservation.programs import Program, SmallDisk, until
 from conservation.verdict import Store
+from testkit.kafka_log import make_topic, read_all
 
+CHECKOUT = Path(__file__).parents[2]
 TOKEN = "0123456789abcdef"
 
 
@@ -54,6 +60,21 @@ class Place:
         self.source = source
         self.cluster = cluster
         self.node = node
+        self._sandbox: Sandbox | None = None
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Where components run, for whoever needs one. Raises MachineLacks."""
+        if self._sandbox is None:
+            self._sandbox = Sandbox()
+            self._sandbox.start()
+        return self._sandbox
+
+    def close(self) -> None:
+        """End whatever ran in the sandbox."""
+        if self._sandbox is not None:
+            self._sandbox.stop()
+            self._sandbox = None
 
     def product(self, module: str, *arguments: str) -> list[str]:
         """The command of one of the product's programs, from the source tree that is judged."""
@@ -65,23 +86,26 @@ class Place:
 
 
 class Receiver(Protocol):
-    """One kind. `victim` and `port` are None where there is no process, or nothing to connect to."""
+    """One kind. `victim` and `port` are None where there is no process, or nothing to connect to; `proxy_port` is set
+    before `start`, where there is a port.
+    """
 
     name: str
     promise: Promise
     victim: Victim | None
     port: int | None
+    proxy_port: int
 
     async def start(self) -> None:
-        """Start it; returns when it can be delivered to."""
+        """Start it, or start it again; returns when it can be delivered to."""
 
-    def settings(self, port: int) -> str:
-        """The table of the node's configuration that switches the sink on; `port` is the proxy's."""
+    def settings(self) -> str:
+        """The table of the node's configuration that switches the sink on."""
 
-    def ids(self) -> set[str]:
+    async def ids(self) -> set[str]:
         """Ids of the events it has, quickly."""
 
-    def store(self) -> Store:
+    async def store(self) -> Store:
         """Everything it has, in the order of arrival."""
 
     async def stop(self) -> None: ...
@@ -101,6 +125,7 @@ class HubReceiver:
 
     name = "hub"
     promise = Promise.ACKNOWLEDGED
+    proxy_port = 0
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -144,18 +169,18 @@ format = "json"
         await until(lambda: listens(self.port or 0) or not self.program.is_running, "the hub listens")
         assert self.program.is_running, self.program.tail()
 
-    def settings(self, port: int) -> str:
+    def settings(self) -> str:
         return f"""[sinks.hub]
-url = "http://127.0.0.1:{port}"
+url = "http://127.0.0.1:{self.proxy_port}"
 auth = "token"
 token_file = "{self._place.folder}/token"
 timeout_s = 2
 {BACKOFF}"""
 
-    def ids(self) -> set[str]:
+    async def ids(self) -> set[str]:
         return {row[0] for row in self._rows("SELECT id FROM events")}
 
-    def store(self) -> Store:
+    async def store(self) -> Store:
         # A delta of a profile that the summary contains loses its body: it is no hook's event.
         return Store().take(
             row[0] for row in self._rows("SELECT body FROM events ORDER BY rowid") if row[0] is not None
@@ -183,6 +208,7 @@ class FileReceiver:
     promise = Promise.ACKNOWLEDGED
     victim: Victim | None = None
     port: int | None = None
+    proxy_port = 0
 
     def __init__(self, place: Place) -> None:
         self._disk = place.disk
@@ -191,13 +217,13 @@ class FileReceiver:
     async def start(self) -> None:
         """Nothing to start."""
 
-    def settings(self, port: int) -> str:
+    def settings(self) -> str:
         return f'[sinks.file]\npath = "{self._path}"\nrotate_bytes = 1000000\nkeep = 1000\n'
 
-    def ids(self) -> set[str]:
-        return {one.id for one in self.store().arrivals}
+    async def ids(self) -> set[str]:
+        return {one.id for one in (await self.store()).arrivals}
 
-    def store(self) -> Store:
+    async def store(self) -> Store:
         while True:
             try:
                 content = [path.read_bytes() for path in self._files()]
@@ -214,5 +240,146 @@ class FileReceiver:
         return sorted(found, key=lambda path: -int(path.suffix[1:]) if path.suffix[1:].isdigit() else 0)
 
 
-RECEIVERS: dict[str, Callable[[Place], Receiver]] = {"hub": HubReceiver, "file": FileReceiver}
+class JsonLinesReceiver:
+    """A program of ours that takes JSON lines over TCP, as logstash does."""
+
+    name = "logstash"
+    promise = Promise.WINDOW
+    proxy_port = 0
+
+    def __init__(self, place: Place) -> None:
+        self._output = place.folder / "json-lines.ndjson"
+        self.port: int | None = free_port()
+        argv = place.product("conservation.json_lines_receiver", str(self.port), str(self._output))
+        env = {"PYTHONPATH": str(CHECKOUT / "tests")}
+        self.program = Program("json-lines", argv, place.folder / "json-lines.log", env=env)
+        self.victim: Victim | None = self.program
+
+    async def start(self) -> None:
+        await self.program.start()
+        await until(lambda: listens(self.port or 0) or not self.program.is_running, "the JSON lines receiver listens")
+        assert self.program.is_running, self.program.tail()
+
+    def settings(self) -> str:
+        return f"[sinks.logstash]\nport = {self.proxy_port}\ntimeout_s = 2\n{BACKOFF}"
+
+    async def ids(self) -> set[str]:
+        return {one.id for one in (await self.store()).arrivals}
+
+    async def store(self) -> Store:
+        data = self._output.read_bytes() if self._output.exists() else b""
+        return Store().take(line for line in data.splitlines() if line)
+
+    async def stop(self) -> None:
+        await self.program.end()
+
+
+class ComponentVictim:
+    """A component of deploy/ as something to be hurt."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def start(self) -> None:
+        await asyncio.to_thread(start_and_wait, self._service)
+
+    async def end(self) -> None:
+        await asyncio.to_thread(self._service.kill)
+
+    async def freeze(self) -> None:
+        await asyncio.to_thread(self._service.pause)
+
+    def thaw(self) -> None:
+        self._service.resume()
+
+
+class LumberReceiver:
+    """Elastic's go-lumber: stores a batch with fsync, then acknowledges it."""
+
+    name = "beats"
+    promise = Promise.ACKNOWLEDGED
+    proxy_port = 0
+
+    def __init__(self, place: Place) -> None:
+        self._lumber = Lumber(place.sandbox)
+        self.port: int | None = self._lumber.port
+        self.victim: Victim | None = ComponentVictim(self._lumber)
+
+    async def start(self) -> None:
+        await asyncio.to_thread(start_and_wait, self._lumber)
+
+    def settings(self) -> str:
+        return f"[sinks.beats]\nport = {self.proxy_port}\ntimeout_s = 2\n{BACKOFF}"
+
+    async def ids(self) -> set[str]:
+        return {one.id for one in (await self.store()).arrivals}
+
+    async def store(self) -> Store:
+        data = self._lumber.output.read_bytes() if self._lumber.output.exists() else b""
+        return Store().take(line for line in data.splitlines(keepends=True) if line.endswith(b"\n"))
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._lumber.kill)
+
+
+class KafkaReceiver:
+    """A real broker, read back by a consumer; it tells its clients the proxy's address as its own."""
+
+    name = "kafka"
+    promise = Promise.ACKNOWLEDGED
+    proxy_port = 0
+    topic = "conservation"
+
+    def __init__(self, place: Place) -> None:
+        self._broker = BrokerBehindProxy(place.sandbox)
+        self.port: int | None = self._broker.port
+        self.victim: Victim | None = ComponentVictim(self._broker)
+        self._is_new = True
+
+    async def start(self) -> None:
+        self._broker.proxy_port = self.proxy_port
+        await asyncio.to_thread(start_and_wait, self._broker)
+        if self._is_new:
+            await make_topic(self._broker.bootstrap, self.topic)
+            self._is_new = False
+
+    def settings(self) -> str:
+        return (
+            f'[sinks.kafka]\nbootstrap = ["127.0.0.1:{self.proxy_port}"]\ntopic = "{self.topic}"\n'
+            f"timeout_s = 3\n{BACKOFF}"
+        )
+
+    async def ids(self) -> set[str]:
+        return {one.id for one in (await self.store()).arrivals}
+
+    async def store(self) -> Store:
+        records = await read_all(self._broker.bootstrap, self.topic)
+        return Store().take(record.value for record in records)
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._broker.kill)
+
+
+class BrokerBehindProxy(Kafka):
+    """Kafka's clients go where the broker says that it is."""
+
+    proxy_port = 0
+
+    def command(self) -> list[str]:
+        argv = super().command()
+        properties = self.folder / "server.properties"
+        here, there = f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}", f"127.0.0.1:{self.proxy_port}"
+        text = properties.read_text()
+        assert here in text
+        properties.write_text(text.replace(here, f"advertised.listeners=PLAINTEXT://{there}"))
+        return argv
+
+
+RECEIVERS: dict[str, Callable[[Place], Receiver]] = {
+    "hub": HubReceiver,
+    "file": FileReceiver,
+    "logstash": JsonLinesReceiver,
+    "beats": LumberReceiver,
+    "kafka": KafkaReceiver,
+}
 """Kind of receiver, by the name of its sink, and who makes one."""

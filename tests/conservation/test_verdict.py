@@ -108,6 +108,12 @@ def test_each_breach_is_found_by_its_rule_alone(ledger: Ledger, rule: Rule) -> N
     assert rules(ledger, BREACHES[rule]) == {rule}
 
 
+def test_more_that_comes_again_than_was_on_its_way_is_found(ledger: Ledger) -> None:
+    again = [*ALL, *ALL[:4]]
+    assert rules(ledger, again, again_allowed=4) == set()
+    assert rules(ledger, again, again_allowed=3) == {Rule.REPEATED}
+
+
 def test_a_line_torn_by_a_kill_may_be_allowed(ledger: Ledger) -> None:
     assert rules(ledger, BREACHES[Rule.GARBLED], torn_allowed=1) == set()
 

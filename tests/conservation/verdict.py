@@ -4,9 +4,10 @@
     unknown     an event arrived that nobody accepted, or of a job that nobody had
     altered     it arrived with another payload
     reordered   of one job, a later event was there before an earlier one (by first arrival)
+    repeated    more came again than can have been on its way when something broke: places are not kept
     garbled     more unreadable lines than there were faults that can tear one
 
-Arriving twice is no breach: delivery is at least once, and what comes again is taken out by its id; it is counted.
+Arriving twice is no breach by itself: delivery is at least once, and what comes again is taken out by its id.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Rule(enum.Enum):
     UNKNOWN = "unknown"
     ALTERED = "altered"
     REORDERED = "reordered"
+    REPEATED = "repeated"
     GARBLED = "garbled"
     CRASHED = "crashed"
     POINTS_LOST = "points lost"
@@ -110,8 +112,11 @@ def judge(
     *,
     own_jobs: Iterable[int] = (),
     torn_allowed: int = 0,
+    again_allowed: int | None = None,
 ) -> Balance:
-    """Compare; `accepted` in the order of acceptance. `own_jobs` had no hook: the daemon may speak of them."""
+    """Compare; `accepted` in the order of acceptance. `own_jobs` had no hook: the daemon may speak of them.
+    `again_allowed` is how many may come again, None for any number.
+    """
     known_jobs = {event.job_id for event in accepted.values()} | set(own_jobs) | {None}
     first: dict[str, Arrival] = {}
     by_hook = own = 0
@@ -135,12 +140,19 @@ def judge(
         Rule.UNKNOWN: strange,
         Rule.ALTERED: altered,
         Rule.REORDERED: _reordered(accepted, list(first)),
+        Rule.REPEATED: _too_often(by_hook - len(first), again_allowed),
         Rule.GARBLED: store.unreadable if len(store.unreadable) > torn_allowed else [],
     }
     findings = tuple(
         Finding(rule, receiver, len(cases), tuple(cases[:SHOWN])) for rule, cases in breaches.items() if cases
     )
     return Balance(receiver, len(accepted), len(first), by_hook - len(first), own, len(store.unreadable), findings)
+
+
+def _too_often(again: int, allowed: int | None) -> list[str]:
+    return (
+        [f"{again} came again, {allowed} can have been on their way"] if allowed is not None and again > allowed else []
+    )
 
 
 def _missing(accepted: Mapping[str, Accepted], first: Mapping[str, Arrival]) -> list[Accepted]:
