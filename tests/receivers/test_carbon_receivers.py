@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import pytest
 from deploy.component import Service, start_and_wait, wait_ready
 from deploy.components.carbon_c_relay import CarbonCRelay
+from deploy.components.go_carbon import GoCarbon
 from deploy.sandbox import Sandbox
 
 from slurmlens.clock import SystemClock
@@ -26,12 +27,13 @@ from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire.carbon import SeriesBlock, slot_prefix
 from testkit.components import private
 from testkit.scripted_server import LineServer, serving
+from testkit.whisper import finest_points, series_file
 
 ARRIVES_WITHIN_S = 20.0
 NAMES = ("cpu_cores", "memory_bytes", "io_read_bytes_per_second")
 ODD_NAMES = ("node-1", "n0.cluster.example", "nœud 7/á", "..", "tab\tnew\nline", "x" * 300, "{a,b}*?[0-9]", "a;tag=b")
 LONGEST = [max((metric.name for metric in METRICS), key=len)]
-HOUR_S = 3600
+MINUTE_S, HOUR_S = 60, 3600
 
 
 @asynccontextmanager
@@ -168,3 +170,52 @@ async def test_a_line_longer_than_the_relay_takes_ends_the_connection_and_ours_a
             await eventually(
                 lambda: relay.lines() == ["before 1 1", *texts([ours])], "our longest did not come through"
             )
+
+
+def stored(server: GoCarbon, cluster: str, metric: str) -> dict[int, float]:
+    return finest_points(series_file(server.whisper, f"{slot_prefix(cluster, 'n0', 3)}{metric}"))
+
+
+async def test_go_carbon_keeps_every_point_of_the_last_hour_at_its_own_second(go_carbon: GoCarbon) -> None:
+    begin_s = int(time.time()) - HOUR_S
+    async with sink_to(go_carbon.port) as sink:
+        for payload in ticks("times", 100, begin_s):
+            await sink.deliver(payload, len(NAMES))
+        wanted = {begin_s + number: number + 0.25 for number in range(100)}
+        await eventually(lambda: stored(go_carbon, "times", "cpu_cores") == wanted, "cpu_cores differs")
+        wanted = {begin_s + number: 2.0**40 + number for number in range(100)}
+        await eventually(lambda: stored(go_carbon, "times", "memory_bytes") == wanted, "memory_bytes differs")
+
+
+async def test_every_name_has_a_file_of_its_own_in_go_carbon(go_carbon: GoCarbon) -> None:
+    begin_s = int(time.time()) // MINUTE_S * MINUTE_S  # a metric of the slow tier is kept by longer intervals
+    prefixes = [slot_prefix(f"odd-{name}", name, 63) for name in ODD_NAMES]
+    files = [series_file(go_carbon.whisper, f"{prefix}{LONGEST[0]}") for prefix in prefixes]
+    assert len(set(files)) == len(ODD_NAMES)
+    async with sink_to(go_carbon.port) as sink:
+        for number, prefix in enumerate(prefixes):
+            await sink.deliver(SeriesBlock(prefix, LONGEST).encode([float(number)], begin_s), 1)
+        for number, file in enumerate(files):
+            await eventually(lambda file=file, number=number: finest_points(file) == {begin_s: number}, f"not {file}")
+
+
+async def test_a_go_carbon_killed_in_the_middle_has_every_point_after_its_restart() -> None:
+    with private(GoCarbon) as go_carbon:
+        begin_s = int(time.time()) - HOUR_S
+        async with sink_to(go_carbon.port) as sink:
+            for number, payload in enumerate(ticks("killed", 60, begin_s)):
+                await deliver_with_retries(sink, payload, go_carbon)
+                if number == 30:
+                    go_carbon.kill()  # what it has not yet written to its files is lost with it
+                    await asyncio.to_thread(start_and_wait, go_carbon)
+            wanted = {begin_s + number: number + 0.25 for number in range(60)}
+            await eventually(lambda: stored(go_carbon, "killed", "cpu_cores") == wanted, "points are missing")
+
+
+async def test_a_line_that_go_carbon_cannot_read_costs_that_line_alone(go_carbon: GoCarbon) -> None:
+    begin_s = int(time.time())
+    first, second = ticks("spoilt", 2, begin_s)
+    async with sink_to(go_carbon.port) as sink:
+        await sink.deliver(first + b"no number at all\n" + b"x" * 70_000 + b" 1 1\n" + second, 8)
+        wanted = {begin_s: 0.25, begin_s + 1: 1.25}
+        await eventually(lambda: stored(go_carbon, "spoilt", "cpu_cores") == wanted, "good lines are missing")
