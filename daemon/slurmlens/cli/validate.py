@@ -13,6 +13,7 @@ from pathlib import Path
 from slurmlens.config.hub import HubConfig
 from slurmlens.config.load import examine, files_of
 from slurmlens.config.node import NodeConfig
+from slurmlens.config.relay import RelayConfig
 from slurmlens.errors import ConfigError
 
 SUMMARY = "check a configuration file and the conf.d folder beside it"
@@ -20,15 +21,15 @@ SUMMARY = "check a configuration file and the conf.d folder beside it"
 EXIT_FINE = 0
 EXIT_WRONG = 2
 
-PROGRAMS = ("node", "hub")
+PROGRAMS: dict[str, type] = {"node": NodeConfig, "hub": HubConfig, "relay": RelayConfig}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="/etc/slurmlens/node.toml or hub.toml")
+    parser.add_argument("file", type=Path, metavar="FILE", help="/etc/slurmlens/node.toml, hub.toml or relay.toml")
     parser.add_argument(
         "--program",
-        choices=PROGRAMS,
+        choices=tuple(PROGRAMS),
         help="whose settings these are, where the file's name does not begin with it",
     )
 
@@ -37,10 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong, one line each, or that nothing is."""
     program = arguments.program or _program_of(arguments.file)
     if program is None:
-        print(f"{arguments.file}: whose settings are these? Add --program node or --program hub", file=sys.stderr)
+        print(f"{arguments.file}: whose settings are these? Add --program {'|'.join(PROGRAMS)}", file=sys.stderr)
         return EXIT_WRONG
     try:
-        config, errors = _examine(program, arguments.file)
+        config: object
+        errors: list[ConfigError]
+        config, errors = examine(PROGRAMS[program], arguments.file)
     except ConfigError as unreadable:
         config, errors = None, [unreadable]
     for wrong in errors:
@@ -50,10 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
     read = " and ".join(str(file) for file in files_of(arguments.file))
     print(f"{read}: slurmlens-{program} can start with this{_remark(config)}")
     return EXIT_FINE
-
-
-def _examine(program: str, path: Path) -> tuple[object, list[ConfigError]]:
-    return examine(NodeConfig, path) if program == "node" else examine(HubConfig, path)
 
 
 def _program_of(path: Path) -> str | None:

@@ -2,7 +2,7 @@
 
 Owns the reading, the merging and the memory of which file and line said what. Invariant: either a configuration in
 which every key was understood, or a ConfigError that names file, line and key and says what to do; nothing is guessed.
-Called by `node.main`, `hub.main` and `cli.validate`.
+Called by `node.main`, `hub.main`, `node.relay.main` and `cli.validate`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from slurmlens.errors import ConfigError
 if TYPE_CHECKING:
     from slurmlens.config.hub import HubConfig
     from slurmlens.config.node import NodeConfig
+    from slurmlens.config.relay import RelayConfig
 
 T = TypeVar("T")
 
 NODE_PATH = Path("/etc/slurmlens/node.toml")
 HUB_PATH = Path("/etc/slurmlens/hub.toml")
+RELAY_PATH = Path("/etc/slurmlens/relay.toml")
 
 _LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
@@ -41,6 +43,13 @@ def load_hub(path: Path = HUB_PATH) -> HubConfig:
     from slurmlens.config.hub import HubConfig
 
     return _load(HubConfig, path)
+
+
+def load_relay(path: Path = RELAY_PATH) -> RelayConfig:
+    """Read the relay's settings; ConfigError where anything in them is wrong."""
+    from slurmlens.config.relay import RelayConfig
+
+    return _load(RelayConfig, path)
 
 
 def examine(kind: type[T], path: Path) -> tuple[T, list[ConfigError]]:

@@ -16,15 +16,17 @@ from typing import Any
 from slurmlens.config.convert import hints_of, is_section, section_type
 from slurmlens.config.hub import HubConfig
 from slurmlens.config.node import NodeConfig
+from slurmlens.config.relay import RelayConfig
 from slurmlens.config.setting import Constraint, constraint_of
 
 _WIDTH = 100
 
-SHIPPED: dict[str, type] = {"node.toml": NodeConfig, "hub.toml": HubConfig}
+SHIPPED: dict[str, type] = {"node.toml": NodeConfig, "hub.toml": HubConfig, "relay.toml": RelayConfig}
 # What a shipped file sets, so that a node or hub started with it does something useful.
 SWITCHED_ON: dict[str, frozenset[str]] = {
     "node.toml": frozenset({"sinks.hub", "sinks.carbon"}),
     "hub.toml": frozenset(),
+    "relay.toml": frozenset({"carbon", "sinks.hub", "sinks.carbon"}),
 }
 
 

@@ -25,6 +25,7 @@ from slurmlens.wire.ingest import (
     TooLarge,
     answer,
     check_not_all_foreign,
+    check_role,
     lines_of,
     status_of,
     unpack,
@@ -109,8 +110,9 @@ class Ingest:
         if len(body) > self._max_body_bytes:
             raise TooLarge(f"the body has {len(body)} bytes, at most {self._max_body_bytes} are taken")
         node = await self._prove.node_of(headers, body)  # before anything is unpacked
+        is_relay = check_role(headers, node, self._relays)
         lines = unpack(body, headers.get("content-encoding", ""), self._max_body_bytes)
-        events, refused = self._decode(lines, node)
+        events, refused = self._decode(lines, node, is_relay=is_relay)
         check_not_all_foreign(len(events), refused)
         applied = await self._apply(events, self._clock.wall_ns())
         self._reporter.report(TAKEN, count=len(applied.new), state="new", node=node)
@@ -122,20 +124,18 @@ class Ingest:
             known=applied.known,
             refused=refused[:MAX_REFUSED_TOLD],
             profile_interval_s=self._live.wanted_interval_s(node),
-            **self._wanted_by_node(node, events),
+            **(self._wanted_by_node(events) if is_relay else {}),
         )
 
-    def _wanted_by_node(self, speaker: str, events: Sequence[AnyEvent]) -> dict[str, object]:
+    def _wanted_by_node(self, events: Sequence[AnyEvent]) -> dict[str, object]:
         """How often a relay's nodes, those of this request, shall send news."""
-        if speaker not in self._relays:
-            return {}
         nodes = sorted({event.node for event in events})
         return {"profile_intervals_s": {node: self._live.wanted_interval_s(node) for node in nodes}}
 
-    def _decode(self, lines: bytes, node: str) -> tuple[list[AnyEvent], list[RefusedLine]]:
+    def _decode(self, lines: bytes, node: str, *, is_relay: bool) -> tuple[list[AnyEvent], list[RefusedLine]]:
+        """A relay has proved its nodes itself."""
         events: list[AnyEvent] = []
         refused: list[RefusedLine] = []
-        is_relay = node in self._relays  # it has proved its nodes itself
         for number, event, problem in lines_of(lines, lambda told: is_relay or told == node, self._cluster):
             if event is not None:
                 events.append(event)

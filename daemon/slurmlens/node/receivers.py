@@ -6,7 +6,7 @@ sink itself: what is not configured costs no memory. Called by `pipeline` once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,8 @@ class Means:
     clock: Clock
     on_profile_interval: Callable[[float], None]
     """Told by the hub how often it wants profiles."""
+    on_profile_intervals: Callable[[Mapping[str, float]], None] | None = None
+    """A relay is told for each of its nodes."""
     find: Callable[[str, str, int], Endpoint] | None = None
     """Says where the receiver of a sink is, given where the settings have it; None where only they know."""
 
@@ -73,7 +75,8 @@ def _hub(config: HubSinkConfig, means: Means) -> Receiver:
 
     proof = proof_of(config, means.node)
     endpoint = means.endpoint("hub", *config.address)
-    sink = HubSink(config, endpoint, means.node, proof, means.reporter, means.on_profile_interval)
+    told = means.on_profile_interval, means.on_profile_intervals
+    sink = HubSink(config, endpoint, means.node, proof, means.reporter, *told)
     return Receiver(sink, Stream.EVENTS, config.max_body_bytes, Backoff(config.backoff_min_s, config.backoff_max_s))
 
 

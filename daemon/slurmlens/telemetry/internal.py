@@ -27,7 +27,8 @@ _WINDOWS_LIMIT = 1000
 class InternalEvent(msgspec.Struct, frozen=True):
     """One thing that can happen inside: its counter is `<name>_total` with `labels`, its line is `text` filled in.
 
-    `text` names fields in braces, as `str.format`; `labels` are those of its fields that come from a bounded set.
+    `text` names fields in braces, as `str.format`, and may name `count`; `labels` are those of its fields that come
+    from a bounded set.
     """
 
     name: str
@@ -67,9 +68,10 @@ class Reporter:
         if suppressed is None:
             return
         more = f" ({suppressed} more like this in the last minute)" if suppressed else ""
+        told = {"count": count, **fields}
         extra = {"event": event.name, **{_safe(name): _writable(value) for name, value in fields.items()}}
         self._logger.log(
-            event.level, "%s", f"{_writable(event.text.format_map(fields))}{more}", extra=extra, exc_info=cause
+            event.level, "%s", f"{_writable(event.text.format_map(told))}{more}", extra=extra, exc_info=cause
         )
 
     def _counter(self, event: InternalEvent) -> Counter:

@@ -7,7 +7,7 @@ The hub and the relay speak it alike: bytes in, `Answer` out. How a node proves 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +20,8 @@ from slurmlens.wire.event_values import check_values
 MAX_REFUSED_TOLD = 200
 RETRY_AFTER_S = 5
 """What whoever is told to come back is told to wait."""
+
+RELAY_HEADER = "x-slurmlens-relay"
 
 _CHUNK_BYTES = 64 * 1024
 _GZIP = 31
@@ -53,6 +55,18 @@ class TooLarge(DecodeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="too_large")
+
+
+def check_role(headers: Mapping[str, str], speaker: str, relays: Collection[str]) -> bool:
+    """Whether the request is a relay's, which may tell of other nodes; RefusedError for one that is not trusted.
+
+    It says so itself: without that, a relay that was forgotten here would have its lines refused for ever.
+    """
+    if speaker in relays:
+        return True
+    if RELAY_HEADER in headers:
+        raise RefusedError(f"{speaker} is no relay of ours: list it in [auth] relays", reason="relay", status=403)
+    return False
 
 
 def lines_of(body: bytes, may_tell: Callable[[str], bool], cluster: str) -> Iterator[Line]:

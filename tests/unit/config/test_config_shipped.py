@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from slurmlens.config.hub import HubConfig
-from slurmlens.config.load import load_hub, load_node
+from slurmlens.config.load import load_hub, load_node, load_relay
 from slurmlens.config.node import NodeConfig
+from slurmlens.config.relay import RelayCarbonConfig, RelayConfig
 from slurmlens.config.render import SHIPPED, render
 from slurmlens.config.sinks import CarbonSinkConfig, HubSinkConfig, SinksConfig
 
@@ -27,6 +28,9 @@ def test_the_shipped_files_load_and_switch_hub_and_carbon_on() -> None:
     node = load_node(ETC / "node.toml")
     assert node == NodeConfig(node=node.node, sinks=SinksConfig(hub=HubSinkConfig(), carbon=CarbonSinkConfig()))
     assert load_hub(ETC / "hub.toml") == HubConfig()
+    relay = load_relay(ETC / "relay.toml")
+    sinks = SinksConfig(hub=HubSinkConfig(), carbon=CarbonSinkConfig())
+    assert relay == RelayConfig(name=relay.name, carbon=RelayCarbonConfig(), sinks=sinks)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -36,4 +40,4 @@ def test_every_shown_default_is_taken_when_its_comment_sign_is_removed(name: str
     uncommented = uncommented.replace("tls = false", "tls = true").replace('mechanism = "none"', 'mechanism = "PLAIN"')
     (tmp_path / name).write_text(uncommented)
     assert uncommented.count("\n[") >= 6
-    (load_node if name == "node.toml" else load_hub)(tmp_path / name)
+    {"node.toml": load_node, "hub.toml": load_hub, "relay.toml": load_relay}[name](tmp_path / name)

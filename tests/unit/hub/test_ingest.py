@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 
 from slurmlens.config.hub import ProfileConfig
 from slurmlens.errors import DecodeError, RefusedError
-from slurmlens.events import AnyEvent, JobIdentity, JobProfile, JobStart, JobSummary, NodeHeartbeat, Profile
+from slurmlens.events import (
+    AnyEvent,
+    JobIdentity,
+    JobProfile,
+    JobStart,
+    JobSummary,
+    LinesDropped,
+    NodeHeartbeat,
+    Profile,
+)
 from slurmlens.hub.history.apply import Applied
 from slurmlens.hub.history.store import StoreError
 from slurmlens.hub.ingest import MAX_PENDING, Ingest
@@ -215,7 +224,7 @@ async def test_whatever_passes_the_checks_can_be_stored_and_shown(history: Histo
         good.append(event)
     await history.hear(*good)
     for event in good:
-        if not isinstance(event, NodeHeartbeat):
+        if not isinstance(event, NodeHeartbeat | LinesDropped):
             job_id = event.job_id if isinstance(event, JobProfile) else event.job.job_id
             await history.queries.job_facts(job_id)  # None where two events contradict each other about the job
     await history.queries.status()
@@ -279,3 +288,9 @@ async def test_who_is_no_relay_tells_of_itself_alone(history: History, clock: Ma
     status, answer = await Intake(history, clock, relays=("r1",)).send(lines(Told(node="n1").start(0.1)), node="n2")
     assert (status, [one["reason"] for one in answer["refused"]]) == (200, ["node"])
     assert "profile_intervals_s" not in answer
+
+
+async def test_a_relay_that_was_forgotten_here_is_told_and_loses_nothing(intake: Intake) -> None:
+    status, answer = await intake.send(lines(Told(node="n1").start(0.1)), node="r1", x_slurmlens_relay="yes")
+    assert (status, answer["reason"]) == (403, "relay")
+    assert intake.told == []

@@ -44,6 +44,12 @@ def test_a_count_of_many_is_one_line(clock: ManualClock, lines: io.StringIO) -> 
     assert lines.getvalue().count("\n") == 1
 
 
+def test_a_line_may_name_the_count(clock: ManualClock, lines: io.StringIO) -> None:
+    taken = InternalEvent("events_taken", logging.WARNING, "took {count} events of {node}")
+    Reporter(Counters(), clock).report(taken, count=7, node="n1")
+    assert "took 7 events of n1" in lines.getvalue()
+
+
 def test_a_flood_is_cut_in_the_log_told_afterwards_and_counted_whole(clock: ManualClock, lines: io.StringIO) -> None:
     reporter = Reporter(Counters(), clock)
     for _ in range(10):

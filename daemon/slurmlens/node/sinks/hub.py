@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -47,6 +47,8 @@ class _Taken(msgspec.Struct):
     known: int
     refused: list[_Refused] = []
     profile_interval_s: float | None = None
+    profile_intervals_s: dict[str, float] = {}
+    """By node; told to relays."""
 
     @property
     def understood_nothing(self) -> bool:
@@ -79,12 +81,14 @@ class HubSink:
         proof: Proof,
         reporter: Reporter,
         on_profile_interval: Callable[[float], None],
+        on_profile_intervals: Callable[[Mapping[str, float]], None] | None = None,
     ) -> None:
         self._client = HttpClient(endpoint, timeout_s=config.timeout_s)
         self._node = node
         self._proof = proof
         self._reporter = reporter
         self._on_profile_interval = on_profile_interval
+        self._on_profile_intervals = on_profile_intervals
         self._mangled_in_a_row = 0
 
     async def deliver(self, payload: bytes, count: int) -> int:
@@ -134,7 +138,9 @@ class HubSink:
         return body, self._proof(body)
 
     def _headers(self, authorization: str) -> list[tuple[str, str]]:
+        role = [] if self._on_profile_intervals is None else [("X-Slurmlens-Relay", "yes")]
         return [
+            *role,
             ("Content-Type", "application/x-ndjson"),
             ("Content-Encoding", "gzip"),
             ("X-Slurmlens-Node", self._node),
@@ -150,6 +156,9 @@ class HubSink:
         interval_s = taken.profile_interval_s
         if interval_s is not None and math.isfinite(interval_s) and interval_s > 0:
             self._on_profile_interval(interval_s)
+        if self._on_profile_intervals is not None and taken.profile_intervals_s:
+            sane = {node: wish for node, wish in taken.profile_intervals_s.items() if math.isfinite(wish) and wish > 0}
+            self._on_profile_intervals(sane)
         return len(taken.refused)
 
     async def _deliver_halves(self, payload: bytes) -> int:

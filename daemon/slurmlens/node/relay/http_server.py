@@ -1,0 +1,232 @@
+"""A small HTTP/1.1 server for one purpose: nodes post events. h11 on asyncio streams, as the client in `runtime.http`.
+
+Owns connections and bodies. Invariants: what a peer sends is bounded (head, body, all bodies together, connections,
+idle time) whatever it claims; every request that can be answered is; what goes wrong on one connection ends that one.
+What is answered is `intake`'s. ADR 10 says why this is no framework.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+
+import h11
+import msgspec
+
+from slurmlens.errors import ConfigError
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.wire.ingest import RETRY_AFTER_S, Answer, answer
+
+TARGET = "/api/v1/events"
+READ_BYTES = 65_536
+MAX_HEAD_BYTES = 64 * 1024
+STALL_TIMEOUT_S = 30.0
+"""How long a peer may take for the next bytes of a request that it has begun, or to take an answer."""
+LINGER_BYTES = 16 * 1024 * 1024
+LINGER_TIMEOUT_S = 2.0
+"""A peer that is refused while it sends is still read for so long: a reset would destroy the answer on its way."""
+
+Take = Callable[[bytes, Mapping[str, str], str | None], Awaitable[Answer]]
+
+CONNECTION_FAILED = InternalEvent(
+    "relay_connections_failed", logging.DEBUG, "connection of {peer} ended: {error}", ("reason",)
+)
+REQUEST_FAILED = InternalEvent("relay_requests_failed", logging.ERROR, "a request of {peer} failed: {error}")
+TURNED_AWAY = InternalEvent(
+    "relay_requests_turned_away", logging.WARNING, "{peer} was turned away: {reason}", ("reason",)
+)
+
+
+class HttpLimits(msgspec.Struct, frozen=True):
+    """See `config.relay.RelayListenConfig`."""
+
+    max_body_bytes: int
+    pending_bytes: int
+    connections: int
+    idle_timeout_s: float
+
+
+class _Refused(Exception):
+    """This request is answered early, and the connection ends."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.answer = answer(status, reason=reason, message=message)
+        self.reason = reason
+
+
+class HttpServer:
+    """Serves until cancelled."""
+
+    def __init__(self, host: str, port: int, take: Take, limits: HttpLimits, reporter: Reporter) -> None:
+        self._host = host
+        self._asked_port = port
+        self._take = take
+        self._limits = limits
+        self._reporter = reporter
+        self._server: asyncio.Server | None = None
+        self._open = 0
+        self._held_bytes = 0
+        self.port: int | None = None
+        """The port that is bound, once `bind` has returned."""
+
+    async def bind(self) -> None:
+        """Takes the port; ConfigError where it cannot be had."""
+        try:
+            self._server = await asyncio.start_server(
+                self._serve, self._host, self._asked_port, backlog=1024
+            )
+        except OSError as error:
+            message = f"{self._host}:{self._asked_port} cannot be bound: {error.strerror}"
+            raise ConfigError(message, key="listen") from error
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def run(self) -> None:
+        """Answers until cancelled."""
+        assert self._server is not None
+        async with self._server:
+            await self._server.serve_forever()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = _peer_of(writer)
+        self._open += 1
+        connection = _Connection(reader, writer, self._limits.idle_timeout_s)
+        try:
+            while await self._serve_one(connection, peer):
+                pass
+        except (OSError, TimeoutError, h11.RemoteProtocolError, h11.LocalProtocolError) as error:
+            self._reporter.report(CONNECTION_FAILED, peer=peer, reason=type(error).__name__, error=error)
+        except Exception as error:  # a defect of ours costs one connection; the node keeps what it sent
+            self._reporter.report(REQUEST_FAILED, cause=error, peer=peer, error=repr(error))
+        finally:
+            self._open -= 1
+            if connection.is_broken:
+                writer.transport.abort()
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _serve_one(self, connection: _Connection, peer: str | None) -> bool:
+        """One request; False where the connection is over."""
+        request = await connection.request()
+        if request is None:
+            return False
+        held = 0
+        try:
+            self._check(request)
+            body = bytearray()
+            while chunk := await connection.chunk():
+                body += chunk
+                held += len(chunk)
+                self._held_bytes += len(chunk)
+                self._check_size(len(body))
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
+            told = await self._take(bytes(body), headers, peer)
+        except _Refused as refused:
+            self._reporter.report(TURNED_AWAY, peer=peer, reason=refused.reason)
+            await connection.respond(refused.answer, last=True)
+            await connection.linger()
+            return False
+        finally:
+            self._held_bytes -= held
+        return await connection.respond(told, last=False)
+
+    def _check(self, request: h11.Request) -> None:
+        """What can be said before the body is there."""
+        if self._open > self._limits.connections:
+            raise _Refused(503, "connections", "too many nodes are connected; come back later")
+        if request.target.split(b"?")[0] != TARGET.encode():
+            raise _Refused(404, "address", f"a relay takes events at {TARGET}, and nothing else")
+        if request.method != b"POST":
+            raise _Refused(405, "method", "POST events")
+        length = next((value for name, value in request.headers if name == b"content-length"), b"0")
+        self._check_size(int(length))
+
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self._limits.max_body_bytes:
+            message = f"the body has {size_bytes} bytes, at most {self._limits.max_body_bytes} are taken"
+            raise _Refused(413, "too_large", message)
+        if self._held_bytes > self._limits.pending_bytes:
+            raise _Refused(503, "busy", "too many requests are being taken; come back later")
+
+
+class _Connection:
+    """One peer's connection and h11's state of it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle_timeout_s: float) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._idle_timeout_s = idle_timeout_s
+        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self.is_broken = False
+
+    async def request(self) -> h11.Request | None:
+        """The next request's head; None where the peer has no more, or is silent for too long."""
+        try:
+            event = await self._event(self._idle_timeout_s)
+        except TimeoutError:
+            return None
+        except h11.RemoteProtocolError as error:
+            await self._complain(error)
+            raise
+        return event if isinstance(event, h11.Request) else None
+
+    async def chunk(self) -> bytes:
+        """The next part of the body; empty at its end."""
+        if self._protocol.they_are_waiting_for_100_continue:
+            await self._send(self._protocol.send(h11.InformationalResponse(status_code=100, headers=[])))
+        event = await self._event(STALL_TIMEOUT_S)
+        if isinstance(event, h11.Data):
+            return bytes(event.data)
+        if isinstance(event, h11.EndOfMessage):
+            return b""
+        raise ConnectionResetError("closed in the middle of a request")
+
+    async def respond(self, told: Answer, *, last: bool) -> bool:
+        """Answers; False where the connection is over."""
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(told.body)))]
+        if told.status in (429, 503):
+            headers.append(("Retry-After", str(RETRY_AFTER_S)))
+        if last:
+            headers.append(("Connection", "close"))
+        events = (h11.Response(status_code=told.status, headers=headers), h11.Data(data=told.body), h11.EndOfMessage())
+        await self._send(b"".join(self._protocol.send(event) or b"" for event in events))
+        if last or (self._protocol.our_state, self._protocol.their_state) != (h11.DONE, h11.DONE):
+            return False
+        self._protocol.start_next_cycle()
+        return True
+
+    async def linger(self) -> None:
+        """Reads what is still coming, and throws it away, so that the answer arrives."""
+        left = LINGER_BYTES
+        with suppress(OSError, TimeoutError):
+            self._writer.write_eof()
+            async with asyncio.timeout(LINGER_TIMEOUT_S):
+                while left > 0 and (received := await self._reader.read(READ_BYTES)):
+                    left -= len(received)
+
+    async def _complain(self, error: h11.RemoteProtocolError) -> None:
+        with suppress(OSError, TimeoutError, h11.LocalProtocolError):
+            await self.respond(answer(error.error_status_hint, reason="http", message=str(error)), last=True)
+
+    async def _event(self, timeout_s: float) -> object:
+        while (event := self._protocol.next_event()) is h11.NEED_DATA:
+            async with asyncio.timeout(timeout_s):
+                self._protocol.receive_data(await self._reader.read(READ_BYTES))
+        return event
+
+    async def _send(self, data: bytes | None) -> None:
+        self._writer.write(data or b"")
+        try:
+            async with asyncio.timeout(STALL_TIMEOUT_S):
+                await self._writer.drain()
+        except TimeoutError:
+            self.is_broken = True
+            raise
+
+
+def _peer_of(writer: asyncio.StreamWriter) -> str | None:
+    name = writer.get_extra_info("peername")
+    return str(name[0]) if name else None

@@ -1,0 +1,220 @@
+"""Wires the relay's stages; the only file that knows them all.
+
+    nodes ─► http_server ─► intake ──┐
+    nodes ─► carbon_listener ────────┴─► spool ─► sinks
+
+Owns the order of starting and stopping: the spool opens before anything comes and closes after the last. Invariants:
+what was answered with 200 is committed; stopping takes a bounded time; every stage fails alone. Made and run by `main`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from slurmlens import __version__
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.config.node import BatchConfig
+from slurmlens.config.relay import RelayConfig
+from slurmlens.node.deliveries import Deliveries, streams_of
+from slurmlens.node.drop_notice import drop_notice, dropped_lines
+from slurmlens.node.flow import Stream
+from slurmlens.node.outlet import Outlet
+from slurmlens.node.receivers import Means, receivers
+from slurmlens.node.registry.sighting import Place
+from slurmlens.node.relay.carbon_listener import CarbonListener
+from slurmlens.node.relay.http_server import HttpLimits, HttpServer
+from slurmlens.node.relay.intake import Intake
+from slurmlens.node.relay.origins import RelayOrigins
+from slurmlens.node.relay.room import Room
+from slurmlens.node.relay.status import RelayStatus
+from slurmlens.node.spool import Disk, Spool, SpoolLimits
+from slurmlens.node.status import LookClosely, SpoolStatus, StatusServer
+from slurmlens.runtime import process
+from slurmlens.runtime.authentication import Authenticator
+from slurmlens.runtime.supervisor import StageState, Supervisor
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+STOP_TIMEOUT_S = 8.0
+CLOSE_TIMEOUT_S = 3.0
+
+SPOOL_HANGS = InternalEvent(
+    "spool_hangs", logging.ERROR, "the spool's disk did not take the last change within {wait_s:g} s: is it well?"
+)
+
+
+class RelayPipeline:
+    """The relay without its process. Make it in a running loop, `open` it, `run` it, cancel `run` to stop."""
+
+    def __init__(self, config: RelayConfig, boot_id: str, clock: Clock, reporter: Reporter) -> None:
+        self._config = config
+        self._clock = clock
+        self._reporter = reporter
+        self._started_ns = clock.monotonic_ns()
+        self._wanted_s: dict[str, float] = {}
+        made = receivers(config.sinks, self._means())
+        streams = streams_of(made)
+        self._limits = SpoolLimits.of(config.spool)
+        disk = Disk(config.spool.path, clock, reporter)
+        notice = drop_notice(Place(config.cluster, config.name, boot_id), clock)
+        self._spool = Spool(streams, self._limits, disk, boot_id, clock, reporter, notice=notice)
+        self._room = Room(self._spool, tuple(streams.items()), self._room_bytes)
+        self._deliveries = Deliveries(made, self._spool, config.replay, reporter, clock)
+        self._outlet = Outlet(self._batches(), self._spool, clock)
+        self._server = self._make_server()
+        self._carbon = (
+            CarbonListener(config.carbon, self._outlet.points, self._room, reporter) if config.carbon else None
+        )
+        self._sources = Supervisor(reporter, clock)
+        self._receiving = Supervisor(reporter, clock)
+        self._name_stages()
+
+    async def open(self) -> None:
+        """Take up what an earlier relay left, and the ports. ConfigError where either is another's."""
+        await self._spool.open()
+        try:
+            await self._server.bind()
+            if self._carbon is not None:
+                await self._carbon.bind()
+        except BaseException:
+            await self._close_spool()
+            raise
+
+    async def run(self) -> None:
+        """Work until cancelled, then stop in order."""
+        receiving = asyncio.create_task(self._receiving.run(), name="receiving")
+        try:
+            await self._sources.run()
+        finally:
+            # A second cancel must not cut this short: it is bounded by itself.
+            await asyncio.shield(self._stop(receiving))
+
+    async def status(self) -> RelayStatus:
+        """How everything fares, now."""
+        config = self._config
+        states = {**self._sources.states, **self._receiving.states}
+        return RelayStatus(
+            version=__version__,
+            cluster=config.cluster,
+            name=config.name,
+            time_ns=self._clock.wall_ns(),
+            uptime_s=(self._clock.monotonic_ns() - self._started_ns) / NS_PER_S,
+            cpu_s=process.cpu_s(),
+            resident_bytes=process.resident_bytes(),
+            events_port=self.events_port,
+            metrics_port=self.metrics_port,
+            takes_events=self._room.has_for(Stream.EVENTS),
+            takes_metrics=self._carbon is not None and self._room.has_for(Stream.METRICS),
+            spool=self._spool_status(),
+            sinks=self._deliveries.statuses(),
+            stages={name: _stage_text(state) for name, state in states.items()},
+            counters=self._reporter.counters.snapshot(),
+        )
+
+    @property
+    def events_port(self) -> int | None:
+        """The port that is bound, once `open` has returned."""
+        return self._server.port
+
+    @property
+    def metrics_port(self) -> int | None:
+        """The port that is bound; None where no metrics are taken."""
+        return self._carbon.port if self._carbon else None
+
+    # --- building
+
+    def _means(self) -> Means:
+        """The hub says how often it wants profiles of whom; the nodes are told at their next request."""
+        means = Means(self._config.name, BatchConfig(), self._reporter, self._clock, lambda _: None)
+        return replace(means, on_profile_intervals=self._want_profiles)
+
+    def _batches(self) -> BatchConfig:
+        """Events are batches already, as nodes made them."""
+        carbon = self._config.carbon
+        if carbon is None:
+            return BatchConfig()
+        return BatchConfig(metric_linger_s=carbon.linger_s, metric_max_bytes=carbon.max_bytes)
+
+    def _make_server(self) -> HttpServer:
+        listen = self._config.listen
+        intake = Intake(
+            cluster=self._config.cluster,
+            max_body_bytes=listen.max_body_bytes,
+            commit_timeout_s=listen.commit_timeout_s,
+            prove=Authenticator(self._config.auth, RelayOrigins(self._config.nodes, self._clock)),
+            queue=self._spool,
+            room=self._room,
+            wanted_interval_s=self._wanted_s.get,
+            reporter=self._reporter,
+            clock=self._clock,
+        )
+        limits = HttpLimits(listen.max_body_bytes, listen.pending_bytes, listen.connections, listen.idle_timeout_s)
+        return HttpServer(listen.host, listen.port, intake.take, limits, self._reporter)
+
+    def _name_stages(self) -> None:
+        self._sources.add("events", self._server.run)
+        if self._carbon is not None:
+            self._sources.add("metrics", self._carbon.run)
+        server = StatusServer(self._config.status_socket_path, self.status, _samples_nothing, self._reporter)
+        self._sources.add("status", server.run)
+        self._receiving.add("outlet", self._outlet.run)
+        for name, stage in self._deliveries.stages():
+            self._receiving.add(name, stage)
+
+    # --- running
+
+    def _want_profiles(self, intervals_s: Mapping[str, float]) -> None:
+        self._wanted_s.update(intervals_s)
+
+    def _room_bytes(self) -> int:
+        """What may wait: a share of what the spool holds here and now; nothing while its disk takes nothing."""
+        state = self._spool.state
+        if state.mode == "failing":
+            return 0
+        holds = self._limits.memory_bytes if state.mode == "memory" else state.max_bytes
+        return round(holds * self._config.spool.full_share)
+
+    async def _stop(self, receiving: asyncio.Task[None]) -> None:
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._outlet.flush()
+                await self._deliveries.drain()
+        except TimeoutError:
+            pass  # what is left is told below
+        finally:
+            self._deliveries.tell_backlog()
+            receiving.cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
+            await self._close_spool()
+
+    async def _close_spool(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._spool.close()
+        except TimeoutError:
+            self._reporter.report(SPOOL_HANGS, wait_s=CLOSE_TIMEOUT_S)
+
+    def _spool_status(self) -> SpoolStatus:
+        state = self._spool.state
+        return SpoolStatus(
+            path=str(self._config.spool.path),
+            mode=state.mode,
+            failure=state.failure,
+            size_bytes=state.size_bytes,
+            max_bytes=state.max_bytes,
+            stored_bytes=state.stored_bytes,
+            memory_bytes=state.memory_bytes,
+            dropped=dropped_lines(state.dropped),
+        )
+
+
+async def _samples_nothing(_: LookClosely) -> bool:
+    return False
+
+
+def _stage_text(state: StageState) -> str:
+    if state.running:
+        return "running"
+    return f"failed: {state.last_error}" if state.last_error else "ended"

@@ -1,0 +1,64 @@
+"""What every daemon does with its own process: one of a kind on a machine, enough descriptors, signs of life.
+
+Owns nothing that lasts; systemd's side is `sd_notify`'s. Used by `node.main` and `node.relay.main`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import resource
+from pathlib import Path
+
+from slurmlens.runtime.sd_notify import Notifier
+
+
+def lock_folder(folder: Path) -> int | None:
+    """A descriptor that holds this daemon's lock, None where another process has it.
+
+    A folder that cannot be made is no reason not to run: the status socket will tell.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def raise_descriptor_limit() -> None:
+    """A kept descriptor per file and cgroup, or per connection, soon exceeds the usual soft limit of 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def read_boot_id(root: Path = Path("/")) -> str:
+    """What the kernel calls this boot; `root` is a made-up tree in tests."""
+    try:
+        return (root / "proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
+def resident_bytes() -> int:
+    """The memory of this process that is in the machine's."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_s() -> float:
+    """The CPU time of this process, user and system."""
+    return sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+
+
+async def watchdog(notifier: Notifier) -> None:
+    """Tells systemd that the loop turns, where it wants to know."""
+    while notifier.watchdog_interval_s is not None:
+        notifier.alive()
+        await asyncio.sleep(notifier.watchdog_interval_s)
