@@ -49,9 +49,7 @@ class CarbonListener:
     async def bind(self) -> None:
         """Takes the port; ConfigError where it cannot be had."""
         try:
-            self._server = await asyncio.start_server(
-                self._serve, self._config.host, self._config.port, backlog=1024
-            )
+            self._server = await asyncio.start_server(self._serve, self._config.host, self._config.port, backlog=1024)
         except OSError as error:
             message = f"{self._config.host}:{self._config.port} cannot be bound: {error.strerror}"
             raise ConfigError(message, key="carbon") from error

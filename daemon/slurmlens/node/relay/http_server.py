@@ -75,9 +75,7 @@ class HttpServer:
     async def bind(self) -> None:
         """Takes the port; ConfigError where it cannot be had."""
         try:
-            self._server = await asyncio.start_server(
-                self._serve, self._host, self._asked_port, backlog=1024
-            )
+            self._server = await asyncio.start_server(self._serve, self._host, self._asked_port, backlog=1024)
         except OSError as error:
             message = f"{self._host}:{self._asked_port} cannot be bound: {error.strerror}"
             raise ConfigError(message, key="listen") from error
