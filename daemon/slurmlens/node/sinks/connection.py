@@ -17,6 +17,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from slurmlens.errors import DeliveryError
 from slurmlens.node.sinks.endpoint import Address
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Connection:
         self.written_bytes = 0
         self._session = session
         self._has_ended = False
+        # Why the peer ended it, in its own words; better than what writing to it then fails with.
+        self._verdict: DeliveryError | None = None
         self._reader = reader
         self._writer = writer
         self._timeout_s = timeout_s
@@ -64,7 +67,15 @@ class Connection:
 
     async def write(self, data: bytes) -> None:
         """Write, and wait for the kernel to take it for as long as anything moves at all."""
-        self._put(data if self._session is None else self._session.encrypt(data))
+        try:
+            self._put(data if self._session is None else self._session.encrypt(data))
+            await self._drain()
+        except (OSError, DeliveryError):
+            if self._verdict is not None:
+                raise self._verdict from None
+            raise
+
+    async def _drain(self) -> None:
         while True:
             before = self.unacknowledged_bytes()
             try:
@@ -85,7 +96,11 @@ class Connection:
             received = await self._reader.read(_READ_BYTES)
             if not received:
                 break
-            said, self._has_ended = session.decrypt(received)
+            try:
+                said, self._has_ended = session.decrypt(received)
+            except DeliveryError as error:
+                self._verdict = error
+                raise
             self._put(session.take())
         return said
 

@@ -152,6 +152,9 @@ class UnacknowledgedSender:
         )
         listening = asyncio.create_task(_listen(connection), name=f"{self._name} listens")
         self._link = link = _Link(connection, listening, self._clock.monotonic_ns())
+        if self._proof_s:
+            # Before anything is written: a peer that refuses us can then say why before it closes.
+            await self._last(link, LEAST_PROOF_S)
         await self._resend(connection)
         return link
 
@@ -166,8 +169,11 @@ class UnacknowledgedSender:
     async def _prove(self, link: _Link) -> None:
         """After one that ended young, let a connection show that it lasts."""
         age_s = (self._clock.monotonic_ns() - link.began_ns) / NS_PER_S
-        if age_s < self._proof_s:
-            await asyncio.wait({link.listening}, timeout=self._proof_s - age_s)
+        await self._last(link, self._proof_s - age_s)
+
+    async def _last(self, link: _Link, time_s: float) -> None:
+        if time_s > 0:
+            await asyncio.wait({link.listening}, timeout=time_s)
         if link.listening.done():
             raise ConnectionResetError(errno.ECONNRESET, link.listening.result())
 
