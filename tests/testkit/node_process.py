@@ -12,6 +12,8 @@ import json
 import os
 import secrets
 import signal
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -44,6 +46,12 @@ async def accept(writer: asyncio.StreamWriter, request: Request) -> None:
     """A hub that takes everything and wants profiles often."""
     body = {"accepted": len(request.lines), "known": 0, "refused": [], "profile_interval_s": 1}
     await answer(200, json.dumps(body).encode())(writer, request)
+
+
+def run_to_its_end(config: Path) -> subprocess.CompletedProcess[str]:
+    """The daemon, which must find its end by itself."""
+    argv = [sys.executable, "-m", "slurmlens.node.start", "--config", str(config)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
 
 
 class NodeProcess:
@@ -115,8 +123,7 @@ level = "{log_level}"
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "slurmlens.node.start", "--config", str(self.config), stdout=log, stderr=log
             )
-        socket_path = self.folder / "run/status.sock"
-        await until(lambda: socket_path.exists() or self._ended(), "the daemon answers")
+        await until(lambda: self._answers() or self._ended(), "the daemon answers")
         assert not self._ended(), self.log()
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
@@ -183,6 +190,11 @@ level = "{log_level}"
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
+
+    def _answers(self) -> bool:
+        """Whether it listens: the socket's file is there a moment before."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.folder / "run/status.sock")) == 0
 
     def _ended(self) -> bool:
         return self._process is not None and self._process.returncode is not None

@@ -13,7 +13,17 @@ import msgspec
 import pytest
 
 from slurmlens.cli.main import main as slurmlens
-from slurmlens.node.status import ConsulStatus, FoundStatus, JobStatus, NodeStatus, Refusal, SamplerStatus, SinkStatus
+from slurmlens.events import DroppedLines
+from slurmlens.node.status import (
+    ConsulStatus,
+    FoundStatus,
+    JobStatus,
+    NodeStatus,
+    Refusal,
+    SamplerStatus,
+    SinkStatus,
+    SpoolStatus,
+)
 
 NS = 1_000_000_000
 NOW = 1_795_420_800 * NS
@@ -39,6 +49,16 @@ HUB = SinkStatus(
     delivered_ago_s=3.0,
     failures_in_a_row=0,
     last_error=None,
+)
+SPOOL = SpoolStatus(
+    path="/s",
+    mode="lasting",
+    failure=None,
+    size_bytes=3 << 20,
+    max_bytes=256 << 20,
+    stored_bytes=2 << 20,
+    memory_bytes=1 << 20,
+    dropped=(),
 )
 WELL = NodeStatus(
     version="0.1.0",
@@ -123,6 +143,9 @@ def test_a_daemon_that_is_well_in_the_terminal(
         (changed(WELL, sinks=(changed(HUB, backlog_lines=9, lag_s=600.0),)), "hub lags 10 min behind"),
         (changed(WELL, stages={"cgroups": "failed: OSError: x"}), "stage cgroups failed"),
         (changed(WELL, sampler=changed(SAMPLER, thinning=4)), "one tick in 4"),
+        (changed(WELL, spool=changed(SPOOL, mode="failing", failure="full")), "the spool at /s fails (full)"),
+        (changed(WELL, spool=changed(SPOOL, mode="memory")), "the spool at /s is no local disk"),
+        (changed(WELL, spool=changed(SPOOL, size_bytes=250 << 20)), "the spool is nearly full"),
         (changed(WELL, consul=changed(CONSUL, last_error="ACL not found")), "Consul: ACL not found"),
         (changed(WELL, consul=changed(CONSUL, refused=("a/b: too small",))), "Consul's KV: a/b: too small"),
     ],
@@ -134,6 +157,13 @@ def test_what_needs_a_look_is_said_first_and_by_the_exit_status(
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].startswith("  ! ")
     assert words in lines[2]
+
+
+def test_how_the_spool_fares_is_shown_with_what_was_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    lost = (DroppedLines(stream="metrics", reason="age", lines=12, since_ns=NOW),)
+    assert asked(changed(WELL, spool=changed(SPOOL, mode="volatile", dropped=lost))) == 0
+    said = capsys.readouterr().out
+    assert "  spool    volatile, 3.0 of 256 MiB held; lines dropped so far: 12 of metrics (age)\n" in said
 
 
 def test_what_consul_says_is_shown_with_its_freshness(capsys: pytest.CaptureFixture[str]) -> None:

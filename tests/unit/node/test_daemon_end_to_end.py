@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import pytest
 from slurmlens.cli.main import main as slurmlens
 from slurmlens.events import FigureSource, JobEnd, JobProfile, JobStart, JobSummary, NodeHeartbeat, Witness
 from testkit.moving_tree import MovingTree
-from testkit.node_process import NodeProcess, accept, node_process, until
+from testkit.node_process import NodeProcess, accept, node_process, run_to_its_end, until
 from testkit.scripted_server import answer
 
 
@@ -29,12 +27,6 @@ async def node(request: pytest.FixtureRequest, tmp_path: Path, unpacked_recordin
 
 def summaries(node: NodeProcess) -> list[JobSummary]:
     return [event for event in node.events(JobSummary) if isinstance(event, JobSummary)]
-
-
-def run_daemon(config: Path) -> subprocess.CompletedProcess[str]:
-    """To its end, which it must find by itself."""
-    argv = [sys.executable, "-m", "slurmlens.node.start", "--config", str(config)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
 
 
 async def sampled(node: NodeProcess, job_id: int) -> None:
@@ -222,7 +214,7 @@ async def test_status_shows_it_in_the_terminal(node: NodeProcess, capsys: pytest
 
 async def test_a_second_daemon_of_the_same_node_says_so_and_ends(node: NodeProcess) -> None:
     await node.start()
-    second = await asyncio.to_thread(lambda: run_daemon(node.config))
+    second = await asyncio.to_thread(lambda: run_to_its_end(node.config))
     assert second.returncode == 1
     assert "another one uses" in second.stderr
     assert (await node.status()).node == node.tree.node
@@ -231,7 +223,7 @@ async def test_a_second_daemon_of_the_same_node_says_so_and_ends(node: NodeProce
 def test_settings_that_are_wrong_are_told_with_their_line(tmp_path: Path) -> None:
     config = tmp_path / "node.toml"
     config.write_text('cluster = "demo"\nintervall = 10\n')
-    done = run_daemon(config)
+    done = run_to_its_end(config)
     assert done.returncode == 2
     assert "node.toml:2" in done.stderr
     assert "intervall" in done.stderr
