@@ -375,8 +375,15 @@ class BrokerBehindProxy(Kafka):
         return argv
 
 
+def _through_relay(place: Place) -> Receiver:
+    from conservation.through_relay import ThroughRelay  # late: it is made of what is here
+
+    return ThroughRelay(place)
+
+
 RECEIVERS: dict[str, Callable[[Place], Receiver]] = {
     "hub": HubReceiver,
+    "relay": _through_relay,
     "file": FileReceiver,
     "logstash": JsonLinesReceiver,
     "beats": LumberReceiver,
