@@ -7,10 +7,7 @@ that cannot be used, 3 where it ended by itself. SIGTERM and SIGINT stop it in o
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
-import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +19,7 @@ from slurmlens.config.node import NodeConfig
 from slurmlens.errors import ConfigError
 from slurmlens.node.options import parse
 from slurmlens.node.pipeline import Machine, NodePipeline
-from slurmlens.runtime import signals
+from slurmlens.runtime import process, signals
 from slurmlens.runtime.sd_notify import Notifier
 from slurmlens.telemetry import log
 from slurmlens.telemetry.counters import Counters
@@ -46,13 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"slurmlens-node: {error}", file=sys.stderr)  # noqa: T201  # before there is a log
         return EXIT_CONFIG
     log.configure(config.log.level, config.log.format)
-    lock = _lock(config.runtime_path)
+    lock = process.lock_folder(config.runtime_path)
     if lock is None:
         print(  # noqa: T201  # for the person who started it twice
             f"slurmlens-node: another one uses {config.runtime_path}: stop it, or set `runtime_path`", file=sys.stderr
         )
         return EXIT_RUNNING
-    _raise_descriptor_limit()
+    process.raise_descriptor_limit()
     return asyncio.run(serve(config, SystemClock()))
 
 
@@ -61,7 +58,7 @@ async def serve(config: NodeConfig, clock: Clock) -> int:
     reporter = Reporter(Counters(), clock)
     notifier = Notifier()
     root = system_root(config)
-    machine = Machine(root, read_boot_id(root), clock)
+    machine = Machine(root, process.read_boot_id(root), clock)
     with signals.handling() as stop:
         pipeline = NodePipeline(config, machine, reporter)
         try:
@@ -72,7 +69,7 @@ async def serve(config: NodeConfig, clock: Clock) -> int:
         reporter.report(STARTED, version=__version__, cluster=config.cluster, node=config.node)
         working = asyncio.create_task(pipeline.run(), name="pipeline")
         notifier.ready(f"watching {config.cluster}/{config.node}")
-        watchdog = asyncio.create_task(_watchdog(notifier), name="watchdog")
+        watchdog = asyncio.create_task(process.watchdog(notifier), name="watchdog")
         await asyncio.wait({working, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
         notifier.stopping()
         if not stop.asked:
@@ -89,41 +86,3 @@ async def serve(config: NodeConfig, clock: Clock) -> int:
 def system_root(config: NodeConfig) -> Path:
     """Below which /proc and the cgroup mounts are: / in service, a made-up tree in tests."""
     return config.proc_root.parent
-
-
-def read_boot_id(root: Path) -> str:
-    """What the kernel calls this boot."""
-    try:
-        return (root / "proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-
-
-async def _watchdog(notifier: Notifier) -> None:
-    while notifier.watchdog_interval_s is not None:
-        notifier.alive()
-        await asyncio.sleep(notifier.watchdog_interval_s)
-
-
-def _raise_descriptor_limit() -> None:
-    """A kept descriptor per file and cgroup soon exceeds the usual soft limit of 1024."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _lock(folder: Path) -> int | None:
-    """A descriptor that holds this daemon's lock, None where another process has it.
-
-    A folder that cannot be made is no reason not to run: the status socket will tell.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError:
-        return -1
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor

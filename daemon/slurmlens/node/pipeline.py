@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import resource
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +26,7 @@ from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.node import NodeConfig
 from slurmlens.node import registry as reg
 from slurmlens.node.conductor import Conductor
+from slurmlens.node.deliveries import Deliveries, streams_of
 from slurmlens.node.drop_notice import drop_notice, dropped_lines
 from slurmlens.node.dropbox import Dropbox
 from slurmlens.node.dropbox.intake import ROOT_ALONE, Owners
@@ -41,17 +40,16 @@ from slurmlens.node.sampler.points import Lines
 from slurmlens.node.sampler.schedule import Now
 from slurmlens.node.sampler.worker import SamplerThread, failure_reporter, rest
 from slurmlens.node.sighting_file import SightingFile
-from slurmlens.node.sinks.delivery import Delivery
 from slurmlens.node.spool import Disk, Spool, SpoolLimits
 from slurmlens.node.status import (
     JobStatus,
     LookClosely,
     NodeStatus,
     SamplerStatus,
-    SinkStatus,
     SpoolStatus,
     StatusServer,
 )
+from slurmlens.runtime import process
 from slurmlens.runtime.supervisor import Stage, StageState, Supervisor
 from slurmlens.telemetry import log
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -66,8 +64,6 @@ STOP_TIMEOUT_S = 8.0
 CLOSE_TIMEOUT_S = 3.0
 """How long the spool's disk may take for the last change; one that hangs must not hold the end up."""
 
-DRAIN_LOOK_S = 0.2
-
 LEAST_PROFILE_INTERVAL_S = 1.0
 CLOSE_INTERVAL_S = 1.0
 
@@ -76,9 +72,6 @@ VITAL_STAGES = frozenset({"cgroups", "dropbox", "outlet", "time"})
 
 SPOOL_HANGS = InternalEvent(
     "spool_hangs", logging.ERROR, "the spool's disk did not take the last change within {wait_s:g} s: is it well?"
-)
-STOPPED_SHORT = InternalEvent(
-    "stopped_with_backlog", logging.WARNING, "{lines} lines had not reached {sink} when this daemon ended", ("sink",)
 )
 
 
@@ -107,7 +100,7 @@ class NodePipeline:
         receivers = self._receivers()
         place = Place(config.cluster, config.node, machine.boot_id)
         self._spool = Spool(
-            {one.sink.name: one.stream for one in receivers},
+            streams_of(receivers),
             SpoolLimits.of(config.spool),
             Disk(config.spool.path, clock, reporter),
             machine.boot_id,
@@ -115,18 +108,7 @@ class NodePipeline:
             reporter,
             notice=drop_notice(place, clock),
         )
-        self._deliveries = [
-            Delivery(
-                one.sink,
-                self._spool,
-                reporter,
-                clock,
-                max_bytes=one.max_bytes,
-                backoff=one.backoff,
-                replay=config.replay,
-            )
-            for one in receivers
-        ]
+        self._deliveries = Deliveries(receivers, self._spool, config.replay, reporter, clock)
         self._outlet = Outlet(config.batch, self._spool, clock, with_fields_2015=config.events.fields_2015)
         self._dropbox = Dropbox(config.dropbox_path, reporter, clock, node=config.node, owners=machine.hook_owners)
         self._rediscover = Rediscover(machine.root, config.node, clock)
@@ -166,8 +148,8 @@ class NodePipeline:
             boot_id=self._machine.boot_id,
             time_ns=clock.wall_ns(),
             uptime_s=(clock.boottime_ns() - self._started.boottime_ns) / NS_PER_S,
-            cpu_s=sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
-            resident_bytes=_resident_bytes(),
+            cpu_s=process.cpu_s(),
+            resident_bytes=process.resident_bytes(),
             slots=self._config.slots,
             profile_interval_s=self._profile_interval_s,
             dropbox_open=self._dropbox.is_open,
@@ -177,7 +159,7 @@ class NodePipeline:
             unnamed_cgroups=tree.unnamed,
             jobs=tuple(_job_status(one) for one in self._conductor.registry.sightings()),
             sampler=await self._sampler.ask(lambda engine, _: _sampler_status(engine)),
-            sinks=tuple(self._sink_status(delivery) for delivery in self._deliveries),
+            sinks=self._deliveries.statuses(),
             stages={name: _stage_text(state) for name, state in self._stages().items()},
             counters=self._reporter.counters.snapshot(),
             spool=self._spool_status(),
@@ -210,8 +192,8 @@ class NodePipeline:
         for name, stage in self._own_figures().items():
             self._sources.add(name, stage)
         self._receiving.add("outlet", self._outlet.run)
-        for delivery in self._deliveries:
-            self._receiving.add(f"sink {delivery.sink.name}", delivery.run)
+        for name, stage in self._deliveries.stages():
+            self._receiving.add(name, stage)
         if self._consul is not None:
             for name, stage in self._consul.registration:
                 self._sources.add(name, stage)
@@ -283,7 +265,7 @@ class NodePipeline:
         """What Consul is told of this daemon."""
         from slurmlens.discovery.health import judge  # late: as above
 
-        away = [f"{one.sink.name} takes nothing" for one in self._deliveries if one.state.failures_in_a_row]
+        away = [f"{name} takes nothing" for name in self._deliveries.away]
         blind = [] if self._dropbox.is_open else ["the dropbox folder is not there"]
         return judge(self._stages(), away + blind, vital=VITAL_STAGES)
 
@@ -302,11 +284,11 @@ class NodePipeline:
                 await self._conductor.send_profiles()
                 await self._conductor.remember(measured=True)
                 await self._outlet.flush()
-                await self._drain()
+                await self._deliveries.drain()
         except TimeoutError:
             pass  # what is left is told below
         finally:
-            self._tell_backlog()
+            self._deliveries.tell_backlog()
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
             await self._close_spool()
@@ -318,23 +300,6 @@ class NodePipeline:
                 await self._spool.close()
         except TimeoutError:
             self._reporter.report(SPOOL_HANGS, wait_s=CLOSE_TIMEOUT_S)
-
-    async def _drain(self) -> None:
-        """Wait until everything has arrived, or until only receivers that are away have yet to take something."""
-        while any(
-            self._spool.backlog(one.sink.name).lines and not one.state.failures_in_a_row for one in self._deliveries
-        ):
-            try:
-                async with asyncio.timeout(DRAIN_LOOK_S):
-                    await self._spool.drained()
-            except TimeoutError:
-                continue
-
-    def _tell_backlog(self) -> None:
-        for delivery in self._deliveries:
-            lines = self._spool.backlog(delivery.sink.name).lines
-            if lines:
-                self._reporter.report(STOPPED_SHORT, count=lines, lines=lines, sink=delivery.sink.name)
 
     # --- status
 
@@ -352,22 +317,6 @@ class NodePipeline:
             stored_bytes=state.stored_bytes,
             memory_bytes=state.memory_bytes,
             dropped=dropped_lines(state.dropped),
-        )
-
-    def _sink_status(self, delivery: Delivery) -> SinkStatus:
-        backlog = self._spool.backlog(delivery.sink.name)
-        state = delivery.state
-        now_ns = self._machine.clock.monotonic_ns()
-        delivered_ns = state.last_delivered_ns
-        return SinkStatus(
-            name=delivery.sink.name,
-            backlog_batches=backlog.batches,
-            backlog_lines=backlog.lines,
-            backlog_bytes=backlog.size_bytes,
-            lag_s=backlog.oldest_age_s,
-            delivered_ago_s=None if delivered_ns is None else (now_ns - delivered_ns) / NS_PER_S,
-            failures_in_a_row=state.failures_in_a_row,
-            last_error=state.last_error,
         )
 
 
@@ -414,11 +363,6 @@ def _sampler_status(engine: Engine) -> SamplerStatus:
         thinning=cost.thinning,
         profile_bytes=engine.profile_bytes,
     )
-
-
-def _resident_bytes() -> int:
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _stage_text(state: StageState) -> str:
