@@ -1,10 +1,10 @@
-"""The campaign behind P2, P5 and P7: the daemon, the bare C loop and collectd in turn, at 1 Hz on the same 200 jobs.
+"""The campaign behind P2, P3 and P7: the daemon and the bare C loop in turn, at 1 Hz on the same 200 jobs.
 
 Owns the windows of one round and their numbers; the cases only divide them. Runs once per benchmark, whoever
 asks first.
 
 Each window is a whole number of slow tiers long, so that every side reads `memory.stat` equally often. A round
-starts each of the three anew; start-up and the dense first samples are over when its window begins.
+starts each anew; start-up and the dense first samples are over when its window begins.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass, replace
 from functools import cache
 
-from bench.collectd import Collectd
 from bench.cpu_time import cpu_ns, system_share
 from bench.file_schedule import Seen, watch
 from bench.node_daemon import DaemonShape, NodeDaemon
@@ -24,8 +23,6 @@ from bench.setting import Setting
 
 INTERVAL_S = 1.0
 SLOW_EVERY = 6
-MANY_SLOTS = 64
-"""As many as there can be: for P5, where every job with a slot is a series more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +47,8 @@ class Campaign:
     seen: Seen
     seen_ticks: int
     daemon: tuple[Window, ...]
-    many_slots: tuple[Window, ...]
     loop: tuple[Window, ...]
-    collectd: tuple[Window, ...]
     daemon_system_share: float
-    collectd_missing: str = ""
 
     @property
     def daemon_to_loop(self) -> Pairs:
@@ -79,18 +73,13 @@ def campaign(setting: Setting) -> Campaign:
     if not schedule:
         raise NotMeasurable("the daemon was not seen reading any counter of the tree")
     rounds, seconds = setting.choose(3, 2), SLOW_EVERY * setting.choose(2, 1)
-    daemon, many_slots, loop, collectd = [], [], [], []
-    share, missing = 0.0, ""
+    daemon, loop = [], []
+    share = 0.0
     for _ in range(rounds):
-        window, share = _daemon_window(setting, _shape(setting), seconds)
+        window, share = daemon_window(setting, _shape(setting), seconds)
         daemon.append(window)
         loop.append(_loop_window(setting, schedule, seconds))
-        many_slots.append(_daemon_window(setting, replace(_shape(setting), slots=MANY_SLOTS), seconds)[0])
-        try:
-            collectd.append(_collectd_window(setting, seconds))
-        except NotMeasurable as reason:
-            missing = str(reason)
-    return Campaign(seen, ticks, tuple(daemon), tuple(many_slots), tuple(loop), tuple(collectd), share, missing)
+    return Campaign(seen, ticks, tuple(daemon), tuple(loop), share)
 
 
 def _shape(setting: Setting) -> DaemonShape:
@@ -112,22 +101,17 @@ def _ticks_in_window(seen: Seen, told: int) -> int:
     return most_often if abs(most_often - told) <= 1 else told
 
 
-def _daemon_window(setting: Setting, shape: DaemonShape, seconds: int) -> tuple[Window, float]:
+def daemon_window(setting: Setting, shape: DaemonShape, seconds: int) -> tuple[Window, float]:
+    """The daemon in its steady state, and which share of its time it has spent in the kernel so far."""
     with setting.daemon(shape) as daemon:
         daemon.settle()
         before = _ticks(daemon)
-        window = _window(setting, daemon.pid, seconds)
+        window = window_of(setting, daemon.pid, seconds)
         return replace(window, ticks=max(1, _ticks(daemon) - before)), system_share(daemon.pid)
 
 
 def _ticks(daemon: NodeDaemon) -> int:
     return int(daemon.status()["sampler"]["ticks"])
-
-
-def _collectd_window(setting: Setting, seconds: int) -> Window:
-    with Collectd(setting.tree, setting.new_folder(), setting.receivers.carbon_port, INTERVAL_S) as collectd:
-        time.sleep(3 * INTERVAL_S)
-        return _window(setting, collectd.pid, seconds)
 
 
 def _loop_window(setting: Setting, schedule: Schedule, seconds: int) -> Window:
@@ -137,7 +121,8 @@ def _loop_window(setting: Setting, schedule: Schedule, seconds: int) -> Window:
     return Window(run.cpu_us, seconds, run.ticks)
 
 
-def _window(setting: Setting, pid: int, seconds: int) -> Window:
+def window_of(setting: Setting, pid: int, seconds: int) -> Window:
+    """What a process costs and delivers in the next `seconds`."""
     before, cpu_before = setting.receivers.counts(), cpu_ns(pid)
     time.sleep(seconds)
     after, cpu_after = setting.receivers.counts(), cpu_ns(pid)

@@ -16,6 +16,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -50,7 +52,7 @@ class Tree:
         self.node = f"{NODE_PREFIX}0"
         self.job_ids = tuple(range(FIRST_JOB_ID, FIRST_JOB_ID + job_count))
         self._worker = worker
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._lock: int | None = None
         mounted = hierarchies()
         missing = [name for name in CONTROLLERS if name not in mounted]
@@ -79,19 +81,35 @@ class Tree:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in self._processes:
-            process.kill()
-        for process in self._processes:
-            process.wait()
-        self._processes.clear()
+        self._kill(list(self._processes))
         remove_leftovers(self.mounts)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
+    @contextmanager
+    def cut_to(self, job_count: int) -> Iterator[None]:
+        """Only the first so many jobs are there inside the `with` block."""
+        others = self.job_ids[job_count:]
+        self._kill(others)
+        for job_id in others:
+            remove_jobs(self.job_folder(controller, job_id) for controller in self.mounts)
+        try:
+            yield
+        finally:
+            for job_id in others:
+                self._start_job(job_id)
+
+    def _kill(self, job_ids: Sequence[int]) -> None:
+        processes = [self._processes.pop(job_id) for job_id in job_ids]
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
+
     def _start_job(self, job_id: int) -> None:
         process = subprocess.Popen([self._worker, str(job_id)], stdin=subprocess.DEVNULL)
-        self._processes.append(process)
+        self._processes[job_id] = process
         for controller in self.mounts:
             job = self.job_folder(controller, job_id)
             task = job / "step_0" / "task_0"
@@ -102,11 +120,11 @@ class Tree:
 
     def pause(self) -> None:
         """Stops the workers, for cases in which they would be noise."""
-        for process in self._processes:
+        for process in self._processes.values():
             process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        for process in self._processes:
+        for process in self._processes.values():
             process.send_signal(signal.SIGCONT)
 
 
@@ -123,12 +141,17 @@ def _lock_machine() -> int:
 
 def remove_leftovers(mounts: dict[str, Path]) -> None:
     """Removes every folder of a benchmark, deepest first; waits for processes that are still dying."""
-    deadline_s = time.monotonic() + REMOVAL_DEADLINE_S
     for mount in mounts.values():
-        for root in mount.glob(f"slurm_{NODE_PREFIX}*"):
-            folders = [*root.rglob("*/"), root]
-            for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
-                _remove(folder, deadline_s)
+        remove_jobs(mount.glob(f"slurm_{NODE_PREFIX}*"))
+
+
+def remove_jobs(roots: Iterable[Path]) -> None:
+    """Removes these folders and all below them; waits for processes that are still dying."""
+    deadline_s = time.monotonic() + REMOVAL_DEADLINE_S
+    for root in roots:
+        folders = [*root.rglob("*/"), root]
+        for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
+            _remove(folder, deadline_s)
 
 
 def _remove(folder: Path, deadline_s: float) -> None:

@@ -31,7 +31,7 @@ from slurmlens.node.sampler.watched import Cgroup, Watched
 BINS_PER_INTERVAL = 4
 """How much finer than the regular interval a young job's profile is."""
 
-READ_IN_ONE_GO = 10
+READ_IN_ONE_GO = 40
 """So many cgroups are some 70 reads: half a millisecond at most at a full tick; then somebody else may want the CPU."""
 
 REVISED_AT_A_TICK = 16
