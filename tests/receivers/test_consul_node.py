@@ -68,7 +68,9 @@ async def deliver(sink: CarbonSink, batch: list[bytes]) -> None:
 
 
 async def test_a_carbon_that_moves_while_lines_flow_loses_none(consul: Consul, tmp_path: Path) -> None:
-    """Three times from one server to the other; the one that is left breaks its connections at once."""
+    """Three times from one server to the other; the one that is left reads no more and then breaks its connections, so
+    that what its kernel had taken is gone.
+    """
     reporter, api, servers = Reporter(Counters(), SystemClock()), Api(consul), (LineServer(), LineServer())
     node = node_consul(consul.port, tmp_path, reporter, "moving-carbon")
     endpoint = node.endpoint("carbon", "127.0.0.1", 9)
@@ -77,6 +79,9 @@ async def test_a_carbon_that_moves_while_lines_flow_loses_none(consul: Consul, t
     sent: list[bytes] = []
     async with serving(servers[0]) as first, serving(servers[1]) as second, running(node):
         for port, left in ((first, None), (second, servers[0]), (first, servers[1]), (second, servers[0])):
+            if left is not None:
+                left.reading.clear()
+                await _some(sink, numbers, sent)
             moving = asyncio.create_task(api.announce("moving-carbon", port))
             while endpoint.addresses()[0][1] != port:
                 if left is not None:
@@ -87,6 +92,7 @@ async def test_a_carbon_that_moves_while_lines_flow_loses_none(consul: Consul, t
                 for connection in left.connections:
                     if not connection.is_closing():
                         reset(connection)
+                left.reading.set()
             for _ in range(20):
                 await _some(sink, numbers, sent)
         await servers[1].until(sent[-1])
