@@ -39,6 +39,7 @@ node = "{node}"
 dropbox_path = "{folder}/events"
 runtime_path = "{folder}/run"
 slots = {slots}
+heartbeat_interval_s = {heartbeat_interval_s}
 
 [spool]
 path = "{folder}/spool"
@@ -61,6 +62,10 @@ CARBON = """
 host = "127.0.0.1"
 port = {carbon_port}
 """
+REPLAY = """
+[replay]
+bytes_per_s = {bytes_per_s}
+"""
 FILE = """
 [sinks.file]
 path = "{folder}/events.ndjson"
@@ -69,7 +74,10 @@ path = "{folder}/events.ndjson"
 
 @dataclass(frozen=True, slots=True)
 class DaemonShape:
-    """What differs between two daemons under test. Jobs beyond `slots` share the last one."""
+    """What differs between two daemons under test. Jobs beyond `slots` share the last one.
+
+    `carbon_port` None is the counting one, `replay_bytes_per_s` None the default bound.
+    """
 
     node: str
     interval_s: float = 10.0
@@ -77,6 +85,9 @@ class DaemonShape:
     carbon: bool = True
     file: bool = False
     slots: int = 16
+    heartbeat_interval_s: float = 60.0
+    carbon_port: int | None = None
+    replay_bytes_per_s: int | None = None
 
 
 @cache
@@ -101,6 +112,7 @@ class NodeDaemon:
         self._folder = folder
         self.config_path = _write_config(shape, folder, receivers)
         self.dropbox = folder / "events"
+        self.spool = folder / "spool"
         self._process: subprocess.Popen[bytes] | None = None
         self.ready_cpu_ns = 0
 
@@ -157,9 +169,13 @@ class NodeDaemon:
         raise NotMeasurable(f"the node daemon did not become ready: {self.last_words()}")
 
     def status(self) -> dict[str, Any]:
-        """What `slurmlens status` would be told."""
+        """What `slurmlens status` would be told; its socket may come a moment after the daemon is ready."""
+        path = self._folder / "run" / "status.sock"
+        deadline_s = time.monotonic() + READY_TIMEOUT_S
+        while not path.exists() and time.monotonic() < deadline_s:
+            time.sleep(0.02)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.connect(str(self._folder / "run" / "status.sock"))
+            client.connect(str(path))
             with client.makefile("rb") as answer:
                 return dict(json.loads(answer.read()))
 
@@ -182,11 +198,19 @@ def _write_config(shape: DaemonShape, folder: Path, receivers: Receivers) -> Pat
         (folder / name).mkdir(exist_ok=True)
     for path in (folder, folder / "events", folder / "run", token):
         os.chown(path, USER_ID, USER_ID)
-    text = CONFIG.format(node=shape.node, folder=folder, slots=shape.slots, interval_s=shape.interval_s)
+    text = CONFIG.format(
+        node=shape.node,
+        folder=folder,
+        slots=shape.slots,
+        interval_s=shape.interval_s,
+        heartbeat_interval_s=shape.heartbeat_interval_s,
+    )
     if shape.hub:
         text += HUB.format(hub_port=receivers.hub_port, folder=folder)
     if shape.carbon:
-        text += CARBON.format(carbon_port=receivers.carbon_port)
+        text += CARBON.format(carbon_port=shape.carbon_port or receivers.carbon_port)
+    if shape.replay_bytes_per_s:
+        text += REPLAY.format(bytes_per_s=shape.replay_bytes_per_s)
     if shape.file:
         text += FILE.format(folder=folder)
     path = folder / "node.toml"

@@ -27,14 +27,14 @@ def measure(setting: Setting) -> list[Result]:
     shape = DaemonShape(setting.tree.node, interval_s=1.0)
 
     def ours() -> float:
-        return _p99_us(seconds, str(setting.daemon(shape).config_path))
+        return p99_us(seconds, str(setting.daemon(shape).config_path))
 
-    pairs = interleave(ours, lambda: _p99_us(seconds), setting.choose(3, 2))
+    pairs = interleave(ours, lambda: p99_us(seconds), setting.choose(3, 2))
     mine, idle = statistics.median(pairs.ours) / 1e3, statistics.median(pairs.reference) / 1e3
     return [ROWS[0].measured(pairs.ratio, f"{mine:.2f} ms against {idle:.2f} ms")]
 
 
-def _p99_us(seconds: int, *config: str) -> float:
+def p99_us(seconds: int, *config: str) -> float:
     command = [sys.executable, "-m", "bench.loop_probe", str(seconds), *config]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, user=USER_ID, group=USER_ID, extra_groups=[]

@@ -40,6 +40,8 @@ CASES = {
     "P24": "bench.p24_noise",
     "P25": "bench.p25_bursts",
     "SPOOL": "bench.spool_append",
+    "DISK": "bench.disk_writes",
+    "REPLAY": "bench.replay",
 }
 
 
