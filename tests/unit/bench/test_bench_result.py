@@ -47,11 +47,15 @@ def test_what_was_not_measured_has_no_figure_and_no_verdict() -> None:
 def test_noise_smaller_than_the_scatter_of_the_reference_gives_no_figure() -> None:
     result = judge(ROW, Pairs(ours=(101.0, 102.0, 103.0), reference=(95.0, 100.0, 105.0)))
     assert result.value is None
-    assert "runs without the daemon differ by 10.0%, with it by +2.0%" in result.note
+    assert "runs without the daemon differ by 10.0%, their median with it by +2.0%" in result.note
 
 
 def test_noise_larger_than_the_scatter_of_the_reference_is_a_figure() -> None:
     assert judge(ROW, Pairs(ours=(120.0, 121.0, 119.0), reference=(99.0, 100.0, 101.0))).value == pytest.approx(1.2)
+
+
+def test_a_machine_whose_own_runs_differ_widely_gives_no_figure_however_large() -> None:
+    assert judge(ROW, Pairs(ours=(180.0, 190.0, 200.0), reference=(90.0, 100.0, 115.0))).value is None
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

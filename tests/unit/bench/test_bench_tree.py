@@ -57,6 +57,15 @@ def test_nothing_is_left_when_the_benchmark_ends(tree: Tree) -> None:
     assert not folders(tree)
 
 
+def test_a_tree_that_is_cut_has_fewer_jobs_for_a_while(tree: Tree) -> None:
+    with tree:
+        last = tree.job_folder("memory", tree.job_ids[-1])
+        with tree.cut_to(2):
+            assert not last.exists()
+            assert tree.job_folder("memory", tree.job_ids[1]).exists()
+        assert (last / "step_0" / "task_0" / "cgroup.procs").read_text()
+
+
 def test_a_second_benchmark_is_refused_while_one_runs(tree: Tree) -> None:
     with tree, pytest.raises(NotMeasurable, match="another benchmark"):
         Tree(program("worker"), job_count=1).__enter__()
