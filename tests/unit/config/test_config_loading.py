@@ -86,6 +86,14 @@ def test_an_error_in_a_conf_d_file_names_that_file_and_line(write) -> None:
             "sinks.elastic",
             "known in [sinks]: hub, carbon, logstash, beats, kafka, file",
         ),
+        ('[sinks.beats]\nca_file = "/ca.pem"', 2, "sinks.beats.ca_file", "is for TLS: set tls = true"),
+        (
+            '[sinks.logstash]\ntls = true\ncertificate_file = "/n.pem"',
+            3,
+            "sinks.logstash.certificate_file",
+            "needs key_file too",
+        ),
+        ('[sinks.logstash]\ntls = true\nkey_file = "n.key"', 3, "sinks.logstash.key_file", "begins with /"),
         ('[sampling]\ninterval_s = "10s"', 2, "sampling.interval_s", "write interval_s = 10"),
         ('[sampling]\ninterval_s = "2 min"', 2, "sampling.interval_s", "write interval_s = 120"),
         (
