@@ -7,17 +7,18 @@ a look (a receiver that is away, a stage that failed, no dropbox); 3: the daemon
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from slurmlens.cli import relay_status
 from slurmlens.cli.screen import show
+from slurmlens.cli.status_socket import ask
+from slurmlens.cli.status_words import age, plain, sink_line, sink_troubles, spool_line, spool_troubles, stage_troubles
 from slurmlens.config.load import NODE_PATH, load_node
 from slurmlens.config.node import NodeConfig
-from slurmlens.config.shared import MIB
 from slurmlens.errors import ConfigError
 from slurmlens.node.status import (
     FIGURE_TEXTS,
@@ -26,8 +27,6 @@ from slurmlens.node.status import (
     NodeStatus,
     Refusal,
     SamplerStatus,
-    SinkStatus,
-    SpoolStatus,
     figures,
 )
 from slurmlens.wire.prometheus import exposition
@@ -40,16 +39,13 @@ EPILOG = """example:
   slurmlens status --prometheus         for node_exporter's textfile collector, see docs/metrics.md
   slurmlens status --closely 4711       have job 4711 read every second for ten minutes
   slurmlens status --config /etc/slurmlens/n1.toml     one of several daemons on this machine
+  slurmlens status --relay              of slurmlens-relay on this machine
 
 exit status: 0 all is well (and for --prometheus), 1 something needs a look, 3 the daemon does not answer"""
 
 EXIT_WELL = 0
 EXIT_TROUBLE = 1
 EXIT_SILENT = 3
-TIMEOUT_S = 5.0
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
-LONG_LAG_S = 60.0
-FULL_SHARE = 0.9
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--socket", type=Path, metavar="PATH", help="its status socket, where the settings are not at hand"
     )
+    parser.add_argument("--relay", action="store_true", help="of the relay on this machine")
     parser.add_argument("--closely", type=int, metavar="ID", help="have this job read every second for a while")
     parser.add_argument(
         "--for", dest="seconds", type=float, default=600.0, metavar="SECONDS", help="for how long (default: 600)"
@@ -71,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask, show, and judge."""
+    if arguments.relay:
+        return relay_status.run(arguments.config, arguments.socket, as_json=arguments.json)
     try:
         path = arguments.socket or _socket_path(arguments.config)
         answer = ask(path, _order(arguments))
@@ -93,21 +92,6 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_TROUBLE if troubles else EXIT_WELL
 
 
-def ask(path: Path, order: bytes = b"") -> bytes:
-    """Send a line, or nothing; everything the socket says until it hangs up. Raises OSError (TimeoutError included)."""
-    parts: list[bytes] = []
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(TIMEOUT_S)
-        connection.connect(str(path))
-        connection.sendall(order)
-        connection.shutdown(socket.SHUT_WR)
-        while part := connection.recv(65_536):
-            parts.append(part)
-            if sum(map(len, parts)) > MAX_ANSWER_BYTES:
-                raise OSError("the answer does not end")
-    return b"".join(parts)
-
-
 def decode(answer: bytes) -> NodeStatus | Refusal:
     """What the daemon said. Raises msgspec.DecodeError for what no daemon says."""
     try:
@@ -121,15 +105,10 @@ def troubles_of(status: NodeStatus) -> Iterator[str]:
     if not status.dropbox_open:
         yield "the dropbox folder is not there: no hook event arrives"
     for sink in status.sinks:
-        if sink.failures_in_a_row:
-            yield f"{sink.name} takes nothing: {sink.last_error}"
-        elif sink.lag_s is not None and sink.lag_s > LONG_LAG_S:
-            yield f"{sink.name} lags {_age(sink.lag_s)} behind"
-    for name, text in status.stages.items():
-        if text.startswith("failed"):
-            yield f"stage {name} {text}"
+        yield from sink_troubles(sink)
+    yield from stage_troubles(status.stages)
     if status.spool is not None:
-        yield from _spool_troubles(status.spool)
+        yield from spool_troubles(status.spool)
     if status.consul is not None:
         if status.consul.last_error is not None:
             yield f"Consul: {status.consul.last_error}"
@@ -138,32 +117,23 @@ def troubles_of(status: NodeStatus) -> Iterator[str]:
         yield f"sampling costs more than its budget: one tick in {status.sampler.thinning} is read"
 
 
-def _spool_troubles(spool: SpoolStatus) -> Iterator[str]:
-    if spool.mode == "failing":
-        yield f"the spool at {spool.path} fails ({spool.failure}): what waits is in memory, hook events in the dropbox"
-    elif spool.mode == "memory":
-        yield f"the spool at {spool.path} is no local disk: what waits is in memory alone"
-    if spool.size_bytes > FULL_SHARE * spool.max_bytes:
-        yield f"the spool is nearly full ({spool.size_bytes} of {spool.max_bytes} bytes): the oldest metrics go first"
-
-
 def render(status: NodeStatus, troubles: list[str]) -> str:
     """The page in the terminal."""
-    lines = [f"slurmlens-node {status.version}  {status.cluster}/{status.node}  up {_age(status.uptime_s)}", ""]
-    lines += [f"  ! {_plain(trouble)}" for trouble in troubles] + [""] * bool(troubles)
+    lines = [f"slurmlens-node {status.version}  {status.cluster}/{status.node}  up {age(status.uptime_s)}", ""]
+    lines += [f"  ! {plain(trouble)}" for trouble in troubles] + [""] * bool(troubles)
     if status.sampler is not None:
         lines += [_sampler_line(status.sampler), ""]
-    lines += [_sink_line(sink) for sink in status.sinks]
+    lines += [sink_line(sink) for sink in status.sinks]
     lines += [] if status.sinks else ["  no receivers: nobody is told anything"]
-    lines += [] if status.spool is None else [_spool_line(status.spool)]
+    lines += [] if status.spool is None else [spool_line(status.spool)]
     lines += [] if status.consul is None else _consul_lines(status.consul)
     if not status.cgroup_tree_found:
         lines += ["", "  Slurm has made no cgroups for this node, or not yet: nothing is measured"]
     lines += ["", f"  {len(status.jobs)} jobs, {status.dropbox_waiting} hook events on their way"]
     for job in status.jobs:
         slot = "rest" if job.slot is None else str(job.slot)
-        age = _age((status.time_ns - job.since_ns) / 1e9)
-        lines.append(f"    job {job.job_id:<10} slot {slot:<4} {job.phase:<7} for {age}")
+        running = age((status.time_ns - job.since_ns) / 1e9)
+        lines.append(f"    job {job.job_id:<10} slot {slot:<4} {job.phase:<7} for {running}")
     return "\n".join(lines) + "\n"
 
 
@@ -180,26 +150,14 @@ def _sampler_line(sampler: SamplerStatus) -> str:
     return f"  sampling {what}: last tick {tick_ms:.1f} ms, {cost}, {sampler.missed_ticks} ticks missed"
 
 
-def _sink_line(sink: SinkStatus) -> str:
-    waiting = f"{sink.backlog_lines} lines wait" + (f", the oldest for {_age(sink.lag_s)}" if sink.lag_s else "")
-    delivered = "never" if sink.delivered_ago_s is None else f"{_age(sink.delivered_ago_s)} ago"
-    return f"  {sink.name:<8} {waiting}; last delivery {delivered}"
-
-
-def _spool_line(spool: SpoolStatus) -> str:
-    held = f"{spool.size_bytes / MIB:.1f} of {spool.max_bytes / MIB:.0f} MiB"
-    dropped = ", ".join(f"{one.lines} of {one.stream} ({one.reason})" for one in spool.dropped)
-    return f"  spool    {spool.mode}, {held} held" + (f"; lines dropped so far: {dropped}" if dropped else "")
-
-
 def _consul_lines(consul: ConsulStatus) -> list[str]:
-    heard = "nothing heard yet" if consul.heard_ago_s is None else f"last heard {_age(consul.heard_ago_s)} ago"
+    heard = "nothing heard yet" if consul.heard_ago_s is None else f"last heard {age(consul.heard_ago_s)} ago"
     service = f"registered as {consul.health}" if consul.registered else "not registered"
     lines = ["", f"  Consul at {consul.url}: {service}; {heard}"]
     for found in consul.found:
         remark = "" if found.is_fresh else " (not Consul's word of now)"
-        lines.append(f"    {found.sink} is at {', '.join(map(_plain, found.addresses))}{remark}")
-    return lines + [f"    {_plain(key)} = {_plain(text)}" for key, text in consul.settings.items()]
+        lines.append(f"    {found.sink} is at {', '.join(map(plain, found.addresses))}{remark}")
+    return lines + [f"    {plain(key)} = {plain(text)}" for key, text in consul.settings.items()]
 
 
 def _socket_path(config: Path | None) -> Path:
@@ -207,15 +165,3 @@ def _socket_path(config: Path | None) -> Path:
     if config is None and not NODE_PATH.exists():
         return NodeConfig().status_socket_path
     return load_node(config or NODE_PATH).status_socket_path
-
-
-def _age(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _plain(text: str) -> str:
-    """A receiver's words must not steer the terminal."""
-    return "".join(one if one.isprintable() else "?" for one in text)

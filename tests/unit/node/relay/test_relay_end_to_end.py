@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from slurmlens.cli.main import main as slurmlens
 from slurmlens.config.sinks import HubSinkConfig
 from slurmlens.errors import DeliveryError
 from slurmlens.events import JobEnd, JobStart
@@ -25,7 +26,7 @@ from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree
 from testkit.node_process import NodeProcess, accept, node_process, until
 from testkit.private_munged import Munged, missing, private_munged
-from testkit.relay_process import relay_process
+from testkit.relay_process import RelayProcess, relay_process
 from testkit.scripted_server import ScriptedHttp, serving
 from testkit.told_events import Told
 
@@ -133,6 +134,31 @@ async def test_a_second_relay_in_the_same_folder_is_refused_and_the_first_goes_o
         _, said = await second.communicate()
         assert (second.returncode, b"another one uses" in said) == (1, True)
         assert (await relay.status()).takes_events
+
+
+async def test_the_relays_status_is_told_and_what_is_wrong_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with relay_process(tmp_path / "relay", settings(tmp_path, 1, 1)) as relay:
+        config = f"{relay.folder}/relay.toml"
+        assert await asyncio.to_thread(slurmlens, ["status", "--relay", "--config", config]) == 0
+        assert f"takes events on port {relay.events_port}" in capsys.readouterr().out
+        url = f"http://127.0.0.1:{relay.events_port}"
+        sink = sink_of(HubSinkConfig(url=url, auth="token", token_file=secret(tmp_path / "token", TOKEN)))
+        await sink.deliver(ecs.encode(Told(node="n1").start(1)) + b"\n", 1)
+        await sink.aclose()
+        await misses_its_hub(relay)
+        assert await asyncio.to_thread(slurmlens, ["status", "--relay", "--config", config]) == 1
+        assert "! hub takes nothing" in capsys.readouterr().out
+    assert await asyncio.to_thread(slurmlens, ["status", "--relay", "--config", config]) == 3
+    assert "Does slurmlens-relay run" in capsys.readouterr().err
+
+
+async def misses_its_hub(relay: RelayProcess) -> None:
+    """Returns when the relay's first try has failed."""
+    async with asyncio.timeout(20):
+        while not any(one.failures_in_a_row for one in (await relay.status()).sinks):
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
