@@ -13,8 +13,8 @@ ARGS ?=
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  ARGS=…          more arguments for demo, test, test-slow and bench"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  ARGS=…             more arguments for demo, the tests and bench"
 
 .PHONY: setup
 setup: $(INSTALLED) hooks $(VENDOR)/uPlot.iife.min.js ## Debian packages, virtualenv, C parts, browser part; quick when all is there
@@ -60,6 +60,14 @@ test: setup components ## every test but the slow ones, on the real parts
 .PHONY: test-slow
 test-slow: setup components ## the slow tests alone
 	$(BIN)/pytest -m slow $(ARGS)
+
+.PHONY: test-soak
+test-soak: setup ## 1,000 faults over 1,000,000 events, every one judged; ARGS="--seed S" goes on, --help tells more
+	PYTHONPATH=tests:. $(BIN)/python -m conservation.soak $(ARGS)
+
+.PHONY: test-mutation
+test-mutation: setup ## break the delivery on purpose, in a copy: the judge must see each of it
+	PYTHONPATH=tests:. $(BIN)/python -m conservation.mutations $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## ruff, mypy, the dependency rule

@@ -124,13 +124,9 @@ def _of_connection(ordeal: Ordeal, receiver: Receiver, proxy: FaultProxy) -> lis
 
 def _of_disk(ordeal: Ordeal) -> list[Fault]:
     async def fill() -> None:
-        ordeal.torn_allowed += 1
         ordeal.disk.fill()
 
-    async def free() -> None:
-        ordeal.disk.free()
-
-    return [Fault("full", "disk", fill, free)]
+    return [Fault("full", "disk", fill, ordeal.disk.free)]
 
 
 def _of_clock(ordeal: Ordeal) -> list[Fault]:

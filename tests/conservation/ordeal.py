@@ -14,8 +14,9 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from conservation import faults
 from conservation.ledger import Ledger
@@ -32,10 +33,19 @@ TREE = "v2-22.05"
 DISK_BYTES = 48 * 1024 * 1024
 SETTLE_S = 12.0
 IDLE_S = 0.25
+EVENTS_BEFORE_SCRIPT = 200
 AGAIN_EVENTS = 600
 """So many events can be on their way to a receiver at once; after a fault they may come again."""
 
 POLL_S = 0.02
+
+
+class Step(NamedTuple):
+    """One fault of a script, and how many events are accepted after it."""
+
+    kind: str
+    target: str
+    events: int
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,13 @@ class Plan:
     settle_s: float = SETTLE_S
     one_by_one: bool = False
     """Each fault alone, and the next when every receiver has caught up: what a resend window promises to survive."""
+
+    script: tuple[Step, ...] = ()
+    """These faults and no others, none undone before the last."""
+
+    def emitted_by(self, emitter: Path) -> Plan:
+        """The same, with the real emitter."""
+        return replace(self, emitter=emitter)
 
 
 @dataclass
@@ -144,7 +161,8 @@ class Ordeal:
         """End the daemon by a signal and start it again."""
         await self._still_runs()
         await self.node.end(how)
-        self.torn_allowed += 1
+        if how is signal.SIGKILL:
+            self.torn_allowed += 1
         await self.node.start()
 
     async def settle(self) -> None:
@@ -231,7 +249,7 @@ async def suffer(plan: Plan, folder: Path, cache: Path) -> Outcome:
     ordeal = Ordeal(plan, folder, MovingTree(TREE, folder, cache))
     outcome = Outcome(plan)
     async with _running(ordeal):
-        await _strike(ordeal, outcome)
+        await (_act_out if plan.script else _strike)(ordeal, outcome)
         await ordeal.settle()
         outcome.balances = await ordeal.verdict()
     outcome.findings = ordeal.findings + [finding for one in outcome.balances for finding in one.findings]
@@ -253,8 +271,9 @@ async def _strike(ordeal: Ordeal, outcome: Outcome) -> None:
             free = sorted({one.target for one in possible} - {one.target for one in waiting})
             if not free:
                 continue
-            target = chance.choice(free)
-            fault = chance.choice([one for one in possible if one.target == target])
+            # Half of them by target, so that none is spared; half by kind, for connections can break in many ways.
+            targets = free if chance.random() < 0.5 else [chance.choice(free)]
+            fault = chance.choice([one for one in possible if one.target in targets])
             outcome.struck[f"{fault.kind} {fault.target}"] += 1
             ordeal.repeats += 1
             if await fault.strike():
@@ -265,6 +284,25 @@ async def _strike(ordeal: Ordeal, outcome: Outcome) -> None:
                     await over.undo()
                 waiting.clear()
                 await ordeal.caught_up()
+    finally:
+        for fault in waiting:
+            await fault.undo()
+
+
+async def _act_out(ordeal: Ordeal, outcome: Outcome) -> None:
+    """The faults of the script, in its order."""
+    by_name = {(one.kind, one.target): one for one in faults.possible(ordeal)}
+    waiting: list[faults.Fault] = []
+    await ordeal.progress(EVENTS_BEFORE_SCRIPT)
+    await ordeal.caught_up()
+    try:
+        for kind, target, events in ordeal.plan.script:
+            fault = by_name[kind, target]
+            outcome.struck[f"{kind} {target}"] += 1
+            ordeal.repeats += 1
+            if await fault.strike():
+                waiting.append(fault)
+            await ordeal.progress(events)
     finally:
         for fault in waiting:
             await fault.undo()

@@ -14,8 +14,18 @@ from pathlib import Path
 
 PATIENCE_S = 30.0
 POLL_S = 0.01
+PAGE_BYTES = 4096
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 STATE_STOPPED = "T"
+
+
+def lacking() -> str | None:
+    """Why no ordeal can be held here, None where it can."""
+    if os.geteuid() != 0:
+        return "a private mount namespace needs root"
+    if not FAKETIME.exists():
+        return f"{FAKETIME} is missing: install Debian's faketime"
+    return None
 
 
 async def until(holds: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
@@ -112,6 +122,7 @@ class SmallDisk:
     def __init__(self, path: Path, size_bytes: int) -> None:
         self.path = path
         self._size_bytes = size_bytes
+        self._filling: asyncio.Task[None] | None = None
         self._holder: asyncio.subprocess.Process | None = None
 
     async def mount(self) -> None:
@@ -138,11 +149,28 @@ class SmallDisk:
         return Path(f"/proc/{self._holder.pid}/root{self.path}")
 
     def fill(self) -> None:
-        """Leave not a byte."""
+        """Leave not a byte, until `free`: what others give back is taken as well."""
+        self._fill_up()
+        self._filling = asyncio.create_task(self._keep_full())
+
+    async def free(self) -> None:
+        """Take the filler away."""
+        if self._filling is not None:
+            self._filling.cancel()
+            await asyncio.gather(self._filling, return_exceptions=True)
+            self._filling = None
+        (self.seen_from_here / "filler").unlink(missing_ok=True)
+
+    async def _keep_full(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            self._fill_up()
+
+    def _fill_up(self) -> None:
         handle = os.open(self.seen_from_here / "filler", os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             size = 1 << 20
-            while size >= 4096:
+            while size >= PAGE_BYTES:
                 try:
                     os.posix_fallocate(handle, os.fstat(handle).st_size, size)
                 except OSError:
@@ -150,12 +178,9 @@ class SmallDisk:
         finally:
             os.close(handle)
 
-    def free(self) -> None:
-        """Take the filler away."""
-        (self.seen_from_here / "filler").unlink(missing_ok=True)
-
     async def unmount(self) -> None:
         """End the namespace, and the mount with it."""
+        await self.free()
         if self._holder is not None and self._holder.stdin is not None:
             self._holder.stdin.close()
             await self._holder.wait()
