@@ -30,21 +30,10 @@ from testkit.components import private
 from testkit.consul_agent import Agent, Api, until
 from testkit.moving_tree import MovingTree
 from testkit.node_process import NodeProcess, node_process
+from testkit.running_stages import running_stages
 from testkit.scripted_server import LineServer, reset, serving
 
 LINES_A_BATCH = 50
-
-
-@asynccontextmanager
-async def running(node: FoundByConsul[NodeConfig]) -> AsyncIterator[None]:
-    """Its watches, as the pipeline runs them."""
-    tasks = [asyncio.create_task(stage()) for _, stage in node.watches]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def node_consul(port: int, folder: Path, reporter: Reporter, service: str) -> FoundByConsul[NodeConfig]:
@@ -77,7 +66,7 @@ async def test_a_carbon_that_moves_while_lines_flow_loses_none(consul: Consul, t
     sink = CarbonSink(CarbonSinkConfig(timeout_s=2.0), endpoint, reporter, SystemClock())
     numbers = itertools.count()
     sent: list[bytes] = []
-    async with serving(servers[0]) as first, serving(servers[1]) as second, running(node):
+    async with serving(servers[0]) as first, serving(servers[1]) as second, running_stages(node.watches):
         for port, left in ((first, None), (second, servers[0]), (first, servers[1]), (second, servers[0])):
             if left is not None:
                 left.reading.clear()
@@ -115,7 +104,7 @@ async def test_what_was_found_is_remembered_over_a_restart_without_consul(consul
     await api.announce("remembered", 2001)
     node = node_consul(consul.port, tmp_path, reporter, "remembered")
     endpoint = node.endpoint("carbon", "127.0.0.1", 9)
-    async with running(node):
+    async with running_stages(node.watches):
         await until(lambda: endpoint.addresses() == (("127.0.0.1", 2001),), "the service")
     after = node_consul(1, tmp_path, reporter, "remembered")
     assert after.endpoint("carbon", "127.0.0.1", 9).addresses() == (("127.0.0.1", 2001),)
@@ -190,6 +179,7 @@ async def test_the_daemon_follows_its_carbon_takes_settings_and_remembers_both(t
             await told(node, "the fleet's setting", sampler__interval_s=2.0, consul__registered=True)
             await api.put(f"kv/{own}/sampling/interval_s", "0.5")
             await told(node, "the node's own setting", sampler__interval_s=0.5)
+            await api.put(f"kv/{own}/log/level", "warning")
             await api.put(f"kv/{own}/sampling/interval_s", "often")
             refused = f'{own}/sampling/interval_s: expected a number of seconds, found "often"'
             status = await told(node, "the refusal", sampler__interval_s=0.5, consul__refused=(refused,))
@@ -202,12 +192,15 @@ async def test_the_daemon_follows_its_carbon_takes_settings_and_remembers_both(t
 
             agent.kill()
             assert await node.stop() == 0
+            said = len(node.log())
             await node.start()
             status = await told(node, "what was remembered", sampler__interval_s=0.5)
             assert status.consul is not None
             assert [(found.addresses, found.is_fresh) for found in status.consul.found] == [
                 ((f"127.0.0.1:{port}",), False)
             ]
+            assert '"log.level":"warning"' in node.log()[said:]
+            assert '"dropbox_opened"' not in node.log()[said:], "the level is remembered too"
             await agent.restart()
             await told(node, "Consul's own word again", consul__last_error=None, consul__registered=True)
             await api.delete(f"kv/{own}/sampling/interval_s")

@@ -18,6 +18,8 @@ SERVICE_TEXT = "letters, digits, '_' and '-', at most 63"
 FIND_PATTERN = rf"({SERVICE_PATTERN}\.)?{SERVICE_PATTERN}"
 FIND_TEXT = "NAME or TAG.NAME of a service"
 
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104  # to tell them apart, not to bind
+
 NODE_RUNTIME_KEYS = frozenset(
     {
         ("heartbeat_interval_s",),
@@ -27,6 +29,8 @@ NODE_RUNTIME_KEYS = frozenset(
         ("sampling", "interval_s"),
     }
 )
+
+RELAY_RUNTIME_KEYS = frozenset({("log", "level")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ class ConsulConfig:
     forget_after_s: float = setting(
         3 * 86_400.0, "a service that was critical for so long is removed by the agent", minimum=60
     )
+
+    def told_address(self, bound: str, told: str | None) -> str | None:
+        """What others are told of a program that is bound to `bound`; None lets Consul tell the agent's address."""
+        return told or (None if bound in WILDCARDS else bound)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -103,17 +111,32 @@ class NodeConsulConfig(ConsulConfig):
     find: FindConfig = section(FindConfig, "receivers that are looked for by the name of their service")
 
 
-@dataclass(frozen=True, slots=True)
-class HubConsulConfig(ConsulConfig):
-    """What the hub has beside that: where others reach it, and the keys of 2015."""
-
-    service: str = setting("slurmlens-hub", "the service's name", pattern=SERVICE_PATTERN, pattern_text=SERVICE_TEXT)
-    address_told: str | None = setting(
+def _address_told() -> str | None:
+    return setting(
         None,
         "address that others are told; where not set, the one that is bound, or the agent's for a wildcard",
         example='"10.0.0.1"',
         pattern=r"[A-Za-z0-9_.:-]+",
         pattern_text="a host name or an address",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConsulConfig(NodeConsulConfig):
+    """What the relay has beside that: where nodes reach it."""
+
+    service: str = setting("slurmlens-relay", "the service's name", pattern=SERVICE_PATTERN, pattern_text=SERVICE_TEXT)
+    settings: bool = setting(
+        True, "keys below slurmlens/CLUSTER/relay/ and slurmlens/CLUSTER/relays/NAME/ override settings of this file"
+    )
+    address_told: str | None = _address_told()
+
+
+@dataclass(frozen=True, slots=True)
+class HubConsulConfig(ConsulConfig):
+    """What the hub has beside that: where others reach it, and the keys of 2015."""
+
+    service: str = setting("slurmlens-hub", "the service's name", pattern=SERVICE_PATTERN, pattern_text=SERVICE_TEXT)
+    address_told: str | None = _address_told()
     job_keys: bool = setting(False, "keep slurm/job/… and slurm/partition/… in the KV, as in 2015")
     job_keys_kept: int = setting(1000, "so many jobs that have ended keep their keys", minimum=0, maximum=100_000)

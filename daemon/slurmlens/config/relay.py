@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmlens.config.auth import AuthConfig
+from slurmlens.config.consul import RelayConsulConfig
 from slurmlens.config.node import host_node_name
 from slurmlens.config.setting import derived, optional_section, section, setting
 from slurmlens.config.shared import MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
@@ -95,6 +96,7 @@ class RelayConfig:
     spool: RelaySpoolConfig = section(RelaySpoolConfig, "what waits for receivers that are away")
     replay: ReplayConfig = section(ReplayConfig, "what has waited for a receiver, when it is back")
     sinks: SinksConfig = section(SinksConfig, "receivers; each table that is there switches one on")
+    consul: RelayConsulConfig | None = optional_section("Consul: this relay as a service, receivers found, settings")
     log: LogConfig = section(LogConfig, "the relay's own log")
 
     @property

@@ -20,8 +20,6 @@ from slurmlens.discovery.registration import Registration, Service
 from slurmlens.slurm.records import NodeRecord, PartitionRecord
 from slurmlens.telemetry.internal import Reporter
 
-WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104  # to tell them apart, not to bind
-
 Stage = tuple[str, Callable[[], Awaitable[None]]]
 
 
@@ -70,8 +68,7 @@ class HubConsul:
         return {"url": self._consul.url, "registration": registration}
 
     def _service(self) -> Service:
-        bound = self._config.listen.host
-        address = self._consul.address_told or (None if bound in WILDCARDS else bound)
+        address = self._consul.told_address(self._config.listen.host, self._consul.address_told)
         return Service(
             id=f"{self._consul.service}-{self._config.cluster}",
             name=self._consul.service,

@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
 from slurmlens import __version__
 from slurmlens.clock import NS_PER_S, Clock
-from slurmlens.config.consul import NODE_RUNTIME_KEYS, NodeConsulConfig
+from slurmlens.config.consul import NODE_RUNTIME_KEYS, RELAY_RUNTIME_KEYS, NodeConsulConfig
 from slurmlens.config.lines import KeyPath
 from slurmlens.config.node import NodeConfig
 from slurmlens.discovery.answers import Instance
@@ -30,6 +30,9 @@ from slurmlens.discovery.whereabouts import Whereabouts
 from slurmlens.node.status import ConsulStatus, FoundStatus
 from slurmlens.runtime.endpoint import Endpoint, FixedEndpoint, text_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+if TYPE_CHECKING:
+    from slurmlens.config.relay import RelayConfig
 
 MOVED = InternalEvent("consul_service_moved", logging.INFO, "{sink} is at {addresses} now", ("sink",))
 NOWHERE = InternalEvent(
@@ -56,7 +59,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     function: str
     runtime_keys: frozenset[KeyPath]
     address: str | None = None
-    port: int | None = None
+    port: Callable[[], int | None] = lambda: None
+    """Asked when the program registers: it is bound then."""
 
 
 def consul_of_node(
@@ -73,20 +77,41 @@ def consul_of_node(
     member = Member(
         cluster=config.cluster, role="node", name=config.node, function=function, runtime_keys=NODE_RUNTIME_KEYS
     )
-    return Consul(config, config.consul, lambda: member, config.runtime_path, health, changed, reporter, clock)
+    return Consul(config, config.consul, member, config.runtime_path, health, changed, reporter, clock)
+
+
+def consul_of_relay(
+    config: RelayConfig,
+    port: Callable[[], int | None],
+    health: Callable[[], Health],
+    changed: Callable[[RelayConfig], None],
+    reporter: Reporter,
+    clock: Clock,
+) -> Consul[RelayConfig] | None:
+    """The relay's, where its settings have one; `port` is the one for events, once it is bound."""
+    consul = config.consul
+    if consul is None:
+        return None
+    member = Member(
+        cluster=config.cluster,
+        role="relay",
+        name=config.name,
+        function=f"takes what {config.nodes or 'any node'} brings and delivers it",
+        runtime_keys=RELAY_RUNTIME_KEYS,
+        address=consul.told_address(config.listen.host, consul.address_told),
+        port=port,
+    )
+    return Consul(config, consul, member, config.runtime_path, health, changed, reporter, clock)
 
 
 class Consul(Generic[C]):
-    """`settings` are the file's with the KV's over them; `changed` is told when they are others.
-
-    `member` is asked once more when the program registers: its ports are bound then.
-    """
+    """`settings` are the file's with the KV's over them; `changed` is told when they are others."""
 
     def __init__(
         self,
         config: C,
         consul: NodeConsulConfig,
-        member: Callable[[], Member],
+        me: Member,
         runtime_path: Path,
         health: Callable[[], Health],
         changed: Callable[[C], None],
@@ -94,14 +119,13 @@ class Consul(Generic[C]):
         clock: Clock,
     ) -> None:
         self._consul = consul
-        self._member = member
+        self._me = me
         self._changed = changed
         self._reporter = reporter
         self._clock = clock
         self._memory = MemoryFile(runtime_path / "consul.json", reporter)
         self._found: dict[str, Whereabouts] = {}
         self._watches: list[Watch[tuple[Instance, ...]] | Watch[dict[str, bytes]]] = []
-        me = member()
         self._who = f"{me.cluster}/{me.name}"
         below = f"slurmlens/{me.cluster}/{me.role}"
         prefixes = (f"{below}/", f"{below}s/{me.name}/")
@@ -213,7 +237,7 @@ class Consul(Generic[C]):
             self._changed(effective)
 
     def _service(self) -> Service:
-        me = self._member()
+        me = self._me
         sinks = ", ".join(sorted(self._found))
         return Service(
             id=f"{self._consul.service}-{me.name}",
@@ -222,5 +246,5 @@ class Consul(Generic[C]):
             tags=(me.cluster,),
             meta={"cluster": me.cluster, me.role: me.name, "version": __version__},
             address=me.address,
-            port=me.port,
+            port=me.port(),
         )

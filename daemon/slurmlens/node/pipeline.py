@@ -93,7 +93,10 @@ class NodePipeline:
         self._reporter = reporter
         clock = machine.clock
         self._consul = self._make_consul(config)
-        config = self._config = config if self._consul is None else self._consul.settings
+        if self._consul is not None:
+            config = self._consul.settings
+            log.set_level(config.log.level)
+        self._config = config
         self._started = reg.Moment(clock.wall_ns(), clock.boottime_ns())
         self._profile_interval_s = config.profile.send_interval_s
         self._profile_stirred = asyncio.Event()

@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from slurmlens import __version__
 from slurmlens.clock import NS_PER_S, Clock
@@ -35,10 +36,18 @@ from slurmlens.node.status import LookClosely, SpoolStatus, StatusServer
 from slurmlens.runtime import process
 from slurmlens.runtime.authentication import Authenticator
 from slurmlens.runtime.supervisor import StageState, Supervisor
+from slurmlens.telemetry import log
 from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+if TYPE_CHECKING:
+    from slurmlens.discovery.health import Health
+    from slurmlens.node.consul import Consul
 
 STOP_TIMEOUT_S = 8.0
 CLOSE_TIMEOUT_S = 3.0
+
+VITAL_STAGES = frozenset({"events"})
+"""Without it nothing comes in."""
 
 SPOOL_HANGS = InternalEvent(
     "spool_hangs", logging.ERROR, "the spool's disk did not take the last change within {wait_s:g} s: is it well?"
@@ -54,6 +63,9 @@ class RelayPipeline:
         self._reporter = reporter
         self._started_ns = clock.monotonic_ns()
         self._wanted_s: dict[str, float] = {}
+        self._consul = self._make_consul(config)
+        if self._consul is not None:
+            log.set_level(self._consul.settings.log.level)
         made = receivers(config.sinks, self._means())
         streams = streams_of(made)
         self._limits = SpoolLimits.of(config.spool)
@@ -111,6 +123,7 @@ class RelayPipeline:
             sinks=self._deliveries.statuses(),
             stages={name: _stage_text(state) for name, state in states.items()},
             counters=self._reporter.counters.snapshot(),
+            consul=None if self._consul is None else self._consul.status(),
         )
 
     @property
@@ -128,7 +141,17 @@ class RelayPipeline:
     def _means(self) -> Means:
         """The hub says how often it wants profiles of whom; the nodes are told at their next request."""
         means = Means(self._config.name, BatchConfig(), self._reporter, self._clock, lambda _: None)
-        return replace(means, on_profile_intervals=self._want_profiles)
+        find = None if self._consul is None else self._consul.endpoint
+        return replace(means, on_profile_intervals=self._want_profiles, find=find)
+
+    def _make_consul(self, config: RelayConfig) -> Consul[RelayConfig] | None:
+        if config.consul is None:
+            return None
+        from slurmlens.node.consul import consul_of_relay  # late: costs memory
+
+        return consul_of_relay(
+            config, lambda: self.events_port, self._health, self._settings_changed, self._reporter, self._clock
+        )
 
     def _batches(self) -> BatchConfig:
         """Events are batches already, as nodes made them."""
@@ -162,8 +185,25 @@ class RelayPipeline:
         self._receiving.add("outlet", self._outlet.run)
         for name, stage in self._deliveries.stages():
             self._receiving.add(name, stage)
+        if self._consul is not None:
+            for name, stage in self._consul.registration:
+                self._sources.add(name, stage)
+            for name, stage in self._consul.watches:
+                self._receiving.add(name, stage)
 
     # --- running
+
+    def _settings_changed(self, config: RelayConfig) -> None:
+        """Consul's KV says otherwise than the file or than before; only `RELAY_RUNTIME_KEYS` differ."""
+        log.set_level(config.log.level)
+
+    def _health(self) -> Health:
+        """What Consul is told of this relay: one that is full warns, and nodes prefer another."""
+        from slurmlens.discovery.health import judge  # late: as above
+
+        troubles = [f"{name} takes nothing" for name in self._deliveries.away]
+        troubles += [] if self._room.has_for(Stream.EVENTS) else ["no room for more events"]
+        return judge({**self._sources.states, **self._receiving.states}, troubles, vital=VITAL_STAGES)
 
     def _want_profiles(self, intervals_s: Mapping[str, float]) -> None:
         self._wanted_s.update(intervals_s)

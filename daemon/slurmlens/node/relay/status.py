@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from slurmlens.node.status import SinkStatus, SpoolStatus
+from slurmlens.node.status import ConsulStatus, SinkStatus, SpoolStatus
 
 
 class RelayStatus(msgspec.Struct, frozen=True, kw_only=True, tag_field="program", tag="slurmlens-relay"):
@@ -25,3 +25,4 @@ class RelayStatus(msgspec.Struct, frozen=True, kw_only=True, tag_field="program"
     sinks: tuple[SinkStatus, ...]
     stages: dict[str, str]
     counters: dict[str, float]
+    consul: ConsulStatus | None = None
