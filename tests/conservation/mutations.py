@@ -122,7 +122,7 @@ def apply(mutation: Mutation, source: Path) -> None:
 
 def plan_of(mutation: Mutation, source: Path) -> Plan:
     """The script, in a flood of events that ends soon after it."""
-    events = sum(step.events for step in mutation.script) + 500
+    events = sum(step.events for step in mutation.script) + 1500
     return Plan("mutation", events, 0, mutation.receivers, script=mutation.script, source=source, settle_s=SETTLE_S)
 
 

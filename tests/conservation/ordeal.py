@@ -21,7 +21,7 @@ from typing import NamedTuple
 from conservation import faults
 from conservation.ledger import Ledger
 from conservation.producer import NODE
-from conservation.programs import FakeClock, Program, SmallDisk, until
+from conservation.programs import PATIENCE_S, FakeClock, Program, SmallDisk, until
 from conservation.receivers import RECEIVERS, Place, Receiver
 from conservation.verdict import Balance, Finding, Rule, judge
 from testkit.fault_proxy import FaultProxy, fault_proxy
@@ -33,7 +33,6 @@ TREE = "v2-22.05"
 DISK_BYTES = 48 * 1024 * 1024
 SETTLE_S = 12.0
 IDLE_S = 0.25
-EVENTS_BEFORE_SCRIPT = 200
 AGAIN_EVENTS = 600
 """So many events can be on their way to a receiver at once; after a fault they may come again."""
 
@@ -185,6 +184,12 @@ class Ordeal:
             for one in self.receivers
         ]
 
+    async def in_flow(self) -> None:
+        """Until every receiver has got something."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not all([await one.ids() for one in self.receivers]):
+                await asyncio.sleep(POLL_S)
+
     async def caught_up(self) -> None:
         """Until every receiver has what was accepted by now, or nothing more comes."""
         self.ledger.read_on()
@@ -293,8 +298,7 @@ async def _act_out(ordeal: Ordeal, outcome: Outcome) -> None:
     """The faults of the script, in its order."""
     by_name = {(one.kind, one.target): one for one in faults.possible(ordeal)}
     waiting: list[faults.Fault] = []
-    await ordeal.progress(EVENTS_BEFORE_SCRIPT)
-    await ordeal.caught_up()
+    await ordeal.in_flow()
     try:
         for kind, target, events in ordeal.plan.script:
             fault = by_name[kind, target]
