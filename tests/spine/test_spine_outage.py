@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from deploy.component import start_and_wait
 
-from deploy import slurmlens
 from testkit.spine import Spine, restart
 
 pytestmark = pytest.mark.slurm
@@ -82,7 +81,8 @@ def test_an_epilog_that_a_reboot_swallowed_ends_the_job_all_the_same_and_is_mark
     daemon.stop()
     road.stack.hub.stop()
     road.stack.slurm.wait(job)
-    road.stack.sandbox.run(["find", f"{slurmlens.DROPBOXES}/{node}", "-type", "f", "-delete"])
+    road.empty_dropbox(node)
+    assert len(road.destroyed) == 1
     (daemon.folder / "run" / "sightings.json").unlink()
     start_and_wait(road.stack.hub)
     restart(road, node)

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class Spine:
     stack: Stack
     workloads: str
     hook_log: Path
+    destroyed: set[str] = field(default_factory=set)
+    """Ids of accepted events that a test took away, as a machine does that loses its memory."""
 
     def submit(self, script: str, *options: str, user: str = "alice") -> int:
         return self.stack.slurm.submit(script, *options, user=user, env={"WORKLOADS": self.workloads})
@@ -95,6 +97,13 @@ class Spine:
             if RENAMED.search(text):
                 ids.update(WROTE_ID.findall(text))
         return ids
+
+    def empty_dropbox(self, node: str) -> None:
+        """What waits in the node's dropbox is lost, as in a reboot."""
+        folder = f"{slurmlens.DROPBOXES}/{node}"
+        lost = self.stack.sandbox.run(["find", folder, "-name", "*.json", "-exec", "cat", "{}", "+"]).stdout
+        self.destroyed.update(event["id"] for event in map(json.loads, lost.splitlines()))
+        self.stack.sandbox.run(["find", folder, "-type", "f", "-delete"])
 
 
 @contextmanager
