@@ -130,10 +130,12 @@ class Rediscover:
             self._tree = CgroupTree(found, self._proc) if found else None
         for point in self._locator.watch_points():
             watch.add(point)
-        for key in sorted(self._worth_a_look(self._keys(watch), everything=mistrusted or watch.refused > 0)):
+        pause_s = 0 if mistrusted else PAUSE_S
+        there = await self._keys(watch, pause_s)
+        for key in sorted(self._worth_a_look(there, everything=mistrusted or watch.refused > 0)):
             for sighting in self._look_at(watch, key):
                 yield sighting
-            await asyncio.sleep(0 if mistrusted else PAUSE_S)
+            await asyncio.sleep(pause_s)
 
     def _worth_a_look(self, there: frozenset[str], *, everything: bool) -> frozenset[str]:
         """Keys of the jobs to look into: those whose folder came or went untold, those without a name, some others."""
@@ -145,7 +147,7 @@ class Rediscover:
         self._turn = begin + LOOKED_INTO_AT_A_RESCAN
         return (known ^ there) | self._roster.unnamed | frozenset(others[begin : self._turn])
 
-    def _keys(self, watch: FolderWatch) -> frozenset[str]:
+    async def _keys(self, watch: FolderWatch, pause_s: float) -> frozenset[str]:
         """All jobs that have a folder, after watches were set on the folders that these appear in."""
         if self._tree is None:
             return frozenset()
@@ -154,6 +156,7 @@ class Rediscover:
         for parent in self._tree.watch_folders():
             watch.add(parent)
             keys.update(self._tree.keys_in(parent))
+            await asyncio.sleep(pause_s)
         return frozenset(keys)
 
     def _look_at_changes(self, watch: FolderWatch, changes: FolderChanges) -> Iterator[Sighting]:

@@ -156,8 +156,10 @@ class Engine:
         self._read_all(FULL_TICK if due.slow else FAST_TICK, now)
         lines = [self._lines.tick(self._watched.values(), Tier.FAST, due.tick_ns)]
         if due.slow:
+            self._rest()
             self._revise_some()
             self._recorder.keep_within_bound()
+            self._rest()
             lines.append(self._lines.tick(self._watched.values(), Tier.SLOW, due.tick_ns))
         if self._node_figures.is_due(due.tick_ns):
             lines.append(self._node_figures.lines(self._reads.pressure, due.tick_ns))
