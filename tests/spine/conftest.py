@@ -36,7 +36,8 @@ def jobs(road: Spine) -> Jobs:
             'srun --mpi=pmi2 "$WORKLOADS/gemm" 384 40 300', "-N2", "--ntasks-per-node=1", both, "--mem=600"
         ),
         failed=road.submit(f"{burn} 1; exit 42", two, "--mem=200"),
-        memory=road.submit('exec "$WORKLOADS/grow" 400', two, "--mem=64", user="dave"),
+        # What it takes and keeps first is surely seen; what it takes in the moment before it is killed may not be.
+        memory=road.submit('"$WORKLOADS/grow" 56; exec "$WORKLOADS/grow" 400', two, "--mem=64", user="dave"),
         cancelled=road.submit("sleep 600", two, "--mem=100", user="bob"),
         array=road.submit(f"exec {burn} 1", two, "--array=1-3", "--mem=100", user="carol"),
         pending_cancelled=road.submit("sleep 1", "--begin=now+1hour", "--mem=100"),
