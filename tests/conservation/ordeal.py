@@ -30,7 +30,10 @@ from testkit.moving_tree import MovingTree
 CHECKOUT = Path(__file__).parents[2]
 CLUSTER = "demo"
 TREE = "v2-22.05"
-DISK_BYTES = 48 * 1024 * 1024
+DISK_BYTES = 24 * 1024 * 1024
+DISK_BYTES_PER_EVENT = 3 * 1024
+"""The file sink's events, and what the daemon makes of them, are on the small disk too; only a fault fills it."""
+
 SETTLE_S = 12.0
 IDLE_S = 0.25
 AGAIN_EVENTS = 600
@@ -103,7 +106,7 @@ class Ordeal:
         self.plan = plan
         self.chance = random.Random(plan.seed)
         self.folder = folder
-        self.disk = SmallDisk(folder / "disk", DISK_BYTES)
+        self.disk = SmallDisk(folder / "disk", DISK_BYTES + plan.events * DISK_BYTES_PER_EVENT)
         self.clock = FakeClock(folder / "offset")
         self.place = Place(folder, self.disk, plan.source, CLUSTER, NODE)
         self.receivers: list[Receiver] = [RECEIVERS[name](self.place) for name in plan.receivers]

@@ -187,7 +187,11 @@ class SmallDisk:
 
 
 class FakeClock:
-    """The wall clock of one program, set by a file that libfaketime reads; the machine's own is never touched."""
+    """The wall clock of one program, set by a file that libfaketime reads; the machine's own is never touched.
+
+    libfaketime makes some of Python's sleeps fail with EINVAL while the clock is off, so a daemon under it makes no
+    points: ordeals by clock are about events alone.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
