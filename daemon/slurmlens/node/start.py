@@ -1,12 +1,13 @@
-"""The entry point of `slurmlens-node`: leaves OpenSSL out of the process where no sink needs it, then runs `main`.
+"""The entry point of `slurmlens-node`: keeps the process small (ADR 9 and 19), then runs `main`.
 
-asyncio and hashlib load OpenSSL where they find it; without TLS the daemon hashes with Python's own SHA-256 only, so 5
-of its 27 MiB would be a library that it never calls (ADR 9). Owns nothing else; must come before the first import of
-asyncio, therefore a module of its own.
+Two things, both of which must come before the first import of asyncio, therefore a module of its own. OpenSSL is left
+out where no sink needs it: asyncio and hashlib load it where they find it, and without TLS the daemon hashes with
+Python's own SHA-256 only. And all threads take their memory from one heap.
 """
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from slurmlens.errors import ConfigError
 from slurmlens.node.options import parse
 
 OPENSSL_MODULES = ("ssl", "_hashlib")
+M_ARENA_MAX = -8
+"""Of `malloc.h`."""
 
 
 def main() -> int:
     """Run the node daemon; returns the exit status."""
+    _share_one_heap()
     options = parse()
     if not _needs_openssl(options.config):
         for name in OPENSSL_MODULES:
@@ -27,6 +31,13 @@ def main() -> int:
     from slurmlens.node import main as program
 
     return program.main()
+
+
+def _share_one_heap() -> None:
+    """No heap for each thread: what one gives back, another can use. The threads work in turn, so none waits for it."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # of glibc alone
+        libc.mallopt(M_ARENA_MAX, 1)
 
 
 def _needs_openssl(path: Path) -> bool:
