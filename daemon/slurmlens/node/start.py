@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from slurmlens.config.load import load_node
 from slurmlens.errors import ConfigError
@@ -18,11 +19,16 @@ from slurmlens.node.options import parse
 OPENSSL_MODULES = ("ssl", "_hashlib")
 M_ARENA_MAX = -8
 """Of `malloc.h`."""
+NEVER_NEEDED = ("typing_extensions",)
+"""msgspec takes it where it is installed; what it wants of it, Python has since 3.11."""
 
 
 def main() -> int:
     """Run the node daemon; returns the exit status."""
     _share_one_heap()
+    _find_no_libraries()
+    for name in NEVER_NEEDED:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     options = parse()
     if not _needs_openssl(options.config):
         for name in OPENSSL_MODULES:
@@ -38,6 +44,13 @@ def _share_one_heap() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # of glibc alone
         libc.mallopt(M_ARENA_MAX, 1)
+
+
+def _find_no_libraries() -> None:
+    """A `ctypes.util` that knows none: asyncinotify then takes the libc that is here, and runs no ldconfig for it."""
+    finder = ModuleType("ctypes.util")
+    finder.find_library = lambda name: None  # type: ignore[attr-defined]
+    ctypes.util = sys.modules.setdefault(finder.__name__, finder)
 
 
 def _needs_openssl(path: Path) -> bool:
