@@ -18,7 +18,7 @@ import msgspec
 
 from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen
 from slurmlens.clock import NS_PER_S, Clock
-from slurmlens.events import AnyEvent, HookEvent, JobEnd, JobIdentity, JobStart, JobSummary, Totals
+from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary, Totals
 from slurmlens.node import registry as reg
 from slurmlens.node.dropbox import Dropbox, Token
 from slurmlens.node.outlet import Outlet
@@ -73,6 +73,7 @@ class Conductor:
         self._found: set[str] = set()
         self._files: dict[str, list[Token]] = {}
         self._leaving: list[Token] = []
+        self._is_letting_go = False
         self._totals: dict[int, Totals] = {}
         self._summaries: set[asyncio.Task[None]] = set()
 
@@ -133,6 +134,9 @@ class Conductor:
         if event.job.sluid is not None:
             self._rediscover.learn(event.job.sluid, event.job.job_id)
         await self._handle(reg.HookSeen(self._now(), event))
+        unknown = frozenset(self.registry.waited_for()) - self._totals.keys()
+        if unknown and event.role is HookRole.EPILOG:
+            self._start("Measure", self._measure(unknown))
 
     async def cgroup(self, seen: CgroupSeen | CgroupGone) -> None:
         """A folder appeared in, or went from, the cgroup tree."""
@@ -193,7 +197,7 @@ class Conductor:
                 name = instruction.cgroup
                 self._sampler.order(lambda engine, now: engine.unwatch(name, now))
             case reg.Summarise():
-                self._start(self._summarise(instruction.number, instruction.draft))
+                self._start("Summarise", self._summarise(instruction.number, instruction.draft))
 
     async def _emit(self, event: AnyEvent) -> None:
         if isinstance(event, JobStart):
@@ -209,11 +213,21 @@ class Conductor:
     def _release(self, event_id: str) -> None:
         """Soon: those of one commit together, so that the sighting file is written once for all of them."""
         tokens = self._files.pop(event_id, [])
-        if tokens and not self._leaving:
-            asyncio.get_running_loop().call_soon(self._let_go)
+        if tokens:
+            self._let_go_soon()
         self._leaving += tokens
 
+    def _summary_is_safe(self, summary_id: str) -> None:
+        self.registry.settled(summary_id)
+        self._let_go_soon()
+
+    def _let_go_soon(self) -> None:
+        if not self._is_letting_go:
+            self._is_letting_go = True
+            asyncio.get_running_loop().call_soon(self._let_go)
+
     def _let_go(self) -> None:
+        self._is_letting_go = False
         self._file.save(self.registry.remembered(self._now(), self._totals))
         leaving, self._leaving = self._leaving, []
         for token in leaving:
@@ -262,7 +276,9 @@ class Conductor:
             self._reporter.report(JOB_UNMEASURED, job_id=draft.job.job_id, error=type(error).__name__)
         if finished is not None:
             draft = msgspec.structs.replace(draft, totals=finished.totals, profile=finished.profile)
+            self.registry.summed_up(draft)
             await self.points(finished.lines)
+        self._totals.pop(number, None)
         cpu = draft.totals.cpu_s
         self._reporter.report(
             JOB_MEASURED,
@@ -270,10 +286,14 @@ class Conductor:
             cpu="unknown" if cpu is None else f"{cpu.value:.3f}",
             samples=draft.totals.samples,
         )
-        await self._outlet.event(draft)
+        await self._outlet.event(draft, lambda: self._summary_is_safe(draft.id))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(self._guarded("Summarise", work))
+    async def _measure(self, numbers: frozenset[int]) -> None:
+        """What these used so far, in case that this daemon does not live to sum them up."""
+        self._totals |= await self._sampler.ask(lambda engine, now: engine.totals(now, numbers))
+
+    def _start(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._guarded(what, work))
         self._summaries.add(task)
         task.add_done_callback(self._summaries.discard)
 

@@ -1,4 +1,4 @@
-"""The file in which a daemon leaves its running sightings to the next one of the same boot.
+"""The file in which a daemon leaves its running sightings, and the summaries it owes, to the next one of the boot.
 
 Owns the file; its form is `registry.memory`'s. It lies beside the status socket, in memory: another boot has no use for
 it. Always whole (written beside and renamed); one that cannot be read or written is told and costs what it would have
@@ -54,7 +54,7 @@ class SightingFile:
 
     def save(self, known: Memory) -> None:
         """Write it, unless there is nothing to tell and never was."""
-        if not known.sightings and not self._anything:
+        if not (known.sightings or known.ended) and not self._anything:
             return
         beside = self._path.with_name(f".{self._path.name}.tmp")
         try:
@@ -65,4 +65,4 @@ class SightingFile:
         except OSError as error:
             self._reporter.report(UNWRITABLE, path=self._path, cause_text=error.strerror or str(error))
             return
-        self._anything = bool(known.sightings)
+        self._anything = bool(known.sightings or known.ended)

@@ -1,8 +1,8 @@
 """The entry point of `slurmlens-node`: keeps the process small (ADR 9 and 19), then runs `main`.
 
-Two things, both of which must come before the first import of asyncio, therefore a module of its own. OpenSSL is left
-out where no sink needs it: asyncio and hashlib load it where they find it, and without TLS the daemon hashes with
-Python's own SHA-256 only. And all threads take their memory from one heap.
+All of it must come before the first import of asyncio, therefore a module of its own. OpenSSL is left out where no sink
+needs it: asyncio and hashlib load it where they find it, and without TLS the daemon hashes with Python's own SHA-256
+only. All threads take their memory from one heap. What dependencies import without need is kept from them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,15 @@
-"""The program's entry point keeps OpenSSL out, and what needs a hash still has one."""
+"""The program's entry point keeps out of the process what the daemon does not need, and misses none of it."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from slurmlens.config.load import NODE_PATH
+from slurmlens.node.options import Options, parse
 
 PROBE = """
 import sys
@@ -14,9 +20,38 @@ import hashlib
 assert hashlib.sha256(b"abc").hexdigest().startswith("ba7816bf")
 loaded = [line.split()[-1] for line in open("/proc/self/maps") if "libssl" in line or "libcrypto" in line]
 assert not loaded, loaded
+import slurmlens.node.pipeline
+from asyncinotify import Inotify
+Inotify().close()
+loaded = {"argparse", "typing_extensions", "shutil", "tempfile", "lzma", "bz2"} & sys.modules.keys()
+assert not any(sys.modules[name] for name in loaded), loaded
 """
 
 
-def test_the_daemon_starts_without_openssl_in_its_memory() -> None:
+def test_the_daemon_starts_with_nothing_in_its_memory_that_it_does_not_need() -> None:
     done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        ([], NODE_PATH),
+        (["--config", "a.toml"], Path("a.toml")),
+        (["--config=a.toml"], Path("a.toml")),
+        (["--conf", "a.toml"], Path("a.toml")),
+        (["--config", "a.toml", "--config", "b.toml"], Path("b.toml")),
+    ],
+)
+def test_the_short_way_and_argparse_read_a_command_line_alike(arguments: list[str], path: Path) -> None:
+    assert parse(arguments) == Options(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["--help"], 0), (["--version"], 0), (["--config"], 2), (["--config", "--version"], 2), (["x"], 2)],
+)
+def test_what_is_no_usual_command_line_ends_the_program(arguments: list[str], status: int) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments)
+    assert ended.value.code == status

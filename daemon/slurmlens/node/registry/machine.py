@@ -23,7 +23,10 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.events import (
     HookEvent,
     HookRole,
+    JobEnd,
     JobProfile,
+    JobStart,
+    JobSummary,
     Profile,
     Totals,
     Witness,
@@ -117,6 +120,9 @@ class Registry:
         self._hooks[event.id] = None
         if len(self._hooks) > REMEMBERED_HOOKS:
             self._hooks.popitem(last=False)
+        told = self._roster.told_before(event.id)
+        if told is not None:
+            return [Emit(_told_again(told, event))]
         if event.role is HookRole.PROLOG:
             return self._prolog(event, stimulus.at)
         return self._epilog(event, stimulus.at)
@@ -153,7 +159,7 @@ class Registry:
             return self._end_by_epilog(running, event, at)
         gone = self._roster.gone(event.boot_id, event.job.job_id)
         if gone is not None and _may_be_its_epilog(gone, event):
-            gone.end_witness = Witness.HOOK
+            gone.end_witness, gone.end_id = Witness.HOOK, event.id
             return [Emit(made.end_by_hook(gone.place, gone.key, event))]
         unknown = self._roster.unknown(event.job, event.boot_id, Moment(event.time_ns, event.boottime_ns))
         return [Emit(made.end_by_hook(unknown.place, unknown.key, event))]
@@ -161,6 +167,7 @@ class Registry:
     def _end_by_epilog(self, running: Sighting, event: HookEvent, at: Moment) -> list[Instruction]:
         out = self._roster.announce(running)
         running.job = made.merged(running.job, event.job)
+        running.end_id = event.id
         out.append(Emit(made.end_by_hook(running.place, running.key, event)))
         end = Moment(event.time_ns, event.boottime_ns)
         return out + self._roster.end(running, end, Witness.HOOK, at)
@@ -172,6 +179,8 @@ class Registry:
             return []
         boot_id, at = self._place.boot_id, stimulus.at
         running = self._roster.running(boot_id, stimulus.job.job_id)
+        if running is None and self._roster.outlives_its_run(stimulus.cgroup, stimulus.job.job_id):
+            return []
         if running is None:
             running = self._roster.begin(stimulus.job, boot_id, at, Phase.EARLY, Witness.CGROUP, at)
         running.job = made.merged(stimulus.job, running.job)
@@ -279,6 +288,18 @@ class Registry:
         """Every sighting that is not closed."""
         return [*self._roster.open(), *self._roster.ending()]
 
+    def waited_for(self) -> list[int]:
+        """Numbers of those whose end was told and whose cgroup is waited for: what they used so far may be all."""
+        return [one.number for one in self._roster.ending() if one.cgroups]
+
+    def summed_up(self, summary: JobSummary) -> None:
+        """This is what became of a draft; until it is `settled` the next daemon would have to send it."""
+        self._roster.summed_up(summary)
+
+    def settled(self, summary_id: str) -> None:
+        """This summary is safe: no later daemon needs to send it."""
+        self._roster.settled(summary_id)
+
     def remembered(self, at: Moment, totals: dict[int, Totals]) -> Memory:
         """What the next daemon of this boot should know, with the totals of the moment by number."""
         return self._roster.remembered(at, totals)
@@ -286,6 +307,13 @@ class Registry:
     def validate(self) -> None:
         """Assert the invariants of the module's docstring; tests call it after every stimulus."""
         self._roster.validate()
+
+
+def _told_again(ended: Sighting, event: HookEvent) -> JobStart | JobEnd:
+    """A hook's file that was read before a restart and stayed: the same words under the same id."""
+    if event.role is HookRole.PROLOG:
+        return made.start_by_hook(ended, event)
+    return made.end_by_hook(ended.place, ended.key, event)
 
 
 def _may_be_its_prolog(found: Sighting, event: HookEvent) -> bool:

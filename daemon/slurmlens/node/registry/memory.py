@@ -1,9 +1,10 @@
-"""What a daemon leaves to the next one of the same boot: the sightings that were running when it ended.
+"""What a daemon leaves to the next one of the same boot: the sightings that were running, the summaries it owed.
 
 Owns the form of that file; pure. With it a restarted daemon goes on with the same sighting (its key, slot, start)
 instead of finding a new one, an Epilog that came in between ends the right one, and the totals of a job that ended
-unwatched are those of its last sample, told as incomplete. Without it (first start, damaged, another boot) jobs are
-found from the cgroup tree. Kept by `node.sighting_file`; made and taken by `roster`.
+unwatched are those of its last sample, told as incomplete; a job whose end was told has its summary, although the
+hook's file that told it has gone. Without it (first start, damaged, another boot) jobs are found from the cgroup tree.
+Kept by `node.sighting_file`; made and taken by `roster`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from slurmlens.errors import DecodeError, UnsupportedVersion
-from slurmlens.events import Figure, FigureSource, JobIdentity, Totals, Witness
+from slurmlens.events import Figure, FigureSource, JobIdentity, JobSummary, Totals, Witness
 from slurmlens.node.registry.protocol import Moment
 
 VERSION = 1
@@ -31,13 +32,28 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     totals: Totals | None
 
 
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """One sighting whose end was told and whose summary is not safe yet: what to send, never with its profile.
+
+    A profile is 100 KB, and its news went out while the job ran. `start_id` and `end_id` are its hooks' event ids,
+    whose files may be read again; `has_cgroup`: it was still there.
+    """
+
+    first_seen: Moment
+    start_id: str | None
+    end_id: str | None
+    has_cgroup: bool
+    summary: JobSummary
+
+
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """All of them, as of `saved`."""
+    """All of them, as of `saved`. A release that knew no `ended` passes over it."""
 
     version: int = VERSION
     boot_id: str
     saved: Moment
     sightings: tuple[Remembered, ...]
+    ended: tuple[Ended, ...] = ()
 
 
 _NEVER_EXACT = (FigureSource.PROCESSES, FigureSource.NODE)

@@ -3,7 +3,7 @@
 Owns the sightings and the bookkeeping of their lives; which stimulus means what is `machine`'s. Every change answers
 with the instructions that follow from it. Invariants (`validate`): a job id of one boot has at most one open sighting;
 a cgroup belongs to one sighting; a slot has one holder; what is closed was summarised once and is remembered for a
-while, for a hook's event that comes too late.
+while, for a hook's event that comes too late; a summary is owed until somebody says that it is safe.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Iterator
 
+import msgspec
+
 from slurmlens.clock import NS_PER_S
-from slurmlens.events import JobIdentity, Totals, Witness
+from slurmlens.events import JobIdentity, JobSummary, Totals, Witness
 from slurmlens.node.registry import sighting as made
-from slurmlens.node.registry.memory import Memory, Remembered
+from slurmlens.node.registry.memory import Ended, Memory, Remembered
 from slurmlens.node.registry.protocol import Emit, Instruction, Moment, Summarise, Watch
 from slurmlens.node.registry.sighting import Phase, Place, Sighting
 from slurmlens.node.registry.slots import SlotTable
 
 REMEMBERED_SIGHTINGS = 256
+OWED_SUMMARIES = 256
+"""Kept for the next daemon at most, without their profiles; while no disk takes them and no hub, there may be more."""
 
 
 class Roster:
@@ -36,6 +40,9 @@ class Roster:
         self._by_cgroup: dict[str, Sighting] = {}
         self._lingering: dict[str, int] = {}
         self._closed: OrderedDict[tuple[str, int], Sighting] = OrderedDict()
+        self._owed: OrderedDict[str, Sighting] = OrderedDict()
+        self._told_before: dict[str, Sighting] = {}
+        self._outlived: set[int] = set()
 
     # --- who is there
 
@@ -46,6 +53,10 @@ class Roster:
     def gone(self, boot_id: str, job_id: int) -> Sighting | None:
         """The last closed sighting of this job, where it is still remembered."""
         return self._closed.get((boot_id, job_id))
+
+    def told_before(self, hook_id: str) -> Sighting | None:
+        """The sighting that ended under an earlier daemon, and of which this hook's event told."""
+        return self._told_before.get(hook_id)
 
     def owner(self, cgroup: str) -> Sighting | None:
         """Whose cgroup this is."""
@@ -112,6 +123,14 @@ class Roster:
                 owner.tell(at.boottime_ns, "cgroup gone")
         return owner
 
+    def outlives_its_run(self, cgroup: str, job_id: int) -> bool:
+        """Whether a cgroup that appears is of a run whose end an earlier daemon told; if so, it is set aside."""
+        if job_id not in self._outlived:
+            return False
+        self._outlived.discard(job_id)
+        self._lingering[cgroup] = job_id
+        return True
+
     def adopt_lingering(self, fresh: Sighting) -> list[Instruction]:
         """A cgroup that outlived its run is this run's too: Slurm makes no second folder of the same name."""
         job_id = fresh.job.job_id
@@ -140,12 +159,12 @@ class Roster:
             del self._by_cgroup[cgroup]
             self._lingering[cgroup] = ending.job.job_id
         ending.cgroups.clear()
+        self._outlived.discard(ending.job.job_id)
         ending.phase = Phase.CLOSED
         self._remember(ending)
-        end = ending.end if ending.end is not None else at
-        out: list[Instruction] = [
-            Summarise(ending.number, made.summary_draft(ending, end, self._unseen_ns(ending, end)))
-        ]
+        draft = self._summary(ending, ending.last_totals)
+        self._owe(draft.id, ending)
+        out: list[Instruction] = [Summarise(ending.number, draft)]
         successor = self.running(ending.place.boot_id, ending.job.job_id)
         if left and successor is not None and not successor.cgroups:
             out += self.adopt_lingering(successor)
@@ -157,6 +176,28 @@ class Roster:
         self._closed[which] = closed
         if len(self._closed) > REMEMBERED_SIGHTINGS:
             self._closed.popitem(last=False)
+
+    def _summary(self, ended: Sighting, totals: Totals | None) -> JobSummary:
+        """What it comes to, as far as it is known here."""
+        if ended.summary is not None:
+            return ended.summary
+        end = ended.end if ended.end is not None else ended.start
+        return made.summary_draft(ended, end, self._unseen_ns(ended, end), totals)
+
+    def _owe(self, summary_id: str, ended: Sighting) -> None:
+        self._owed[summary_id] = ended
+        if len(self._owed) > OWED_SUMMARIES:
+            self._owed.popitem(last=False)
+
+    def summed_up(self, summary: JobSummary) -> None:
+        """The sampler has filled in a draft."""
+        ended = self._owed.get(summary.id)
+        if ended is not None:
+            ended.summary = msgspec.structs.replace(summary, profile=None)
+
+    def settled(self, summary_id: str) -> None:
+        """This summary is safe: no later daemon needs to send it."""
+        self._owed.pop(summary_id, None)
 
     def _unseen_ns(self, ending: Sighting, end: Moment) -> int:
         """Time of the job in which no daemon watched: before this one began, less what an earlier one saw."""
@@ -192,6 +233,21 @@ class Roster:
                 for one in told
                 if one.place.boot_id == self._place.boot_id
             ),
+            ended=tuple(self._ended(one, totals) for one in [*self._owed.values(), *self._ending.values()]),
+        )
+
+    def _ended(self, one: Sighting, totals: dict[int, Totals]) -> Ended:
+        used = totals.get(one.number, one.last_totals)
+        summary = self._summary(one, used)
+        if one.summary is None and used is None and one.had_cgroup:
+            # What was seen of it goes with this daemon: to whoever reads the summary nobody watched.
+            summary = msgspec.structs.replace(summary, unseen_s=max(0, summary.end_ns - summary.start_ns) / NS_PER_S)
+        return Ended(
+            first_seen=one.first_seen,
+            start_id=one.start_id,
+            end_id=one.end_id,
+            has_cgroup=bool(one.cgroups),
+            summary=summary,
         )
 
     def restore(self, memory: Memory) -> None:
@@ -213,6 +269,26 @@ class Roster:
             one.last_totals = known.totals
             one.tell(self._started.boottime_ns, "known from before the restart")
             self._open[memory.boot_id, known.job.job_id] = one
+        for ended in memory.ended:
+            self._restore_ended(ended)
+
+    def _restore_ended(self, kept: Ended) -> None:
+        """Its end was told: it is summed up at a later tick, when hooks and cgroups that are still there were seen."""
+        summary = kept.summary
+        one = self.unknown(summary.job, summary.boot_id, kept.first_seen)
+        one.phase = Phase.ENDING
+        one.start = Moment(summary.start_ns, kept.first_seen.boottime_ns)
+        one.start_witness, one.start_id = summary.start_witness, kept.start_id
+        one.end = Moment(summary.end_ns, summary.boottime_ns)
+        one.end_witness, one.end_id = summary.end_witness, kept.end_id
+        one.slot = self._slots.hold(summary.slot, one.number)
+        one.ending_since_ns = self._started.boottime_ns
+        one.summary = summary
+        one.tell(self._started.boottime_ns, "its summary is owed from before the restart")
+        self._ending[one.number] = one
+        self._told_before.update((name, one) for name in (kept.start_id, kept.end_id) if name is not None)
+        if kept.has_cgroup:
+            self._outlived.add(summary.job.job_id)
 
     def validate(self) -> None:
         """Assert the invariants; tests call it after every stimulus."""
@@ -222,7 +298,8 @@ class Roster:
         for (boot_id, job_id), running in self._open.items():
             assert (running.place.boot_id, running.job.job_id) == (boot_id, job_id)
             assert running.phase in (Phase.EARLY, Phase.OPEN)
-        assert all(one.phase is Phase.ENDING and one.cgroups for one in self._ending.values())
+        assert all(one.phase is Phase.ENDING for one in self._ending.values())
+        assert all(one.cgroups or one.summary is not None for one in self._ending.values())
         for cgroup, owner in self._by_cgroup.items():
             assert owner.number in numbers
             assert cgroup in owner.cgroups
@@ -230,6 +307,7 @@ class Roster:
         assert sum(len(one.cgroups) for one in alive) == len(self._by_cgroup)
         assert self._slots.holders() == {one.slot: one.number for one in alive if one.slot is not None}
         assert len(self._closed) <= REMEMBERED_SIGHTINGS
+        assert len(self._owed) <= OWED_SUMMARIES
 
     def _everyone(self) -> Iterator[Sighting]:
         yield from self._open.values()

@@ -76,7 +76,11 @@ class Sighting(msgspec.Struct, kw_only=True):
     """Of a sighting that an earlier daemon watched: for how long in vain, until when, and what it measured."""
     end: Moment | None = None
     end_witness: Witness = Witness.CGROUP
+    end_id: str | None = None
+    """The Epilog's event id."""
     ending_since_ns: int = 0
+    summary: JobSummary | None = None
+    """What it comes to, once that is known: by the sampler, or by the file of an earlier daemon."""
     story: deque[tuple[int, str]] = msgspec.field(default_factory=lambda: deque(maxlen=STORY_LENGTH))
 
     @property
@@ -167,8 +171,8 @@ def end_by_cgroup(sighting: Sighting, at: Moment) -> JobEnd:
     )
 
 
-def summary_draft(sighting: Sighting, end: Moment, unseen_ns: int) -> JobSummary:
-    """Everything of the summary but totals and profile, which only the sampler knows."""
+def summary_draft(sighting: Sighting, end: Moment, unseen_ns: int, totals: Totals | None) -> JobSummary:
+    """The summary without what only the sampler knows; `totals` are those of a sample before the end."""
     return JobSummary(
         id=derived_id(sighting.key, EventKind.JOB_SUMMARY.value),
         time_ns=end.wall_ns,
@@ -184,7 +188,7 @@ def summary_draft(sighting: Sighting, end: Moment, unseen_ns: int) -> JobSummary
         end_witness=sighting.end_witness,
         unseen_s=unseen_ns / NS_PER_S,
         slot=sighting.slot,
-        totals=Totals(samples=0) if sighting.last_totals is None else as_of_last_sample(sighting.last_totals),
+        totals=Totals(samples=0) if totals is None else as_of_last_sample(totals),
         profile=None,
     )
 

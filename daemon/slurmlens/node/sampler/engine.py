@@ -8,7 +8,7 @@ with the registry's instructions; gives carbon lines, profiles and totals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from slurmlens.cgroup.reader import FAST_TICK, FULL_TICK, CgroupReader
 from slurmlens.cgroup.reading import field_mask
@@ -170,9 +170,10 @@ class Engine:
         found = ((number, watched.course.delta()) for number, watched in self._watched.items())
         return [(number, delta) for number, delta in found if delta is not None]
 
-    def totals(self, now: Now) -> dict[int, Totals]:
-        """What every running sighting used so far, by its number."""
-        return {number: watched.totals(now.boottime_ns) for number, watched in self._watched.items()}
+    def totals(self, now: Now, numbers: Collection[int] | None = None) -> dict[int, Totals]:
+        """What running sightings (of these `numbers`, or all) used so far, by number."""
+        wanted = self._watched.keys() if numbers is None else self._watched.keys() & numbers
+        return {number: self._watched[number].totals(now.boottime_ns) for number in wanted}
 
     def close(self) -> None:
         """Give all descriptors back."""
