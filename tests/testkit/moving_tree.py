@@ -55,7 +55,9 @@ class MovingTree:
     def burn(self, job_id: int, step: str, seconds: float, *, system_share: float = 0.25) -> None:
         """A step uses CPU; everything above it counts that too, as far as the node's folder."""
         system_s = seconds * system_share
-        for folder in self._lineage(self.step_place(job_id, step).cpu):
+        # The kernel counts in all of them at one time. Here whoever reads in between must not find that a job used more
+        # than the folder above it, which then seems to have lost what others used.
+        for folder in reversed(list(self._lineage(self.step_place(job_id, step).cpu))):
             _add_cpu(folder, seconds - system_s, system_s)
 
     def hold(self, job_id: int, step: str, size_bytes: int) -> None:
