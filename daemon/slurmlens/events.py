@@ -50,7 +50,7 @@ class Witness(enum.Enum):
     CGROUP = "cgroup"
 
 
-class JobIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class JobIdentity(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Everything a hook or the cgroup tree says about which job this is. Absent is None: not told, not empty.
 
     `restart_count` is what the hook said and is NOT the run's number (an Epilog after a requeue says the next one).
@@ -261,7 +261,7 @@ class HookRole(enum.Enum):
     EPILOG = "epilog"
 
 
-class HookEvent(msgspec.Struct, frozen=True, kw_only=True):
+class HookEvent(msgspec.Struct, frozen=True, gc=False):
     """One decoded file of the dropbox (`docs/specs/hook-event.md`).
 
     `unusable` names variables whose value was not what it should be (their field is None), `cut` those that

@@ -73,17 +73,25 @@ def test_a_good_event_is_read_whole() -> None:
         (_bytes({"boottime_ns": 2**63}), "field", "$.boottime_ns"),
         (_bytes({"boot_id": "../../x"}), "field", "$.boot_id"),
         (_bytes({"env": []}), "field", "$.env"),
-        (_bytes({"env": {"SLURM_JOB_ID": 17}}), "field", "$.env"),
+        (_bytes({"env": {"SLURM_JOB_ID": True}}), "field", "$.env.SLURM_JOB_ID"),
+        (_bytes({"env": {"SLURM_JOB_ID": None}}), "field", "$.env.SLURM_JOB_ID"),
+        (_bytes({"env": {"SLURM_JOB_ID": "17", "SLURM_JOB_USER": 17}}), "field", "$.env.SLURM_JOB_USER"),
+        (_bytes({"id": "0123456789abcdef" * 2 + "\n"}), "field", "$.id"),
+        (_bytes({"id": "0123456789ABCDEF" * 2}), "field", "$.id"),
+        (_bytes({"boot_id": GOOD["boot_id"] + "\n"}), "field", "$.boot_id"),
         (_bytes({"env": {}}), "job_id", "SLURM_JOB_ID"),
         (_bytes(SLURM_JOB_ID=""), "job_id", "SLURM_JOB_ID"),
         (_bytes(SLURM_JOB_ID="0"), "job_id", "'0'"),
         (_bytes(SLURM_JOB_ID="-1"), "job_id", "'-1'"),
-        (_bytes(SLURM_JOB_ID="1e3"), "job_id", "'1e3'"),
+        (_bytes(SLURM_JOB_ID="1x3"), "job_id", "'1x3'"),
+        (_bytes({"env": {"SLURM_JOB_ID": -1}}), "job_id", "'-1'"),
         (_bytes(SLURM_JOB_ID="4294967294"), "job_id", "4294967294"),
         (_bytes(SLURM_JOB_ID="9" * 5000), "job_id", "no job id"),
         (_bytes({"v": 2}), "version", "version 2"),
         (b'{"v":2}', "version", "version 2"),
-        (_bytes({"v": "1"}), "field", "$.v"),
+        (_bytes({"v": "one"}), "field", "$.v"),
+        (_bytes({"v": None}), "field", "$.v"),
+        (_bytes({"v": "2"}), "version", "version 2"),
         (b" " * (hook.MAX_FILE_BYTES + 1), "too_long", "at most 16384"),
     ],
 )
@@ -104,7 +112,8 @@ def test_what_is_no_event_is_refused_with_a_reason_and_the_place(data: bytes, re
         ("SLURM_JOB_UID", "4294967296", "user_id"),
         ("SLURM_JOB_UID", " 5", "user_id"),
         ("SLURM_JOB_UID", "Ù£", "user_id"),
-        ("SLURM_JOB_RESTART_COUNT", "1.0", "restart_count"),
+        ("SLURM_JOB_RESTART_COUNT", "1.5", "restart_count"),
+        ("SLURM_JOB_RESTART_COUNT", "null", "restart_count"),
         ("SLURM_JOB_START_TIME", "2026-11-23", "start_time_s"),
         ("SLURM_JOB_END_TIME", "9" * 20, "end_time_s"),
         ("SLURM_JOB_EXIT_CODE2", "42", "exit_code"),
@@ -136,6 +145,9 @@ def test_a_number_that_is_none_costs_that_field_and_is_named(variable: str, valu
         ({"SLURM_ARRAY_TASK_ID": "4294967294"}, {"array_task_id": None}),
         ({"SLURM_JOB_START_TIME": "0"}, {"start_time_s": None}),
         ({"SLURM_JOB_QOS": ""}, {"qos": None}),
+        ({"SLURM_JOB_UID": "007"}, {"user_id": 7}),
+        ({"SLURM_JOB_UID": "1e3"}, {"user_id": 1000}),
+        ({"SLURM_JOB_UID": ""}, {"user_id": None}),
     ],
 )
 def test_slurms_spellings_are_understood(variables: dict[str, str], expected: dict[str, object]) -> None:
@@ -144,16 +156,24 @@ def test_slurms_spellings_are_understood(variables: dict[str, str], expected: di
     assert event.unusable == ()
 
 
+def test_a_number_may_stand_in_quotes_or_not() -> None:
+    quoted = _bytes({"v": "1", "time_ns": str(GOOD["time_ns"])}, SLURM_JOB_UID="7")
+    assert hook.decode(quoted) == hook.decode(quoted.replace(b'"17"', b"17").replace(b'"7"', b"7"))
+
+
 def test_the_older_name_of_the_job_id_is_enough() -> None:
     assert hook.decode(_bytes({"env": {"SLURM_JOBID": "9"}})).job.job_id == 9
 
 
 def test_unknown_keys_and_variables_of_a_later_emitter_are_passed_over() -> None:
     assert hook.decode(_bytes({"new": [1]}, SLURM_JOB_NEW="x")).job.job_id == 17
+    assert hook.decode(_bytes({"env": {"SLURM_JOB_ID": "17", "SLURM_JOB_NEW": [1]}})).job.job_id == 17
 
 
 def test_text_that_is_not_of_the_emitters_form_stands_for_itself() -> None:
     assert hook.decode(_bytes(SLURM_JOB_NAME="job 日本")).job.job_name == "job 日本"
+    unescaped = _bytes(SLURM_JOB_NAME="?").replace(b"?", "é".encode())
+    assert hook.decode(unescaped).job.job_name == "é"
 
 
 def test_half_a_surrogate_pair_is_no_json() -> None:
