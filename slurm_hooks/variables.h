@@ -3,7 +3,7 @@
  *
  * They say which job this is, whose, where, which of its runs, and how it ended: all of that kind that Slurm 22.05 to 26.05
  * offers. What a user writes freely (comment, working folder, output files, SPANK options) is left out on purpose.
- * `daemon/slurmlens/wire/hook.py` reads them; a test compares the two lists.
+ * `daemon/slurmlens/wire/hook_variables.py` reads them; a test compares the two lists.
  *
  * In the order of their worth: where the sum of all is too long for one event, the last ones are left out.
  * No pointers in this table: the program has no loader that could relocate them.
