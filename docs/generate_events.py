@@ -44,7 +44,7 @@ TEXTS = {
     "witness": "who told",
     "slot": "the job's place in carbon's tree, `slots.<slot>`; null: none was free, it is in the sum of the rest",
     "job_id": "as squeue shows it; each array task has its own",
-    "profile": "its course; null where nothing was measured",
+    "profile": "its course; null where nothing was measured, or where only `job-profile` events told of it",
     "start_ns": "begin",
     "end_ns": "end",
     "start_witness": "who told the begin",

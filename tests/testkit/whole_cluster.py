@@ -199,6 +199,8 @@ class Node:
         """The hub has them: the files may go."""
         for event in events:
             self._dropbox.pop(event.id, None)
+            if self.daemon is not None:
+                self.daemon.settled(event.id)
 
     def knows(self, job_id: int) -> bool:
         """Whether the daemon has an open sighting of the job, and has told of it."""

@@ -206,6 +206,16 @@ async def test_deltas_of_before_a_restart_stay_and_the_time_without_a_daemon_is_
     assert [point.mean for point in node.profile.columns["cpu_cores"]] == [1.0, None, 2.0]
 
 
+async def test_a_summary_without_a_profile_leaves_what_was_told_of_it_before(history: History) -> None:
+    """Of a daemon that went on after a kill: it has the totals, and the profile went with the one before it."""
+    await history.learn(FAILED)
+    await history.hear(ONE.start(0.2), ONE.points(0, 1.0))
+    await history.hear(msgspec.structs.replace(ONE.summary(0.2, 31.4), profile=None))
+    (node,) = (node for node in (await history.facts()).nodes if node.node == "n1")
+    assert node.profile is not None
+    assert [point.mean for point in node.profile.columns["cpu_cores"]] == [1.0]
+
+
 async def test_lists_are_filtered_and_show_what_needs_attention_first(history: History) -> None:
     await history.hear(*LIFE)
     await history.learn(

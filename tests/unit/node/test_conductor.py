@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.events import AnyEvent, HookEvent, HookRole, JobIdentity
+from slurmlens.events import AnyEvent, HookEvent, HookRole, JobIdentity, JobSummary
 from slurmlens.node import registry as reg
 from slurmlens.node.conductor import Conductor
 from slurmlens.node.dropbox import Token
@@ -45,7 +45,8 @@ class Stages:
         self.happened.append(f"released {token.path}")
 
     def save(self, known: Memory) -> None:
-        self.happened += [f"saved {[one.job.job_id for one in known.sightings]}"]
+        owed = [one.summary.job.job_id for one in known.ended]
+        self.happened += [f"saved {[one.job.job_id for one in known.sightings]}" + (f" owed {owed}" if owed else "")]
 
     def learn(self, sluid: str, job_id: int) -> None:
         self.learned[sluid] = job_id
@@ -133,6 +134,18 @@ async def test_before_files_go_it_is_kept_once_for_all_of_them_what_came_of_them
         desk.stages.arrived[event.id]()
     await asyncio.sleep(0)
     assert desk.stages.happened == ["saved [1, 2]", "released 1", "released 2"]
+
+
+async def test_before_an_epilogs_file_goes_its_summary_is_kept_and_only_until_it_is_safe(desk: Desk) -> None:
+    await desk.hook(1, file="a")
+    epilog = await desk.hook(2, HookRole.EPILOG, file="b")
+    await desk.conductor.finish_summaries()
+    await desk.arrives(epilog)
+    assert desk.stages.happened == ["saved [] owed [7]", "released b"]
+    (summary,) = [event for event in desk.stages.told if isinstance(event, JobSummary)]
+    desk.stages.arrived[summary.id]()
+    await asyncio.sleep(0)
+    assert desk.stages.happened[2:] == ["saved []"]
 
 
 async def test_an_event_that_cannot_be_sent_is_counted_keeps_its_file_and_costs_no_other(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.events import JobEnd, JobStart, JobSummary
+from slurmlens.events import JobEnd, JobStart, JobSummary, NodeHeartbeat
 from slurmlens.node.status import NodeStatus, SpoolStatus
 from testkit.moving_tree import MovingTree
 from testkit.node_process import NodeProcess, accept, node_process, run_to_its_end, until
@@ -117,6 +117,53 @@ async def test_what_was_measured_before_a_kill_while_the_hub_was_away_arrives(no
     assert isinstance(summary, JobSummary)
     assert summary.totals.cpu_s is not None
     assert summary.totals.cpu_s.value == pytest.approx(1.5, abs=1e-6)
+
+
+@pytest.mark.parametrize("cgroup_stays", [True, False])
+async def test_a_kill_between_a_jobs_told_end_and_its_summary_costs_no_summary(
+    node: NodeProcess, cgroup_stays: bool
+) -> None:
+    await node.start()
+    prolog = node.hook("prolog", 7)
+    node.tree.start_job(7, steps=("batch",))
+    node.tree.burn(7, "batch", 1.5)
+    async with asyncio.timeout(20):
+        while not any(job.cgroups for job in (await node.status()).jobs):
+            await asyncio.sleep(0.01)
+    epilog = node.hook("epilog", 7)
+    await until(lambda: not node.waiting_hooks(), "the Epilog's file goes: its cgroup is waited for")
+    assert [job.phase for job in (await node.status()).jobs] == ["ending"]
+    assert await node.stop(signal.SIGKILL) == -signal.SIGKILL
+    if not cgroup_stays:
+        node.tree.end_job(7)
+    await node.start()
+    node.hub.script[:] = [accept]
+    await until(lambda: bool(node.events(JobSummary)), "the summary")
+    if cgroup_stays:
+        node.tree.end_job(7)
+    await until_beats(node, 1)
+    (start,), (end,), (summary,) = node.events(JobStart), node.events(JobEnd), node.events(JobSummary)
+    assert isinstance(start, JobStart)
+    assert isinstance(end, JobEnd)
+    assert isinstance(summary, JobSummary)
+    assert (start.id, end.id) == (prolog, epilog)
+    assert (summary.sighting, summary.end_ns) == (start.sighting, end.time_ns)
+    used = summary.totals.cpu_s
+    assert used is not None
+    assert used.value <= 1.5
+    assert not used.complete
+
+    assert await node.stop(signal.SIGKILL) == -signal.SIGKILL  # and what has arrived is not told again
+    node.hub.requests.clear()
+    await node.start()
+    await until_beats(node, 3)
+    assert node.events(JobStart, JobEnd, JobSummary) == []
+
+
+async def until_beats(node: NodeProcess, more: int) -> None:
+    """Until as many heartbeats as that have come from now on; one comes every second."""
+    known = len(node.events(NodeHeartbeat))
+    await until(lambda: len(node.events(NodeHeartbeat)) >= known + more, "heartbeats")
 
 
 async def until_stored_more(node: NodeProcess, than_bytes: int) -> None:

@@ -294,12 +294,12 @@ def _by_node(events: Iterable[AnyEvent]) -> Iterator[tuple[tuple[str, str], list
 
 
 def _profile_starts(told: Mapping[str, Sequence[SightingEvent]]) -> dict[str, int]:
-    """When the profile begins that a sighting's summary holds; 0 where the summary says that nothing was measured."""
+    """When the profile begins that a sighting's summary holds. One without leaves the deltas: they are all there is."""
     return {
-        key: event.profile.start_ns if event.profile else 0
+        key: event.profile.start_ns
         for key, events in told.items()
         for event in events
-        if isinstance(event, JobSummary)
+        if isinstance(event, JobSummary) and event.profile is not None
     }
 
 
