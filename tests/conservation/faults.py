@@ -6,11 +6,12 @@ clock. Receivers that only promise a resend window are spared what they do not p
 
 from __future__ import annotations
 
+import random
 import signal
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from conservation.receivers import Promise, Receiver
+from conservation.receivers import Promise, Victim
 from testkit.fault_proxy import FaultProxy, Harm, Trap, Way
 
 if TYPE_CHECKING:
@@ -49,9 +50,10 @@ def possible(ordeal: Ordeal) -> list[Fault]:
     """Everything that can happen in this ordeal."""
     found = [*_of_node(ordeal), *_of_disk(ordeal), *_of_clock(ordeal)]
     for receiver in ordeal.receivers:
-        found += _of_receiver(receiver)
+        if receiver.victim is not None:
+            found += of_process(receiver.name, receiver.victim, receiver.start)
         if receiver.name in ordeal.proxies:
-            found += _of_connection(ordeal, receiver, ordeal.proxies[receiver.name])
+            found += of_connection(ordeal.chance, receiver.name, receiver.promise, ordeal.proxies[receiver.name])
     return found
 
 
@@ -69,29 +71,26 @@ def _of_node(ordeal: Ordeal) -> list[Fault]:
     ]
 
 
-def _of_receiver(receiver: Receiver) -> list[Fault]:
-    victim = receiver.victim
-    if victim is None:
-        return []
+def of_process(name: str, victim: Victim, start: Callable[[], Awaitable[object]]) -> list[Fault]:
+    """What can be done to a receiver's process; `start` brings it back."""
 
     async def thaw() -> None:
         victim.thaw()
 
     async def again() -> None:
         await victim.end()
-        await receiver.start()
+        await start()
 
     return [
-        Fault("kill", receiver.name, again),
-        Fault("away", receiver.name, victim.end, receiver.start),
-        Fault("freeze", receiver.name, victim.freeze, thaw),
+        Fault("kill", name, again),
+        Fault("away", name, victim.end, start),
+        Fault("freeze", name, victim.freeze, thaw),
     ]
 
 
-def _of_connection(ordeal: Ordeal, receiver: Receiver, proxy: FaultProxy) -> list[Fault]:
+def of_connection(chance: random.Random, name: str, promise: Promise, proxy: FaultProxy) -> list[Fault]:
     """Undone by `heal`, whatever it was; a trap that did not spring is taken up again."""
-    chance = ordeal.chance
-    target = f"{receiver.name}'s connection"
+    target = f"{name}'s connection"
 
     def at_once(kind: str, act: Callable[[], object]) -> Fault:
         async def strike() -> None:
@@ -115,7 +114,7 @@ def _of_connection(ordeal: Ordeal, receiver: Receiver, proxy: FaultProxy) -> lis
         *(at_once(f"stall {way.value}", lambda way=way: proxy.stall(way)) for way in Way),
     ]
     harms = (Harm.CUT, Harm.RESET, Harm.HALF_CLOSE, Harm.STALL)
-    if receiver.promise is Promise.ACKNOWLEDGED:
+    if promise is Promise.ACKNOWLEDGED:
         harms = (*harms, Harm.CORRUPT)
     for harm in harms:
         found += [trapped(harm, Way.UP, FRAME_BYTES), trapped(harm, Way.DOWN, 400)]

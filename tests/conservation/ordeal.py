@@ -31,7 +31,7 @@ CHECKOUT = Path(__file__).parents[2]
 CLUSTER = "demo"
 TREE = "v2-22.05"
 DISK_BYTES = 24 * 1024 * 1024
-DISK_BYTES_PER_EVENT = 3 * 1024
+DISK_BYTES_PER_EVENT = 5 * 1024
 """The file sink's events, and what the daemon makes of them, are on the small disk too; only a fault fills it."""
 
 SETTLE_S = 12.0

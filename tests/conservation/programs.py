@@ -117,7 +117,7 @@ class Program:
 
 
 class SmallDisk:
-    """A small tmpfs at `path` in a mount namespace of its own; what is to see it starts with `entering`."""
+    """A small ext4 at `path`, in a mount namespace of its own; what is to see it starts with `entering`."""
 
     def __init__(self, path: Path, size_bytes: int) -> None:
         self.path = path
@@ -128,14 +128,17 @@ class SmallDisk:
     async def mount(self) -> None:
         """Mount it; it goes when this process ends, for the holder reads our end of a pipe."""
         self.path.mkdir()
-        script = f"mount -t tmpfs -o size={self._size_bytes} tmpfs {self.path} && echo ready && exec cat"
+        image = self.path.with_suffix(".img")
+        with image.open("wb") as file:
+            file.truncate(self._size_bytes)
+        script = f"mkfs.ext4 -q -m 0 {image} && mount -o loop {image} {self.path} && echo ready && exec cat"
         self._holder = await asyncio.create_subprocess_exec(
             *("unshare", "--mount", "--propagation", "private", "sh", "-c", script),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
         assert self._holder.stdout is not None
-        assert await self._holder.stdout.readline() == b"ready\n", "no private mount: this needs root"
+        assert await self._holder.stdout.readline() == b"ready\n", "no private mount: this needs root and a loop device"
 
     def entering(self, argv: Sequence[str]) -> list[str]:
         """The command, run where the disk is."""

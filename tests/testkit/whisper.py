@@ -15,10 +15,10 @@ _POINT = struct.Struct("!Ld")
 
 
 def finest_points(path: Path) -> dict[int, float]:
-    """The finest archive's values by second; {} where there is no file yet."""
-    if not path.exists():
+    """The finest archive's values by second; {} where there is no file yet, or one that is being made."""
+    data = path.read_bytes() if path.exists() else b""
+    if len(data) < _METADATA.size + _ARCHIVE.size:
         return {}
-    data = path.read_bytes()
     offset, interval_s, count = _ARCHIVE.unpack_from(data, _METADATA.size)
     ring = data[offset : offset + count * _POINT.size]
     found = {second: value for second, value in _POINT.iter_unpack(ring) if second}
