@@ -15,6 +15,7 @@ from slurmlens.events import (
     Witness,
 )
 from slurmlens.hub.history.facts import (
+    DroppedEvents,
     JobFacts,
     NodeFacts,
     NodeState,
@@ -283,10 +284,11 @@ def without_samples() -> JobFacts:
 
 
 def with_a_gap() -> JobFacts:
-    """The daemon on c1 was away for ten seconds, and its start was found without a hook."""
+    """The daemon on c1 was away for ten seconds, its start was found without a hook; c2's spool had been full."""
     courses = small_courses(1)
     courses = {name: unseen(course, 8, 18) for name, course in courses.items()}
     figure = exact(55.0, FigureSource.LAST_SAMPLE, complete=False)
+    dropped = DroppedEvents(lines=12, from_ns=START_NS + 5 * S, until_ns=START_NS + 20 * S)
     nodes = (
         make_node(
             "c1",
@@ -298,7 +300,7 @@ def with_a_gap() -> JobFacts:
             sightings=2,
             start_witness=Witness.CGROUP,
         ),
-        make_node("c2", 31, profile=make_profile(31, small_courses(2))),
+        make_node("c2", 31, profile=make_profile(31, small_courses(2)), dropped=dropped),
     )
     return make_facts(JobState.COMPLETED, "COMPLETED", 31, nodes=nodes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import (
+    DroppedLines,
     Figure,
     FigureSource,
     JobEnd,
@@ -11,6 +12,7 @@ from slurmlens.events import (
     JobProfile,
     JobStart,
     JobSummary,
+    LinesDropped,
     NodeHeartbeat,
     Point,
     Profile,
@@ -92,6 +94,11 @@ class Told:
         """The node's heartbeat with these sightings running."""
         listed = tuple((self.job_id, sighting) for sighting in running)
         return NodeHeartbeat(version="0.1", interval_s=interval_s, running=listed, **self._event("beat", seconds))
+
+    def dropped(self, seconds: float, lines: int, *, since: float = 0.0, stream: str = "events") -> LinesDropped:
+        """The node's notice that its spool gave up so many lines in all."""
+        told = DroppedLines(stream=stream, reason="spool_limit", lines=lines, since_ns=at_ns(since))
+        return LinesDropped(dropped=(told,), **self._event("dropped", seconds))
 
 
 def profile(seconds: float, *means: float, width_s: float = 10.0) -> Profile:

@@ -156,13 +156,30 @@ async def test_a_database_of_the_release_before_is_upgraded_and_keeps_what_it_ho
     path = database_url.removeprefix("sqlite+aiosqlite:///")
     with sqlite3.connect(path) as connection:
         connection.execute("ALTER TABLE nodes DROP COLUMN beat_heard_ns")
+        connection.execute("DROP TABLE drops")
         connection.execute("UPDATE schema_version SET version = 1")
         connection.execute("INSERT INTO nodes (cluster, node, heard_ns, boot_id) VALUES ('demo', 'n1', 17, 'b')")
     connection.close()
     await (await Store.open(database_url)).close()
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT node, beat_heard_ns FROM nodes").fetchall() == [("n1", 17)]
-        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(2,)]
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(3,)]
+    connection.close()
+
+
+async def test_an_upgraded_table_is_the_one_that_a_new_database_has(database_url: str) -> None:
+    await (await Store.open(database_url)).close()
+    path = database_url.removeprefix("sqlite+aiosqlite:///")
+    shape = "PRAGMA table_info(drops)"
+    with sqlite3.connect(path) as connection:
+        new = connection.execute(shape).fetchall()
+        connection.execute("DROP TABLE drops")
+        connection.execute("UPDATE schema_version SET version = 2")
+    connection.close()
+    await (await Store.open(database_url)).close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute(shape).fetchall() == new
+        assert len(new) == 7
     connection.close()
 
 
@@ -172,7 +189,7 @@ async def test_a_schema_of_another_release_is_refused_and_left_alone(database_ur
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE schema_version SET version = 99")
     connection.close()
-    with pytest.raises(ConfigError, match="schema is version 99, this release writes 2"):
+    with pytest.raises(ConfigError, match="schema is version 99, this release writes 3"):
         await Store.open(database_url)
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import KIND_OF, AnyEvent, EventKind, JobProfile, JobSummary, NodeHeartbeat
 from slurmlens.hub.history import schema
+from slurmlens.hub.history.drops import keep_drops
 from slurmlens.hub.history.facts import ClosedReason
 from slurmlens.hub.history.sighting_rows import Row, SightingEvent, facts_of, is_sighting_event, job_id_of, moved_facts
 from slurmlens.hub.history.store import Store, StoreError
@@ -120,6 +121,7 @@ class _NodeWriter:
     async def write(self, events: Sequence[AnyEvent]) -> list[AnyEvent]:
         """Stores what is new and returns it."""
         beats = [event for event in events if isinstance(event, NodeHeartbeat)]
+        await keep_drops(self._connection, self._upsert, events)
         told = {event.id: event for event in events if is_sighting_event(event)}
         known = await self._known(told)
         new = [event for event_id, event in told.items() if event_id not in known]

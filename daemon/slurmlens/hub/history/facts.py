@@ -11,7 +11,7 @@ import enum
 
 import msgspec
 
-from slurmlens.events import EventKind, JobIdentity, Profile, Totals, Witness
+from slurmlens.events import DroppedLines, EventKind, JobIdentity, Profile, Totals, Witness
 from slurmlens.slurm.records import JobRecord, JobState
 
 
@@ -79,6 +79,14 @@ class ClosedReason(enum.Enum):
         return self in (ClosedReason.RUN_ENDED, ClosedReason.RUN_FORGOTTEN, ClosedReason.NO_RUN)
 
 
+class DroppedEvents(msgspec.Struct, frozen=True, kw_only=True):
+    """Events that a node's spool had to give up, told between these two moments of its clock."""
+
+    lines: int
+    from_ns: int
+    until_ns: int
+
+
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One node's part in a run, merged from all its sightings.
 
@@ -105,6 +113,8 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     skew_s: float | None = None
     other_failed_jobs_today: tuple[int, ...] = ()
     """Other jobs that failed on this node on the day (UTC) on which this run ended, or today; latest first."""
+    dropped: DroppedEvents | None = None
+    """While the run was there, or its summary awaited: some of them may have been about it."""
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,6 +261,8 @@ class NodeHeard(msgspec.Struct, frozen=True, kw_only=True):
     interval_s: float | None = None
     skew_s: float | None = None
     running: tuple[int, ...] = ()
+    dropped: tuple[DroppedLines, ...] = ()
+    """What its spool had to give up, in all."""
 
 
 class HistoryStatus(msgspec.Struct, frozen=True, kw_only=True):

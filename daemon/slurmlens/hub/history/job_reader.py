@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,12 +17,14 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.events import EventKind, JobProfile, JobSummary, Witness
 from slurmlens.hub.history import schema
 from slurmlens.hub.history.apply import chunks
+from slurmlens.hub.history.drops import dropped_events, dropped_within
 from slurmlens.hub.history.executions import awaits_accounting, is_over, superseded
 from slurmlens.hub.history.facts import (
     HeldReason,
     HeldSighting,
     JobFacts,
     NodeFacts,
+    NodeState,
     RunFacts,
     TimelineEntry,
     TimeSource,
@@ -124,12 +127,22 @@ class JobReader:
             by_node.setdefault(part.row["node"], []).append(part)
         heard = await heard_nodes(self._connection, self._cluster, by_node)
         failed = await self._failed(by_node, run["end_ns"] or self._now_ns)
-        return tuple(
+        dropped = await dropped_events(self._connection, self._cluster, by_node)
+        nodes = (
             node_facts(node, own, heard.get(node), failed.get(node, ()), self._now_ns)
             if own
             else unheard(node, heard.get(node), failed.get(node, ()))
             for node, own in by_node.items()
         )
+        return tuple(self._with_drops(node, dropped.get(node.node, ()), run) for node in nodes)
+
+    def _with_drops(self, node: NodeFacts, rows: Sequence[Row], run: Row) -> NodeFacts:
+        """A node whose last word is here can have lost nothing of the run after its end; another one may have."""
+        if not rows or run["start_ns"] is None:
+            return node
+        has_last_word = node.state is NodeState.ENDED and node.totals is not None
+        end_ns = run["end_ns"] if has_last_word and run["end_ns"] is not None else self._now_ns
+        return msgspec.structs.replace(node, dropped=dropped_within(rows, run["start_ns"], end_ns))
 
     async def _failed(self, nodes: Collection[str], day_ns: int) -> dict[str, tuple[int, ...]]:
         """Other jobs that failed on these nodes on that day, latest first."""

@@ -13,6 +13,7 @@ from sqlalchemy import and_, func, select
 
 from slurmlens.clock import Clock
 from slurmlens.hub.history import schema
+from slurmlens.hub.history.drops import dropped_totals
 from slurmlens.hub.history.facts import HistoryStatus, JobFacts, JobFilter, JobRow
 from slurmlens.hub.history.job_list import list_jobs
 from slurmlens.hub.history.job_reader import JobReader
@@ -86,8 +87,9 @@ class Queries:
             refused = await connection.execute(select(refusals.c.reason, refusals.c["count"]))
             held = await connection.execute(held_query)
             heard = await fetch(connection, select(nodes).order_by(nodes.c.cluster, nodes.c.node))
+            dropped = await dropped_totals(connection)
             return HistoryStatus(
                 refused={row.reason: row[1] for row in refused},
                 held={row.held_reason: row[1] for row in held},
-                nodes=tuple(node_heard(row) for row in heard),
+                nodes=tuple(node_heard(row, dropped.get((row["cluster"], row["node"]), ())) for row in heard),
             )

@@ -13,6 +13,7 @@ from sqlalchemy import Select, Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from slurmlens.clock import NS_PER_S
+from slurmlens.events import DroppedLines
 from slurmlens.hub.history import schema
 from slurmlens.hub.history.apply import chunks
 from slurmlens.hub.history.facts import NodeHeard, Outcome
@@ -43,7 +44,7 @@ def outcome_of_row(row: Row) -> Outcome:
     return _outcome_decoder.decode(row["outcome"])
 
 
-def node_heard(row: Row) -> NodeHeard:
+def node_heard(row: Row, dropped: tuple[DroppedLines, ...] = ()) -> NodeHeard:
     """A node daemon, from a row of `nodes`."""
     running = _running_decoder.decode(row["running"]) if row["running"] else ()
     return NodeHeard(
@@ -55,6 +56,7 @@ def node_heard(row: Row) -> NodeHeard:
         interval_s=row["interval_s"],
         skew_s=row["skew_s"],
         running=tuple(job_id for job_id, _ in running),
+        dropped=dropped,
     )
 
 

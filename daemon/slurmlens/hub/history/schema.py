@@ -1,10 +1,10 @@
 """The tables of the hub's truth, for SQLite and PostgreSQL alike.
 
 Owns names and types, and the version that `store` compares at opening. What is kept as told: `events` (documents as the
-nodes sent them), `executions` (the scheduler's records), `nodes` (heartbeats) and `node_records`. Everything else is a
-projection of these, written again whenever they grow: `sightings` by `sighting_rows`, `runs` by `run_rows`.
-`stale_jobs` says for which jobs that is still to be done; it is filled in the same transaction as the facts, so that a
-crash between any two writes leaves work to do and nothing half done.
+nodes sent them), `executions` (the scheduler's records), `nodes` (heartbeats), `drops` (what a node gave up) and
+`node_records`. Everything else is a projection of these, written again whenever they grow: `sightings` by
+`sighting_rows`, `runs` by `run_rows`. `stale_jobs` says for which jobs that is still to be done; it is filled in the
+same transaction as the facts, so that a crash between any two writes leaves work to do and nothing half done.
 
 Times are nanoseconds since the epoch (`*_ns`) or whole seconds where the scheduler tells them (`*_s`), both 64 bit.
 """
@@ -13,12 +13,17 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-VERSION = 2
+VERSION = 3
 
 UPGRADES: dict[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE nodes ADD COLUMN beat_heard_ns BIGINT",
         "UPDATE nodes SET beat_heard_ns = heard_ns WHERE boot_id IS NOT NULL",
+    ),
+    2: (
+        "CREATE TABLE drops (cluster VARCHAR(64) NOT NULL, node VARCHAR(255) NOT NULL, stream VARCHAR(128) NOT NULL,"
+        " reason VARCHAR(128) NOT NULL, since_ns BIGINT NOT NULL, lines BIGINT NOT NULL, told_ns BIGINT NOT NULL,"
+        " PRIMARY KEY (cluster, node, stream, reason, since_ns, lines))",
     ),
 }
 """By version: what makes the next one of it."""
@@ -145,6 +150,18 @@ nodes = Table(
     Column("interval_s", Float),
     Column("skew_s", Float),
     Column("running", LargeBinary),
+)
+
+drops = Table(
+    "drops",
+    metadata,
+    Column("cluster", String(64), primary_key=True),
+    Column("node", String(255), primary_key=True),
+    Column("stream", String(128), primary_key=True),
+    Column("reason", String(128), primary_key=True),
+    Column("since_ns", BigInteger, primary_key=True),
+    Column("lines", BigInteger, primary_key=True),
+    Column("told_ns", BigInteger, nullable=False),
 )
 
 node_records = Table(

@@ -175,5 +175,10 @@ def iso(time_ns: int | None) -> str:
     return _moment(time_ns, datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def iso_s(time_ns: int) -> str:
+    """The same in whole seconds, for a sentence that is read in no particular zone."""
+    return _moment(time_ns, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _moment(time_ns: int, zone: datetime.tzinfo) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(time_ns / _NS_PER_S, zone)

@@ -45,6 +45,7 @@ def _notes(facts: JobFacts, phase: Phase) -> Iterator[str]:
         where = fold(inferred) if len(inferred) <= _UNHEARD_NAMED else fmt.count(len(inferred), "node")
         yield f"Start or end on {where} is from the cgroup tree, not from a hook."
     yield from _reconciled(facts)
+    yield from _dropped(facts)
     if facts.held:
         yield f"{fmt.count(len(facts.held), 'sighting')} of this job fit no run of the scheduler yet and are held back."
     if facts.reused_id:
@@ -63,6 +64,21 @@ _CLOSED_WORDS = {
 def closed_words(reason: str | None) -> str:
     """Why the hub concluded an end that nobody told."""
     return _CLOSED_WORDS.get(reason or "", reason or "nobody knows why")
+
+
+def _dropped(facts: JobFacts) -> Iterator[str]:
+    """Which nodes had to give up events while the run was there."""
+    told = [(node.node, node.dropped) for node in facts.nodes if node.dropped is not None]
+    if not told:
+        return
+    nodes = [name for name, _ in told]
+    where = fmt.count(len(nodes), "node")
+    if len(nodes) <= _UNHEARD_NAMED:
+        where = f"{'Node' if len(nodes) == 1 else 'Nodes'} {fold(nodes)}"
+    lines = fmt.count(sum(dropped.lines for _, dropped in told), "event")
+    begin = fmt.iso_s(min(dropped.from_ns for _, dropped in told))
+    end = fmt.iso_s(max(dropped.until_ns for _, dropped in told))
+    yield f"{where} had to drop {lines} between {begin} and {end}: this page may be incomplete."
 
 
 def _reconciled(facts: JobFacts) -> Iterator[str]:
