@@ -286,7 +286,8 @@ async def _strike(ordeal: Ordeal, outcome: Outcome) -> None:
             ordeal.repeats += 1
             if await fault.strike():
                 waiting.append(fault)
-            await ordeal.progress(chance.randint(1, gap))
+            # Most are short; some last until time limits and windows come into it.
+            await ordeal.progress(chance.randint(1, gap) * chance.choice((1, 1, 1, 1, 6)))
             if plan.one_by_one:
                 for over in waiting:
                     await over.undo()

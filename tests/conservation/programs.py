@@ -131,7 +131,9 @@ class SmallDisk:
         image = self.path.with_suffix(".img")
         with image.open("wb") as file:
             file.truncate(self._size_bytes)
-        script = f"mkfs.ext4 -q -m 0 {image} && mount -o loop {image} {self.path} && echo ready && exec cat"
+        script = (
+            f"mkfs.ext4 -q -m 0 -b {PAGE_BYTES} {image} && mount -o loop {image} {self.path} && echo ready && exec cat"
+        )
         self._holder = await asyncio.create_subprocess_exec(
             *("unshare", "--mount", "--propagation", "private", "sh", "-c", script),
             stdin=asyncio.subprocess.PIPE,
