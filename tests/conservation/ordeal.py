@@ -238,6 +238,7 @@ async def _running(ordeal: Ordeal) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         await ordeal.disk.mount()
         stack.push_async_callback(ordeal.disk.unmount)
+        stack.callback(ordeal.clock.clear_up)
         stack.callback(ordeal.place.close)
         for receiver in ordeal.receivers:
             if receiver.port is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 PATIENCE_S = 30.0
 POLL_S = 0.01
 PAGE_BYTES = 4096
+SHARED_MEMORY = Path("/dev/shm")
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 STATE_STOPPED = "T"
 
@@ -207,6 +208,15 @@ class FakeClock:
         temporary = self._path.with_suffix(".new")
         temporary.write_text(f"{offset_s:+d}s\n")
         temporary.rename(self._path)
+
+    @staticmethod
+    def clear_up() -> None:
+        """Remove what libfaketime left in shared memory for programs that were killed."""
+        for shared in SHARED_MEMORY.glob("faketime_shm_*"):
+            pid = shared.name.removeprefix("faketime_shm_")
+            if not Path("/proc", pid).exists():
+                shared.unlink(missing_ok=True)
+                (SHARED_MEMORY / f"sem.faketime_sem_{pid}").unlink(missing_ok=True)
 
     @property
     def env(self) -> dict[str, str]:

@@ -97,12 +97,13 @@ async def send(session: aiohttp.ClientSession, url: str, *events: Any) -> dict[s
 
 
 async def view_when(session: aiohttp.ClientSession, url: str, state: str) -> dict[str, Any]:
-    """The job's view once it says so; the scheduler is asked and runs are made in the background."""
+    """The job's view once it says so and has the hooks' word too; both are taken in, and runs made, in the background."""
     async with asyncio.timeout(30):
         while True:
             async with session.get(f"{url}/jobs/2.json") as answer:
                 view: dict[str, Any] = await answer.json() if answer.status == 200 else {}
-            if view.get("state_text") == state and view["phase"] == "ended":
+            is_ended = view.get("state_text") == state and view["phase"] == "ended"
+            if is_ended and view["times"]["start_source"] == "hook":
                 return view
             await asyncio.sleep(0.05)
 
