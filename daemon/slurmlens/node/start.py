@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -19,15 +20,15 @@ from slurmlens.node.options import parse
 OPENSSL_MODULES = ("ssl", "_hashlib")
 M_ARENA_MAX = -8
 """Of `malloc.h`."""
-NEVER_NEEDED = ("typing_extensions",)
-"""msgspec takes it where it is installed; what it wants of it, Python has since 3.11."""
+NOT_NEEDED_BY_US = ("typing_extensions",)
+"""msgspec takes it where it is installed; what it wants of it, Python has since 3.11. Kafka's client must have it."""
 
 
 def main() -> int:
     """Run the node daemon; returns the exit status."""
     _share_one_heap()
     _find_no_libraries()
-    for name in NEVER_NEEDED:
+    for name in NOT_NEEDED_BY_US:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     options = parse()
     if not _needs_openssl(options.config):
@@ -36,7 +37,15 @@ def main() -> int:
             sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     from slurmlens.node import main as program
 
+    _allow(NOT_NEEDED_BY_US)
     return program.main()
+
+
+def _allow(names: Iterable[str]) -> None:
+    """What is imported from now on (a sink's client, where one is configured) does need it."""
+    for name in names:
+        if name in sys.modules and sys.modules[name] is None:
+            del sys.modules[name]
 
 
 def _share_one_heap() -> None:

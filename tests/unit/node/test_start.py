@@ -33,6 +33,12 @@ def test_the_daemon_starts_with_nothing_in_its_memory_that_it_does_not_need() ->
     assert done.returncode == 0, done.stderr
 
 
+def test_a_client_that_a_configured_sink_needs_can_be_imported_all_the_same() -> None:
+    probe = PROBE + "import slurmlens.node.sinks.kafka\n"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "path"),
     [
