@@ -168,8 +168,10 @@ class Ordeal:
         await self.node.start()
 
     async def settle(self) -> None:
-        """Until every receiver has everything, or nothing has come for long."""
-        await until(lambda: not self.producer.is_running, "the producer ends", 600)
+        """Until every receiver has everything, or nothing has come for long; a daemon that is gone delivers no more."""
+        await until(lambda: not (self.producer.is_running and self.node.is_running), "the producer ends", 600)
+        if self.producer.is_running:
+            await self.producer.end(signal.SIGTERM)
         assert self.producer.status == 0, self.producer.tail()
         await self.caught_up()
         await self._still_runs()
