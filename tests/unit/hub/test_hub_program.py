@@ -97,7 +97,7 @@ async def send(session: aiohttp.ClientSession, url: str, *events: Any) -> dict[s
 
 
 async def view_when(session: aiohttp.ClientSession, url: str, state: str) -> dict[str, Any]:
-    """The job's view once it says so and has the hooks' word too; both are taken in, and runs made, in the background."""
+    """The job's view once it says so and has the hooks' word too; all of it comes about in the background."""
     async with asyncio.timeout(30):
         while True:
             async with session.get(f"{url}/jobs/2.json") as answer:
