@@ -5,6 +5,7 @@ Owns the wording; the facts are `node.relay.status.RelayStatus`. Exit status as 
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,21 +14,31 @@ import msgspec
 
 from slurmlens.cli.screen import show
 from slurmlens.cli.status_socket import ask
-from slurmlens.cli.status_words import age, plain, sink_line, sink_troubles, spool_line, spool_troubles, stage_troubles
+from slurmlens.cli.status_words import (
+    age,
+    sink_line,
+    sink_troubles,
+    spool_line,
+    spool_troubles,
+    stage_troubles,
+    trouble_lines,
+)
 from slurmlens.config.load import RELAY_PATH, load_relay
 from slurmlens.config.relay import RelayConfig
 from slurmlens.errors import ConfigError
-from slurmlens.node.relay.status import RelayStatus
+from slurmlens.node.relay.status import RelayStatus, figures
+from slurmlens.node.status import FIGURE_TEXTS
+from slurmlens.wire.prometheus import exposition
 
 EXIT_WELL = 0
 EXIT_TROUBLE = 1
 EXIT_SILENT = 3
 
 
-def run(config: Path | None, socket_path: Path | None, *, as_json: bool) -> int:
-    """Ask, show, and judge."""
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, show, and judge; `arguments` are those of `status`."""
     try:
-        path = socket_path or _socket_path(config)
+        path = arguments.socket or _socket_path(arguments.config)
         answer = ask(path)
         status = msgspec.json.decode(answer, type=RelayStatus)
     except ConfigError as error:
@@ -37,8 +48,14 @@ def run(config: Path | None, socket_path: Path | None, *, as_json: bool) -> int:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "no answer in time"
         print(f"slurmlens status: {path}: {reason}. Does slurmlens-relay run, and may you ask it?", file=sys.stderr)
         return EXIT_SILENT
+    if arguments.prometheus:
+        show(exposition({**status.counters, **figures(status)}, FIGURE_TEXTS))
+        return EXIT_WELL
     troubles = list(troubles_of(status))
-    show(answer.decode() if as_json else render(status, troubles))
+    if arguments.json:
+        show(answer.decode())
+    else:
+        show(trouble_lines(troubles) if arguments.quiet else render(status, troubles))
     return EXIT_TROUBLE if troubles else EXIT_WELL
 
 
@@ -55,7 +72,7 @@ def troubles_of(status: RelayStatus) -> Iterator[str]:
 def render(status: RelayStatus, troubles: list[str]) -> str:
     """The page in the terminal."""
     lines = [f"slurmlens-relay {status.version}  {status.cluster}/{status.name}  up {age(status.uptime_s)}", ""]
-    lines += [f"  ! {plain(trouble)}" for trouble in troubles] + [""] * bool(troubles)
+    lines += [trouble_lines(troubles)] * bool(troubles)
     metrics = f", metrics on port {status.metrics_port}" if status.metrics_port is not None else ""
     lines += [f"  takes events on port {status.events_port}{metrics}", ""]
     lines += [sink_line(sink) for sink in status.sinks]

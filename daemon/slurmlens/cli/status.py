@@ -16,7 +16,16 @@ import msgspec
 from slurmlens.cli import relay_status
 from slurmlens.cli.screen import show
 from slurmlens.cli.status_socket import ask
-from slurmlens.cli.status_words import age, plain, sink_line, sink_troubles, spool_line, spool_troubles, stage_troubles
+from slurmlens.cli.status_words import (
+    age,
+    plain,
+    sink_line,
+    sink_troubles,
+    spool_line,
+    spool_troubles,
+    stage_troubles,
+    trouble_lines,
+)
 from slurmlens.config.load import NODE_PATH, load_node
 from slurmlens.config.node import NodeConfig
 from slurmlens.errors import ConfigError
@@ -40,6 +49,7 @@ EPILOG = """example:
   slurmlens status --closely 4711       have job 4711 read every second for ten minutes
   slurmlens status --config /etc/slurmlens/n1.toml     one of several daemons on this machine
   slurmlens status --relay              of slurmlens-relay on this machine
+  slurmlens status --quiet              for cron, which sends what is said: only what needs a look
 
 exit status: 0 all is well (and for --prometheus), 1 something needs a look, 3 the daemon does not answer"""
 
@@ -62,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--for", dest="seconds", type=float, default=600.0, metavar="SECONDS", help="for how long (default: 600)"
     )
     shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("-q", "--quiet", action="store_true", help="only what needs a look; nothing where all is well")
     shape.add_argument("--json", action="store_true", help="all that the daemon says, counters included")
     shape.add_argument("--prometheus", action="store_true", help="its figures as Prometheus reads them")
 
@@ -69,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Ask, show, and judge."""
     if arguments.relay:
-        return relay_status.run(arguments.config, arguments.socket, as_json=arguments.json)
+        return relay_status.run(arguments)
     try:
         path = arguments.socket or _socket_path(arguments.config)
         answer = ask(path, _order(arguments))
@@ -88,7 +99,10 @@ def run(arguments: argparse.Namespace) -> int:
         show(exposition({**status.counters, **figures(status)}, FIGURE_TEXTS))
         return EXIT_WELL
     troubles = list(troubles_of(status))
-    show(answer.decode() if arguments.json else render(status, troubles))
+    if arguments.json:
+        show(answer.decode())
+    else:
+        show(trouble_lines(troubles) if arguments.quiet else render(status, troubles))
     return EXIT_TROUBLE if troubles else EXIT_WELL
 
 
@@ -120,7 +134,7 @@ def troubles_of(status: NodeStatus) -> Iterator[str]:
 def render(status: NodeStatus, troubles: list[str]) -> str:
     """The page in the terminal."""
     lines = [f"slurmlens-node {status.version}  {status.cluster}/{status.node}  up {age(status.uptime_s)}", ""]
-    lines += [f"  ! {plain(trouble)}" for trouble in troubles] + [""] * bool(troubles)
+    lines += [trouble_lines(troubles)] * bool(troubles)
     if status.sampler is not None:
         lines += [_sampler_line(status.sampler), ""]
     lines += [sink_line(sink) for sink in status.sinks]

@@ -5,7 +5,7 @@ Pure. Used by `status` and `relay_status`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from slurmlens.config.shared import MIB
 from slurmlens.node.status import SinkStatus, SpoolStatus
@@ -64,3 +64,8 @@ def age(seconds: float) -> str:
 def plain(text: str) -> str:
     """A receiver's words must not steer the terminal."""
     return "".join(one if one.isprintable() else "?" for one in text)
+
+
+def trouble_lines(troubles: Sequence[str]) -> str:
+    """What needs a look, a line each; empty where nothing does. A receiver's words are among it."""
+    return "".join(f"  ! {plain(trouble)}\n" for trouble in troubles)

@@ -27,6 +27,7 @@ PROGRAMS: dict[str, type] = {"node": NodeConfig, "hub": HubConfig, "relay": Rela
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument("file", type=Path, metavar="FILE", help="/etc/slurmlens/node.toml, hub.toml or relay.toml")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing where nothing is wrong")
     parser.add_argument(
         "--program",
         choices=tuple(PROGRAMS),
@@ -50,8 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(wrong, file=sys.stderr)
     if errors:
         return EXIT_WRONG
-    read = " and ".join(str(file) for file in files_of(arguments.file))
-    print(f"{read}: slurmlens-{program} can start with this{_remark(config)}")
+    remark = _remark(config)
+    if remark or not arguments.quiet:
+        read = " and ".join(str(file) for file in files_of(arguments.file))
+        print(f"{read}: slurmlens-{program} can start with this{remark}")
     return EXIT_FINE
 
 

@@ -42,6 +42,10 @@ class DatabaseConfig:
 class HubAuthConfig(AuthConfig):
     """Who may send events to the hub."""
 
+    allowed_users: tuple[str, ...] = setting(
+        ("root", "slurmlens", "slurmlens-relay"),
+        "users (names or numbers) whose MUNGE credential speaks for a node, or for a relay",
+    )
     relays: tuple[str, ...] = setting(
         (), "hosts whose slurmlens-relay may speak for nodes that it has proved itself", example='["relay1", "relay2"]'
     )

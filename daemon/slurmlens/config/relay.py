@@ -55,7 +55,7 @@ class RelaySpoolConfig(SpoolConfig):
     """
 
     path: Path = setting(
-        Path("/var/lib/slurmlens/relay-spool"),
+        Path("/var/lib/slurmlens-relay/spool"),
         "folder on a local disk, of this relay alone; the folder above must exist. On a tmpfs it holds 16 MiB at "
         "most, on a network file system everything stays in memory",
     )

@@ -170,14 +170,19 @@ def figures(status: NodeStatus) -> dict[str, float]:
             "sampler_missed_ticks_total": sampler.missed_ticks,
             "profile_bytes": sampler.profile_bytes,
         }
-    if (spool := status.spool) is not None:
-        found |= {
-            "spool_bytes": spool.size_bytes,
-            "spool_limit_bytes": spool.max_bytes,
-            "spool_stored_bytes": spool.stored_bytes,
-            "spool_well": float(spool.mode in ("lasting", "volatile")),
-        }
+    if status.spool is not None:
+        found |= spool_figures(status.spool)
     return {name: value for name, value in found.items() if value is not None}
+
+
+def spool_figures(spool: SpoolStatus) -> dict[str, float]:
+    """The part of them that a relay has, too."""
+    return {
+        "spool_bytes": spool.size_bytes,
+        "spool_limit_bytes": spool.max_bytes,
+        "spool_stored_bytes": spool.stored_bytes,
+        "spool_well": float(spool.mode in ("lasting", "volatile")),
+    }
 
 
 STATUS_UNAVAILABLE = InternalEvent(

@@ -159,6 +159,13 @@ def test_what_needs_a_look_is_said_first_and_by_the_exit_status(
     assert words in lines[2]
 
 
+def test_quiet_is_silent_while_all_is_well_and_says_what_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(WELL, "--quiet") == 0
+    assert capsys.readouterr().out == ""
+    assert asked(changed(WELL, dropbox_open=False), "-q") == 1
+    assert capsys.readouterr().out == "  ! the dropbox folder is not there: no hook event arrives\n"
+
+
 def test_how_the_spool_fares_is_shown_with_what_was_lost(capsys: pytest.CaptureFixture[str]) -> None:
     lost = (DroppedLines(stream="metrics", reason="age", lines=12, since_ns=NOW),)
     assert asked(changed(WELL, spool=changed(SPOOL, mode="volatile", dropped=lost))) == 0

@@ -16,7 +16,7 @@ def run(*arguments: str) -> int:
     return validate.run(parser.parse_args(arguments))
 
 
-@pytest.mark.parametrize("name", ["node.toml", "hub.toml"])
+@pytest.mark.parametrize("name", ["node.toml", "hub.toml", "relay.toml"])
 def test_the_shipped_files_can_be_used(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     shipped = Path(__file__).parents[3] / "etc" / "slurmlens" / name
     assert run(str(shipped)) == 0
@@ -34,6 +34,16 @@ def test_every_problem_is_one_line_in_the_order_of_the_file(tmp_path: Path, caps
         ':3: sampling.interval_s: expected a number of seconds, found "10s": write interval_s = 10',
         ":4: sampling.slow_evry: unknown key; did you mean slow_every?",
     ]
+
+
+def test_quiet_says_only_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "relay.toml"
+    path.write_text("[sinks.hub]\n")
+    assert run("--quiet", str(path)) == 0
+    assert capsys.readouterr() == ("", "")
+    path.write_text("[sinks.hub]\nurl = 7\n")
+    assert run("-q", str(path)) == 2
+    assert "sinks.hub.url" in capsys.readouterr().err
 
 
 def test_a_conf_d_folder_is_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

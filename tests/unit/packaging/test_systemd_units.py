@@ -7,12 +7,17 @@ import re
 import shutil
 import stat
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from slurmlens.config.hub import HubConfig
+from slurmlens.config.node import NodeConfig
+from slurmlens.config.relay import RelayConfig
+
 SYSTEMD = Path(__file__).parents[3] / "systemd"
-SERVICES = ["slurmlens-node.service", "slurmlens-hub.service"]
+SERVICES = ["slurmlens-node.service", "slurmlens-hub.service", "slurmlens-relay.service"]
 MOST_EXPOSURE = 2.0
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="making users, folders and mounts needs root")
@@ -51,6 +56,35 @@ def test_systemd_finds_nothing_to_complain_about(tmp_path: Path) -> None:
     assert (result.returncode, ours) == (0, [])
 
 
+def setting(unit: str, key: str) -> str:
+    """The one value of a key."""
+    [value] = re.findall(rf"^{key}=(.*)$", (SYSTEMD / unit).read_text(), re.MULTILINE)
+    return str(value)
+
+
+def test_what_a_program_writes_by_default_lies_in_the_folders_that_its_unit_makes() -> None:
+    node, hub, relay = NodeConfig(), HubConfig(), RelayConfig()
+    for unit, runtime_path, state in (
+        ("slurmlens-node.service", node.runtime_path, node.spool.path.parent),
+        ("slurmlens-relay.service", relay.runtime_path, relay.spool.path.parent),
+        ("slurmlens-hub.service", hub.runtime_path, Path(hub.database.url.removeprefix("sqlite+aiosqlite:///")).parent),
+    ):
+        assert runtime_path == Path("/run") / setting(unit, "RuntimeDirectory")
+        assert state == Path("/var/lib") / setting(unit, "StateDirectory")
+
+
+def test_the_users_of_the_units_may_speak_for_nodes_and_relays_by_default() -> None:
+    node, relay = (setting(f"slurmlens-{program}.service", "User") for program in ("node", "relay"))
+    assert {node, relay} <= set(HubConfig().auth.allowed_users)
+    assert node in RelayConfig().auth.allowed_users
+
+
+def test_every_program_of_a_unit_is_installed_under_that_name() -> None:
+    scripts = tomllib.loads((SYSTEMD.parent / "pyproject.toml").read_text())["project"]["scripts"]
+    for unit in SERVICES:
+        assert setting(unit, "ExecStart").removeprefix("/usr/bin/") in scripts
+
+
 def test_the_dropbox_is_never_a_runtime_directory() -> None:
     text = (SYSTEMD / "slurmlens-node.service").read_text()
     assert re.findall(r"^RuntimeDirectory=(.*)$", text, re.MULTILINE) == ["slurmlens-node"]
@@ -65,8 +99,8 @@ def test_users_and_folders_are_made_as_hook_and_daemon_need_them(tmp_path: Path)
     subprocess.run(["systemd-sysusers", root, str(SYSTEMD / "sysusers.d/slurmlens.conf")], check=True)
     subprocess.run(["systemd-tmpfiles", root, "--create", str(SYSTEMD / "tmpfiles.d/slurmlens.conf")], check=True)
     groups = dict(line.split(":")[::2] for line in (tmp_path / "etc/group").read_text().splitlines())
-    assert {"slurmlens", "slurmlens-hub"} <= groups.keys()
-    assert groups["slurmlens"] != groups["slurmlens-hub"]
+    assert {"slurmlens", "slurmlens-hub", "slurmlens-relay"} <= groups.keys()
+    assert len({groups[name] for name in ("slurmlens", "slurmlens-hub", "slurmlens-relay")}) == 3
     found = {
         name: (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
         for name in ("run/slurmlens", "run/slurmlens/events", "run/slurmlens/lost")

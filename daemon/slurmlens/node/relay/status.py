@@ -1,10 +1,10 @@
-"""How a relay fares: what its status socket says."""
+"""How a relay fares: what its status socket says, and its figures as Prometheus is told them."""
 
 from __future__ import annotations
 
 import msgspec
 
-from slurmlens.node.status import ConsulStatus, SinkStatus, SpoolStatus
+from slurmlens.node.status import ConsulStatus, SinkStatus, SpoolStatus, spool_figures
 
 
 class RelayStatus(msgspec.Struct, frozen=True, kw_only=True, tag_field="program", tag="slurmlens-relay"):
@@ -26,3 +26,13 @@ class RelayStatus(msgspec.Struct, frozen=True, kw_only=True, tag_field="program"
     stages: dict[str, str]
     counters: dict[str, float]
     consul: ConsulStatus | None = None
+
+
+def figures(status: RelayStatus) -> dict[str, float]:
+    """What of a status is a number and no counter, by the names of `node.status.FIGURE_TEXTS`."""
+    return {
+        "uptime_s": status.uptime_s,
+        "process_cpu_s_total": status.cpu_s,
+        "process_resident_bytes": status.resident_bytes,
+        **spool_figures(status.spool),
+    }

@@ -143,6 +143,10 @@ async def test_the_relays_status_is_told_and_what_is_wrong_with_it(
         config = f"{relay.folder}/relay.toml"
         assert await asyncio.to_thread(slurmlens, ["status", "--relay", "--config", config]) == 0
         assert f"takes events on port {relay.events_port}" in capsys.readouterr().out
+        assert await asyncio.to_thread(slurmlens, ["status", "--relay", "--config", config, "--quiet"]) == 0
+        assert capsys.readouterr().out == ""
+        assert await asyncio.to_thread(slurmlens, ["status", "--relay", "--config", config, "--prometheus"]) == 0
+        assert "slurmlens_spool_well 1\n" in capsys.readouterr().out
         url = f"http://127.0.0.1:{relay.events_port}"
         sink = sink_of(HubSinkConfig(url=url, auth="token", token_file=secret(tmp_path / "token", TOKEN)))
         await sink.deliver(ecs.encode(Told(node="n1").start(1)) + b"\n", 1)
