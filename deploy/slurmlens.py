@@ -21,6 +21,8 @@ USER = "slurmlens"
 DROPBOXES = "/run/slurmlens/events"
 # What /proc/PID/io of other users' processes needs: the file is its owner's alone, and reading it counts as tracing.
 PROCESS_IO = ("sys_ptrace", "dac_read_search")
+# All node daemons of an instance look at the one machine's processes.
+SERIES_2015_INTERVAL_S = 5
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,13 @@ backoff_max_s = 2
 [sinks.carbon]
 port = {settings.carbon_port}
 backoff_max_s = 2
+
+[series_2015]
+interval_s = {SERIES_2015_INTERVAL_S}
 """
 
 
-def hub_toml(cluster: str, port: int, folder: Path) -> str:
+def hub_toml(cluster: str, port: int, carbon_port: int, folder: Path) -> str:
     """The text of the hub's configuration file."""
     return f"""cluster = {_quoted(cluster)}
 runtime_path = {_quoted(f"{folder}/run")}
@@ -78,16 +83,20 @@ poll_interval_s = 2
 [profile]
 live_interval_s = 1
 idle_interval_s = 5
+
+[series_2015]
+port = {carbon_port}
+interval_s = 1
 """
 
 
 class Hub(Service):
     """slurmlens-hub on a loopback port of its own."""
 
-    def __init__(self, sandbox: Sandbox, cluster: str) -> None:
+    def __init__(self, sandbox: Sandbox, cluster: str, carbon_port: int) -> None:
         self.port = sandbox.ports.take()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._folder, self._cluster = sandbox.folder / "hub", cluster
+        self._folder, self._cluster, self._carbon_port = sandbox.folder / "hub", cluster, carbon_port
         argv = [str(program("slurmlens-hub")), "--config", f"{self._folder}/hub.toml"]
         super().__init__(sandbox, "slurmlens-hub", argv, lambda: listens(self.port), user=user(sandbox))
 
@@ -95,7 +104,7 @@ class Hub(Service):
         owner = user(self._sandbox)
         for name in ("hub", "hub/run"):
             self._sandbox.make_folder(name, owner=owner)
-        (self._folder / "hub.toml").write_text(hub_toml(self._cluster, self.port, self._folder))
+        (self._folder / "hub.toml").write_text(hub_toml(self._cluster, self.port, self._carbon_port, self._folder))
         super().start()
 
 

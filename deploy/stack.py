@@ -37,7 +37,7 @@ class Stack:
             sandbox, nodes=nodes, cluster=CLUSTER, prolog=prolog, epilog=epilog, extra_conf=extra_conf
         )
         self.carbon = Carbon(sandbox, fast_interval_s=FAST_INTERVAL_S, slow_interval_s=FAST_INTERVAL_S * SLOW_EVERY)
-        self.hub = Hub(sandbox, CLUSTER)
+        self.hub = Hub(sandbox, CLUSTER, self.carbon.port)
         settings = NodeSettings(
             CLUSTER, self.hub.url, self.carbon.port, interval_s=FAST_INTERVAL_S, slow_every=SLOW_EVERY
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from slurmlens.cgroup.layout import IO_AND_PIDS_FIELDS, LAYOUTS, Hierarchy
 from slurmlens.metrics import FIELDS, METRICS, Metric, Source, Tier
+from slurmlens.wire.series_2015 import PROGRAM_FIGURES
 
 PAGE = Path(__file__).with_name("metrics.md")
 own_figures = runpy.run_path(str(Path(__file__).with_name("own_figures.py")))["rows"]
@@ -60,6 +61,25 @@ OWN_FIGURES = """`slurmlens status --json` shows them all, at any time. Beside t
 
 For Prometheus a name begins with `slurmlens_`. What ends in `_total` only grows until the daemon starts again; anything
 else is a level. A label's value comes from a bounded set; beyond 64 of a figure they are counted under `other`."""
+
+
+SERIES_2015 = """Boards of the ancestor ask carbon for other names. With `[series_2015]` in the settings of node and
+hub, these are sent as well, byte for byte as in 2015; off by default, for they cost (a look at every process, and
+files in carbon for every program that ever ran: at most `programs`) and say nothing of a job. The node's go through its
+spool as all its points do; the hub keeps an hour's in memory while carbon is away, a relay on its host keeps more.
+`slurm.stats.total` is new: `sumSeries(slurm.stats.*.*.RUNNING.jobs)` counts a job once for its user and once for each
+group. A group counts where this host or the scheduler says that the user is in it."""
+
+NAMES_2015 = (
+    ("`servers.HOST.network.INTERFACE.{rx_byte,tx_byte,rx_bit,tx_bit}`", "a second; not the loopback", "node"),
+    ("`servers.HOST.proc.ctxt`", "context switches a second", "node"),
+    ("`psutil.TYPE.HOST.user.USER`", "processes of a user that is not root", "node"),
+    ("`psutil.TYPE.HOST.state.STATE`", "processes in that state", "node"),
+    (f"`psutil.TYPE.HOST.USER.PROGRAM.{{{','.join(PROGRAM_FIGURES)}}}`", "of what runs, a program's together", "node"),
+    ("`slurm.stats.users.USER.{RUNNING,PENDING}.{jobs,nodes,cpus}`", "the queue by user", "hub"),
+    ("`slurm.stats.groups.GROUP.{RUNNING,PENDING}.{jobs,nodes,cpus}`", "by group", "hub"),
+    ("`slurm.stats.total.{RUNNING,PENDING}.{jobs,nodes,cpus}`", "in all", "hub"),
+)
 
 
 def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -112,6 +132,9 @@ def page() -> str:
         "A job's folder in there is `uid_<user>/job_<id>` on v1, `job_<id>` on v2, and in 26.05 its SLUID (unless "
         "`CgroupJobIdPaths=yes`);\nthe job of a SLUID folder is told by root's process title `slurmstepd: [3.batch]` "
         "in a step's own folder.",
+        "## Under the names of 2015",
+        SERIES_2015,
+        _table(["series", "what", "from"], NAMES_2015),
         "## What the daemon says of itself",
         OWN_FIGURES,
         _table(["figure", "labels", "what"], own_figures()),

@@ -22,6 +22,6 @@ def test_the_node_daemons_file_is_taken_without_a_problem_and_says_what_was_mean
 
 
 def test_the_hubs_file_is_taken_without_a_problem() -> None:
-    made, problems = convert(HubConfig, tomllib.loads(hub_toml("demo", 6831, Path("/w/hub"))))
+    made, problems = convert(HubConfig, tomllib.loads(hub_toml("demo", 6831, 2003, Path("/w/hub"))))
     assert problems == []
     assert made.listen.port == 6831

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import HubConsulConfig
+from slurmlens.config.series_2015 import HubSeries2015Config
 from slurmlens.config.setting import optional_section, section, setting
 from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
 
@@ -88,4 +89,7 @@ class HubConfig:
     slurm: SlurmConfig = section(SlurmConfig, "how the scheduler is asked")
     profile: ProfileConfig = section(ProfileConfig, "how often nodes send what is new of a running job")
     consul: HubConsulConfig | None = optional_section("Consul: the hub as a service, the keys of 2015")
+    series_2015: HubSeries2015Config | None = optional_section(
+        "carbon series under the names of 2015: slurm.stats.…, the queue by user and group"
+    )
     log: LogConfig = section(LogConfig, "the hub's own log")

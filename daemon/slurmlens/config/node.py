@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmlens.config.consul import NodeConsulConfig
+from slurmlens.config.series_2015 import NodeSeries2015Config
 from slurmlens.config.setting import derived, optional_section, section, setting
 from slurmlens.config.shared import MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
 from slurmlens.config.sinks import SinksConfig
@@ -100,6 +101,9 @@ class NodeConfig:
     sinks: SinksConfig = section(SinksConfig, "receivers; each table that is there switches one on")
     consul: NodeConsulConfig | None = optional_section("Consul: this daemon as a service, receivers found, settings")
     telemetry: TelemetryConfig = section(TelemetryConfig, "what the daemon says of itself to others")
+    series_2015: NodeSeries2015Config | None = optional_section(
+        "carbon series under the names of 2015: servers.HOST.…, psutil.TYPE.HOST.…"
+    )
     log: LogConfig = section(LogConfig, "the daemon's own log")
 
     @property

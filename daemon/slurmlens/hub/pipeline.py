@@ -4,6 +4,7 @@
                        │          ▲          live ──────────────► SSE
                        └─► live   │
                       slurm ─► poller ─► (refresh, reconcile)
+                                  └────► queue_series ─► carbon_writer ─► carbon
 
 Owns the stages' order of beginning and end, and the news that go between them: new events and new records make runs
 stale (`refresh`), and send the poller to accounting; runs made anew are told to whoever watches. What each hands to the
@@ -26,6 +27,7 @@ from slurmlens.clock import Clock
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import ConfigError, SourceError
 from slurmlens.events import AnyEvent, JobEnd, JobStart, JobSummary
+from slurmlens.hub.carbon_writer import CarbonWriter
 from slurmlens.hub.history.apply import Applier
 from slurmlens.hub.history.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
@@ -36,6 +38,7 @@ from slurmlens.hub.ingest import Ingest
 from slurmlens.hub.live import Change, ChangeKind, Live
 from slurmlens.hub.origins import NodeOrigins
 from slurmlens.hub.poller import Poller
+from slurmlens.hub.queue_series import QueueSeries
 from slurmlens.hub.web.app import make_app
 from slurmlens.runtime.authentication import Authenticator
 from slurmlens.runtime.supervisor import Supervisor
@@ -96,6 +99,7 @@ class HubPipeline:
         self._origins.replace((await self._recorder.nodes()).values())
         try:
             self._ingest = self._make_ingest()
+            self._queue_series = self._make_queue_series()
             self._poller = await self._make_poller()
             await self._listen()
             self._consul = self._make_consul()
@@ -109,6 +113,9 @@ class HubPipeline:
         self._supervisor.add("reconcile", self._keep_reconciled)
         for name, stage in () if self._consul is None else self._consul.stages:
             self._supervisor.add(name, stage)
+        if self._queue_series is not None:
+            self._supervisor.add("queue series", self._queue_series.run)
+            self._supervisor.add("carbon", self._carbon.run)
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -129,6 +136,13 @@ class HubPipeline:
         return HubConsul(
             config, config.consul, self.port, self._health, self._latest_record, self._reporter, self._clock
         )
+
+    def _make_queue_series(self) -> QueueSeries | None:
+        config = self._config.series_2015
+        if config is None:
+            return None
+        self._carbon = CarbonWriter(config.host, config.port, self._reporter, self._clock)
+        return QueueSeries(config.interval_s, self._carbon.write, lambda: self._poller.silent_since_ns(), self._clock)
 
     async def _latest_record(self, job_id: int) -> JobRecord | None:
         facts = await self._queries.job_facts(job_id)
@@ -173,6 +187,7 @@ class HubPipeline:
             reporter=self._reporter,
             told=self._recorded,
             partitions_told=self._take_partitions if wants_partitions else None,
+            queue_told=None if self._queue_series is None else self._queue_series.take,
         )
 
     async def _listen(self) -> None:

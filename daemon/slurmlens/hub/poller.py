@@ -64,7 +64,7 @@ class _Due:
 
 class Poller:
     """The hub's questions to one scheduler; `told` is called with the jobs of which something new was learnt,
-    `partitions_told` with the partitions and nodes.
+    `partitions_told` with the partitions and nodes, `queue_told` with each whole queue.
     """
 
     def __init__(
@@ -78,9 +78,11 @@ class Poller:
         reporter: Reporter,
         told: Callable[[Iterable[int]], None],
         partitions_told: Callable[[Sequence[PartitionRecord], Sequence[NodeRecord]], None] | None = None,
+        queue_told: Callable[[Sequence[JobRecord]], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._partitions_told = partitions_told
+        self._queue_told = queue_told
         self._scheduler = scheduler
         self._recorder = recorder
         self._origins = origins
@@ -170,6 +172,8 @@ class Poller:
             return
         now_ns = self._clock.wall_ns()
         self.state.last_queue_ns = now_ns
+        if self._queue_told is not None:
+            self._queue_told(answer.records)
         changed = await self._recorder.take(answer.records, now_ns)
         self._told(changed)
         ended = {record.job_id for record in answer.records if record.state.has_ended}

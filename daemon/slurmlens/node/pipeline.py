@@ -192,7 +192,7 @@ class NodePipeline:
         self._sources.add("profiles", self._send_profiles)
         server = StatusServer(self._config.status_socket_path, self.status, self._look_closely, self._reporter)
         self._sources.add("status", server.run)
-        for name, stage in self._own_figures().items():
+        for name, stage in {**self._own_figures(), **self._series_2015()}.items():
             self._sources.add(name, stage)
         self._receiving.add("outlet", self._outlet.run)
         for name, stage in self._deliveries.stages():
@@ -210,6 +210,15 @@ class NodePipeline:
         from slurmlens.node.own_figures import OwnFigures  # late: as above
 
         return OwnFigures(telemetry, self.status, self._outlet.points, self._reporter, self._machine.clock).stages
+
+    def _series_2015(self) -> Mapping[str, Stage]:
+        config = self._config.series_2015
+        if config is None:
+            return {}
+        from slurmlens.node.series_2015 import Series2015  # late: as above
+
+        series = Series2015(config, self._config.node, self._outlet.points, self._reporter, self._machine.clock)
+        return {"series of 2015": series.run}
 
     def _engine(self, now: Now) -> Engine:
         config = self._config

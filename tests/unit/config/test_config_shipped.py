@@ -35,7 +35,7 @@ def test_the_shipped_files_load_and_switch_hub_and_carbon_on() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shown_default_is_taken_when_its_comment_sign_is_removed(name: str, tmp_path: Path) -> None:
-    uncommented = re.sub(r"^# (\[[a-z.]+\]|[a-z_]+ = .*)$", r"\1", render(name), flags=re.MULTILINE)
+    uncommented = re.sub(r"^# (\[[a-z0-9_.]+\]|[a-z_]+ = .*)$", r"\1", render(name), flags=re.MULTILINE)
     # What belongs to TLS or to a login is refused without it.
     uncommented = uncommented.replace("tls = false", "tls = true").replace('mechanism = "none"', 'mechanism = "PLAIN"')
     (tmp_path / name).write_text(uncommented)

@@ -1,0 +1,154 @@
+"""The queue as carbon series under the names of 2015: jobs, nodes and CPUs that run or wait, by user, group and in all.
+
+Owns the latest queue and whom it ever named. Points come at every whole interval, also between two questions to the
+scheduler, for boards expect one in each; none come while the scheduler is silent. Invariants: whoever had jobs gets
+zeros for `ZEROS_S` after the last of them, so that a stacked graph goes down instead of tearing; an array that waits as
+one record counts as its tasks. Fed by `poller`; feeds `carbon_writer`. Wired in `pipeline`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import os
+import pwd
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.slurm.records import JobRecord, JobState
+from slurmlens.wire import series_2015
+from slurmlens.wire.series_2015 import Point
+
+ZEROS_S = 3600
+GROUPS_KEPT_S = 600
+STATES = (JobState.RUNNING, JobState.PENDING)
+TOTAL = ("total",)
+
+Whose = tuple[str, ...]
+"""("users", USER), ("groups", GROUP) or ("total",)."""
+
+_TASKS = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
+
+
+class Amount(msgspec.Struct):
+    """What the jobs of somebody in one state come to."""
+
+    jobs: int = 0
+    nodes: int = 0
+    cpus: int = 0
+
+
+def supplementary_groups(user: str) -> tuple[str, ...]:
+    """The user's groups beside the primary one, as this host knows them; none where it does not know the user."""
+    try:
+        primary = pwd.getpwnam(user).pw_gid
+    except KeyError:
+        return ()
+    return tuple(filter(None, (_group_name(number) for number in os.getgrouplist(user, primary) if number != primary)))
+
+
+def _group_name(number: int) -> str | None:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return None
+
+
+def waiting_tasks(tasks: str | None) -> int:
+    """How many tasks of an array "1-9:2,12%4" names; 1 where it is no array. What Slurm cut off ("...") is missing."""
+    if not tasks:
+        return 1
+    count = 0
+    for first, last, step in _TASKS.findall(tasks.partition("%")[0]):
+        count += max(0, int(last or first) - int(first)) // max(1, int(step or 1)) + 1
+    return max(1, count)
+
+
+def amounts(
+    records: Iterable[JobRecord], groups_of: Callable[[str], Sequence[str]]
+) -> dict[tuple[Whose, JobState], Amount]:
+    """What runs and waits, by whom: a job counts once in all, for its user and for each group of that user."""
+    found: dict[tuple[Whose, JobState], Amount] = {}
+    for record in records:
+        if record.state not in STATES:
+            continue
+        tasks = waiting_tasks(record.array_tasks) if record.state is JobState.PENDING else 1
+        for whose in _whose(record, groups_of):
+            amount = found.setdefault((whose, record.state), Amount())
+            amount.jobs += tasks
+            amount.nodes += tasks * (record.node_count or len(record.nodes))
+            amount.cpus += tasks * (record.cpu_count or 0)
+    return found
+
+
+def _whose(record: JobRecord, groups_of: Callable[[str], Sequence[str]]) -> Iterator[Whose]:
+    yield TOTAL
+    if record.user is not None:
+        yield "users", record.user
+        groups = {*groups_of(record.user), *([record.group] if record.group else [])}
+        for group in sorted(groups):
+            yield "groups", group
+
+
+class QueueSeries:
+    """The stage; `take` the queue, `run` it until cancelled."""
+
+    def __init__(
+        self,
+        interval_s: float,
+        write: Callable[[bytes, int], None],
+        silent_since_ns: Callable[[], int | None],
+        clock: Clock,
+        *,
+        groups_of: Callable[[str], Sequence[str]] = supplementary_groups,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._interval_ns = round(interval_s * NS_PER_S)
+        self._write = write
+        self._silent_since_ns = silent_since_ns
+        self._clock = clock
+        self._groups_of = groups_of
+        self._sleep = sleep
+        self._queue: Sequence[JobRecord] | None = None
+        self._last_seen_ns: dict[Whose, int] = {TOTAL: 0}
+        self._groups: dict[str, Sequence[str]] = {}
+        self._groups_until_ns = 0
+
+    def take(self, records: Sequence[JobRecord]) -> None:
+        """The whole queue, as the scheduler has just told it."""
+        self._queue = records
+
+    async def run(self) -> None:
+        """Points at every whole multiple of the interval, stamped with it."""
+        while True:
+            due_ns = (self._clock.wall_ns() // self._interval_ns + 1) * self._interval_ns
+            await self._sleep((due_ns - self._clock.wall_ns()) / NS_PER_S)
+            if self._queue is None or self._silent_since_ns() is not None:
+                continue
+            if due_ns >= self._groups_until_ns:
+                self._groups, self._groups_until_ns = {}, due_ns + GROUPS_KEPT_S * NS_PER_S
+            # Asking for groups may go to a directory service, so it takes no time of the event loop's.
+            found = await asyncio.to_thread(amounts, self._queue, self._groups_kept)
+            lines = series_2015.lines(self.points(found, due_ns), due_ns // NS_PER_S)
+            self._write(b"".join(lines), len(lines))
+
+    def _groups_kept(self, user: str) -> Sequence[str]:
+        if user not in self._groups:
+            self._groups[user] = self._groups_of(user)
+        return self._groups[user]
+
+    def points(self, found: dict[tuple[Whose, JobState], Amount], now_ns: int) -> Iterator[Point]:
+        """Of everybody that has jobs, and zeros of those that had some until lately."""
+        self._last_seen_ns |= {whose: now_ns for whose, _ in found}
+        self._last_seen_ns = {
+            whose: seen_ns
+            for whose, seen_ns in self._last_seen_ns.items()
+            if whose == TOTAL or now_ns - seen_ns <= ZEROS_S * NS_PER_S
+        }
+        for whose in self._last_seen_ns:
+            for state in STATES:
+                amount = found.get((whose, state), Amount())
+                yield from series_2015.queue(whose, state.value, amount.jobs, amount.nodes, amount.cpus)
