@@ -12,6 +12,7 @@ from slurmlens.hub.history.reconcile import Reconciler
 from slurmlens.hub.history.records import Recorder
 from slurmlens.hub.history.refresh import Refresher
 from slurmlens.hub.history.store import Store
+from slurmlens.hub.history.unconfirmed import Unconfirmed
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 from testkit.manual_clock import ManualClock
 from testkit.told_events import BEGIN_S
@@ -29,6 +30,7 @@ class History:
         self.recorder = Recorder(self.store, "demo")
         self.refresher = Refresher(self.store)
         self.reconciler = Reconciler(self.store)
+        self.unconfirmed = Unconfirmed(self.store, self.recorder, "demo")
         self.queries = Queries(self.store, self.clock, "demo")
 
     async def hear(self, *events: AnyEvent) -> Applied:

@@ -34,6 +34,7 @@ from slurmlens.hub.history.reconcile import Reconciler
 from slurmlens.hub.history.records import Recorder
 from slurmlens.hub.history.refresh import Refresher
 from slurmlens.hub.history.store import Store
+from slurmlens.hub.history.unconfirmed import Unconfirmed
 from slurmlens.hub.ingest import Ingest
 from slurmlens.hub.live import Change, ChangeKind, Live
 from slurmlens.hub.origins import NodeOrigins
@@ -95,6 +96,7 @@ class HubPipeline:
             scheduler_silent_since=lambda: self._poller.silent_since_ns(),
         )
         self._recorder = Recorder(self._store, self._config.cluster)
+        self._unconfirmed = Unconfirmed(self._store, self._recorder, self._config.cluster, self._clock.wall_ns())
         self._origins = NodeOrigins(self._clock, relays=self._config.auth.relays)
         self._origins.replace((await self._recorder.nodes()).values())
         try:
@@ -248,6 +250,7 @@ class HubPipeline:
             for verdict in await self._reconciler.reconcile(now_ns, self._poller.state.last_queue_ns):
                 self._reporter.report(RECONCILED, reason=verdict.reason.value, sighting=verdict.sighting.sighting)
                 self._stale.set()
+            self._recorded(await self._unconfirmed.end(now_ns, self._poller.state.last_queue_ns))
             refusals = self._ingest.take_refusals()
             if refusals:
                 await self._applier.count_refusals(refusals, now_ns)

@@ -59,6 +59,24 @@ def test_the_next_runs_restart_count_that_is_shown_while_a_run_is_requeued_is_no
         assert merged(*reversed(answers)).restart_count == 0
 
 
+def test_accounting_that_lags_behind_makes_no_running_job_wait_again() -> None:
+    """slurmdbd tells of a job as waiting for some seconds after its nodes have begun with it."""
+    runs = record(JobState.RUNNING, source=QUEUE)
+    found = merged(runs, record(JobState.PENDING, start=None, expected_start_s=BEGIN_S))
+    assert (found.state, found.start_s, found.expected_start_s) == (JobState.RUNNING, BEGIN_S, None)
+    lost = merged(runs, record(JobState.PENDING, start=None, source=QUEUE))
+    assert lost.state is JobState.PENDING, "a slurmctld that came back with older state is believed"
+
+
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.PENDING])
+def test_the_start_that_moves_while_a_requeued_run_is_cleaned_up_is_not_its_start(state: JobState) -> None:
+    """slurmctld tells the present second, under the old submit time, until the last Epilog has run."""
+    runs = record(JobState.RUNNING, source=QUEUE, restart_count=0)
+    cleans_up = record(state, start=90, source=QUEUE, restart_count=1, state_flags=("COMPLETING",))
+    found = merged(runs, cleans_up)
+    assert (found.state, found.start_s, found.restart_count) == (JobState.RUNNING, BEGIN_S, 0)
+
+
 def test_an_end_that_accounting_knows_before_its_start_is_not_its_last_word() -> None:
     partial = msgspec.structs.replace(record(JobState.CANCELLED, end=5), partition=None)
     assert awaits_accounting(partial, BEGIN_S + 10)
@@ -79,7 +97,7 @@ def test_a_run_that_was_followed_by_another_counts_as_requeued() -> None:
 def test_a_vanished_execution_is_over_until_somebody_tells_its_end() -> None:
     gone = vanished(record(JobState.RUNNING, source=QUEUE))
     assert is_over(gone)
-    assert "forgotten" in outcome_of(gone, None, True, None).label
+    assert "does not say" in outcome_of(gone, None, True, None).label
     found = merged(gone, record(JobState.COMPLETED, end=31))
     assert (found.state, found.state_flags) == (JobState.COMPLETED, ())
     back = merged(gone, record(JobState.RUNNING, source=QUEUE))

@@ -1,7 +1,8 @@
 """The scheduler's record of one execution, put together from what was said at different times: pure.
 
 The queue is prompt and forgets; accounting is late and remembers, and each knows fields that the other lacks.
-Invariants: what has ended does not run again, and what was told once is not lost to a later answer that leaves it out.
+Invariants: what has ended does not run again, what runs is not made to wait by an answer that is behind, and what was
+told once is not lost to a later answer that leaves it out.
 Fed by `apply` with old and new `JobRecord`s.
 """
 
@@ -16,10 +17,13 @@ from slurmlens.hub.history.assignment import Execution
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 
 VANISHED = "VANISHED"
-"""State flag of an execution that the scheduler neither lists any more nor has accounted for."""
+"""State flag of an execution that the scheduler neither lists any more nor has accounted for, or that all its nodes
+have ended while the scheduler is silent."""
 
 ACCOUNTING_PATIENCE_S = 90.0
 """How long after its end an execution is not held for settled without accounting's word. The poller gives up later."""
+
+_BEGUN = frozenset({JobState.RUNNING, JobState.SUSPENDED})
 
 _OUTCOME_FIELDS = (
     "state",
@@ -38,9 +42,7 @@ def merge_records(known: JobRecord | None, told: JobRecord) -> JobRecord:
     """What is known of an execution after it was told of again."""
     if known is None:
         return told
-    keeps_end = is_over(known) and not told.state.has_ended and not _revives(known, told)
-    queue_after_accounting = known.source is RecordSource.ACCOUNTING and told.source is RecordSource.QUEUE
-    winner, other = (known, told) if keeps_end or (is_over(known) and queue_after_accounting) else (told, known)
+    winner, other = (known, told) if _is_behind(told, known) else (told, known)
     changes: dict[str, Any] = {}
     for name in JobRecord.__struct_fields__:
         if name not in _OUTCOME_FIELDS and _is_absent(getattr(winner, name)):
@@ -49,12 +51,24 @@ def merge_records(known: JobRecord | None, told: JobRecord) -> JobRecord:
         changes |= {name: getattr(other, name) for name in _OUTCOME_FIELDS if _is_absent(getattr(winner, name))}
     if winner.state is not JobState.PENDING:
         changes["expected_start_s"] = None
-    # a run that is being requeued is shown with the next run's count for a moment
+    # a run that is being requeued is shown with the next run's count, and as if it began now, until it is cleaned up
+    if told.is_completing and known.start_s is not None:
+        changes["start_s"] = known.start_s
     counts = [one.restart_count for one in (known, told) if one.restart_count is not None]
     changes["restart_count"] = min(counts, default=None)
     if not winner.state.has_ended and winner.source is RecordSource.ACCOUNTING and other.source is RecordSource.QUEUE:
         changes["reason"], changes["reason_text"] = other.reason, other.reason_text
     return msgspec.structs.replace(winner, **changes)
+
+
+def _is_behind(told: JobRecord, known: JobRecord) -> bool:
+    """Whether what is told now tells of a time before what is known."""
+    if is_over(known):
+        keeps_end = not told.state.has_ended and not _revives(known, told)
+        queue_after_accounting = known.source is RecordSource.ACCOUNTING and told.source is RecordSource.QUEUE
+        return keeps_end or queue_after_accounting
+    waits_again = told.state is JobState.PENDING and known.state in _BEGUN
+    return waits_again and (told.source is RecordSource.ACCOUNTING or told.is_completing)
 
 
 def _revives(known: JobRecord, told: JobRecord) -> bool:

@@ -21,7 +21,7 @@ def outcome_of(record: JobRecord | None, told: JobIdentity | None, has_ended: bo
     if told is not None and told.exit_code is not None:
         return _by_hook(told, oom_kills)
     if record is not None and VANISHED in record.state_flags:
-        label = "UNKNOWN (the scheduler has forgotten it)"
+        label = "UNKNOWN (the scheduler does not say)"
         return Outcome(state=JobState.UNKNOWN, label=label, source=OutcomeSource.SCHEDULER, oom_kills=oom_kills)
     state = JobState.UNKNOWN if has_ended else JobState.RUNNING
     return Outcome(state=state, label=state.value, source=OutcomeSource.NOBODY, oom_kills=oom_kills)

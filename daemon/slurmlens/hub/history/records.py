@@ -68,7 +68,7 @@ class Recorder:
             return {ExecutionKey(*row) for row in await connection.execute(query)}
 
     async def forget(self, keys: Collection[ExecutionKey], heard_ns: int) -> set[int]:
-        """Marks executions as vanished that the scheduler neither lists nor has accounted for."""
+        """Marks executions as vanished: they are over, and the scheduler does not say how."""
         async with self._store.write() as connection:
             known = await self._known(connection, {key.job_id for key in keys})
             gone = {key: vanished(known[key]) for key in keys if key in known and not is_over(known[key])}
