@@ -75,9 +75,6 @@ async def test_whatever_happens_to_carbon_alone_every_point_arrives(road: Metric
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="what a sink has in its hands is dropped by age and told as dropped, and the sink delivers it all the same"
-)
 async def test_what_has_waited_too_long_for_carbon_is_told_to_the_line(road: MetricRoad) -> None:
     await road.bring(10)
     await road.settle()

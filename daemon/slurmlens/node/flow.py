@@ -59,7 +59,10 @@ class BatchQueue(Protocol):
         """Take a batch; returns when it is as safe here as it can be."""
 
     async def read(self, sink: str, max_bytes: int) -> Sequence[Entry]:
-        """The oldest entries that `sink` has not acknowledged: at least one, waiting for it, else up to `max_bytes`."""
+        """The oldest entries that `sink` has not acknowledged: at least one, waiting for it, else up to `max_bytes`.
+
+        They are in its hands then, and are not given up by the queue until it has acknowledged them.
+        """
 
     async def acknowledge(self, sink: str, upto: int) -> None:
         """`sink` has taken every entry up to and including position `upto`."""

@@ -87,26 +87,41 @@ class Index:
     def pop(self) -> Slip:
         """Take the oldest."""
         slip = self._at(self._head)
+        self._advance()
+        return slip
+
+    def remove(self, position: int) -> Slip:
+        """Take one from anywhere; costs as much as there is before it or behind it, whichever is less."""
+        place = self._place(position - 1)
+        slip = self._at(place)
+        if place - self._head < len(self._positions) - place:
+            self._close_from_front(place, slip)
+        else:
+            self._close_from_behind(place, slip)
+        return slip
+
+    def _close_from_front(self, place: int, slip: Slip) -> None:
+        """What stands before `place` moves up by one."""
+        head = self._head
+        for column in (self._positions, self._born_ns):
+            column[head + 1 : place + 1] = column[head:place]
+        for sums, amount in ((self._lines, slip.lines), (self._sizes, slip.size_bytes)):
+            sums[head + 1 : place + 1] = array("q", [passed + amount for passed in sums[head:place]])
+        self._advance()
+
+    def _close_from_behind(self, place: int, slip: Slip) -> None:
+        """What stands behind `place` moves down by one."""
+        for sums, amount in ((self._lines, slip.lines), (self._sizes, slip.size_bytes)):
+            sums[place + 1 :] = array("q", [passed - amount for passed in sums[place + 2 :]])
+        del self._positions[place]
+        del self._born_ns[place]
+
+    def _advance(self) -> None:
         self._head += 1
         if self._head >= _COMPACT_FROM and 2 * self._head > len(self._positions):
             for column in (self._positions, self._born_ns, self._lines, self._sizes):
                 del column[: self._head]
             self._head = 0
-        return slip
-
-    def remove(self, position: int) -> Slip:
-        """Take one from anywhere; costs as much as there is behind it."""
-        place = self._place(position - 1)
-        if place == self._head:
-            return self.pop()
-        slip = self._at(place)
-        for sums, amount in ((self._lines, slip.lines), (self._sizes, slip.size_bytes)):
-            del sums[place + 1]
-            for behind in range(place + 1, len(sums)):
-                sums[behind] -= amount
-        del self._positions[place]
-        del self._born_ns[place]
-        return slip
 
     def _place(self, position: int) -> int:
         """Where the first behind `position` stands."""

@@ -2,7 +2,9 @@
 
 Pure: values in, values out. Invariants: each sink is given its stream in order; whatever lies behind `stored_upto` is
 in memory; a batch leaves when its last sink has it, or when it is dropped; a sink cannot acknowledge what it was not
-given. Part of `spool`, which decides what is dropped and what is written.
+given. What a sink was given and has not acknowledged is in its hands: it may be on its way to the receiver, so it is
+not to be dropped, nor does it get lost with the disk. That is bounded: a sink reads on only from its cursor, so its
+hands hold no more than one read gives. Part of `spool`, which decides what is dropped and what is written.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ class Lane:
         self._index = Index()
         # Taken from the front, which a plain dict is slow at.
         self._memory: OrderedDict[int, Batch] = OrderedDict()
-        self._given = dict.fromkeys(self.cursors, 0)
+        self._hands: dict[str, list[Entry]] = {sink: [] for sink in self.cursors}
         self._next = 1
 
     # --- what is there
@@ -68,11 +70,6 @@ class Lane:
         """Everything up to this position has left."""
         head = self._index.head()
         return (head.position if head else self._next) - 1
-
-    @property
-    def oldest_born_ns(self) -> int | None:
-        head = self._index.head()
-        return head.born_ns if head else None
 
     def backlog(self, sink: str, now_ns: int) -> Backlog:
         """What `sink` has yet to take."""
@@ -125,7 +122,8 @@ class Lane:
         concerned.
         """
         before = self.cursors[sink]
-        self.cursors[sink] = max(before, min(upto, self._given[sink]))
+        self.cursors[sink] = cursor = max(before, min(upto, self._given_upto(sink)))
+        self._hands[sink] = [entry for entry in self._hands[sink] if entry.position > cursor]
         on_disk = max(self.stored_upto, self.writing_upto)
         return self.settle(), before < self.cursors[sink] and before < on_disk
 
@@ -140,15 +138,13 @@ class Lane:
 
     # --- what gives way
 
-    def drop_oldest(self) -> Slip:
-        """Take the oldest, wherever it is."""
-        slip = self._index.pop()
-        self._forget(slip)
-        return slip
+    def oldest_free(self) -> Slip | None:
+        """The oldest that is in no sink's hands, wherever it is."""
+        return self._free_after(0)
 
     def oldest_loose(self) -> Slip | None:
-        """The oldest that is in memory alone and not on its way to the disk."""
-        return self._index.after(max(self.stored_upto, self.writing_upto))
+        """The oldest of them that is in memory alone and not on its way to the disk."""
+        return self._free_after(max(self.stored_upto, self.writing_upto))
 
     def drop(self, slip: Slip) -> None:
         """Take one from wherever it stands."""
@@ -183,13 +179,14 @@ class Lane:
             self.loose_bytes -= slip.size_bytes
             told += batch.on_acknowledged
             if batch.on_acknowledged:
-                self._memory[slip.position] = Batch(batch.stream, batch.payload, batch.count, batch.born_ns)
+                self._memory[slip.position] = _untold(batch)
         self.stored_upto = max(self.stored_upto, upto)
         return told
 
     def disk_lost(self) -> list[Slip]:
         """The disk has nothing any more: what is in memory is to be written anew, the rest is lost and returned."""
         slips = self._index.run(0, self.stored_upto, self.size_bytes + 1)
+        self._remember_hands()
         lost = [slip for slip in slips if slip.position not in self._memory]
         self.loose_bytes = self.memory_bytes
         self.stored_upto = 0
@@ -209,7 +206,7 @@ class Lane:
         for slip in slips:
             self._index.append(slip)
         self.cursors = {sink: cursors.get(sink, 0) for sink in self.cursors}
-        self._given = dict.fromkeys(self.cursors, 0)
+        self._hands = {sink: [] for sink in self.cursors}
         self.stored_upto = max([slip.position for slip in slips[-1:]] + list(cursors.values()), default=0)
         self._next = max(self._next, self.stored_upto + 1)
         notice, self.notice = self.notice, 0
@@ -220,8 +217,34 @@ class Lane:
 
     def _given_to(self, sink: str, entries: list[Entry]) -> list[Entry]:
         if entries:
-            self._given[sink] = max(self._given[sink], entries[-1].position)
+            # One that is given less than before, from the same cursor, may still be about the rest.
+            rest = [entry for entry in self._hands[sink] if entry.position > entries[-1].position]
+            self._hands[sink] = [*entries, *rest]
         return entries
+
+    def _given_upto(self, sink: str) -> int:
+        hands = self._hands[sink]
+        return hands[-1].position if hands else self.cursors[sink]
+
+    def _free_after(self, position: int) -> Slip | None:
+        """The first behind `position` that is in no sink's hands; whatever lies between two in one's hands is, too."""
+        slip = self._index.after(position)
+        while slip is not None and (held_upto := self._held_upto(slip.position)):
+            slip = self._index.after(held_upto)
+        return slip
+
+    def _held_upto(self, position: int) -> int:
+        """How far the hands reach that have `position`; 0 where none has it."""
+        ends = (self._given_upto(sink) for sink, cursor in self.cursors.items() if cursor < position)
+        return max((end for end in ends if position <= end), default=0)
+
+    def _remember_hands(self) -> None:
+        """Have in memory, again, what sinks have in their hands."""
+        for entry in (entry for hands in self._hands.values() for entry in hands):
+            if entry.position not in self._memory and self._index.has(entry.position):
+                self._memory[entry.position] = _untold(entry.batch)
+                self.memory_bytes += len(entry.batch.payload)
+        self._memory = OrderedDict(sorted(self._memory.items()))
 
     def _forget(self, slip: Slip) -> Batch | None:
         batch = self._memory.pop(slip.position, None)
@@ -230,3 +253,8 @@ class Lane:
             if slip.position > self.stored_upto:
                 self.loose_bytes -= slip.size_bytes
         return batch
+
+
+def _untold(batch: Batch) -> Batch:
+    """The same, with nobody who waits to be told that it is safe."""
+    return Batch(batch.stream, batch.payload, batch.count, batch.born_ns)

@@ -1,5 +1,8 @@
 """The bounds of the spool, and the rule by which batches give way: metrics before events, oldest first.
 
+What a sink has in its hands does not give way: it may be delivered this very moment, and a line is delivered or told as
+dropped, never both. So each sink may hold one read's worth beyond its age, and beyond the bounds where nothing else is
+left that could go.
 Pure: takes lanes, takes batches from them and says why. Part of `spool`, which tells and counts every one.
 """
 
@@ -67,24 +70,29 @@ def give_way(events: Lane, metrics: Lane, limits: SpoolLimits, max_bytes: int, n
             break
         yield loose
     while events.size_bytes + metrics.size_bytes > max_bytes:
-        yield _oldest(metrics if len(metrics) else events, "spool_limit")
+        drop = _oldest(metrics, "spool_limit") or _oldest(events, "spool_limit")
+        if drop is None:
+            break
+        yield drop
 
 
 def _too_old(events: Lane, metrics: Lane, born_before_ns: int) -> Iterator[Drop]:
     for lane in (metrics, events):
-        while lane.oldest_born_ns is not None and lane.oldest_born_ns < born_before_ns:
-            yield _oldest(lane, "age")
+        while (slip := lane.oldest_free()) is not None and slip.born_ns < born_before_ns:
+            yield _given_up(lane, slip, "age")
 
 
-def _oldest(lane: Lane, reason: str) -> Drop:
-    slip = lane.drop_oldest()
-    return Drop(lane.stream, slip, slip.position <= max(lane.stored_upto, lane.writing_upto), reason)
+def _oldest(lane: Lane, reason: str) -> Drop | None:
+    slip = lane.oldest_free()
+    return None if slip is None else _given_up(lane, slip, reason)
 
 
 def _loose(lane: Lane) -> Drop | None:
     """Take the oldest that only memory has."""
     slip = lane.oldest_loose()
-    if slip is None:
-        return None
+    return None if slip is None else _given_up(lane, slip, "memory_limit")
+
+
+def _given_up(lane: Lane, slip: Slip, reason: str) -> Drop:
     lane.drop(slip)
-    return Drop(lane.stream, slip, False, "memory_limit")
+    return Drop(lane.stream, slip, slip.position <= max(lane.stored_upto, lane.writing_upto), reason)

@@ -93,7 +93,7 @@ class Spool:
                 await self._committed(position)
 
     async def read(self, sink: str, max_bytes: int) -> list[Entry]:
-        """See `flow.BatchQueue.read`; what has grown too old while waiting is dropped first."""
+        """See `flow.BatchQueue.read`; what has grown too old while waiting is dropped first, what is given is not."""
         lane = self._lanes[self._stream_of[sink]]
         while True:
             self._make_room()
@@ -111,6 +111,8 @@ class Spool:
         for batch in left:
             tell(batch.on_acknowledged)
         self._left.set()
+        # What was in its hands may have outstayed its time, for other sinks.
+        self._make_room()
         self._notify()
         if touches_disk:
             self._writer.write_soon()
@@ -162,7 +164,7 @@ class Spool:
     async def _committed(self, position: int) -> None:
         """Wait until the batch at `position` is committed; else it is in memory, and its file stays in the dropbox."""
         lane = self._lanes[Stream.EVENTS]
-        await self._writer.until(lambda: position <= max(lane.stored_upto, lane.gone_upto))
+        await self._writer.until(lambda: position <= lane.stored_upto or not lane.has(position))
 
     async def _room_in_memory(self, size_bytes: int) -> None:
         """Let the disk come up with whoever writes faster than it does, before anything would have to be dropped."""
@@ -199,6 +201,8 @@ class Spool:
                 self._ledger.untold()
             else:
                 self._ledger.give_up(drop.stream, drop.reason, drop.slip.lines, was_stored=drop.was_stored)
+            if drop.was_stored:
+                self._writer.forget(drop.stream, drop.slip.position)
             self._left.set()
             # Of what memory alone had the total is written, too.
             self._writer.write_soon()

@@ -67,7 +67,8 @@ class Writer:
         self._on_turn = on_turn
         self._sinks = frozenset(sink for lane in lanes.values() for sink in lane.cursors)
         self._written_cursors: dict[str, int] = {}
-        self._unreadable: set[tuple[Stream, int]] = set()
+        # What left from behind others that stay: to be deleted on the disk one by one.
+        self._holes: set[tuple[Stream, int]] = set()
         self._is_dirty = False
         self._is_closed = False
         self._flusher: asyncio.Task[None] | None = None
@@ -137,12 +138,17 @@ class Writer:
         for position in sorted(wanted.keys() - set(readable)):
             if lane.has(position):
                 lane.drop(wanted[position])
-                self._unreadable.add((lane.stream, position))
+                self.forget(lane.stream, position)
                 self._ledger.give_up(lane.stream, "corrupt", wanted[position].lines, was_stored=True)
                 self._on_turn()
                 self.write_soon()
 
     # --- writing
+
+    def forget(self, stream: Stream, position: int) -> None:
+        """Have a batch that was taken from its lane deleted on the disk, with the next change."""
+        if position > self._lanes[stream].gone_upto:
+            self._holes.add((stream, position))
 
     @property
     def _is_writing(self) -> bool:
@@ -204,9 +210,7 @@ class Writer:
                 gone_upto[stream] = lane.gone_upto
                 cursors |= lane.cursors
         moved = {sink: at for sink, at in cursors.items() if at != self._written_cursors.get(sink, 0)}
-        gone = {
-            one: [position for stream, position in self._unreadable if stream is one] for one, _ in self._unreadable
-        }
+        gone = {one: [position for stream, position in self._holes if stream is one] for one, _ in self._holes}
         return Change(rows, gone_upto, gone, moved, self._ledger.draft())
 
     async def _apply(self, disk: Disk, change: Change) -> None:
@@ -219,7 +223,7 @@ class Writer:
                 lane.writing_upto = 0
         self._written_cursors |= change.cursors
         self._ledger.committed(change.dropped)
-        self._unreadable -= {(stream, position) for stream, gone in change.gone.items() for position in gone}
+        self._holes -= {(stream, position) for stream, gone in change.gone.items() for position in gone}
         for stream, rows in change.rows.items():
             tell(self._lanes[stream].now_stored(rows[-1].position))
         self._lanes[Stream.METRICS].evict_beyond(0)
@@ -271,7 +275,7 @@ class Writer:
             lost = lane.disk_lost()
             self._ledger.give_up(stream, reason, sum(slip.lines for slip in lost), was_stored=False)
         self._ledger.disk_lost()
-        self._unreadable = set()
+        self._holes = set()
         self._written_cursors = {}
         self._on_turn()
 

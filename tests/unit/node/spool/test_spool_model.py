@@ -1,7 +1,9 @@
 """The spool against a trivial twin, in random sequences of appends, reads, waits, reboots and crashes.
 
 A crash is a copy of the files at a moment of the disk's thread, from which the next life begins; the old life's files
-are never looked at again. The twin is plain lists, everything recomputed. What a crash left is read from the copy with
+are never looked at again. The twin is plain lists, everything recomputed. A sink may take its time:
+what it was given stays in its hands for any number of steps, and is then delivered; what was made is delivered, waits,
+or was counted as dropped, and nothing of it twice. What a crash left is read from the copy with
 nothing but sqlite3: rows, who had them and the totals of what was dropped must, all together, be those of the twin
 before the work that was cut off, or after one of its steps.
 
@@ -27,12 +29,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from slurmlens.node.flow import Stream
+from slurmlens.node.flow import Entry, Stream
 from slurmlens.node.spool import Spool, SpoolLimits
 from slurmlens.node.spool.lane import BATCH_COST_BYTES
 from slurmlens.node.spool.place import DATABASE
 from slurmlens.telemetry.counters import Counters
-from testkit.spools import SINKS, SpoolSetup, settled
+from testkit.spools import SINKS, SpoolSetup, settled, take_all
 
 LIMITS = SpoolLimits(max_bytes=4000, max_age_s=100, memory_bytes=1600, metrics_memory_bytes=1000)
 NS_PER_S = 1_000_000_000
@@ -89,6 +91,7 @@ class Twin:
     """The rules of the spool, without a disk and without care for speed."""
 
     held: dict[Stream, list[Held]] = field(default_factory=lambda: {stream: [] for stream in Stream})
+    hands: dict[str, list[bytes]] = field(default_factory=lambda: {sink: [] for sink in SINKS})
     dropped: Counter[tuple[Stream, str]] = field(default_factory=Counter)
 
     def append(self, stream: Stream, batch: Held, now_s: float) -> None:
@@ -100,26 +103,43 @@ class Twin:
             one.stored = True
 
     def trim(self, now_s: float) -> None:
-        metrics, events = self.held[Stream.METRICS], self.held[Stream.EVENTS]
-        for stream, lane in self.held.items():
-            while lane and now_s - lane[0].age_from_s > LIMITS.max_age_s:
-                self.drop(stream, "age")
-        while sum(one.cost for one in metrics + events) > LIMITS.max_bytes:
-            self.drop(Stream.METRICS if metrics else Stream.EVENTS, "spool_limit")
+        for stream in self.held:
+            while (oldest := self.oldest_free(stream)) and now_s - oldest.age_from_s > LIMITS.max_age_s:
+                self.drop(stream, oldest, "age")
+        while self.size_bytes > LIMITS.max_bytes:
+            free = [(stream, one) for stream in (Stream.METRICS, Stream.EVENTS) if (one := self.oldest_free(stream))]
+            if not free:
+                break
+            self.drop(*free[0], "spool_limit")
 
-    def drop(self, stream: Stream, reason: str) -> None:
-        self.held[stream].pop(0)
+    @property
+    def size_bytes(self) -> int:
+        return sum(one.cost for lane in self.held.values() for one in lane)
+
+    def oldest_free(self, stream: Stream) -> Held | None:
+        """What a sink has in its hands is not given up."""
+        in_hands = {payload for hands in self.hands.values() for payload in hands}
+        return next((one for one in self.held[stream] if one.payload not in in_hands), None)
+
+    def drop(self, stream: Stream, one: Held, reason: str) -> None:
+        self.held[stream].remove(one)
         self.dropped[stream, reason] += 1
 
     def waiting(self, sink: str) -> list[bytes]:
         return [one.payload for one in self.held[SINKS[sink]] if sink not in one.had_by]
 
-    def acknowledge(self, sink: str, count: int) -> None:
+    def give(self, sink: str, given: list[bytes]) -> None:
+        self.hands[sink] += [payload for payload in given if payload not in self.hands[sink]]
+
+    def acknowledge(self, sink: str, count: int, now_s: float) -> None:
+        """What it had in its hands may be too old, and others do not have it yet."""
         stream = SINKS[sink]
+        self.hands[sink] = self.hands[sink][count:]
         for one in [one for one in self.held[stream] if sink not in one.had_by][:count]:
             one.had_by.add(sink)
         everyone = {name for name in SINKS if SINKS[name] is stream}
         self.held[stream] = [one for one in self.held[stream] if one.had_by != everyone]
+        self.trim(now_s)
 
     def left(self) -> Left:
         """What a crash would leave now, were nothing on its way."""
@@ -131,6 +151,7 @@ class Twin:
 
     def begin(self, boot_id: str, now_s: float) -> None:
         """What a new life finds: only what was stored; the age of another boot's is guessed by the wall clock."""
+        self.hands = {sink: [] for sink in SINKS}
         for stream, lane in self.held.items():
             self.held[stream] = [one for one in lane if one.stored]
             for one in self.held[stream]:
@@ -150,6 +171,9 @@ class SpoolAndTwin(RuleBasedStateMachine):
         self.made = 0
         self.setup = SpoolSetup(self.base / "0")
         self.twin = Twin()
+        self.hands: dict[str, list[Entry]] = {}
+        self.made_points = self.vanished_points = 0
+        self.delivered_points: set[bytes] = set()
         self.dropped_before: dict[tuple[Stream, str], int] = {}
         self.counted_at_death: dict[str, float] = {}
         self.runner = asyncio.Runner()
@@ -192,6 +216,7 @@ class SpoolAndTwin(RuleBasedStateMachine):
 
         self.runner.run(act())
         self.twin.append(stream, self.holds(payload), self.now_s)
+        self.made_points += stream is Stream.METRICS
         assert stream is Stream.METRICS or payload in self.setup.safe
 
     @rule(sink=SINK_NAMES, max_bytes=st.integers(1, 2000), takes=st.booleans())
@@ -199,26 +224,43 @@ class SpoolAndTwin(RuleBasedStateMachine):
         self.twin.trim(self.now_s)
         expected = self.twin.waiting(sink)
 
-        async def act() -> list[bytes]:
+        async def act() -> list[Entry]:
             reading = asyncio.create_task(self.spool.read(sink, max_bytes))
             entries = []
             if expected:
                 entries = await reading
-                if takes:
-                    await self.spool.acknowledge(sink, entries[-1].position)
             else:
                 await asyncio.sleep(0)
                 assert not reading.done()
                 reading.cancel()
             await settled(self.spool)
-            return [entry.batch.payload for entry in entries]
+            return entries
 
-        given = self.runner.run(act())
+        self.hands[sink] = self.runner.run(act())
+        given = [entry.batch.payload for entry in self.hands[sink]]
         assert given == expected[: len(given)]
         assert bool(given) == bool(expected)
         assert len(given) <= 1 or sum(map(len, given)) <= max_bytes
-        if takes and given:
-            self.twin.acknowledge(sink, len(given))
+        self.twin.give(sink, given)
+        if takes:
+            self.deliver(sink)
+
+    @rule(sink=SINK_NAMES)
+    def deliver_late(self, sink: str) -> None:
+        """What a sink was given some steps ago, and what gives way meanwhile is something else."""
+        self.deliver(sink)
+
+    def deliver(self, sink: str) -> None:
+        entries = self.hands.pop(sink, [])
+
+        async def act() -> None:
+            await self.spool.acknowledge(sink, entries[-1].position)
+            await settled(self.spool)
+
+        if entries:
+            self.runner.run(act())
+            self.twin.acknowledge(sink, len(entries), self.now_s)
+            self.delivered_points |= {entry.batch.payload for entry in entries if SINKS[sink] is Stream.METRICS}
 
     @rule(seconds=st.integers(1, 60))
     def wait(self, seconds: int) -> None:
@@ -280,7 +322,7 @@ class SpoolAndTwin(RuleBasedStateMachine):
         trimmed = copy.deepcopy(self.twin)
         trimmed.trim(self.now_s)
         taken = copy.deepcopy(trimmed)
-        taken.acknowledge(sink, given)
+        taken.acknowledge(sink, given, self.now_s)
         self.begin_life([self.twin, trimmed, taken], reboots)
 
     async def die(self) -> None:
@@ -298,7 +340,6 @@ class SpoolAndTwin(RuleBasedStateMachine):
         peeked = self.base / "peeked"
         shutil.copytree(self.setup.folder, peeked)
         left = Left.read(peeked)
-        shutil.rmtree(peeked)
         fitting = [one for one in candidates if one.left() == left]
         assert fitting, f"{left} is none of {[one.left() for one in candidates]}"
         for reason, lines in self.counted_at_death.items():
@@ -306,7 +347,8 @@ class SpoolAndTwin(RuleBasedStateMachine):
                 (Stream.EVENTS, reason), 0
             )
             assert lines <= was_deleted, "told before the deletion was committed"
-        self.twin, self.dropped_before = fitting[0], left.dropped
+        self.twin, self.dropped_before, self.hands = fitting[0], left.dropped, {}
+        self.vanished_points += sum(not one.stored for one in self.twin.held[Stream.METRICS])
         self.setup.counters, self.counted_at_death = Counters(), {}
         if reboots:
             self.setup.boot_id = f"boot-{self.made}-{self.lives}"
@@ -317,7 +359,8 @@ class SpoolAndTwin(RuleBasedStateMachine):
 
         self.runner.run(begin())
         self.twin.begin(self.setup.boot_id, self.now_s)
-        self.compare_contents()
+        self.runner.run(self.compare_contents(peeked))
+        shutil.rmtree(peeked)
 
     # --- what must agree
 
@@ -326,7 +369,8 @@ class SpoolAndTwin(RuleBasedStateMachine):
         for sink in SINKS:
             backlog, waiting = self.spool.backlog(sink), self.twin.waiting(sink)
             assert (backlog.batches, backlog.size_bytes) == (len(waiting), sum(map(len, waiting)))
-        assert self.spool.state.size_bytes <= LIMITS.max_bytes
+        assert self.spool.state.size_bytes == self.twin.size_bytes
+        assert self.twin.size_bytes <= LIMITS.max_bytes or not any(map(self.twin.oldest_free, Stream))
         assert self.spool.state.memory_bytes <= LIMITS.memory_bytes
         assert self.spool.state.failure is None
 
@@ -338,18 +382,23 @@ class SpoolAndTwin(RuleBasedStateMachine):
         for (stream, reason), lines in totals.items():
             assert self.counted(stream, reason) == lines - self.dropped_before.get((stream, reason), 0)
 
+    @invariant()
+    def every_point_is_delivered_or_waits_or_was_dropped(self) -> None:
+        """And none is two of these."""
+        dropped = sum(one.lines for (stream, _), one in self.spool.state.dropped.items() if stream is Stream.METRICS)
+        elsewhere = len(self.delivered_points | set(self.twin.waiting("carbon"))) + self.vanished_points
+        assert elsewhere + dropped == self.made_points
+
     def counted(self, stream: Stream, reason: str) -> float:
         return self.setup.counted("queue_dropped_lines", stream=stream.value, reason=reason)
 
-    def compare_contents(self) -> None:
-        """Every payload of every sink, in order."""
+    async def compare_contents(self, copied: Path) -> None:
+        """Every payload of every sink, in order, as another life on a copy is given them: this one's stay free."""
+        other = SpoolSetup(copied, self.setup.clock, boot_id=self.setup.boot_id)
+        spool = await other.opened(limits=LIMITS)
         for sink in SINKS:
-            waiting = self.twin.waiting(sink)
-            if waiting:
-                entries = self.runner.run(self.spool.read(sink, 1 << 30))
-                given = [entry.batch.payload for entry in entries]
-                assert given == waiting[: len(given)]
-            assert self.spool.backlog(sink).batches == len(waiting)
+            assert await take_all(spool, sink) == self.twin.waiting(sink)
+        await spool.close()
 
 
 async def turn(turns: int) -> None:
