@@ -11,10 +11,13 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import SourceError
 from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary
 from slurmlens.hub.history.reconcile import Reconciler
+from slurmlens.hub.history.unconfirmed import Unconfirmed
 from slurmlens.hub.origins import NodeOrigins
 from slurmlens.hub.poller import Poller
 from slurmlens.node import registry as reg
@@ -32,22 +35,54 @@ MIN_JOB_AGE_S = 300
 NODE_DOWN_AFTER_S = 60
 """How long slurmctld waits for a node that does not answer."""
 
+ACCOUNTING_LAG_S = 10
+"""How far slurmdbd is behind slurmctld."""
+
 
 @dataclass
 class Run:
-    """One execution, in truth. `on` are the nodes where it still is."""
+    """One execution, in truth; before it starts it waits in the queue. `on` are the nodes where it still is.
+
+    `waits_again_s` is when what is requeued will be through with its clean-up.
+    """
 
     job_id: int
     submit_s: int
-    start_s: int
-    nodes: tuple[str, ...]
-    restart_count: int
-    state: JobState = JobState.RUNNING
+    start_s: int | None = None
+    nodes: tuple[str, ...] = ()
+    restart_count: int = 0
+    state: JobState = JobState.PENDING
     end_s: int | None = None
     on: set[str] = field(default_factory=set)
     with_cgroup: bool = True
+    waits_again_s: int | None = None
 
-    def record(self, source: RecordSource) -> JobRecord:
+    def ended_before(self, before_ns: int) -> bool:
+        """Whether it was over then."""
+        return self.end_s is not None and self.end_s * NS_PER_S < before_ns
+
+    def queued(self, now_s: int) -> JobRecord:
+        """As slurmctld tells of it.
+
+        Of a requeued run that is not through with its clean-up it tells the old submit time, the next restart count,
+        and a start that moves with the clock (22.05, run).
+        """
+        told = self._record(RecordSource.QUEUE)
+        if self.waits_again_s is None:
+            return told
+        again = {"state_flags": ("COMPLETING",), "start_s": now_s, "end_s": None}
+        return msgspec.structs.replace(told, state=JobState.RUNNING, restart_count=self.restart_count + 1, **again)
+
+    def accounted(self, now_s: int) -> JobRecord:
+        """As slurmdbd tells of it: what happened some seconds ago, and no restart count."""
+        told = msgspec.structs.replace(self._record(RecordSource.ACCOUNTING), restart_count=None)
+        if self.end_s is not None and now_s - self.end_s < ACCOUNTING_LAG_S:
+            told = msgspec.structs.replace(told, state=JobState.RUNNING, end_s=None)
+        if self.start_s is None or now_s - self.start_s < ACCOUNTING_LAG_S:
+            told = msgspec.structs.replace(told, state=JobState.PENDING, start_s=None, end_s=None, nodes=())
+        return told
+
+    def _record(self, source: RecordSource) -> JobRecord:
         return JobRecord(
             job_id=self.job_id,
             state=self.state,
@@ -59,7 +94,7 @@ class Run:
             user="alice",
             user_id=3001,
             partition="all",
-            restart_count=self.restart_count if source is RecordSource.QUEUE else None,
+            restart_count=self.restart_count,
         )
 
 
@@ -88,7 +123,7 @@ class Controller:
         self._must_be_up(self.is_up)
         latest = {run.job_id: run for run in self.runs}
         listed = [run for run in latest.values() if run.end_s is None or self.now_s() - run.end_s < MIN_JOB_AGE_S]
-        return Decoded(tuple(run.record(RecordSource.QUEUE) for run in listed), 0)
+        return Decoded(tuple(run.queued(self.now_s()) for run in listed), 0)
 
     async def executions(self, job_ids: Iterable[int]) -> Decoded[JobRecord]:
         wanted = set(job_ids) - self.purged
@@ -100,7 +135,8 @@ class Controller:
     def _accounted(self, is_wanted: object) -> Decoded[JobRecord]:
         self._must_be_up(self.accounting_is_up)
         assert callable(is_wanted)
-        return Decoded(tuple(run.record(RecordSource.ACCOUNTING) for run in self.runs if is_wanted(run)), 0)
+        told = [run for run in self.runs if is_wanted(run) and self.now_s() - run.submit_s >= ACCOUNTING_LAG_S]
+        return Decoded(tuple(run.accounted(self.now_s()) for run in told), 0)
 
     async def nodes(self) -> Decoded[NodeRecord]:
         return Decoded((NodeRecord(name="n1", address="10.0.0.1"),), 0)
@@ -122,6 +158,7 @@ class Node:
         self._memory: bytes | None = None
         self._dropbox: dict[str, HookEvent] = {}
         self.cgroups: dict[str, int] = {}
+        self.is_reached = True
         self.boot()
 
     def boot(self) -> None:
@@ -247,37 +284,58 @@ class Cluster:
             told=lambda job_ids: None,
         )
         self.history.reconciler = Reconciler(self.history.store, self.hub_since_ns)
+        self.history.unconfirmed = Unconfirmed(self.history.store, self.history.recorder, "demo", self.hub_since_ns)
         await self.poller._catch_up()
 
     def stop_hub(self) -> None:
         self.poller = None
 
+    async def kill_hub(self) -> None:
+        """The hub dies after it has stored what the nodes sent, and before it has answered."""
+        for node in self.nodes.values():
+            if self.poller is not None and node.is_up and node.is_reached:
+                await self.history.applier.apply(node.outbox, self.clock.wall_ns())
+        self.stop_hub()
+
     # --- what Slurm does
 
-    def start(
-        self, nodes: tuple[str, ...], *, prolog: bool = True, cgroup: bool = True, again: Run | None = None
-    ) -> Run | None:
-        """A job begins on those of the nodes that are up; `again`: it is a requeue of that run."""
+    def start(self, nodes: tuple[str, ...], *, prolog: bool = True, cgroup: bool = True) -> None:
+        """A job is submitted and begins at once."""
+        if self.controller.is_up:
+            run = Run(job_id=next(self._job_ids), submit_s=self.controller.now_s() - 2, with_cgroup=cgroup)
+            if self.launch(run, nodes, prolog=prolog):
+                self.controller.runs.append(run)
+
+    def launch(self, run: Run, nodes: tuple[str, ...], *, prolog: bool = True) -> bool:
+        """What waits begins on those of the nodes that are up."""
         there = tuple(name for name in nodes if self.nodes[name].is_up)
         if not there or not self.controller.is_up:
-            return None
-        now_s = self.controller.now_s()
-        run = Run(
-            job_id=again.job_id if again else next(self._job_ids),
-            submit_s=max(now_s - 2, again.end_s or 0, again.submit_s + 1) if again else now_s - 2,
-            start_s=now_s,
-            nodes=there,
-            restart_count=again.restart_count + 1 if again else 0,
-            on=set(there),
-            with_cgroup=cgroup,
-        )
-        self.controller.runs.append(run)
+            return False
+        run.state, run.start_s, run.nodes, run.on = JobState.RUNNING, self.controller.now_s(), there, set(there)
         for name in there:
             if prolog:
                 self.nodes[name].hook(HookRole.PROLOG, run.job_id)
-            if cgroup:
+            if run.with_cgroup:
                 self.nodes[name].cgroup(run.job_id, f"{run.job_id}/{next(self._cgroups)}")
-        return run
+        return True
+
+    def requeue(self, run: Run, state: JobState = JobState.REQUEUED, *, epilog: bool, cleanup_s: int = 0) -> None:
+        """The run ends, and the job waits again once its processes are gone and all Epilogs have run.
+
+        The job's submit time is then a new one, while slurmdbd keeps the run that ended as a record of its own.
+        """
+        if run.end_s is None:
+            self.end(run, state, epilog=epilog)
+            run.waits_again_s = self.controller.now_s() + cleanup_s
+            self._queue_again()
+
+    def _queue_again(self) -> None:
+        now_s = self.controller.now_s()
+        for run in list(self.controller.runs):
+            if run.waits_again_s is not None and run.waits_again_s <= now_s:
+                run.waits_again_s, submit_s = None, max(now_s, run.submit_s + 1)
+                again = Run(run.job_id, submit_s, restart_count=run.restart_count + 1, with_cgroup=run.with_cgroup)
+                self.controller.runs.append(again)
 
     def end(self, run: Run, state: JobState, *, epilog: bool) -> None:
         """The run ends everywhere; `epilog` False: every Epilog is lost."""
@@ -303,7 +361,11 @@ class Cluster:
 
     def running(self) -> list[Run]:
         """Runs that the controller holds for running, and that are whole."""
-        return [run for run in self.controller.runs if run.end_s is None and run.on == set(run.nodes)]
+        return [run for run in self.controller.runs if run.state is JobState.RUNNING and run.on == set(run.nodes)]
+
+    def waiting(self) -> list[Run]:
+        """Runs that have not begun."""
+        return [run for run in self.controller.runs if run.state is JobState.PENDING]
 
     # --- time
 
@@ -322,11 +384,13 @@ class Cluster:
             await self.poller._ask_queue()
         await self.poller._ask_executions()
         await self.history.refresh()
-        if await self.history.reconciler.reconcile(self.clock.wall_ns(), self.poller.state.last_queue_ns):
-            await self.history.refresh()
+        await self.history.reconciler.reconcile(self.clock.wall_ns(), self.poller.state.last_queue_ns)
+        await self.history.refresh()
+        await self.history.unconfirmed.end(self.clock.wall_ns(), self.poller.state.last_queue_ns)
+        await self.history.refresh()
 
     async def _deliver(self, name: str, node: Node, *, twice: bool) -> None:
-        if not node.is_up or self.poller is None:
+        if not node.is_up or not node.is_reached or self.poller is None:
             return
         if twice and self._last.get(name):
             await self.history.applier.apply(self._last[name], self.clock.wall_ns())
@@ -349,4 +413,12 @@ class Cluster:
         for _, name, _ in due:
             for run in self.controller.runs:
                 if run.end_s is None and name in run.nodes and name not in run.on:
-                    self.end(run, JobState.NODE_FAIL, epilog=True)
+                    self._fail(run)
+        self._queue_again()
+
+    def _fail(self, run: Run) -> None:
+        """Every second job may be requeued when its node fails."""
+        if run.job_id % 2:
+            self.end(run, JobState.NODE_FAIL, epilog=True)
+        else:
+            self.requeue(run, JobState.NODE_FAIL, epilog=True)
