@@ -30,7 +30,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "namespaces and workloads": ("util-linux", "mount", "procps", "rsync", "mpich", "libmpich-dev"),
     "building": ("gcc", "make", "libc6-dev", "libmunge-dev", "python3", "python3-dev", "python3-venv"),
     "graphite-web": ("libcairo2",),
-    "tests and bench": ("chromium", "collectd-core", "strace", "faketime", "iproute2", "openssl"),
+    "tests and bench": ("chromium", "collectd-core", "strace", "faketime", "iproute2", "openssl", "groff-base"),
 }
 # What `make components` installs on top: the demo does without.
 COMPONENT_PACKAGES = ("ca-certificates", "default-jre-headless", "maven", "carbon-c-relay")

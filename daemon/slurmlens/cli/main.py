@@ -31,17 +31,23 @@ class Command(Protocol):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    wanted = [given[0]] if given and given[0] in COMMANDS else COMMANDS
+    parser, _ = parsers([given[0]] if given and given[0] in COMMANDS else COMMANDS)
+    options = parser.parse_args(given)
+    return int(options.chosen(options))
+
+
+def parsers(names: Sequence[str] = COMMANDS) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The program's parser, and by name those of the commands in it."""
     parser = argparse.ArgumentParser(prog="slurmlens", description="What every Slurm job does, and did.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in wanted:
+    own: dict[str, argparse.ArgumentParser] = {}
+    for name in names:
         command = cast(Command, importlib.import_module(f"slurmlens.cli.{name}"))
-        own = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
-        command.add_arguments(own)
-        own.set_defaults(chosen=command.run)  # `run` is an option of `slurmlens job`
-    options = parser.parse_args(given)
-    return int(options.chosen(options))
+        own[name] = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
+        command.add_arguments(own[name])
+        own[name].set_defaults(chosen=command.run)  # `run` is an option of `slurmlens job`
+    return parser, own
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ can stand in `ExecStartPre=`. Called by `cli.main`.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from slurmlens.config.hub import HubConfig
@@ -18,6 +20,13 @@ from slurmlens.errors import ConfigError
 
 SUMMARY = "check a configuration file and the conf.d folder beside it"
 
+EPILOG = """example:
+  slurmlens validate /etc/slurmlens/node.toml
+  slurmlens validate --json /etc/slurmlens/hub.toml | jq -r '.errors[].key'
+  slurmlens validate --program node /srv/new/n1.toml    before it goes to the nodes
+
+exit status: 0 the program can start with it, 2 it cannot"""
+
 EXIT_FINE = 0
 EXIT_WRONG = 2
 
@@ -26,8 +35,14 @@ PROGRAMS: dict[str, type] = {"node": NodeConfig, "hub": HubConfig, "relay": Rela
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("file", type=Path, metavar="FILE", help="/etc/slurmlens/node.toml, hub.toml or relay.toml")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing where nothing is wrong")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("-q", "--quiet", action="store_true", help="say nothing where nothing is wrong")
+    shape.add_argument(
+        "--json", action="store_true", help="the same as JSON: file, line, key and message of each error"
+    )
     parser.add_argument(
         "--program",
         choices=tuple(PROGRAMS),
@@ -47,15 +62,24 @@ def run(arguments: argparse.Namespace) -> int:
         config, errors = examine(PROGRAMS[program], arguments.file)
     except ConfigError as unreadable:
         config, errors = None, [unreadable]
-    for wrong in errors:
-        print(wrong, file=sys.stderr)
-    if errors:
-        return EXIT_WRONG
     remark = _remark(config)
-    if remark or not arguments.quiet:
+    if arguments.json:
+        print(_as_json(program, arguments.file, errors, remark))
+    elif errors:
+        print(*errors, sep="\n", file=sys.stderr)
+    elif remark or not arguments.quiet:
         read = " and ".join(str(file) for file in files_of(arguments.file))
-        print(f"{read}: slurmlens-{program} can start with this{remark}")
-    return EXIT_FINE
+        print(f"{read}: slurmlens-{program} can start with this{remark and f', but {remark}'}")
+    return EXIT_WRONG if errors else EXIT_FINE
+
+
+def _as_json(program: str, file: Path, errors: Sequence[ConfigError], remark: str) -> str:
+    told = [
+        {"file": error.path and str(error.path), "line": error.line, "key": error.key, "message": str(error)}
+        for error in errors
+    ]
+    files = [] if errors else [str(one) for one in files_of(file)]
+    return json.dumps({"program": program, "files": files, "errors": told, "remark": remark or None}, indent=1)
 
 
 def _program_of(path: Path) -> str | None:
@@ -65,5 +89,5 @@ def _program_of(path: Path) -> str | None:
 def _remark(config: object) -> str:
     """What is allowed and yet hardly meant."""
     if isinstance(config, NodeConfig) and config.sinks.is_empty:
-        return ", but it would tell nobody: no [sinks.…] table is there"
+        return "it would tell nobody: no [sinks.…] table is there"
     return ""

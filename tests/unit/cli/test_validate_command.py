@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,29 @@ def test_quiet_says_only_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFix
     path.write_text("[sinks.hub]\nurl = 7\n")
     assert run("-q", str(path)) == 2
     assert "sinks.hub.url" in capsys.readouterr().err
+
+
+def test_json_has_file_line_key_and_message_of_each_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text("slots = 0\n[sampling]\nslow_evry = 2\n")
+    assert run("--json", str(path)) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert [(error["file"], error["line"], error["key"]) for error in told["errors"]] == [
+        (str(path), 1, "slots"),
+        (str(path), 3, "sampling.slow_evry"),
+    ]
+    assert "did you mean slow_every?" in told["errors"][1]["message"]
+    path.write_text("")
+    assert run("--json", str(path)) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["program"], told["files"], told["errors"]) == ("node", [str(path)], [])
+    assert "tell nobody" in told["remark"]
+
+
+def test_json_of_a_file_that_is_not_there_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--json", str(tmp_path / "node.toml")) == 2
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert str(tmp_path / "node.toml") in error["message"]
 
 
 def test_a_conf_d_folder_is_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
