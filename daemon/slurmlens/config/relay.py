@@ -14,9 +14,14 @@ from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import RelayConsulConfig
 from slurmlens.config.node import host_node_name
 from slurmlens.config.setting import derived, optional_section, section, setting
-from slurmlens.config.shared import MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
+from slurmlens.config.shared import KIB, MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
 from slurmlens.config.sinks import SinksConfig
 from slurmlens.config.spool import SpoolConfig
+
+RACK_BYTES_PER_S = 16 * MIB
+"""Three times what 72 nodes make at their busiest (79 kB/s each): new lines wait behind a backlog, so one that is not
+worked off faster than lines come would keep them waiting for ever.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,17 @@ class RelaySpoolConfig(SpoolConfig):
 
 
 @dataclass(frozen=True, slots=True)
+class RelayReplayConfig(ReplayConfig):
+    """The same as a node's, for a rack of them."""
+
+    bytes_per_s: int = setting(
+        RACK_BYTES_PER_S,
+        "replayed at most so fast, to each receiver; should be three times what the nodes behind this relay make",
+        minimum=256 * KIB,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RelayConfig:
     """Everything `slurmlens-relay` can be told."""
 
@@ -94,7 +110,7 @@ class RelayConfig:
     carbon: RelayCarbonConfig | None = optional_section("where nodes bring metrics; without it none are taken")
     auth: AuthConfig = section(AuthConfig, "how nodes prove who they are")
     spool: RelaySpoolConfig = section(RelaySpoolConfig, "what waits for receivers that are away")
-    replay: ReplayConfig = section(ReplayConfig, "what has waited for a receiver, when it is back")
+    replay: RelayReplayConfig = section(RelayReplayConfig, "what has waited for a receiver, when it is back")
     sinks: SinksConfig = section(SinksConfig, "receivers; each table that is there switches one on")
     consul: RelayConsulConfig | None = optional_section("Consul: this relay as a service, receivers found, settings")
     log: LogConfig = section(LogConfig, "the relay's own log")
