@@ -3,103 +3,118 @@
  *
  * A course begins with narrow bins. When it would need more than max_points, two neighbours become one and the bins are
  * twice as wide. A reading stands for the time since the one before it and is spread over the bins that it covers.
+ *
+ * Room for max_points bins is set aside once, as addresses. The kernel gives the memory a page at a time as bins are
+ * filled and gets it back when a course is halved: growing moves nothing, and what is not used is not there.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "files.h"
 #include "slurmlens_tally.h"
 
 #define NS_PER_S 1000000000LL
-#define LEAST_CAPACITY 16
 
-enum row { LOW, HIGH, MEAN, COVERED, ROWS };
-
-static float *row_of(const struct sl_course *course, int column, enum row row)
+static struct sl_bin *bin_of(const struct sl_course *course, int64_t bin, int column)
 {
-	return course->bins[column] + (size_t)row * (size_t)course->capacity;
+	int place = __builtin_popcount(course->columns & ((1U << column) - 1));
+
+	return course->bins + (size_t)bin * (size_t)course->stride + place;
 }
 
-static void add_to_bin(struct sl_course *course, int column, int64_t bin, double seconds, double value)
+static size_t bytes_of(const struct sl_course *course, int32_t bins)
 {
-	float *low = row_of(course, column, LOW) + bin, *high = row_of(course, column, HIGH) + bin;
-	float *mean = row_of(course, column, MEAN) + bin, *covered = row_of(course, column, COVERED) + bin;
-	double before = *covered;
+	return (size_t)bins * (size_t)course->stride * sizeof(struct sl_bin);
+}
+
+static size_t whole_pages(size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (bytes + page - 1) / page * page;
+}
+
+#ifdef __SANITIZE_ADDRESS__ /* memory that the sanitizer watches */
+static void *set_aside(size_t bytes)
+{
+	return calloc(1, bytes);
+}
+
+static void give_back(void *memory, size_t bytes)
+{
+	(void)bytes;
+	free(memory);
+}
+
+static void empty(void *memory, size_t from, size_t to)
+{
+	memset((char *)memory + from, 0, to - from);
+}
+#else
+static void *set_aside(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	(void)madvise(memory, bytes, MADV_NOHUGEPAGE); /* one huge page would fill the room of forty jobs */
+	return memory;
+}
+
+static void give_back(void *memory, size_t bytes)
+{
+	if (memory)
+		(void)munmap(memory, bytes);
+}
+
+/* Zeros from one offset to another; whole pages go back to the kernel. */
+static void empty(void *memory, size_t from, size_t to)
+{
+	size_t first_page = whole_pages(from);
+
+	if (first_page >= to || madvise((char *)memory + first_page, to - first_page, MADV_DONTNEED))
+		first_page = to;
+	memset((char *)memory + from, 0, first_page - from);
+}
+#endif
+
+static void add_to_bin(struct sl_bin *bin, double seconds, double value)
+{
+	double before = bin->covered;
 
 	if (before == 0) {
-		*low = *high = *mean = (float)value;
+		bin->low = bin->high = bin->mean = (float)value;
 	} else {
-		if (value < *low)
-			*low = (float)value;
-		if (value > *high)
-			*high = (float)value;
-		*mean = (float)(*mean + (value - *mean) * seconds / (before + seconds));
+		if (value < bin->low)
+			bin->low = (float)value;
+		if (value > bin->high)
+			bin->high = (float)value;
+		bin->mean = (float)(bin->mean + (value - bin->mean) * seconds / (before + seconds));
 	}
-	*covered = (float)(before + seconds);
+	bin->covered = (float)(before + seconds);
 }
 
-/* Bin `into` of a halved column is made of the old bins `left` and `right`, those of them that there are. */
-static void join_bins(struct sl_course *course, int column, int64_t into, int64_t left, int64_t right)
+/* What one column's old bins `left` and `right`, those of them that there are, say together. */
+static struct sl_bin joined(const struct sl_course *course, int column, int64_t left, int64_t right)
 {
 	double low = 0, high = 0, mean = 0, covered = 0;
 
-	for (int64_t bin = left; bin <= right; bin++) {
-		double seconds = bin < 0 || bin >= course->count ? 0 : row_of(course, column, COVERED)[bin];
+	for (int64_t index = left; index <= right; index++) {
+		const struct sl_bin *bin = index < 0 || index >= course->count ? NULL : bin_of(course, index, column);
 
-		if (seconds <= 0)
+		if (!bin || bin->covered <= 0)
 			continue;
-		if (covered == 0 || row_of(course, column, LOW)[bin] < low)
-			low = row_of(course, column, LOW)[bin];
-		if (covered == 0 || row_of(course, column, HIGH)[bin] > high)
-			high = row_of(course, column, HIGH)[bin];
-		mean += (row_of(course, column, MEAN)[bin] - mean) * seconds / (covered + seconds);
-		covered += seconds;
+		if (covered == 0 || bin->low < low)
+			low = bin->low;
+		if (covered == 0 || bin->high > high)
+			high = bin->high;
+		mean += (bin->mean - mean) * bin->covered / (covered + bin->covered);
+		covered += bin->covered;
 	}
-	row_of(course, column, LOW)[into] = (float)low;
-	row_of(course, column, HIGH)[into] = (float)high;
-	row_of(course, column, MEAN)[into] = (float)mean;
-	row_of(course, column, COVERED)[into] = (float)covered;
-}
-
-/* The same rows with room for `capacity` bins, new ones empty. */
-static float *moved(const struct sl_course *course, int column, int32_t capacity)
-{
-	float *fresh = calloc((size_t)ROWS * (size_t)capacity, sizeof(float));
-
-	for (enum row row = LOW; fresh && course->bins[column] && row < ROWS; row++)
-		memcpy(fresh + (size_t)row * (size_t)capacity, row_of(course, column, row), (size_t)course->count * sizeof(float));
-	return fresh;
-}
-
-/* Moves all columns at once: they share one capacity. */
-static int move_all(struct sl_course *course, const struct sl_rules *rules, int32_t capacity)
-{
-	float *fresh[SL_METRICS_MAX] = {NULL};
-
-	for (int column = 0; column < rules->columns; column++) {
-		fresh[column] = course->bins[column] ? moved(course, column, capacity) : NULL;
-		if (course->bins[column] && !fresh[column]) {
-			while (column-- > 0)
-				free(fresh[column]);
-			return -ENOMEM;
-		}
-	}
-	for (int column = 0; column < rules->columns; column++) {
-		free(course->bins[column]);
-		course->bins[column] = fresh[column];
-	}
-	course->capacity = capacity;
-	return 0;
-}
-
-/* Gives back what a halved course does not need; where there is no memory to move into it keeps what it has. */
-static void shrink(struct sl_course *course, const struct sl_rules *rules)
-{
-	int32_t capacity = course->count > LEAST_CAPACITY ? course->count : LEAST_CAPACITY;
-
-	if (capacity < course->capacity)
-		(void)move_all(course, rules, capacity);
+	return (struct sl_bin){(float)low, (float)high, (float)mean, (float)covered};
 }
 
 void sl_course_halve(struct sl_course *course, const struct sl_rules *rules)
@@ -107,109 +122,125 @@ void sl_course_halve(struct sl_course *course, const struct sl_rules *rules)
 	int32_t lead = course->first_bin % 2 != 0; /* an empty bin before the first keeps the pairs aligned */
 	int32_t half = (course->count + lead + 1) / 2;
 
-	for (int column = 0; column < rules->columns; column++) {
-		if (!course->bins[column])
-			continue;
-		for (int64_t bin = 0; bin < half; bin++)
-			join_bins(course, column, bin, 2 * bin - lead, 2 * bin - lead + 1);
-		for (enum row row = LOW; row < ROWS; row++)
-			memset(row_of(course, column, row) + half, 0, (size_t)(course->capacity - half) * sizeof(float));
+	for (int64_t bin = 0; bin < half; bin++) {
+		for (int column = 0; column < rules->columns; column++) {
+			if (course->columns & 1U << column)
+				*bin_of(course, bin, column) = joined(course, column, 2 * bin - lead, 2 * bin - lead + 1);
+		}
 	}
+	if (half < course->count)
+		empty(course->bins, bytes_of(course, half), bytes_of(course, course->count));
 	course->count = half;
 	course->first_bin /= 2;
 	course->width_ns *= 2;
-	shrink(course, rules);
 }
 
-static int reserve(struct sl_course *course, const struct sl_rules *rules, int32_t count)
+/* Gives the columns in the mask a place in every bin. Seldom: most come with a job's first reading, all at once. */
+static int place_columns(struct sl_course *course, uint32_t columns)
 {
-	int32_t capacity = course->capacity * 2 > LEAST_CAPACITY ? course->capacity * 2 : LEAST_CAPACITY;
+	struct sl_course fresh = *course;
 
-	if (count <= course->capacity)
+	fresh.columns |= columns;
+	if (fresh.columns == course->columns)
 		return 0;
-	while (capacity < count)
-		capacity *= 2;
-	return move_all(course, rules, capacity < course->max_points ? capacity : course->max_points);
+	fresh.stride = __builtin_popcount(fresh.columns);
+	fresh.bins = set_aside(bytes_of(&fresh, fresh.max_points));
+	if (!fresh.bins)
+		return -ENOMEM;
+	for (int column = 0; column < SL_METRICS_MAX; column++) {
+		for (int64_t bin = 0; course->columns & 1U << column && bin < course->count; bin++)
+			*bin_of(&fresh, bin, column) = *bin_of(course, bin, column);
+	}
+	give_back(course->bins, bytes_of(course, course->max_points));
+	*course = fresh;
+	return 0;
 }
 
-/* Bins up to the one that holds the wall time before end_ns, and the column itself. */
-static int make_room(struct sl_course *course, const struct sl_rules *rules, int column, int64_t end_ns)
+/* Bins up to the one that holds the wall time before end_ns. */
+static void make_room(struct sl_course *course, const struct sl_rules *rules, int64_t end_ns)
 {
 	int64_t needed;
-	int rc;
 
 	while ((end_ns - 1) / course->width_ns - course->first_bin >= course->max_points)
 		sl_course_halve(course, rules);
 	needed = (end_ns - 1) / course->width_ns - course->first_bin + 1;
-	rc = reserve(course, rules, (int32_t)needed);
-	if (rc)
-		return rc;
 	if (needed > course->count)
 		course->count = (int32_t)needed;
-	if (!course->bins[column])
-		course->bins[column] = moved(course, column, course->capacity);
-	return course->bins[column] ? 0 : -ENOMEM;
 }
 
-int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
-		  double value)
+/* The column has its place. */
+static void add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns, double value)
 {
 	int64_t begin_ns = from_ns + course->offset_ns, end_ns = to_ns + course->offset_ns;
-	int rc;
 
 	if (begin_ns < course->first_bin * course->width_ns)
 		begin_ns = course->first_bin * course->width_ns;
 	if (end_ns <= begin_ns)
 		end_ns = begin_ns + 1;
-	rc = make_room(course, rules, column, end_ns);
-	if (rc)
-		return rc;
+	make_room(course, rules, end_ns);
 	for (int64_t bin = begin_ns / course->width_ns; bin <= (end_ns - 1) / course->width_ns; bin++) {
 		int64_t left = bin * course->width_ns, right = left + course->width_ns;
 		int64_t covered_ns = (right < end_ns ? right : end_ns) - (left > begin_ns ? left : begin_ns);
 
-		add_to_bin(course, column, bin - course->first_bin, (double)covered_ns / NS_PER_S, value);
+		add_to_bin(bin_of(course, bin - course->first_bin, column), (double)covered_ns / NS_PER_S, value);
 	}
 	course->there |= 1U << column;
+}
+
+int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
+		  double value)
+{
+	if (place_columns(course, 1U << column))
+		return -ENOMEM;
+	add(course, rules, column, from_ns, to_ns, value);
 	return 0;
 }
 
-static int follow_one(struct sl_course *course, const struct sl_rules *rules, const struct sl_metric *metric, int64_t value,
-		      int64_t now_ns, int64_t gap_ns)
+static void follow_one(struct sl_course *course, const struct sl_rules *rules, const struct sl_metric *metric, int64_t value,
+		       int64_t now_ns, int64_t gap_ns)
 {
 	int column = metric->column;
 	int is_first = !(course->begun & 1U << column);
 	int64_t before = course->before[column], before_ns = course->before_ns[column];
-	int64_t growth = value > before ? value - before : 0;
+	double growth = value > before ? (double)(value - before) : 0;
 
 	course->before[column] = value;
 	course->before_ns[column] = now_ns;
 	course->begun |= 1U << column;
 	if (is_first || now_ns <= before_ns || now_ns - before_ns > gap_ns)
-		return 0;
+		return;
 	if (metric->is_gauge)
-		return sl_course_add(course, rules, column, before_ns, now_ns, (double)value * metric->scale);
-	return sl_course_add(course, rules, column, before_ns, now_ns,
-			     (double)growth * metric->scale * NS_PER_S / (double)(now_ns - before_ns));
+		add(course, rules, column, before_ns, now_ns, (double)value * metric->scale);
+	else
+		add(course, rules, column, before_ns, now_ns, growth * metric->scale * NS_PER_S / (double)(now_ns - before_ns));
+}
+
+/* Whether a reading of the fields in `have` says something for a column of the course. */
+static int is_told(const struct sl_metric *metric, int source, uint64_t have)
+{
+	return metric->column >= 0 && metric->source == source && have & SL_BIT(metric->field);
 }
 
 int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int source, const struct sl_account *account,
 		     uint64_t have, int64_t now_ns, int64_t gap_ns, int64_t slow_gap_ns)
 {
-	int rc = 0;
+	uint64_t known = have & account->known;
+	uint32_t columns = 0;
 
 	for (int i = 0; i < rules->metrics; i++) {
-		const struct sl_metric *metric = &rules->metric[i];
-		int64_t value;
-		int failed;
-
-		if (metric->column < 0 || metric->source != source || !(have & account->known & SL_BIT(metric->field)))
-			continue;
-		value = sl_account_total(account, metric->field);
-		failed = follow_one(course, rules, metric, value, now_ns, metric->tier == SL_TIER_SLOW ? slow_gap_ns : gap_ns);
-		rc = rc ? rc : failed;
+		if (is_told(&rules->metric[i], source, known))
+			columns |= 1U << rules->metric[i].column;
 	}
-	return rc;
+	if (place_columns(course, columns))
+		return -ENOMEM;
+	for (int i = 0; i < rules->metrics; i++) {
+		const struct sl_metric *metric = &rules->metric[i];
+
+		if (is_told(metric, source, known))
+			follow_one(course, rules, metric, sl_account_total(account, metric->field), now_ns,
+				   metric->tier == SL_TIER_SLOW ? slow_gap_ns : gap_ns);
+	}
+	return 0;
 }
 
 void sl_course_begin(struct sl_course *course, const struct sl_rules *rules, int64_t born_ns)
@@ -225,12 +256,21 @@ void sl_course_begin(struct sl_course *course, const struct sl_rules *rules, int
 	}
 }
 
+void sl_course_column(const struct sl_course *course, int column, int32_t first, struct sl_bin *bins)
+{
+	for (int32_t bin = first; bin < course->count; bin++)
+		*bins++ = *bin_of(course, bin, column);
+}
+
+size_t sl_course_bytes(const struct sl_course *course)
+{
+	return whole_pages(bytes_of(course, course->count));
+}
+
 void sl_course_free(struct sl_course *course)
 {
-	for (int column = 0; column < SL_METRICS_MAX; column++) {
-		free(course->bins[column]);
-		course->bins[column] = NULL;
-	}
-	course->count = course->capacity = 0;
-	course->there = 0;
+	give_back(course->bins, bytes_of(course, course->max_points));
+	course->bins = NULL;
+	course->count = course->stride = 0;
+	course->there = course->columns = 0;
 }

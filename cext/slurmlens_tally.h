@@ -51,22 +51,31 @@ int64_t sl_account_total(const struct sl_account *account, int field);
 /* One more reading, at boottime now_ns. */
 void sl_account_take(struct sl_account *account, const struct sl_rules *rules, const struct sl_reading *reading, int64_t now_ns);
 
+/* One column of one bin: lowest, highest and mean value, and how many seconds of the bin are covered (0: a gap). */
+struct sl_bin {
+	float low;
+	float high;
+	float mean;
+	float covered;
+};
+
 /*
  * A job's course. Bins are aligned to multiples of their width on the wall clock; time runs on boottime, `offset_ns` is the
- * difference when it began. `bins[c]` holds four rows of `capacity` floats: lowest, highest, mean, seconds covered.
+ * difference when it began. `bins` holds `stride` columns of the first bin, then of the second and so on.
  */
 struct sl_course {
 	int64_t offset_ns;
 	int64_t width_ns;
 	int64_t first_bin;
 	int32_t count;
-	int32_t capacity;
 	int32_t max_points;
-	uint32_t there;  /* columns with a point, as a mask */
-	uint32_t begun;  /* columns with a reading before, as a mask */
+	int32_t stride;
+	uint32_t columns; /* columns with a place, as a mask */
+	uint32_t there;   /* columns with a point, as a mask */
+	uint32_t begun;   /* columns with a reading before, as a mask */
 	int64_t before[SL_METRICS_MAX];
 	int64_t before_ns[SL_METRICS_MAX];
-	float *bins[SL_METRICS_MAX];
+	struct sl_bin *bins;
 };
 
 /* The cgroup was born at boottime born_ns: the counters of the cgroup and of its processes were zero then. */
@@ -85,6 +94,12 @@ int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int co
 
 /* Half the bins, twice as wide. */
 void sl_course_halve(struct sl_course *course, const struct sl_rules *rules);
+
+/* Copies a column that has a place, from bin `first` on; there is room for all of them in `bins`. */
+void sl_course_column(const struct sl_course *course, int column, int32_t first, struct sl_bin *bins);
+
+/* The memory that its bins take: whole pages. */
+size_t sl_course_bytes(const struct sl_course *course);
 
 void sl_course_free(struct sl_course *course);
 

@@ -46,13 +46,17 @@ static struct sl_reading any_reading(void)
 
 static void check_course(const struct sl_course *course)
 {
+	struct sl_bin bins[MAX_POINTS];
+
 	CHECK(course->count <= course->max_points);
+	CHECK((course->there & ~course->columns) == 0);
+	CHECK(sl_course_bytes(course) % 4096 == 0);
 	for (int column = 0; column < COLUMNS; column++) {
-		if (!course->bins[column])
+		if (!(course->columns & 1U << column))
 			continue;
-		CHECK(course->capacity >= course->count);
+		sl_course_column(course, column, 0, bins);
 		for (int bin = 0; bin < course->count; bin++)
-			CHECK(course->bins[column][3 * course->capacity + bin] >= 0);
+			CHECK(bins[bin].covered >= 0);
 	}
 }
 

@@ -177,10 +177,6 @@ class Course:
         self._before: dict[str, tuple[int, int]] = {}
         self._sent_ns = 0
 
-    @property
-    def size_bytes(self) -> int:
-        return len(self._columns) * self._bins * 16
-
     def begin(self, born_ns: int) -> None:
         """The cgroup appeared at boottime `born_ns`: all its counters were zero then."""
         self._before = {metric.name: (0, born_ns) for metric in _PROFILED[Source.CGROUP] + _PROFILED[Source.PROCESSES]}

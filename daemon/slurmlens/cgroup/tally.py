@@ -119,18 +119,24 @@ def halve(course: Any) -> None:
     lib.sl_course_halve(course, RULES)
 
 
-def column_rows(
-    course: Any, metric: str, first: int
-) -> tuple[list[float], list[float], list[float], list[float]] | None:
-    """Lowest, mean, highest and seconds covered of a metric's bins from `first` on; None where it has none."""
+def course_bytes(course: Any) -> int:
+    """The memory of its bins, in whole pages."""
+    return int(lib.sl_course_bytes(course))
+
+
+FLOATS_PER_BIN = 4
+
+
+def column_bins(course: Any, metric: str, first: int) -> Iterator[tuple[float, ...]] | None:
+    """Lowest, highest, mean and seconds covered of each of a metric's bins from `first` on; None where it has none."""
     column = COLUMN_OF[metric]
     if not course.there >> column & 1:
         return None
-    count, capacity = course.count, course.capacity
-    low, high, mean, covered = (
-        ffi.unpack(course.bins[column] + row * capacity + first, count - first) for row in range(4)
-    )
-    return low, mean, high, covered
+    count = course.count - first
+    bins = ffi.new("struct sl_bin[]", count)
+    lib.sl_course_column(course, column, first, bins)
+    floats = iter(ffi.unpack(ffi.cast("float *", bins), FLOATS_PER_BIN * count))
+    return zip(*[floats] * FLOATS_PER_BIN, strict=True)
 
 
 def new_points(tier: Tier, *, from_zero: bool) -> Any:

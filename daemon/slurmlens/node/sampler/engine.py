@@ -158,16 +158,21 @@ class Engine:
         if due.slow:
             self._rest()
             self._revise_some()
-            self._recorder.keep_within_bound()
+            self._recorder.keep_within_bound(self._rest)
             self._rest()
             lines.append(self._lines.tick(self._watched.values(), Tier.SLOW, due.tick_ns))
         if self._node_figures.is_due(due.tick_ns):
             lines.append(self._node_figures.lines(self._reads.pressure, due.tick_ns))
         return Lines.joined(lines)
 
-    def deltas(self) -> list[tuple[int, Profile]]:
-        """What is new in every running sighting's profile since the last call."""
-        found = ((number, watched.course.delta()) for number, watched in self._watched.items())
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of the running sightings."""
+        return tuple(self._watched)
+
+    def deltas(self, numbers: Iterable[int]) -> list[tuple[int, Profile]]:
+        """What is new in the profiles of these sightings, those that still run, since the last call."""
+        found = ((number, self._watched[number].course.delta()) for number in numbers if number in self._watched)
         return [(number, delta) for number, delta in found if delta is not None]
 
     def totals(self, now: Now, numbers: Collection[int] | None = None) -> dict[int, Totals]:

@@ -12,6 +12,9 @@ yet, `Course.profile` everything.
 
 from __future__ import annotations
 
+import heapq
+import os
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from slurmlens.cgroup import tally
@@ -21,8 +24,11 @@ from slurmlens.metrics import Source
 from slurmlens.node.sampler.accounts import Account
 
 _NO_POINT = Point(None, None, None)
-BYTES_PER_BIN = 16
-"""Low, high, mean and covered seconds of one metric, four bytes each."""
+LEAST_BYTES = os.sysconf("SC_PAGESIZE")
+"""A course that is this small gives nothing back when it is halved."""
+
+HALVED_IN_ONE_GO = 16
+"""Some 20 µs each; then somebody else may want the CPU."""
 
 
 class Course:
@@ -42,7 +48,8 @@ class Course:
 
     @property
     def size_bytes(self) -> int:
-        return int(self.record.there).bit_count() * int(self.record.count) * BYTES_PER_BIN
+        """The memory of its bins, what the kernel gives for them: whole pages."""
+        return tally.course_bytes(self.record)
 
     def begin(self, born_ns: int) -> None:
         """The cgroup appeared at boottime `born_ns`: all its counters were zero then."""
@@ -80,19 +87,16 @@ class Course:
     def _from(self, first: int) -> Profile | None:
         if not self.record.there:
             return None
-        rows = {name: tally.column_rows(self.record, name, first) for name in tally.COLUMN_OF}
+        found = {name: tally.column_bins(self.record, name, first) for name in tally.COLUMN_OF}
         return Profile(
             start_ns=(self.record.first_bin + first) * self.record.width_ns,
             width_s=self.record.width_ns / NS_PER_S,
-            columns={name: _bins(*there) for name, there in rows.items() if there is not None},
+            columns={name: _points(bins) for name, bins in found.items() if bins is not None},
         )
 
 
-def _bins(low: list[float], mean: list[float], high: list[float], covered: list[float]) -> list[Point]:
-    return [
-        Point(low[index], mean[index], high[index]) if seconds > 0 else _NO_POINT
-        for index, seconds in enumerate(covered)
-    ]
+def _points(bins: Iterable[tuple[float, ...]]) -> list[Point]:
+    return [Point(low, mean, high) if seconds > 0 else _NO_POINT for low, high, mean, seconds in bins]
 
 
 class Recorder:
@@ -122,11 +126,19 @@ class Recorder:
     def size_bytes(self) -> int:
         return sum(course.size_bytes for course in self._courses.values())
 
-    def keep_within_bound(self) -> int:
-        """Halve the largest courses until all fit; returns how many times that was needed. Call it at slow ticks."""
+    def keep_within_bound(self, rest: Callable[[], None] = lambda: None) -> int:
+        """Halve the largest courses until all fit, or none can become smaller; returns how many times that was needed.
+        Call it at slow ticks; `rest` is called between some and some more."""
+        sizes = [(-course.size_bytes, number) for number, course in self._courses.items()]
+        heapq.heapify(sizes)
+        excess = -sum(size for size, _ in sizes) - self._memory_limit_bytes
         halved = 0
-        while self._courses and self.size_bytes > self._memory_limit_bytes:
-            largest = max(self._courses.values(), key=lambda course: course.size_bytes)
-            largest.halve()
+        while excess > 0 and -sizes[0][0] > LEAST_BYTES:
+            before, number = sizes[0]
+            self._courses[number].halve()
+            heapq.heapreplace(sizes, (-self._courses[number].size_bytes, number))
+            excess -= -before - self._courses[number].size_bytes
             halved += 1
+            if halved % HALVED_IN_ONE_GO == 0:
+                rest()
         return halved

@@ -333,11 +333,11 @@ def test_deltas_of_running_jobs_are_what_is_new(bench: Bench) -> None:
     bench.start(7, "batch")
     bench.tree.burn(7, "batch", 5.0)
     bench.pass_time(10.0)
-    ((number, first),) = bench.engine.deltas()
+    ((number, first),) = bench.engine.deltas(bench.engine.numbers)
     assert number == 7
     assert "cpu_cores" in first.columns
     bench.pass_time(10.0)
-    ((_, second),) = bench.engine.deltas()
+    ((_, second),) = bench.engine.deltas(bench.engine.numbers)
     assert second.start_ns > first.start_ns
 
 

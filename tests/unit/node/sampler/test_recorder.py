@@ -8,10 +8,11 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from slurmlens.cgroup import tally
 from slurmlens.cgroup.reading import field_mask, reading_of
 from slurmlens.metrics import Source
 from slurmlens.node.sampler.accounts import Account
-from slurmlens.node.sampler.recorder import Course, Recorder
+from slurmlens.node.sampler.recorder import HALVED_IN_ONE_GO, LEAST_BYTES, Course, Recorder
 
 NS = 1_000_000_000
 WALL = 1_795_420_800 * NS
@@ -123,19 +124,44 @@ def test_nothing_measured_is_no_profile() -> None:
     assert course().delta() is None
 
 
-def test_the_nodes_memory_for_profiles_is_bounded() -> None:
-    recorder = Recorder(1.0, 240, memory_limit_bytes=20_000)
-    for number in range(10):
+def filled(recorder: Recorder, courses: int, seconds: int) -> None:
+    for number in range(courses):
         made = recorder.start(number, WALL, BOOT)
-        for second in range(200):
-            made.add("cpu_cores", at(second), at(second + 1), 1.0)
-    assert recorder.size_bytes > 20_000
-    assert recorder.keep_within_bound() > 0
-    assert recorder.size_bytes <= 20_000
+        for metric in tally.COLUMN_OF:
+            for second in range(seconds):
+                made.add(metric, at(second), at(second + 1), 1.0)
+
+
+def test_the_nodes_memory_for_profiles_is_bounded() -> None:
+    recorder = Recorder(1.0, 360, memory_limit_bytes=150_000)
+    filled(recorder, courses=10, seconds=360)
+    assert recorder.size_bytes > 150_000
+    rests: list[None] = []
+    assert recorder.keep_within_bound(lambda: rests.append(None)) > HALVED_IN_ONE_GO
+    assert recorder.size_bytes <= 150_000
+    assert rests
     for number in range(10):
         kept = recorder.course(number)
         assert kept is not None
         assert set(means(kept)) == {1.0}
+
+
+def test_courses_that_cannot_become_smaller_are_left_alone() -> None:
+    recorder = Recorder(1.0, 360, memory_limit_bytes=LEAST_BYTES)
+    filled(recorder, courses=3, seconds=200)
+    recorder.keep_within_bound()
+    assert recorder.size_bytes == 3 * LEAST_BYTES
+    assert recorder.keep_within_bound() == 0
+
+
+def test_a_course_takes_no_more_memory_than_its_bins_need() -> None:
+    made = course(max_points=10_000)
+    assert made.size_bytes == 0
+    for second in range(LEAST_BYTES // 16 + 1):
+        made.add("cpu_cores", at(second), at(second + 1), 1.0)
+    assert made.size_bytes == 2 * LEAST_BYTES
+    made.halve()
+    assert made.size_bytes == LEAST_BYTES
 
 
 def test_a_stopped_course_is_forgotten() -> None:
