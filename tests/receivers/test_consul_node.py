@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,50 @@ async def test_a_carbon_that_moves_while_lines_flow_loses_none(consul: Consul, t
     arrived |= set(bytes(servers[1].received).splitlines(keepends=True))
     assert [line for line in sent if line not in arrived] == []
     assert len(sent) > 4000
+
+
+async def test_of_two_carbons_one_dies_unseen_by_consul_and_the_other_then_moves_and_no_line_is_lost(
+    consul: Consul, tmp_path: Path
+) -> None:
+    """Neither has a check, so Consul goes on naming the dead one, and this node prefers it."""
+    reporter, api = Reporter(Counters(), SystemClock()), Api(consul)
+    node = node_consul(consul.port, tmp_path, reporter, "two-carbons")
+    endpoint = node.endpoint("carbon", "127.0.0.1", 9)
+    sink = CarbonSink(CarbonSinkConfig(timeout_s=2.0), endpoint, reporter, SystemClock())
+    numbers = itertools.count()
+    sent: list[bytes] = []
+    async with AsyncExitStack() as stack, running_stages(node.watches):
+        servers = {}
+        for number in (1, 2):
+            server, life = LineServer(), await stack.enter_async_context(AsyncExitStack())
+            port = await life.enter_async_context(serving(server))
+            servers[port] = number, server, life
+            await api.announce("two-carbons", port, number=number)
+        await until(lambda: len(endpoint.addresses()) == 2, "both carbons")
+        preferred, other = (port for _, port in endpoint.addresses())
+        for _ in range(20):
+            await _some(sink, numbers, sent)
+        assert sink.sender.connection.address == ("127.0.0.1", preferred)
+        await servers[preferred][2].aclose()
+        for _ in range(20):
+            await _some(sink, numbers, sent)
+        assert len(endpoint.addresses()) == 2, "Consul knows of nothing"
+        assert sink.sender.connection.address == ("127.0.0.1", other)
+        elsewhere = LineServer()
+        moved = await stack.enter_async_context(serving(elsewhere))
+        await api.announce("two-carbons", moved, number=servers[other][0])
+        await until(lambda: ("127.0.0.1", moved) in endpoint.addresses(), "the move")
+        for _ in range(20):
+            await _some(sink, numbers, sent)
+        assert sink.sender.connection.address == ("127.0.0.1", moved)
+        await elsewhere.until(sent[-1])
+        await sink.aclose()
+    for number in (1, 2):
+        await api.withdraw("two-carbons", number)
+    received = [server.received for _, server, _ in servers.values()] + [elsewhere.received]
+    arrived = {line for text in received for line in bytes(text).splitlines(keepends=True)}
+    assert [line for line in sent if line not in arrived] == []
+    assert len(sent) == 60 * LINES_A_BATCH
 
 
 async def _some(sink: CarbonSink, numbers: Iterator[int], sent: list[bytes]) -> None:

@@ -21,7 +21,7 @@ from slurmlens.config.kafka import KafkaSinkConfig
 from slurmlens.errors import DeliveryError
 from slurmlens.events import JobStart
 from slurmlens.node.sinks.endpoint import FixedEndpoint
-from slurmlens.node.sinks.kafka import KafkaSink
+from slurmlens.node.sinks.kafka import Brokers, KafkaSink
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
@@ -87,6 +87,18 @@ async def test_events_are_in_the_log_as_they_were_written_with_key_time_and_name
         assert record.timestamp == event.time_ns // 1_000_000
         assert dict(record.headers)["slurm.id"] == event.id.encode()
     assert len({record.partition for record in records if record.key == b"demo/17"}) == 1
+
+
+async def test_of_the_brokers_that_are_named_one_alive_is_enough(kafka: Kafka) -> None:
+    await make_topic(kafka.bootstrap, "named", 1)
+    named = tuple(("127.0.0.1", port) for port in (1, 9, kafka.port))
+    clock = SystemClock()
+    reporter = Reporter(Counters(), clock, logging.getLogger("slurmlens.test"))
+    sink = KafkaSink(KafkaSinkConfig(topic="named"), Brokers(FixedEndpoint(*named[0]), named), reporter, clock)
+    try:
+        assert await sink.deliver(lines(range(3)), 3) == 3
+    finally:
+        await sink.aclose()
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])

@@ -14,7 +14,7 @@ import h11
 import msgspec
 
 from slurmlens.errors import TransportError
-from slurmlens.runtime.endpoint import Address, Endpoint, text_of
+from slurmlens.runtime.endpoint import Address, Endpoint, Turns, text_of
 
 Headers = list[tuple[str, str]]
 
@@ -51,10 +51,12 @@ class _Connection(msgspec.Struct):
 
 
 class HttpClient:
-    """Asks one server, wherever it is now."""
+    """Asks one server, wherever it is now. One that fails, or finds fault with itself (5xx), is not asked again before
+    the others that the endpoint has.
+    """
 
     def __init__(self, endpoint: Endpoint, *, timeout_s: float) -> None:
-        self._endpoint = endpoint
+        self._endpoint = Turns(endpoint)
         self._address: Address | None = None
         self._timeout_s = timeout_s
         self._kept: _Connection | None = None
@@ -75,11 +77,18 @@ class HttpClient:
                 answer = await self._exchange(connection, request)
         except TimeoutError as error:
             await self.aclose()
+            self._endpoint.failed(self._address)
             raise self._failure("timeout", f"no answer within {limit_s:g} s") from error
+        except TransportError as error:
+            await self.aclose()
+            if error.reason != STALE:
+                self._endpoint.failed(self._address)
+            raise
         except BaseException:
             await self.aclose()
             raise
-        if not _may_be_kept(connection):
+        turns_away = answer.status >= 500 and self._endpoint.failed(self._address)
+        if turns_away or not _may_be_kept(connection):
             await self.aclose()
         return answer
 

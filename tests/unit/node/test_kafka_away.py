@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from slurmlens.config.kafka import KafkaSinkConfig
+from slurmlens.discovery.answers import Instance
+from slurmlens.discovery.whereabouts import Whereabouts
 from slurmlens.errors import DeliveryError
 from slurmlens.node.sinks.endpoint import Address, FixedEndpoint
 from slurmlens.node.sinks.kafka import Brokers, KafkaSink
@@ -122,6 +124,13 @@ def test_all_brokers_of_the_settings_are_asked_unless_discovery_knows_better() -
     settings = (("k1", 9092), ("k2", 9092))
     assert Brokers(FixedEndpoint("k1", 9092), settings).addresses() == settings
     assert Brokers(FixedEndpoint("found", 1), settings).addresses() == (("found", 1),)
+
+
+def test_all_brokers_that_consul_names_are_asked() -> None:
+    found = Whereabouts(("k1", 9092), "demo/n0")
+    found.told([Instance(host, 9092, True) for host in ("b1", "b2", "b3")])
+    addresses = Brokers(found, (("k1", 9092),)).addresses()
+    assert sorted(addresses) == [("b1", 9092), ("b2", 9092), ("b3", 9092)]
 
 
 def test_without_tls_the_sink_loads_no_openssl() -> None:

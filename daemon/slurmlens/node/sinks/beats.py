@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from slurmlens.config.sinks import BeatsSinkConfig
 from slurmlens.errors import DecodeError, DeliveryError
 from slurmlens.node.sinks.connection import Connection, connect
-from slurmlens.node.sinks.endpoint import Address, Endpoint, text_of
+from slurmlens.node.sinks.endpoint import Address, Endpoint, Turns, text_of
 from slurmlens.wire.beats import Acknowledgements, Window, encode_window
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class BeatsSink:
 
     def __init__(self, config: BeatsSinkConfig, endpoint: Endpoint, tls: Tls | None = None) -> None:
         self._config = config
-        self._endpoint = endpoint
+        self._endpoint = Turns(endpoint)
         self._tls = tls
         self._address: Address | None = None
         self._link: _Link | None = None
@@ -124,6 +124,7 @@ class BeatsSink:
     async def _failed(self, reason: str, message: str) -> DeliveryError:
         self._abort()
         await self.aclose()
+        self._endpoint.failed(self._address)
         return DeliveryError(f"beats at {text_of(self._address)}: {message}", reason=reason)
 
     def _abort(self) -> None:

@@ -23,7 +23,7 @@ import msgspec
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import DeliveryError
 from slurmlens.node.sinks.connection import Connection, connect
-from slurmlens.node.sinks.endpoint import Address, Endpoint, text_of
+from slurmlens.node.sinks.endpoint import Address, Endpoint, Turns, text_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class UnacknowledgedSender:
     ) -> None:
         self._name = name
         self._settings = settings
-        self._endpoint = endpoint
+        self._endpoint = Turns(endpoint)
         self._reporter = reporter
         self._clock = clock
         self._tls = tls
@@ -215,6 +215,7 @@ class UnacknowledgedSender:
             self._judge(self._link)
             self._link.connection.abort()
         await self.aclose()
+        self._endpoint.failed(self._address)
         return DeliveryError(f"{self._name} at {text_of(self._address)}: {message}", reason=reason)
 
 
