@@ -10,6 +10,7 @@ from slurmlens.hub.carbon_writer import WAITING_MAX, CarbonWriter
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
+from testkit.node_process import until
 
 
 class Listener:
@@ -73,8 +74,7 @@ async def test_what_was_given_while_carbon_was_away_arrives_in_order(clock: Manu
     async with writing(carbon, clock, counters) as writer:
         for number in range(5):
             writer.write(b"a.b %d 1\n" % number, 1)
-        while "carbon_away_total" not in counters.snapshot():
-            await asyncio.sleep(0.01)
+        await until(lambda: "carbon_away_total" in counters.snapshot(), "carbon was tried")
         await carbon.start()
         assert await carbon.until(5) == [b"a.b %d 1\n" % number for number in range(5)]
 
