@@ -110,6 +110,7 @@ class NodePipeline:
             clock,
             reporter,
             notice=drop_notice(place, clock),
+            untold=config.runtime_path / "untold.json",
         )
         self._deliveries = Deliveries(receivers, self._spool, config.replay, reporter, clock)
         self._outlet = Outlet(config.batch, self._spool, clock, with_fields_2015=config.events.fields_2015)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.events import JobEnd, JobStart, JobSummary, NodeHeartbeat
+from slurmlens.events import JobEnd, JobStart, JobSummary, LinesDropped, NodeHeartbeat
 from slurmlens.node.status import NodeStatus, SpoolStatus
 from testkit.moving_tree import MovingTree
 from testkit.node_process import NodeProcess, accept, node_process, run_to_its_end, until
@@ -90,6 +90,19 @@ async def test_kill_after_kill_while_the_hub_is_away_loses_no_event_of_a_hook(no
     await hub_takes(node, written)
     await until(lambda: not node.waiting_hooks(), "the files go")
     assert counted(await node.status(), "queue_dropped_lines") == 0
+    assert await node.stop() == 0
+
+
+async def test_what_a_killed_daemon_dropped_and_could_not_store_is_told_by_the_next(node: NodeProcess) -> None:
+    left = node.folder / "run" / "untold.json"
+    left.parent.mkdir(exist_ok=True)
+    left.write_text('[{"stream":"metrics","reason":"memory_limit","since_ns":1795420800000000000,"lines":7}]')
+    node.hub.script[:] = [accept]
+    await node.start()
+    await until(lambda: bool(node.events(LinesDropped)), "the notice")
+    (told,) = node.events(LinesDropped)[0].dropped
+    assert (told.stream, told.reason, told.lines) == ("metrics", "memory_limit", 7)
+    await until(lambda: not left.exists(), "the spool's own file has it now")
     assert await node.stop() == 0
 
 

@@ -71,7 +71,8 @@ class RelayPipeline:
         self._limits = SpoolLimits.of(config.spool)
         disk = Disk(config.spool.path, clock, reporter)
         notice = drop_notice(Place(config.cluster, config.name, boot_id), clock)
-        self._spool = Spool(streams, self._limits, disk, boot_id, clock, reporter, notice=notice)
+        untold = config.runtime_path / "untold.json"
+        self._spool = Spool(streams, self._limits, disk, boot_id, clock, reporter, notice=notice, untold=untold)
         self._room = Room(self._spool, tuple(streams.items()), self._room_bytes)
         self._deliveries = Deliveries(made, self._spool, config.replay, reporter, clock)
         self._outlet = Outlet(self._batches(), self._spool, clock)

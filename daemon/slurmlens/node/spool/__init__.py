@@ -5,7 +5,7 @@
                 │                        lane      one stream: order, cursors; index: its slips
                 ▼ a thread of its own    disk      the thread; place: folder, lock, what was set aside
               SQLite                     store     the file
-                                         ledger    what was given up, and why
+                                         ledger    what was given up, and why; untold: while the disk takes nothing
 
 Implements `flow.BatchQueue`. Events are committed as they come (one transaction for all that came during the last
 one); metrics stay in memory and are written only while a sink is behind. `on_acknowledged` of a batch is called when it

@@ -6,7 +6,8 @@ Owns the counting. The promise, which `tests/unit/node/spool/test_spool_model.py
   so the file's totals say at every instant what has left it untaken, no line more or less. A drop in the last moment
   before a crash either happened, and the next daemon finds its total, or it did not, and the next daemon finds the
   batch and decides anew.
-- A drop of what only memory has counts at once; a total that was not yet written dies with the memory that it is about.
+- A drop of what only memory has counts at once. While the disk takes nothing its total is left to the next daemon in a
+  file in memory (`untold`); while it takes something the total is committed within the same moment.
 
 Totals only grow, each is named by when it began, and a notice in the stream of events repeats all of them: so a notice
 that is delivered twice, or gives way itself, changes nothing. Part of `spool`: `writer` feeds it and writes it.
@@ -21,16 +22,20 @@ from slurmlens.clock import Clock
 from slurmlens.node.flow import Stream
 from slurmlens.node.spool.store import Account, DropKind
 from slurmlens.node.spool.told import DROPPED
+from slurmlens.node.spool.untold import UntoldFile
 from slurmlens.telemetry.internal import Reporter
 
 
 class Ledger:
     """The accounts by stream and reason."""
 
-    def __init__(self, clock: Clock, reporter: Reporter) -> None:
+    def __init__(self, clock: Clock, reporter: Reporter, untold: UntoldFile | None = None) -> None:
         self._clock = clock
         self._reporter = reporter
-        self._accounts: dict[DropKind, Account] = {}
+        self._untold = untold
+        # In the file in memory: what the spool's file does not have.
+        self._left: dict[DropKind, Account] = {} if untold is None else untold.load()
+        self._accounts: dict[DropKind, Account] = dict(self._left)
         # Dropped here, and still on the disk; of them, what the change on its way deletes.
         self._pending: Counter[DropKind] = Counter()
         self._leaving: Counter[DropKind] = Counter()
@@ -64,6 +69,17 @@ class Ledger:
         self._accounts = {kind: account._replace(told=0) for kind, account in self._accounts.items()}
 
     # --- the disk
+
+    def leave(self) -> None:
+        """Have the file in memory say what the spool's file does not; once that has all, there is no such file."""
+        unwritten = {
+            kind: account._replace(told=0)
+            for kind, account in self._accounts.items()
+            if account.lines > self._lines_written(kind)
+        }
+        if self._untold is not None and unwritten != self._left:
+            self._untold.save(unwritten)
+            self._left = unwritten
 
     def draft(self) -> dict[DropKind, Account]:
         """The accounts as the change that is made up now must write them: those that will differ from the file's."""
@@ -104,6 +120,10 @@ class Ledger:
         if kind not in self._accounts:
             self._accounts[kind] = Account(self._clock.wall_ns(), 0, 0)
         return self._accounts[kind]
+
+    def _lines_written(self, kind: DropKind) -> int:
+        account = self._written.get(kind)
+        return 0 if account is None else account.lines
 
     def _settle(self) -> None:
         leaving, self._leaving = self._leaving, Counter()

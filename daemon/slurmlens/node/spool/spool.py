@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -20,6 +21,7 @@ from slurmlens.node.spool.lane import BATCH_COST_BYTES, Lane
 from slurmlens.node.spool.ledger import Ledger
 from slurmlens.node.spool.limits import SpoolLimits, give_way
 from slurmlens.node.spool.store import Account, DropKind
+from slurmlens.node.spool.untold import UntoldFile
 from slurmlens.node.spool.writer import RETRY_S, Writer, tell
 from slurmlens.telemetry.internal import Reporter
 
@@ -42,7 +44,9 @@ Notice = Callable[[Mapping[DropKind, Account]], bytes]
 
 
 class Spool:
-    """See the module. `sinks` says which stream each sink reads; `disk` None keeps everything in memory."""
+    """See the module. `sinks` says which stream each sink reads; `disk` None keeps everything in memory. `untold` is
+    where totals of drops are left to the next daemon while the disk takes nothing.
+    """
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class Spool:
         reporter: Reporter,
         *,
         notice: Notice | None = None,
+        untold: Path | None = None,
         retry_s: float = RETRY_S,
     ) -> None:
         self._limits = limits
@@ -63,7 +68,7 @@ class Spool:
             stream: Lane(stream, [sink for sink, its_stream in sinks.items() if its_stream is stream])
             for stream in Stream
         }
-        self._ledger = Ledger(clock, reporter)
+        self._ledger = Ledger(clock, reporter, None if untold is None else UntoldFile(untold, reporter))
         self._writer = Writer(
             self._lanes, limits, disk, boot_id, clock, reporter, self._ledger, retry_s=retry_s, on_turn=self._look_again
         )

@@ -112,6 +112,7 @@ class Writer:
             await self._disk.close()
         for stream, lane in self._lanes.items():
             self._ledger.give_up(stream, "stopped", lane.orphaned_lines, was_stored=False)
+        self._ledger.leave()
 
     async def read(self, lane: Lane, sink: str, max_bytes: int) -> list[Entry]:
         """The oldest for `sink`, from the disk; empty where they have left meanwhile, or cannot be read now."""
@@ -157,6 +158,8 @@ class Writer:
     def write_soon(self, *, despite_failure: bool = False) -> None:
         """Have a change written; it is made up when the disk is ready for it, of all that came until then."""
         self._is_dirty = True
+        if self._disk is None or self.failure:
+            self._ledger.leave()
         if self._disk is None or self._is_closed or (self.failure and not despite_failure):
             return
         if not self._is_writing:
@@ -223,6 +226,7 @@ class Writer:
                 lane.writing_upto = 0
         self._written_cursors |= change.cursors
         self._ledger.committed(change.dropped)
+        self._ledger.leave()
         self._holes -= {(stream, position) for stream, gone in change.gone.items() for position in gone}
         for stream, rows in change.rows.items():
             tell(self._lanes[stream].now_stored(rows[-1].position))
@@ -292,6 +296,7 @@ class Writer:
             self._retrying = asyncio.get_running_loop().call_later(
                 self._retry_s, lambda: self.write_soon(despite_failure=True)
             )
+        self._ledger.leave()
         self._attempted.set()
 
     def _mended(self) -> None:

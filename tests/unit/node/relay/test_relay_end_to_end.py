@@ -15,7 +15,7 @@ import pytest
 from slurmlens.cli.main import main as slurmlens
 from slurmlens.config.sinks import HubSinkConfig
 from slurmlens.errors import DeliveryError
-from slurmlens.events import JobEnd, JobStart
+from slurmlens.events import JobEnd, JobStart, LinesDropped
 from slurmlens.node.sinks.endpoint import FixedEndpoint
 from slurmlens.node.sinks.hub import HubSink
 from slurmlens.node.sinks.proof import proof_of
@@ -124,6 +124,18 @@ async def test_what_was_answered_outlives_a_kill_and_arrives_in_order(tmp_path: 
             relay.settings = settings(tmp_path, port, 1)
             await relay.start()
             await until(lambda: job_ids(hub) == list(range(1, 40)), "every event that was answered, in order")
+
+
+async def test_what_a_killed_relay_dropped_and_could_not_store_is_told_by_the_next(tmp_path: Path) -> None:
+    hub, left = ScriptedHttp([accept]), tmp_path / "relay" / "run" / "untold.json"
+    left.parent.mkdir(parents=True)
+    left.write_text('[{"stream":"metrics","reason":"memory_limit","since_ns":1795420800000000000,"lines":7}]')
+    async with serving(hub) as port, relay_process(tmp_path / "relay", settings(tmp_path, port, 1)):
+        await until(lambda: bool(hub.requests), "the notice")
+        told = ecs.decode(hub.requests[0].lines[0])
+        assert isinstance(told, LinesDropped)
+        assert [(one.stream, one.lines) for one in told.dropped] == [("metrics", 7)]
+        await until(lambda: not left.exists(), "the spool's own file has it now")
 
 
 async def test_a_second_relay_in_the_same_folder_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:

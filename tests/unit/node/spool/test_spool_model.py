@@ -304,12 +304,11 @@ class SpoolAndTwin(RuleBasedStateMachine):
     @rule(sink=SINK_NAMES, max_bytes=st.integers(1, 2000), turns=TURNS, reboots=st.booleans())
     def crash_while_taking(self, sink: str, max_bytes: int, turns: int, reboots: bool) -> None:
         """First what grew too old gives way, then a sink acknowledges; each happened whole or not at all."""
-        given = 0
+        given: list[bytes] = []
 
         async def take() -> None:
-            nonlocal given
             entries = await self.spool.read(sink, max_bytes)
-            given = len(entries)
+            given.extend(entry.batch.payload for entry in entries)
             await self.spool.acknowledge(sink, entries[-1].position)
 
         async def act() -> None:
@@ -322,8 +321,10 @@ class SpoolAndTwin(RuleBasedStateMachine):
         trimmed = copy.deepcopy(self.twin)
         trimmed.trim(self.now_s)
         taken = copy.deepcopy(trimmed)
-        taken.acknowledge(sink, given, self.now_s)
+        taken.acknowledge(sink, len(given), self.now_s)
         self.begin_life([self.twin, trimmed, taken], reboots)
+        if self.twin is taken and SINKS[sink] is Stream.METRICS:
+            self.delivered_points.update(given)
 
     async def die(self) -> None:
         """Whatever the old life still does after this is not seen by anybody."""
