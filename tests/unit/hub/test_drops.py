@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 from hypothesis import given
+from sqlalchemy import func, select
 
 from slurmlens.events import DroppedLines
-from slurmlens.hub.history.drops import dropped_within
+from slurmlens.hub.history import schema
+from slurmlens.hub.history.drops import COURSE_ROWS_MAX, KINDS_MAX, dropped_within, superfluous
 from slurmlens.hub.history.facts import DroppedEvents
 from slurmlens.hub.reports.build import build_job_view
 from slurmlens.slurm.records import JobState
@@ -85,6 +87,56 @@ async def test_a_node_whose_last_word_is_missing_may_have_dropped_it_after_the_e
     await history.hear(ONE.dropped(300, 8, since=200), OTHER.dropped(300, 8, since=200))
     dropped = await dropped_beside_the_job(history)
     assert dropped == {"n1": DroppedEvents(lines=8, from_ns=at_ns(200), until_ns=at_ns(300)), "n2": None}
+
+
+async def rows(history: History) -> int:
+    async with history.store.read() as connection:
+        return (await connection.execute(select(func.count()).select_from(schema.drops))).scalar_one()
+
+
+async def test_a_spool_that_drops_for_weeks_keeps_its_sum_and_a_coarser_course(
+    history: History, clock: ManualClock
+) -> None:
+    for minute in range(1, 201):
+        await history.hear(ONE.dropped(60 * minute, minute), ONE.dropped(60 * minute, 9 * minute, stream="metrics"))
+        assert await rows(history) <= COURSE_ROWS_MAX + 1, "of metrics only the sum is asked for"
+    assert await totals(history) == {"n1": (told(200), told(1800, stream="metrics"))}
+    clock.advance(60 * 200)
+    await history.hear(ONE.start(60 * 50), ONE.summary(60 * 50, 60 * 100))
+    await history.learn(record(JobState.COMPLETED, start=60 * 50, end=60 * 100, nodes=("n1",)))
+    dropped = (await dropped_beside_the_job(history))["n1"]
+    assert dropped is not None
+    assert 50 <= dropped.lines <= 75
+    assert at_ns(60 * 37) <= dropped.from_ns <= at_ns(60 * 50)
+    assert at_ns(60 * 100) <= dropped.until_ns <= at_ns(60 * 113)
+
+
+async def test_many_notices_at_once_are_bounded_as_well_and_a_thinned_one_may_come_again(history: History) -> None:
+    notices = [ONE.dropped(second, second) for second in range(1, 1500)]
+    await history.hear(*notices)
+    for again in (notices[1], notices[700], notices[-1]):
+        await history.hear(again)
+        assert await rows(history) <= COURSE_ROWS_MAX
+    assert await totals(history) == {"n1": (told(1499),)}
+
+
+async def test_a_node_whose_spool_is_made_anew_for_ever_has_its_oldest_totals_forgotten(history: History) -> None:
+    await history.hear(*(ONE.dropped(100 * life + 5, 3, since=100 * life) for life in range(KINDS_MAX + 40)))
+    await history.hear(OTHER.dropped(5, 8))
+    found = await totals(history)
+    assert found["n1"] == tuple(told(3, since=100 * life) for life in range(40, KINDS_MAX + 40))
+    assert found["n2"] == (told(8),)
+
+
+@given(st.dictionaries(st.integers(1, 10**6), st.integers(0, 2**63 - 1)), st.integers(1, 9))
+def test_whatever_is_thinned_out_the_greatest_stays_and_the_rest_is_bounded(
+    course: dict[int, int], rows_max: int
+) -> None:
+    gone = superfluous(sorted(course.items()), rows_max)
+    kept = course.keys() - gone
+    assert len(kept) <= rows_max
+    assert not course or max(course) in kept
+    assert not gone or len(course) > rows_max
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 2**63 - 1), st.integers(0, 3))), st.randoms())

@@ -14,7 +14,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from slurmlens.errors import ConfigError, DeliveryError
-from slurmlens.hub.history import apply, schema
+from slurmlens.hub.history import schema, sighting_writer
+from slurmlens.hub.history.apply import Applied
 from slurmlens.hub.history.store import Store
 from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
@@ -106,14 +107,14 @@ async def test_batches_that_wait_together_share_a_transaction_and_no_fault(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One batch that can't be stored fails alone; the others of its group are stored."""
-    real = apply.facts_of
+    real = sighting_writer.facts_of
 
     def poisoned(events: object) -> dict[str, object]:
         if any(event.node == "n3" for event in events):  # type: ignore[attr-defined]
             raise OverflowError("too large for a column")
         return real(events)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(apply, "facts_of", poisoned)
+    monkeypatch.setattr(sighting_writer, "facts_of", poisoned)
     batches = [[Told(1, f"n{number}").start(1)] for number in range(6)]
     stored = await asyncio.gather(*(history.applier.apply(batch, BEGIN_S) for batch in batches), return_exceptions=True)
     failed = [number for number, outcome in enumerate(stored) if isinstance(outcome, BaseException)]
@@ -126,7 +127,7 @@ async def test_a_sender_that_gives_up_leaves_the_others_of_its_group_an_answer(h
     await asyncio.sleep(0)
     sending[0].cancel()
     done = await asyncio.wait_for(asyncio.gather(*sending, return_exceptions=True), 10)
-    assert all(isinstance(outcome, asyncio.CancelledError | DeliveryError | apply.Applied) for outcome in done)
+    assert all(isinstance(outcome, asyncio.CancelledError | DeliveryError | Applied) for outcome in done)
     again = await history.applier.apply([Told(1, "n2").start(1)], BEGIN_S)
     assert len(again.new) + again.known == 1
 

@@ -12,10 +12,10 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from slurmlens.hub.history import schema
-from slurmlens.hub.history.apply import chunks
 from slurmlens.hub.history.facts import JobFilter, JobRow, StateFilter
 from slurmlens.hub.history.reading import Row, fetch, nanoseconds, nodes_of_runs, outcome_of_row
 from slurmlens.hub.history.records import decode_record
+from slurmlens.hub.history.statements import chunks
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 
 _PARTS = (

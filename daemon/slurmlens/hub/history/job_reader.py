@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import EventKind, JobProfile, JobSummary, Witness
 from slurmlens.hub.history import schema
-from slurmlens.hub.history.apply import chunks
 from slurmlens.hub.history.drops import dropped_events, dropped_within
 from slurmlens.hub.history.executions import awaits_accounting, is_over, superseded
 from slurmlens.hub.history.facts import (
@@ -33,6 +32,7 @@ from slurmlens.hub.history.node_facts import Part, node_facts, unheard
 from slurmlens.hub.history.reading import Row, fetch, heard_nodes, nanoseconds, nodes_of_runs, of_job, outcome_of_row
 from slurmlens.hub.history.records import decode_record
 from slurmlens.hub.history.run_rows import merged_identity
+from slurmlens.hub.history.statements import chunks
 from slurmlens.slurm.records import ENDED_UNWELL, JobRecord, JobState
 from slurmlens.wire import ecs
 

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import DroppedLines
 from slurmlens.hub.history import schema
-from slurmlens.hub.history.apply import chunks
 from slurmlens.hub.history.facts import NodeHeard, Outcome
+from slurmlens.hub.history.statements import chunks
 
 Row = Mapping[str, Any]
 

@@ -20,8 +20,8 @@ from sqlalchemy import and_, select, update
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history import schema
-from slurmlens.hub.history.apply import mark_stale
 from slurmlens.hub.history.facts import ClosedReason, StateFilter
+from slurmlens.hub.history.statements import mark_stale
 from slurmlens.hub.history.store import Store
 from slurmlens.slurm.records import JobState
 

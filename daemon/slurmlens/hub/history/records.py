@@ -15,8 +15,8 @@ from sqlalchemy import and_, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from slurmlens.hub.history import schema
-from slurmlens.hub.history.apply import chunks, mark_stale
 from slurmlens.hub.history.executions import is_over, merge_records, vanished
+from slurmlens.hub.history.statements import chunks, mark_stale
 from slurmlens.hub.history.store import Store
 from slurmlens.slurm.records import JobRecord, NodeRecord
 
