@@ -19,7 +19,7 @@ from slurmlens.errors import DeliveryError
 from slurmlens.node.sinks.beats import BeatsSink
 from slurmlens.node.sinks.endpoint import FixedEndpoint
 from slurmlens.node.sinks.logstash import LogstashSink
-from slurmlens.node.sinks.tls import Tls
+from slurmlens.runtime.tls import ClientTls
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
@@ -50,7 +50,7 @@ def first_arrivals(numbers: list[int]) -> list[int]:
 @asynccontextmanager
 async def beats_sink(port: int, host: str = "127.0.0.1", **settings: object) -> AsyncIterator[BeatsSink]:
     config = BeatsSinkConfig(port=port, **settings)  # type: ignore[arg-type]
-    tls = Tls(config, "sinks.beats", config.server_name) if config.tls else None
+    tls = ClientTls(config, "sinks.beats", config.server_name) if config.tls else None
     sink = BeatsSink(config, FixedEndpoint(host, port), tls)
     try:
         yield sink
@@ -195,7 +195,7 @@ async def test_the_logstash_sink_passes_the_servers_word_on_as_well(picky_lumber
     config = LogstashSinkConfig(port=picky_lumber.port, **trusting(authority))  # type: ignore[arg-type]
     clock = ManualClock()
     reporter, endpoint = Reporter(Counters(), clock), FixedEndpoint("127.0.0.1", picky_lumber.port)
-    sink = LogstashSink(config, endpoint, reporter, clock, Tls(config, "sinks.logstash"))
+    sink = LogstashSink(config, endpoint, reporter, clock, ClientTls(config, "sinks.logstash"))
     reasons = []
     for _ in range(3):
         try:

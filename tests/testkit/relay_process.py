@@ -91,6 +91,13 @@ level = "debug"
                 writer.close()
                 return msgspec.json.decode(said, type=RelayStatus)
 
+    @property
+    def most_resident_bytes(self) -> int:
+        """The most memory that it has had so far."""
+        assert self._process is not None
+        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
     def log(self) -> str:
         return (self.folder / "log").read_text()
 

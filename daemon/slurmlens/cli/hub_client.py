@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import http.client
 import os
+import socket
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -17,12 +19,13 @@ from typing import TypeVar
 
 import msgspec
 
-from slurmlens.config.hub import ListenConfig
 from slurmlens.config.load import HUB_PATH, load_hub
+from slurmlens.config.tls import ListenSettings
 from slurmlens.errors import ConfigError, HubError
 
 VARIABLE = "SLURMLENS_HUB"
 TIMEOUT_S = 15.0
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  # nothing is bound here
 MOST_BYTES = 256 * 1024 * 1024
 
 EXIT_DONE = 0
@@ -56,17 +59,19 @@ def hub_address(named: str | None, environment: Mapping[str, str] = os.environ) 
     address = named or environment.get(VARIABLE) or _configured()
     parts = urllib.parse.urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise HubError(f"{address!r} is no address of a hub: it looks like http://HOST:{ListenConfig().port}")
+        raise HubError(f"{address!r} is no address of a hub: it looks like http://HOST:{ListenSettings().port}")
     return address.rstrip("/")
 
 
 def _configured() -> str:
     try:
-        listen = load_hub(HUB_PATH).listen if HUB_PATH.is_file() else ListenConfig()
+        listen = load_hub(HUB_PATH).listen if HUB_PATH.is_file() else ListenSettings()
     except ConfigError:
-        listen = ListenConfig()  # that file is the hub's business; `slurmlens validate` tells what is wrong with it
+        listen = ListenSettings()  # that file is the hub's business; `slurmlens validate` tells what is wrong with it
+    if listen.is_tls and listen.host in WILDCARDS:
+        return f"https://{socket.getfqdn()}:{listen.port}"  # its certificate is for a name
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
-    return f"http://{host}:{listen.port}"
+    return f"{'https' if listen.is_tls else 'http'}://{host}:{listen.port}"
 
 
 def fetch(address: str, path: str) -> bytes:
@@ -82,10 +87,13 @@ def fetch(address: str, path: str) -> bytes:
         raise HubError(_refused(error), status=error.code) from error
     except (OSError, http.client.HTTPException) as error:
         cause = getattr(error, "reason", None) or error
-        message = (
-            f"no answer from the hub at {address} ({cause}). Is slurmlens-hub running there? Name another with --hub."
-        )
-        raise HubError(message) from error
+        raise HubError(f"no answer from the hub at {address} ({_why(cause)}. Name another with --hub.") from error
+
+
+def _why(cause: object) -> str:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"{cause.verify_message}). Who may sign its certificate stands in the file that SSL_CERT_FILE names"
+    return f"{cause}). Is slurmlens-hub running there?"
 
 
 def _refused(error: urllib.error.HTTPError) -> str:

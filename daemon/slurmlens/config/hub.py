@@ -14,17 +14,7 @@ from slurmlens.config.consul import HubConsulConfig
 from slurmlens.config.series_2015 import HubSeries2015Config
 from slurmlens.config.setting import optional_section, section, setting
 from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
-
-MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ListenConfig:
-    """Where the hub answers. Loopback until access rules are configured."""
-
-    host: str = setting("127.0.0.1", "address to bind")
-    port: int = setting(6830, "port to bind; 0 lets the kernel choose", minimum=0, maximum=65_535)
-    max_body_bytes: int = setting(8 * MIB, "of one request, unpacked", minimum=MIB, maximum=256 * MIB)
+from slurmlens.config.tls import ListenSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +73,7 @@ class HubConfig:
 
     cluster: str = setting("cluster", "Slurm's ClusterName", pattern=NAME_PATTERN, pattern_text=NAME_TEXT)
     runtime_path: Path = setting(Path("/run/slurmlens-hub"), "folder for what may vanish at a restart")
-    listen: ListenConfig = section(ListenConfig, "where the hub answers; loopback until access rules are configured")
+    listen: ListenSettings = section(ListenSettings, "where the hub answers; loopback until you say otherwise")
     database: DatabaseConfig = section(DatabaseConfig, "where the truth is kept")
     auth: HubAuthConfig = section(HubAuthConfig, "who may send events")
     slurm: SlurmConfig = section(SlurmConfig, "how the scheduler is asked")

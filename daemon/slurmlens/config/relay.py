@@ -17,6 +17,7 @@ from slurmlens.config.setting import derived, optional_section, section, setting
 from slurmlens.config.shared import KIB, MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
 from slurmlens.config.sinks import SinksConfig
 from slurmlens.config.spool import SpoolConfig
+from slurmlens.config.tls import ListenSettings
 
 RACK_BYTES_PER_S = 16 * MIB
 """Three times what 72 nodes make at their busiest (79 kB/s each): new lines wait behind a backlog, so one that is not
@@ -25,15 +26,16 @@ worked off faster than lines come would keep them waiting for ever.
 
 
 @dataclass(frozen=True, slots=True)
-class RelayListenConfig:
+class RelayListenConfig(ListenSettings):
     """Where nodes bring their events, by the hub's own protocol: they name the relay as their hub."""
 
     host: str = setting("127.0.0.1", "address to bind: one that the nodes reach")
-    port: int = setting(6830, "port to bind; 0 lets the kernel choose", minimum=0, maximum=65_535)
-    max_body_bytes: int = setting(8 * MIB, "of one request, unpacked", minimum=MIB, maximum=256 * MIB)
     connections: int = setting(4096, "open at once; more are turned away", minimum=1, maximum=100_000)
     pending_bytes: int = setting(
-        64 * MIB, "of requests that are being read or committed; beyond that nodes are told to come back", minimum=MIB
+        64 * MIB,
+        "of requests that are being read, and as much unpacked that waits for its commit; beyond that nodes are told to"
+        " come back",
+        minimum=MIB,
     )
     idle_timeout_s: float = setting(300.0, "a connection without a request for so long is closed", minimum=1)
     commit_timeout_s: float = setting(

@@ -12,18 +12,36 @@ from pathlib import Path
 from slurmlens.config.kafka import KafkaSinkConfig
 from slurmlens.config.setting import optional_section, setting
 from slurmlens.config.shared import MIB
-from slurmlens.config.tls import TlsSettings
+from slurmlens.config.tls import TlsSettings, pair_problems
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
 class HubSinkConfig:
-    """Events go to slurmlens-hub over HTTP."""
+    """Events go to slurmlens-hub, or to a relay as to a hub, over HTTP."""
 
     url: str = setting(
         "http://127.0.0.1:6830",
-        "where the hub listens",
-        pattern=r"http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):\d{1,5}/?",
-        pattern_text="http://HOST:PORT (TLS is not spoken yet)",
+        "where the hub, or this node's relay, listens; https:// for TLS: its certificate and its name are checked",
+        pattern=r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):\d{1,5}/?",
+        pattern_text="http://HOST:PORT or https://HOST:PORT",
+    )
+    ca_file: Path | None = setting(
+        None,
+        "PEM: who may have signed the hub's certificate; the system's own list where not set",
+        example='"/etc/slurmlens/ca.pem"',
+    )
+    certificate_file: Path | None = setting(
+        None,
+        "PEM: shows the hub who we are, where it asks; with the chain up to its CA",
+        example='"/etc/slurmlens/node.pem"',
+    )
+    key_file: Path | None = setting(
+        None, "PEM of its key, without passphrase and closed to others", example='"/etc/slurmlens/node.key"'
+    )
+    server_name: str | None = setting(
+        None, "the name in the hub's certificate, where it is not the one in `url`", example='"hub.example.org"'
     )
     auth: str = setting("munge", "how this node proves itself", choices=("munge", "token"))
     munge_socket: Path | None = setting(
@@ -40,10 +58,29 @@ class HubSinkConfig:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port of `url`."""
-        host, _, port = self.url.removeprefix("http://").removesuffix("/").rpartition(":")
+        host, _, port = self.url.partition("://")[2].removesuffix("/").rpartition(":")
         return host.strip("[]"), int(port)
 
+    @property
+    def needs_openssl(self) -> bool:
+        """Whether TLS is spoken, for which the program must load OpenSSL."""
+        return self.url.startswith("https:")
+
+    @property
+    def expected_name(self) -> str:
+        """What the hub's certificate must be for, also where the hub is found elsewhere."""
+        return self.server_name or self.address[0]
+
+    @property
+    def tells_token_in_clear(self) -> bool:
+        """Whether whoever listens on the network gets what proves this node."""
+        return self.auth == "token" and not self.needs_openssl and self.address[0] not in LOOPBACK
+
     def problems(self) -> Iterator[tuple[str, str]]:
+        for key in ("ca_file", "certificate_file", "key_file", "server_name"):
+            if getattr(self, key) is not None and not self.needs_openssl:
+                yield key, "is for TLS: write https:// in url, or remove it"
+        yield from pair_problems(self.certificate_file, self.key_file)
         if not 0 < self.address[1] < 65_536:
             yield "url", f"{self.address[1]} is no port: 1 to 65535"
         if self.auth == "token" and self.token_file is None:

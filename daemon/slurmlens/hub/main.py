@@ -27,7 +27,7 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 EXIT_CONFIG = 2
 STARTED = InternalEvent(
-    "hub_started", logging.INFO, "slurmlens-hub {version} keeps {cluster} on http://{host}:{port}/jobs"
+    "hub_started", logging.INFO, "slurmlens-hub {version} keeps {cluster} on {scheme}://{host}:{port}/jobs"
 )
 STOPPED = InternalEvent("hub_stopped", logging.INFO, "slurmlens-hub ended")
 
@@ -55,8 +55,8 @@ async def serve(config: HubConfig, clock: Clock) -> None:
     with signals.handling() as stop:
         pipeline = HubPipeline(config, clock, reporter)
         await pipeline.start()
-        host, port = config.listen.host, pipeline.port
-        reporter.report(STARTED, version=__version__, cluster=config.cluster, host=host, port=port)
+        host, port, scheme = config.listen.host, pipeline.port, "https" if config.listen.is_tls else "http"
+        reporter.report(STARTED, version=__version__, cluster=config.cluster, scheme=scheme, host=host, port=port)
         working = asyncio.create_task(pipeline.run(), name="pipeline")
         notifier.ready(f"answering on {host}:{port}")
         watchdog = asyncio.create_task(_watchdog(notifier), name="watchdog")

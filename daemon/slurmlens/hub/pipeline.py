@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -43,6 +44,7 @@ from slurmlens.hub.queue_series import QueueSeries
 from slurmlens.hub.web.app import make_app
 from slurmlens.runtime.authentication import Authenticator
 from slurmlens.runtime.supervisor import Supervisor
+from slurmlens.runtime.tls import ServerTls
 from slurmlens.slurm.pyslurm_source import prefer_pyslurm
 from slurmlens.slurm.records import JobRecord, NodeRecord, PartitionRecord
 from slurmlens.slurm.source import CommandSource, Scheduler
@@ -78,6 +80,7 @@ class HubPipeline:
         self._reporter = reporter
         self._stale = asyncio.Event()
         self.live = Live(config.profile)
+        self._tls = ServerTls(config.listen) if config.listen.is_tls else None
         self.port: int | None = None
         """The port that is bound, once `start` has returned."""
 
@@ -113,6 +116,8 @@ class HubPipeline:
         self._supervisor.add("accounting", self._poller.poll_accounting)
         self._supervisor.add("refresh", self._keep_fresh)
         self._supervisor.add("reconcile", self._keep_reconciled)
+        if self._tls is not None:
+            self._supervisor.add("certificate", partial(self._tls.keep_fresh, self._reporter))
         for name, stage in () if self._consul is None else self._consul.stages:
             self._supervisor.add(name, stage)
         if self._queue_series is not None:
@@ -206,7 +211,8 @@ class HubPipeline:
         await self._runner.setup()
         listen = self._config.listen
         try:
-            await web.TCPSite(self._runner, listen.host, listen.port).start()
+            tls = None if self._tls is None else self._tls.context
+            await web.TCPSite(self._runner, listen.host, listen.port, ssl_context=tls).start()
         except OSError as error:
             await self._runner.cleanup()
             message = f"{listen.host}:{listen.port} cannot be bound: {error.strerror}; is another hub running?"

@@ -28,7 +28,7 @@ from slurmlens.runtime.backoff import Backoff
 from slurmlens.telemetry.internal import Reporter
 
 if TYPE_CHECKING:
-    from slurmlens.node.sinks.tls import Tls
+    from slurmlens.runtime.tls import ClientTls
 
 FILE_BACKOFF_MIN_S = 0.5
 FILE_BACKOFF_MAX_S = 30.0
@@ -76,7 +76,8 @@ def _hub(config: HubSinkConfig, means: Means) -> Receiver:
     proof = proof_of(config, means.node)
     endpoint = means.endpoint("hub", *config.address)
     told = means.on_profile_interval, means.on_profile_intervals
-    sink = HubSink(config, endpoint, means.node, proof, means.reporter, *told)
+    tls = _tls(config, "sinks.hub", config.expected_name)
+    sink = HubSink(config, endpoint, means.node, proof, means.reporter, *told, tls=tls)
     return Receiver(sink, Stream.EVENTS, config.max_body_bytes, Backoff(config.backoff_min_s, config.backoff_max_s))
 
 
@@ -99,7 +100,9 @@ def _logstash(config: LogstashSinkConfig, means: Means) -> Receiver:
     from slurmlens.node.sinks.logstash import LogstashSink
 
     endpoint = means.endpoint("logstash", config.host, config.port)
-    sink = LogstashSink(config, endpoint, means.reporter, means.clock, _tls(config, "sinks.logstash"))
+    sink = LogstashSink(
+        config, endpoint, means.reporter, means.clock, _tls(config, "sinks.logstash", config.server_name)
+    )
     backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
     return Receiver(sink, Stream.EVENTS, means.batch.event_max_bytes, backoff)
 
@@ -108,17 +111,20 @@ def _beats(config: BeatsSinkConfig, means: Means) -> Receiver:
     from slurmlens.node.sinks.beats import BeatsSink
 
     endpoint = means.endpoint("beats", config.host, config.port)
-    sink = BeatsSink(config, endpoint, _tls(config, "sinks.beats"))
+    sink = BeatsSink(config, endpoint, _tls(config, "sinks.beats", config.server_name))
     backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
     return Receiver(sink, Stream.EVENTS, means.batch.event_max_bytes, backoff)
 
 
-def _tls(config: LogstashSinkConfig | BeatsSinkConfig, table: str) -> Tls | None:
-    if not config.tls:
+def _tls(
+    config: HubSinkConfig | LogstashSinkConfig | BeatsSinkConfig, table: str, name: str | None
+) -> ClientTls | None:
+    """`name` is the one in the certificate, where that is not the host's."""
+    if not config.needs_openssl:
         return None
-    from slurmlens.node.sinks.tls import Tls
+    from slurmlens.runtime.tls import ClientTls
 
-    return Tls(config, table, config.server_name)
+    return ClientTls(config, table, name)
 
 
 def _kafka(config: KafkaSinkConfig, means: Means) -> Receiver:

@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import h11
 import msgspec
 
 from slurmlens.errors import TransportError
+from slurmlens.runtime.channel import Channel
 from slurmlens.runtime.endpoint import Address, Endpoint, Turns, text_of
+
+if TYPE_CHECKING:
+    from slurmlens.runtime.tls import ClientTls
 
 Headers = list[tuple[str, str]]
 
 MAX_ANSWER_BYTES = 1024 * 1024
 STALE = "stale"
 """Reason of the failure where the server had closed a kept connection meanwhile: worth another try at once."""
+HANGS_UP_ON_HTTP = "; if it speaks TLS, the url must begin with https://"
+HANGS_UP_ON_STRANGERS = "; if it lets in only who shows a certificate, certificate_file and key_file must be set"
+"""asyncio's servers do both without a word."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -38,27 +46,23 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class _Connection(msgspec.Struct):
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    channel: Channel
     protocol: h11.Connection
     is_fresh: bool = True
     is_sent: bool = False
     is_heard: bool = False
 
-    @property
-    def is_up(self) -> bool:
-        return not self.reader.at_eof() and not self.writer.is_closing()
-
 
 class HttpClient:
-    """Asks one server, wherever it is now. One that fails, or finds fault with itself (5xx), is not asked again before
-    the others that the endpoint has.
+    """Asks one server, wherever it is now; with `tls` by TLS. One that fails, or finds fault with itself (5xx), is not
+    asked again before the others that the endpoint has.
     """
 
-    def __init__(self, endpoint: Endpoint, *, timeout_s: float) -> None:
+    def __init__(self, endpoint: Endpoint, *, timeout_s: float, tls: ClientTls | None = None) -> None:
         self._endpoint = Turns(endpoint)
         self._address: Address | None = None
         self._timeout_s = timeout_s
+        self._tls = tls
         self._kept: _Connection | None = None
 
     async def request(
@@ -66,8 +70,8 @@ class HttpClient:
     ) -> Answer:
         """Send one request and read its answer, within `timeout_s` (else the client's limit), connecting included.
 
-        TransportError with reason connect, timeout, network, garbage, too_long, request or `STALE`; and whatever the
-        endpoint raises where it knows no address.
+        TransportError with reason connect, timeout, network, garbage, too_long, request, `STALE`, or tls, no_tls or
+        tls_files; and whatever the endpoint raises where it knows no address.
         """
         limit_s = self._timeout_s if timeout_s is None else timeout_s
         try:
@@ -96,30 +100,34 @@ class HttpClient:
         """Close the kept connection, if any."""
         kept, self._kept = self._kept, None
         if kept is not None:
-            kept.writer.transport.abort()
-            with suppress(OSError):
-                await kept.writer.wait_closed()
+            await kept.channel.abort()
 
     async def _connection(self) -> _Connection:
         kept, addresses = self._kept, self._endpoint.addresses()
-        if (
-            kept is not None
-            and self._address in addresses
-            and not kept.reader.at_eof()
-            and not kept.writer.is_closing()
-        ):
+        if kept is not None and self._address in addresses and kept.channel.is_up:
             kept.is_fresh = kept.is_sent = kept.is_heard = False
             return kept
         await self.aclose()
         self._address = addresses[0]
         try:
-            reader, writer = await asyncio.open_connection(*self._address)
+            self._kept = _Connection(await self._connect(self._address), h11.Connection(h11.CLIENT))
         except TimeoutError:
             raise
+        except TransportError as error:
+            raise self._failure(error.reason, str(error)) from error
         except OSError as error:
             raise self._failure("connect", f"{error.strerror or error}") from error
-        self._kept = _Connection(reader, writer, h11.Connection(h11.CLIENT))
         return self._kept
+
+    async def _connect(self, address: Address) -> Channel:
+        session = None if self._tls is None else await asyncio.to_thread(self._tls.session, address[0])
+        channel = Channel(*await asyncio.open_connection(*address), session)
+        try:
+            await channel.handshake()
+        except BaseException:
+            await channel.abort()
+            raise
+        return channel
 
     async def _exchange(self, connection: _Connection, request: bytes) -> Answer:
         # Sending and reading go on together: a server may answer, and close, before it has read all.
@@ -129,7 +137,7 @@ class HttpClient:
         finally:
             connection.is_sent = sending.done()
             sending.cancel()
-            with suppress(asyncio.CancelledError, OSError):
+            with suppress(asyncio.CancelledError, OSError, TransportError):
                 await sending
 
     def _encode(self, connection: _Connection, method: str, target: str, headers: Headers, body: bytes) -> bytes:
@@ -159,32 +167,41 @@ class HttpClient:
     async def _next_event(self, connection: _Connection) -> object:
         try:
             while (event := connection.protocol.next_event()) is h11.NEED_DATA:
-                received = await connection.reader.read(65_536)
-                if not received and not connection.is_heard:
-                    raise self._closed(connection, "closed before the answer")
-                connection.is_heard = True
-                connection.protocol.receive_data(received)
+                connection.protocol.receive_data(await self._heard(connection))
         except h11.RemoteProtocolError as error:
-            if connection.reader.at_eof():
+            if not connection.channel.is_up:
                 raise self._failure("network", "connection closed in the middle of the answer") from error
             raise self._failure("garbage", f"the answer is not HTTP: {error}") from error
+        return event
+
+    async def _heard(self, connection: _Connection) -> bytes:
+        try:
+            received = await connection.channel.read()
+        except TransportError as error:
+            raise self._failure(error.reason, str(error)) from error
         except TimeoutError:
             raise
         except OSError as error:
             raise self._closed(connection, error.strerror or str(error)) from error
-        return event
+        if not received and not connection.is_heard:
+            raise self._closed(connection, "closed before the answer")
+        connection.is_heard = True
+        return received
 
     def _closed(self, connection: _Connection, how: str) -> TransportError:
         is_stale = not connection.is_fresh and not connection.is_heard
-        return self._failure(STALE if is_stale else "network", f"connection {how}")
+        is_puzzling = connection.is_fresh and not connection.is_heard
+        hint = HANGS_UP_ON_HTTP if self._tls is None else HANGS_UP_ON_STRANGERS
+        return self._failure(STALE if is_stale else "network", f"connection {how}{hint if is_puzzling else ''}")
 
     def _failure(self, reason: str, message: str) -> TransportError:
-        return TransportError(f"http://{text_of(self._address)}: {message}", reason=reason)
+        scheme = "http" if self._tls is None else "https"
+        return TransportError(f"{scheme}://{text_of(self._address)}: {message}", reason=reason)
 
 
 async def _send(connection: _Connection, request: bytes) -> None:
-    connection.writer.write(request)
-    await connection.writer.drain()
+    connection.channel.write(request)
+    await connection.channel.writer.drain()
 
 
 def _may_be_kept(connection: _Connection) -> bool:

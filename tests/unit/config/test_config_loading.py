@@ -114,7 +114,7 @@ def test_an_error_in_a_conf_d_file_names_that_file_and_line(write) -> None:
         ("cluster = '../x'", 1, "cluster", "letters, digits"),
         ("cluster = ''", 1, "cluster", "letters, digits"),
         ("[log]\nlevel = 'loud'", 2, "log.level", "one of debug, info, warning, error"),
-        ("[sinks.hub]\nurl = 'https://hub:6830'", 2, "sinks.hub.url", "http://HOST:PORT"),
+        ("[sinks.hub]\nurl = 'ftp://hub:6830'", 2, "sinks.hub.url", "http://HOST:PORT"),
         ("[sinks.hub]\nurl = 'http://hub'", 2, "sinks.hub.url", "http://HOST:PORT"),
         ("[sinks.hub]\nurl = 'http://hub:0'", 2, "sinks.hub.url", "0 is no port"),
         ("[sinks.hub]\nauth = 'token'", 1, "sinks.hub.token_file", "needs it"),

@@ -17,7 +17,17 @@ from typing import Any
 import aiohttp
 import pytest
 
+from slurmlens.cli.main import main as slurmlens
+from slurmlens.config.node import BatchConfig
+from slurmlens.config.sinks import HubSinkConfig, SinksConfig
+from slurmlens.errors import DeliveryError
+from slurmlens.node.receivers import Means, receivers
+from slurmlens.node.sinks.hub import HubSink
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
+from testkit.certificates import Authority, Identity
+from testkit.manual_clock import ManualClock
 from testkit.told_events import Told, at_ns
 
 CHECKOUT = Path(__file__).parents[3]
@@ -61,6 +71,36 @@ format = "json"
     return tmp_path
 
 
+def with_tls(folder: Path, identity: Identity, **more: Path) -> None:
+    """The hub shows this certificate."""
+    files = {"certificate_file": identity.certificate, "key_file": identity.key, **more}
+    lines = "".join(f'{key} = "{path}"\n' for key, path in files.items())
+    settings = (folder / "hub.toml").read_text()
+    (folder / "hub.toml").write_text(settings.replace("[listen]\n", f"[listen]\n{lines}"))
+
+
+@asynccontextmanager
+async def sink(folder: Path, url: str, **settings: Any) -> AsyncIterator[HubSink]:
+    """What a node delivers with."""
+    (folder / "token").write_text(TOKEN)
+    (folder / "token").chmod(0o600)
+    config = HubSinkConfig(url=url, auth="token", token_file=folder / "token", **settings)
+    means = Means(JOB.node, BatchConfig(), Reporter(Counters(), ManualClock()), ManualClock(), lambda _: None)
+    [made] = receivers(SinksConfig(hub=config), means)
+    assert isinstance(made.sink, HubSink)
+    yield made.sink
+    await made.sink.aclose()
+
+
+async def refused(folder: Path, url: str, **settings: Any) -> str:
+    """Why nothing is delivered."""
+    async with sink(folder, url, **settings) as client:
+        with pytest.raises(DeliveryError) as caught:
+            await client.deliver(ecs.encode(JOB.start(START_S)) + b"\n", 1)
+    assert caught.value.retriable
+    return str(caught.value)
+
+
 async def start(folder: Path) -> Process:
     environment = os.environ | {"PYTHONPATH": f"{CHECKOUT}/daemon", "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "slurmlens.hub.main", "--config", f"{folder}/hub.toml"]
@@ -72,6 +112,7 @@ async def running(folder: Path) -> AsyncIterator[tuple[Process, str]]:
     """A hub that answers, and its address."""
     process = await start(folder)
     assert process.stdout is not None
+    scheme = "https" if "certificate_file" in (folder / "hub.toml").read_text() else "http"
     try:
         async with asyncio.timeout(60):
             while line := await process.stdout.readline():
@@ -81,7 +122,7 @@ async def running(folder: Path) -> AsyncIterator[tuple[Process, str]]:
             else:
                 assert process.stderr is not None
                 raise AssertionError((await process.stderr.read()).decode())
-        yield process, f"http://127.0.0.1:{told['port']}"
+        yield process, f"{scheme}://127.0.0.1:{told['port']}"
     finally:
         if process.returncode is None:
             process.kill()
@@ -178,3 +219,63 @@ async def test_a_port_that_is_taken_is_said_to_be(folder: Path) -> None:
         _, complaint = await process.communicate()
     assert process.returncode == 2
     assert "is another hub running?" in complaint.decode()
+
+
+async def test_by_tls_a_node_that_trusts_the_hub_delivers_and_any_other_is_told_why_not(folder: Path) -> None:
+    authority, stranger = Authority(folder), Authority(folder, "stranger")
+    with_tls(folder, authority.issue("hub", alternative_names="DNS:hub.example.org"))
+    named = {"ca_file": authority.certificate, "server_name": "hub.example.org"}
+    start = ecs.encode(JOB.start(START_S)) + b"\n"
+    async with running(folder) as (_, url):
+        async with sink(folder, url, **named) as client:
+            assert [await client.deliver(start, 1) for _ in range(3)] == [1, 1, 1]
+        assert f"{url}: TLS: the other side's certificate is not accepted: IP address mismatch" in await refused(
+            folder, url, ca_file=authority.certificate
+        )
+        for_other = {"ca_file": stranger.certificate, "server_name": "hub.example.org"}
+        assert "certificate is not accepted: unable to get local issuer certificate" in await refused(
+            folder, url, **for_other
+        )
+        said = await refused(folder, url.replace("https:", "http:"))
+        assert "closed before the answer; if it speaks TLS, the url must begin with https://" in said
+
+
+async def test_a_hub_without_tls_is_told_apart_from_one_that_is_not_trusted(folder: Path) -> None:
+    authority = Authority(folder)
+    async with running(folder) as (_, url):
+        said = await refused(folder, url.replace("http:", "https:"), ca_file=authority.certificate)
+    assert "wrong version number: it hardly speaks TLS" in said
+
+
+async def test_who_must_show_a_certificate_and_has_none_is_told_so(folder: Path) -> None:
+    authority = Authority(folder)
+    with_tls(folder, authority.issue("hub"), client_ca_file=authority.certificate)
+    node = authority.issue("node")
+    async with running(folder) as (_, url):
+        assert "if it lets in only who shows a certificate" in await refused(folder, url, ca_file=authority.certificate)
+        shown = {"certificate_file": node.certificate, "key_file": node.key}
+        async with sink(folder, url, ca_file=authority.certificate, **shown) as client:
+            assert await client.deliver(ecs.encode(JOB.start(START_S)) + b"\n", 1) == 1
+
+
+async def test_the_command_line_asks_a_hub_by_tls(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority = Authority(folder)
+    with_tls(folder, authority.issue("hub"))
+    async with running(folder) as (_, url):
+        assert await asyncio.to_thread(slurmlens, ["jobs", "--hub", url]) == 3
+        assert "stands in the file that SSL_CERT_FILE names" in capsys.readouterr().err
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+        assert await asyncio.to_thread(slurmlens, ["jobs", "--hub", url]) == 0
+
+
+async def test_a_certificate_that_cannot_be_used_ends_the_hub_with_a_word_about_it(folder: Path) -> None:
+    identity = Authority(folder).issue("hub")
+    identity.key.chmod(0o644)
+    with_tls(folder, identity)
+    process = await start(folder)
+    _, complaint = await process.communicate()
+    assert process.returncode == 2
+    assert "listen.key_file" in complaint.decode()
+    assert "is open to everybody: chmod 640" in complaint.decode()

@@ -15,7 +15,7 @@ from slurmlens.config.sinks import LogstashSinkConfig
 from slurmlens.errors import DeliveryError
 from slurmlens.node.sinks.endpoint import FixedEndpoint
 from slurmlens.node.sinks.logstash import LogstashSink
-from slurmlens.node.sinks.tls import Tls
+from slurmlens.runtime.tls import ClientTls
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.certificates import Authority, Identity, locked, server_context
@@ -50,7 +50,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 async def logstash_sink(port: int, host: str = "127.0.0.1", **settings: object) -> AsyncIterator[LogstashSink]:
     config = LogstashSinkConfig(host=host, port=port, **settings)  # type: ignore[arg-type]
     clock = ManualClock()
-    tls = Tls(config, "sinks.logstash", config.server_name) if config.tls else None
+    tls = ClientTls(config, "sinks.logstash", config.server_name) if config.tls else None
     sink = LogstashSink(config, FixedEndpoint(host, port), Reporter(Counters(), clock), clock, tls)
     try:
         yield sink
@@ -115,7 +115,7 @@ async def test_the_name_in_the_certificate_may_be_another_than_the_host(pki: Pki
         async with logstash_sink(port, **trusting(pki)) as sink:
             error = await refusal(sink)
     assert error.reason == "tls"
-    assert f"logstash at 127.0.0.1:{port}: TLS: the receiver's certificate is not accepted: " in str(error)
+    assert f"logstash at 127.0.0.1:{port}: TLS: the other side's certificate is not accepted: " in str(error)
     assert "IP address mismatch" in str(error)
 
 
@@ -308,7 +308,7 @@ async def test_files_are_read_again_when_they_have_changed_and_only_then(pki: Pk
     trusted = pki.folder / "trusted.pem"
     trusted.write_bytes(pki.stranger.certificate.read_bytes())
     config = LogstashSinkConfig(tls=True, ca_file=trusted)
-    tls, logstash = Tls(config, "sinks.logstash"), LineServer()
+    tls, logstash = ClientTls(config, "sinks.logstash"), LineServer()
     assert tls.context() is tls.context()
     before = tls.context()
     server = serving(logstash, tls=server_context(pki.server))

@@ -1,8 +1,8 @@
 """A small HTTP/1.1 server for one purpose: nodes post events. h11 on asyncio streams, as the client in `runtime.http`.
 
 Owns connections and bodies. Invariants: what a peer sends is bounded (head, body, all bodies together, connections,
-idle time) whatever it claims; every request that can be answered is; what goes wrong on one connection ends that one.
-What is answered is `intake`'s. ADR 10 says why this is no framework.
+idle time) whatever it claims; every request that can be answered is, by TLS where that is to be spoken; what goes wrong
+on one connection ends that one. What is answered is `intake`'s. ADR 15 says why this is no framework.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import h11
 import msgspec
 
-from slurmlens.errors import ConfigError
+from slurmlens.errors import ConfigError, TransportError
+from slurmlens.runtime.channel import NO_TLS, Channel
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.ingest import RETRY_AFTER_S, Answer, answer
 
+if TYPE_CHECKING:
+    from slurmlens.runtime.tls import ServerTls
+
 TARGET = "/api/v1/events"
-READ_BYTES = 65_536
 MAX_HEAD_BYTES = 64 * 1024
 STALL_TIMEOUT_S = 30.0
 """How long a peer may take for the next bytes of a request that it has begun, or to take an answer."""
@@ -37,6 +41,8 @@ REQUEST_FAILED = InternalEvent("relay_requests_failed", logging.ERROR, "a reques
 TURNED_AWAY = InternalEvent(
     "relay_requests_turned_away", logging.WARNING, "{peer} was turned away: {reason}", ("reason",)
 )
+TLS_FAILED = InternalEvent("relay_tls_failed", logging.WARNING, "no TLS with {peer}: {error}", ("reason",))
+SPEAK_TLS = answer(426, reason=NO_TLS, message="TLS is spoken here: begin the url with https://")
 
 
 class HttpLimits(msgspec.Struct, frozen=True):
@@ -60,7 +66,16 @@ class _Refused(Exception):
 class HttpServer:
     """Serves until cancelled."""
 
-    def __init__(self, host: str, port: int, take: Take, limits: HttpLimits, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        take: Take,
+        limits: HttpLimits,
+        reporter: Reporter,
+        tls: ServerTls | None = None,
+    ) -> None:
+        self._tls = tls
         self._host = host
         self._asked_port = port
         self._take = take
@@ -90,21 +105,38 @@ class HttpServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = _peer_of(writer)
         self._open += 1
-        connection = _Connection(reader, writer, self._limits.idle_timeout_s)
+        channel = Channel(reader, writer, None if self._tls is None else self._tls.session())
+        connection = _Connection(channel, self._limits.idle_timeout_s)
         try:
-            while await self._serve_one(connection, peer):
-                pass
-        except (OSError, TimeoutError, h11.RemoteProtocolError, h11.LocalProtocolError) as error:
+            is_over = not await self._agree(channel, connection, peer)
+            while not is_over:
+                is_over = not await self._serve_one(connection, peer)
+        except (OSError, TimeoutError, h11.RemoteProtocolError, h11.LocalProtocolError, TransportError) as error:
             self._reporter.report(CONNECTION_FAILED, peer=peer, reason=type(error).__name__, error=error)
         except Exception as error:  # a defect of ours costs one connection; the node keeps what it sent
             self._reporter.report(REQUEST_FAILED, cause=error, peer=peer, error=repr(error))
         finally:
             self._open -= 1
+            channel.end()
             if connection.is_broken:
                 writer.transport.abort()
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
+
+    async def _agree(self, channel: Channel, connection: _Connection, peer: str | None) -> bool:
+        """On TLS, where it is to be spoken; False where that did not come about."""
+        try:
+            async with asyncio.timeout(STALL_TIMEOUT_S):
+                await channel.handshake()
+        except TransportError as error:
+            self._reporter.report(TLS_FAILED, peer=peer, reason=error.reason, error=error)
+            if error.reason == NO_TLS:
+                channel.without_tls()
+                await connection.respond(SPEAK_TLS, last=True)
+                await connection.linger()
+            return False
+        return True
 
     async def _serve_one(self, connection: _Connection, peer: str | None) -> bool:
         """One request; False where the connection is over."""
@@ -153,9 +185,8 @@ class HttpServer:
 class _Connection:
     """One peer's connection and h11's state of it."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle_timeout_s: float) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, channel: Channel, idle_timeout_s: float) -> None:
+        self._channel = channel
         self._idle_timeout_s = idle_timeout_s
         self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self.is_broken = False
@@ -198,12 +229,11 @@ class _Connection:
 
     async def linger(self) -> None:
         """Reads what is still coming, and throws it away, so that the answer arrives."""
-        left = LINGER_BYTES
         with suppress(OSError, TimeoutError):
-            self._writer.write_eof()
+            self._channel.end()
+            self._channel.writer.write_eof()
             async with asyncio.timeout(LINGER_TIMEOUT_S):
-                while left > 0 and (received := await self._reader.read(READ_BYTES)):
-                    left -= len(received)
+                await self._channel.throw_away(LINGER_BYTES)
 
     async def _complain(self, error: h11.RemoteProtocolError) -> None:
         with suppress(OSError, TimeoutError, h11.LocalProtocolError):
@@ -212,14 +242,14 @@ class _Connection:
     async def _event(self, timeout_s: float) -> object:
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
             async with asyncio.timeout(timeout_s):
-                self._protocol.receive_data(await self._reader.read(READ_BYTES))
+                self._protocol.receive_data(await self._channel.read())
         return event
 
     async def _send(self, data: bytes | None) -> None:
-        self._writer.write(data or b"")
+        self._channel.write(data or b"")
         try:
             async with asyncio.timeout(STALL_TIMEOUT_S):
-                await self._writer.drain()
+                await self._channel.writer.drain()
         except TimeoutError:
             self.is_broken = True
             raise

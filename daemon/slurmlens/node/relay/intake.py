@@ -2,7 +2,8 @@
 
 Owns the answer's meaning, which is the hub's (`docs/specs/hub-api.md`): 200 says that every line is committed here or
 refused for ever by number and reason; anything else that the node has to keep what it sent. Invariants: a line is
-passed on as it came, byte by byte, and only for the node that was proved; nothing is unpacked before that. What is
+passed on as it came, byte by byte, and only for the node that was proved; nothing is unpacked before that, and what
+waits unpacked for its commit is bounded. What is
 committed twice, because an answer was lost, is delivered twice: receivers know events by id. Framework-free: bytes and
 headers in, status and JSON out; `http_server` mounts it.
 """
@@ -15,18 +16,18 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from slurmlens.clock import Clock
-from slurmlens.errors import DeliveryError, SlurmlensError
+from slurmlens.errors import DeliveryError, RefusedError, SlurmlensError
 from slurmlens.node.flow import Batch, BatchQueue, Stream
 from slurmlens.node.relay.room import Room
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.ingest import (
     MAX_REFUSED_TOLD,
+    RELAY_HEADER,
     Answer,
     RefusedLine,
     TooLarge,
     answer,
     check_not_all_foreign,
-    check_role,
     lines_of,
     status_of,
     unpack,
@@ -56,6 +57,7 @@ class Intake:
         *,
         cluster: str,
         max_body_bytes: int,
+        pending_bytes: int,
         commit_timeout_s: float,
         prove: Prove,
         queue: BatchQueue,
@@ -66,6 +68,8 @@ class Intake:
     ) -> None:
         self._cluster = cluster
         self._max_body_bytes = max_body_bytes
+        self._pending_bytes = pending_bytes
+        self._held_bytes = 0
         self._commit_timeout_s = commit_timeout_s
         self._prove = prove
         self._queue = queue
@@ -90,17 +94,21 @@ class Intake:
         if not self._room.has_for(Stream.EVENTS):
             raise DeliveryError("the spool is full: its receivers are away; keep what you have", reason="full")
         node = await self._prove.node_of(headers, body)  # before anything is unpacked
-        check_role(headers, node, ())  # nodes bring their own events: a relay behind a relay has no use
-        lines = unpack(body, headers.get("content-encoding", ""), self._max_body_bytes)
-        kept, refused = self._sort(lines, node)
-        check_not_all_foreign(len(kept), refused)
-        if kept:
-            await self._commit(kept)
-        self._reporter.report(TAKEN, count=len(kept), node=node)
-        return answer(200, accepted=len(kept), known=0, refused=refused[:MAX_REFUSED_TOLD], **self._wanted(node))
+        if RELAY_HEADER in headers:
+            message = f"{node} is a relay, and there is none behind a relay: let it deliver to the hub itself"
+            raise RefusedError(message, reason="relay", status=403)
+        if self._held_bytes > self._pending_bytes:
+            raise DeliveryError("too much is being committed; come back later", reason="busy")
+        # From here to the commit nobody else has a turn, so that only one body at a time is unpacked and uncounted.
+        count, kept, refused = self._sort(unpack(body, headers.get("content-encoding", ""), self._max_body_bytes), node)
+        check_not_all_foreign(count, refused)
+        if count:
+            await self._commit(kept, count)
+        self._reporter.report(TAKEN, count=count, node=node)
+        return answer(200, accepted=count, known=0, refused=refused[:MAX_REFUSED_TOLD], **self._wanted(node))
 
-    def _sort(self, lines: bytes, node: str) -> tuple[list[bytes], list[RefusedLine]]:
-        """Lines to pass on, as they came, and those that no receiver shall ever see."""
+    def _sort(self, lines: bytes, node: str) -> tuple[int, bytes, list[RefusedLine]]:
+        """Lines to pass on, how many and as they came, and those that no receiver shall ever see."""
         kept: list[bytes] = []
         refused: list[RefusedLine] = []
         told = lines.split(b"\n")
@@ -110,13 +118,14 @@ class Intake:
             elif problem is not None:
                 refused.append(RefusedLine(number, problem.reason, str(problem)))
                 self._reporter.report(LINE_REFUSED, reason=problem.reason, line=number, node=node, message=str(problem))
-        return kept, refused
+        return len(kept), b"".join(kept), refused
 
-    async def _commit(self, lines: list[bytes]) -> None:
+    async def _commit(self, lines: bytes, count: int) -> None:
         """Returns when the spool has committed the lines; DeliveryError where it did not in time."""
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         notify = (lambda: _resolve(committed),)
-        batch = Batch(Stream.EVENTS, b"".join(lines), len(lines), self._clock.monotonic_ns(), notify)
+        batch = Batch(Stream.EVENTS, lines, count, self._clock.monotonic_ns(), notify)
+        self._held_bytes += len(lines)
         try:
             async with asyncio.timeout(self._commit_timeout_s):
                 await self._queue.append(batch)
@@ -124,6 +133,8 @@ class Intake:
         except TimeoutError as error:
             message = f"the spool did not commit within {self._commit_timeout_s:g} s: look at `slurmlens status`"
             raise DeliveryError(message, reason="spool") from error
+        finally:
+            self._held_bytes -= len(lines)
 
     def _wanted(self, node: str) -> dict[str, object]:
         interval_s = self._wanted_interval_s(node)

@@ -13,12 +13,14 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from slurmlens import __version__
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.node import BatchConfig
 from slurmlens.config.relay import RelayConfig
+from slurmlens.config.tls import ListenSettings
 from slurmlens.node.deliveries import Deliveries, streams_of
 from slurmlens.node.drop_notice import drop_notice, dropped_lines
 from slurmlens.node.flow import Stream
@@ -42,6 +44,7 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 if TYPE_CHECKING:
     from slurmlens.discovery.health import Health
     from slurmlens.node.consul import Consul
+    from slurmlens.runtime.tls import ServerTls
 
 STOP_TIMEOUT_S = 8.0
 CLOSE_TIMEOUT_S = 3.0
@@ -76,6 +79,7 @@ class RelayPipeline:
         self._room = Room(self._spool, tuple(streams.items()), self._room_bytes)
         self._deliveries = Deliveries(made, self._spool, config.replay, reporter, clock)
         self._outlet = Outlet(self._batches(), self._spool, clock)
+        self._tls = _make_tls(config.listen)
         self._server = self._make_server()
         self._carbon = (
             CarbonListener(config.carbon, self._outlet.points, self._room, reporter) if config.carbon else None
@@ -166,6 +170,7 @@ class RelayPipeline:
         intake = Intake(
             cluster=self._config.cluster,
             max_body_bytes=listen.max_body_bytes,
+            pending_bytes=listen.pending_bytes,
             commit_timeout_s=listen.commit_timeout_s,
             prove=Authenticator(self._config.auth, RelayOrigins(self._config.nodes, self._clock)),
             queue=self._spool,
@@ -175,10 +180,12 @@ class RelayPipeline:
             clock=self._clock,
         )
         limits = HttpLimits(listen.max_body_bytes, listen.pending_bytes, listen.connections, listen.idle_timeout_s)
-        return HttpServer(listen.host, listen.port, intake.take, limits, self._reporter)
+        return HttpServer(listen.host, listen.port, intake.take, limits, self._reporter, self._tls)
 
     def _name_stages(self) -> None:
         self._sources.add("events", self._server.run)
+        if self._tls is not None:
+            self._sources.add("certificate", partial(self._tls.keep_fresh, self._reporter))
         if self._carbon is not None:
             self._sources.add("metrics", self._carbon.run)
         server = StatusServer(self._config.status_socket_path, self.status, _samples_nothing, self._reporter)
@@ -249,6 +256,14 @@ class RelayPipeline:
             memory_bytes=state.memory_bytes,
             dropped=dropped_lines(state.dropped),
         )
+
+
+def _make_tls(listen: ListenSettings) -> ServerTls | None:
+    if not listen.is_tls:
+        return None
+    from slurmlens.runtime.tls import ServerTls  # late: costs memory
+
+    return ServerTls(listen)
 
 
 async def _samples_nothing(_: LookClosely) -> bool:

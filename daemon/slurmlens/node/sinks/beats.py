@@ -24,7 +24,7 @@ from slurmlens.node.sinks.endpoint import Address, Endpoint, Turns, text_of
 from slurmlens.wire.beats import Acknowledgements, Window, encode_window
 
 if TYPE_CHECKING:
-    from slurmlens.node.sinks.tls import Tls
+    from slurmlens.runtime.tls import ClientTls
 
 
 class _Link:
@@ -61,7 +61,7 @@ class BeatsSink:
 
     name = "beats"
 
-    def __init__(self, config: BeatsSinkConfig, endpoint: Endpoint, tls: Tls | None = None) -> None:
+    def __init__(self, config: BeatsSinkConfig, endpoint: Endpoint, tls: ClientTls | None = None) -> None:
         self._config = config
         self._endpoint = Turns(endpoint)
         self._tls = tls
@@ -73,7 +73,7 @@ class BeatsSink:
     async def deliver(self, payload: bytes, count: int) -> int:
         """See `delivery.Sink`; returns when all of it is acknowledged.
 
-        DeliveryError, always retriable, with reason undiscovered, timeout, network, garbage, tls or tls_files.
+        DeliveryError, always retriable, with reason undiscovered, timeout, network, garbage, tls, no_tls or tls_files.
         """
         if payload != self._payload:
             self._payload, self._acknowledged = payload, 0

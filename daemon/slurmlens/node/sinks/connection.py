@@ -14,22 +14,24 @@ import errno
 import fcntl
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from slurmlens.errors import DeliveryError
+from slurmlens.errors import DeliveryError, TransportError
 from slurmlens.node.sinks.endpoint import Address
+from slurmlens.runtime.channel import Channel
 
 if TYPE_CHECKING:
-    from slurmlens.node.sinks.tls import Session, Tls
+    from slurmlens.runtime.tls import ClientTls
+    from slurmlens.runtime.tls_session import Session
 
 SIOCOUTQ = 0x5411  # linux/sockios.h; tcp(7): bytes in the send queue, unacknowledged ones included
 CLOSE_TIMEOUT_S = 1.0
-_READ_BYTES = 65_536
 
 
 class Connection:
-    """Made by `connect`; `written_bytes` is what went onto the wire so far."""
+    """Made by `connect`."""
 
     def __init__(
         self,
@@ -40,16 +42,18 @@ class Connection:
         session: Session | None = None,
     ) -> None:
         self.address = address
-        self.written_bytes = 0
-        self._session = session
-        self._has_ended = False
+        self._channel = Channel(reader, writer, session)
         # Why the peer ended it, in its own words; better than what writing to it then fails with.
         self._verdict: DeliveryError | None = None
-        self._reader = reader
         self._writer = writer
         self._timeout_s = timeout_s
         # drain() then waits until the kernel has everything.
         writer.transport.set_write_buffer_limits(high=0)
+
+    @property
+    def written_bytes(self) -> int:
+        """What went onto the wire so far."""
+        return self._channel.written_bytes
 
     @property
     def is_closing(self) -> bool:
@@ -68,7 +72,8 @@ class Connection:
     async def write(self, data: bytes) -> None:
         """Write, and wait for the kernel to take it for as long as anything moves at all."""
         try:
-            self._put(data if self._session is None else self._session.encrypt(data))
+            with _translating():
+                self._channel.write(data)
             await self._drain()
         except (OSError, DeliveryError):
             if self._verdict is not None:
@@ -88,41 +93,21 @@ class Connection:
 
     async def read(self) -> bytes:
         """What the peer says next, however long that takes; empty where it has said all."""
-        session = self._session
-        if session is None:
-            return await self._reader.read(_READ_BYTES)
-        said = b""
-        while not said and not self._has_ended:
-            received = await self._reader.read(_READ_BYTES)
-            if not received:
-                break
-            try:
-                said, self._has_ended = session.decrypt(received)
-            except DeliveryError as error:
-                self._verdict = error
-                raise
-            self._put(session.take())
-        return said
+        try:
+            with _translating():
+                return await self._channel.read()
+        except DeliveryError as error:
+            self._verdict = error
+            raise
 
     async def handshake(self) -> None:
         """Agree with the peer on TLS; before anything else."""
-        session, received = self._session, b""
-        while session is not None:
-            try:
-                is_done = session.handshake(received)
-            finally:
-                # Also where it failed: the peer is told why.
-                self._put(session.take())
-            if is_done:
-                return
-            received = await self._reader.read(_READ_BYTES)
-            if not received:
-                raise ConnectionResetError(errno.ECONNRESET, "closed by the peer during the TLS handshake")
+        with _translating():
+            await self._channel.handshake()
 
     async def aclose(self) -> None:
         """End it in an orderly way; the kernel goes on sending what it has."""
-        if self._session is not None and not self._writer.is_closing():
-            self._put(self._session.end())
+        self._channel.end()
         self._writer.close()
         # A peer that reads no more must not hold up the end of the program.
         with suppress(OSError, TimeoutError):
@@ -134,19 +119,15 @@ class Connection:
         """End it at once; what nobody has taken yet is thrown away."""
         self._writer.transport.abort()
 
-    def _put(self, data: bytes) -> None:
-        if data:
-            self._writer.write(data)
-            self.written_bytes += len(data)
-
 
 async def connect(
-    address: Address, timeout_s: float, tls: Tls | None = None, *, send_buffer_bytes: int | None = None
+    address: Address, timeout_s: float, tls: ClientTls | None = None, *, send_buffer_bytes: int | None = None
 ) -> Connection:
     """Connect within `timeout_s`, TLS included; the kernel will hold at most about twice `send_buffer_bytes` for the
     peer, where that is given.
     """
-    session = None if tls is None else await asyncio.to_thread(tls.session, address[0])
+    with _translating():
+        session = None if tls is None else await asyncio.to_thread(tls.session, address[0])
     async with asyncio.timeout(timeout_s):
         reader, writer = await asyncio.open_connection(*address)
         _tune(writer.get_extra_info("socket"), timeout_s, send_buffer_bytes)
@@ -157,6 +138,15 @@ async def connect(
             await connection.aclose()
             raise
     return connection
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    """What TLS says, as sinks say it."""
+    try:
+        yield
+    except TransportError as error:
+        raise DeliveryError(str(error), reason=error.reason) from error
 
 
 def _tune(sock: socket.socket, timeout_s: float, send_buffer_bytes: int | None) -> None:

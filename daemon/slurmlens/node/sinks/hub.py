@@ -1,4 +1,5 @@
-"""Delivers events to slurmlens-hub: NDJSON, gzip, proved by a credential, over one kept HTTP connection.
+"""Delivers events to slurmlens-hub: NDJSON, gzip, proved by a credential, over one kept HTTP connection,
+with TLS or without.
 
 Owns the meaning of the hub's answers (`docs/specs/hub-api.md`): what was taken, what was refused for ever, what is
 worth another try. Driven by `delivery`. The hub says in each answer how often it wants profiles; a callback is told.
@@ -11,6 +12,7 @@ import logging
 import math
 import zlib
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,6 +23,9 @@ from slurmlens.node.sinks.proof import Proof
 from slurmlens.runtime.endpoint import Endpoint
 from slurmlens.runtime.http import STALE, Answer, HttpClient
 from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+if TYPE_CHECKING:
+    from slurmlens.runtime.tls import ClientTls
 
 TARGET = "/api/v1/events"
 LINE_REFUSED = InternalEvent(
@@ -82,8 +87,10 @@ class HubSink:
         reporter: Reporter,
         on_profile_interval: Callable[[float], None],
         on_profile_intervals: Callable[[Mapping[str, float]], None] | None = None,
+        *,
+        tls: ClientTls | None = None,
     ) -> None:
-        self._client = HttpClient(endpoint, timeout_s=config.timeout_s)
+        self._client = HttpClient(endpoint, timeout_s=config.timeout_s, tls=tls)
         self._node = node
         self._proof = proof
         self._reporter = reporter

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from slurmlens.config.kafka import KafkaSinkConfig
+from slurmlens.errors import DeliveryError, TransportError
 from slurmlens.node.sinks.proof import read_token
 
 
@@ -18,9 +19,12 @@ def security_options(config: KafkaSinkConfig) -> dict[str, Any]:
     protocol = ("SASL_" if logs_in else "") + ("SSL" if config.tls else "PLAINTEXT")
     options: dict[str, Any] = {"security_protocol": protocol}
     if config.tls:
-        from slurmlens.node.sinks.tls import Tls
+        from slurmlens.runtime.tls import ClientTls
 
-        options["ssl_context"] = Tls(config, "sinks.kafka").context()
+        try:
+            options["ssl_context"] = ClientTls(config, "sinks.kafka").context()
+        except TransportError as error:
+            raise DeliveryError(str(error), reason=error.reason) from error
     if logs_in and config.sasl_password_file is not None:
         options["sasl_mechanism"] = config.sasl_mechanism
         options["sasl_plain_username"] = config.sasl_user

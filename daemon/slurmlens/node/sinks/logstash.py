@@ -15,7 +15,7 @@ from slurmlens.node.sinks.unacknowledged import UnacknowledgedSender
 from slurmlens.telemetry.internal import Reporter
 
 if TYPE_CHECKING:
-    from slurmlens.node.sinks.tls import Tls
+    from slurmlens.runtime.tls import ClientTls
 
 
 class LogstashSink:
@@ -24,7 +24,12 @@ class LogstashSink:
     name = "logstash"
 
     def __init__(
-        self, config: LogstashSinkConfig, endpoint: Endpoint, reporter: Reporter, clock: Clock, tls: Tls | None = None
+        self,
+        config: LogstashSinkConfig,
+        endpoint: Endpoint,
+        reporter: Reporter,
+        clock: Clock,
+        tls: ClientTls | None = None,
     ) -> None:
         self.sender = UnacknowledgedSender(self.name, config, endpoint, reporter, clock, tls)
 

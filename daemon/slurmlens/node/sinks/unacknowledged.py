@@ -27,7 +27,7 @@ from slurmlens.node.sinks.endpoint import Address, Endpoint, Turns, text_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 if TYPE_CHECKING:
-    from slurmlens.node.sinks.tls import Tls
+    from slurmlens.runtime.tls import ClientTls
 
 RESENT = InternalEvent(
     "sink_resent_bytes",
@@ -84,7 +84,7 @@ class UnacknowledgedSender:
         endpoint: Endpoint,
         reporter: Reporter,
         clock: Clock,
-        tls: Tls | None = None,
+        tls: ClientTls | None = None,
     ) -> None:
         self._name = name
         self._settings = settings
@@ -111,7 +111,8 @@ class UnacknowledgedSender:
     async def send(self, payload: bytes) -> None:
         """Send, after what has to be sent again; returns when the kernel has all of it.
 
-        DeliveryError, always retriable, with reason undiscovered, timeout, network, tls or tls_files.
+        DeliveryError, always retriable, with reason undiscovered, timeout, network, tls, no_tls or
+        tls_files.
         """
         addresses = self._endpoint.addresses()
         try:

@@ -44,7 +44,9 @@ class ByHeader:
 class Relay:
     """An intake on a spool that nobody reads."""
 
-    def __init__(self, folder: Path | None, clock: ManualClock, room_bytes: int = MIB) -> None:
+    def __init__(
+        self, folder: Path | None, clock: ManualClock, room_bytes: int = MIB, pending_bytes: int = MIB
+    ) -> None:
         reporter = Reporter(Counters(), clock)
         disk = Disk(folder, clock, reporter) if folder else None
         self.spool = Spool({"hub": Stream.EVENTS}, LIMITS, disk, "boot", clock, reporter)
@@ -53,6 +55,7 @@ class Relay:
         self.intake = Intake(
             cluster="demo",
             max_body_bytes=MIB,
+            pending_bytes=pending_bytes,
             commit_timeout_s=0.2,
             prove=self.prove,
             queue=self.spool,
@@ -147,6 +150,18 @@ async def test_what_is_not_committed_is_not_answered_with_200(clock: ManualClock
     (*_, last) = await relay.spool.read("hub", MIB)
     await relay.spool.acknowledge("hub", last.position)
     assert (await sending)[0] == 200
+    await relay.spool.close()
+
+
+async def test_what_waits_unpacked_for_its_commit_is_bounded_however_small_it_came(clock: ManualClock) -> None:
+    relay = Relay(None, clock, pending_bytes=20_000)
+    await relay.spool.open()
+    body = lines(*(ONE.start(job_id) for job_id in range(100)))
+    packed = gzip.compress(body)
+    assert len(packed) * 6 < 20_000 < len(body)
+    told = await asyncio.gather(*(relay.send(packed, content_encoding="gzip") for _ in range(6)))
+    assert [(status, answer["reason"]) for status, answer in told] == [(503, "spool")] + [(503, "busy")] * 5
+    assert (await relay.send(packed, content_encoding="gzip"))[1]["reason"] == "spool"
     await relay.spool.close()
 
 
