@@ -3,7 +3,7 @@
 The queue is prompt and forgets; accounting is late and remembers, and each knows fields that the other lacks.
 Invariants: what has ended does not run again, what runs is not made to wait by an answer that is behind, and what was
 told once is not lost to a later answer that leaves it out.
-Fed by `apply` with old and new `JobRecord`s.
+Fed by `records` with old and new `JobRecord`s.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Owns the decision (pure, `verdicts`) and writes it (`Reconciler`). A sighting is
 no longer lists it, was booted anew, or is silent although the scheduler ended or forgot the run, or never knew it; and
 where the end was told but the summary did not come. Invariants: nothing is ended by guess (somebody's word is needed:
 the node's, or the scheduler's), and nobody's silence counts while it was the hub that was away. What is closed is
-opened again by the node that lists it (`apply`), and an end that arrives later after all wins in every view.
+opened again by the node that lists it (`heartbeats`), and an end that arrives later after all wins in every view.
 Called by the hub's pipeline every few seconds.
 """
 

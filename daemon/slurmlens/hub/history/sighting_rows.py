@@ -1,7 +1,7 @@
 """What a sighting's events add up to: pure, and the same in whatever order they came.
 
 Owns the projection of `events` to the fact columns of `sightings`. The summary is a sighting's last word; without it,
-its start and its end each tell their half; profile deltas only prove that it was there. Fed by `apply`.
+its start and its end each tell their half; profile deltas only prove that it was there. Fed by `sighting_writer`.
 """
 
 from __future__ import annotations
