@@ -35,8 +35,8 @@ MIN_JOB_AGE_S = 300
 NODE_DOWN_AFTER_S = 60
 """How long slurmctld waits for a node that does not answer."""
 
-ACCOUNTING_LAG_S = 10
-"""How far slurmdbd is behind slurmctld."""
+ACCOUNTING_LAG_S = 40
+"""How far slurmdbd is behind slurmctld: a few seconds on a quiet cluster, more on a busy one."""
 
 
 @dataclass
