@@ -8,6 +8,7 @@ import datetime
 import json
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -132,6 +133,18 @@ def test_the_address_comes_from_flag_variable_or_default() -> None:
     for wrong in ("hub:6830", "file:///etc/passwd", "ftp://x", "http://"):
         with pytest.raises(HubError, match="is no address of a hub"):
             hub_client.hub_address(wrong, {})
+
+
+def test_a_hub_of_this_machine_with_tls_is_asked_by_tls_and_by_the_name_in_its_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = 'certificate_file = "/etc/slurmlens/hub.pem"\nkey_file = "/etc/slurmlens/hub.key"\n'
+    settings = tmp_path / "hub.toml"
+    monkeypatch.setattr(hub_client, "HUB_PATH", settings)
+    settings.write_text(f'[listen]\nhost = "hub.example.org"\n{files}')
+    assert hub_client.hub_address(None, {}) == "https://hub.example.org:6830"
+    settings.write_text(f'[listen]\nhost = "0.0.0.0"\n{files}')
+    assert hub_client.hub_address(None, {}) == f"https://{socket.getfqdn()}:6830"
 
 
 def test_the_readers_zone_knows_summer_and_winter(monkeypatch: pytest.MonkeyPatch) -> None:

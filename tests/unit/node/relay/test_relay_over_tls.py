@@ -24,6 +24,7 @@ from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
 from slurmlens.wire.ingest import Answer, answer
 from testkit.certificates import Authority, Identity, server_context
+from testkit.fault_proxy import Harm, Trap, Way, fault_proxy
 from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree
 from testkit.node_process import node_process, until
@@ -65,7 +66,7 @@ def show(folder: Path, identity: Identity, **more: Path) -> None:
     (folder / "relay.conf.d/tls.toml").write_text("\n".join(["[listen]", *lines]))
 
 
-async def deliver(folder: Path, url: str, **settings: Path | str) -> int:
+async def deliver(folder: Path, url: str, **settings: Path | str | float) -> int:
     """One event of a node, or DeliveryError."""
     token = secret(folder / "node-token", TOKEN)
     config = HubSinkConfig(url=url, auth="token", token_file=token, **settings)  # type: ignore[arg-type]
@@ -148,10 +149,15 @@ class Port:
 
     def __init__(self, folder: Path) -> None:
         self.authority = Authority(folder)
+        self.bodies: list[bytes] = []
         identity = self.authority.issue("relay")
         settings = ListenSettings(certificate_file=identity.certificate, key_file=identity.key)
         reporter = Reporter(Counters(), ManualClock())
-        self.server = HttpServer("127.0.0.1", 0, _take, LIMITS, reporter, ServerTls(settings))
+        self.server = HttpServer("127.0.0.1", 0, self._take, LIMITS, reporter, ServerTls(settings))
+
+    async def _take(self, body: bytes, headers: object, peer: str | None) -> Answer:
+        self.bodies.append(body)
+        return answer(200, accepted=1, known=0, refused=[])
 
     async def ask(self, request: bytes, *pieces: bytes) -> bytes:
         """What a client by TLS is answered."""
@@ -175,10 +181,6 @@ class Port:
                 heard = await reader.read()
         writer.close()
         return heard
-
-
-async def _take(body: bytes, headers: object, peer: str | None) -> Answer:
-    return answer(200, size=len(body))
 
 
 @pytest.fixture
@@ -219,4 +221,24 @@ async def test_one_who_sends_too_much_still_hears_so_by_tls(port: Port) -> None:
 async def test_one_who_never_ends_the_handshake_is_left(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "STALL_TIMEOUT_S", 0.05)
     assert await port.throw(b"\x16\x03\x01") == b""
+    monkeypatch.undo()
     assert (await port.ask(post(10))).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("harm", Harm)
+async def test_whatever_befalls_a_connection_what_is_taken_is_whole_and_the_next_try_goes_through(
+    port: Port, tmp_path: Path, harm: Harm
+) -> None:
+    trusting = {"ca_file": port.authority.certificate}
+    async with fault_proxy(port.server.port or 0) as proxy:
+        url = f"https://127.0.0.1:{proxy.port}"
+        for way in Way:
+            # In a hello, in the rest of the handshake, in the request or its answer.
+            for after_bytes in (3, 300, 900):
+                proxy.script([Trap(harm, way, after_bytes)])
+                with suppress(DeliveryError):
+                    assert await deliver(tmp_path, url, **trusting, timeout_s=1.0) == 1
+                proxy.flow()
+                assert await deliver(tmp_path, url, **trusting, timeout_s=30.0) == 1
+    assert len(port.bodies) >= 6
+    assert set(port.bodies) == {port.bodies[0]}
