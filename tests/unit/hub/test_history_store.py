@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from slurmlens.errors import ConfigError, DeliveryError
 from slurmlens.hub.history import schema, sighting_writer
 from slurmlens.hub.history.apply import Applied
+from slurmlens.hub.history.refresh import LEAST_JOBS
 from slurmlens.hub.history.store import Store
 from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
@@ -101,6 +102,19 @@ async def test_two_writers_take_turns(history: History) -> None:
     await history.refresh()
     assert len((await history.queries.status()).nodes) == 1
     assert (await history.facts(20)).nodes[0].samples == 4
+
+
+async def test_what_comes_in_does_not_wait_for_all_that_is_to_be_made_anew(history: History) -> None:
+    """Else a node gets no answer in time, sends the same again, and the hub hears nothing new."""
+    await history.applier.apply([Told(job_id).start(1) for job_id in range(1, 41)], BEGIN_S)
+    refreshing = asyncio.create_task(history.refresher.refresh(1))
+    while not history.store._writing.locked():
+        await asyncio.sleep(0)
+    applied = await history.applier.apply([Told(41).start(1)], BEGIN_S)
+    refreshed = await refreshing
+    assert len(applied.new) == 1
+    assert len(refreshed.done) == LEAST_JOBS
+    assert len((await history.refresher.refresh(1)).done) == 41 - LEAST_JOBS
 
 
 async def test_batches_that_wait_together_share_a_transaction_and_no_fault(

@@ -23,6 +23,9 @@ from slurmlens.hub.history.run_rows import run_row, seen_of
 from slurmlens.hub.history.store import Store
 from slurmlens.slurm.records import JobRecord
 
+LEAST_JOBS = 5
+"""So many are made anew in each turn, however much is brought in: what people see must not stand still."""
+
 Row = Mapping[str, Any]
 
 
@@ -49,24 +52,28 @@ class Refresher:
     async def refresh(self, now_ns: int, limit: int = 50) -> Refreshed:
         """Makes anew the runs of at most `limit` stale jobs; nothing is in the answer where nothing is left to do.
 
-        One transaction for all, with a savepoint for each; `limit` bounds how long ingest waits for it.
+        One transaction for all, with a savepoint for each. It ends early where ingest waits: a node that gets no answer
+        in time sends the same again, and a hub with much to make anew would only hear repetitions.
         """
         stale = schema.stale_jobs
-        keys: list[JobKey] = []
+        done: list[JobKey] = []
         failed: dict[JobKey, Exception] = {}
         async with self._store.write() as connection:
             found = await connection.execute(select(stale.c.cluster, stale.c.job_id).limit(limit))
             keys = [JobKey(*row) for row in found]
             for key in keys:
+                if self._store.is_wanted and len(done) + len(failed) >= LEAST_JOBS:
+                    break
                 await connection.execute(delete(stale).where(_is(stale, key)))
                 try:
                     async with connection.begin_nested():
                         await _refresh_job(connection, key, now_ns)
+                    done.append(key)
                 except SQLAlchemyError:
                     raise
                 except Exception as error:  # whatever is odd about this job, the others must go on
                     failed[key] = error
-        return Refreshed(tuple(key for key in keys if key not in failed), failed)
+        return Refreshed(tuple(done), failed)
 
 
 async def _refresh_job(connection: AsyncConnection, key: JobKey, now_ns: int) -> None:

@@ -37,6 +37,7 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._writing = asyncio.Lock()
+        self._waiting_writers = 0
 
     @classmethod
     async def open(cls, url: str) -> Store:
@@ -72,11 +73,28 @@ class Store:
         """The dialect's INSERT, which knows ON CONFLICT; spelled the same for both databases."""
         return postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits to write: work that can be parted shall end its transaction then."""
+        return self._waiting_writers > 0
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction that may write: all of it or nothing. StoreError where the database refuses."""
-        async with self._writing, self._transaction(writes=True) as connection:
+        async with self._turn_to_write(), self._transaction(writes=True) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def _turn_to_write(self) -> AsyncIterator[None]:
+        self._waiting_writers += 1
+        try:
+            await self._writing.acquire()
+        finally:
+            self._waiting_writers -= 1
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
