@@ -22,7 +22,7 @@ from conservation import faults
 from conservation.ledger import Ledger
 from conservation.producer import NODE
 from conservation.programs import PATIENCE_S, FakeClock, Program, SmallDisk, until
-from conservation.receivers import RECEIVERS, Place, Receiver
+from conservation.receivers import RECEIVERS, Place, Promise, Receiver
 from conservation.verdict import Balance, Finding, Rule, judge
 from testkit.fault_proxy import FaultProxy, fault_proxy
 from testkit.moving_tree import MovingTree
@@ -36,8 +36,10 @@ DISK_BYTES_PER_EVENT = 5 * 1024
 
 SETTLE_S = 12.0
 IDLE_S = 0.25
-AGAIN_EVENTS = 600
-"""So many events can be on their way to a receiver at once; after a fault they may come again."""
+AGAIN_EVENTS = {Promise.ACKNOWLEDGED: 600, Promise.WINDOW: 4000}
+"""So many events can be on their way to a receiver at once; after a fault they may come again. Where nothing is
+acknowledged they are what a sink keeps by default, 4 MiB (`resend_limit_bytes`), in lines of a thousand bytes.
+"""
 
 POLL_S = 0.02
 
@@ -184,7 +186,7 @@ class Ordeal:
                 self.ledger.events,
                 await one.store(),
                 torn_allowed=self.torn_allowed,
-                again_allowed=AGAIN_EVENTS * (1 + self.repeats) if self.has_spool else None,
+                again_allowed=AGAIN_EVENTS[one.promise] * (1 + self.repeats) if self.has_spool else None,
             )
             for one in self.receivers
         ]
