@@ -119,8 +119,11 @@ class Spool:
         # What was in its hands may have outstayed its time, for other sinks.
         self._make_room()
         self._notify()
-        if touches_disk:
+        if touches_disk and lane.stream is Stream.EVENTS:
             self._writer.write_soon()
+        elif touches_disk:
+            # A point that is delivered twice is the same point, so this can wait for what comes next.
+            self._writer.write_later()
 
     async def drained(self) -> None:
         """See `flow.BatchQueue.drained`."""

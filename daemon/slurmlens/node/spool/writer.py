@@ -32,6 +32,9 @@ RETRY_S = 5.0
 CACHE_BYTES = 1024 * 1024
 """So much of what is on the disk already stays in memory for the sinks, of events."""
 
+LATER_S = 0.05
+"""The longest that a change waits for company which only says that points were delivered."""
+
 COMMIT_WAIT_S = 1.0
 """The longest that `append` waits for a commit; a disk that hangs must not hang the daemon."""
 
@@ -73,6 +76,7 @@ class Writer:
         self._is_closed = False
         self._flusher: asyncio.Task[None] | None = None
         self._retrying: asyncio.TimerHandle | None = None
+        self._later: asyncio.TimerHandle | None = None
         self._attempted = asyncio.Event()
 
     @property
@@ -165,6 +169,11 @@ class Writer:
         if not self._is_writing:
             self._flusher = asyncio.create_task(self._flush(), name="spool")
 
+    def write_later(self) -> None:
+        """As `write_soon`, within `LATER_S`, or with whatever is written before."""
+        if self._later is None and not self._is_closed:
+            self._later = asyncio.get_running_loop().call_later(LATER_S, self.write_soon)
+
     async def _flush(self) -> None:
         while self._is_dirty and await self._attempt():
             pass
@@ -173,6 +182,7 @@ class Writer:
         """Write once; again, with a new file, where the old one is of no use any more. False where the disk fails."""
         for is_last in (False, True):
             self._is_dirty = False
+            self._go_no_later()
             try:
                 await self._commit(all_metrics)
             except (SpoolError, ConfigError) as error:
@@ -311,6 +321,13 @@ class Writer:
         if self._retrying is not None:
             self._retrying.cancel()
             self._retrying = None
+        self._go_no_later()
+
+    def _go_no_later(self) -> None:
+        """What waited for company goes along now."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
 
 
 def tell(callbacks: Iterable[Callable[[], None]]) -> None:
