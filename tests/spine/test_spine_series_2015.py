@@ -61,7 +61,7 @@ def test_a_program_that_runs_has_its_figures(road: Spine) -> None:
     job = road.submit(
         f'exec "$WORKLOADS/burn" {3 * SERIES_2015_INTERVAL_S}', f"--nodelist={name}", "--mem=50", user="eve"
     )
-    road.ended_view(job)
+    road.ended_view(job, 180)
     from_s, until_s = span(road, job)
     figures = highest(road, f"aliasByNode(psutil.compute.{name}.eve.burn.*, 5)", from_s, until_s)
     assert figures["num_threads"] == 1
