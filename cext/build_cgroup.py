@@ -55,6 +55,7 @@ def _builder() -> FFI:
         sources=[f"cext/{source}" for source in SOURCES],
         depends=[f"cext/{path.name}" for path in sorted(HERE.glob("*.h"))],
         include_dirs=["cext"],
+        libraries=["m"],
         extra_compile_args=list(COMPILE_FLAGS),
         extra_link_args=list(LINK_FLAGS),
         define_macros=[("Py_LIMITED_API", hex(ABI))],

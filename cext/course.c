@@ -8,6 +8,8 @@
  * filled and gets it back when a course is halved: growing moves nothing, and what is not used is not there.
  */
 #include <errno.h>
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -256,10 +258,27 @@ void sl_course_begin(struct sl_course *course, const struct sl_rules *rules, int
 	}
 }
 
-void sl_course_column(const struct sl_course *course, int column, int32_t first, struct sl_bin *bins)
+/* A float as the double that is written with as few digits as it has: 0.1, not 0.10000000149011612. Whole ones stay. */
+static double plain(float value)
 {
-	for (int32_t bin = first; bin < course->count; bin++)
-		*bins++ = *bin_of(course, bin, column);
+	double step;
+
+	if (value == rintf(value) || !isfinite(value))
+		return value;
+	step = pow(10, FLT_DIG - floor(log10(fabs((double)value))));
+	return rint(value * step) / step;
+}
+
+void sl_course_column(const struct sl_course *course, int column, int32_t first, double *rows)
+{
+	for (int32_t index = first; index < course->count; index++) {
+		const struct sl_bin *bin = bin_of(course, index, column);
+
+		*rows++ = plain(bin->low);
+		*rows++ = plain(bin->mean);
+		*rows++ = plain(bin->high);
+		*rows++ = bin->covered;
+	}
 }
 
 size_t sl_course_bytes(const struct sl_course *course)

@@ -95,8 +95,11 @@ int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int co
 /* Half the bins, twice as wide. */
 void sl_course_halve(struct sl_course *course, const struct sl_rules *rules);
 
-/* Copies a column that has a place, from bin `first` on; there is room for all of them in `bins`. */
-void sl_course_column(const struct sl_course *course, int column, int32_t first, struct sl_bin *bins);
+/*
+ * Writes lowest, mean and highest value and seconds covered of each bin of a column that has a place, from bin `first` on.
+ * The values have the seven digits that a float has.
+ */
+void sl_course_column(const struct sl_course *course, int column, int32_t first, double *rows);
 
 /* The memory that its bins take: whole pages. */
 size_t sl_course_bytes(const struct sl_course *course);

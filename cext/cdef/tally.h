@@ -32,13 +32,6 @@ struct sl_account {
 	...;
 };
 
-struct sl_bin {
-	float low;
-	float high;
-	float mean;
-	float covered;
-};
-
 struct sl_course {
 	int64_t offset_ns;
 	int64_t width_ns;
@@ -82,7 +75,7 @@ int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int
 int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
 		  double value);
 void sl_course_halve(struct sl_course *course, const struct sl_rules *rules);
-void sl_course_column(const struct sl_course *course, int column, int32_t first, struct sl_bin *bins);
+void sl_course_column(const struct sl_course *course, int column, int32_t first, double *rows);
 size_t sl_course_bytes(const struct sl_course *course);
 void sl_course_free(struct sl_course *course);
 int sl_points_values(struct sl_points *points, const struct sl_rules *rules, const struct sl_account *const *accounts,

@@ -124,19 +124,19 @@ def course_bytes(course: Any) -> int:
     return int(lib.sl_course_bytes(course))
 
 
-FLOATS_PER_BIN = 4
+VALUES_PER_BIN = 4
 
 
 def column_bins(course: Any, metric: str, first: int) -> Iterator[tuple[float, ...]] | None:
-    """Lowest, highest, mean and seconds covered of each of a metric's bins from `first` on; None where it has none."""
+    """Lowest, mean, highest and seconds covered of each of a metric's bins from `first` on; None where it has none."""
     column = COLUMN_OF[metric]
     if not course.there >> column & 1:
         return None
-    count = course.count - first
-    bins = ffi.new("struct sl_bin[]", count)
-    lib.sl_course_column(course, column, first, bins)
-    floats = iter(ffi.unpack(ffi.cast("float *", bins), FLOATS_PER_BIN * count))
-    return zip(*[floats] * FLOATS_PER_BIN, strict=True)
+    count = VALUES_PER_BIN * (course.count - first)
+    rows = ffi.new("double[]", count)
+    lib.sl_course_column(course, column, first, rows)
+    values = iter(ffi.unpack(rows, count))
+    return zip(*[values] * VALUES_PER_BIN, strict=True)
 
 
 def new_points(tier: Tier, *, from_zero: bool) -> Any:

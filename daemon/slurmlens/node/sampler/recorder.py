@@ -96,7 +96,7 @@ class Course:
 
 
 def _points(bins: Iterable[tuple[float, ...]]) -> list[Point]:
-    return [Point(low, mean, high) if seconds > 0 else _NO_POINT for low, high, mean, seconds in bins]
+    return [Point(low, mean, high) if seconds > 0 else _NO_POINT for low, mean, high, seconds in bins]
 
 
 class Recorder:

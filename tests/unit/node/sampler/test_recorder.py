@@ -49,6 +49,13 @@ def test_bins_hold_the_lowest_the_highest_and_the_mean_by_time() -> None:
     assert (point.low, point.mean, point.high) == (0.0, 1.0, 4.0)
 
 
+@pytest.mark.parametrize("value", [0.1, 1.234567, 8_589_934_592.0, 3.25e-9, 123_456.7, 0.0])
+def test_a_value_is_told_with_the_digits_it_has(value: float) -> None:
+    made = course()
+    made.add("cpu_cores", at(0.0), at(1.0), value)
+    assert means(made) == [value]
+
+
 def test_a_bin_that_nothing_covered_is_a_gap() -> None:
     made = course()
     made.add("cpu_cores", at(0.0), at(1.0), 1.0)
