@@ -1,16 +1,12 @@
 """Settings of whoever takes events from nodes: how they prove who they are. Part of the hub's and the relay's."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from slurmlens.config.setting import setting
+from slurmlens.config.setting import Settings, setting
 
 
-@dataclass(frozen=True, slots=True)
-class AuthConfig:
+class AuthConfig(Settings):
     """Who may send events."""
 
     munge: bool = setting(True, "take MUNGE credentials")

@@ -5,13 +5,10 @@ by `discovery`. `RUNTIME_KEYS` says which settings Consul's KV may override whil
 a restart, for it decides what is built.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from slurmlens.config.setting import section, setting
+from slurmlens.config.setting import Settings, section, setting
 
 SERVICE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 SERVICE_TEXT = "letters, digits, '_' and '-', at most 63"
@@ -33,8 +30,7 @@ NODE_RUNTIME_KEYS = frozenset(
 RELAY_RUNTIME_KEYS = frozenset({("log", "level")})
 
 
-@dataclass(frozen=True, slots=True)
-class ConsulConfig:
+class ConsulConfig(Settings):
     """The agent on this machine, and how this program shows itself to others."""
 
     url: str = setting(
@@ -89,8 +85,7 @@ def _found(what: str, example: str) -> str | None:
     return setting(None, what, example=example, pattern=FIND_PATTERN, pattern_text=FIND_TEXT)
 
 
-@dataclass(frozen=True, slots=True)
-class FindConfig:
+class FindConfig(Settings):
     """Receivers that are looked for; what is not named stays where its sink's own settings say."""
 
     hub: str | None = _found("the service that [sinks.hub] goes to", '"slurmlens-hub"')
@@ -100,7 +95,6 @@ class FindConfig:
     kafka: str | None = _found("the service that [sinks.kafka] begins with", '"kafka"')
 
 
-@dataclass(frozen=True, slots=True)
 class NodeConsulConfig(ConsulConfig):
     """What a program that delivers has beside that: receivers to find, settings to take."""
 
@@ -121,7 +115,6 @@ def _address_told() -> str | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
 class RelayConsulConfig(NodeConsulConfig):
     """What the relay has beside that: where nodes reach it."""
 
@@ -132,7 +125,6 @@ class RelayConsulConfig(NodeConsulConfig):
     address_told: str | None = _address_told()
 
 
-@dataclass(frozen=True, slots=True)
 class HubConsulConfig(ConsulConfig):
     """What the hub has beside that: where others reach it, and the keys of 2015."""
 

@@ -4,8 +4,6 @@ Owns the checks: unknown keys (with the nearest known one), types, units, bounds
 in `problems()`. Pure: mapping in, dataclass and problems out. Fed by `load`, which adds file and line.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math
@@ -13,18 +11,15 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from slurmlens.config.lines import KeyPath
-from slurmlens.config.setting import Constraint, constraint_of
+from slurmlens.config.setting import Constraint, KeyPath, constraint_of
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong: where (`path` within the configuration) and what to do about it."""
 
     path: KeyPath
@@ -60,7 +55,8 @@ def hints_of(kind: type) -> Mapping[str, Any]:
 @functools.cache
 def _hints(kind: Any) -> Mapping[str, Any]:
     """Resolving costs milliseconds; a running daemon checks settings that it is sent."""
-    return typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def section_type(hint: Any) -> type[Any]:
@@ -177,7 +173,7 @@ def _number_name(wanted: type, key: str) -> str:
     return "a whole number" if wanted is int else "a number"
 
 
-_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_QUANTITY = r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*"
 _UNITS: dict[str, dict[str, float]] = {
     "_s": {"": 1, "ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400},
     "_bytes": {
@@ -198,7 +194,7 @@ _UNITS: dict[str, dict[str, float]] = {
 
 def _unit_hint(value: Any, key: str) -> str:
     """What to write instead of a quantity in quotes."""
-    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    match = re.fullmatch(_QUANTITY, value) if isinstance(value, str) else None
     units = next((table for suffix, table in _UNITS.items() if key.endswith(suffix)), {"": 1.0})
     if match is None or match[2].lower() not in units:
         return ""

@@ -4,21 +4,17 @@ Made by `load.load_hub` from `/etc/slurmlens/hub.toml` and `hub.conf.d/*.toml`; 
 part only its own table. Durations are seconds and sizes bytes, always numbers, with the unit in the key's name.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import HubConsulConfig
 from slurmlens.config.series_2015 import HubSeries2015Config
-from slurmlens.config.setting import optional_section, section, setting
+from slurmlens.config.setting import Settings, optional_section, section, setting
 from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
 from slurmlens.config.tls import ListenSettings
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseConfig:
+class DatabaseConfig(Settings):
     """Where the truth is kept."""
 
     url: str = setting(
@@ -29,7 +25,6 @@ class DatabaseConfig:
     )
 
 
-@dataclass(frozen=True, slots=True)
 class HubAuthConfig(AuthConfig):
     """Who may send events to the hub."""
 
@@ -42,8 +37,7 @@ class HubAuthConfig(AuthConfig):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SlurmConfig:
+class SlurmConfig(Settings):
     """How the scheduler is asked. At most two full requests a minute."""
 
     poll_interval_s: float = setting(
@@ -59,16 +53,14 @@ class SlurmConfig:
     accounting: bool = setting(True, "ask sacct; without slurmdbd set false")
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileConfig:
+class ProfileConfig(Settings):
     """How often nodes are asked to send what is new of a running job."""
 
     live_interval_s: float = setting(10.0, "while someone looks", minimum=1)
     idle_interval_s: float = setting(300.0, "while nobody does", minimum=1)
 
 
-@dataclass(frozen=True, slots=True)
-class HubConfig:
+class HubConfig(Settings):
     """Everything `slurmlens-hub` can be told."""
 
     cluster: str = setting("cluster", "Slurm's ClusterName", pattern=NAME_PATTERN, pattern_text=NAME_TEXT)

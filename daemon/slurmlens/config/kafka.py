@@ -4,10 +4,7 @@ Part of `config.sinks`; read by `node.sinks.kafka`. What else must be installed 
 `slurmlens validate` tells it before a daemon stumbles over it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +15,6 @@ from slurmlens.config.tls import TlsSettings
 NEEDS_CRAMJAM = frozenset({"lz4", "zstd"})
 
 
-@dataclass(frozen=True, slots=True)
 class KafkaSinkConfig(TlsSettings):
     """Events go to a topic of Kafka, one record an event, the events of a job in one partition."""
 

@@ -11,7 +11,7 @@ import re
 import tomllib
 from contextlib import suppress
 
-KeyPath = tuple[str, ...]
+from slurmlens.config.setting import KeyPath
 
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 _DOTTED = rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*"

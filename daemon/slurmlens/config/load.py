@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from slurmlens.config.convert import Problem, convert
-from slurmlens.config.lines import KeyPath, index_lines
+from slurmlens.config.setting import KeyPath
 from slurmlens.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ NODE_PATH = Path("/etc/slurmlens/node.toml")
 HUB_PATH = Path("/etc/slurmlens/hub.toml")
 RELAY_PATH = Path("/etc/slurmlens/relay.toml")
 
-_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+_LINE = r" \(at line (\d+), column \d+\)$"
 
 
 def load_node(path: Path = NODE_PATH) -> NodeConfig:
@@ -55,12 +55,13 @@ def load_relay(path: Path = RELAY_PATH) -> RelayConfig:
 def examine(kind: type[T], path: Path) -> tuple[T, list[ConfigError]]:
     """Read settings and return all that is wrong with them at once, in the order of files and lines."""
     merged: dict[str, Any] = {}
-    origins: dict[KeyPath, tuple[Path, int | None]] = {}
-    for file in files_of(path):
-        values, index = _read(file)
-        _merge(merged, values)
-        origins.update({key: (file, line) for key, line in index.items()})
+    texts = {file: _text(file) for file in files_of(path)}
+    for file, text in texts.items():
+        _merge(merged, _values(file, text))
     made, problems = convert(kind, merged)
+    if not problems:
+        return made, []
+    origins = _origins(texts)
     errors = [_located(problem, origins, path) for problem in problems]
     return made, sorted(errors, key=lambda error: (str(error.path), error.line or 0))
 
@@ -84,7 +85,14 @@ def _load(kind: type[T], path: Path) -> T:
     raise combined
 
 
-def _located(problem: Problem, origins: Mapping[KeyPath, tuple[Path, int | None]], main: Path) -> ConfigError:
+def _origins(texts: Mapping[Path, str]) -> dict[KeyPath, tuple[Path, int]]:
+    """Where each key was set last."""
+    from slurmlens.config.lines import index_lines  # late: for mistakes alone
+
+    return {key: (file, line) for file, text in texts.items() for key, line in index_lines(text).items()}
+
+
+def _located(problem: Problem, origins: Mapping[KeyPath, tuple[Path, int]], main: Path) -> ConfigError:
     for length in range(len(problem.path), 0, -1):
         if problem.path[:length] in origins:
             file, line = origins[problem.path[:length]]
@@ -92,9 +100,9 @@ def _located(problem: Problem, origins: Mapping[KeyPath, tuple[Path, int | None]
     return ConfigError(problem.message, path=main, key=problem.key)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
+def _text(path: Path) -> str:
     try:
-        text = path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8")
     except FileNotFoundError as error:
         raise ConfigError(
             "no such file: name another with --config, or copy the shipped one there", path=path
@@ -104,19 +112,22 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError("is not UTF-8: write the file as UTF-8", path=path, line=line) from error
+
+
+def _values(path: Path, text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text), index_lines(text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, but also a number of 5,000 digits
         raise _syntax_error(path, text, str(error)) from error
 
 
 def _syntax_error(path: Path, text: str, message: str) -> ConfigError:
     """tomllib tells the line inside its message only; show that line, for most errors are plain in it."""
-    match = _LINE.search(message)
+    match = re.search(_LINE, message)
     line = int(match[1]) if match else text.count("\n") + 1
     lines = text.split("\n")
     written = lines[line - 1].strip() if line <= len(lines) else ""
-    cleaned = _LINE.sub("", message).removesuffix(" (at end of document)")
+    cleaned = re.sub(_LINE, "", message).removesuffix(" (at end of document)")
     hint = "; text and durations with a unit need quotes, numbers none" if "=" in written else ""
     return ConfigError(f"not valid TOML: {cleaned} in {written[:80]!r}{hint}", path=path, line=line)
 

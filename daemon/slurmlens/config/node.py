@@ -4,15 +4,12 @@ Made by `load.load_node` from `/etc/slurmlens/node.toml` and `node.conf.d/*.toml
 each stage only its own table. Durations are seconds and sizes bytes, always numbers, with the unit in the key's name.
 """
 
-from __future__ import annotations
-
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
 from slurmlens.config.consul import NodeConsulConfig
 from slurmlens.config.series_2015 import NodeSeries2015Config
-from slurmlens.config.setting import derived, optional_section, section, setting
+from slurmlens.config.setting import Settings, derived, optional_section, section, setting
 from slurmlens.config.shared import MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
 from slurmlens.config.sinks import SinksConfig
 from slurmlens.config.spool import SpoolConfig
@@ -24,8 +21,7 @@ def host_node_name() -> str:
     return socket.gethostname().partition(".")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class SamplingConfig:
+class SamplingConfig(Settings):
     """How often counters are read."""
 
     interval_s: float = setting(10.0, "time between two fast ticks", minimum=0.1, maximum=3600)
@@ -38,8 +34,7 @@ class SamplingConfig:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileConfig:
+class ProfileConfig(Settings):
     """The flight recorder: a bounded course of every running job."""
 
     max_points: int = setting(360, "bins per metric and job; at the limit two become one", minimum=16, maximum=10_000)
@@ -47,8 +42,7 @@ class ProfileConfig:
     send_interval_s: float = setting(300.0, "how often news is sent while nobody looks", minimum=1)
 
 
-@dataclass(frozen=True, slots=True)
-class BatchConfig:
+class BatchConfig(Settings):
     """When a batch is closed: at its size, or when it has waited long enough."""
 
     event_linger_s: float = setting(0.1, "longest wait of an event for company", minimum=0, maximum=60)
@@ -59,8 +53,7 @@ class BatchConfig:
     metric_max_bytes: int = setting(64 * 1024, "a batch of metrics is closed at this size", minimum=4096, maximum=MIB)
 
 
-@dataclass(frozen=True, slots=True)
-class EventsConfig:
+class EventsConfig(Settings):
     """How events are written."""
 
     fields_2015: bool = setting(
@@ -68,8 +61,7 @@ class EventsConfig:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NodeConfig:
+class NodeConfig(Settings):
     """Everything `slurmlens-node` can be told."""
 
     cluster: str = setting("cluster", "Slurm's ClusterName", pattern=NAME_PATTERN, pattern_text=NAME_TEXT)

@@ -4,16 +4,13 @@ Made by `load.load_relay` from `/etc/slurmlens/relay.toml` and `relay.conf.d/*.t
 Durations are seconds and sizes bytes, always numbers, with the unit in the key's name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import RelayConsulConfig
 from slurmlens.config.node import host_node_name
-from slurmlens.config.setting import derived, optional_section, section, setting
+from slurmlens.config.setting import Settings, derived, optional_section, section, setting
 from slurmlens.config.shared import KIB, MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
 from slurmlens.config.sinks import SinksConfig
 from slurmlens.config.spool import SpoolConfig
@@ -25,7 +22,6 @@ worked off faster than lines come would keep them waiting for ever.
 """
 
 
-@dataclass(frozen=True, slots=True)
 class RelayListenConfig(ListenSettings):
     """Where nodes bring their events, by the hub's own protocol: they name the relay as their hub."""
 
@@ -43,8 +39,7 @@ class RelayListenConfig(ListenSettings):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class RelayCarbonConfig:
+class RelayCarbonConfig(Settings):
     """Where nodes bring their metrics, as carbon's plaintext. It proves nobody: let only the nodes reach it."""
 
     host: str = setting("127.0.0.1", "address to bind: one that the nodes reach")
@@ -54,7 +49,6 @@ class RelayCarbonConfig:
     max_bytes: int = setting(256 * 1024, "a batch of metrics is closed at this size", minimum=4096, maximum=4 * MIB)
 
 
-@dataclass(frozen=True, slots=True)
 class RelaySpoolConfig(SpoolConfig):
     """What waits for receivers that are away: a rack's, so more than a node's.
 
@@ -79,7 +73,6 @@ class RelaySpoolConfig(SpoolConfig):
     )
 
 
-@dataclass(frozen=True, slots=True)
 class RelayReplayConfig(ReplayConfig):
     """The same as a node's, for a rack of them."""
 
@@ -90,8 +83,7 @@ class RelayReplayConfig(ReplayConfig):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class RelayConfig:
+class RelayConfig(Settings):
     """Everything `slurmlens-relay` can be told."""
 
     cluster: str = setting("cluster", "Slurm's ClusterName", pattern=NAME_PATTERN, pattern_text=NAME_TEXT)

@@ -4,11 +4,7 @@ Part of `config.node` and `config.hub`; each reads its own table, which switches
 the names.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-from slurmlens.config.setting import setting
+from slurmlens.config.setting import Settings, setting
 
 COMPONENT_PATTERN = r"[A-Za-z0-9_-]{1,100}"
 COMPONENT_TEXT = "letters, digits, '_' and '-', at most 100"
@@ -16,8 +12,7 @@ COMPONENT_TEXT = "letters, digits, '_' and '-', at most 100"
 _INTERVAL_TEXT = "how often; the rules in etc/carbon/storage-schemas.conf must say the same"
 
 
-@dataclass(frozen=True, slots=True)
-class NodeSeries2015Config:
+class NodeSeries2015Config(Settings):
     """`servers.HOST.…` and `psutil.TYPE.HOST.…`, through this node's own carbon sink."""
 
     type: str = setting(
@@ -35,8 +30,7 @@ class NodeSeries2015Config:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class HubSeries2015Config:
+class HubSeries2015Config(Settings):
     """`slurm.stats.…`: how many jobs, nodes and CPUs run and wait, by user and group."""
 
     host: str = setting("127.0.0.1", "carbon's host, or a relay's that keeps points while carbon is away")

@@ -1,26 +1,68 @@
-"""How a configuration dataclass declares its fields: default, explanation, bounds.
+"""What a configuration dataclass is, and how it declares its fields: default, explanation, bounds.
 
-Owns the metadata that hangs on a dataclass field and nothing else. Written by `node` and `hub`, read by `convert`
-(which checks a file against it) and by `render` (which writes the shipped file from it).
+Owns `Settings`, which they all derive from, and the metadata that hangs on a field. Written by `node` and `hub`, read
+by `convert` (which checks a file against it) and by `render` (which writes the shipped file from it).
 
 Invariant: every field of every configuration dataclass is made by `setting`, `derived`, `section` or
 `optional_section`, so that it has an explanation; a test walks the classes to prove it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, Never, TypeVar, cast, dataclass_transform
 
 T = TypeVar("T")
+KeyPath = tuple[str, ...]
+"""Where a setting stands: its tables' names, then its own."""
 
 _KEY = "slurmlens"
 
 
-@dataclass(frozen=True, slots=True)
-class Constraint:
+@dataclass_transform(frozen_default=True)
+class Settings:
+    """A table: what derives from this is a frozen dataclass. Its methods stand here once; those that `dataclass` writes
+    and compiles for each class anew are half a millisecond each at every start (ADR 19)."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
+
+    def __init__(self, **given: Any) -> None:
+        values = {
+            name: given.pop(name) if name in given else _default_of(field)
+            for name, field in self.__dataclass_fields__.items()
+        }
+        if given:
+            raise TypeError(f"{type(self).__name__} has no {', '.join(given)}")
+        vars(self).update(values)
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> Never:
+        raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    if field.default is dataclasses.MISSING:
+        raise TypeError(f"{field.name} has no default and must be given")
+    return field.default
+
+
+class Constraint(NamedTuple):
     """What is said of one field: `text` explains it to an admin, the rest bounds its value."""
 
     text: str

@@ -1,10 +1,6 @@
 """Settings that several programs have in common."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-from slurmlens.config.setting import setting
+from slurmlens.config.setting import Settings, setting
 
 MIB = 1024 * 1024
 KIB = 1024
@@ -14,8 +10,7 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 NAME_TEXT = "letters, digits, '_', '-' and '.', at most 64"
 
 
-@dataclass(frozen=True, slots=True)
-class LogConfig:
+class LogConfig(Settings):
     """The program's own log, on standard output."""
 
     level: str = setting("info", "least level that is written", choices=("debug", "info", "warning", "error"))
@@ -24,8 +19,7 @@ class LogConfig:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayConfig:
+class ReplayConfig(Settings):
     """How what has waited for a receiver is delivered when it is back; what is new is never held back."""
 
     after_s: float = setting(10.0, "what has waited longer than this is replayed", minimum=1, maximum=3600)

@@ -3,22 +3,19 @@
 Part of the settings of every program that delivers (`node`, `relay`); read by `node.receivers`, which makes the sinks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 from slurmlens.config.kafka import KafkaSinkConfig
-from slurmlens.config.setting import optional_section, setting
+from slurmlens.config.setting import Settings, optional_section, setting
 from slurmlens.config.shared import MIB
 from slurmlens.config.tls import TlsSettings, pair_problems
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-@dataclass(frozen=True, slots=True)
-class HubSinkConfig:
+class HubSinkConfig(Settings):
     """Events go to slurmlens-hub, or to a relay as to a hub, over HTTP."""
 
     url: str = setting(
@@ -89,8 +86,7 @@ class HubSinkConfig:
             yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
 
 
-@dataclass(frozen=True, slots=True)
-class CarbonSinkConfig:
+class CarbonSinkConfig(Settings):
     """Metrics go to carbon, a relay or anything else that reads carbon's plaintext."""
 
     host: str = setting("127.0.0.1", "where carbon listens")
@@ -110,7 +106,6 @@ class CarbonSinkConfig:
             yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
 
 
-@dataclass(frozen=True, slots=True)
 class LogstashSinkConfig(TlsSettings):
     """Events go to logstash's tcp input (codec json_lines), or anything else that reads JSON lines."""
 
@@ -138,7 +133,6 @@ class LogstashSinkConfig(TlsSettings):
             yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
 
 
-@dataclass(frozen=True, slots=True)
 class BeatsSinkConfig(TlsSettings):
     """Events go to logstash's beats input, or anything else that speaks Beats v2; it acknowledges each event."""
 
@@ -163,8 +157,7 @@ class BeatsSinkConfig(TlsSettings):
             yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
 
 
-@dataclass(frozen=True, slots=True)
-class FileSinkConfig:
+class FileSinkConfig(Settings):
     """Events go to a file, one JSON document a line."""
 
     path: Path = setting(Path("/var/log/slurmlens/events.ndjson"), "the file; its folder must exist")
@@ -172,8 +165,7 @@ class FileSinkConfig:
     keep: int = setting(3, "so many old files are kept", minimum=0, maximum=1000)
 
 
-@dataclass(frozen=True, slots=True)
-class SinksConfig:
+class SinksConfig(Settings):
     """Receivers; each table that is there switches one on."""
 
     hub: HubSinkConfig | None = optional_section("events to the hub")

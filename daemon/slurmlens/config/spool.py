@@ -3,20 +3,16 @@
 Part of the settings of every program that delivers; read by its pipeline, which makes the spool.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from slurmlens.config.setting import setting
+from slurmlens.config.setting import Settings, setting
 from slurmlens.config.shared import MIB
 
 DEFAULT_PATH = Path("/var/lib/slurmlens/spool")
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolConfig:
+class SpoolConfig(Settings):
     """What may wait for receivers that are away; metrics go first, oldest first, and every drop is told.
 
     The least bounds leave room for the largest batch that `[batch]` allows.

@@ -4,16 +4,12 @@ Part of `config.node`; read by `node.own_figures`. With neither switched on noth
 still tells everything.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from slurmlens.config.setting import setting
+from slurmlens.config.setting import Settings, setting
 
 
-@dataclass(frozen=True, slots=True)
-class TelemetryConfig:
+class TelemetryConfig(Settings):
     """The daemon's own figures, for whoever watches the watchers."""
 
     carbon: bool = setting(False, "send them to carbon, below slurm.CLUSTER.nodes.NODE.slurmlens")

@@ -4,18 +4,14 @@ Part of the tables in `config.sinks` and `config.kafka`, of `[listen]` at hub an
 are looked at when a connection is made, not here: they are renewed while daemons run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from slurmlens.config.setting import setting
+from slurmlens.config.setting import Settings, setting
 from slurmlens.config.shared import MIB
 
 
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
+class TlsSettings(Settings):
     """The part of a sink's table that is about TLS; the receiver's certificate and name are always checked."""
 
     tls: bool = setting(False, "speak TLS; the receiver's certificate and its name are checked")
@@ -45,8 +41,7 @@ class TlsSettings:
         yield from pair_problems(self.certificate_file, self.key_file)
 
 
-@dataclass(frozen=True, slots=True)
-class ListenSettings:
+class ListenSettings(Settings):
     """Where nodes bring their events; with a certificate, by TLS and not otherwise."""
 
     host: str = setting("127.0.0.1", "address to bind")

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from slurmlens.config.convert import all_keys, convert
-from slurmlens.config.lines import KeyPath
+from slurmlens.config.setting import KeyPath
 from slurmlens.errors import ConfigError
 
 C = TypeVar("C")

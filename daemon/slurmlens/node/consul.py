@@ -17,8 +17,8 @@ import msgspec
 from slurmlens import __version__
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.consul import NODE_RUNTIME_KEYS, RELAY_RUNTIME_KEYS, NodeConsulConfig
-from slurmlens.config.lines import KeyPath
 from slurmlens.config.node import NodeConfig
+from slurmlens.config.setting import KeyPath
 from slurmlens.discovery.answers import Instance
 from slurmlens.discovery.client import ConsulClient, Reply
 from slurmlens.discovery.health import Health

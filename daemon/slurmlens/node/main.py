@@ -1,7 +1,8 @@
-"""The program `slurmlens-node`: settings, log, signals, systemd; the work is `pipeline`'s.
+"""The program `slurmlens-node`: log, signals, systemd; the work is `pipeline`'s.
 
-Owns the process. Exit status 0 after an ordered stop, 1 where another daemon of this node runs already, 2 for settings
-that cannot be used, 3 where it ended by itself. SIGTERM and SIGINT stop it in order; a second one at once.
+Owns the process; `start` has read the settings. Exit status 0 after an ordered stop, 1 where another daemon of this
+node runs already, 2 (from `start`) for settings that cannot be used, 3 where it ended by itself. SIGTERM and SIGINT
+stop it in order; a second one at once.
 """
 
 from __future__ import annotations
@@ -9,15 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from slurmlens import __version__
 from slurmlens.clock import Clock, SystemClock
-from slurmlens.config.load import load_node
 from slurmlens.config.node import NodeConfig
 from slurmlens.errors import ConfigError
-from slurmlens.node.options import parse
 from slurmlens.node.pipeline import Machine, NodePipeline
 from slurmlens.runtime import process, signals
 from slurmlens.runtime.sd_notify import Notifier
@@ -26,7 +24,6 @@ from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 EXIT_RUNNING = 1
-EXIT_CONFIG = 2
 EXIT_ENDED = 3
 STARTED = InternalEvent("node_started", logging.INFO, "slurmlens-node {version} watches {cluster}/{node}")
 ENDED = InternalEvent("node_ended", logging.ERROR, "the daemon ended although nobody asked it to: {error}")
@@ -34,14 +31,8 @@ REFUSED = InternalEvent("node_refused", logging.ERROR, "the daemon does not star
 STOPPED = InternalEvent("node_stopped", logging.INFO, "slurmlens-node ended")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(config: NodeConfig) -> int:
     """Run the node daemon until it is told to stop; returns the exit status."""
-    options = parse(arguments)
-    try:
-        config = load_node(options.config)
-    except ConfigError as error:
-        print(f"slurmlens-node: {error}", file=sys.stderr)  # noqa: T201  # before there is a log
-        return EXIT_CONFIG
     log.configure(config.log.level, config.log.format)
     lock = process.lock_folder(config.runtime_path)
     if lock is None:

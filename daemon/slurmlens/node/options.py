@@ -4,19 +4,16 @@ The daemon's usual command line is read without argparse, which with what it imp
 daemon runs (ADR 19). It has everything else: help, the version, abbreviations, and what to say of a mistake.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from slurmlens import __version__
 from slurmlens.config.load import NODE_PATH
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """`config`: where the settings are."""
 
     config: Path = NODE_PATH

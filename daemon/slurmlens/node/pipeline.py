@@ -14,9 +14,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from slurmlens import __version__
 from slurmlens.cgroup.mounts import CgroupLocator
@@ -75,14 +76,13 @@ SPOOL_HANGS = InternalEvent(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True):
     """What of the machine the pipeline stands on; tests make one up. `hook_owners`: whose files say what."""
 
     root: Path
     boot_id: str
     clock: Clock
-    hook_owners: Owners = field(default_factory=lambda: ROOT_ALONE)
+    hook_owners: Owners = msgspec.field(default_factory=lambda: ROOT_ALONE)
 
 
 class NodePipeline:
@@ -183,7 +183,7 @@ class NodePipeline:
         config = self._config
         means = Means(config.node, config.batch, self._reporter, self._machine.clock, self._want_profiles)
         if self._consul is not None:
-            means = replace(means, find=self._consul.endpoint)
+            means = msgspec.structs.replace(means, find=self._consul.endpoint)
         return receivers(config.sinks, means)
 
     def _name_stages(self) -> None:

@@ -7,8 +7,9 @@ sink itself: what is not configured costs no memory. Called by `pipeline` once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from slurmlens.clock import Clock
 from slurmlens.config.kafka import KafkaSinkConfig
@@ -34,8 +35,7 @@ FILE_BACKOFF_MIN_S = 0.5
 FILE_BACKOFF_MAX_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Receiver:
+class Receiver(msgspec.Struct, frozen=True):
     """A sink that is switched on; `max_bytes` is the most that is delivered at once."""
 
     sink: Sink
@@ -44,8 +44,7 @@ class Receiver:
     backoff: Backoff
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(msgspec.Struct, frozen=True):
     """What makers need beside the sink's own settings."""
 
     node: str

@@ -1,4 +1,4 @@
-"""The entry point of `slurmlens-node`: keeps the process small (ADR 9 and 19), then runs `main`.
+"""The entry point of `slurmlens-node`: reads the settings, keeps the process small (ADR 9 and 19), then runs `main`.
 
 All of it must come before the first import of asyncio, therefore a module of its own. OpenSSL is left out where no sink
 needs it: asyncio and hashlib load it where they find it, and without TLS the daemon hashes with Python's own SHA-256
@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from types import ModuleType
 
 from slurmlens.config.load import load_node
@@ -18,8 +17,13 @@ from slurmlens.errors import ConfigError
 from slurmlens.node.options import parse
 
 OPENSSL_MODULES = ("ssl", "_hashlib")
+EXIT_CONFIG = 2
+M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
-"""Of `malloc.h`."""
+"""Both of `malloc.h`."""
+LARGE_BYTES = 128 * 1024
+"""What is larger (a batch, a request's body) gets pages of its own and gives them back. It is what glibc begins with;
+by itself it would soon take such things from the heap, which keeps what it had at the worst moment."""
 NOT_NEEDED_BY_US = ("typing_extensions",)
 """msgspec takes it where it is installed; what it wants of it, Python has since 3.11. Kafka's client must have it."""
 
@@ -31,14 +35,19 @@ def main() -> int:
     for name in NOT_NEEDED_BY_US:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     options = parse()
-    if not _needs_openssl(options.config):
+    try:
+        config = load_node(options.config)
+    except ConfigError as error:
+        print(f"slurmlens-node: {error}", file=sys.stderr)  # noqa: T201  # before there is a log
+        return EXIT_CONFIG
+    if not config.sinks.needs_openssl:
         for name in OPENSSL_MODULES:
             # None makes `import` fail with ImportError, for which asyncio and hashlib have their way without it.
             sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     from slurmlens.node import main as program
 
     _allow(NOT_NEEDED_BY_US)
-    return program.main()
+    return program.main(config)
 
 
 def _allow(names: Iterable[str]) -> None:
@@ -53,6 +62,7 @@ def _share_one_heap() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # of glibc alone
         libc.mallopt(M_ARENA_MAX, 1)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def _find_no_libraries() -> None:
@@ -60,13 +70,6 @@ def _find_no_libraries() -> None:
     finder = ModuleType("ctypes.util")
     finder.find_library = lambda name: None  # type: ignore[attr-defined]
     ctypes.util = sys.modules.setdefault(finder.__name__, finder)
-
-
-def _needs_openssl(path: Path) -> bool:
-    try:
-        return load_node(path).sinks.needs_openssl
-    except ConfigError:
-        return False  # `main` says what is wrong
 
 
 if __name__ == "__main__":

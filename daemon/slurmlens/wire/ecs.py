@@ -8,11 +8,9 @@ Invariants: decode(encode(event)) == event; a document of another `slurm.schema`
 but DecodeError. Fed by `node.batcher` (encode); feeds the hub's ingest (decode).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -107,8 +105,18 @@ class _Versioned(msgspec.Struct, frozen=True):
 
 _ecs = _Ecs(ECS_VERSION)
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(_Read)
-_version_decoder = msgspec.json.Decoder(_Versioned)
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[_Read]:
+    """Made where it is needed: a node writes events, and reads none (ADR 19)."""
+    return msgspec.json.Decoder(_Read)
+
+
+@cache
+def _version_decoder() -> msgspec.json.Decoder[_Versioned]:
+    return msgspec.json.Decoder(_Versioned)
+
 
 # The first covers ValidationError, which callers that care catch before.
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -137,7 +145,7 @@ def decode(line: bytes) -> AnyEvent:
     if len(line) > MAX_LINE_BYTES:
         raise DecodeError(f"{len(line)} bytes, at most {MAX_LINE_BYTES} are allowed", reason="too_long")
     try:
-        event = _decoder.decode(line).slurm
+        event = _decoder().decode(line).slurm
     except msgspec.ValidationError as error:
         _check_schema(line)
         raise DecodeError(str(error)[:MAX_MESSAGE_CHARS], reason="field") from error
@@ -173,7 +181,7 @@ def _to_the_second(seconds: int) -> str:
 def _check_schema(line: bytes) -> None:
     """A document of another schema may well not fit our types: then the schema is what is to be told."""
     try:
-        schema = _version_decoder.decode(line).slurm.schema
+        schema = _version_decoder().decode(line).slurm.schema
     except _NO_JSON:
         return
     if schema != SCHEMA_VERSION:

@@ -8,8 +8,6 @@ can encode them; a variable that cannot be what it should be costs that one fiel
 never the event. Fed by `node.dropbox`; feeds `node.registry`.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from binascii import unhexlify

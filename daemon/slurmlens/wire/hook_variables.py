@@ -7,8 +7,6 @@ unusable (a property test compares them); a variable that cannot be what it shou
 event, unless it is the job's id. Used by `wire.hook` alone.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Callable, Mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,12 @@ import pytest
 
 from slurmlens.config.load import NODE_PATH
 from slurmlens.node.options import Options, parse
+from slurmlens.runtime import process
 
 PROBE = """
 import sys
 from slurmlens.node import start
-sys.argv = ["slurmlens-node", "--config", "/nowhere/node.toml"]
-assert start.main() == 2
+assert start.main() == 1
 import hashlib
 assert hashlib.sha256(b"abc").hexdigest().startswith("ba7816bf")
 loaded = [line.split()[-1] for line in open("/proc/self/maps") if "libssl" in line or "libcrypto" in line]
@@ -28,15 +29,35 @@ assert not any(sys.modules[name] for name in loaded), loaded
 """
 
 
-def test_the_daemon_starts_with_nothing_in_its_memory_that_it_does_not_need() -> None:
-    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=False)
+def run_where_another_runs(probe: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The probe's `start.main` goes as far as to see that another daemon holds the lock."""
+    config = folder / "node.toml"
+    config.write_text(f'runtime_path = "{folder}"\n')
+    lock = process.lock_folder(folder)
+    assert lock is not None
+    try:
+        command = [sys.executable, "-c", probe, "--config", str(config)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        os.close(lock)
+
+
+def test_the_daemon_starts_with_nothing_in_its_memory_that_it_does_not_need(tmp_path: Path) -> None:
+    done = run_where_another_runs(PROBE, tmp_path)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_client_that_a_configured_sink_needs_can_be_imported_all_the_same() -> None:
-    probe = PROBE + "import slurmlens.node.sinks.kafka\n"
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+def test_a_client_that_a_configured_sink_needs_can_be_imported_all_the_same(tmp_path: Path) -> None:
+    done = run_where_another_runs(PROBE + "import slurmlens.node.sinks.kafka\n", tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_settings_that_cannot_be_used_end_the_program_with_2() -> None:
+    probe = "import sys\nfrom slurmlens.node import start\nsys.exit(start.main())\n"
+    command = [sys.executable, "-c", probe, "--config", "/nowhere/node.toml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("slurmlens-node: /nowhere/node.toml: no such file")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ Kept by `node.sighting_file`; made and taken by `roster`.
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 
 from slurmlens.errors import DecodeError, UnsupportedVersion
@@ -57,7 +59,6 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NEVER_EXACT = (FigureSource.PROCESSES, FigureSource.NODE)
-_decoder = msgspec.json.Decoder(Memory)
 
 
 def encode(memory: Memory) -> bytes:
@@ -65,10 +66,16 @@ def encode(memory: Memory) -> bytes:
     return msgspec.json.encode(memory) + b"\n"
 
 
+@functools.cache
+def _decoder() -> msgspec.json.Decoder[Memory]:
+    """Made when it is needed, once in a daemon's life at most: that is 90 annotations to be compiled (ADR 19)."""
+    return msgspec.json.Decoder(Memory)
+
+
 def decode(data: bytes) -> Memory:
     """Raises DecodeError for what no daemon wrote, UnsupportedVersion for what another release did."""
     try:
-        memory = _decoder.decode(data)
+        memory = _decoder().decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(f"no memory of a daemon: {error}"[:300]) from error
     if memory.version != VERSION:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from slurmlens import __version__
 from slurmlens.clock import NS_PER_S, Clock
@@ -147,7 +148,7 @@ class RelayPipeline:
         """The hub says how often it wants profiles of whom; the nodes are told at their next request."""
         means = Means(self._config.name, BatchConfig(), self._reporter, self._clock, lambda _: None)
         find = None if self._consul is None else self._consul.endpoint
-        return replace(means, on_profile_intervals=self._want_profiles, find=find)
+        return msgspec.structs.replace(means, on_profile_intervals=self._want_profiles, find=find)
 
     def _make_consul(self, config: RelayConfig) -> Consul[RelayConfig] | None:
         if config.consul is None:
