@@ -1,7 +1,7 @@
 """P8: resident memory of the daemon with its default sinks, and what one more sink adds.
 
-The target speaks of an hour; this run watches for a minute and tells how much it grew in it. `--soak-minutes 60` is
-the whole hour.
+The target speaks of an hour, in which the profiles reach their bound and are sent twelve times. That row runs only with
+`--soak-minutes 60`; the others tell of the first minute.
 """
 
 from __future__ import annotations
@@ -20,6 +20,14 @@ MIB = 1024 * 1024
 DEFAULT_SINKS = Row(
     "P8", "RSS with hub and carbon, 200 cgroups", Goal(32, "< 32 MiB"), Goal(24, "< 24 MiB"), "absolute", " MiB"
 )
+AFTER_AN_HOUR = Row(
+    "P8",
+    "RSS with hub and carbon, 200 cgroups, after an hour",
+    DEFAULT_SINKS.must,
+    DEFAULT_SINKS.aim,
+    "absolute",
+    " MiB",
+)
 FURTHER_SINK = Row(
     "P8",
     "RSS added by a further sink (file)",
@@ -28,24 +36,26 @@ FURTHER_SINK = Row(
     "the same daemon without it",
     " MiB",
 )
-ROWS = (DEFAULT_SINKS, FURTHER_SINK)
+ROWS = (DEFAULT_SINKS, AFTER_AN_HOUR, FURTHER_SINK)
 
 
 def measure(setting: Setting) -> list[Result]:
-    before, after, how_long = _resident(setting)
-    note = f"after {how_long}; grew by {(after - before) / 1024:.0f} KiB in it"
-    return [DEFAULT_SINKS.measured(after / MIB, note), _further_sink(setting)]
+    watched = default_state(setting)
+    grown_kib = (watched.resident_bytes - watched.resident_before_bytes) / 1024
+    note = f"after {watched.seconds:.0f} s; grew by {grown_kib:.0f} KiB in it"
+    return [DEFAULT_SINKS.measured(watched.resident_bytes / MIB, note), _after_an_hour(setting), _further_sink(setting)]
 
 
-def _resident(setting: Setting) -> tuple[int, int, str]:
+def _after_an_hour(setting: Setting) -> Result:
     if not setting.soak_minutes:
-        watched = default_state(setting)
-        return watched.resident_before_bytes, watched.resident_bytes, f"{watched.seconds:.0f} s"
+        return AFTER_AN_HOUR.no_figure('not run: make bench ARGS="--only P8 --soak-minutes 60"')
     with setting.daemon(DaemonShape(setting.tree.node)) as daemon:
         daemon.settle()
         before = resident_bytes(daemon.pid)
         time.sleep(60 * setting.soak_minutes)
-        return before, resident_bytes(daemon.pid), f"{setting.soak_minutes} minutes"
+        after = resident_bytes(daemon.pid)
+    note = f"after {setting.soak_minutes} minutes; grew by {(after - before) / MIB:.1f} MiB in them"
+    return AFTER_AN_HOUR.measured(after / MIB, note)
 
 
 def _further_sink(setting: Setting) -> Result:
