@@ -40,7 +40,7 @@ STATES = ("up", "dead", "stopped", "full")
 def measure(setting: Setting) -> list[Result]:
     bench = _Bench(setting)
     p99_us: dict[str, list[float]] = {state: [] for state in STATES}
-    with dropbox.mounted(bench.daemon.dropbox):
+    with dropbox.mounted(bench.daemon.dropbox), dropbox.mounted(bench.lost):
         for number in range(setting.choose(9, 3)):
             for state in random.Random(number).sample(STATES, len(STATES)):
                 p99_us[state].append(bench.p99_us(state))
@@ -58,8 +58,9 @@ class _Bench:
         self.daemon = setting.daemon(DaemonShape(setting.idle_node))
         self._node = setting.idle_node
         base = self.daemon.dropbox.parent
-        self._lost = base / "lost"
-        self._lost.mkdir()
+        self.lost = base / "lost"
+        """Where losses are counted; on a tmpfs, as /run is."""
+        self.lost.mkdir()
         self._hooks = dropbox.build_hooks(base)
         self._syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._syslog.bind(str(base / "log"))
@@ -83,7 +84,7 @@ class _Bench:
 
     def _told(self, state: str) -> int:
         if state == "full":
-            return sum(path.stat().st_size for path in self._lost.iterdir())
+            return sum(path.stat().st_size for path in self.lost.iterdir())
         return sum(1 for _ in self.daemon.dropbox.glob("*.json"))
 
     def _calls(self, count: int) -> list[float]:

@@ -23,7 +23,7 @@ from deploy.sandbox import Sandbox
 
 from bench.default_state import SETTLED_AFTER_S, watch_process
 from bench.node_daemon import DaemonShape, NodeDaemon
-from bench.outage import HOUR_S, Backlog
+from bench.outage import HOUR_S, SLOTS, Backlog
 from bench.p10_loop_lag import p99_us
 from bench.result import Goal, NotMeasurable, Result, Row, interleave
 from bench.setting import Setting
@@ -68,6 +68,9 @@ LOOK_S = 0.1
 WATCHED_S = 18
 """At the default bound the hour takes longer than this and the settling together."""
 UNREAD_BYTES = PIECE_BYTES
+ASKED_FOR = "memory_bytes"
+SPARE_S = 300
+"""Between the making of the oldest line and the question."""
 ESTABLISHED = "01"
 
 
@@ -100,14 +103,20 @@ def _cache(setting: Setting, sandbox: Sandbox) -> Result:
             shape = DaemonShape(
                 setting.tree.node, 1.0, carbon_port=carbon.port, replay_bytes_per_s=NO_BOUND_BYTES_PER_S
             )
-            with _daemon_with(setting, Backlog("ours", seconds), shape) as (daemon, size):
-                return size[1] / (_until_caught_up(daemon) + _until_read(carbon.port))
+            with _daemon_with(setting, Backlog("ours", seconds), shape) as (daemon, _):
+                # It began before it said that it is ready.
+                left_bytes = _carbon(daemon)["backlog_bytes"] + _unread_bytes(carbon.port)
+                speed = left_bytes / (_until_caught_up(daemon) + _until_read(carbon.port))
+            _check_arrived(carbon, "ours", seconds)
+            return speed
 
     def bare() -> float:
         with _fresh_carbon(sandbox) as carbon:
-            return _bare_loop(carbon.port, Backlog("bare", seconds))
+            speed = _bare_loop(carbon.port, Backlog("bare", seconds))
+            _check_arrived(carbon, "bare", seconds)
+            return speed
 
-    pairs = interleave(ours, bare, setting.choose(3, 1))
+    pairs = interleave(ours, bare, setting.choose(5, 3))
     mine, theirs = statistics.median(pairs.ours) / 1e6, statistics.median(pairs.reference) / 1e6
     return CACHE.measured(pairs.ratio, f"{mine:.1f} MB/s against {theirs:.1f} MB/s, {seconds // 60} minutes' lines")
 
@@ -196,6 +205,24 @@ def _bare_loop(port: int, backlog: Backlog) -> float:
             carbon.sendall(piece)
         sent_s = time.monotonic() - began_s
         return len(payload) / (sent_s + _until_read(port))
+
+
+def _check_arrived(carbon: Carbon, node: str, seconds: int) -> None:
+    """A metric of every slot, one point for each second of the backlog: carbon must have them all.
+
+    It answers for a series once it has made its file, which it does when nothing else is to be done.
+    """
+    deadline_s = time.monotonic() + DEADLINE_S
+    while (points := _points(carbon, node, seconds)) < seconds * SLOTS:
+        if time.monotonic() > deadline_s:
+            raise NotMeasurable(f"of {seconds * SLOTS} points of {node} carbon-cache has {points}")
+        time.sleep(1.0)
+
+
+def _points(carbon: Carbon, node: str, seconds: int) -> int:
+    now_s = int(time.time())
+    found = carbon.render(f"slurm.bench.nodes.{node}.slots.*.{ASKED_FOR}", now_s - seconds - SPARE_S, now_s)
+    return sum(value is not None for series in found for value, _ in series["datapoints"])
 
 
 def _until_read(port: int) -> float:
