@@ -1,8 +1,9 @@
 """Tells when files appear in one folder, and when it is no longer the folder that its path names.
 
 Owns an inotify descriptor, where the machine still gives one; without it every wait ends at its timeout and asks for a
-look at the whole folder. What appears is told once a burst has paused, `LONGEST_SETTLING_S` later at most. Used by `stage.Dropbox` alone. A tmpfs mounted over the folder, or the folder replaced, goes
-unseen by inotify: so the folder's identity is compared after each wait.
+look at the whole folder. What appears is told once a burst has paused, after `LONGEST_SETTLING_S` at most. Used by
+`stage.Dropbox` alone. A tmpfs mounted over the folder, or the folder replaced, goes unseen by inotify: so the folder's
+identity is compared after each wait.
 """
 
 from __future__ import annotations
