@@ -250,6 +250,7 @@ class NodePipeline:
                 self._profile_stirred.clear()
             except TimeoutError:
                 await self._conductor.send_profiles()
+                process.give_back_heap()
 
     async def _look_closely(self, order: LookClosely) -> bool:
         """Somebody on this machine asked for a job to be read every second."""

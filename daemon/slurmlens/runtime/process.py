@@ -6,12 +6,20 @@ Owns nothing that lasts; systemd's side is `sd_notify`'s. Used by `node.main` an
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import fcntl
 import os
 import resource
 from pathlib import Path
 
 from slurmlens.runtime.sd_notify import Notifier
+
+
+def give_back_heap() -> None:
+    """Hand what the heap has free to the system, where the C library can (glibc): after work that comes seldom."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def lock_folder(folder: Path) -> int | None:
