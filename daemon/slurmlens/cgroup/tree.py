@@ -30,6 +30,9 @@ from slurmlens.cgroup.layout import (
 from slurmlens.cgroup.mounts import NodeCgroups
 from slurmlens.cgroup.titles import title_of_step, user_of_tasks
 
+PARENTS_KEPT = 64
+"""A node has one (v2), or one for each user with jobs (v1)."""
+
 
 class JobFolder(msgspec.Struct, frozen=True):
     """A job's folder: `key` is its path below the node's folder (`uid_2000/job_7`, `job_7`, `sAZNM81GJARB00`).
@@ -73,6 +76,7 @@ class CgroupTree:
     def __init__(self, cgroups: NodeCgroups, proc: Path) -> None:
         self._cgroups = cgroups
         self._proc = proc
+        self._parents_places: dict[str, CgroupPlace] = {}
 
     @property
     def place(self) -> CgroupPlace:
@@ -137,7 +141,7 @@ class CgroupTree:
         uid = known.uid if known and known.uid is not None else folder.uid
         if uid is None:
             uid = user_of_tasks(self._proc, self._task_folders(steps))
-        parent = self._place_of(os.path.dirname(folder.key))
+        parent = self._parent_place_of(folder.key)
         return JobCgroup(folder.key, folder.inodes, job_id, folder.name.sluid, uid, place, parent, steps)
 
     def watch_folders(self) -> Iterator[Path]:
@@ -188,7 +192,17 @@ class CgroupTree:
 
     def _place_of(self, key: str) -> CgroupPlace:
         place = self._cgroups.place
-        return CgroupPlace(place.hierarchy, place.cpu / key, place.memory / key)
+        cpu = place.cpu / key
+        return CgroupPlace(place.hierarchy, cpu, cpu if place.memory == place.cpu else place.memory / key)
+
+    def _parent_place_of(self, key: str) -> CgroupPlace:
+        """One object for all jobs of a parent: there may be hundreds, kept as long as they run."""
+        above = os.path.dirname(key)
+        if above not in self._parents_places:
+            if len(self._parents_places) >= PARENTS_KEPT:
+                self._parents_places.clear()
+            self._parents_places[above] = self._place_of(above)
+        return self._parents_places[above]
 
     def _steps(self, key: str, place: CgroupPlace, known: JobCgroup | None) -> tuple[StepCgroup, ...]:
         """The steps that can be read, and those known that are in any controller's folder still."""
