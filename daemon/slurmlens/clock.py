@@ -14,6 +14,11 @@ from typing import Protocol
 NS_PER_S = 1_000_000_000
 
 
+def next_whole_ns(now_ns: int, interval_ns: int) -> int:
+    """The first whole multiple of the interval after now: where points of all nodes fall together."""
+    return (now_ns // interval_ns + 1) * interval_ns
+
+
 class Clock(Protocol):
     """Where the programs take the time from; tests pass one that they turn by hand."""
 

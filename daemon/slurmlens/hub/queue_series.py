@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.clock import NS_PER_S, Clock, next_whole_ns
 from slurmlens.slurm.records import JobRecord, JobState
 from slurmlens.wire import series_2015
 from slurmlens.wire.series_2015 import Point
@@ -124,7 +124,7 @@ class QueueSeries:
     async def run(self) -> None:
         """Points at every whole multiple of the interval, stamped with it."""
         while True:
-            due_ns = (self._clock.wall_ns() // self._interval_ns + 1) * self._interval_ns
+            due_ns = next_whole_ns(self._clock.wall_ns(), self._interval_ns)
             await self._sleep((due_ns - self._clock.wall_ns()) / NS_PER_S)
             if self._queue is None or self._silent_since_ns() is not None:
                 continue

@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.clock import NS_PER_S, Clock, next_whole_ns
 from slurmlens.config.telemetry import TelemetryConfig
 from slurmlens.node.status import FIGURE_TEXTS, NodeStatus, figures
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -71,7 +71,7 @@ class OwnFigures:
         """Points at every whole multiple of the interval, stamped with it."""
         interval_ns = round(self._config.interval_s * NS_PER_S)
         while True:
-            due_ns = (self._clock.wall_ns() // interval_ns + 1) * interval_ns
+            due_ns = next_whole_ns(self._clock.wall_ns(), interval_ns)
             await self._sleep((due_ns - self._clock.wall_ns()) / NS_PER_S)
             payload, count = self._lines(await self._snapshot(), due_ns // NS_PER_S)
             await self._points(payload, count)

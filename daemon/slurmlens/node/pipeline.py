@@ -12,7 +12,6 @@ stage fails alone (`runtime.supervisor`). Made and run by `node.main`.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +26,8 @@ from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.node import NodeConfig
 from slurmlens.node import registry as reg
 from slurmlens.node.conductor import Conductor
-from slurmlens.node.deliveries import Deliveries, streams_of
-from slurmlens.node.drop_notice import drop_notice, dropped_lines
+from slurmlens.node.deliveries import Deliveries, close_spool, spool_status, streams_of
+from slurmlens.node.drop_notice import drop_notice
 from slurmlens.node.dropbox import Dropbox
 from slurmlens.node.dropbox.intake import ROOT_ALONE, Owners
 from slurmlens.node.outlet import Outlet
@@ -47,13 +46,12 @@ from slurmlens.node.status import (
     LookClosely,
     NodeStatus,
     SamplerStatus,
-    SpoolStatus,
     StatusServer,
 )
 from slurmlens.runtime import process
 from slurmlens.runtime.supervisor import Stage, StageState, Supervisor
 from slurmlens.telemetry import log
-from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.telemetry.internal import Reporter
 
 if TYPE_CHECKING:
     from slurmlens.discovery.health import Health
@@ -62,18 +60,11 @@ if TYPE_CHECKING:
 STOP_TIMEOUT_S = 8.0
 """How long the last lines may take to reach their receivers; systemd waits for longer than that."""
 
-CLOSE_TIMEOUT_S = 3.0
-"""How long the spool's disk may take for the last change; one that hangs must not hold the end up."""
-
 LEAST_PROFILE_INTERVAL_S = 1.0
 CLOSE_INTERVAL_S = 1.0
 
 VITAL_STAGES = frozenset({"cgroups", "dropbox", "outlet", "time"})
 """Without one of these nothing is learnt of jobs, or nothing gets out."""
-
-SPOOL_HANGS = InternalEvent(
-    "spool_hangs", logging.ERROR, "the spool's disk did not take the last change within {wait_s:g} s: is it well?"
-)
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -166,7 +157,7 @@ class NodePipeline:
             sinks=self._deliveries.statuses(),
             stages={name: _stage_text(state) for name, state in self._stages().items()},
             counters=self._reporter.counters.snapshot(),
-            spool=self._spool_status(),
+            spool=spool_status(self._spool, self._config.spool.path),
             consul=None if self._consul is None else self._consul.status(),
         )
 
@@ -305,33 +296,13 @@ class NodePipeline:
             self._deliveries.tell_backlog()
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
-            await self._close_spool()
+            await close_spool(self._spool, self._reporter)
             await self._sampler.stop()
-
-    async def _close_spool(self) -> None:
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._spool.close()
-        except TimeoutError:
-            self._reporter.report(SPOOL_HANGS, wait_s=CLOSE_TIMEOUT_S)
 
     # --- status
 
     def _stages(self) -> dict[str, StageState]:
         return {**self._sources.states, **self._receiving.states}
-
-    def _spool_status(self) -> SpoolStatus:
-        state = self._spool.state
-        return SpoolStatus(
-            path=str(self._config.spool.path),
-            mode=state.mode,
-            failure=state.failure,
-            size_bytes=state.size_bytes,
-            max_bytes=state.max_bytes,
-            stored_bytes=state.stored_bytes,
-            memory_bytes=state.memory_bytes,
-            dropped=dropped_lines(state.dropped),
-        )
 
 
 def _registry_settings(config: NodeConfig) -> reg.RegistrySettings:

@@ -18,7 +18,7 @@ from pathlib import PurePath
 
 import psutil
 
-from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.clock import NS_PER_S, Clock, next_whole_ns
 from slurmlens.config.series_2015 import NodeSeries2015Config
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire import series_2015
@@ -125,7 +125,7 @@ class Series2015:
         """Points at every whole multiple of the interval, stamped with it."""
         interval_ns = round(self._config.interval_s * NS_PER_S)
         while True:
-            due_ns = (self._clock.wall_ns() // interval_ns + 1) * interval_ns
+            due_ns = next_whole_ns(self._clock.wall_ns(), interval_ns)
             await self._sleep((due_ns - self._clock.wall_ns()) / NS_PER_S)
             census = await asyncio.to_thread(Census.taken)
             points = [*self.rates(self._clock.monotonic_ns()), *self.counts(census)]

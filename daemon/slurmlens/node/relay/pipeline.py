@@ -10,7 +10,6 @@ what was answered with 200 is committed; stopping takes a bounded time; every st
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,8 +21,8 @@ from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.node import BatchConfig
 from slurmlens.config.relay import RelayConfig
 from slurmlens.config.tls import ListenSettings
-from slurmlens.node.deliveries import Deliveries, streams_of
-from slurmlens.node.drop_notice import drop_notice, dropped_lines
+from slurmlens.node.deliveries import Deliveries, close_spool, spool_status, streams_of
+from slurmlens.node.drop_notice import drop_notice
 from slurmlens.node.flow import Stream
 from slurmlens.node.outlet import Outlet
 from slurmlens.node.receivers import Means, receivers
@@ -35,12 +34,12 @@ from slurmlens.node.relay.origins import RelayOrigins
 from slurmlens.node.relay.room import Room
 from slurmlens.node.relay.status import RelayStatus
 from slurmlens.node.spool import Disk, Spool, SpoolLimits
-from slurmlens.node.status import LookClosely, SpoolStatus, StatusServer
+from slurmlens.node.status import LookClosely, StatusServer
 from slurmlens.runtime import process
 from slurmlens.runtime.authentication import Authenticator
 from slurmlens.runtime.supervisor import StageState, Supervisor
 from slurmlens.telemetry import log
-from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.telemetry.internal import Reporter
 
 if TYPE_CHECKING:
     from slurmlens.discovery.health import Health
@@ -48,14 +47,9 @@ if TYPE_CHECKING:
     from slurmlens.runtime.tls import ServerTls
 
 STOP_TIMEOUT_S = 8.0
-CLOSE_TIMEOUT_S = 3.0
 
 VITAL_STAGES = frozenset({"events"})
 """Without it nothing comes in."""
-
-SPOOL_HANGS = InternalEvent(
-    "spool_hangs", logging.ERROR, "the spool's disk did not take the last change within {wait_s:g} s: is it well?"
-)
 
 
 class RelayPipeline:
@@ -97,7 +91,7 @@ class RelayPipeline:
             if self._carbon is not None:
                 await self._carbon.bind()
         except BaseException:
-            await self._close_spool()
+            await close_spool(self._spool, self._reporter)
             raise
 
     async def run(self) -> None:
@@ -125,7 +119,7 @@ class RelayPipeline:
             metrics_port=self.metrics_port,
             takes_events=self._room.has_for(Stream.EVENTS),
             takes_metrics=self._carbon is not None and self._room.has_for(Stream.METRICS),
-            spool=self._spool_status(),
+            spool=spool_status(self._spool, self._config.spool.path),
             sinks=self._deliveries.statuses(),
             stages={name: _stage_text(state) for name, state in states.items()},
             counters=self._reporter.counters.snapshot(),
@@ -236,27 +230,7 @@ class RelayPipeline:
             self._deliveries.tell_backlog()
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
-            await self._close_spool()
-
-    async def _close_spool(self) -> None:
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._spool.close()
-        except TimeoutError:
-            self._reporter.report(SPOOL_HANGS, wait_s=CLOSE_TIMEOUT_S)
-
-    def _spool_status(self) -> SpoolStatus:
-        state = self._spool.state
-        return SpoolStatus(
-            path=str(self._config.spool.path),
-            mode=state.mode,
-            failure=state.failure,
-            size_bytes=state.size_bytes,
-            max_bytes=state.max_bytes,
-            stored_bytes=state.stored_bytes,
-            memory_bytes=state.memory_bytes,
-            dropped=dropped_lines(state.dropped),
-        )
+            await close_spool(self._spool, self._reporter)
 
 
 def _make_tls(listen: ListenSettings) -> ServerTls | None:

@@ -14,7 +14,7 @@ import heapq
 
 import msgspec
 
-from slurmlens.clock import NS_PER_S
+from slurmlens.clock import NS_PER_S, next_whole_ns
 
 MS = 1_000_000
 FIRST_LOOKS_MS = (20, 50, 100, 200, 400)
@@ -146,7 +146,7 @@ class Schedule:
         return self._mean_cost_ns / (self._interval_ns * self._thinning)
 
     def _after(self, wall_ns: int) -> int:
-        return (wall_ns // self._interval_ns + 1) * self._interval_ns
+        return next_whole_ns(wall_ns, self._interval_ns)
 
     def _take_tick(self, wall_ns: int) -> tuple[int | None, bool]:
         if wall_ns < self._next_tick_ns:
