@@ -1,4 +1,4 @@
-"""A carbon whose machine is gone says nothing: the kernel's own time limit must notice, and nothing may be lost."""
+"""A carbon whose machine is gone says nothing: that nothing moves must be noticed, and nothing may be lost."""
 
 from __future__ import annotations
 
@@ -29,4 +29,5 @@ def test_what_went_into_a_dead_connection_is_sent_again_when_carbon_is_back() ->
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["failed"] == "timeout"
-    assert told["received"] == "before 1 1\nbefore 1 1\nmeanwhile 1 1\nafter 1 1\n"
+    # The kernel goes on with the dead connection as well, so a line may come once more, at any time.
+    assert list(dict.fromkeys(told["received"].splitlines())) == ["before 1 1", "meanwhile 1 1", "after 1 1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -318,3 +319,25 @@ async def test_files_are_read_again_when_they_have_changed_and_only_then(pki: Pk
         await sink.deliver(documents(1), 1)
         await logstash.until(documents(1))
     assert tls.context() is not before
+
+
+async def test_what_is_left_with_the_kernel_arrives_however_long_the_server_rests() -> None:
+    """The daemon ends, or is killed, while the server reads nothing: nobody could send it again."""
+    sent = documents(*range(4000))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        async with logstash_sink(listener.getsockname()[1], timeout_s=0.2) as sink:
+            await sink.deliver(sent, 4000)
+        await asyncio.sleep(1.2)  # several times the sink's limit: that time passes is what is tried
+        server, _ = listener.accept()
+        with server:
+            got = await asyncio.to_thread(read_to_end, server)
+    assert got == sent
+
+
+def read_to_end(server: socket.socket) -> bytes:
+    server.settimeout(20)
+    parts = []
+    while part := server.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)

@@ -2,9 +2,9 @@
 
 Owns the socket and its settings, and the counting. Invariants: after `write` our own process holds nothing any more,
 all of it is with the kernel; a peer that takes anything at all is waited for, one that takes nothing for `timeout_s` is
-given up; a peer that vanished without a word is noticed by the kernel after as long. Raises OSError (TimeoutError among
-them), which the sinks translate, and of TLS's own DeliveryError. Used by `unacknowledged` and by sinks that await
-answers.
+given up; a peer that vanished without a word `stands_still`. What the kernel holds when this process ends it goes on
+sending, for `LEFT_BEHIND_S` where nobody would send it again. Raises OSError (TimeoutError among them), which the sinks
+translate, and of TLS's own DeliveryError. Used by `unacknowledged` and by sinks that await answers.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SIOCOUTQ = 0x5411  # linux/sockios.h; tcp(7): bytes in the send queue, unacknowledged ones included
 CLOSE_TIMEOUT_S = 1.0
 
+LEFT_BEHIND_S = 600.0
+"""A receiver that reads nothing for so long loses what a daemon that has ended left with its kernel."""
+
 
 class Connection:
     """Made by `connect`."""
@@ -47,6 +50,8 @@ class Connection:
         self._verdict: DeliveryError | None = None
         self._writer = writer
         self._timeout_s = timeout_s
+        self._acknowledged_bytes = 0
+        self._moved_s = asyncio.get_running_loop().time()
         # drain() then waits until the kernel has everything.
         writer.transport.set_write_buffer_limits(high=0)
 
@@ -68,6 +73,14 @@ class Connection:
             raise ConnectionResetError(errno.ECONNRESET, "Connection lost")
         queued = fcntl.ioctl(descriptor, SIOCOUTQ, b"\0" * 4)
         return transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
+
+    def stands_still(self) -> bool:
+        """Whether for `timeout_s` the peer's kernel has taken nothing of what it was sent; ask before each `write`."""
+        left_bytes, now_s = self.unacknowledged_bytes(), asyncio.get_running_loop().time()
+        acknowledged_bytes = self.written_bytes - left_bytes
+        if not left_bytes or acknowledged_bytes > self._acknowledged_bytes:
+            self._acknowledged_bytes, self._moved_s = acknowledged_bytes, now_s
+        return now_s - self._moved_s > self._timeout_s
 
     async def write(self, data: bytes) -> None:
         """Write, and wait for the kernel to take it for as long as anything moves at all."""
@@ -116,7 +129,10 @@ class Connection:
         self._writer.transport.abort()
 
     def abort(self) -> None:
-        """End it at once; what nobody has taken yet is thrown away."""
+        """End it at once; what this process still holds is thrown away, the kernel goes on sending what it has.
+
+        Not by a reset: a receiver that hangs has taken more than it has read, and would lose that.
+        """
         self._writer.transport.abort()
 
 
@@ -153,7 +169,9 @@ def _tune(sock: socket.socket, timeout_s: float, send_buffer_bytes: int | None) 
     """Bound what the kernel holds for us, and let it notice a peer that vanished without a word."""
     if send_buffer_bytes is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(timeout_s * 1000))
+    # It also ends what a process that is gone has left: where nothing is acknowledged, nobody would send that again.
+    given_up_s = timeout_s if send_buffer_bytes is None else max(timeout_s, LEFT_BEHIND_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(given_up_s * 1000))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
         sock.setsockopt(socket.IPPROTO_TCP, option, value)

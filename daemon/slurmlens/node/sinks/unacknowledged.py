@@ -117,6 +117,8 @@ class UnacknowledgedSender:
         addresses = self._endpoint.addresses()
         try:
             link = await self._connected(addresses)
+            if link.connection.stands_still():
+                raise TimeoutError
             piece = _Piece(payload)
             await self._write(link.connection, piece)
             await self._prove(link)
