@@ -66,7 +66,7 @@ else is a level. A label's value comes from a bounded set; beyond 64 of a figure
 SERIES_2015 = """Boards of the ancestor ask carbon for other names. With `[series_2015]` in the settings of node and
 hub, these are sent as well, byte for byte as in 2015; off by default, for they cost (a look at every process, and
 files in carbon for every program that ever ran: at most `programs`) and say nothing of a job. The node's go through its
-spool as all its points do; the hub keeps an hour's in memory while carbon is away, a relay on its host keeps more.
+spool as all its points do; while carbon is away the hub keeps 360 intervals in memory, a relay on its host keeps more.
 `slurm.stats.total` is new: `sumSeries(slurm.stats.*.*.RUNNING.jobs)` counts a job once for its user and once for each
 group. A group counts where this host or the scheduler says that the user is in it."""
 

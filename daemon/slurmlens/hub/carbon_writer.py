@@ -73,7 +73,7 @@ class CarbonWriter:
         while True:
             try:
                 await self._converse(backoff)
-            except (OSError, TimeoutError) as error:
+            except OSError as error:
                 self._take_back()
                 text = str(error) or "it does not take anything"
                 self._reporter.report(CARBON_AWAY, address=self._name, error=text, waiting=len(self._waiting))
@@ -84,7 +84,7 @@ class CarbonWriter:
         return "{}:{}".format(*self._address)
 
     async def _converse(self, backoff: Backoff) -> None:
-        """One connection, until it breaks: OSError or TimeoutError."""
+        """One connection, until it breaks: OSError, TimeoutError among them."""
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(*self._address)
         writer.transport.set_write_buffer_limits(high=0)  # `drain` shall wait until the kernel has it

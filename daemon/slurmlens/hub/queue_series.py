@@ -17,7 +17,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from slurmlens.clock import NS_PER_S, Clock, next_whole_ns
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.runtime.intervals import next_interval
 from slurmlens.slurm.records import JobRecord, JobState
 from slurmlens.wire import series_2015
 from slurmlens.wire.series_2015 import Point
@@ -113,6 +114,8 @@ class QueueSeries:
         self._groups_of = groups_of
         self._sleep = sleep
         self._queue: Sequence[JobRecord] | None = None
+        self._counted: Sequence[JobRecord] | None = None
+        self._amounts: dict[tuple[Whose, JobState], Amount] = {}
         self._last_seen_ns: dict[Whose, int] = {TOTAL: 0}
         self._groups: dict[str, Sequence[str]] = {}
         self._groups_until_ns = 0
@@ -124,15 +127,17 @@ class QueueSeries:
     async def run(self) -> None:
         """Points at every whole multiple of the interval, stamped with it."""
         while True:
-            due_ns = next_whole_ns(self._clock.wall_ns(), self._interval_ns)
-            await self._sleep((due_ns - self._clock.wall_ns()) / NS_PER_S)
+            due_ns = await next_interval(self._interval_ns, self._clock, self._sleep)
             if self._queue is None or self._silent_since_ns() is not None:
                 continue
             if due_ns >= self._groups_until_ns:
                 self._groups, self._groups_until_ns = {}, due_ns + GROUPS_KEPT_S * NS_PER_S
-            # Asking for groups may go to a directory service, so it takes no time of the event loop's.
-            found = await asyncio.to_thread(amounts, self._queue, self._groups_kept)
-            lines = series_2015.lines(self.points(found, due_ns), due_ns // NS_PER_S)
+                self._counted = None
+            if self._counted is not self._queue:
+                # Asking for groups may go to a directory service, so it takes no time of the event loop's.
+                self._counted = self._queue
+                self._amounts = await asyncio.to_thread(amounts, self._counted, self._groups_kept)
+            lines = series_2015.lines(self.points(self._amounts, due_ns), due_ns // NS_PER_S)
             self._write(b"".join(lines), len(lines))
 
     def _groups_kept(self, user: str) -> Sequence[str]:

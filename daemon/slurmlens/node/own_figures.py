@@ -13,9 +13,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from slurmlens.clock import NS_PER_S, Clock, next_whole_ns
+from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.telemetry import TelemetryConfig
 from slurmlens.node.status import FIGURE_TEXTS, NodeStatus, figures
+from slurmlens.runtime.intervals import next_interval
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.carbon import own_line, own_prefix
 from slurmlens.wire.prometheus import CONTENT_TYPE, exposition
@@ -71,8 +72,7 @@ class OwnFigures:
         """Points at every whole multiple of the interval, stamped with it."""
         interval_ns = round(self._config.interval_s * NS_PER_S)
         while True:
-            due_ns = next_whole_ns(self._clock.wall_ns(), interval_ns)
-            await self._sleep((due_ns - self._clock.wall_ns()) / NS_PER_S)
+            due_ns = await next_interval(interval_ns, self._clock, self._sleep)
             payload, count = self._lines(await self._snapshot(), due_ns // NS_PER_S)
             await self._points(payload, count)
 

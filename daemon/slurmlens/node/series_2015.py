@@ -18,8 +18,9 @@ from pathlib import PurePath
 
 import psutil
 
-from slurmlens.clock import NS_PER_S, Clock, next_whole_ns
+from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.series_2015 import NodeSeries2015Config
+from slurmlens.runtime.intervals import next_interval
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire import series_2015
 from slurmlens.wire.series_2015 import Point
@@ -125,8 +126,7 @@ class Series2015:
         """Points at every whole multiple of the interval, stamped with it."""
         interval_ns = round(self._config.interval_s * NS_PER_S)
         while True:
-            due_ns = next_whole_ns(self._clock.wall_ns(), interval_ns)
-            await self._sleep((due_ns - self._clock.wall_ns()) / NS_PER_S)
+            due_ns = await next_interval(interval_ns, self._clock, self._sleep)
             census = await asyncio.to_thread(Census.taken)
             points = [*self.rates(self._clock.monotonic_ns()), *self.counts(census)]
             lines = series_2015.lines(points, due_ns // NS_PER_S)
