@@ -1,7 +1,7 @@
 """One file of the dropbox to a `HookEvent`; pure. The format is `docs/specs/hook-event.md`.
 
 Owns the file's own keys, the bytes' encoding and what is said against a file; what the variables mean is
-`hook_variables`'. A file is decoded twice at most: at once into typed and bounded fields (`_usual`), and where that
+`hook_variables`'. A file is decoded twice at most: at once into typed and bounded fields (`read_usual`), and where that
 does not fit, value by value (`_thorough`), which finds the one that is wrong and says so (ADR 20).
 Invariants: a `HookEvent` always names a job; its texts are valid Unicode without lone surrogates, so every later stage
 can encode them; a variable that cannot be what it should be costs that one field (it is None and named in `unusable`),
@@ -29,7 +29,7 @@ _BOOT_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
 _ESCAPE = ord("\\")
 
 
-class _Usual(msgspec.Struct, frozen=True, gc=False):
+class UsualFile(msgspec.Struct, frozen=True, gc=False):
     """The file as the emitter writes it for nearly every job. msgspec's patterns cost more than all the rest, so `id`
     and `boot_id` are looked at afterwards.
     """
@@ -62,7 +62,7 @@ class _Versioned(msgspec.Struct, frozen=True):
 
 
 # Not strict: a number may stand in quotes, as the environment has it.
-_decode_usual = msgspec.json.Decoder(_Usual, strict=False).decode
+_decode_usual = msgspec.json.Decoder(UsualFile, strict=False).decode
 _decode_any = msgspec.json.Decoder(_Any, strict=False).decode
 _decode_version = msgspec.json.Decoder(_Versioned, strict=False).decode
 
@@ -76,21 +76,29 @@ def decode(data: bytes) -> HookEvent:
     Raises DecodeError with reason `too_long`, `malformed` (no JSON, or cut off), `field` (a key is missing or wrong;
     the message names it) or `job_id`; UnsupportedVersion where the file's `v` is not ours.
     """
-    if len(data) > MAX_FILE_BYTES:
-        raise DecodeError(f"{len(data)} bytes, at most {MAX_FILE_BYTES} are allowed", reason="too_long")
     try:
-        event = _usual(data)
+        event = _event_of(read_usual(data))
     except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
         return _thorough(data)
     return _with_texts_as_utf8(event) if _ESCAPE in data else event
 
 
-def _usual(data: bytes) -> HookEvent:
-    """Its texts still as JSON has them. Raises ValueError or RecursionError where anything is out of the ordinary."""
+def read_usual(data: bytes) -> UsualFile:
+    """The file, decoded and held to every rule of the format; its texts still as JSON has them.
+
+    Raises ValueError or RecursionError where anything is out of the ordinary, and DecodeError (`too_long`).
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise DecodeError(f"{len(data)} bytes, at most {MAX_FILE_BYTES} are allowed", reason="too_long")
     file = _decode_usual(data)
-    told = file.env
     if unhexlify(file.id).hex() != file.id or not _is_boot_id(file.boot_id):
         raise ValueError
+    return file
+
+
+def _event_of(file: UsualFile) -> HookEvent:
+    """Raises ValueError where a variable is not what it should be."""
+    told = file.env
     return HookEvent(
         file.id,
         file.role,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from slurmlens.events import JobIdentity
+from slurmlens.events import HookEvent, JobIdentity
 from slurmlens.wire import hook, hook_variables
 from testkit.hook_program import sample, sample_names
 
@@ -53,10 +53,14 @@ _KEYS = st.fixed_dictionaries(
 )
 
 
+def _usual(data: bytes) -> HookEvent:
+    return hook._event_of(hook.read_usual(data))
+
+
 def _is_usual(data: bytes) -> bool:
     """Whether the usual way keeps the file to itself."""
     try:
-        hook._usual(data)
+        _usual(data)
     except (ValueError, RecursionError):
         return False
     return True
@@ -91,14 +95,14 @@ def test_what_the_usual_way_reads_the_thorough_one_reads_alike(
 )
 def test_variables_as_slurm_sets_them_need_no_second_look(env: dict[str, str], code: str) -> None:
     data = json.dumps({**FILE, "env": {**USUAL_ENV, "SLURM_JOB_EXIT_CODE2": code, **env}}).encode()
-    assert hook._usual(data) == hook._thorough(data)
+    assert _usual(data) == hook._thorough(data)
 
 
 @pytest.mark.parametrize("name", NODE_HOOKS)
 def test_every_recorded_hook_of_slurm_goes_the_usual_way(name: str) -> None:
     env = {variable: value for variable, value in sample(name).items() if variable in hook.VARIABLES}
     data = json.dumps({**FILE, "env": env}).encode()
-    assert hook._usual(data) == hook._thorough(data)
+    assert _usual(data) == hook._thorough(data)
 
 
 @given(st.dictionaries(st.sampled_from(hook_variables.TEXT_FIELDS), st.binary(min_size=1, max_size=20), min_size=1))
@@ -122,7 +126,7 @@ def test_both_ways_read_the_same_variables() -> None:
 def test_every_field_of_a_job_is_told_by_its_own_variable() -> None:
     """A value of its own for each: two fields that changed places would show."""
     env = {name: str(number) for number, name in enumerate(hook.VARIABLES, 256)} | {"SLURM_JOB_EXIT_CODE2": "3:9"}
-    read = hook._usual(json.dumps({**FILE, "env": env}).encode())
+    read = _usual(json.dumps({**FILE, "env": env}).encode())
     values = [getattr(read.job, name) for name in JobIdentity.__struct_fields__]
     assert None not in values
     assert read == hook._thorough(json.dumps({**FILE, "env": env}).encode())
