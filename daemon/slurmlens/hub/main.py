@@ -1,7 +1,7 @@
 """The program `slurmlens-hub`: settings, log, signals, systemd; the work is `pipeline`'s.
 
-Owns the process. Exit status 0 after an ordered stop, 2 for settings that cannot be used. SIGTERM and SIGINT stop it in
-order: live pages end, requests in flight are answered, the database is closed.
+Owns the process. Exit status 0 after an ordered stop, 2 for settings that cannot be used, 3 where it ended by itself.
+SIGTERM and SIGINT stop it in order: live pages end, requests in flight are answered, the database is closed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from slurmlens.errors import ConfigError
 from slurmlens.hub.pipeline import HubPipeline
 from slurmlens.runtime import signals
 from slurmlens.runtime.sd_notify import Notifier
+from slurmlens.runtime.service import EXIT_ENDED, EndedByItself, live
 from slurmlens.telemetry import log
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -29,6 +30,7 @@ EXIT_CONFIG = 2
 STARTED = InternalEvent(
     "hub_started", logging.INFO, "slurmlens-hub {version} keeps {cluster} on {scheme}://{host}:{port}/jobs"
 )
+ENDED = InternalEvent("hub_ended", logging.ERROR, "the hub ended although nobody asked it to: {error}")
 STOPPED = InternalEvent("hub_stopped", logging.INFO, "slurmlens-hub ended")
 
 
@@ -41,15 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = load_hub(options.config)
         log.configure(config.log.level, config.log.format)
-        asyncio.run(serve(config, SystemClock()))
+        return asyncio.run(serve(config, SystemClock()))
     except ConfigError as error:
         print(f"slurmlens-hub: {error}", file=sys.stderr)  # noqa: T201  # for the person who starts it
         return EXIT_CONFIG
-    return 0
 
 
-async def serve(config: HubConfig, clock: Clock) -> None:
-    """The hub in a running loop, until a signal; ConfigError where a setting can't be used."""
+async def serve(config: HubConfig, clock: Clock) -> int:
+    """The hub in a running loop, until a signal; returns the exit status. ConfigError where a setting can't be used."""
     reporter = Reporter(Counters(), clock)
     notifier = Notifier()
     with signals.handling() as stop:
@@ -57,22 +58,15 @@ async def serve(config: HubConfig, clock: Clock) -> None:
         await pipeline.start()
         host, port, scheme = config.listen.host, pipeline.port, "https" if config.listen.is_tls else "http"
         reporter.report(STARTED, version=__version__, cluster=config.cluster, scheme=scheme, host=host, port=port)
-        working = asyncio.create_task(pipeline.run(), name="pipeline")
-        notifier.ready(f"answering on {host}:{port}")
-        watchdog = asyncio.create_task(_watchdog(notifier), name="watchdog")
-        await asyncio.wait({working, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        notifier.stopping()
-        working.cancel()
-        watchdog.cancel()
-        await asyncio.gather(working, watchdog, return_exceptions=True)
-        await pipeline.stop()
+        try:
+            await live(pipeline.run(), stop, notifier, f"answering on {host}:{port}")
+        except EndedByItself as end:
+            reporter.report(ENDED, cause=end.cause, error=end.cause)
+            return EXIT_ENDED
+        finally:
+            await pipeline.stop()
     reporter.report(STOPPED)
-
-
-async def _watchdog(notifier: Notifier) -> None:
-    while notifier.watchdog_interval_s is not None:
-        notifier.alive()
-        await asyncio.sleep(notifier.watchdog_interval_s)
+    return 0
 
 
 if __name__ == "__main__":

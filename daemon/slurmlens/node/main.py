@@ -19,12 +19,12 @@ from slurmlens.errors import ConfigError
 from slurmlens.node.pipeline import Machine, NodePipeline
 from slurmlens.runtime import process, signals
 from slurmlens.runtime.sd_notify import Notifier
+from slurmlens.runtime.service import EXIT_ENDED, EndedByItself, live
 from slurmlens.telemetry import log
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 EXIT_RUNNING = 1
-EXIT_ENDED = 3
 STARTED = InternalEvent("node_started", logging.INFO, "slurmlens-node {version} watches {cluster}/{node}")
 ENDED = InternalEvent("node_ended", logging.ERROR, "the daemon ended although nobody asked it to: {error}")
 REFUSED = InternalEvent("node_refused", logging.ERROR, "the daemon does not start: {error}")
@@ -58,18 +58,11 @@ async def serve(config: NodeConfig, clock: Clock) -> int:
             reporter.report(REFUSED, error=refusal)
             return EXIT_RUNNING
         reporter.report(STARTED, version=__version__, cluster=config.cluster, node=config.node)
-        working = asyncio.create_task(pipeline.run(), name="pipeline")
-        notifier.ready(f"watching {config.cluster}/{config.node}")
-        watchdog = asyncio.create_task(process.watchdog(notifier), name="watchdog")
-        await asyncio.wait({working, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        notifier.stopping()
-        if not stop.asked:
-            error = None if working.cancelled() else working.exception()
-            reporter.report(ENDED, cause=error, error=error)
+        try:
+            await live(pipeline.run(), stop, notifier, f"watching {config.cluster}/{config.node}")
+        except EndedByItself as end:
+            reporter.report(ENDED, cause=end.cause, error=end.cause)
             return EXIT_ENDED
-        working.cancel()
-        await asyncio.wait({working, asyncio.create_task(stop.hurried.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        watchdog.cancel()
     reporter.report(STOPPED)
     return 0
 

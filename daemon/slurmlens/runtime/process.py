@@ -1,18 +1,15 @@
-"""What every daemon does with its own process: one of a kind on a machine, enough descriptors, signs of life.
+"""What every daemon does with its own process: one of a kind on a machine, enough descriptors, what it costs.
 
-Owns nothing that lasts; systemd's side is `sd_notify`'s. Used by `node.main` and `node.relay.main`.
+Owns nothing that lasts. Used by `node.main` and `node.relay.main`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import fcntl
 import os
 import resource
 from pathlib import Path
-
-from slurmlens.runtime.sd_notify import Notifier
 
 
 def give_back_heap() -> None:
@@ -63,10 +60,3 @@ def resident_bytes() -> int:
 def cpu_s() -> float:
     """The CPU time of this process, user and system."""
     return sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-
-
-async def watchdog(notifier: Notifier) -> None:
-    """Tells systemd that the loop turns, where it wants to know."""
-    while notifier.watchdog_interval_s is not None:
-        notifier.alive()
-        await asyncio.sleep(notifier.watchdog_interval_s)

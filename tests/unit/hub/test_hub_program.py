@@ -18,11 +18,16 @@ import aiohttp
 import pytest
 
 from slurmlens.cli.main import main as slurmlens
+from slurmlens.clock import SystemClock
+from slurmlens.config.load import load_hub
 from slurmlens.config.node import BatchConfig
 from slurmlens.config.sinks import HubSinkConfig, SinksConfig
 from slurmlens.errors import DeliveryError
+from slurmlens.hub.main import serve
+from slurmlens.hub.pipeline import HubPipeline
 from slurmlens.node.receivers import Means, receivers
 from slurmlens.node.sinks.hub import HubSink
+from slurmlens.runtime.service import EXIT_ENDED
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
@@ -219,6 +224,19 @@ async def test_a_port_that_is_taken_is_said_to_be(folder: Path) -> None:
         _, complaint = await process.communicate()
     assert process.returncode == 2
     assert "is another hub running?" in complaint.decode()
+
+
+async def test_a_hub_whose_work_ends_by_itself_says_so_and_is_no_success(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """systemd must see a failure, and the log its cause."""
+
+    async def fails(_: HubPipeline) -> None:
+        raise ZeroDivisionError("a defect of ours")
+
+    monkeypatch.setattr(HubPipeline, "run", fails)
+    assert await serve(load_hub(folder / "hub.toml"), SystemClock()) == EXIT_ENDED
+    assert "although nobody asked it to: a defect of ours" in caplog.text
 
 
 async def test_by_tls_a_node_that_trusts_the_hub_delivers_and_any_other_is_told_why_not(folder: Path) -> None:

@@ -21,13 +21,13 @@ from slurmlens.errors import ConfigError
 from slurmlens.node.relay.pipeline import RelayPipeline
 from slurmlens.runtime import process, signals
 from slurmlens.runtime.sd_notify import Notifier
+from slurmlens.runtime.service import EXIT_ENDED, EndedByItself, live
 from slurmlens.telemetry import log
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 EXIT_RUNNING = 1
 EXIT_CONFIG = 2
-EXIT_ENDED = 3
 STARTED = InternalEvent(
     "relay_started", logging.INFO, "slurmlens-relay {version} takes events on {host}:{port} for {cluster}"
 )
@@ -62,18 +62,11 @@ async def serve(config: RelayConfig, clock: Clock) -> int:
         await pipeline.open()
         host, port = config.listen.host, pipeline.events_port
         reporter.report(STARTED, version=__version__, host=host, port=port, cluster=config.cluster)
-        working = asyncio.create_task(pipeline.run(), name="pipeline")
-        notifier.ready(f"takes events on {host}:{port}")
-        watchdog = asyncio.create_task(process.watchdog(notifier), name="watchdog")
-        await asyncio.wait({working, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        notifier.stopping()
-        if not stop.asked:
-            error = None if working.cancelled() else working.exception()
-            reporter.report(ENDED, cause=error, error=error)
+        try:
+            await live(pipeline.run(), stop, notifier, f"takes events on {host}:{port}")
+        except EndedByItself as end:
+            reporter.report(ENDED, cause=end.cause, error=end.cause)
             return EXIT_ENDED
-        working.cancel()
-        await asyncio.wait({working, asyncio.create_task(stop.hurried.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        watchdog.cancel()
     reporter.report(STOPPED)
     return 0
 
