@@ -1,4 +1,4 @@
-"""Asks a daemon's status socket. Used by `status` and `relay_status`."""
+"""Asks a daemon's status socket. Used by `status`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The same words for the same things, whichever daemon's status is shown: receivers, spool, stages, ages.
 
-Pure. Used by `status` and `relay_status`.
+Pure. Used by `node_status` and `relay_status`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from slurmlens.config.shared import MIB
-from slurmlens.node.status import SinkStatus, SpoolStatus
+from slurmlens.node.status import ConsulStatus, SinkStatus, SpoolStatus
 
 LONG_LAG_S = 60.0
 FULL_SHARE = 0.9
@@ -39,6 +39,13 @@ def spool_troubles(spool: SpoolStatus) -> Iterator[str]:
         yield f"the spool is nearly full ({spool.size_bytes} of {spool.max_bytes} bytes): the oldest metrics go first"
 
 
+def consul_troubles(consul: ConsulStatus) -> Iterator[str]:
+    """What an operator should look at about Consul."""
+    if consul.last_error is not None:
+        yield f"Consul: {consul.last_error}"
+    yield from (f"Consul's KV: {refused}" for refused in consul.refused)
+
+
 def sink_line(sink: SinkStatus) -> str:
     """One receiver in a line."""
     waiting = f"{sink.backlog_lines} lines wait" + (f", the oldest for {age(sink.lag_s)}" if sink.lag_s else "")
@@ -51,6 +58,17 @@ def spool_line(spool: SpoolStatus) -> str:
     held = f"{spool.size_bytes / MIB:.1f} of {spool.max_bytes / MIB:.0f} MiB"
     dropped = ", ".join(f"{one.lines} of {one.stream} ({one.reason})" for one in spool.dropped)
     return f"  spool    {spool.mode}, {held} held" + (f"; lines dropped so far: {dropped}" if dropped else "")
+
+
+def consul_lines(consul: ConsulStatus) -> list[str]:
+    """What Consul was told and says, a line each."""
+    heard = "nothing heard yet" if consul.heard_ago_s is None else f"last heard {age(consul.heard_ago_s)} ago"
+    service = f"registered as {consul.health}" if consul.registered else "not registered"
+    lines = ["", f"  Consul at {consul.url}: {service}; {heard}"]
+    for found in consul.found:
+        remark = "" if found.is_fresh else " (not Consul's word of now)"
+        lines.append(f"    {found.sink} is at {', '.join(map(plain, found.addresses))}{remark}")
+    return lines + [f"    {plain(key)} = {plain(text)}" for key, text in consul.settings.items()]
 
 
 def age(seconds: float) -> str:

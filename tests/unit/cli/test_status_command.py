@@ -14,6 +14,7 @@ import pytest
 
 from slurmlens.cli.main import main as slurmlens
 from slurmlens.events import DroppedLines
+from slurmlens.node.relay.status import RelayStatus
 from slurmlens.node.status import (
     ConsulStatus,
     FoundStatus,
@@ -96,6 +97,25 @@ CONSUL = ConsulStatus(
     ),
     settings={"slurmlens/demo/node/sampling/interval_s": "5"},
     refused=(),
+)
+
+RELAY = RelayStatus(
+    version="0.1.0",
+    cluster="demo",
+    name="r0",
+    time_ns=NOW,
+    uptime_s=7300.0,
+    cpu_s=1.5,
+    resident_bytes=30 << 20,
+    events_port=6831,
+    metrics_port=2003,
+    takes_events=True,
+    takes_metrics=True,
+    spool=SPOOL,
+    sinks=(HUB,),
+    stages={"hub": "running"},
+    counters={},
+    consul=CONSUL,
 )
 
 changed = msgspec.structs.replace
@@ -192,6 +212,33 @@ def test_a_node_without_slurms_cgroups_is_no_trouble_but_said(capsys: pytest.Cap
 def test_a_receivers_words_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     asked(changed(WELL, sinks=(changed(HUB, failures_in_a_row=1, last_error="\x1b[2J\n"),)))
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_relay_that_is_well_in_the_terminal(
+    capsys: pytest.CaptureFixture[str], golden: Callable[[str, str], None]
+) -> None:
+    assert asked(RELAY, "--relay") == 0
+    golden("cli/status-relay.txt", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (changed(RELAY, takes_events=False), "no room"),
+        (changed(RELAY, consul=changed(CONSUL, last_error="ACL not found")), "Consul: ACL not found"),
+        (changed(RELAY, stages={"hub": "failed: OSError: x"}), "stage hub failed"),
+    ],
+)
+def test_what_needs_a_look_at_a_relay_is_said_as_at_a_node(
+    capsys: pytest.CaptureFixture[str], trouble: RelayStatus, words: str
+) -> None:
+    assert asked(trouble, "--relay", "--quiet") == 1
+    assert words in capsys.readouterr().out
+
+
+def test_a_relay_cannot_be_told_to_look_closely_at_a_job(capsys: pytest.CaptureFixture[str]) -> None:
+    assert slurmlens(["status", "--relay", "--closely", "9"]) == 2
+    assert "a relay reads no jobs" in capsys.readouterr().err
 
 
 def test_json_is_all_that_the_daemon_said(capsys: pytest.CaptureFixture[str]) -> None:
