@@ -1,7 +1,7 @@
 """The faults of an ordeal: what is done to whom. A `Fault` is struck, and undone where it lasts.
 
 Owns the table of what can be done to each target: the daemon, each receiver's process, each connection, the disk, the
-clock. Receivers that only promise a resend window are spared what they do not promise to survive: changed bytes.
+clock. Receivers that cannot notice that bytes were changed on their way are spared that.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 import signal
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from conservation.receivers import Promise, Victim
+from conservation.receivers import Victim
 from testkit.fault_proxy import FaultProxy, Harm, Trap, Way
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 FRAME_BYTES = 30_000
 SLOW_BYTES_PER_S = 40_000
 HOUR_S = 3600
+
+
+class Connected(Protocol):
+    """Of a receiver, what counts for its connection."""
+
+    name: str
+    notices_changes: bool
 
 
 class Fault:
@@ -53,7 +60,7 @@ def possible(ordeal: Ordeal) -> list[Fault]:
         if receiver.victim is not None:
             found += of_process(receiver.name, receiver.victim, receiver.start)
         if receiver.name in ordeal.proxies:
-            found += of_connection(ordeal.chance, receiver.name, receiver.promise, ordeal.proxies[receiver.name])
+            found += of_connection(ordeal.chance, receiver, ordeal.proxies[receiver.name])
     return found
 
 
@@ -88,9 +95,9 @@ def of_process(name: str, victim: Victim, start: Callable[[], Awaitable[object]]
     ]
 
 
-def of_connection(chance: random.Random, name: str, promise: Promise, proxy: FaultProxy) -> list[Fault]:
+def of_connection(chance: random.Random, receiver: Connected, proxy: FaultProxy) -> list[Fault]:
     """Undone by `heal`, whatever it was; a trap that did not spring is taken up again."""
-    target = f"{name}'s connection"
+    target = f"{receiver.name}'s connection"
 
     def at_once(kind: str, act: Callable[[], object]) -> Fault:
         async def strike() -> None:
@@ -114,7 +121,7 @@ def of_connection(chance: random.Random, name: str, promise: Promise, proxy: Fau
         *(at_once(f"stall {way.value}", lambda way=way: proxy.stall(way)) for way in Way),
     ]
     harms = (Harm.CUT, Harm.RESET, Harm.HALF_CLOSE, Harm.STALL)
-    if promise is Promise.ACKNOWLEDGED:
+    if receiver.notices_changes:
         harms = (*harms, Harm.CORRUPT)
     for harm in harms:
         found += [trapped(harm, Way.UP, FRAME_BYTES), trapped(harm, Way.DOWN, 400)]

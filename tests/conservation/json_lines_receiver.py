@@ -1,17 +1,19 @@
 """A program that takes JSON lines over TCP as logstash's tcp input does: no answer, no acknowledgement, no mercy.
 
-Run as `python -m conservation.json_lines_receiver PORT FILE`: whole lines are appended to FILE as they come in. Made to
-be killed and frozen; a line that a kill tore is ended by the next start, so that it spoils no other.
+Run as `python -m conservation.json_lines_receiver PORT FILE [CERTIFICATE KEY CLIENTS_CA]`: whole lines are appended to
+FILE as they come in, with the last three by TLS, from who shows a certificate. Made to be killed and frozen; a line
+that a kill tore is ended by the next start, so that it spoils no other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import sys
 
 
-async def serve(port: int, path: str) -> None:
+async def serve(port: int, path: str, tls: ssl.SSLContext | None) -> None:
     """Take lines for ever."""
     output = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     size = os.fstat(output).st_size
@@ -28,10 +30,18 @@ async def serve(port: int, path: str) -> None:
             pass  # what was torn off is not a line
         writer.close()
 
-    server = await asyncio.start_server(take, "127.0.0.1", port)
+    server = await asyncio.start_server(take, "127.0.0.1", port, ssl=tls)
     async with server:
         await server.serve_forever()
 
 
+def _context(certificate: str, key: str, clients_ca: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(clients_ca)
+    return context
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], _context(*sys.argv[3:]) if sys.argv[3:] else None))

@@ -22,7 +22,7 @@ from deploy.carbon import Carbon
 from deploy.component import listens, start_and_wait
 
 from conservation.programs import Program, SmallDisk, until
-from conservation.receivers import BACKOFF, ComponentVictim, Place, Promise, free_port
+from conservation.receivers import BACKOFF, ComponentVictim, Place, free_port
 from conservation.verdict import Finding, Rule
 from testkit.fault_proxy import FaultProxy
 from testkit.whisper import finest_points, series_file
@@ -59,7 +59,7 @@ class CarbonReceiver:
     """A real carbon-cache; its store are its whisper files."""
 
     name = "carbon"
-    promise = Promise.WINDOW
+    notices_changes = False
 
     def __init__(self, place: Place) -> None:
         self._carbon = Carbon(place.sandbox, fast_interval_s=1, slow_interval_s=5)

@@ -13,6 +13,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ TOKEN = "0123456789abcdef"
 
 class Promise(enum.Enum):
     """ACKNOWLEDGED: nothing is ever lost. WINDOW: nothing, while a fault destroys less than what is kept to be sent
-    again; and bytes that change on their way are noticed by nobody, so such receivers are spared that.
+    again.
     """
 
     ACKNOWLEDGED = "acknowledged"
@@ -92,6 +93,8 @@ class Receiver(Protocol):
 
     name: str
     promise: Promise
+    notices_changes: bool
+    """Whether bytes that are changed on their way are noticed; otherwise it is spared them."""
     victim: Victim | None
     port: int | None
     proxy_port: int
@@ -125,7 +128,9 @@ class HubReceiver:
 
     name = "hub"
     promise = Promise.ACKNOWLEDGED
+    notices_changes = True
     proxy_port = 0
+    scheme = "http"
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -171,7 +176,7 @@ format = "json"
 
     def settings(self) -> str:
         return f"""[sinks.hub]
-url = "http://127.0.0.1:{self.proxy_port}"
+url = "{self.scheme}://127.0.0.1:{self.proxy_port}"
 auth = "token"
 token_file = "{self._place.folder}/token"
 timeout_s = 2
@@ -206,6 +211,7 @@ class FileReceiver:
 
     name = "file"
     promise = Promise.ACKNOWLEDGED
+    notices_changes = True
     victim: Victim | None = None
     port: int | None = None
     proxy_port = 0
@@ -245,12 +251,13 @@ class JsonLinesReceiver:
 
     name = "logstash"
     promise = Promise.WINDOW
+    notices_changes = False
     proxy_port = 0
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *tls: str) -> None:
         self._output = place.folder / "json-lines.ndjson"
         self.port: int | None = free_port()
-        argv = place.product("conservation.json_lines_receiver", str(self.port), str(self._output))
+        argv = place.product("conservation.json_lines_receiver", str(self.port), str(self._output), *tls)
         env = {"PYTHONPATH": str(CHECKOUT / "tests")}
         self.program = Program("json-lines", argv, place.folder / "json-lines.log", env=env)
         self.victim: Victim | None = self.program
@@ -298,6 +305,7 @@ class LumberReceiver:
 
     name = "beats"
     promise = Promise.ACKNOWLEDGED
+    notices_changes = True
     proxy_port = 0
 
     def __init__(self, place: Place) -> None:
@@ -327,6 +335,7 @@ class KafkaReceiver:
 
     name = "kafka"
     promise = Promise.ACKNOWLEDGED
+    notices_changes = True
     proxy_port = 0
     topic = "conservation"
 
@@ -381,12 +390,20 @@ def _through_relay(place: Place) -> Receiver:
     return ThroughRelay(place)
 
 
+def _over_tls(name: str, place: Place) -> Receiver:
+    from conservation.through_tls import HubOverTls, JsonLinesOverTls  # late: they are made of what is here
+
+    return (HubOverTls if name == "hub-tls" else JsonLinesOverTls)(place)
+
+
 RECEIVERS: dict[str, Callable[[Place], Receiver]] = {
     "hub": HubReceiver,
+    "hub-tls": partial(_over_tls, "hub-tls"),
     "relay": _through_relay,
     "file": FileReceiver,
     "logstash": JsonLinesReceiver,
+    "logstash-tls": partial(_over_tls, "logstash-tls"),
     "beats": LumberReceiver,
     "kafka": KafkaReceiver,
 }
-"""Kind of receiver, by the name of its sink, and who makes one."""
+"""Kind of receiver, by its name, and who makes one."""

@@ -31,6 +31,8 @@ KINDS: tuple[tuple[tuple[str, ...], bool], ...] = (
     (("beats", "file"), False),
     (("logstash",), True),
     (("kafka", "file"), False),
+    (("hub-tls", "file"), False),
+    (("logstash-tls",), True),
 )
 """Receivers of one round, and whether its faults come one by one, which takes time: then they are fewer; in turn."""
 

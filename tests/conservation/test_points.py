@@ -56,7 +56,7 @@ async def test_whatever_happens_to_carbon_alone_every_point_arrives(road: Metric
     chance = random.Random(SEED)
     possible: list[Fault] = [
         *of_process("carbon", road.carbon.victim, road.carbon.start),
-        *of_connection(chance, "carbon", road.carbon.promise, road.proxy),
+        *of_connection(chance, road.carbon, road.proxy),
     ]
     await road.bring(20)
     # A carbon that is killed while it makes a series' file leaves one that it cannot read for ever after.

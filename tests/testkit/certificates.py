@@ -1,13 +1,15 @@
 """A certificate authority of the test's own, by the `openssl` command: certificates right, expired and of strangers.
 
 Owns a folder. `Authority.issue` makes one certificate and its key; `server_context` is what a server of the test's
-loads them into.
+loads them into. `environment` is openssl's: by it a clock can be set for which they are made.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,22 +28,26 @@ class Identity:
 class Authority:
     """Signs certificates; `certificate` is what trusts them."""
 
-    def __init__(self, folder: Path, name: str = "authority") -> None:
+    def __init__(self, folder: Path, name: str = "authority", environment: Mapping[str, str] | None = None) -> None:
+        self._environment = environment
         self._folder = folder / name
         self._folder.mkdir()
         self.certificate, self._key = self._folder / "ca.pem", self._folder / "ca.key"
         subject = ("-subj", f"/CN={name}", "-days", "2", "-keyout", self._key, "-out", self.certificate)
-        _openssl("req", "-x509", *_NEW_KEY, *subject)
+        self._openssl("req", "-x509", *_NEW_KEY, *subject)
 
     def issue(self, name: str, *, alternative_names: str = LOOPBACK, days: int = 2) -> Identity:
         """A certificate for `name`; with negative `days` it has expired."""
         identity = Identity(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         request = self._folder / f"{name}.csr"
         asked = ("-subj", f"/CN={name}", "-addext", f"subjectAltName={alternative_names}")
-        _openssl("req", *_NEW_KEY, *asked, "-keyout", identity.key, "-out", request)
+        self._openssl("req", *_NEW_KEY, *asked, "-keyout", identity.key, "-out", request)
         signed = ("-CA", self.certificate, "-CAkey", self._key, "-copy_extensions", "copy")
-        _openssl("x509", "-req", "-in", request, *signed, "-days", str(days), "-out", identity.certificate)
+        self._openssl("x509", "-req", "-in", request, *signed, "-days", str(days), "-out", identity.certificate)
         return identity
+
+    def _openssl(self, *arguments: str | Path) -> None:
+        _openssl(*arguments, environment=self._environment)
 
 
 def locked(identity: Identity) -> Path:
@@ -61,5 +67,6 @@ def server_context(identity: Identity, *, clients_of: Authority | None = None) -
     return context
 
 
-def _openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+def _openssl(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> None:
+    surroundings = None if environment is None else {**os.environ, **environment}
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True, env=surroundings)

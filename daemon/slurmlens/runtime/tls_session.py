@@ -17,6 +17,7 @@ _PLAIN_REASONS = {
     "HTTP_REQUEST": "HTTP without TLS was spoken to a port with TLS",
     "WRONG_VERSION_NUMBER": "wrong version number: it hardly speaks TLS",
 }
+_NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID, openssl/x509_vfy.h
 _READ_BYTES = 65_536
 
 
@@ -88,7 +89,8 @@ def _failure(error: ssl.SSLError) -> TransportError:
 def text_of(error: OSError) -> str:
     """What OpenSSL means, without the place in its own source."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the other side's certificate is not accepted: {error.verify_message}"
+        question = "; is this machine's clock right?" if error.verify_code == _NOT_YET_VALID else ""
+        return f"the other side's certificate is not accepted: {error.verify_message}{question}"
     reason = getattr(error, "reason", None) or error.strerror
     if isinstance(error, ssl.SSLError):
         return _PLAIN_REASONS.get(str(reason)) or str(reason or error).replace("_", " ").lower()

@@ -14,6 +14,7 @@ from slurmlens.config.tls import ListenSettings
 from slurmlens.errors import ConfigError
 from slurmlens.runtime import tls
 from slurmlens.runtime.tls import ServerTls
+from slurmlens.runtime.tls_session import text_of
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.certificates import Authority, Identity, locked
@@ -101,3 +102,9 @@ def test_files_that_cannot_be_used_are_named(port: Port, tmp_path: Path) -> None
         ServerTls(
             ListenSettings(certificate_file=good.certificate, key_file=good.key, client_ca_file=tmp_path / "garbage")
         )
+
+
+def test_a_certificate_of_tomorrow_makes_ask_for_the_clock() -> None:
+    error = ssl.SSLCertVerificationError()
+    error.verify_code, error.verify_message = 9, "certificate is not yet valid"
+    assert text_of(error).endswith("certificate is not yet valid; is this machine's clock right?")
