@@ -10,7 +10,6 @@ from conservation.programs import FAKETIME
 from conservation.receivers import HubReceiver, JsonLinesReceiver, Place
 from testkit.certificates import Authority, Identity
 
-
 YESTERDAY = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": "-1d"}
 """When certificates are made: they hold for a day to both sides, whichever way a clock jumps."""
 
