@@ -101,7 +101,7 @@ async def test_of_the_brokers_that_are_named_one_alive_is_enough(kafka: Kafka) -
         await sink.aclose()
 
 
-@pytest.mark.parametrize("compression", ["none", "gzip"])
+@pytest.mark.parametrize("compression", ["none", "gzip", "lz4", "zstd"])
 async def test_a_record_that_is_too_large_is_refused_and_the_others_arrive_in_order(
     kafka: Kafka, compression: str
 ) -> None:

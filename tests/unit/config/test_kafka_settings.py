@@ -39,7 +39,8 @@ def test_a_package_that_is_not_here_is_named_with_what_needs_it(monkeypatch: pyt
     monkeypatch.setattr(kafka, "find_spec", lambda name: None)
     assert complaints(compression="zstd") == {
         "topic": "Kafka needs the package aiokafka, which is not here: pip install 'slurmlens[kafka]'",
-        "compression": "zstd needs the package cramjam, which is not here: pip install cramjam, or take gzip",
+        "compression": "zstd needs the package cramjam, which is not here: pip install 'slurmlens[kafka-codecs]',"
+        " or take gzip",
     }
 
 
