@@ -93,7 +93,7 @@ class Outcome:
     def __str__(self) -> str:
         lines = [f"seed {self.plan.seed}: {sum(self.struck.values())} faults in {self.seconds:.0f} s"]
         lines += [
-            f"  {one.receiver:<9} accepted {one.accepted} delivered {one.delivered} again {one.twice} "
+            f"  {one.receiver:<12} accepted {one.accepted} delivered {one.delivered} again {one.twice} "
             f"own {one.own} unreadable {one.unreadable}"
             for one in self.balances
         ]

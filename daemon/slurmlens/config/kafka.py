@@ -74,8 +74,8 @@ class KafkaSinkConfig(TlsSettings):
         if self.compression in NEEDS_CRAMJAM and find_spec("cramjam") is None:
             yield (
                 "compression",
-                f"{self.compression} needs the package cramjam, which is not here: pip install 'slurmlens[kafka-codecs]',"
-                " or take gzip",
+                f"{self.compression} needs the package cramjam, which is not here:"
+                " pip install 'slurmlens[kafka-codecs]', or take gzip",
             )
         if not self.bootstrap:
             yield "bootstrap", "name at least one broker as HOST:PORT"
