@@ -85,7 +85,7 @@ class Book:
         for name, counts in self.receivers.items():
             lost = counts["accepted"] - counts["delivered"]
             lines.append(
-                f"  {name:<9} accepted {counts['accepted']:>8}  delivered {counts['delivered']:>8}  lost {lost}"
+                f"  {name:<12} accepted {counts['accepted']:>8}  delivered {counts['delivered']:>8}  lost {lost}"
                 f"  came again {counts['again']}"
             )
         lines += [f"  {count:>5} {fault}" for fault, count in sorted(self.faults.items())]
