@@ -79,6 +79,10 @@ class DeliveryError(SlurmlensError):
         self.retriable = retriable
 
 
+NO_TLS = "no_tls"
+"""Reason of a TransportError where the peer speaks, but not TLS."""
+
+
 class TransportError(SlurmlensError):
     """A peer was not reached, or what came back is no answer; whether it did what it was asked to is not known."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from slurmlens.runtime.tls_session import Session
 
 READ_BYTES = 65_536
-NO_TLS = "no_tls"
-"""Reason of TLS's failure where the peer speaks, but not TLS."""
 
 
 class Channel:

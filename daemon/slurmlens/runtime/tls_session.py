@@ -10,8 +10,7 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 
-from slurmlens.errors import TransportError
-from slurmlens.runtime.channel import NO_TLS
+from slurmlens.errors import NO_TLS, TransportError
 
 _PLAIN_REASONS = {
     "HTTP_REQUEST": "HTTP without TLS was spoken to a port with TLS",

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import h11
 import msgspec
 
-from slurmlens.errors import ConfigError, TransportError
-from slurmlens.runtime.channel import NO_TLS, Channel
+from slurmlens.errors import NO_TLS, ConfigError, TransportError
+from slurmlens.runtime.channel import Channel
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.ingest import RETRY_AFTER_S, Answer, answer
 
