@@ -105,6 +105,8 @@ def daemon_window(setting: Setting, shape: DaemonShape, seconds: int) -> tuple[W
     """The daemon in its steady state, and which share of its time it has spent in the kernel so far."""
     with setting.daemon(shape) as daemon:
         daemon.settle()
+        # Ticks are aligned: a window that begins in the middle between two holds as many as it is long.
+        time.sleep((0.5 - time.time() / shape.interval_s) % 1 * shape.interval_s)
         before = _ticks(daemon)
         window = window_of(setting, daemon.pid, seconds)
         return replace(window, ticks=max(1, _ticks(daemon) - before)), system_share(daemon.pid)

@@ -34,8 +34,12 @@ BINS_PER_INTERVAL = 4
 READ_IN_ONE_GO = 40
 """So many cgroups are some 70 reads: half a millisecond at most at a full tick; then somebody else may want the CPU."""
 
-REVISED_AT_A_TICK = 16
+REVISED_IN_ONE_GO = 16
 """How many cgroups a slow tick looks through for what appeared late."""
+
+REVISE_EVERY_NS = 50 * NS_PER_S
+"""So long after one such look comes the next: at the default interval with each slow tick, at shorter ones no oftener.
+Each opens folders by their paths, which costs as much as ten readings."""
 
 _REST_MASK = field_mask(REST_FIELDS)
 
@@ -67,6 +71,7 @@ class Engine:
         self._reads = Reads(settings, reader, self.schedule, on_failure)
         self._parts: list[Part] | None = None
         self._revised = 0
+        self._revised_ns = now.boottime_ns
         self._node_figures = NodeFigures(settings.proc_root, settings.cluster, settings.node, settings.interval_s)
 
     # --- orders
@@ -157,7 +162,7 @@ class Engine:
         lines = [self._lines.tick(self._watched.values(), Tier.FAST, due.tick_ns)]
         if due.slow:
             self._rest()
-            self._revise_some()
+            self._revise_some(now)
             self._recorder.keep_within_bound(self._rest)
             self._rest()
             lines.append(self._lines.tick(self._watched.values(), Tier.SLOW, due.tick_ns))
@@ -244,12 +249,15 @@ class Engine:
         for one in cgroups:
             self._families.balance(one.name)
 
-    def _revise_some(self) -> None:
+    def _revise_some(self, now: Now) -> None:
         """What changes late in those that are no longer young is rare (a controller switched on, a process outside of
         any step): a few of them at a time."""
+        if now.boottime_ns - self._revised_ns < REVISE_EVERY_NS:
+            return
+        self._revised_ns = now.boottime_ns
         every = list(self._by_name.values())
         begin = self._revised if self._revised < len(every) else 0
-        self._revised = begin + REVISED_AT_A_TICK
+        self._revised = begin + REVISED_IN_ONE_GO
         some = [one for _, one in every[begin : self._revised]]
         self._reads.complete(some)
         self._balance(some)

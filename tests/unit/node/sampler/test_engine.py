@@ -215,6 +215,21 @@ def test_the_points_times_the_interval_are_the_jobs_cpu_seconds(bench: Bench) ->
     assert all(time % 10 == 0 for time, _ in points)
 
 
+@pytest.mark.parametrize("interval_s", [1.0, 10.0])
+def test_a_counter_that_is_switched_on_late_is_found_within_two_minutes_and_looked_for_once_in_one(
+    tmp_path: Path, unpacked_recordings: Path, clock: ManualClock, interval_s: float
+) -> None:
+    bench = Bench(MovingTree("v2-22.05", tmp_path, unpacked_recordings), clock, interval_s=interval_s)
+    bench.start(7, "batch")
+    bench.pass_time(20.0)
+    (bench.tree.job_place(7).cpu / "pids.current").write_text("5\n")
+    bench.pass_time(25.0)
+    assert bench.points("pids_count") == []
+    bench.pass_time(80.0)
+    bench.engine.close()
+    assert {value for _, value in bench.points("pids_count")} == {5.0}
+
+
 def test_a_job_without_a_slot_is_in_the_sum_of_the_rest(bench: Bench) -> None:
     for job_id in (7, 8):
         bench.start(job_id, "batch", slot=None)
