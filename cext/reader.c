@@ -1,6 +1,7 @@
 /* Reading: one pread per file, no allocation, every record filled whatever happens; see slurmlens_cgroup.h. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "group.h"
@@ -129,4 +130,16 @@ void sl_read_all(struct sl_group *const *groups, size_t n, int tiers, struct sl_
 
 	for (size_t i = 0; i < n; i++)
 		read_group(groups[i], tiers, room, &out[i]);
+}
+
+void sl_read_in_parts(struct sl_group *const *groups, const size_t *ends, size_t parts, int tiers, struct sl_reading *out,
+		      long rest_ns)
+{
+	const struct timespec rest = {0, rest_ns};
+
+	for (size_t part = 0, begin = 0; part < parts; begin = ends[part++]) {
+		sl_read_all(groups + begin, ends[part] - begin, tiers, out + begin);
+		if (rest_ns > 0)
+			nanosleep(&rest, NULL);
+	}
 }

@@ -110,6 +110,13 @@ int sl_add_child_event(struct sl_group *group, int field, int fd);
 /* Reads n groups into n records, files of the given tiers only. Always fills every record. */
 void sl_read_all(struct sl_group *const *groups, size_t n, int tiers, struct sl_reading *out);
 
+/*
+ * The same for groups up to ends[0], then for those up to ends[1], and so on, off the CPU for rest_ns after each of these
+ * parts (0: not at all): whoever shares the CPU feels short bursts instead of a long one.
+ */
+void sl_read_in_parts(struct sl_group *const *groups, const size_t *ends, size_t parts, int tiers, struct sl_reading *out,
+		      long rest_ns);
+
 /* The fields that the open files give, as a mask; of one hierarchy, all that its files could give. */
 uint64_t sl_open_fields(const struct sl_group *group);
 uint64_t sl_hierarchy_fields(int hierarchy);

@@ -159,13 +159,15 @@ class ReadingBatch:
     """A fixed list of open cgroups that are read together, and the records of their last reading.
 
     `words` is all records as one flat array of 64-bit words, `RECORD_WORDS` each (see `reading`): the cheap way in for
-    whoever handles hundreds of cgroups a tick. It is overwritten by the next `read`.
+    whoever handles hundreds of cgroups a tick. It is overwritten by the next `read`. `ends` are the places behind the
+    last cgroup of each part that is read without a rest; all are one part where there are none.
     """
 
-    def __init__(self, reader: CgroupReader, cgroups: Sequence[OpenCgroup]) -> None:
+    def __init__(self, reader: CgroupReader, cgroups: Sequence[OpenCgroup], ends: Sequence[int] = ()) -> None:
         self._reader = reader
         self.cgroups = tuple(cgroups)
         count = len(self.cgroups)
+        self._ends = ffi.new("size_t[]", list(ends) or [count])
         self._groups = ffi.new("struct sl_group *[]", [cgroup._group for cgroup in self.cgroups] or 1)
         self.records = ffi.new("struct sl_reading[]", max(count, 1))
         self.words = memoryview(ffi.buffer(self.records)).cast("B").cast("Q")
@@ -173,14 +175,14 @@ class ReadingBatch:
     def __len__(self) -> int:
         return len(self.cgroups)
 
-    def read(self, tiers: frozenset[Tier] = FAST_TICK) -> None:
-        """Reads all of them in one call. A closed or vanished one reads as gone; this never raises for what a file
-        says."""
+    def read(self, tiers: frozenset[Tier] = FAST_TICK, rest_ns: int = 0) -> None:
+        """Reads all of them in one call, off the CPU for `rest_ns` after each part. A closed or vanished one reads as
+        gone; this never raises for what a file says."""
         mask = 0
         for tier in tiers:
             mask |= _TIER_BIT[tier]
         with self._reader.quiet():
-            lib.sl_read_all(self._groups, len(self.cgroups), mask, self.records)
+            lib.sl_read_in_parts(self._groups, self._ends, len(self._ends), mask, self.records, rest_ns)
 
     def reading(self, index: int) -> Reading:
         """A copy of one cgroup's record."""

@@ -202,9 +202,9 @@ def _parts(member: Member) -> tuple[Any | None, ...]:
 class TallyBatch(ReadingBatch):
     """Cgroups that are read together and whose readings go into accounts and courses in the same breath."""
 
-    def __init__(self, reader: CgroupReader, members: Iterable[Member]) -> None:
+    def __init__(self, reader: CgroupReader, members: Iterable[Member], ends: Sequence[int] = ()) -> None:
         self._kept = tuple(members)
-        super().__init__(reader, [member.cgroup for member in self._kept])
+        super().__init__(reader, [member.cgroup for member in self._kept], ends)
         rows = [[one or ffi.NULL for one in (member.account, *_parts(member))] for member in self._kept]
         self._members = ffi.new("struct sl_member[]", rows or 1)
         self._tick = ffi.new("struct sl_tick *")

@@ -37,8 +37,9 @@ from slurmlens.node.registry.sighting import Place, Sighting
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import EngineSettings
 from slurmlens.node.sampler.points import Lines
+from slurmlens.node.sampler.rest import SHORT_REST
 from slurmlens.node.sampler.schedule import Now
-from slurmlens.node.sampler.worker import SamplerThread, failure_reporter, rest
+from slurmlens.node.sampler.worker import SamplerThread, failure_reporter
 from slurmlens.node.sighting_file import SightingFile
 from slurmlens.node.spool import Disk, Spool, SpoolLimits
 from slurmlens.node.status import (
@@ -225,7 +226,7 @@ class NodePipeline:
             max_points=config.profile.max_points,
             memory_limit_bytes=config.profile.memory_limit_bytes,
         )
-        return Engine(settings, CgroupReader(), now, failure_reporter(self._reporter), rest)
+        return Engine(settings, CgroupReader(), now, failure_reporter(self._reporter), SHORT_REST)
 
     # --- running
 

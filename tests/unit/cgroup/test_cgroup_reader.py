@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from slurmlens._cgroup import ffi, lib
 from slurmlens.cgroup import reader as reader_module
 from slurmlens.cgroup.layout import IO_AND_PIDS_FIELDS, LAYOUTS, CgroupPlace, Hierarchy, step_place
-from slurmlens.cgroup.reader import ALL_FIELDS, CPU_USAGE, FAST_TICK, FULL_TICK, CgroupReader
+from slurmlens.cgroup.reader import ALL_FIELDS, CPU_USAGE, FAST_TICK, FULL_TICK, CgroupReader, ReadingBatch
 from slurmlens.cgroup.reader_py import files_of, read_cgroup, read_node_pressure
 from slurmlens.cgroup.reading import RECORD_WORDS, Reading
 from slurmlens.cgroup.tree import CgroupTree
@@ -191,6 +191,21 @@ def test_a_batch_shows_its_records_as_one_array(
     batch.read()
     assert batch.gone() == (1,)
     assert len(batch) == 3
+
+
+@pytest.mark.parametrize("ends", [(3,), (1, 3), (1, 2, 3), (0, 3)])
+def test_read_in_parts_with_rests_every_cgroup_reads_as_without(
+    recorded_tree: Callable[[str], CgroupTree], reader: CgroupReader, ends: tuple[int, ...]
+) -> None:
+    (job,) = recorded_tree("v1-22.05").jobs()
+    cgroups = [reader.open(step.place) for step in job.steps]
+    whole, parted = ReadingBatch(reader, cgroups), ReadingBatch(reader, cgroups, ends)
+    whole.read(FULL_TICK)
+    rested = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    parted.read(FULL_TICK, rest_ns=100_000)
+    rested = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - rested
+    assert tuple(parted.readings()) == tuple(whole.readings())
+    assert rested >= len(ends)
 
 
 def test_an_empty_batch_reads_nothing(reader: CgroupReader) -> None:

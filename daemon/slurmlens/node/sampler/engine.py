@@ -23,8 +23,9 @@ from slurmlens.node.sampler.node_figures import NodeFigures
 from slurmlens.node.sampler.orders import EngineSettings, Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.points import Lines, Points
 from slurmlens.node.sampler.process_io import ProcessIo
-from slurmlens.node.sampler.reads import Pair, Part, Reads
+from slurmlens.node.sampler.reads import Bound, Pair, Reads
 from slurmlens.node.sampler.recorder import Recorder
+from slurmlens.node.sampler.rest import NO_REST, Rest
 from slurmlens.node.sampler.schedule import Due, Now, Schedule
 from slurmlens.node.sampler.watched import Cgroup, Watched
 
@@ -46,7 +47,7 @@ _REST_MASK = field_mask(REST_FIELDS)
 
 class Engine:
     """All watched sightings of a node. `on_failure` gets a bounded reason for everything that fails alone; `rest` is
-    called between two parts of a tick, so that none of them holds a CPU for long."""
+    taken between two parts of a tick, so that none of them holds a CPU for long."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Engine:
         reader: CgroupReader,
         now: Now,
         on_failure: Callable[[str, Exception | None], None],
-        rest: Callable[[], None] = lambda: None,
+        rest: Rest = NO_REST,
     ) -> None:
         self._settings = settings
         self._rest = rest
@@ -69,7 +70,7 @@ class Engine:
         self._watched: dict[int, Watched] = {}
         self._by_name: dict[str, Pair] = {}
         self._reads = Reads(settings, reader, self.schedule, on_failure)
-        self._parts: list[Part] | None = None
+        self._bound: Bound | None = None
         self._revised = 0
         self._revised_ns = now.boottime_ns
         self._node_figures = NodeFigures(settings.proc_root, settings.cluster, settings.node, settings.interval_s)
@@ -205,23 +206,21 @@ class Engine:
     # --- reading
 
     def _read_all(self, tiers: frozenset[Tier], now: Now) -> None:
-        if self._parts is None:
-            self._parts = [self._reads.part(pairs) for pairs in self._in_parts()]
-        gone: list[str] = []
-        for part in self._parts:
-            gone += self._reads.read(part, tiers, now)
-            self._rest()
+        if self._bound is None:
+            self._bound = self._bind_all()
+        gone = self._reads.read(self._bound, tiers, now, self._rest.length_ns)
         if gone:
             self._bury(gone, now)
 
-    def _in_parts(self) -> list[list[Pair]]:
-        """All cgroups in parts that are read in one go; a job and its steps, which are compared, in the same."""
-        parts: list[list[Pair]] = [[]]
+    def _bind_all(self) -> Bound:
+        """All cgroups, with rests in between; none between a job and its steps, which are compared."""
+        pairs: list[Pair] = []
+        ends = [0]
         for watched in self._watched.values():
-            if len(parts[-1]) >= READ_IN_ONE_GO:
-                parts.append([])
-            parts[-1] += [(watched, one) for one in watched.living()]
-        return parts
+            if len(pairs) - ends[-1] >= READ_IN_ONE_GO:
+                ends.append(len(pairs))
+            pairs += [(watched, one) for one in watched.living()]
+        return self._reads.bind(pairs, [*ends[1:], len(pairs)])
 
     def _look(self, sightings: Iterable[Watched], now: Now) -> None:
         """Read a few sightings now, each with its steps at one time."""
@@ -229,7 +228,7 @@ class Engine:
         if not pairs:
             return
         self._reads.read_pressure()
-        gone = self._reads.read(self._reads.part(pairs), FULL_TICK, now)
+        gone = self._reads.read(self._reads.bind(pairs), FULL_TICK, now)
         # After the reading, which belongs to `now`: what is opened here is read at the next look.
         self._reads.complete(one for _, one in pairs)
         if gone:
@@ -239,7 +238,7 @@ class Engine:
 
     def _first_look(self, watched: Watched, one: Cgroup, now: Now) -> None:
         self._by_name[one.name] = (watched, one)
-        self._parts = None
+        self._bound = None
         if one.born_ns is not None:
             self.schedule.born(watched.number, now.boottime_ns)
         self._look([watched], now)
@@ -288,7 +287,7 @@ class Engine:
             watched, one = self._by_name.pop(name, (None, None))
             if watched is None or one is None:
                 continue
-            self._parts = None
+            self._bound = None
             one.handle.close()
             one.bury(departure, now.boottime_ns)
             if one is watched.job:

@@ -7,7 +7,7 @@ gap. A cgroup that cannot be opened or read fails alone and is counted; what has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from slurmlens.cgroup.layout import Hierarchy
 from slurmlens.cgroup.reader import FULL_TICK, CgroupReader, OpenCgroup
@@ -30,14 +30,14 @@ Pair = tuple[Watched, Cgroup]
 """A cgroup and the sighting that it is of."""
 
 
-class Part:
-    """Cgroups that are read in one go, bound to their buffers."""
+class Bound:
+    """Cgroups that are read together, bound to their buffers; `ends` as in `ReadingBatch`."""
 
     __slots__ = ("batch", "pairs")
 
-    def __init__(self, reader: CgroupReader, pairs: list[Pair]) -> None:
+    def __init__(self, reader: CgroupReader, pairs: list[Pair], ends: Sequence[int]) -> None:
         self.pairs = pairs
-        self.batch = TallyBatch(reader, [_member(watched, one) for watched, one in pairs])
+        self.batch = TallyBatch(reader, [_member(watched, one) for watched, one in pairs], ends)
 
 
 class Reads:
@@ -84,36 +84,39 @@ class Reads:
         if self._node_pressure is not None:
             self._node_pressure.cgroups[0].close()
 
-    def part(self, pairs: list[Pair]) -> Part:
-        """Bind cgroups together that are to be read in one go."""
-        return Part(self._reader, pairs)
+    def bind(self, pairs: list[Pair], ends: Sequence[int] = ()) -> Bound:
+        """Bind cgroups together that are to be read at one time, with rests at `ends`."""
+        return Bound(self._reader, pairs, ends)
 
     def read_pressure(self) -> None:
         """The node's pressure; what is read after it takes it along."""
         if self._node_pressure is not None:
             self._node_pressure.read(FULL_TICK)
 
-    def read(self, part: Part, tiers: frozenset[Tier], now: Now) -> list[str]:
+    def read(self, bound: Bound, tiers: frozenset[Tier], now: Now, rest_ns: int = 0) -> list[str]:
         """Read, and take what was read: one pass in C over all. Only what is odd or slow is looked at one by one.
 
         Answers with the names of those that have gone.
         """
-        part.batch.read(tiers)
+        bound.batch.read(tiers, rest_ns)
         gap_ns = self._gap_ns()
-        errors = part.batch.tally(now.boottime_ns, gap_ns, gap_ns * self._slow_every, self._node_pressure)
+        errors = bound.batch.tally(now.boottime_ns, gap_ns, gap_ns * self._slow_every, self._node_pressure)
         if Tier.SLOW in tiers:
-            self._read_beside(part.pairs, now)
-        return self._look_at_errors(part) if errors else []
+            self._read_beside(bound.pairs, now)
+        return self._look_at_errors(bound) if errors else []
 
     def follow(self, watched: Watched, source: Source, account: Account, have: int, now: Now) -> None:
         """Carry a reading into the profile; fields of the slow tier may pause for longer before it is a gap."""
         gap_ns = self._gap_ns()
         watched.course.follow(source, account, have, now.boottime_ns, gap_ns, gap_ns * self._slow_every)
 
-    def _look_at_errors(self, part: Part) -> list[str]:
+    def _look_at_errors(self, bound: Bound) -> list[str]:
         """Counts what could not be read; the names of those that have gone."""
         gone: list[str] = []
-        for (_, one), reading in zip(part.pairs, part.batch.readings(), strict=True):
+        for index, (_, one) in enumerate(bound.pairs):
+            if not bound.batch.records[index].error:
+                continue
+            reading = bound.batch.reading(index)
             if reading.gone and was_there(one.handle):
                 gone.append(one.name)
             elif not reading.gone and reading.reason is not None:

@@ -33,8 +33,6 @@ READ_FAILED = InternalEvent(
     "cgroup_read_failed", logging.WARNING, "a cgroup could not be read: {reason} {detail}", ("reason",)
 )
 JOIN_TIMEOUT_S = 5.0
-REST_S = 0.0002
-"""Long enough to be off the CPU, short enough to find its caches warm: a millisecond made a tick 4 % dearer."""
 
 
 class SamplerThread:
@@ -135,11 +133,6 @@ class SamplerThread:
 
     def _now(self) -> Now:
         return Now(self._clock.wall_ns(), self._clock.boottime_ns())
-
-
-def rest() -> None:
-    """Let others have the CPU between two parts of a tick: a parallel job feels one long burst, not many short ones."""
-    time.sleep(REST_S)
 
 
 def failure_reporter(reporter: Reporter) -> Callable[[str, Exception | None], None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from slurmlens.events import FigureSource, Totals
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import EngineSettings, Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.process_io import ProcessIo
+from slurmlens.node.sampler.reads import Bound, Pair, Reads
 from slurmlens.node.sampler.schedule import Now
 from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree, write_in_place
@@ -228,6 +229,26 @@ def test_a_counter_that_is_switched_on_late_is_found_within_two_minutes_and_look
     bench.pass_time(80.0)
     bench.engine.close()
     assert {value for _, value in bench.points("pids_count")} == {5.0}
+
+
+def test_no_rest_comes_between_a_job_and_its_steps(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are compared, so they are to be of one time."""
+    seen: list[tuple[list[str], list[int]]] = []
+    bind = Reads.bind
+
+    def watched(reads: Reads, pairs: list[Pair], ends: Sequence[int] = ()) -> Bound:
+        seen.append(([one.name for _, one in pairs], list(ends)))
+        return bind(reads, pairs, ends)
+
+    monkeypatch.setattr(Reads, "bind", watched)
+    monkeypatch.setattr("slurmlens.node.sampler.engine.READ_IN_ONE_GO", 4)
+    for job_id in range(7, 12):
+        bench.start(job_id, "batch", "0", slot=None)
+    bench.pass_time(10.0)
+    names, ends = max(seen, key=lambda one: len(one[1]))
+    assert len(names) == 15
+    assert ends == [6, 12, 15]
+    assert [names[end].count("/") for end in ends[:-1]] == [0, 0]
 
 
 def test_a_job_without_a_slot_is_in_the_sum_of_the_rest(bench: Bench) -> None:
