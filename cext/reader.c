@@ -1,14 +1,28 @@
 /* Reading: one pread per file, no allocation, every record filled whatever happens; see slurmlens_cgroup.h. */
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "group.h"
 
+/*
+ * pread without being a point at which a thread can be cancelled, which costs every call of a process with threads two
+ * atomic exchanges. Where a register is too small for an offset, the C library knows how it is handed over.
+ */
+static ssize_t read_from_begin(int fd, char *buffer, size_t size)
+{
+#if defined(__LP64__) && defined(SYS_pread64)
+	return syscall(SYS_pread64, fd, buffer, size, 0L);
+#else
+	return pread(fd, buffer, size, 0);
+#endif
+}
+
 int sl_read_text(int fd, char buffer[SL_TEXT_MAX], struct sl_text *text)
 {
-	ssize_t length = pread(fd, buffer, SL_TEXT_MAX, 0);
+	ssize_t length = read_from_begin(fd, buffer, SL_TEXT_MAX);
 
 	if (length < 0)
 		return -errno;
