@@ -6,23 +6,10 @@ Owns the wording; the facts are `node.status.NodeStatus`. Used by `status`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
-from slurmlens.cli.status_words import (
-    age,
-    consul_lines,
-    consul_troubles,
-    sink_line,
-    sink_troubles,
-    spool_line,
-    spool_troubles,
-    stage_troubles,
-    trouble_lines,
-)
-from slurmlens.config.load import NODE_PATH, load_node
-from slurmlens.config.node import NodeConfig
+from slurmlens.cli.status_words import age, consul_lines, delivery_troubles, sink_line, spool_line, trouble_lines
 from slurmlens.node.status import NodeStatus, Refusal, SamplerStatus
 
 
@@ -38,13 +25,7 @@ def troubles_of(status: NodeStatus) -> Iterator[str]:
     """What an operator should look at, in words."""
     if not status.dropbox_open:
         yield "the dropbox folder is not there: no hook event arrives"
-    for sink in status.sinks:
-        yield from sink_troubles(sink)
-    yield from stage_troubles(status.stages)
-    if status.spool is not None:
-        yield from spool_troubles(status.spool)
-    if status.consul is not None:
-        yield from consul_troubles(status.consul)
+    yield from delivery_troubles(status.sinks, status.stages, status.spool, status.consul)
     if status.sampler is not None and status.sampler.thinning > 1:
         yield f"sampling costs more than its budget: one tick in {status.sampler.thinning} is read"
 
@@ -74,10 +55,3 @@ def _sampler_line(sampler: SamplerStatus) -> str:
     cost = f"{sampler.cost_share:.3%} of a core (budget {sampler.budget_share:.1%})"
     what = f"{sampler.cgroups} cgroups every {sampler.interval_s:g} s"
     return f"  sampling {what}: last tick {tick_ms:.1f} ms, {cost}, {sampler.missed_ticks} ticks missed"
-
-
-def socket_path(config: Path | None) -> Path:
-    """Where the settings say; where nobody named any and there are none, where the defaults say."""
-    if config is None and not NODE_PATH.exists():
-        return NodeConfig().status_socket_path
-    return load_node(config or NODE_PATH).status_socket_path

@@ -6,23 +6,10 @@ Owns the wording; the facts are `node.relay.status.RelayStatus`. Used by `status
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
-from slurmlens.cli.status_words import (
-    age,
-    consul_lines,
-    consul_troubles,
-    sink_line,
-    sink_troubles,
-    spool_line,
-    spool_troubles,
-    stage_troubles,
-    trouble_lines,
-)
-from slurmlens.config.load import RELAY_PATH, load_relay
-from slurmlens.config.relay import RelayConfig
+from slurmlens.cli.status_words import age, consul_lines, delivery_troubles, sink_line, spool_line, trouble_lines
 from slurmlens.node.relay.status import RelayStatus
 
 
@@ -35,12 +22,7 @@ def troubles_of(status: RelayStatus) -> Iterator[str]:
     """What an operator should look at, in words."""
     if not status.takes_events:
         yield "no room: nodes are told to come back, and keep what they have"
-    for sink in status.sinks:
-        yield from sink_troubles(sink)
-    yield from stage_troubles(status.stages)
-    yield from spool_troubles(status.spool)
-    if status.consul is not None:
-        yield from consul_troubles(status.consul)
+    yield from delivery_troubles(status.sinks, status.stages, status.spool, status.consul)
 
 
 def render(status: RelayStatus, troubles: list[str]) -> str:
@@ -53,10 +35,3 @@ def render(status: RelayStatus, troubles: list[str]) -> str:
     lines += [spool_line(status.spool)]
     lines += [] if status.consul is None else consul_lines(status.consul)
     return "\n".join(lines) + "\n"
-
-
-def socket_path(config: Path | None) -> Path:
-    """Where the settings say; where nobody named any and there are none, where the defaults say."""
-    if config is None and not RELAY_PATH.exists():
-        return RelayConfig().status_socket_path
-    return load_relay(config or RELAY_PATH).status_socket_path

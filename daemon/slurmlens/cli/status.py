@@ -19,7 +19,9 @@ from slurmlens.cli import node_status, relay_status
 from slurmlens.cli.screen import show
 from slurmlens.cli.status_socket import ask
 from slurmlens.cli.status_words import trouble_lines
-from slurmlens.config.load import NODE_PATH
+from slurmlens.config.load import NODE_PATH, RELAY_PATH, load_node, load_relay
+from slurmlens.config.node import NodeConfig
+from slurmlens.config.relay import RelayConfig
 from slurmlens.errors import ConfigError
 from slurmlens.node.relay import status as relay_facts
 from slurmlens.node.status import FIGURE_TEXTS, LookClosely, Refusal, figures
@@ -45,10 +47,12 @@ EXIT_SILENT = 3
 
 
 class _Daemon(NamedTuple):
-    """How one kind of daemon is asked and shown; what `decode` returns the other three take."""
+    """How one kind of daemon is asked and shown; what `decode` returns the three behind it take."""
 
     program: str
-    socket_path: Callable[[Path | None], Path]
+    config_path: Path
+    load: Callable[[Path], NodeConfig | RelayConfig]
+    defaults: type[NodeConfig | RelayConfig]
     decode: Callable[[bytes], Any]
     figures: Callable[[Any], dict[str, float]]
     troubles_of: Callable[[Any], Iterator[str]]
@@ -57,7 +61,9 @@ class _Daemon(NamedTuple):
 
 _NODE = _Daemon(
     "slurmlens-node",
-    node_status.socket_path,
+    NODE_PATH,
+    load_node,
+    NodeConfig,
     node_status.decode,
     figures,
     node_status.troubles_of,
@@ -65,7 +71,9 @@ _NODE = _Daemon(
 )
 _RELAY = _Daemon(
     "slurmlens-relay",
-    relay_status.socket_path,
+    RELAY_PATH,
+    load_relay,
+    RelayConfig,
     relay_status.decode,
     relay_facts.figures,
     relay_status.troubles_of,
@@ -99,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_USAGE
     daemon = _RELAY if arguments.relay else _NODE
     try:
-        path = arguments.socket or daemon.socket_path(arguments.config)
+        path = arguments.socket or _socket_path(daemon, arguments.config)
         answer = ask(path, _order(arguments))
         status = daemon.decode(answer)
     except ConfigError as error:
@@ -127,3 +135,10 @@ def _order(arguments: argparse.Namespace) -> bytes:
     if arguments.closely is None:
         return b""
     return msgspec.json.encode(LookClosely(arguments.closely, arguments.seconds)) + b"\n"
+
+
+def _socket_path(daemon: _Daemon, config: Path | None) -> Path:
+    """Where the settings say; where nobody named any and there are none, where the defaults say."""
+    if config is None and not daemon.config_path.exists():
+        return daemon.defaults().status_socket_path
+    return daemon.load(config or daemon.config_path).status_socket_path

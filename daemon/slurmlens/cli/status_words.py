@@ -5,7 +5,7 @@ Pure. Used by `node_status` and `relay_status`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from slurmlens.config.shared import MIB
 from slurmlens.node.status import ConsulStatus, SinkStatus, SpoolStatus
@@ -14,7 +14,20 @@ LONG_LAG_S = 60.0
 FULL_SHARE = 0.9
 
 
-def sink_troubles(sink: SinkStatus) -> Iterator[str]:
+def delivery_troubles(
+    sinks: Iterable[SinkStatus], stages: Mapping[str, str], spool: SpoolStatus | None, consul: ConsulStatus | None
+) -> Iterator[str]:
+    """What an operator should look at wherever lines are kept and delivered."""
+    for sink in sinks:
+        yield from _sink_troubles(sink)
+    yield from _stage_troubles(stages)
+    if spool is not None:
+        yield from _spool_troubles(spool)
+    if consul is not None:
+        yield from _consul_troubles(consul)
+
+
+def _sink_troubles(sink: SinkStatus) -> Iterator[str]:
     """What an operator should look at about one receiver."""
     if sink.failures_in_a_row:
         yield f"{sink.name} takes nothing: {sink.last_error}"
@@ -22,14 +35,14 @@ def sink_troubles(sink: SinkStatus) -> Iterator[str]:
         yield f"{sink.name} lags {age(sink.lag_s)} behind"
 
 
-def stage_troubles(stages: Mapping[str, str]) -> Iterator[str]:
+def _stage_troubles(stages: Mapping[str, str]) -> Iterator[str]:
     """Stages that failed."""
     for name, text in stages.items():
         if text.startswith("failed"):
             yield f"stage {name} {text}"
 
 
-def spool_troubles(spool: SpoolStatus) -> Iterator[str]:
+def _spool_troubles(spool: SpoolStatus) -> Iterator[str]:
     """What an operator should look at about the spool."""
     if spool.mode == "failing":
         yield f"the spool at {spool.path} fails ({spool.failure}): what waits is in memory, hook events in the dropbox"
@@ -39,7 +52,7 @@ def spool_troubles(spool: SpoolStatus) -> Iterator[str]:
         yield f"the spool is nearly full ({spool.size_bytes} of {spool.max_bytes} bytes): the oldest metrics go first"
 
 
-def consul_troubles(consul: ConsulStatus) -> Iterator[str]:
+def _consul_troubles(consul: ConsulStatus) -> Iterator[str]:
     """What an operator should look at about Consul."""
     if consul.last_error is not None:
         yield f"Consul: {consul.last_error}"
