@@ -11,6 +11,9 @@ import asyncio
 import os
 import ssl
 import sys
+from pathlib import Path
+
+from testkit.certificates import Identity, server_context
 
 
 async def serve(port: int, path: str, tls: ssl.SSLContext | None) -> None:
@@ -35,13 +38,9 @@ async def serve(port: int, path: str, tls: ssl.SSLContext | None) -> None:
         await server.serve_forever()
 
 
-def _context(certificate: str, key: str, clients_ca: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(clients_ca)
-    return context
+def _tls(certificate: str, key: str, clients_ca: str) -> ssl.SSLContext:
+    return server_context(Identity(Path(certificate), Path(key)), clients_ca=Path(clients_ca))
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], _context(*sys.argv[3:]) if sys.argv[3:] else None))
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], _tls(*sys.argv[3:]) if sys.argv[3:] else None))

@@ -13,7 +13,6 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -390,19 +389,25 @@ def _through_relay(place: Place) -> Receiver:
     return ThroughRelay(place)
 
 
-def _over_tls(name: str, place: Place) -> Receiver:
-    from conservation.through_tls import HubOverTls, JsonLinesOverTls  # late: they are made of what is here
+def _hub_over_tls(place: Place) -> Receiver:
+    from conservation.through_tls import HubOverTls  # late, as above
 
-    return (HubOverTls if name == "hub-tls" else JsonLinesOverTls)(place)
+    return HubOverTls(place)
+
+
+def _json_lines_over_tls(place: Place) -> Receiver:
+    from conservation.through_tls import JsonLinesOverTls  # late, as above
+
+    return JsonLinesOverTls(place)
 
 
 RECEIVERS: dict[str, Callable[[Place], Receiver]] = {
     "hub": HubReceiver,
-    "hub-tls": partial(_over_tls, "hub-tls"),
+    "hub-tls": _hub_over_tls,
     "relay": _through_relay,
     "file": FileReceiver,
     "logstash": JsonLinesReceiver,
-    "logstash-tls": partial(_over_tls, "logstash-tls"),
+    "logstash-tls": _json_lines_over_tls,
     "beats": LumberReceiver,
     "kafka": KafkaReceiver,
 }

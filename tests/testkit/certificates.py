@@ -57,13 +57,13 @@ def locked(identity: Identity) -> Path:
     return path
 
 
-def server_context(identity: Identity, *, clients_of: Authority | None = None) -> ssl.SSLContext:
-    """For a server that shows `identity` and, with `clients_of`, wants a certificate of that authority."""
+def server_context(identity: Identity, *, clients_ca: Path | None = None) -> ssl.SSLContext:
+    """For a server that shows `identity` and, with `clients_ca`, wants a certificate of that authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(identity.certificate, identity.key)
-    if clients_of is not None:
+    if clients_ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(clients_of.certificate)
+        context.load_verify_locations(clients_ca)
     return context
 
 

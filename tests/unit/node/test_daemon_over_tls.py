@@ -23,7 +23,7 @@ def tree(tmp_path: Path, unpacked_recordings: Path) -> MovingTree:
 
 async def test_an_event_reaches_logstash_both_ways_over_tls(tree: MovingTree, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
-    tls = server_context(authority.issue("server"), clients_of=authority)
+    tls = server_context(authority.issue("server"), clients_ca=authority.certificate)
     client = authority.issue("client")
     folder = tmp_path / "d"
     folder.mkdir()

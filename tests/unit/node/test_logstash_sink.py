@@ -90,7 +90,7 @@ async def test_documents_arrive_as_lines_without_tls() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_documents_arrive_over_tls_from_a_client_that_shows_a_certificate(pki: Pki, host: str) -> None:
     logstash = LineServer()
-    tls = server_context(pki.server, clients_of=pki.authority)
+    tls = server_context(pki.server, clients_ca=pki.authority.certificate)
     settings = trusting(pki, **showing(pki.client))
     async with serving(logstash, tls=tls) as port, logstash_sink(port, host, **settings) as sink:
         await sink.deliver(documents(1), 1)
@@ -142,7 +142,7 @@ async def test_a_server_that_misses_our_certificate_is_not_believed_to_have_take
     # In TLS 1.3 our side is done before the server says no: only what happens next tells. (asyncio's server just
     # closes; that an alert is passed on is shown with Elastic's, in tests/receivers.)
     identity = {} if shown == "none" else showing(pki.stranger.issue("client"))
-    picky = server_context(pki.server, clients_of=pki.authority)
+    picky = server_context(pki.server, clients_ca=pki.authority.certificate)
     logstash = LineServer()
     async with AsyncExitStack() as stack:
         async with serving(LineServer(), tls=picky) as port:
