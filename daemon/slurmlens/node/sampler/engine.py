@@ -39,8 +39,9 @@ REVISED_IN_ONE_GO = 16
 """How many cgroups a slow tick looks through for what appeared late."""
 
 REVISE_EVERY_NS = 50 * NS_PER_S
-"""So long after one such look comes the next: at the default interval with each slow tick, at shorter ones no oftener.
-Each opens folders by their paths, which costs as much as ten readings."""
+"""So long after one such look comes the next: at the default interval with each slow tick, at shorter ones no oftener,
+for each opens folders by their paths.
+"""
 
 _REST_MASK = field_mask(REST_FIELDS)
 

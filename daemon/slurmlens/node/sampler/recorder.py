@@ -129,7 +129,7 @@ class Recorder:
     def keep_within_bound(self, rest: Callable[[], None] = lambda: None) -> int:
         """Halve the largest courses until all fit, or none can become smaller; returns how many times that was needed.
         Call it at slow ticks; `rest` is called between some and some more."""
-        sizes = [(-tally.course_bytes(course.record), number) for number, course in self._courses.items()]
+        sizes = [(-course.size_bytes, number) for number, course in self._courses.items()]
         excess = -sum(size for size, _ in sizes) - self._memory_limit_bytes
         halved = 0
         if excess > 0:
