@@ -10,32 +10,47 @@ import ctypes
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from bench.programs import program, shared_object
+from bench.result import NotMeasurable
 
 Schedule = Mapping[Path, int]
 """File to read, and at every which tick."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoopRun:
-    """What one run of the loop cost: CPU microseconds for `reads` reads in `ticks` ticks; `failed` must be 0."""
+class ReferenceLoop:
+    """The loop at an interval, from entering the context to leaving it, which raises NotMeasurable if a read failed.
 
-    ticks: int
-    reads: int
-    failed: int
-    cpu_us: int
+    `folder` holds its list of files.
+    """
 
+    def __init__(self, schedule: Schedule, folder: Path, interval_s: float) -> None:
+        self._file_list = folder / "reference_files"
+        self._file_list.write_text("".join(f"{every} {path}\n" for path, every in schedule.items()))
+        self._interval_ms = round(interval_s * 1000)
+        self._process: subprocess.Popen[str] | None = None
 
-def run_loop(schedule: Schedule, folder: Path, interval_s: float, ticks: int) -> LoopRun:
-    """Runs the loop at `interval_s` (0: without pause) for `ticks` ticks; `folder` holds its list of files."""
-    file_list = folder / "reference_files"
-    file_list.write_text("".join(f"{every} {path}\n" for path, every in schedule.items()))
-    command = [str(program("reference_loop")), str(file_list), str(round(interval_s * 1000)), str(ticks)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return LoopRun(**json.loads(done.stdout))
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        command = [str(program("reference_loop")), str(self._file_list), str(self._interval_ms)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        told, _ = self._process.communicate()
+        if kind is None and (self._process.returncode or json.loads(told)["failed"]):
+            raise NotMeasurable(f"the reference loop failed: {told.strip() or 'it said nothing'}")
 
 
 def reference_pass(descriptors: Sequence[int]) -> Callable[[], int]:

@@ -1,10 +1,11 @@
-"""The campaign behind P2, P3 and P7: the daemon and the bare C loop in turn, at 1 Hz on the same 200 jobs.
+"""The campaign behind P2, P3 and P7: the daemon and the bare C loop side by side, at 1 Hz on the same 200 jobs.
 
-Owns the windows of one round and their numbers; the cases only divide them. Runs once per benchmark, whoever
-asks first.
+Owns the windows and their numbers; the cases only divide them. Runs once per benchmark, whoever asks first.
 
-Each window is a whole number of slow tiers long, so that every side reads `memory.stat` equally often. A round
-starts each anew; start-up and the dense first samples are over when its window begins.
+Both run at the same time, half an interval apart: what the machine does to one it does to the other within the same
+second, where two runs after each other differed by more than what is looked for. Each window is a whole number of slow
+tiers long, so that both read `memory.stat` equally often; it begins and ends between two ticks. Every round starts both
+anew; start-up and the dense first samples are over when its first window begins.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import cache
 from bench.cpu_time import cpu_ns, system_share
 from bench.file_schedule import Seen, watch
 from bench.node_daemon import DaemonShape, NodeDaemon
-from bench.reference_loop import Schedule, run_loop
+from bench.reference_loop import ReferenceLoop
 from bench.result import NotMeasurable, Pairs
 from bench.setting import Setting
 
@@ -42,7 +43,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """All windows, in the order they ran; the i-th of each list belong to one round."""
+    """All windows, in the order they ran; the i-th of each list are of the same seconds."""
 
     seen: Seen
     seen_ticks: int
@@ -53,7 +54,10 @@ class Campaign:
     @property
     def daemon_to_loop(self) -> Pairs:
         """CPU per tick: a daemon that leaves out ticks to keep its budget shall not look cheaper for that."""
-        return Pairs(tuple(w.cpu_us / w.ticks for w in self.daemon), tuple(w.cpu_us / w.ticks for w in self.loop))
+        return Pairs(
+            tuple(window.cpu_us / window.ticks for window in self.daemon),
+            tuple(window.cpu_us / window.ticks for window in self.loop),
+        )
 
     @property
     def left_out(self) -> int:
@@ -72,14 +76,35 @@ def campaign(setting: Setting) -> Campaign:
     schedule = seen.schedule(ticks)
     if not schedule:
         raise NotMeasurable("the daemon was not seen reading any counter of the tree")
-    rounds, seconds = setting.choose(3, 2), SLOW_EVERY * setting.choose(2, 1)
-    daemon, loop = [], []
+    daemon: list[Window] = []
+    loop: list[Window] = []
     share = 0.0
-    for _ in range(rounds):
-        window, share = daemon_window(setting, _shape(setting), seconds)
-        daemon.append(window)
-        loop.append(_loop_window(setting, schedule, seconds))
+    for _ in range(setting.choose(3, 2)):
+        with (
+            ReferenceLoop(schedule, setting.new_folder(), INTERVAL_S) as reference,
+            setting.daemon(_shape(setting)) as process,
+        ):
+            process.settle()
+            for _ in range(setting.choose(4, 2)):
+                one, other = _side_by_side(setting, process, reference)
+                daemon.append(one)
+                loop.append(other)
+            share = system_share(process.pid)
     return Campaign(seen, ticks, tuple(daemon), tuple(loop), share)
+
+
+def _side_by_side(setting: Setting, daemon: NodeDaemon, loop: ReferenceLoop) -> tuple[Window, Window]:
+    """What both cost in one slow tier."""
+    _await_quarter(INTERVAL_S)
+    before_us, ticks_before = cpu_ns(loop.pid) / 1e3, _ticks(daemon)
+    window = window_of(setting, daemon.pid, SLOW_EVERY)
+    loop_us = cpu_ns(loop.pid) / 1e3 - before_us
+    return replace(window, ticks=max(1, _ticks(daemon) - ticks_before)), Window(loop_us, SLOW_EVERY, SLOW_EVERY)
+
+
+def _await_quarter(interval_s: float) -> None:
+    """Sleeps until a quarter of an interval is over: the daemon's tick is done, the loop's is still to come."""
+    time.sleep((0.25 - time.time() / interval_s) % 1 * interval_s)
 
 
 def _shape(setting: Setting) -> DaemonShape:
@@ -105,8 +130,7 @@ def daemon_window(setting: Setting, shape: DaemonShape, seconds: int) -> tuple[W
     """The daemon in its steady state, and which share of its time it has spent in the kernel so far."""
     with setting.daemon(shape) as daemon:
         daemon.settle()
-        # Ticks are aligned: a window that begins in the middle between two holds as many as it is long.
-        time.sleep((0.5 - time.time() / shape.interval_s) % 1 * shape.interval_s)
+        _await_quarter(shape.interval_s)
         before = _ticks(daemon)
         window = window_of(setting, daemon.pid, seconds)
         return replace(window, ticks=max(1, _ticks(daemon) - before)), system_share(daemon.pid)
@@ -114,13 +138,6 @@ def daemon_window(setting: Setting, shape: DaemonShape, seconds: int) -> tuple[W
 
 def _ticks(daemon: NodeDaemon) -> int:
     return int(daemon.status()["sampler"]["ticks"])
-
-
-def _loop_window(setting: Setting, schedule: Schedule, seconds: int) -> Window:
-    run = run_loop(schedule, setting.new_folder(), INTERVAL_S, round(seconds / INTERVAL_S))
-    if run.failed:
-        raise NotMeasurable(f"the reference loop failed to read {run.failed} times")
-    return Window(run.cpu_us, seconds, run.ticks)
 
 
 def window_of(setting: Setting, pid: int, seconds: int) -> Window:

@@ -5,15 +5,16 @@
  * counters themselves, so daemon / this loop is what slurmlens adds. Built twice: as a program (run beside the daemon, at a
  * rate) and as a shared object (called from the process that also calls our reader, pass by pass, for P1).
  *
- * Usage: reference_loop LIST INTERVAL_MS TICKS      INTERVAL_MS 0 reads without pause
- * LIST holds lines "EVERY PATH": the file is read at each tick whose number EVERY divides.
- * Prints {"ticks": …, "reads": …, "failed": …, "cpu_us": …}; CPU time is the loop's alone, opening is left out.
+ * Usage: reference_loop LIST INTERVAL_MS
+ * LIST holds lines "EVERY PATH": the file is read at each tick whose number EVERY divides. Ticks fall in the middle between
+ * two multiples of the interval on the wall clock, where the daemon's ticks are: the two can run at the same time.
+ * Ends at SIGTERM; prints {"ticks": …, "reads": …, "failed": …}.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,11 +37,12 @@ long reference_pass(const int *descriptors, long count)
     return failed;
 }
 
-static long long cpu_us(void)
+static volatile sig_atomic_t ended;
+
+static void end(int number)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000LL + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+    (void)number;
+    ended = 1;
 }
 
 /* Opens the files of the list; a path that is gone is a failure of the whole run: the comparison would be false. */
@@ -85,36 +87,36 @@ static long read_due(const struct file *files, long count, long tick, long *fail
     return reads;
 }
 
-static void wait_until(long long due_ns)
+/* Sleeps until the next middle of an interval. */
+static void wait_for_tick(long long interval_ns)
 {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    long long due_ns = now.tv_sec * NS_PER_S + now.tv_nsec + interval_ns / 2;
+    due_ns = due_ns / interval_ns * interval_ns + interval_ns / 2;
     struct timespec due = {due_ns / NS_PER_S, due_ns % NS_PER_S};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
+    while (!ended && clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &due, NULL) == EINTR)
         continue;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        fprintf(stderr, "usage: reference_loop LIST INTERVAL_MS TICKS\n");
+    if (argc != 3 || atol(argv[2]) < 1) {
+        fprintf(stderr, "usage: reference_loop LIST INTERVAL_MS\n");
         return 2;
     }
-    long count, reads = 0, failed = 0, ticks = atol(argv[3]);
+    long count, ticks = 0, reads = 0, failed = 0;
     long long interval_ns = atoll(argv[2]) * 1000000LL;
+    struct sigaction at_end = {.sa_handler = end};
+    sigaction(SIGTERM, &at_end, NULL);
     struct file *files = open_list(argv[1], &count);
     if (count == 0) {
         fprintf(stderr, "reference_loop: no files in %s\n", argv[1]);
         return 1;
     }
     read_due(files, count, 0, &failed); /* the first read of a descriptor allocates its buffer: not steady state */
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    long long begin_ns = now.tv_sec * NS_PER_S + now.tv_nsec;
-    long long begin_us = cpu_us();
-    for (long tick = 1; tick <= ticks; tick++) {
-        if (interval_ns)
-            wait_until(begin_ns + tick * interval_ns);
-        reads += read_due(files, count, tick, &failed);
-    }
-    printf("{\"ticks\": %ld, \"reads\": %ld, \"failed\": %ld, \"cpu_us\": %lld}\n", ticks, reads, failed, cpu_us() - begin_us);
+    for (wait_for_tick(interval_ns); !ended; wait_for_tick(interval_ns))
+        reads += read_due(files, count, ++ticks, &failed);
+    printf("{\"ticks\": %ld, \"reads\": %ld, \"failed\": %ld}\n", ticks, reads, failed);
     return 0;
 }
