@@ -146,14 +146,25 @@ void sl_read_all(struct sl_group *const *groups, size_t n, int tiers, struct sl_
 		read_group(groups[i], tiers, room, &out[i]);
 }
 
+static int64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
 void sl_read_in_parts(struct sl_group *const *groups, const size_t *ends, size_t parts, int tiers, struct sl_reading *out,
-		      long rest_ns)
+		      long busy_ns, long rest_ns)
 {
 	const struct timespec rest = {0, rest_ns};
+	int64_t since_ns = monotonic_ns();
 
 	for (size_t part = 0, begin = 0; part < parts; begin = ends[part++]) {
 		sl_read_all(groups + begin, ends[part] - begin, tiers, out + begin);
-		if (rest_ns > 0)
+		if (rest_ns > 0 && (part + 1 == parts || monotonic_ns() - since_ns >= busy_ns)) {
 			nanosleep(&rest, NULL);
+			since_ns = monotonic_ns();
+		}
 	}
 }

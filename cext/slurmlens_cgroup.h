@@ -111,11 +111,12 @@ int sl_add_child_event(struct sl_group *group, int field, int fd);
 void sl_read_all(struct sl_group *const *groups, size_t n, int tiers, struct sl_reading *out);
 
 /*
- * The same for groups up to ends[0], then for those up to ends[1], and so on, off the CPU for rest_ns after each of these
- * parts (0: not at all): whoever shares the CPU feels short bursts instead of a long one.
+ * The same for groups up to ends[0], then for those up to ends[1], and so on; off the CPU for rest_ns (0: not at all) after
+ * a part with which busy_ns have passed since the last rest, and at the end, where the caller's work begins: whoever shares
+ * the CPU feels short bursts instead of a long one.
  */
 void sl_read_in_parts(struct sl_group *const *groups, const size_t *ends, size_t parts, int tiers, struct sl_reading *out,
-		      long rest_ns);
+		      long busy_ns, long rest_ns);
 
 /* The fields that the open files give, as a mask; of one hierarchy, all that its files could give. */
 uint64_t sl_open_fields(const struct sl_group *group);

@@ -160,7 +160,7 @@ class ReadingBatch:
 
     `words` is all records as one flat array of 64-bit words, `RECORD_WORDS` each (see `reading`): the cheap way in for
     whoever handles hundreds of cgroups a tick. It is overwritten by the next `read`. `ends` are the places behind the
-    last cgroup of each part that is read without a rest; all are one part where there are none.
+    last cgroup of each part within which there is no rest; all are one part where there are none.
     """
 
     def __init__(self, reader: CgroupReader, cgroups: Sequence[OpenCgroup], ends: Sequence[int] = ()) -> None:
@@ -175,14 +175,14 @@ class ReadingBatch:
     def __len__(self) -> int:
         return len(self.cgroups)
 
-    def read(self, tiers: frozenset[Tier] = FAST_TICK, rest_ns: int = 0) -> None:
-        """Reads all of them in one call, off the CPU for `rest_ns` after each part. A closed or vanished one reads as
-        gone; this never raises for what a file says."""
+    def read(self, tiers: frozenset[Tier] = FAST_TICK, *, busy_ns: int = 0, rest_ns: int = 0) -> None:
+        """Reads all of them in one call, off the CPU for `rest_ns` after each part with which it was `busy_ns` on it,
+        and at the end. A closed or vanished one reads as gone; this never raises for what a file says."""
         mask = 0
         for tier in tiers:
             mask |= _TIER_BIT[tier]
         with self._reader.quiet():
-            lib.sl_read_in_parts(self._groups, self._ends, len(self._ends), mask, self.records, rest_ns)
+            lib.sl_read_in_parts(self._groups, self._ends, len(self._ends), mask, self.records, busy_ns, rest_ns)
 
     def reading(self, index: int) -> Reading:
         """A copy of one cgroup's record."""

@@ -168,16 +168,11 @@ class PointsBatch:
         self._values = ffi.new(_VALUES, lib.SL_METRICS_MAX * max(1, len(self._kept)))
         self._masks = ffi.new("uint32_t[]", max(1, len(self._kept)))
 
-    def each(self, tick_ns: int, interval_ns: int) -> Iterator[tuple[int, list[float]]]:
-        """Of each job a mask of the metrics of the tier that it has a value for, and those values."""
+    def each(self, tick_ns: int, interval_ns: int) -> tuple[list[int], list[float]]:
+        """Of each job a mask of the metrics of the tier that it has a value for; and those values, job after job."""
         count = len(self._kept)
         used = lib.sl_points_all(self._jobs, count, RULES, tick_ns, interval_ns, self._values, self._masks)
-        values: list[float] = ffi.unpack(self._values, used)
-        begin = 0
-        for mask in ffi.unpack(self._masks, count):
-            end = begin + mask.bit_count()
-            yield mask, values[begin:end]
-            begin = end
+        return ffi.unpack(self._masks, count), ffi.unpack(self._values, used)
 
     def summed(self, tick_ns: int, interval_ns: int) -> list[float]:
         """As `points_values`; NaN where none of the jobs has a value."""

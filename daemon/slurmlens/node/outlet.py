@@ -26,7 +26,7 @@ class Outlet:
         self._clock = clock
         self._events = Batcher(Stream.EVENTS, linger_s=config.event_linger_s, max_bytes=config.event_max_bytes)
         self._metrics = Batcher(Stream.METRICS, linger_s=config.metric_linger_s, max_bytes=config.metric_max_bytes)
-        self._filled = asyncio.Event()
+        self._begun = asyncio.Event()
 
     async def event(self, event: AnyEvent, on_acknowledged: Callable[[], None] | None = None) -> None:
         """Send an event; `on_acknowledged` is called when every receiver of events has it."""
@@ -34,25 +34,21 @@ class Outlet:
         if self._with_fields_2015:
             line = names_2015.with_fields_2015(line, event)
         line += b"\n"
-        for batch in self._events.add(line, self._clock.monotonic_ns(), on_acknowledged=on_acknowledged):
-            await self._queue.append(batch)
-        self._filled.set()
+        await self._put(self._events, line, 1, on_acknowledged)
 
     async def points(self, payload: bytes, count: int) -> None:
         """Send `count` lines of carbon plaintext."""
-        for batch in self._metrics.add(payload, self._clock.monotonic_ns(), count=count):
-            await self._queue.append(batch)
-        self._filled.set()
+        await self._put(self._metrics, payload, count, None)
 
     async def run(self) -> None:
         """Close batches whose linger is over, until cancelled."""
         while True:
             due = [one for one in (self._events.due_ns, self._metrics.due_ns) if one is not None]
-            self._filled.clear()
+            self._begun.clear()
             timeout_s = max(0.0, (min(due) - self._clock.monotonic_ns()) / NS_PER_S) if due else None
             try:
                 async with asyncio.timeout(timeout_s):
-                    await self._filled.wait()
+                    await self._begun.wait()
             except TimeoutError:
                 await self._close_due()
 
@@ -62,6 +58,15 @@ class Outlet:
             batch = batcher.flush()
             if batch is not None:
                 await self._queue.append(batch)
+
+    async def _put(
+        self, batcher: Batcher, payload: bytes, count: int, on_acknowledged: Callable[[], None] | None
+    ) -> None:
+        if batcher.due_ns is None:
+            # Only then is something due sooner than `run` knows: what joins a batch leaves with it.
+            self._begun.set()
+        for batch in batcher.add(payload, self._clock.monotonic_ns(), count=count, on_acknowledged=on_acknowledged):
+            await self._queue.append(batch)
 
     async def _close_due(self) -> None:
         now_ns = self._clock.monotonic_ns()

@@ -17,7 +17,8 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Self
 
 from slurmlens.metrics import METRIC_BY_NAME, Kind
 
@@ -80,6 +81,15 @@ class SeriesBlock:
         """`prefix` from `slot_prefix` or `node_prefix`; `names` are leaves, most of them of `metrics.METRICS`."""
         self.names = tuple(names)
         self._line_heads = tuple(f"{prefix}{name} ".encode("ascii") + _format_of(name) for name in self.names)
+
+    @classmethod
+    def joined(cls, blocks: Iterable[SeriesBlock]) -> Self:
+        """The series of all of them, in this order: many small blocks cost more than a large one."""
+        parts = tuple(blocks)
+        block = cls("", ())
+        block.names = tuple(name for part in parts for name in part.names)
+        block._line_heads = tuple(head for part in parts for head in part._line_heads)
+        return block
 
     def encode(self, values: Sequence[float | None], time_s: int) -> bytes:
         """Lines for one value per name, in the order of `names`; nothing for a value that is None, NaN or infinite.

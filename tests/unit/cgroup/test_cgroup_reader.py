@@ -23,6 +23,7 @@ from slurmlens.cgroup.reader import ALL_FIELDS, CPU_USAGE, FAST_TICK, FULL_TICK,
 from slurmlens.cgroup.reader_py import files_of, read_cgroup, read_node_pressure
 from slurmlens.cgroup.reading import RECORD_WORDS, Reading
 from slurmlens.cgroup.tree import CgroupTree
+from slurmlens.clock import NS_PER_S
 from slurmlens.errors import ReaderError
 from slurmlens.metrics import FIELDS, Tier
 from testkit.recorded_cgroups import Recording
@@ -201,11 +202,25 @@ def test_read_in_parts_with_rests_every_cgroup_reads_as_without(
     cgroups = [reader.open(step.place) for step in job.steps]
     whole, parted = ReadingBatch(reader, cgroups), ReadingBatch(reader, cgroups, ends)
     whole.read(FULL_TICK)
-    rested = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    rested = _times_off_the_cpu()
     parted.read(FULL_TICK, rest_ns=100_000)
-    rested = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - rested
+    assert _times_off_the_cpu() - rested >= len(ends)
     assert tuple(parted.readings()) == tuple(whole.readings())
-    assert rested >= len(ends)
+
+
+def test_no_rest_is_taken_before_it_is_due(recorded_tree: Callable[[str], CgroupTree], reader: CgroupReader) -> None:
+    (job,) = recorded_tree("v1-22.05").jobs()
+    ends = (1, 2, 3)
+    batch = ReadingBatch(reader, [reader.open(step.place) for step in job.steps], ends)
+    batch.read(FULL_TICK)
+    rested = _times_off_the_cpu()
+    batch.read(FULL_TICK, busy_ns=3_600 * NS_PER_S, rest_ns=100_000)
+    assert _times_off_the_cpu() - rested < len(ends)
+
+
+def _times_off_the_cpu() -> int:
+    """How often this thread has given the CPU up by itself."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 def test_an_empty_batch_reads_nothing(reader: CgroupReader) -> None:

@@ -119,9 +119,9 @@ def test_a_sum_is_what_the_points_add_up_to(jobs: list[list[tuple[int, Reading]]
     ]
     assert batch.summed(WALL_NS, 10_000 * MS) == pytest.approx(expected)
     again = JobsPoints([(Points(tier, from_zero=True), one, Account(), None) for one in accounts])
-    for row, (mask, values) in zip(alone, again.each(WALL_NS, 10_000 * MS), strict=True):
-        assert values == pytest.approx([value for value in row if value is not None])
-        assert mask == sum(1 << index for index, value in enumerate(row) if value is not None)
+    masks, values = again.each(WALL_NS, 10_000 * MS)
+    assert values == pytest.approx([value for row in alone for value in row if value is not None])
+    assert masks == [sum(1 << index for index, value in enumerate(row) if value is not None) for row in alone]
 
 
 def test_every_recorded_metric_has_a_column_of_its_own() -> None:

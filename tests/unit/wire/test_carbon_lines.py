@@ -69,6 +69,14 @@ def test_a_block_without_series_is_no_line() -> None:
     assert carbon.SeriesBlock("p.", []).encode([], 7) == b""
 
 
+def test_joined_blocks_say_what_they_say_alone() -> None:
+    one, other = carbon.SeriesBlock("p.", ["cpu_cores", "memory_bytes"]), carbon.SeriesBlock("q.", ["pids_count"])
+    joined = carbon.SeriesBlock.joined([one, carbon.SeriesBlock("r.", []), other])
+    assert joined.names == ("cpu_cores", "memory_bytes", "pids_count")
+    assert joined.encode([1.0, 2.0, 3.0], 7) == one.encode([1.0, 2.0], 7) + other.encode([3.0], 7)
+    assert carbon.SeriesBlock.joined([]).encode([], 7) == b""
+
+
 def test_too_few_values_are_a_defect_of_the_caller() -> None:
     with pytest.raises(ValueError, match="1 values for 2 series"):
         carbon.SeriesBlock("p.", ["a", "b"]).encode([1.0], 7)

@@ -18,7 +18,7 @@ from slurmlens.metrics import Source, Tier
 from slurmlens.node.sampler.accounts import Account
 from slurmlens.node.sampler.families import Families
 from slurmlens.node.sampler.kinship import REST_FIELDS, Departure
-from slurmlens.node.sampler.lines import SlotLines
+from slurmlens.node.sampler.lines import SlotLines, Standing
 from slurmlens.node.sampler.node_figures import NodeFigures
 from slurmlens.node.sampler.orders import EngineSettings, Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.points import Lines, Points
@@ -32,8 +32,8 @@ from slurmlens.node.sampler.watched import Cgroup, Watched
 BINS_PER_INTERVAL = 4
 """How much finer than the regular interval a young job's profile is."""
 
-READ_IN_ONE_GO = 40
-"""So many cgroups are some 70 reads: half a millisecond at most at a full tick; then somebody else may want the CPU."""
+READ_IN_ONE_GO = 8
+"""So many cgroups are some 60 reads, a sixth of a millisecond; then a rest may be due."""
 
 REVISED_IN_ONE_GO = 16
 """How many cgroups a slow tick looks through for what appeared late."""
@@ -72,6 +72,7 @@ class Engine:
         self._by_name: dict[str, Pair] = {}
         self._reads = Reads(settings, reader, self.schedule, on_failure)
         self._bound: Bound | None = None
+        self._standing: Standing | None = None
         self._revised = 0
         self._revised_ns = now.boottime_ns
         self._node_figures = NodeFigures(settings.proc_root, settings.cluster, settings.node, settings.interval_s)
@@ -83,6 +84,7 @@ class Engine:
         watched = self._watched.get(order.number)
         if watched is None:
             watched = self._watched[order.number] = self._new_sighting(order, now)
+            self._regroup()
         elif watched.job is not None:
             self.unwatch(watched.job.name, now)
             watched.account.renew()
@@ -161,13 +163,13 @@ class Engine:
             return Lines()
         self._reads.read_pressure()
         self._read_all(FULL_TICK if due.slow else FAST_TICK, now)
-        lines = [self._lines.tick(self._watched.values(), Tier.FAST, due.tick_ns)]
+        lines = [self._lines.tick(self._stand(), Tier.FAST, due.tick_ns)]
         if due.slow:
             self._rest()
             self._revise_some(now)
             self._recorder.keep_within_bound(self._rest)
             self._rest()
-            lines.append(self._lines.tick(self._watched.values(), Tier.SLOW, due.tick_ns))
+            lines.append(self._lines.tick(self._stand(), Tier.SLOW, due.tick_ns))
         if self._node_figures.is_due(due.tick_ns):
             lines.append(self._node_figures.lines(self._reads.pressure, due.tick_ns))
         return Lines.joined(lines)
@@ -209,9 +211,18 @@ class Engine:
     def _read_all(self, tiers: frozenset[Tier], now: Now) -> None:
         if self._bound is None:
             self._bound = self._bind_all()
-        gone = self._reads.read(self._bound, tiers, now, self._rest.length_ns)
+        gone = self._reads.read(self._bound, tiers, now, self._rest)
         if gone:
             self._bury(gone, now)
+
+    def _stand(self) -> Standing:
+        if self._standing is None:
+            self._standing = Standing(self._watched.values())
+        return self._standing
+
+    def _regroup(self) -> None:
+        """A sighting or a cgroup came, went or changed: whatever lists them is made anew."""
+        self._bound = self._standing = None
 
     def _bind_all(self) -> Bound:
         """All cgroups, with rests in between; none between a job and its steps, which are compared."""
@@ -239,7 +250,7 @@ class Engine:
 
     def _first_look(self, watched: Watched, one: Cgroup, now: Now) -> None:
         self._by_name[one.name] = (watched, one)
-        self._bound = None
+        self._regroup()
         if one.born_ns is not None:
             self.schedule.born(watched.number, now.boottime_ns)
         self._look([watched], now)
@@ -288,7 +299,7 @@ class Engine:
             watched, one = self._by_name.pop(name, (None, None))
             if watched is None or one is None:
                 continue
-            self._bound = None
+            self._regroup()
             one.handle.close()
             one.bury(departure, now.boottime_ns)
             if one is watched.job:
@@ -296,6 +307,7 @@ class Engine:
 
     def _forget(self, watched: Watched, now: Now) -> None:
         del self._watched[watched.number]
+        self._regroup()
         self._recorder.stop(watched.number)
         self.schedule.forget(watched.number)
         self._bury([name for name, (owner, _) in self._by_name.items() if owner is watched], now)

@@ -7,15 +7,46 @@ feeds the metrics stream.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.metrics import Kind, Tier
 from slurmlens.node.sampler.points import METRICS_OF_TIER, JobsPoints, Lines, SlotSeries, summed
 from slurmlens.node.sampler.watched import Watched
-from slurmlens.wire.carbon import slot_prefix
+from slurmlens.wire.carbon import SeriesBlock, slot_prefix
 
 Row = list[float | None]
+
+
+class Standing:
+    """All sightings of a moment, by how their points leave; made anew when one of them comes, goes or changes."""
+
+    def __init__(self, sightings: Iterable[Watched]) -> None:
+        every = list(sightings)
+        self.gone = [watched for watched in every if watched.is_gone]
+        living = [watched for watched in every if not watched.is_gone]
+        self.slots = [watched.slot for watched in living if watched.slot is not None]
+        in_slots = [watched for watched in living if watched.slot is not None]
+        slotless = [watched for watched in living if watched.slot is None]
+        self.in_slots = {tier: _points_of(in_slots, tier, node=True) for tier in Tier}
+        self.slotless = {tier: _points_of(slotless, tier, node=False) for tier in Tier} if slotless else {}
+        self._masks: dict[Tier, list[int]] = {}
+        self._block: dict[Tier, SeriesBlock] = {}
+
+    def block(self, tier: Tier, masks: list[int], series: Sequence[SlotSeries]) -> SeriesBlock:
+        """The series of all jobs with a slot, of each those in its mask; `series` is of each slot."""
+        if self._masks.get(tier) != masks:
+            self._masks[tier] = masks
+            self._block[tier] = SeriesBlock.joined(
+                series[slot].block(tier, mask) for slot, mask in zip(self.slots, masks, strict=True)
+            )
+        return self._block[tier]
+
+
+def _points_of(jobs: Sequence[Watched], tier: Tier, *, node: bool) -> JobsPoints:
+    return JobsPoints(
+        [(one.points[tier], one.account, one.process_account, one.node_account if node else None) for one in jobs]
+    )
 
 
 class SlotLines:
@@ -27,48 +58,29 @@ class SlotLines:
         self._interval_ns: dict[Tier, int] = {}
         self.retime(interval_s, slow_every)
         self._rest_rows: dict[Tier, list[Row]] = {tier: [] for tier in Tier}
-        self._batches: dict[tuple[Tier, bool], tuple[list[int], JobsPoints]] = {}
 
     def retime(self, interval_s: float, slow_every: int) -> None:
         """Points are of intervals of another length from now on."""
         interval_ns = round(interval_s * NS_PER_S)
         self._interval_ns = {Tier.FAST: interval_ns, Tier.SLOW: interval_ns * slow_every}
 
-    def tick(self, sightings: Iterable[Watched], tier: Tier, tick_ns: int) -> Lines:
+    def tick(self, standing: Standing, tier: Tier, tick_ns: int) -> Lines:
         """The points of the interval that ends at the aligned wall time `tick_ns`."""
         interval_ns = self._interval_ns[tier]
         time_s = (tick_ns - interval_ns) // NS_PER_S
         lines = []
-        living: list[Watched] = []
-        slotless: list[Watched] = []
-        for watched in sightings:
-            if not watched.is_gone:
-                (slotless if watched.slot is None else living).append(watched)
-            elif (row := self._row(watched, tier, tick_ns)) is not None:
+        for watched in standing.gone:
+            row = self._row(watched, tier, tick_ns)
+            if row is not None:
                 lines.append(self._of_gone(watched, tier, row, time_s))
-        points = self._batch_of(living, tier, node=True).each(tick_ns, interval_ns)
-        for watched, (mask, values) in zip(living, points, strict=True):
-            lines.append(self._series[watched.slot or 0].masked(tier, mask, values, time_s))
+        masks, values = standing.in_slots[tier].each(tick_ns, interval_ns)
+        lines.append(Lines(standing.block(tier, masks, self._series).encode(values, time_s), len(values)))
         rest, self._rest_rows[tier] = self._rest_rows[tier], []
-        if slotless:
-            rest.append(self._batch_of(slotless, tier, node=False).summed(tick_ns, interval_ns))
+        if standing.slotless:
+            rest.append(standing.slotless[tier].summed(tick_ns, interval_ns))
         if rest:
             lines.append(self._series[self._rest].lines(tier, summed(tier, rest), time_s))
         return Lines.joined(lines)
-
-    def _batch_of(self, jobs: list[Watched], tier: Tier, *, node: bool) -> JobsPoints:
-        """The points of these, those of the last tick where they are the same jobs."""
-        numbers = [watched.number for watched in jobs]
-        known = self._batches.get((tier, node))
-        if known is None or known[0] != numbers:
-            batch = JobsPoints(
-                [
-                    (one.points[tier], one.account, one.process_account, one.node_account if node else None)
-                    for one in jobs
-                ]
-            )
-            known = self._batches[tier, node] = (numbers, batch)
-        return known[1]
 
     def _of_gone(self, watched: Watched, tier: Tier, row: Row, time_s: int) -> Lines:
         """A row of a job that is gone: lines of its slot, or a part of the rest."""

@@ -11,7 +11,7 @@ per regular tick and once at the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -76,8 +76,8 @@ class JobsPoints:
             ]
         )
 
-    def each(self, tick_ns: int, interval_ns: int) -> Iterator[tuple[int, list[float]]]:
-        """Of each job a mask of the metrics of the tier that it has a value for, and those values."""
+    def each(self, tick_ns: int, interval_ns: int) -> tuple[list[int], list[float]]:
+        """Of each job a mask of the metrics of the tier that it has a value for; and those values, job after job."""
         return self._batch.each(tick_ns, interval_ns)
 
     def summed(self, tick_ns: int, interval_ns: int) -> list[float | None]:
@@ -102,10 +102,11 @@ class SlotSeries:
     def lines(self, tier: Tier, values: Sequence[float | None], time_s: int) -> Lines:
         """The points of one tier at one time; None for a metric that has none."""
         mask = sum(1 << index for index, value in enumerate(values) if value is not None)
-        return self.masked(tier, mask, [value for value in values if value is not None], time_s)
+        there = [value for value in values if value is not None]
+        return Lines(self.block(tier, mask).encode(there, time_s), len(there))
 
-    def masked(self, tier: Tier, mask: int, values: list[float], time_s: int) -> Lines:
-        """The same, `values` for the metrics in the mask alone."""
+    def block(self, tier: Tier, mask: int) -> SeriesBlock:
+        """The series of the metrics in the mask."""
         there = (tier is Tier.FAST, mask)
         block = self._blocks.get(there)
         if block is None:
@@ -113,7 +114,7 @@ class SlotSeries:
                 self._blocks.clear()
             names = [metric.name for index, metric in enumerate(METRICS_OF_TIER[tier]) if mask >> index & 1]
             block = self._blocks[there] = SeriesBlock(self._prefix, names)
-        return Lines(block.encode(values, time_s), len(values))
+        return block
 
 
 def summed(tier: Tier, rows: Iterable[Sequence[float | None]]) -> list[float | None]:

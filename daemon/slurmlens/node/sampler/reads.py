@@ -20,6 +20,7 @@ from slurmlens.node.sampler.accounts import Account
 from slurmlens.node.sampler.families import was_there
 from slurmlens.node.sampler.orders import EngineSettings
 from slurmlens.node.sampler.process_io import ProcessIo
+from slurmlens.node.sampler.rest import NO_REST, Rest
 from slurmlens.node.sampler.schedule import Now, Schedule
 from slurmlens.node.sampler.watched import Cgroup, Watched
 
@@ -93,12 +94,12 @@ class Reads:
         if self._node_pressure is not None:
             self._node_pressure.read(FULL_TICK)
 
-    def read(self, bound: Bound, tiers: frozenset[Tier], now: Now, rest_ns: int = 0) -> list[str]:
+    def read(self, bound: Bound, tiers: frozenset[Tier], now: Now, rest: Rest = NO_REST) -> list[str]:
         """Read, and take what was read: one pass in C over all. Only what is odd or slow is looked at one by one.
 
         Answers with the names of those that have gone.
         """
-        bound.batch.read(tiers, rest_ns)
+        bound.batch.read(tiers, busy_ns=rest.busy_ns, rest_ns=rest.length_ns)
         gap_ns = self._gap_ns()
         errors = bound.batch.tally(now.boottime_ns, gap_ns, gap_ns * self._slow_every, self._node_pressure)
         if Tier.SLOW in tiers:

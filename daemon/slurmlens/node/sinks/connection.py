@@ -94,7 +94,7 @@ class Connection:
             raise
 
     async def _drain(self) -> None:
-        while True:
+        while self._writer.transport.get_write_buffer_size():
             before = self.unacknowledged_bytes()
             try:
                 async with asyncio.timeout(self._timeout_s):
@@ -103,6 +103,8 @@ class Connection:
             except TimeoutError:
                 if self.unacknowledged_bytes() >= before:
                     raise
+        # Nothing is left to be waited for: this only raises what writing failed with.
+        await self._writer.drain()
 
     async def read(self) -> bytes:
         """What the peer says next, however long that takes; empty where it has said all."""
