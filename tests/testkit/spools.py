@@ -92,6 +92,8 @@ async def take_all(spool: Spool, sink: str) -> list[bytes]:
 
 
 async def settled(spool: Spool) -> None:
-    """Until nothing is on its way to the disk."""
+    """Until nothing is on its way to the disk; what waits there for company does not get any."""
+    if spool._writer._later is not None:
+        spool._writer.write_soon()
     while (flusher := spool._writer._flusher) is not None and not flusher.done():
         await asyncio.wait({flusher})
