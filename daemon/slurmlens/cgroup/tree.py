@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -120,10 +120,11 @@ class CgroupTree:
         measured = any(controller in measuring for controller, _inode in inodes)
         return JobFolder(key, name, uid_of_folder(user), inodes, measured)
 
-    def keys_in(self, parent: Path) -> tuple[str, ...]:
-        """Keys of the jobs in one of `watch_folders`."""
+    def keys_in(self, parent: Path, known: Collection[str] = frozenset()) -> tuple[str, ...]:
+        """Keys of the jobs in one of `watch_folders`; what is in `known` is a job's without a look at its name."""
         user = "" if self.is_base(parent) else f"{parent.name}/"
-        return tuple(f"{user}{entry.name}" for entry in _subfolders(parent) if job_folder_name(entry.name) is not None)
+        keys = ((f"{user}{entry.name}", entry.name) for entry in _subfolders(parent))
+        return tuple(key for key, name in keys if key in known or job_folder_name(name) is not None)
 
     def job(self, folder: JobFolder, known: JobCgroup | None = None) -> JobCgroup | None:
         """One job with its steps, None when it has gone or is not measured yet. What an earlier look knows (`known`) is
@@ -206,8 +207,12 @@ class CgroupTree:
 
     def _steps(self, key: str, place: CgroupPlace, known: JobCgroup | None) -> tuple[StepCgroup, ...]:
         """The steps that can be read, and those known that are in any controller's folder still."""
-        measuring = {folder.name for base in self._measuring().values() for folder in self._step_folders(base / key)}
-        there = {folder.name for base in self._cgroups.folders.values() for folder in self._step_folders(base / key)}
+        in_each = {
+            controller: {entry.name for entry in _subfolders(base / key) if step_of_folder(entry.name) is not None}
+            for controller, base in self._cgroups.folders.items()
+        }
+        there = set().union(*in_each.values())
+        measuring = set().union(*(in_each[controller] for controller in self._measuring()))
         reported = {f"step_{step.step}" for step in known.steps} if known else set()
         names = sorted(measuring | (there & reported))
         steps = (StepCgroup(name.removeprefix("step_"), step_place(place, name)) for name in names)

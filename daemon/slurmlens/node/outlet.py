@@ -26,7 +26,8 @@ class Outlet:
         self._clock = clock
         self._events = Batcher(Stream.EVENTS, linger_s=config.event_linger_s, max_bytes=config.event_max_bytes)
         self._metrics = Batcher(Stream.METRICS, linger_s=config.metric_linger_s, max_bytes=config.metric_max_bytes)
-        self._begun = asyncio.Event()
+        self._due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def event(self, event: AnyEvent, on_acknowledged: Callable[[], None] | None = None) -> None:
         """Send an event; `on_acknowledged` is called when every receiver of events has it."""
@@ -43,14 +44,10 @@ class Outlet:
     async def run(self) -> None:
         """Close batches whose linger is over, until cancelled."""
         while True:
-            due = [one for one in (self._events.due_ns, self._metrics.due_ns) if one is not None]
-            self._begun.clear()
-            timeout_s = max(0.0, (min(due) - self._clock.monotonic_ns()) / NS_PER_S) if due else None
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._begun.wait()
-            except TimeoutError:
-                await self._close_due()
+            self._set_timer()
+            await self._due.wait()
+            self._due.clear()
+            await self._close_due()
 
     async def flush(self) -> None:
         """Close everything now: the program ends."""
@@ -62,11 +59,22 @@ class Outlet:
     async def _put(
         self, batcher: Batcher, payload: bytes, count: int, on_acknowledged: Callable[[], None] | None
     ) -> None:
-        if batcher.due_ns is None:
-            # Only then is something due sooner than `run` knows: what joins a batch leaves with it.
-            self._begun.set()
-        for batch in batcher.add(payload, self._clock.monotonic_ns(), count=count, on_acknowledged=on_acknowledged):
+        due_ns = batcher.due_ns
+        full = batcher.add(payload, self._clock.monotonic_ns(), count=count, on_acknowledged=on_acknowledged)
+        if batcher.due_ns != due_ns:
+            self._set_timer()
+        for batch in full:
             await self._queue.append(batch)
+
+    def _set_timer(self) -> None:
+        """Have `run` wake up when the first open batch is due: a timer costs less than a task that every line wakes."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = [one for one in (self._events.due_ns, self._metrics.due_ns) if one is not None]
+        if due:
+            wait_s = max(0, min(due) - self._clock.monotonic_ns()) / NS_PER_S
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._due.set)
 
     async def _close_due(self) -> None:
         now_ns = self._clock.monotonic_ns()

@@ -151,11 +151,12 @@ class Rediscover:
         """All jobs that have a folder, after watches were set on the folders that these appear in."""
         if self._tree is None:
             return frozenset()
+        known = self._roster.keys
         keys: set[str] = set()
         # One by one: the tree lists a folder's users only after that folder is watched, so none slips in between.
         for parent in self._tree.watch_folders():
             watch.add(parent)
-            keys.update(self._tree.keys_in(parent))
+            keys.update(self._tree.keys_in(parent, known))
             await asyncio.sleep(pause_s)
         return frozenset(keys)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,25 +98,32 @@ def test_a_tree_that_vanishes_at_any_point_of_the_walk_raises_nothing(
     real = tree_module._subfolders
     kept = tmp_path_factory.mktemp("kept") / "scope"
     shutil.copytree(_scope(node), kept)
-    walks_cut = 0
-    for cut_at in range(20):
-        listings = iter(range(100))
 
-        def listing(folder: Path, cut_at: int = cut_at, listings: Iterator[int] = listings) -> object:
+    def walk_cut_at(cut_at: int) -> int:
+        """Walks the tree, which vanishes behind that listing, and again; says how many listings that took."""
+        listings = 0
+
+        def listing(folder: Path) -> object:
+            nonlocal listings
             found = real(folder)
-            if next(listings) == cut_at:
+            if listings == cut_at:
                 shutil.rmtree(_scope(node))
+            listings += 1
             return found
 
         tree = _tree(node)
         monkeypatch.setattr(tree_module, "_subfolders", listing)
         assert len(tree.jobs()) <= 1
         monkeypatch.setattr(tree_module, "_subfolders", real)
-        if not _scope(node).exists():
-            walks_cut += 1
-            assert tree.jobs() == ()
-            shutil.copytree(kept, _scope(node))
-    assert walks_cut > 4
+        assert len(tree.jobs()) == (1 if cut_at < 0 else 0)
+        return listings
+
+    listings_of_a_walk = walk_cut_at(-1)
+    assert listings_of_a_walk > 1
+    for cut_at in range(listings_of_a_walk):
+        walk_cut_at(cut_at)
+        assert not _scope(node).exists()
+        shutil.copytree(kept, _scope(node))
 
 
 def test_strangers_among_the_folders_are_passed_over(node: Path) -> None:
