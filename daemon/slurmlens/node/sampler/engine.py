@@ -30,7 +30,9 @@ from slurmlens.node.sampler.schedule import Due, Now, Schedule
 from slurmlens.node.sampler.watched import Cgroup, Watched
 
 BINS_PER_INTERVAL = 4
-"""How much finer than the regular interval a young job's profile is."""
+"""How much finer than the regular interval a young job's profile is; one that was there before us is read at regular
+ticks alone, and finer bins would say the same thing several times.
+"""
 
 READ_IN_ONE_GO = 8
 """So many cgroups are some 60 reads, a sixth of a millisecond; then a rest may be due."""
@@ -62,8 +64,7 @@ class Engine:
         self._rest = rest
         self._reader = reader
         self.schedule = Schedule(settings.interval_s, settings.slow_every, settings.budget_share, now)
-        width_s = settings.interval_s / BINS_PER_INTERVAL if settings.interval_s >= 1 else settings.interval_s
-        self._recorder = Recorder(width_s, settings.max_points, settings.memory_limit_bytes)
+        self._recorder = Recorder(settings.max_points, settings.memory_limit_bytes)
         self._families = Families(reader, on_failure)
         self._lines = SlotLines(
             settings.cluster, settings.node, settings.slots, settings.interval_s, settings.slow_every
@@ -276,7 +277,9 @@ class Engine:
     # --- births and deaths
 
     def _new_sighting(self, order: JobOrder, now: Now) -> Watched:
-        course = self._recorder.start(order.number, now.wall_ns, now.boottime_ns)
+        bins = BINS_PER_INTERVAL if order.newborn and self._settings.interval_s >= 1 else 1
+        width_s = self._settings.interval_s / bins
+        course = self._recorder.start(order.number, now.wall_ns, now.boottime_ns, width_s)
         if order.newborn:
             course.begin(now.boottime_ns)
         return Watched(

@@ -102,17 +102,16 @@ def _points(bins: Iterable[tuple[float, ...]]) -> list[Point]:
 class Recorder:
     """The courses of all sightings of a node, within one bound of memory."""
 
-    def __init__(self, width_s: float, max_points: int, memory_limit_bytes: int) -> None:
-        self._width_s = width_s
+    def __init__(self, max_points: int, memory_limit_bytes: int) -> None:
         self._max_points = max_points
         self._memory_limit_bytes = memory_limit_bytes
         self._courses: dict[int, Course] = {}
 
-    def start(self, number: int, wall_ns: int, boottime_ns: int) -> Course:
-        """A course for sighting `number`, or the one it has."""
+    def start(self, number: int, wall_ns: int, boottime_ns: int, width_s: float) -> Course:
+        """A course for sighting `number`, of bins of `width_s` to begin with; or the one it has."""
         course = self._courses.get(number)
         if course is None:
-            course = self._courses[number] = Course(wall_ns, boottime_ns, self._width_s, self._max_points)
+            course = self._courses[number] = Course(wall_ns, boottime_ns, width_s, self._max_points)
         return course
 
     def stop(self, number: int) -> Course | None:

@@ -185,6 +185,17 @@ def test_two_jobs_of_one_user_are_told_apart(bench: Bench) -> None:
     assert first.cpu_s.source is EXACT
 
 
+@pytest.mark.parametrize(("newborn", "width_s"), [(True, 2.5), (False, 10.0)])
+def test_only_a_young_job_has_bins_finer_than_the_interval(bench: Bench, newborn: bool, width_s: float) -> None:
+    """One that was there before the daemon is read at regular ticks alone."""
+    bench.tree.start_job(7, steps=("batch",))
+    bench.watch(7, "batch", newborn=newborn)
+    bench.pass_time(30.0)
+    profile = bench.finish(7).profile
+    assert profile is not None
+    assert profile.width_s == width_s
+
+
 def test_a_job_found_at_the_start_of_the_daemon_has_its_whole_total_and_no_invented_rate(bench: Bench) -> None:
     bench.tree.start_job(7, steps=("batch",))
     bench.tree.burn(7, "batch", 1000.0)

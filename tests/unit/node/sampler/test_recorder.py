@@ -133,14 +133,14 @@ def test_nothing_measured_is_no_profile() -> None:
 
 def filled(recorder: Recorder, courses: int, seconds: int) -> None:
     for number in range(courses):
-        made = recorder.start(number, WALL, BOOT)
+        made = recorder.start(number, WALL, BOOT, 1.0)
         for metric in tally.COLUMN_OF:
             for second in range(seconds):
                 made.add(metric, at(second), at(second + 1), 1.0)
 
 
 def test_the_nodes_memory_for_profiles_is_bounded() -> None:
-    recorder = Recorder(1.0, 360, memory_limit_bytes=150_000)
+    recorder = Recorder(360, memory_limit_bytes=150_000)
     filled(recorder, courses=10, seconds=360)
     assert recorder.size_bytes > 150_000
     rests: list[None] = []
@@ -154,7 +154,7 @@ def test_the_nodes_memory_for_profiles_is_bounded() -> None:
 
 
 def test_courses_that_cannot_become_smaller_are_left_alone() -> None:
-    recorder = Recorder(1.0, 360, memory_limit_bytes=LEAST_BYTES)
+    recorder = Recorder(360, memory_limit_bytes=LEAST_BYTES)
     filled(recorder, courses=3, seconds=200)
     recorder.keep_within_bound()
     assert recorder.size_bytes == 3 * LEAST_BYTES
@@ -172,9 +172,9 @@ def test_a_course_takes_no_more_memory_than_its_bins_need() -> None:
 
 
 def test_a_stopped_course_is_forgotten() -> None:
-    recorder = Recorder(1.0, 240, 1_000_000)
-    made = recorder.start(1, WALL, BOOT)
-    assert recorder.start(1, WALL, BOOT) is made
+    recorder = Recorder(240, 1_000_000)
+    made = recorder.start(1, WALL, BOOT, 1.0)
+    assert recorder.start(1, WALL, BOOT, 1.0) is made
     assert recorder.stop(1) is made
     assert recorder.course(1) is None
 
