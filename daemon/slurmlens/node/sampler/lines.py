@@ -25,28 +25,32 @@ class Standing:
         every = list(sightings)
         self.gone = [watched for watched in every if watched.is_gone]
         living = [watched for watched in every if not watched.is_gone]
-        self.slots = [watched.slot for watched in living if watched.slot is not None]
-        in_slots = [watched for watched in living if watched.slot is not None]
-        slotless = [watched for watched in living if watched.slot is None]
-        self.in_slots = {tier: _points_of(in_slots, tier, node=True) for tier in Tier}
-        self.slotless = {tier: _points_of(slotless, tier, node=False) for tier in Tier} if slotless else {}
+        self._in_slots = [(watched, watched.slot) for watched in living if watched.slot is not None]
+        self._slotless = [watched for watched in living if watched.slot is None]
+        self._points: dict[tuple[Tier, bool], JobsPoints] = {}
         self._masks: dict[Tier, list[int]] = {}
         self._block: dict[Tier, SeriesBlock] = {}
+
+    def in_slots(self, tier: Tier) -> JobsPoints:
+        """The points of the jobs with a slot."""
+        if (tier, True) not in self._points:
+            rows = [(one.points[tier], one.account, one.process_account, one.node_account) for one, _ in self._in_slots]
+            self._points[tier, True] = JobsPoints(rows)
+        return self._points[tier, True]
+
+    def slotless(self, tier: Tier) -> JobsPoints | None:
+        """The points of the others, None where there are none; the node's pressure is not theirs to sum up."""
+        if self._slotless and (tier, False) not in self._points:
+            rows = [(one.points[tier], one.account, one.process_account, None) for one in self._slotless]
+            self._points[tier, False] = JobsPoints(rows)
+        return self._points.get((tier, False))
 
     def block(self, tier: Tier, masks: list[int], series: Sequence[SlotSeries]) -> SeriesBlock:
         """The series of all jobs with a slot, of each those in its mask; `series` is of each slot."""
         if self._masks.get(tier) != masks:
-            self._masks[tier] = masks
-            self._block[tier] = SeriesBlock.joined(
-                series[slot].block(tier, mask) for slot, mask in zip(self.slots, masks, strict=True)
-            )
+            blocks = [series[slot].block(tier, mask) for (_, slot), mask in zip(self._in_slots, masks, strict=True)]
+            self._masks[tier], self._block[tier] = masks, SeriesBlock.joined(blocks)
         return self._block[tier]
-
-
-def _points_of(jobs: Sequence[Watched], tier: Tier, *, node: bool) -> JobsPoints:
-    return JobsPoints(
-        [(one.points[tier], one.account, one.process_account, one.node_account if node else None) for one in jobs]
-    )
 
 
 class SlotLines:
@@ -73,11 +77,12 @@ class SlotLines:
             row = self._row(watched, tier, tick_ns)
             if row is not None:
                 lines.append(self._of_gone(watched, tier, row, time_s))
-        masks, values = standing.in_slots[tier].each(tick_ns, interval_ns)
+        masks, values = standing.in_slots(tier).each(tick_ns, interval_ns)
         lines.append(Lines(standing.block(tier, masks, self._series).encode(values, time_s), len(values)))
         rest, self._rest_rows[tier] = self._rest_rows[tier], []
-        if standing.slotless:
-            rest.append(standing.slotless[tier].summed(tick_ns, interval_ns))
+        slotless = standing.slotless(tier)
+        if slotless is not None:
+            rest.append(slotless.summed(tick_ns, interval_ns))
         if rest:
             lines.append(self._series[self._rest].lines(tier, summed(tier, rest), time_s))
         return Lines.joined(lines)
