@@ -2,118 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from slurmlens.cgroup.reader import CgroupReader
-from slurmlens.errors import ReaderError
 from slurmlens.events import FigureSource, Totals
-from slurmlens.node.sampler.engine import Engine
-from slurmlens.node.sampler.orders import EngineSettings, Finished, JobOrder, StepOrder
-from slurmlens.node.sampler.process_io import ProcessIo
-from slurmlens.node.sampler.reads import Bound, Pair, Reads
-from slurmlens.node.sampler.schedule import Now
+from testkit.engine_bench import Bench
 from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree, write_in_place
 
-NS = 1_000_000_000
 EXACT = FigureSource.PARENT_REST
-
-
-class Bench:
-    """An engine, its tree and its clock; jobs are started as Slurm does and watched as the pipeline does."""
-
-    def __init__(self, tree: MovingTree, clock: ManualClock, **settings: object) -> None:
-        self.tree, self.clock = tree, clock
-        known: dict[str, object] = {
-            "cluster": "demo",
-            "node": tree.node,
-            "proc_root": tree.root / "proc",
-            "interval_s": 10.0,
-            "slow_every": 6,
-            "slots": 2,
-            "max_points": 240,
-            "memory_limit_bytes": 1 << 23,
-        }
-        self.failures: list[str] = []
-        self.engine = Engine(
-            EngineSettings(**(known | settings)),  # type: ignore[arg-type]
-            CgroupReader(),
-            self.now(),
-            lambda reason, _: self.failures.append(reason),
-        )
-        self.lines = b""
-
-    def now(self) -> Now:
-        return Now(self.clock.wall_ns(), self.clock.boottime_ns())
-
-    def start(self, job_id: int, *steps: str, slot: int | None = 0, newborn: bool = True, uid: int = 2000) -> None:
-        self.tree.start_job(job_id, uid=uid, steps=steps)
-        self.watch(job_id, *steps, slot=slot, newborn=newborn)
-
-    def watch(
-        self, job_id: int, *steps: str, slot: int | None = 0, newborn: bool = True, from_zero: bool = True
-    ) -> None:
-        self.engine.watch(
-            JobOrder(
-                number=job_id,
-                job_id=job_id,
-                slot=slot,
-                name=f"job_{job_id}",
-                place=self.tree.job_place(job_id),
-                parent=self.tree.parent_place(job_id),
-                newborn=newborn,
-                from_zero=from_zero,
-            ),
-            self.now(),
-        )
-        for step in steps:
-            self.watch_step(job_id, step, newborn=newborn)
-
-    def watch_step(self, job_id: int, step: str, *, newborn: bool = True) -> None:
-        name = f"job_{job_id}/{step}"
-        place = self.tree.step_place(job_id, step)
-        self.engine.watch_step(StepOrder(number=job_id, name=name, step=step, place=place, newborn=newborn), self.now())
-
-    def pass_time(self, seconds: float) -> None:
-        """Time passes; everything that falls due meanwhile is read."""
-        end_ns = self.clock.boottime_ns() + round(seconds * NS)
-        schedule = self.engine.schedule
-        while self.clock.boottime_ns() + schedule.wait_ns(self.now()) <= end_ns:
-            self.clock.advance(schedule.wait_ns(self.now()) / NS)
-            due = schedule.due(self.now())
-            if due:
-                self.lines += self.engine.run(due, self.now()).payload
-        self.clock.advance((end_ns - self.clock.boottime_ns()) / NS)
-
-    def end(self, job_id: int, *steps: str) -> None:
-        self.tree.end_job(job_id)
-        for step in steps:
-            self.engine.unwatch(f"job_{job_id}/{step}", self.now())
-        self.engine.unwatch(f"job_{job_id}", self.now())
-
-    def finish(self, job_id: int) -> Finished:
-        finished = self.engine.finish(job_id, self.now())
-        assert finished is not None
-        self.lines += finished.lines.payload
-        return finished
-
-    def points(self, metric: str, slot: int = 0) -> list[tuple[int, float]]:
-        """(timestamp, value) of one series."""
-        path = f"slurm.demo.nodes.{self.tree.node}.slots.{slot}.{metric} "
-        lines = [line.split() for line in self.lines.decode().splitlines() if line.startswith(path)]
-        return [(int(time), float(value)) for _, value, time in lines]
-
-
-@pytest.fixture(params=["v1-22.05", "v2-22.05", "v2-22.05-io-pids"])
-def bench(
-    request: pytest.FixtureRequest, tmp_path: Path, unpacked_recordings: Path, clock: ManualClock
-) -> Iterator[Bench]:
-    made = Bench(MovingTree(request.param, tmp_path, unpacked_recordings), clock)
-    yield made
-    made.engine.close()
 
 
 def cpu_s(totals: Totals) -> float:
@@ -185,17 +83,6 @@ def test_two_jobs_of_one_user_are_told_apart(bench: Bench) -> None:
     assert first.cpu_s.source is EXACT
 
 
-@pytest.mark.parametrize(("newborn", "width_s"), [(True, 2.5), (False, 10.0)])
-def test_only_a_young_job_has_bins_finer_than_the_interval(bench: Bench, newborn: bool, width_s: float) -> None:
-    """One that was there before the daemon is read at regular ticks alone."""
-    bench.tree.start_job(7, steps=("batch",))
-    bench.watch(7, "batch", newborn=newborn)
-    bench.pass_time(30.0)
-    profile = bench.finish(7).profile
-    assert profile is not None
-    assert profile.width_s == width_s
-
-
 def test_a_job_found_at_the_start_of_the_daemon_has_its_whole_total_and_no_invented_rate(bench: Bench) -> None:
     bench.tree.start_job(7, steps=("batch",))
     bench.tree.burn(7, "batch", 1000.0)
@@ -225,41 +112,6 @@ def test_the_points_times_the_interval_are_the_jobs_cpu_seconds(bench: Bench) ->
     assert sum(value * 10 for _, value in points) == pytest.approx(cpu_s(finished.totals), rel=1e-5)
     assert len({time for time, _ in points}) == len(points), "two points of one time overwrite each other"
     assert all(time % 10 == 0 for time, _ in points)
-
-
-@pytest.mark.parametrize("interval_s", [1.0, 10.0])
-def test_a_counter_that_is_switched_on_late_is_found_within_two_minutes_and_looked_for_once_in_one(
-    tmp_path: Path, unpacked_recordings: Path, clock: ManualClock, interval_s: float
-) -> None:
-    bench = Bench(MovingTree("v2-22.05", tmp_path, unpacked_recordings), clock, interval_s=interval_s)
-    bench.start(7, "batch")
-    bench.pass_time(20.0)
-    (bench.tree.job_place(7).cpu / "pids.current").write_text("5\n")
-    bench.pass_time(25.0)
-    assert bench.points("pids_count") == []
-    bench.pass_time(80.0)
-    bench.engine.close()
-    assert {value for _, value in bench.points("pids_count")} == {5.0}
-
-
-def test_no_rest_comes_between_a_job_and_its_steps(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are compared, so they are to be of one time."""
-    seen: list[tuple[list[str], list[int]]] = []
-    bind = Reads.bind
-
-    def watched(reads: Reads, pairs: list[Pair], ends: Sequence[int] = ()) -> Bound:
-        seen.append(([one.name for _, one in pairs], list(ends)))
-        return bind(reads, pairs, ends)
-
-    monkeypatch.setattr(Reads, "bind", watched)
-    monkeypatch.setattr("slurmlens.node.sampler.engine.READ_IN_ONE_GO", 4)
-    for job_id in range(7, 12):
-        bench.start(job_id, "batch", "0", slot=None)
-    bench.pass_time(10.0)
-    names, ends = max(seen, key=lambda one: len(one[1]))
-    assert len(names) == 15
-    assert ends == [6, 12, 15]
-    assert [names[end].count("/") for end in ends[:-1]] == [0, 0]
 
 
 def test_a_job_without_a_slot_is_in_the_sum_of_the_rest(bench: Bench) -> None:
@@ -342,32 +194,6 @@ def test_a_sighting_that_never_had_a_cgroup_has_nothing_to_say(bench: Bench) -> 
     assert bench.engine.finish(99, bench.now()) is None
 
 
-def test_a_damaged_file_costs_its_field_and_nothing_else(bench: Bench) -> None:
-    bench.start(7, "batch", slot=0)
-    bench.start(8, "batch", slot=1)
-    name = "memory.current" if (bench.tree.job_place(7).memory / "memory.current").exists() else "memory.usage_in_bytes"
-    write_in_place(bench.tree.job_place(7).memory / name, "no number\n")
-    bench.tree.burn(7, "batch", 5.0)
-    bench.tree.burn(8, "batch", 5.0)
-    bench.pass_time(10.0)
-    assert [value for _, value in bench.points("cpu_cores", 0)] == pytest.approx([0.5])
-    assert [value for _, value in bench.points("cpu_cores", 1)] == pytest.approx([0.5])
-    assert bench.points("memory_bytes", 1)
-    assert "malformed" in bench.failures
-
-
-def test_a_job_whose_folder_does_not_exist_any_more_is_measured_as_nothing(bench: Bench) -> None:
-    bench.tree.start_job(7, steps=("batch",))
-    job, parent = bench.tree.job_place(7), bench.tree.parent_place(7)
-    bench.tree.end_job(7)
-    order = JobOrder(number=7, job_id=7, slot=0, name="job_7", place=job, parent=parent, newborn=True)
-    bench.engine.watch(order, bench.now())
-    bench.pass_time(10.0)
-    totals = bench.finish(7).totals
-    assert totals.samples == 0
-    assert totals.memory_peak_bytes is None
-
-
 def test_the_limit_and_the_slow_fields_are_known_for_short_jobs_too(bench: Bench) -> None:
     bench.start(7, "batch")
     bench.pass_time(0.2)
@@ -388,19 +214,20 @@ def test_deltas_of_running_jobs_are_what_is_new(bench: Bench) -> None:
     assert second.start_ns > first.start_ns
 
 
-def test_descriptors_are_given_back(bench: Bench) -> None:
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
-    before = descriptors()
-    for job_id in range(10, 15):
-        bench.start(job_id, "batch", slot=None)
-        bench.pass_time(10.0)
-        bench.end(job_id, "batch")
-        bench.finish(job_id)
-    assert bench.engine.cgroups == 0
-    # The node's and, on v1, the user's own folder stay watched.
-    assert descriptors() <= before + 8
+def test_a_kill_on_v1_that_came_after_the_last_full_tick_is_in_the_jobs_total(
+    tmp_path: Path, unpacked_recordings: Path, clock: ManualClock
+) -> None:
+    bench = Bench(MovingTree("v1-22.05", tmp_path, unpacked_recordings), clock)
+    bench.start(7, "batch")
+    task = bench.tree.step_place(7, "batch").memory / "task_0"
+    task.mkdir()
+    (task / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 0\n")
+    bench.pass_time(75.0)
+    write_in_place(task / "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
+    bench.pass_time(10.0)
+    bench.end(7, "batch")
+    assert bench.finish(7).totals.oom_kills == 1
+    bench.engine.close()
 
 
 def test_a_v1_job_whose_memory_folders_come_before_its_cpu_folders_is_measured_whole(
@@ -422,52 +249,3 @@ def test_a_v1_job_whose_memory_folders_come_before_its_cpu_folders_is_measured_w
     assert totals.cpu_s is not None
     assert totals.cpu_s.source is EXACT
     bench.engine.close()
-
-
-def test_a_daemon_without_the_right_to_see_processes_finds_out_once(
-    tmp_path: Path, unpacked_recordings: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[ProcessIo] = []
-
-    def refuse(one: ProcessIo) -> None:
-        asked.append(one)
-        raise ReaderError("/proc/5/io: Permission denied", errno=13)
-
-    monkeypatch.setattr(ProcessIo, "read", refuse)
-    bench = Bench(MovingTree("v1-22.05", tmp_path, unpacked_recordings), clock)
-    for job_id in (7, 8, 9):
-        bench.start(job_id, "batch")
-    bench.pass_time(120.0)
-    assert len(asked) == 1
-    assert bench.failures.count("process_io_forbidden") == 1
-    bench.engine.close()
-
-
-def test_a_kill_on_v1_that_came_after_the_last_full_tick_is_in_the_jobs_total(
-    tmp_path: Path, unpacked_recordings: Path, clock: ManualClock
-) -> None:
-    bench = Bench(MovingTree("v1-22.05", tmp_path, unpacked_recordings), clock)
-    bench.start(7, "batch")
-    task = bench.tree.step_place(7, "batch").memory / "task_0"
-    task.mkdir()
-    (task / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 0\n")
-    bench.pass_time(75.0)
-    write_in_place(task / "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
-    bench.pass_time(10.0)
-    bench.end(7, "batch")
-    assert bench.finish(7).totals.oom_kills == 1
-    bench.engine.close()
-
-
-def test_a_job_that_somebody_looks_at_closely_is_read_every_second_for_as_long_as_asked(bench: Bench) -> None:
-    bench.start(7, "batch")
-    bench.pass_time(60.0)
-    before = bench.engine.totals(bench.now())[7].samples
-    assert bench.engine.look_closely(7, 1.0, 30.0, bench.now())
-    assert not bench.engine.look_closely(8, 1.0, 30.0, bench.now())
-    bench.pass_time(30.0)
-    closely = bench.engine.totals(bench.now())[7].samples
-    bench.pass_time(30.0)
-    after = bench.engine.totals(bench.now())[7].samples
-    assert closely - before >= 30
-    assert after - closely <= 4
