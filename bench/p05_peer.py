@@ -36,7 +36,7 @@ def measure(setting: Setting) -> list[Result]:
         ours: list[Window] = []
         theirs: list[Window] = []
         interleave(
-            lambda: _noted(ours, daemon_window(setting, shape, seconds)[0]),
+            lambda: _noted(ours, daemon_window(setting, shape, seconds)),
             lambda: _noted(theirs, _collectd_window(setting, seconds)),
             setting.choose(3, 2),
         )

@@ -96,10 +96,9 @@ def campaign(setting: Setting) -> Campaign:
 def _side_by_side(setting: Setting, daemon: NodeDaemon, loop: ReferenceLoop) -> tuple[Window, Window]:
     """What both cost in one slow tier."""
     _await_quarter(INTERVAL_S)
-    before_us, ticks_before = cpu_ns(loop.pid) / 1e3, _ticks(daemon)
-    window = window_of(setting, daemon.pid, SLOW_EVERY)
-    loop_us = cpu_ns(loop.pid) / 1e3 - before_us
-    return replace(window, ticks=max(1, _ticks(daemon) - ticks_before)), Window(loop_us, SLOW_EVERY, SLOW_EVERY)
+    before_ns = cpu_ns(loop.pid)
+    window = _window_of_daemon(setting, daemon, SLOW_EVERY)
+    return window, Window((cpu_ns(loop.pid) - before_ns) / 1e3, SLOW_EVERY, SLOW_EVERY)
 
 
 def _await_quarter(interval_s: float) -> None:
@@ -126,14 +125,18 @@ def _ticks_in_window(seen: Seen, told: int) -> int:
     return most_often if abs(most_often - told) <= 1 else told
 
 
-def daemon_window(setting: Setting, shape: DaemonShape, seconds: int) -> tuple[Window, float]:
-    """The daemon in its steady state, and which share of its time it has spent in the kernel so far."""
+def daemon_window(setting: Setting, shape: DaemonShape, seconds: int) -> Window:
+    """A daemon of that shape, started for it, in its steady state."""
     with setting.daemon(shape) as daemon:
         daemon.settle()
         _await_quarter(shape.interval_s)
-        before = _ticks(daemon)
-        window = window_of(setting, daemon.pid, seconds)
-        return replace(window, ticks=max(1, _ticks(daemon) - before)), system_share(daemon.pid)
+        return _window_of_daemon(setting, daemon, seconds)
+
+
+def _window_of_daemon(setting: Setting, daemon: NodeDaemon, seconds: int) -> Window:
+    before = _ticks(daemon)
+    window = window_of(setting, daemon.pid, seconds)
+    return replace(window, ticks=max(1, _ticks(daemon) - before))
 
 
 def _ticks(daemon: NodeDaemon) -> int:

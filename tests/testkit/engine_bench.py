@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from slurmlens.cgroup.reader import CgroupReader
+from slurmlens.clock import NS_PER_S
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import EngineSettings, Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.schedule import Now
 from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree
-
-NS = 1_000_000_000
 
 
 class Bench:
@@ -69,14 +68,14 @@ class Bench:
 
     def pass_time(self, seconds: float) -> None:
         """Time passes; everything that falls due meanwhile is read."""
-        end_ns = self.clock.boottime_ns() + round(seconds * NS)
+        end_ns = self.clock.boottime_ns() + round(seconds * NS_PER_S)
         schedule = self.engine.schedule
         while self.clock.boottime_ns() + schedule.wait_ns(self.now()) <= end_ns:
-            self.clock.advance(schedule.wait_ns(self.now()) / NS)
+            self.clock.advance(schedule.wait_ns(self.now()) / NS_PER_S)
             due = schedule.due(self.now())
             if due:
                 self.lines += self.engine.run(due, self.now()).payload
-        self.clock.advance((end_ns - self.clock.boottime_ns()) / NS)
+        self.clock.advance((end_ns - self.clock.boottime_ns()) / NS_PER_S)
 
     def end(self, job_id: int, *steps: str) -> None:
         self.tree.end_job(job_id)

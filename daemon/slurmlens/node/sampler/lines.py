@@ -25,7 +25,8 @@ class Standing:
         every = list(sightings)
         self.gone = [watched for watched in every if watched.is_gone]
         living = [watched for watched in every if not watched.is_gone]
-        self._in_slots = [(watched, watched.slot) for watched in living if watched.slot is not None]
+        self._in_slots = [watched for watched in living if watched.slot is not None]
+        self._slots = [watched.slot for watched in living if watched.slot is not None]
         self._slotless = [watched for watched in living if watched.slot is None]
         self._points: dict[tuple[Tier, bool], JobsPoints] = {}
         self._masks: dict[Tier, list[int]] = {}
@@ -33,24 +34,28 @@ class Standing:
 
     def in_slots(self, tier: Tier) -> JobsPoints:
         """The points of the jobs with a slot."""
-        if (tier, True) not in self._points:
-            rows = [(one.points[tier], one.account, one.process_account, one.node_account) for one, _ in self._in_slots]
-            self._points[tier, True] = JobsPoints(rows)
-        return self._points[tier, True]
+        return self._points_of(self._in_slots, tier, node=True)
 
     def slotless(self, tier: Tier) -> JobsPoints | None:
         """The points of the others, None where there are none; the node's pressure is not theirs to sum up."""
-        if self._slotless and (tier, False) not in self._points:
-            rows = [(one.points[tier], one.account, one.process_account, None) for one in self._slotless]
-            self._points[tier, False] = JobsPoints(rows)
-        return self._points.get((tier, False))
+        return self._points_of(self._slotless, tier, node=False) if self._slotless else None
 
     def block(self, tier: Tier, masks: list[int], series: Sequence[SlotSeries]) -> SeriesBlock:
         """The series of all jobs with a slot, of each those in its mask; `series` is of each slot."""
         if self._masks.get(tier) != masks:
-            blocks = [series[slot].block(tier, mask) for (_, slot), mask in zip(self._in_slots, masks, strict=True)]
+            blocks = [series[slot].block(tier, mask) for slot, mask in zip(self._slots, masks, strict=True)]
             self._masks[tier], self._block[tier] = masks, SeriesBlock.joined(blocks)
         return self._block[tier]
+
+    def _points_of(self, jobs: Sequence[Watched], tier: Tier, *, node: bool) -> JobsPoints:
+        if (tier, node) not in self._points:
+            self._points[tier, node] = JobsPoints(
+                [
+                    (one.points[tier], one.account, one.process_account, one.node_account if node else None)
+                    for one in jobs
+                ]
+            )
+        return self._points[tier, node]
 
 
 class SlotLines:
