@@ -154,7 +154,11 @@ def test_an_empty_chart_says_why() -> None:
     never_read = build_job_view(gallery.without_samples()).charts
     assert never_read is not None
     assert {part.note for part in never_read.charts} == {"no samples: the job's cgroup was never read"}
-    assert chart(build_job_view(gallery.large()), "pressure_cpu").note == "not measured: this kernel tells no pressure"
+    large = gallery.large()
+    assert chart(build_job_view(large), "pressure_cpu").note == "only the total is known: no course of it was measured"
+    without_totals = tuple(msgspec.structs.replace(node, totals=None) for node in large.nodes)
+    large = msgspec.structs.replace(large, nodes=without_totals)
+    assert chart(build_job_view(large), "pressure_cpu").note == "not measured: this kernel tells no pressure"
     starting = msgspec.structs.replace(gallery.running(), nodes=(make_node("c1", 1, totals=None, profile=None),))
     assert chart(build_job_view(starting), "cpu").note == "waiting for the first samples"
 

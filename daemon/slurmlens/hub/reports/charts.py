@@ -30,12 +30,16 @@ _LIMIT_IN_PICTURE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ChartPlan:
-    """One chart: its columns above and below the axis, each with what stands in where the job's own is not measured."""
+    """One chart: its columns above and below the axis, each with what stands in where the job's own is not measured.
+
+    `totals` are the fields of `Totals` that sum the same thing up: a job can be too short for a course and have them.
+    """
 
     key: str
     title: str
     unit: str
     up: tuple[str, str | None]
+    totals: tuple[str, ...]
     down: tuple[str, str | None] | None = None
     part: Part = Part.MEAN
     substitute_note: str | None = None
@@ -46,13 +50,14 @@ _OF_PROCESSES = "summed over living processes"
 _OF_NODE = "of the whole node, not of the job alone"
 
 PLANS: tuple[ChartPlan, ...] = (
-    ChartPlan("cpu", "CPU", "cores", ("cpu_cores", None)),
-    ChartPlan("memory", "Memory", "bytes", ("memory_bytes", None), part=Part.HIGH),
+    ChartPlan("cpu", "CPU", "cores", ("cpu_cores", None), ("cpu_s",)),
+    ChartPlan("memory", "Memory", "bytes", ("memory_bytes", None), ("memory_peak_bytes",), part=Part.HIGH),
     ChartPlan(
         "io",
         "I/O",
         "bytes/s",
         ("io_read_bytes_per_second", "process_io_read_bytes_per_second"),
+        ("io_read_bytes", "io_written_bytes"),
         ("io_written_bytes_per_second", "process_io_written_bytes_per_second"),
         substitute_note=_OF_PROCESSES,
         why_empty="not measured: no block I/O counters for this job",
@@ -63,6 +68,7 @@ PLANS: tuple[ChartPlan, ...] = (
             f"{word} pressure",
             "ratio",
             (f"pressure_{what}_some_ratio", f"node_pressure_{what}_some_ratio"),
+            (f"pressure_{what}_some_s",),
             substitute_note=_OF_NODE,
             why_empty="not measured: this kernel tells no pressure",
         )
@@ -159,6 +165,8 @@ def _why_empty(plan: ChartPlan, nodes: Sequence[NodeFacts], live: bool) -> str:
         if any(node.samples for node in nodes):
             return "the nodes sent totals, but no course"
         return "no samples: the job's cgroup was never read"
+    if any(getattr(node.totals, name) for node in nodes if node.totals for name in plan.totals):
+        return "only the total is known: no course of it was measured"
     return plan.why_empty
 
 
