@@ -1,0 +1,120 @@
+"""What the registry takes over from the daemon before it in this boot, and which remains it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import given
+
+from slurmlens.errors import DecodeError, UnsupportedVersion
+from slurmlens.events import Figure, FigureSource, JobEnd, JobStart, Totals, Witness
+from slurmlens.node import registry as reg
+from slurmlens.node.registry import memory
+from testkit.registry_node import EARLIER_BOOT, Node, moment, place
+
+
+def test_a_running_job_goes_on_as_the_same_sighting_in_its_slot() -> None:
+    before = Node()
+    prolog = before.prolog(7, 1010.0, user_name="alice")
+    before.appears(7, 1010.1)
+    after = before.restarted(1100.0)
+    after.appears(7, 1160.1)
+    after.vanishes(7, 1200.0)
+    after.epilog(7, 1200.1)
+    (summary,) = after.summaries()
+    assert summary.sighting == before.events(JobStart)[0].sighting
+    assert (summary.start_ns, summary.start_witness, summary.slot) == (prolog.time_ns, Witness.HOOK, 0)
+    assert summary.unseen_s == 60.0
+    assert summary.job.user_name == "alice"
+    assert after.events(JobStart) == []
+
+
+def test_an_epilog_that_came_in_between_ends_it_with_the_totals_of_the_last_sample() -> None:
+    before = Node()
+    before.prolog(7, 1010.0)
+    before.appears(7, 1010.1)
+    used = Figure(value=12.5, source=FigureSource.PARENT_REST)
+    after = before.restarted(1100.0, {1: Totals(samples=9, cpu_s=used)})
+    after.epilog(7, 1130.0, read_s=1160.1)
+    (end,), (summary,) = after.events(JobEnd), after.summaries()
+    assert end.sighting == summary.sighting == before.events(JobStart)[0].sighting
+    assert summary.totals.cpu_s == Figure(value=12.5, source=FigureSource.LAST_SAMPLE, complete=False)
+    assert summary.unseen_s == 30.0
+
+
+def test_a_job_that_went_without_a_word_in_between_is_ended() -> None:
+    before = Node()
+    before.prolog(7, 1010.0)
+    before.appears(7, 1010.1)
+    after = before.restarted(1100.0)
+    after.tick(1219.0)
+    assert after.events(JobEnd) == []
+    after.tick(1220.0)
+    assert [end.witness for end in after.events(JobEnd)] == [Witness.CGROUP]
+
+
+def test_its_prolog_that_is_read_again_says_the_same_and_starts_no_second_run() -> None:
+    before = Node()
+    prolog = before.prolog(7, 1010.0)
+    after = before.restarted(1100.0)
+    after.handle(reg.HookSeen(moment(1160.1), prolog))
+    assert after.events(JobStart) == before.events(JobStart)
+    assert len(after.registry.sightings()) == 1
+
+
+def test_two_restarts_add_up_what_nobody_saw() -> None:
+    before = Node()
+    before.prolog(7, 1010.0)
+    before.appears(7, 1010.1)
+    after = before.restarted(1100.0).restarted(1200.0)
+    after.epilog(7, 1300.0)
+    (summary,) = after.summaries()
+    assert summary.unseen_s == 120.0
+
+
+def test_memory_of_another_boot_is_nobodys() -> None:
+    before = Node()
+    before.prolog(7, 1010.0)
+    kept = before.registry.remembered(moment(1100.0), {})
+    assert reg.Registry(place(EARLIER_BOOT), reg.RegistrySettings(), moment(10.0), kept).sightings() == []
+
+
+def test_a_slot_that_is_not_there_any_more_is_not_taken() -> None:
+    before = Node(slots=4)
+    for job_id in range(4):
+        before.prolog(job_id, 1010.0)
+    kept = before.registry.remembered(moment(1100.0), {})
+    after = reg.Registry(place(), reg.RegistrySettings(slots=2), moment(1160.0), kept)
+    after.validate()
+    assert [one.slot for one in after.sightings()] == [0, 1, None, None]
+
+
+def test_the_same_job_twice_in_a_memory_is_one() -> None:
+    before = Node()
+    before.prolog(7, 1010.0)
+    kept = before.registry.remembered(moment(1100.0), {})
+    twice = msgspec.structs.replace(kept, sightings=kept.sightings * 2)
+    after = reg.Registry(place(), reg.RegistrySettings(), moment(1160.0), twice)
+    after.validate()
+    assert len(after.sightings()) == 1
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"\xff\xfe", b'{"version":1}', b"[" * 100_000])
+def test_what_no_daemon_wrote_is_refused(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        memory.decode(data)
+
+
+def test_another_releases_memory_is_refused_as_such() -> None:
+    kept = Node().registry.remembered(moment(1100.0), {})
+    with pytest.raises(UnsupportedVersion):
+        memory.decode(memory.encode(msgspec.structs.replace(kept, version=2)))
+
+
+@given(st.binary())
+def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        memory.decode(data)
