@@ -1,4 +1,4 @@
-"""The hub program with a real Consul: found by its service, gone when it stops, the keys of 2015 kept by it."""
+"""The hub program with a real Consul: found by its service, its carbon followed, the keys of 2015 kept."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from deploy.components.consul import Consul
 
 from testkit.consul_agent import Api, until
+from testkit.scripted_server import LineServer, serving
 
 CHECKOUT = Path(__file__).parents[2]
 FIXTURES = CHECKOUT / "tests/fixtures/slurm/22.05"
@@ -56,6 +60,11 @@ scontrol = "{folder}/scontrol"
 url = "{agent_url}"
 ttl_s = 3
 job_keys = true
+[consul.find]
+carbon = "hubs-carbon"
+[series_2015]
+port = 9
+interval_s = 1
 [log]
 format = "json"
 """
@@ -63,33 +72,59 @@ format = "json"
     return path
 
 
+@asynccontextmanager
+async def hub(consul: Consul, folder: Path) -> AsyncIterator[dict[str, Any]]:
+    """The program, at work until it is asked to stop; yields what Consul says of its service."""
+    command = [sys.executable, "-m", "slurmlens.hub.main", "--config", str(configure(folder, consul.url))]
+    environment = os.environ | {"PYTHONPATH": f"{CHECKOUT}/daemon", "PYTHONUNBUFFERED": "1"}
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log, stdin=PIPE)
+    try:
+        (entry,) = await until(lambda: Api(consul).get("health/service/slurmlens-hub?passing"), "the hub's service")
+        yield entry["Service"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(START_MAX_S):
+            assert await process.wait() == 0, (folder / "log").read_text()
+
+
 async def test_the_hub_is_a_service_keeps_the_keys_of_2015_and_leaves_when_it_stops(
     consul: Consul, tmp_path: Path
 ) -> None:
     api = Api(consul)
-    command = [sys.executable, "-m", "slurmlens.hub.main", "--config", str(configure(tmp_path, consul.url))]
-    environment = os.environ | {"PYTHONPATH": f"{CHECKOUT}/daemon", "PYTHONUNBUFFERED": "1"}
-    with (tmp_path / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log, stdin=PIPE)
-    try:
-        (entry,) = await until(lambda: api.get("health/service/slurmlens-hub?passing"), "the hub's service")
-        service = entry["Service"]
+    async with hub(consul, tmp_path) as service:
         assert (service["Tags"], service["Address"]) == (["demo"], "127.0.0.1")
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"http://127.0.0.1:{service['Port']}/status.json") as answer,
-        ):
-            assert (await answer.json())["consul"]["registration"]["is_registered"]
+        assert (await _status(service))["registration"]["is_registered"]
         job = await until(lambda: _job(api, 2), "the keys of job 2")
         assert (job["user"], job["clustername"], job["exit_code2"]) == ("alice", "demo", "42:0")
         odd = "slurm/partition/odd/"
         wanted = {f"{odd}state": "UP", f"{odd}total_nodes": "1", f"{odd}total_cpus": "2", f"{odd}nodes": "d-compute1"}
         assert await until(lambda: api.tree(odd), "the partitions") == wanted
-    finally:
-        process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(START_MAX_S):
-            assert await process.wait() == 0, (tmp_path / "log").read_text()
     assert await api.checks("slurmlens-hub") == []
+
+
+async def test_the_hubs_points_follow_a_carbon_that_moves_and_find_it_again_after_a_restart(
+    consul: Consul, tmp_path: Path
+) -> None:
+    api, first, second = Api(consul), LineServer(), LineServer()
+    async with serving(first) as before, serving(second) as after:
+        await api.announce("hubs-carbon", before)
+        async with hub(consul, tmp_path) as service:
+            await first.until(b"slurm.stats.")
+            await api.announce("hubs-carbon", after)
+            await second.until(b"slurm.stats.")
+            assert (await _status(service))["found"] == {"carbon": [f"127.0.0.1:{after}"]}
+        await api.withdraw("hubs-carbon")
+        second.received.clear()
+        async with hub(consul, tmp_path):
+            await second.until(b"slurm.stats.")
+
+
+async def _status(service: dict[str, Any]) -> dict[str, Any]:
+    """The hub's own word on how it fares with Consul."""
+    url = f"http://127.0.0.1:{service['Port']}/status.json"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return (await answer.json())["consul"]  # type: ignore[no-any-return]
 
 
 async def _job(api: Api, job_id: int) -> dict[str, str] | None:

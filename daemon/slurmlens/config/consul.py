@@ -125,10 +125,17 @@ class RelayConsulConfig(NodeConsulConfig):
     address_told: str | None = _address_told()
 
 
+class HubFindConfig(Settings):
+    """Receivers that the hub looks for."""
+
+    carbon: str | None = _found("the service that [series_2015] goes to", '"entry.carbon"')
+
+
 class HubConsulConfig(ConsulConfig):
-    """What the hub has beside that: where others reach it, and the keys of 2015."""
+    """What the hub has beside that: where others reach it, its carbon, and the keys of 2015."""
 
     service: str = setting("slurmlens-hub", "the service's name", pattern=SERVICE_PATTERN, pattern_text=SERVICE_TEXT)
+    find: HubFindConfig = section(HubFindConfig, "receivers that are looked for by the name of their service")
     address_told: str | None = _address_told()
     job_keys: bool = setting(False, "keep slurm/job/… and slurm/partition/… in the KV, as in 2015")
     job_keys_kept: int = setting(1000, "so many jobs that have ended keep their keys", minimum=0, maximum=100_000)

@@ -1,9 +1,10 @@
 """The hub's own points to carbon: kept in memory while carbon is away, sent with the times they were made at.
 
 Owns what waits and what may have to be sent again: carbon acknowledges nothing, so what was written within the last
-`RESEND_S` before a connection broke goes out once more (the same point twice is one point). Invariants: what waits is
-bounded by `WAITING_MAX`, the oldest is dropped and counted; nobody waits for carbon. A hub that is killed loses what
-waits: a relay on its host keeps points on disk. Fed by `queue_series`; wired in `pipeline`.
+`RESEND_S` before a connection broke goes out once more (the same point twice is one point). A carbon that moves is
+followed at the next batch, and gets the same once more. Invariants: what waits is bounded by `WAITING_MAX`, the oldest
+is dropped and counted; nobody waits for carbon. A hub that is killed loses what waits: a relay on its host keeps points
+on disk. Fed by `queue_series`; wired in `pipeline`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.runtime.backoff import Backoff
+from slurmlens.runtime.endpoint import Endpoint, Turns, text_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 CARBON_AWAY = InternalEvent(
@@ -42,18 +44,18 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class CarbonWriter:
-    """One connection to one carbon; `write` batches, `run` the stage until cancelled."""
+    """One connection to the carbon that `endpoint` names; `write` batches, `run` the stage until cancelled."""
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        endpoint: Endpoint,
         reporter: Reporter,
         clock: Clock,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._address = host, port
+        self._endpoint = Turns(endpoint)
+        self._address = self._endpoint.addresses()[0]
         self._reporter = reporter
         self._clock = clock
         self._sleep = sleep
@@ -74,17 +76,15 @@ class CarbonWriter:
             try:
                 await self._converse(backoff)
             except OSError as error:
-                self._take_back()
                 text = str(error) or "it does not take anything"
-                self._reporter.report(CARBON_AWAY, address=self._name, error=text, waiting=len(self._waiting))
-            await self._sleep(backoff.next_s())
-
-    @property
-    def _name(self) -> str:
-        return "{}:{}".format(*self._address)
+                waiting = len(self._waiting)
+                self._reporter.report(CARBON_AWAY, address=text_of(self._address), error=text, waiting=waiting)
+                self._endpoint.failed(self._address)
+                await self._sleep(backoff.next_s())
 
     async def _converse(self, backoff: Backoff) -> None:
-        """One connection, until it breaks: OSError, TimeoutError among them."""
+        """One connection, until carbon has moved or it breaks: OSError, TimeoutError among them."""
+        self._address = self._endpoint.addresses()[0]
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(*self._address)
         writer.transport.set_write_buffer_limits(high=0)  # `drain` shall wait until the kernel has it
@@ -97,6 +97,7 @@ class CarbonWriter:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             writer.close()
+            self._take_back()
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
         """Carbon says nothing: whatever comes or ends is its end."""
@@ -104,8 +105,11 @@ class CarbonWriter:
         raise ConnectionResetError("it has closed the connection")
 
     async def _send(self, writer: asyncio.StreamWriter, backoff: Backoff) -> None:
+        """Return when carbon is elsewhere."""
         while True:
             while self._waiting:
+                if self._address not in self._endpoint.addresses():
+                    return
                 batch = self._waiting[0]
                 writer.write(batch.payload)
                 async with asyncio.timeout(WRITE_TIMEOUT_S):
@@ -132,4 +136,4 @@ class CarbonWriter:
 
     def _drop_oldest(self) -> None:
         while len(self._waiting) > WAITING_MAX:
-            self._reporter.report(POINTS_DROPPED, count=self._waiting.popleft().count, address=self._name)
+            self._reporter.report(POINTS_DROPPED, count=self._waiting.popleft().count, address=text_of(self._address))

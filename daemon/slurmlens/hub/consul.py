@@ -1,7 +1,7 @@
-"""Consul as the hub uses it: shows the hub to nodes and people as a service, and keeps the job keys of 2015.
+"""Consul as the hub uses it: shows the hub as a service, finds its carbon, keeps the job keys of 2015.
 
-Puts the parts of `discovery` together. Imported only where `[consul]` is in the settings. Made by `pipeline` when the
-port is bound; its stages run under the hub's supervisor.
+Puts the parts of `discovery` together and remembers over a restart what was found. Imported only where `[consul]` is in
+the settings. Made by `pipeline`; its stages run under the hub's supervisor, once the port is bound.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from slurmlens import __version__
 from slurmlens.clock import Clock
 from slurmlens.config.consul import HubConsulConfig
 from slurmlens.config.hub import HubConfig
+from slurmlens.discovery.finder import Finder
 from slurmlens.discovery.health import Health
 from slurmlens.discovery.job_keeper import JobKeeper, LookUp
+from slurmlens.discovery.memory import MemoryFile
 from slurmlens.discovery.registration import Registration, Service
+from slurmlens.runtime.endpoint import Endpoint, text_of
 from slurmlens.slurm.records import NodeRecord, PartitionRecord
 from slurmlens.telemetry.internal import Reporter
 
@@ -24,13 +27,13 @@ Stage = tuple[str, Callable[[], Awaitable[None]]]
 
 
 class HubConsul:
-    """The hub in Consul's eyes; `port` is the one that is bound."""
+    """The hub in Consul's eyes; `port` is asked when the hub registers: it is bound then."""
 
     def __init__(
         self,
         config: HubConfig,
         consul: HubConsulConfig,
-        port: int,
+        port: Callable[[], int | None],
         health: Callable[[], Health],
         look_up: LookUp,
         reporter: Reporter,
@@ -39,13 +42,19 @@ class HubConsul:
         self._config = config
         self._consul = consul
         self._port = port
+        memory = MemoryFile(config.runtime_path / "consul.json", reporter)
+        self._finder = Finder(consul, consul.find, f"{config.cluster}/hub", memory, reporter, clock)
         self._registration = Registration(consul, self._service, health, reporter) if consul.register else None
         self._keeper = JobKeeper(consul, config.cluster, look_up, reporter, clock) if consul.job_keys else None
 
+    def endpoint(self, sink: str, host: str, port: int) -> Endpoint:
+        """Where the receiver `sink` is: found by its service where one is named, else where the settings say."""
+        return self._finder.endpoint(sink, host, port)
+
     @property
     def stages(self) -> list[Stage]:
-        """What runs for as long as the hub does."""
-        stages: list[Stage] = []
+        """What runs for as long as the hub does; ask when all endpoints have been asked for."""
+        stages: list[Stage] = [(f"consul {watch.name}", watch.run) for watch in self._finder.watches]
         if self._registration is not None:
             stages.append(("consul registration", self._registration.run))
         if self._keeper is not None:
@@ -65,7 +74,8 @@ class HubConsul:
     def status(self) -> dict[str, object]:
         """How it fares, for /status.json."""
         registration = None if self._registration is None else msgspec.to_builtins(self._registration.state)
-        return {"url": self._consul.url, "registration": registration}
+        found = {sink: list(map(text_of, where.addresses())) for sink, where in self._finder.found.items()}
+        return {"url": self._consul.url, "registration": registration, "found": found}
 
     def _service(self) -> Service:
         address = self._consul.told_address(self._config.listen.host, self._consul.address_told)
@@ -76,5 +86,5 @@ class HubConsul:
             tags=(self._config.cluster,),
             meta={"cluster": self._config.cluster, "version": __version__},
             address=address,
-            port=self._port,
+            port=self._port(),
         )

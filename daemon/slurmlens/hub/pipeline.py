@@ -43,6 +43,7 @@ from slurmlens.hub.poller import Poller
 from slurmlens.hub.queue_series import QueueSeries
 from slurmlens.hub.web.app import make_app
 from slurmlens.runtime.authentication import Authenticator
+from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.runtime.supervisor import Supervisor
 from slurmlens.runtime.tls import ServerTls
 from slurmlens.slurm.pyslurm_source import prefer_pyslurm
@@ -104,10 +105,10 @@ class HubPipeline:
         self._origins.replace((await self._recorder.nodes()).values())
         try:
             self._ingest = self._make_ingest()
+            self._consul = self._make_consul()
             self._queue_series = self._make_queue_series()
             self._poller = await self._make_poller()
             await self._listen()
-            self._consul = self._make_consul()
         except BaseException:
             await self._store.close()
             raise
@@ -136,19 +137,20 @@ class HubPipeline:
 
     def _make_consul(self) -> HubConsul | None:
         config = self._config
-        if config.consul is None or self.port is None:
+        if config.consul is None:
             return None
         from slurmlens.hub.consul import HubConsul  # late: most hubs have none
 
         return HubConsul(
-            config, config.consul, self.port, self._health, self._latest_record, self._reporter, self._clock
+            config, config.consul, lambda: self.port, self._health, self._latest_record, self._reporter, self._clock
         )
 
     def _make_queue_series(self) -> QueueSeries | None:
         config = self._config.series_2015
         if config is None:
             return None
-        self._carbon = CarbonWriter(config.host, config.port, self._reporter, self._clock)
+        where = FixedEndpoint if self._consul is None else partial(self._consul.endpoint, "carbon")
+        self._carbon = CarbonWriter(where(config.host, config.port), self._reporter, self._clock)
         return QueueSeries(config.interval_s, self._carbon.write, lambda: self._poller.silent_since_ns(), self._clock)
 
     async def _latest_record(self, job_id: int) -> JobRecord | None:

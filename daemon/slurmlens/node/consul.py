@@ -21,26 +21,19 @@ from slurmlens.config.node import NodeConfig
 from slurmlens.config.setting import KeyPath
 from slurmlens.discovery.answers import Instance
 from slurmlens.discovery.client import ConsulClient, Reply
+from slurmlens.discovery.finder import Finder
 from slurmlens.discovery.health import Health
 from slurmlens.discovery.memory import MemoryFile
 from slurmlens.discovery.overrides import Overrides
 from slurmlens.discovery.registration import Registration, Service
 from slurmlens.discovery.watch import Watch
-from slurmlens.discovery.whereabouts import Whereabouts
 from slurmlens.node.status import ConsulStatus, FoundStatus
-from slurmlens.runtime.endpoint import Endpoint, FixedEndpoint, text_of
+from slurmlens.runtime.endpoint import Endpoint, text_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 if TYPE_CHECKING:
     from slurmlens.config.relay import RelayConfig
 
-MOVED = InternalEvent("consul_service_moved", logging.INFO, "{sink} is at {addresses} now", ("sink",))
-NOWHERE = InternalEvent(
-    "consul_service_without_instances",
-    logging.WARNING,
-    "Consul knows no usable instance of {service}; {sink} stays at {addresses}",
-    ("sink",),
-)
 KEY_REFUSED = InternalEvent(
     "consul_settings_refused", logging.ERROR, "{message}; what held before holds on", ("reason",)
 )
@@ -124,9 +117,8 @@ class Consul(Generic[C]):
         self._reporter = reporter
         self._clock = clock
         self._memory = MemoryFile(runtime_path / "consul.json", reporter)
-        self._found: dict[str, Whereabouts] = {}
-        self._watches: list[Watch[tuple[Instance, ...]] | Watch[dict[str, bytes]]] = []
-        self._who = f"{me.cluster}/{me.name}"
+        self._finder = Finder(consul, consul.find, f"{me.cluster}/{me.name}", self._memory, reporter, clock)
+        self._settings_watches: list[Watch[dict[str, bytes]]] = []
         below = f"slurmlens/{me.cluster}/{me.role}"
         prefixes = (f"{below}/", f"{below}s/{me.name}/")
         self._overrides = Overrides(config, me.runtime_keys, prefixes)
@@ -138,33 +130,16 @@ class Consul(Generic[C]):
 
     def endpoint(self, sink: str, host: str, port: int) -> Endpoint:
         """Where the receiver of `sink` is: found by its service where one is named, else where the settings say."""
-        wanted: str | None = getattr(self._consul.find, sink, None)
-        if wanted is None:
-            return FixedEndpoint(host, port)
-        known = self._memory.known.services.get(self._label(wanted), ())
-        where = Whereabouts((host, port), self._who, known)
-        self._found[sink] = where
-        tag, _, name = wanted.rpartition(".")
-
-        async def ask(client: ConsulClient, index: int, wait_s: float) -> Reply[tuple[Instance, ...]]:
-            return await client.instances(name, tag or None, index=index, wait_s=wait_s)
-
-        self._watches.append(
-            Watch(
-                f"service {wanted}",
-                self._consul,
-                ask,
-                lambda instances: self._heard(sink, wanted, where, instances),
-                self._reporter,
-                self._clock,
-            )
-        )
-        return where
+        return self._finder.endpoint(sink, host, port)
 
     @property
     def watches(self) -> list[Stage]:
         """Stages that follow what Consul says; call it when all endpoints have been asked for."""
         return [(f"consul {watch.name}", watch.run) for watch in self._watches]
+
+    @property
+    def _watches(self) -> list[Watch[tuple[Instance, ...]] | Watch[dict[str, bytes]]]:
+        return [*self._settings_watches, *self._finder.watches]
 
     @property
     def registration(self) -> list[Stage]:
@@ -187,27 +162,11 @@ class Consul(Generic[C]):
             last_error=errors[-1] if errors else None,
             found=tuple(
                 FoundStatus(sink=sink, addresses=tuple(map(text_of, where.addresses())), is_fresh=where.is_fresh)
-                for sink, where in self._found.items()
+                for sink, where in self._finder.found.items()
             ),
             settings=self._overrides.accepted,
             refused=tuple(self._overrides.refused),
         )
-
-    def _heard(self, sink: str, wanted: str, where: Whereabouts, instances: tuple[Instance, ...]) -> None:
-        before = where.addresses()
-        changed = where.told(instances)
-        addresses = ", ".join(map(text_of, where.addresses()))
-        if not instances:
-            self._reporter.report(NOWHERE, sink=sink, service=wanted, addresses=addresses)
-        if changed:
-            self._memory.known.services[self._label(wanted)] = where.known
-            self._memory.save()
-        if where.addresses() != before:
-            self._reporter.report(MOVED, sink=sink, addresses=addresses)
-
-    def _label(self, wanted: str) -> str:
-        """What addresses are remembered by: another datacenter has other ones."""
-        return f"{self._consul.datacenter or ''}/{wanted}"
 
     def _follow_settings(self, prefix: str) -> None:
         remembered = self._memory.known.settings.items()
@@ -220,7 +179,8 @@ class Consul(Generic[C]):
         def heard(pairs: dict[str, bytes]) -> None:
             self._take_settings(prefix, pairs)
 
-        self._watches.append(Watch(f"settings {prefix}", self._consul, ask, heard, self._reporter, self._clock))
+        watch = Watch(f"settings {prefix}", self._consul, ask, heard, self._reporter, self._clock)
+        self._settings_watches.append(watch)
 
     def _take_settings(self, prefix: str, pairs: dict[str, bytes]) -> None:
         for error in self._overrides.take(prefix, pairs):
@@ -238,7 +198,7 @@ class Consul(Generic[C]):
 
     def _service(self) -> Service:
         me = self._me
-        sinks = ", ".join(sorted(self._found))
+        sinks = ", ".join(sorted(self._finder.found))
         return Service(
             id=f"{self._consul.service}-{me.name}",
             name=self._consul.service,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from slurmlens.hub.carbon_writer import WAITING_MAX, CarbonWriter
+from slurmlens.runtime.endpoint import Address, Endpoint, FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
@@ -14,7 +15,7 @@ from testkit.node_process import until
 
 
 class Listener:
-    """A carbon that keeps lines and can hang up."""
+    """A carbon that keeps lines and can hang up; the endpoint of itself."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
@@ -23,6 +24,9 @@ class Listener:
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
         self.port = 0
+
+    def addresses(self) -> tuple[Address, ...]:
+        return (("127.0.0.1", self.port),)
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._take, "127.0.0.1", self.port)
@@ -50,14 +54,26 @@ class Listener:
         return self.lines
 
 
+class Carbons:
+    """An endpoint whose carbons change."""
+
+    def __init__(self, *carbons: Listener) -> None:
+        self.carbons = carbons
+
+    def addresses(self) -> tuple[Address, ...]:
+        return tuple(address for carbon in self.carbons for address in carbon.addresses())
+
+
 @asynccontextmanager
-async def writing(carbon: Listener, clock: ManualClock, counters: Counters) -> AsyncIterator[CarbonWriter]:
+async def writing(
+    carbon: Listener, clock: ManualClock, counters: Counters, endpoint: Endpoint | None = None
+) -> AsyncIterator[CarbonWriter]:
     """The stage at work; carbon ends with it."""
 
     async def sleep(_seconds: float) -> None:
         await asyncio.sleep(0.01)
 
-    writer = CarbonWriter("127.0.0.1", carbon.port, Reporter(counters, clock), clock, sleep=sleep)
+    writer = CarbonWriter(endpoint or carbon, Reporter(counters, clock), clock, sleep=sleep)
     running = asyncio.create_task(writer.run())
     try:
         yield writer
@@ -95,9 +111,35 @@ async def test_what_was_written_just_before_a_connection_broke_is_sent_again(clo
         assert (await carbon.until(4))[2:] == [b"a.b 2 2\n", b"a.b 3 3\n"]
 
 
+async def test_a_carbon_that_moves_is_followed_and_gets_what_the_last_one_got_just_before(clock: ManualClock) -> None:
+    first, second, counters = Listener(), Listener(), Counters()
+    await first.start()
+    await second.start()
+    where = Carbons(first)
+    async with writing(second, clock, counters, where) as writer:
+        writer.write(b"a.b 1 1\n", 1)
+        await first.until(1)
+        where.carbons = (second,)
+        writer.write(b"a.b 2 2\n", 1)
+        assert await second.until(2) == [b"a.b 1 1\n", b"a.b 2 2\n"]
+        assert first.lines == [b"a.b 1 1\n"]
+    await first.stop()
+    assert "carbon_away_total" not in counters.snapshot(), "to move is no failure"
+
+
+async def test_of_several_carbons_the_next_is_tried_when_one_is_dead(clock: ManualClock) -> None:
+    dead, alive = Listener(), Listener()
+    await dead.start()
+    await dead.stop()
+    await alive.start()
+    async with writing(alive, clock, Counters(), Carbons(dead, alive)) as writer:
+        writer.write(b"a.b 1 1\n", 1)
+        assert await alive.until(1) == [b"a.b 1 1\n"]
+
+
 async def test_what_waits_is_bounded_and_the_oldest_is_dropped_and_counted(clock: ManualClock) -> None:
     carbon, counters = Listener(), Counters()
-    writer = CarbonWriter("127.0.0.1", 9, Reporter(counters, clock), clock)
+    writer = CarbonWriter(FixedEndpoint("127.0.0.1", 9), Reporter(counters, clock), clock)
     for number in range(WAITING_MAX + 3):
         writer.write(b"a.b %d 1\na.c 0 1\n" % number, 2)
     assert counters.snapshot()["carbon_points_dropped_total"] == 6
