@@ -1,8 +1,8 @@
 """The file in which a program leaves what Consul told it to the next one: addresses of receivers, settings.
 
 Owns the file, beside the status socket. Always whole (written beside and renamed); one that cannot be read or written
-costs freshness at the next start with Consul away, is told, and nothing more. Used by
-`finder` and `node.consul`.
+costs freshness at the next start with Consul away, is told, and nothing more. Used by `finder` and
+`node.consul`.
 """
 
 from __future__ import annotations
