@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slurmlens.config.setting import Settings, section, setting
+from slurmlens.config.shared import backoff_problems
 
 SERVICE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 SERVICE_TEXT = "letters, digits, '_' and '-', at most 63"
@@ -77,8 +78,7 @@ class ConsulConfig(Settings):
     def problems(self) -> Iterator[tuple[str, str]]:
         if not 0 < self.address[1] < 65_536:
             yield "url", f"{self.address[1]} is no port: 1 to 65535"
-        if self.backoff_max_s < self.backoff_min_s:
-            yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
+        yield from backoff_problems(self)
 
 
 def _found(what: str, example: str) -> str | None:

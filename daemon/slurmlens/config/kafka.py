@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from slurmlens.config.setting import setting
-from slurmlens.config.shared import MIB
+from slurmlens.config.shared import MIB, backoff_problems
 from slurmlens.config.tls import TlsSettings
 
 NEEDS_CRAMJAM = frozenset({"lz4", "zstd"})
@@ -84,8 +84,7 @@ class KafkaSinkConfig(TlsSettings):
                 yield "bootstrap", f"{broker!r} is no HOST:PORT"
         yield from self.tls_problems()
         yield from self._login_problems()
-        if self.backoff_max_s < self.backoff_min_s:
-            yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
+        yield from backoff_problems(self)
 
     def _login_problems(self) -> Iterator[tuple[str, str]]:
         if self.sasl_mechanism == "none":

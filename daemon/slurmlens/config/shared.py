@@ -1,4 +1,7 @@
-"""Settings that several programs have in common."""
+"""Settings that several programs have in common, and rules that several tables have."""
+
+from collections.abc import Iterator
+from typing import Protocol
 
 from slurmlens.config.setting import Settings, setting
 
@@ -24,3 +27,18 @@ class ReplayConfig(Settings):
 
     after_s: float = setting(10.0, "what has waited longer than this is replayed", minimum=1, maximum=3600)
     bytes_per_s: int = setting(2 * MIB, "replayed at most so fast, to each receiver", minimum=256 * KIB)
+
+
+class BackingOff(Protocol):
+    """A table of something that is tried again and again."""
+
+    @property
+    def backoff_min_s(self) -> float: ...
+    @property
+    def backoff_max_s(self) -> float: ...
+
+
+def backoff_problems(table: BackingOff) -> Iterator[tuple[str, str]]:
+    """See `Settings.problems`."""
+    if table.backoff_max_s < table.backoff_min_s:
+        yield "backoff_max_s", f"must be at least backoff_min_s ({table.backoff_min_s:g})"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from slurmlens.config.kafka import KafkaSinkConfig
 from slurmlens.config.setting import Settings, optional_section, setting
-from slurmlens.config.shared import MIB
+from slurmlens.config.shared import MIB, backoff_problems
 from slurmlens.config.tls import TlsSettings, pair_problems
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -82,8 +82,7 @@ class HubSinkConfig(Settings):
             yield "url", f"{self.address[1]} is no port: 1 to 65535"
         if self.auth == "token" and self.token_file is None:
             yield "token_file", 'auth = "token" needs it: name the file that holds the token'
-        if self.backoff_max_s < self.backoff_min_s:
-            yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
+        yield from backoff_problems(self)
 
 
 class CarbonSinkConfig(Settings):
@@ -102,8 +101,7 @@ class CarbonSinkConfig(Settings):
     backoff_max_s: float = setting(60.0, "longest wait between two tries", minimum=0.01)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        if self.backoff_max_s < self.backoff_min_s:
-            yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
+        yield from backoff_problems(self)
 
 
 class LogstashSinkConfig(TlsSettings):
@@ -129,8 +127,7 @@ class LogstashSinkConfig(TlsSettings):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from self.tls_problems()
-        if self.backoff_max_s < self.backoff_min_s:
-            yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
+        yield from backoff_problems(self)
 
 
 class BeatsSinkConfig(TlsSettings):
@@ -153,8 +150,7 @@ class BeatsSinkConfig(TlsSettings):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from self.tls_problems()
-        if self.backoff_max_s < self.backoff_min_s:
-            yield "backoff_max_s", f"must be at least backoff_min_s ({self.backoff_min_s:g})"
+        yield from backoff_problems(self)
 
 
 class FileSinkConfig(Settings):
