@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from slurmlens.cli.main import main as slurmlens
+from slurmlens.clock import NS_PER_S
 from slurmlens.events import DroppedLines
 from slurmlens.node.relay.status import RelayStatus
 from slurmlens.node.status import (
@@ -21,26 +22,11 @@ from slurmlens.node.status import (
     JobStatus,
     NodeStatus,
     Refusal,
-    SamplerStatus,
     SinkStatus,
     SpoolStatus,
 )
+from testkit.node_states import IDLE, NOW_NS, SAMPLER
 
-NS = 1_000_000_000
-NOW = 1_795_420_800 * NS
-
-SAMPLER = SamplerStatus(
-    interval_s=10.0,
-    cgroups=6,
-    cost_share=0.0012,
-    budget_share=0.02,
-    last_tick_s=0.0041,
-    longest_tick_s=0.009,
-    ticks=100,
-    missed_ticks=0,
-    thinning=1,
-    profile_bytes=4096,
-)
 HUB = SinkStatus(
     name="hub",
     backlog_batches=0,
@@ -61,25 +47,12 @@ SPOOL = SpoolStatus(
     memory_bytes=1 << 20,
     dropped=(),
 )
-WELL = NodeStatus(
-    version="0.1.0",
-    cluster="demo",
-    node="n0",
-    boot_id="b",
-    time_ns=NOW,
-    uptime_s=7300.0,
-    slots=16,
-    profile_interval_s=300.0,
-    dropbox_open=True,
-    dropbox_waiting=0,
-    cgroup_tree_found=True,
-    cgroup_tree_watched=True,
-    unnamed_cgroups=0,
+WELL = msgspec.structs.replace(
+    IDLE,
     jobs=(
-        JobStatus(job_id=4711, sighting="s", phase="open", slot=0, cgroups=1, since_ns=NOW - 61 * NS),
-        JobStatus(job_id=4712, sighting="t", phase="open", slot=None, cgroups=1, since_ns=NOW - 2 * NS),
+        JobStatus(job_id=4711, sighting="s", phase="open", slot=0, cgroups=1, since_ns=NOW_NS - 61 * NS_PER_S),
+        JobStatus(job_id=4712, sighting="t", phase="open", slot=None, cgroups=1, since_ns=NOW_NS - 2 * NS_PER_S),
     ),
-    sampler=SAMPLER,
     sinks=(HUB,),
     stages={"dropbox": "running"},
     counters={"job_began_total": 2.0},
@@ -103,7 +76,7 @@ RELAY = RelayStatus(
     version="0.1.0",
     cluster="demo",
     name="r0",
-    time_ns=NOW,
+    time_ns=NOW_NS,
     uptime_s=7300.0,
     cpu_s=1.5,
     resident_bytes=30 << 20,
@@ -187,7 +160,7 @@ def test_quiet_is_silent_while_all_is_well_and_says_what_is_not(capsys: pytest.C
 
 
 def test_how_the_spool_fares_is_shown_with_what_was_lost(capsys: pytest.CaptureFixture[str]) -> None:
-    lost = (DroppedLines(stream="metrics", reason="age", lines=12, since_ns=NOW),)
+    lost = (DroppedLines(stream="metrics", reason="age", lines=12, since_ns=NOW_NS),)
     assert asked(changed(WELL, spool=changed(SPOOL, mode="volatile", dropped=lost))) == 0
     said = capsys.readouterr().out
     assert "  spool    volatile, 3.0 of 256 MiB held; lines dropped so far: 12 of metrics (age)\n" in said

@@ -21,19 +21,7 @@ from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree
 from testkit.node_process import node_process, until
-
-SAMPLER = SamplerStatus(
-    interval_s=10.0,
-    cgroups=6,
-    cost_share=0.0012,
-    budget_share=0.02,
-    last_tick_s=0.0041,
-    longest_tick_s=0.009,
-    ticks=100,
-    missed_ticks=0,
-    thinning=1,
-    profile_bytes=4096,
-)
+from testkit.node_states import IDLE, SAMPLER
 
 
 class Site:
@@ -49,24 +37,12 @@ class Site:
         self.own = OwnFigures(config, self.snapshot, self.points, reporter, clock, sleep=self.sleep)
 
     async def snapshot(self) -> NodeStatus:
-        return NodeStatus(
-            version="0.1.0",
-            cluster="demo",
+        return msgspec.structs.replace(
+            IDLE,
             node="n0.example",
-            boot_id="b",
-            time_ns=1,
             uptime_s=7.5,
-            slots=16,
-            profile_interval_s=300.0,
-            dropbox_open=True,
             dropbox_waiting=3,
-            cgroup_tree_found=True,
-            cgroup_tree_watched=True,
-            unnamed_cgroups=0,
-            jobs=(),
             sampler=self.sampler,
-            sinks=(),
-            stages={},
             counters=self.counters.snapshot(),
         )
 

@@ -14,27 +14,7 @@ from slurmlens.node.status import LookClosely, NodeStatus, StatusServer
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
-
-STATUS = NodeStatus(
-    version="0.1.0",
-    cluster="demo",
-    node="n0",
-    boot_id="b",
-    time_ns=1,
-    uptime_s=1.0,
-    slots=16,
-    profile_interval_s=300.0,
-    dropbox_open=True,
-    dropbox_waiting=0,
-    cgroup_tree_found=True,
-    cgroup_tree_watched=True,
-    unnamed_cgroups=0,
-    jobs=(),
-    sampler=None,
-    sinks=(),
-    stages={},
-    counters={},
-)
+from testkit.node_states import IDLE
 
 
 @pytest.fixture
@@ -52,7 +32,7 @@ class Site:
         self.server = StatusServer(path, self.snapshot, self.look_closely, Reporter(self.counters, clock))
 
     async def snapshot(self) -> NodeStatus:
-        return STATUS
+        return IDLE
 
     async def look_closely(self, order: LookClosely) -> bool:
         self.orders.append(order)
