@@ -1,7 +1,6 @@
-"""All sinks of one program at work on one queue: their stages, how they and the queue fare, how they come to an end.
+"""All sinks of one program at work on one queue: their stages, how they fare, how they come to an end.
 
-Owns nothing but the `sinks.delivery.Delivery` of each. Made by a pipeline (the node's, the relay's) of what `receivers`
-made; its stages run under the pipeline's supervisor.
+Owns nothing but the `sinks.delivery.Delivery` of each. Made by `backbone` of what `receivers` made, and run there.
 """
 
 from __future__ import annotations
@@ -9,16 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.shared import ReplayConfig
-from slurmlens.node.drop_notice import dropped_lines
-from slurmlens.node.flow import BatchQueue, Stream
+from slurmlens.node.flow import BatchQueue
 from slurmlens.node.receivers import Receiver
 from slurmlens.node.sinks.delivery import Delivery
-from slurmlens.node.spool import Spool
-from slurmlens.node.status import SinkStatus, SpoolStatus
+from slurmlens.node.status import SinkStatus
 from slurmlens.runtime.supervisor import Stage
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -27,43 +23,6 @@ DRAIN_LOOK_S = 0.2
 STOPPED_SHORT = InternalEvent(
     "stopped_with_backlog", logging.WARNING, "{lines} lines had not reached {sink} when this daemon ended", ("sink",)
 )
-
-
-SPOOL_HANGS = InternalEvent(
-    "spool_hangs", logging.ERROR, "the spool's disk did not take the last change within {wait_s:g} s: is it well?"
-)
-
-CLOSE_TIMEOUT_S = 3.0
-"""How long the spool's disk may take for the last change; one that hangs must not hold the end up."""
-
-
-async def close_spool(spool: Spool, reporter: Reporter) -> None:
-    """Write what is left, and close; tells where the disk does not take it in time."""
-    try:
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await spool.close()
-    except TimeoutError:
-        reporter.report(SPOOL_HANGS, wait_s=CLOSE_TIMEOUT_S)
-
-
-def spool_status(spool: Spool, path: Path) -> SpoolStatus:
-    """How the spool in the folder `path` fares, now."""
-    state = spool.state
-    return SpoolStatus(
-        path=str(path),
-        mode=state.mode,
-        failure=state.failure,
-        size_bytes=state.size_bytes,
-        max_bytes=state.max_bytes,
-        stored_bytes=state.stored_bytes,
-        memory_bytes=state.memory_bytes,
-        dropped=dropped_lines(state.dropped),
-    )
-
-
-def streams_of(receivers: Sequence[Receiver]) -> dict[str, Stream]:
-    """Which stream each sink reads: what a queue must know before there are deliveries from it."""
-    return {one.sink.name: one.stream for one in receivers}
 
 
 class Deliveries:

@@ -1,12 +1,12 @@
 """Wires the node's stages; the only file that knows them all.
 
     dropbox ───┐
-               ├─► registry ─► sampler ─► outlet ─► spool ─► sinks
+               ├─► registry ─► sampler ─► backbone (outlet ─► spool ─► sinks)
     rediscover ┘  (conductor)
 
-Owns the order of starting and stopping: the spool opens before anything comes and closes after the last. Invariants: a
-job that runs while the daemon stops gets no end, only what is new in its profile; stopping takes a bounded time; every
-stage fails alone (`runtime.supervisor`). Made and run by `node.main`.
+Owns the order of starting and stopping. Invariants: a job that runs while the daemon stops gets no end, only what is
+new in its profile; stopping takes a bounded time; every stage fails alone (`runtime.supervisor`). Made and run by
+`node.main`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,10 @@ from slurmlens.cgroup.tree import CgroupTree
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.node import NodeConfig
 from slurmlens.node import registry as reg
+from slurmlens.node.backbone import Backbone, BackboneSettings
 from slurmlens.node.conductor import Conductor
-from slurmlens.node.deliveries import Deliveries, close_spool, spool_status, streams_of
-from slurmlens.node.drop_notice import drop_notice
 from slurmlens.node.dropbox import Dropbox
 from slurmlens.node.dropbox.intake import ROOT_ALONE, Owners
-from slurmlens.node.outlet import Outlet
 from slurmlens.node.receivers import Means, Receiver, receivers
 from slurmlens.node.rediscover import Rediscover
 from slurmlens.node.registry.sighting import Place, Sighting
@@ -41,7 +39,6 @@ from slurmlens.node.sampler.rest import SHORT_REST
 from slurmlens.node.sampler.schedule import Now
 from slurmlens.node.sampler.worker import SamplerThread, failure_reporter
 from slurmlens.node.sighting_file import SightingFile
-from slurmlens.node.spool import Disk, Spool, SpoolLimits
 from slurmlens.node.status import (
     JobStatus,
     LookClosely,
@@ -57,9 +54,6 @@ from slurmlens.telemetry.internal import Reporter
 if TYPE_CHECKING:
     from slurmlens.discovery.health import Health
     from slurmlens.node.consul import Consul
-
-STOP_TIMEOUT_S = 8.0
-"""How long the last lines may take to reach their receivers; systemd waits for longer than that."""
 
 LEAST_PROFILE_INTERVAL_S = 1.0
 CLOSE_INTERVAL_S = 1.0
@@ -92,20 +86,9 @@ class NodePipeline:
         self._started = reg.Moment(clock.wall_ns(), clock.boottime_ns())
         self._profile_interval_s = config.profile.send_interval_s
         self._profile_stirred = asyncio.Event()
-        receivers = self._receivers()
         place = Place(config.cluster, config.node, machine.boot_id)
-        self._spool = Spool(
-            streams_of(receivers),
-            SpoolLimits.of(config.spool),
-            Disk(config.spool.path, clock, reporter),
-            machine.boot_id,
-            clock,
-            reporter,
-            notice=drop_notice(place, clock),
-            untold=config.runtime_path / "untold.json",
-        )
-        self._deliveries = Deliveries(receivers, self._spool, config.replay, reporter, clock)
-        self._outlet = Outlet(config.batch, self._spool, clock, with_fields_2015=config.events.fields_2015)
+        self._backbone = Backbone(_backbone_settings(config), self._receivers(), place, clock, reporter)
+        self._outlet = self._backbone.outlet
         self._dropbox = Dropbox(config.dropbox_path, reporter, clock, node=config.node, owners=machine.hook_owners)
         self._rediscover = Rediscover(machine.root, config.node, clock)
         self._sampler = SamplerThread(self._engine, clock, reporter, self._points_made)
@@ -115,23 +98,22 @@ class NodePipeline:
             registry, self._sampler, self._outlet, self._dropbox, self._rediscover, file, clock, reporter
         )
         self._sources = Supervisor(reporter, clock)
-        self._receiving = Supervisor(reporter, clock)
         self._background: set[asyncio.Task[None]] = set()
         self._name_stages()
 
     async def open(self) -> None:
         """Take up what an earlier daemon left. ConfigError where another daemon uses the same spool."""
-        await self._spool.open()
+        await self._backbone.open()
 
     async def run(self) -> None:
-        """Work until cancelled, then stop in order within `STOP_TIMEOUT_S`."""
+        """Work until cancelled, then stop in order."""
         self._sampler.start()
-        receiving = asyncio.create_task(self._receiving.run(), name="receiving")
+        self._backbone.start()
         try:
             await self._sources.run()
         finally:
             # A second cancel must not cut this short: it is bounded by itself.
-            await asyncio.shield(self._stop(receiving))
+            await asyncio.shield(self._stop())
 
     async def status(self) -> NodeStatus:
         """How everything fares, now."""
@@ -155,10 +137,10 @@ class NodePipeline:
             unnamed_cgroups=tree.unnamed,
             jobs=tuple(_job_status(one) for one in self._conductor.registry.sightings()),
             sampler=await self._sampler.ask(lambda engine, _: _sampler_status(engine)),
-            sinks=self._deliveries.statuses(),
-            stages={name: _stage_text(state) for name, state in self._stages().items()},
+            sinks=self._backbone.sink_statuses(),
+            stages={name: state.text for name, state in self._stages().items()},
             counters=self._reporter.counters.snapshot(),
-            spool=spool_status(self._spool, self._config.spool.path),
+            spool=self._backbone.spool_status(),
             consul=None if self._consul is None else self._consul.status(),
         )
 
@@ -187,14 +169,11 @@ class NodePipeline:
         self._sources.add("status", server.run)
         for name, stage in {**self._own_figures(), **self._series_2015()}.items():
             self._sources.add(name, stage)
-        self._receiving.add("outlet", self._outlet.run)
-        for name, stage in self._deliveries.stages():
-            self._receiving.add(name, stage)
         if self._consul is not None:
             for name, stage in self._consul.registration:
                 self._sources.add(name, stage)
             for name, stage in self._consul.watches:
-                self._receiving.add(name, stage)
+                self._backbone.add(name, stage)
 
     def _own_figures(self) -> Mapping[str, Stage]:
         telemetry = self._config.telemetry
@@ -271,7 +250,7 @@ class NodePipeline:
         """What Consul is told of this daemon."""
         from slurmlens.discovery.health import judge  # late: as above
 
-        away = [f"{name} takes nothing" for name in self._deliveries.away]
+        away = [f"{name} takes nothing" for name in self._backbone.away]
         blind = [] if self._dropbox.is_open else ["the dropbox folder is not there"]
         return judge(self._stages(), away + blind, vital=VITAL_STAGES)
 
@@ -283,27 +262,26 @@ class NodePipeline:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _stop(self, receiving: asyncio.Task[None]) -> None:
+    async def _stop(self) -> None:
         try:
-            async with asyncio.timeout(STOP_TIMEOUT_S):
-                await self._conductor.finish_summaries()
-                await self._conductor.send_profiles()
-                await self._conductor.remember(measured=True)
-                await self._outlet.flush()
-                await self._deliveries.drain()
-        except TimeoutError:
-            pass  # what is left is told below
+            await self._backbone.stop(self._last_words)
         finally:
-            self._deliveries.tell_backlog()
-            receiving.cancel()
-            await asyncio.gather(receiving, return_exceptions=True)
-            await close_spool(self._spool, self._reporter)
             await self._sampler.stop()
+
+    async def _last_words(self) -> None:
+        await self._conductor.finish_summaries()
+        await self._conductor.send_profiles()
+        await self._conductor.remember(measured=True)
 
     # --- status
 
     def _stages(self) -> dict[str, StageState]:
-        return {**self._sources.states, **self._receiving.states}
+        return {**self._sources.states, **self._backbone.states}
+
+
+def _backbone_settings(config: NodeConfig) -> BackboneSettings:
+    with_fields_2015 = config.events.fields_2015
+    return BackboneSettings(config.spool, config.replay, config.batch, config.runtime_path, with_fields_2015)
 
 
 def _registry_settings(config: NodeConfig) -> reg.RegistrySettings:
@@ -349,9 +327,3 @@ def _sampler_status(engine: Engine) -> SamplerStatus:
         thinning=cost.thinning,
         profile_bytes=engine.profile_bytes,
     )
-
-
-def _stage_text(state: StageState) -> str:
-    if state.running:
-        return "running"
-    return f"failed: {state.last_error}" if state.last_error else "ended"

@@ -33,6 +33,13 @@ class StageState(msgspec.Struct):
     failures: int = 0
     last_error: str | None = None
 
+    @property
+    def text(self) -> str:
+        """In words."""
+        if self.running:
+            return "running"
+        return f"failed: {self.last_error}" if self.last_error else "ended"
+
 
 class Supervisor:
     """Runs named stages until cancelled."""

@@ -1,10 +1,10 @@
 """Wires the relay's stages; the only file that knows them all.
 
     nodes ─► http_server ─► intake ──┐
-    nodes ─► carbon_listener ────────┴─► spool ─► sinks
+    nodes ─► carbon_listener ────────┴─► backbone (outlet ─► spool ─► sinks)
 
-Owns the order of starting and stopping: the spool opens before anything comes and closes after the last. Invariants:
-what was answered with 200 is committed; stopping takes a bounded time; every stage fails alone. Made and run by `main`.
+Owns the order of starting and stopping. Invariants: what was answered with 200 is committed; stopping takes a bounded
+time; every stage fails alone. Made and run by `main`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.node import BatchConfig
 from slurmlens.config.relay import RelayConfig
 from slurmlens.config.tls import ListenSettings
-from slurmlens.node.deliveries import Deliveries, close_spool, spool_status, streams_of
-from slurmlens.node.drop_notice import drop_notice
+from slurmlens.node.backbone import Backbone, BackboneSettings
 from slurmlens.node.flow import Stream
-from slurmlens.node.outlet import Outlet
 from slurmlens.node.receivers import Means, receivers
 from slurmlens.node.registry.sighting import Place
 from slurmlens.node.relay.carbon_listener import CarbonListener
@@ -33,7 +31,6 @@ from slurmlens.node.relay.intake import Intake
 from slurmlens.node.relay.origins import RelayOrigins
 from slurmlens.node.relay.room import Room
 from slurmlens.node.relay.status import RelayStatus
-from slurmlens.node.spool import Disk, Spool, SpoolLimits
 from slurmlens.node.status import LookClosely, StatusServer
 from slurmlens.runtime import process
 from slurmlens.runtime.authentication import Authenticator
@@ -45,8 +42,6 @@ if TYPE_CHECKING:
     from slurmlens.discovery.health import Health
     from slurmlens.node.consul import Consul
     from slurmlens.runtime.tls import ServerTls
-
-STOP_TIMEOUT_S = 8.0
 
 VITAL_STAGES = frozenset({"events"})
 """Without it nothing comes in."""
@@ -64,49 +59,40 @@ class RelayPipeline:
         self._consul = self._make_consul(config)
         if self._consul is not None:
             log.set_level(self._consul.settings.log.level)
-        made = receivers(config.sinks, self._means())
-        streams = streams_of(made)
-        self._limits = SpoolLimits.of(config.spool)
-        disk = Disk(config.spool.path, clock, reporter)
-        notice = drop_notice(Place(config.cluster, config.name, boot_id), clock)
-        untold = config.runtime_path / "untold.json"
-        self._spool = Spool(streams, self._limits, disk, boot_id, clock, reporter, notice=notice, untold=untold)
-        self._room = Room(self._spool, tuple(streams.items()), self._room_bytes)
-        self._deliveries = Deliveries(made, self._spool, config.replay, reporter, clock)
-        self._outlet = Outlet(self._batches(), self._spool, clock)
+        settings = BackboneSettings(config.spool, config.replay, self._batches(), config.runtime_path)
+        place = Place(config.cluster, config.name, boot_id)
+        self._backbone = Backbone(settings, receivers(config.sinks, self._means()), place, clock, reporter)
+        self._room = Room(self._backbone.spool, tuple(self._backbone.streams.items()), self._room_bytes)
         self._tls = _make_tls(config.listen)
         self._server = self._make_server()
-        self._carbon = (
-            CarbonListener(config.carbon, self._outlet.points, self._room, reporter) if config.carbon else None
-        )
+        points = self._backbone.outlet.points
+        self._carbon = CarbonListener(config.carbon, points, self._room, reporter) if config.carbon else None
         self._sources = Supervisor(reporter, clock)
-        self._receiving = Supervisor(reporter, clock)
         self._name_stages()
 
     async def open(self) -> None:
         """Take up what an earlier relay left, and the ports. ConfigError where either is another's."""
-        await self._spool.open()
+        await self._backbone.open()
         try:
             await self._server.bind()
             if self._carbon is not None:
                 await self._carbon.bind()
         except BaseException:
-            await close_spool(self._spool, self._reporter)
+            await self._backbone.close()
             raise
 
     async def run(self) -> None:
         """Work until cancelled, then stop in order."""
-        receiving = asyncio.create_task(self._receiving.run(), name="receiving")
+        self._backbone.start()
         try:
             await self._sources.run()
         finally:
             # A second cancel must not cut this short: it is bounded by itself.
-            await asyncio.shield(self._stop(receiving))
+            await asyncio.shield(self._backbone.stop())
 
     async def status(self) -> RelayStatus:
         """How everything fares, now."""
         config = self._config
-        states = {**self._sources.states, **self._receiving.states}
         return RelayStatus(
             version=__version__,
             cluster=config.cluster,
@@ -119,9 +105,9 @@ class RelayPipeline:
             metrics_port=self.metrics_port,
             takes_events=self._room.has_for(Stream.EVENTS),
             takes_metrics=self._carbon is not None and self._room.has_for(Stream.METRICS),
-            spool=spool_status(self._spool, self._config.spool.path),
-            sinks=self._deliveries.statuses(),
-            stages={name: _stage_text(state) for name, state in states.items()},
+            spool=self._backbone.spool_status(),
+            sinks=self._backbone.sink_statuses(),
+            stages={name: state.text for name, state in self._stages().items()},
             counters=self._reporter.counters.snapshot(),
             consul=None if self._consul is None else self._consul.status(),
         )
@@ -168,7 +154,7 @@ class RelayPipeline:
             pending_bytes=listen.pending_bytes,
             commit_timeout_s=listen.commit_timeout_s,
             prove=Authenticator(self._config.auth, RelayOrigins(self._config.nodes, self._clock)),
-            queue=self._spool,
+            queue=self._backbone.spool,
             room=self._room,
             wanted_interval_s=self._wanted_s.get,
             reporter=self._reporter,
@@ -185,14 +171,11 @@ class RelayPipeline:
             self._sources.add("metrics", self._carbon.run)
         server = StatusServer(self._config.status_socket_path, self.status, _samples_nothing, self._reporter)
         self._sources.add("status", server.run)
-        self._receiving.add("outlet", self._outlet.run)
-        for name, stage in self._deliveries.stages():
-            self._receiving.add(name, stage)
         if self._consul is not None:
             for name, stage in self._consul.registration:
                 self._sources.add(name, stage)
             for name, stage in self._consul.watches:
-                self._receiving.add(name, stage)
+                self._backbone.add(name, stage)
 
     # --- running
 
@@ -204,33 +187,23 @@ class RelayPipeline:
         """What Consul is told of this relay: one that is full warns, and nodes prefer another."""
         from slurmlens.discovery.health import judge  # late: as above
 
-        troubles = [f"{name} takes nothing" for name in self._deliveries.away]
+        troubles = [f"{name} takes nothing" for name in self._backbone.away]
         troubles += [] if self._room.has_for(Stream.EVENTS) else ["no room for more events"]
-        return judge({**self._sources.states, **self._receiving.states}, troubles, vital=VITAL_STAGES)
+        return judge(self._stages(), troubles, vital=VITAL_STAGES)
 
     def _want_profiles(self, intervals_s: Mapping[str, float]) -> None:
         self._wanted_s.update(intervals_s)
 
     def _room_bytes(self) -> int:
         """What may wait: a share of what the spool holds here and now; nothing while its disk takes nothing."""
-        state = self._spool.state
+        state = self._backbone.spool.state
         if state.mode == "failing":
             return 0
-        holds = self._limits.memory_bytes if state.mode == "memory" else state.max_bytes
+        holds = self._backbone.limits.memory_bytes if state.mode == "memory" else state.max_bytes
         return round(holds * self._config.spool.full_share)
 
-    async def _stop(self, receiving: asyncio.Task[None]) -> None:
-        try:
-            async with asyncio.timeout(STOP_TIMEOUT_S):
-                await self._outlet.flush()
-                await self._deliveries.drain()
-        except TimeoutError:
-            pass  # what is left is told below
-        finally:
-            self._deliveries.tell_backlog()
-            receiving.cancel()
-            await asyncio.gather(receiving, return_exceptions=True)
-            await close_spool(self._spool, self._reporter)
+    def _stages(self) -> dict[str, StageState]:
+        return {**self._sources.states, **self._backbone.states}
 
 
 def _make_tls(listen: ListenSettings) -> ServerTls | None:
@@ -243,9 +216,3 @@ def _make_tls(listen: ListenSettings) -> ServerTls | None:
 
 async def _samples_nothing(_: LookClosely) -> bool:
     return False
-
-
-def _stage_text(state: StageState) -> str:
-    if state.running:
-        return "running"
-    return f"failed: {state.last_error}" if state.last_error else "ended"
