@@ -11,8 +11,8 @@ uses sacct's text instead.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -32,27 +32,25 @@ from slurmlens.slurm.records import (
 )
 from slurmlens.slurm.states import happened_times, parse_state
 
-Record = TypeVar("Record")
-
 
 def queue_jobs(document: bytes) -> Decoded[JobRecord]:
     """Jobs of `squeue --json` (or `scontrol show jobs --json`, which is the same)."""
-    return _each(_list_of(document, "jobs"), _queue_job)
+    return Decoded.of(_list_of(document, "jobs"), _queue_job)
 
 
 def accounted_jobs(document: bytes) -> Decoded[JobRecord]:
     """Executions of `sacct -D --json`, with their steps."""
-    return _each(_list_of(document, "jobs"), _accounted_job)
+    return Decoded.of(_list_of(document, "jobs"), _accounted_job)
 
 
 def nodes(document: bytes) -> Decoded[NodeRecord]:
     """Nodes of `scontrol show nodes --json`, or of 22.05's `sinfo --json`."""
-    return _each(_list_of(document, "nodes"), _node)
+    return Decoded.of(_list_of(document, "nodes"), _node)
 
 
 def partitions(document: bytes) -> Decoded[PartitionRecord]:
     """Partitions of `scontrol show partitions --json`."""
-    return _each(_list_of(document, "partitions"), _partition)
+    return Decoded.of(_list_of(document, "partitions"), _partition)
 
 
 def _list_of(document: bytes, key: str) -> tuple[Mapping[str, Any], ...]:
@@ -71,17 +69,6 @@ def _parsed(document: bytes) -> Any:
         return json.loads(document, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
         raise DecodeError(f"the scheduler's answer is no JSON: {error}") from error
-
-
-def _each(items: tuple[Mapping[str, Any], ...], read: Callable[[Mapping[str, Any]], Record]) -> Decoded[Record]:
-    records: list[Record] = []
-    refused = 0
-    for item in items:
-        try:
-            records.append(read(item))
-        except DecodeError:
-            refused += 1
-    return Decoded(tuple(records), refused)
 
 
 def _job_id(value: Any) -> int:

@@ -68,19 +68,7 @@ class PyslurmSource:
             items = await asyncio.to_thread(lambda: [item.to_dict() for item in collection.load().values()])
         except Exception as error:  # pyslurm's own tree of errors, and whatever C code throws
             raise SourceError(f"pyslurm.{kind}.load(): {error}") from error
-        return read_all(items, read)
-
-
-def read_all(items: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], Record]) -> Decoded[Record]:
-    """Records of pyslurm's dictionaries; one that can't be read is left out and counted."""
-    records: list[Record] = []
-    refused = 0
-    for item in items:
-        try:
-            records.append(read(item))
-        except DecodeError:
-            refused += 1
-    return Decoded(tuple(records), refused)
+        return Decoded.of(items, read)
 
 
 def _job(job: Mapping[str, Any]) -> JobRecord:

@@ -1,7 +1,8 @@
 """What the scheduler says, as frozen values: jobs, steps, nodes and partitions.
 
-Owns the shapes that every source (`json_records`, `text_records`, `pyslurm_source`) decodes into and the hub stores.
-Fed by those decoders; read by the hub's history. Absent is None: the source did not tell, which never means 0.
+Owns the shapes that every source (`json_records`, `accounting_text`, `scontrol_text`, `pyslurm_source`) decodes into
+and the hub stores. Fed by those decoders; read by the hub's history. Absent is None: the source did not tell, which
+never means 0.
 
 One `JobRecord` is one *execution*: a requeued job has as many as it had runs, told apart by (job id, submit time), for
 Slurm gives a requeued job a new submit time, and that pair is slurmdbd's own key.
@@ -13,10 +14,14 @@ Times are whole seconds since the epoch, UTC. `start_s` is when it started, neve
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Iterable
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from slurmlens.errors import DecodeError
+
+Entry = TypeVar("Entry")
 Record = TypeVar("Record")
 
 
@@ -25,6 +30,18 @@ class Decoded(NamedTuple, Generic[Record]):
 
     records: tuple[Record, ...]
     refused: int
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry], read: Callable[[Entry], Record]) -> Decoded[Record]:
+        """What `read` makes of each; one that it refuses with DecodeError is left out and counted."""
+        records: list[Record] = []
+        refused = 0
+        for entry in entries:
+            try:
+                records.append(read(entry))
+            except DecodeError:
+                refused += 1
+        return cls(tuple(records), refused)
 
 
 class JobState(enum.Enum):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 
-from slurmlens.errors import DecodeError
 from slurmlens.slurm.amounts import duration_s
 from slurmlens.slurm.hostlist import expand
 from slurmlens.slurm.records import Decoded, NodeRecord, PartitionRecord
@@ -39,16 +38,8 @@ def nodes(text: str) -> Decoded[NodeRecord]:
 
 def partitions(text: str) -> Decoded[PartitionRecord]:
     """Partitions of `scontrol -o show partition`; one whose host list can't be read is left out and counted."""
-    records: list[PartitionRecord] = []
-    refused = 0
-    for line in text.splitlines():
-        if not line.startswith("PartitionName="):
-            continue
-        try:
-            records.append(_partition(_values(_PARTITION_KEY, line)))
-        except DecodeError:
-            refused += 1
-    return Decoded(tuple(records), refused)
+    lines = [line for line in text.splitlines() if line.startswith("PartitionName=")]
+    return Decoded.of(lines, lambda line: _partition(_values(_PARTITION_KEY, line)))
 
 
 def _values(key: re.Pattern[str], line: str) -> dict[str, str]:

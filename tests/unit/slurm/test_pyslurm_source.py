@@ -17,7 +17,7 @@ from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import SourceError
 from slurmlens.slurm import pyslurm_source
 from slurmlens.slurm.pyslurm_source import PyslurmSource, prefer_pyslurm
-from slurmlens.slurm.records import JobState
+from slurmlens.slurm.records import Decoded, JobState
 from slurmlens.slurm.source import CommandSource
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/slurm/pyslurm-25.11"
@@ -104,5 +104,5 @@ async def test_an_error_of_pyslurm_is_a_source_error() -> None:
 
 @given(st.dictionaries(st.sampled_from(["id", "state", "allocated_nodes", "start_time", "allocated_tres"]), st.text()))
 def test_no_dictionary_does_more_than_be_refused(values: dict[str, Any]) -> None:
-    decoded = pyslurm_source.read_all([values], pyslurm_source._job)
+    decoded = Decoded.of([values], pyslurm_source._job)
     assert len(decoded.records) + decoded.refused == 1
