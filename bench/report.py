@@ -42,23 +42,40 @@ def write_document(results: Sequence[Result], path: Path, *, command: str, date:
     path.write_text(text + "\n", encoding="utf-8")
 
 
+def update_document(results: Sequence[Result], path: Path, *, command: str, date: datetime) -> None:
+    """Puts these rows in the place of theirs in the document at `path`; below the table stands when they were made."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    targets = ", ".join(dict.fromkeys(result.row.target for result in results))
+    lines = [line for line in lines if not line.startswith(f"{targets}: ")]
+    for result in results:
+        row = _row(result)
+        places = [index for index, line in enumerate(lines) if _name(line) == _name(row)]
+        if places:
+            lines[places[0]] = row
+        else:
+            lines.insert(max(index for index, line in enumerate(lines) if line.startswith("|")) + 1, row)
+    if lines[-1].startswith("|"):
+        lines.append("")
+    lines.append(f"{targets}: measured later than the rest, by `{command}` on {date:%Y-%m-%d %H:%M} UTC.")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def _table(results: Sequence[Result]) -> Iterable[str]:
     yield _line(COLUMNS)
     yield _line("---" for _ in COLUMNS)
     for result in results:
-        row = result.row
-        yield _line(
-            (
-                row.target,
-                row.what,
-                result.figure,
-                str(row.must),
-                str(row.aim),
-                result.verdict,
-                row.reference,
-                result.note,
-            )
-        )
+        yield _row(result)
+
+
+def _row(result: Result) -> str:
+    row = result.row
+    figures = (result.figure, str(row.must), str(row.aim), result.verdict)
+    return _line((row.target, row.what, *figures, row.reference, result.note))
+
+
+def _name(line: str) -> list[str]:
+    """Target and what of a row; they hold no '|'."""
+    return line.split(" | ")[:2]
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
-from bench.report import terminal_lines, write_document
+from bench.report import terminal_lines, update_document, write_document
 from bench.result import NotMeasurable, Result
 from bench.setting import Setting
 
@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"     ({time.monotonic() - begin_s:.0f} s)", flush=True)
     if options.output:
         command = " ".join(["make bench"] + ([f'ARGS="{" ".join(sys.argv[1:])}"'] if sys.argv[1:] else []))
-        write_document(results, options.output, command=command, date=datetime.now(UTC))
+        write = update_document if options.only and options.output.exists() else write_document
+        write(results, options.output, command=command, date=datetime.now(UTC))
     return 0
 
 
@@ -78,9 +79,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m bench.run", description="Measures the targets and writes the table."
     )
     parser.add_argument("--quick", action="store_true", help="shorter windows and fewer rounds: a look, not a result")
-    parser.add_argument("--only", type=_targets, help="comma separated targets, such as P2,P5; writes no document")
+    parser.add_argument(
+        "--only",
+        type=_targets,
+        help="targets, such as P2,P5; with --output their rows alone are made anew",
+    )
     parser.add_argument("--soak-minutes", type=int, default=0, help="watch memory (P8) for so long instead of a minute")
-    parser.add_argument("--output", type=Path, help="where to write the table; docs/performance.md in a full run")
+    parser.add_argument("--output", type=Path, help="where the table goes; docs/performance.md in a full run")
     options = parser.parse_args(arguments)
     if options.output is None and not (options.quick or options.only):
         options.output = DOCUMENT
