@@ -18,10 +18,10 @@ from pathlib import Path
 from bench.node_daemon import USER_ID
 from slurmlens.clock import NS_PER_S, SystemClock
 from slurmlens.config.spool import SpoolConfig
+from slurmlens.delivery.batches import Batch, Stream
+from slurmlens.delivery.spool import Disk, Spool, SpoolLimits
 from slurmlens.metrics import Kind, Metric, Source, Tier
-from slurmlens.node.flow import Batch, Stream
 from slurmlens.node.sampler.points import METRICS_OF_TIER
-from slurmlens.node.spool import Disk, Spool, SpoolLimits
 from slurmlens.runtime.process import read_boot_id
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter

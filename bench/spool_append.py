@@ -19,8 +19,8 @@ from pathlib import Path
 from bench.result import Goal, Result, Row, interleave
 from bench.setting import Setting
 from slurmlens.clock import SystemClock
-from slurmlens.node.flow import Batch, Stream
-from slurmlens.node.spool import Disk, Spool, SpoolLimits
+from slurmlens.delivery.batches import Batch, Stream
+from slurmlens.delivery.spool import Disk, Spool, SpoolLimits
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 

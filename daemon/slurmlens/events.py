@@ -17,6 +17,7 @@ Times: `*_ns` are integers since the epoch (UTC) unless named `boottime`; second
 from __future__ import annotations
 
 import enum
+import hashlib
 from typing import Annotated
 
 import msgspec
@@ -30,6 +31,14 @@ JobId = Annotated[int, msgspec.Meta(ge=1, le=0xFFFF_FFFF)]
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Whose events these are: a node of a cluster, in one boot of it."""
+
+    cluster: str
+    node: str
+    boot_id: str
 
 
 class EventKind(enum.Enum):
@@ -278,3 +287,8 @@ class HookEvent(msgspec.Struct, frozen=True, gc=False):
     job: JobIdentity
     unusable: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+
+
+def derived_id(*parts: str) -> str:
+    """A 32-digit id for an event that no hook has named; the same parts give the same id."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

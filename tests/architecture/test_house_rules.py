@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from testkit.checkout import ROOT
+
 PACKAGE = ROOT / "daemon" / "slurmlens"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 ALL_PYTHON = sorted(path for folder in ("daemon", "deploy", "bench", "tests") for path in (ROOT / folder).rglob("*.py"))

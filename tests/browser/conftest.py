@@ -11,12 +11,13 @@ import pytest_asyncio
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
 
-from slurmlens.hub.live import Live
+from slurmlens.hub.news import Live
+from testkit.checkout import ROOT
 from testkit.chromium import LAUNCH, PROGRAM
 from testkit.job_hub import FixedHistory, make_gallery_app
 
-ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
-VENDOR = Path(__file__).resolve().parents[2] / "daemon/slurmlens/hub/web/static/vendor/job.js"
+ARTIFACTS = ROOT / "tests" / "artifacts"
+VENDOR = ROOT / "daemon/slurmlens/hub/web/static/vendor/job.js"
 
 
 @dataclass

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from slurmlens.hub.history.facts import JobFacts
-from slurmlens.hub.live import Change, ChangeKind
+from slurmlens.hub.news import Change, ChangeKind
 from testkit.job_gallery import completed, failed_on_faulty_node, pending, running
 from testkit.job_hub import gallery_id, renumbered
 

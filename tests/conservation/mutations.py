@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from conservation.ordeal import CHECKOUT, Outcome, Plan, Step, suffer
+from conservation.ordeal import Outcome, Plan, Step, suffer
 from conservation.programs import lacking
 from conservation.soak import say
+from testkit.checkout import ROOT
 
 SETTLE_S = 6.0
 
@@ -46,21 +47,21 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "the cursor is not written",
-        "node/spool/writer.py",
+        "delivery/spool/writer.py",
         "moved = {sink: at for sink, at in cursors.items() if at != self._written_cursors.get(sink, 0)}",
         "moved: dict[str, int] = {}",
         HUB_AWAY_LONG,
     ),
     Mutation(
         "the file is unlinked before the commit",
-        "node/conductor.py",
+        "node/registry_driver.py",
         "await self._outlet.event(event, self._releasing(event.id))",
         "self._release(event.id)\n        await self._outlet.event(event)",
         DISK_FULL_AND_KILL,
     ),
     Mutation(
         "what was sent is acknowledged before it arrived",
-        "node/sinks/delivery.py",
+        "delivery/sinks/delivery.py",
         "await self._deliver(payload, sum(entry.batch.count for entry in entries))\n"
         "                await self._queue.acknowledge(self.sink.name, entries[-1].position)",
         "await self._queue.acknowledge(self.sink.name, entries[-1].position)\n"
@@ -69,21 +70,21 @@ MUTATIONS = (
     ),
     Mutation(
         "a failure counts as delivered",
-        "node/sinks/delivery.py",
+        "delivery/sinks/delivery.py",
         "if not error.retriable:",
         "if error.retriable:",
         HUB_AWAY,
     ),
     Mutation(
         "the order is lost",
-        "node/sinks/delivery.py",
+        "delivery/sinks/delivery.py",
         'b"".join(entry.batch.payload for entry in entries)',
         'b"".join(entry.batch.payload for entry in reversed(entries))',
         HUB_AWAY,
     ),
     Mutation(
         "the resend window is dropped",
-        "node/sinks/unacknowledged.py",
+        "delivery/sinks/unacknowledged.py",
         "        self._keep(piece)\n",
         "",
         FROZEN_AND_KILLED,
@@ -91,7 +92,7 @@ MUTATIONS = (
     ),
     Mutation(
         "half a batch stays in the file when the disk is full",
-        "node/sinks/file.py",
+        "delivery/sinks/file.py",
         "os.ftruncate(handle, size_bytes)",
         "pass",
         DISK_FULL,
@@ -108,7 +109,7 @@ MUTATIONS = (
 
 def copied(folder: Path) -> Path:
     """The product's source, to be broken."""
-    shutil.copytree(CHECKOUT / "daemon", folder / "daemon", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    shutil.copytree(ROOT / "daemon", folder / "daemon", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     return folder
 
 

@@ -24,10 +24,10 @@ from conservation.producer import NODE
 from conservation.programs import PATIENCE_S, FakeClock, Program, SmallDisk, until
 from conservation.receivers import RECEIVERS, Place, Promise, Receiver
 from conservation.verdict import Balance, Finding, Rule, judge
+from testkit.checkout import ROOT
 from testkit.fault_proxy import FaultProxy, fault_proxy
 from testkit.moving_tree import MovingTree
 
-CHECKOUT = Path(__file__).parents[2]
 CLUSTER = "demo"
 TREE = "v2-22.05"
 DISK_BYTES = 24 * 1024 * 1024
@@ -63,7 +63,7 @@ class Plan:
     window: int = 400
     kinds: tuple[str, ...] = ()
     emitter: Path | None = None
-    source: Path = CHECKOUT
+    source: Path = ROOT
     settle_s: float = SETTLE_S
     one_by_one: bool = False
     """Each fault alone, and the next when every receiver has caught up: what a resend window promises to survive."""
@@ -145,7 +145,7 @@ class Ordeal:
             "producer",
             self.place.product("conservation.producer", *arguments),
             self.folder / "producer.log",
-            env={"PYTHONPATH": str(CHECKOUT / "tests")},
+            env={"PYTHONPATH": str(ROOT / "tests")},
         )
         await self.node.start()
         await self.producer.start()

@@ -100,7 +100,7 @@ class MetricRoad:
         self._writer: asyncio.StreamWriter | None = None
         config = place.folder / "relay.toml"
         config.write_text(self._settings(place.folder))
-        argv = disk.entering(place.product("slurmlens.node.relay.main", "--config", str(config)))
+        argv = disk.entering(place.product("slurmlens.relay.main", "--config", str(config)))
         self.relay = Program("relay", argv, place.folder / "relay.log", env=place.product_env)
 
     async def start(self) -> None:

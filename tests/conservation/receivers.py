@@ -23,9 +23,9 @@ from deploy.sandbox import Sandbox
 
 from conservation.programs import Program, SmallDisk, until
 from conservation.verdict import Store
+from testkit.checkout import ROOT
 from testkit.kafka_log import make_topic, read_all
 
-CHECKOUT = Path(__file__).parents[2]
 TOKEN = "0123456789abcdef"
 
 
@@ -257,7 +257,7 @@ class JsonLinesReceiver:
         self._output = place.folder / "json-lines.ndjson"
         self.port: int | None = free_port()
         argv = place.product("conservation.json_lines_receiver", str(self.port), str(self._output), *tls)
-        env = {"PYTHONPATH": str(CHECKOUT / "tests")}
+        env = {"PYTHONPATH": str(ROOT / "tests")}
         self.program = Program("json-lines", argv, place.folder / "json-lines.log", env=env)
         self.victim: Victim | None = self.program
 

@@ -22,8 +22,9 @@ from pathlib import Path
 from conservation.ordeal import Outcome, Plan, suffer
 from conservation.programs import lacking
 from testkit import hook_program
+from testkit.checkout import ROOT
 
-ARTIFACTS = Path(__file__).parents[1] / "artifacts"
+ARTIFACTS = ROOT / "tests" / "artifacts"
 ONE_BY_ONE_SHARE = 4
 KINDS: tuple[tuple[tuple[str, ...], bool], ...] = (
     (("hub", "file", "beats"), False),

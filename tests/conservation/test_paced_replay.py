@@ -17,8 +17,8 @@ import pytest
 from slurmlens.clock import NS_PER_S, SystemClock
 from slurmlens.config.shared import MIB
 from slurmlens.config.spool import SpoolConfig
-from slurmlens.node.flow import Batch, Stream
-from slurmlens.node.spool import Disk, Spool, SpoolLimits
+from slurmlens.delivery.batches import Batch, Stream
+from slurmlens.delivery.spool import Disk, Spool, SpoolLimits
 from slurmlens.runtime.process import read_boot_id
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter

@@ -17,6 +17,7 @@ from conservation.points import MAX_AGE_S, CarbonReceiver, Made, MetricRoad, jud
 from conservation.programs import PATIENCE_S, SmallDisk, lacking
 from conservation.receivers import Place
 from conservation.verdict import Rule
+from testkit.checkout import ROOT
 from testkit.fault_proxy import fault_proxy
 
 
@@ -26,7 +27,7 @@ async def road(ordeal_folder: Path) -> AsyncIterator[MetricRoad]:
     if missing := lacking():
         pytest.skip(missing)
     disk = SmallDisk(ordeal_folder / "disk", 32 * 1024 * 1024)
-    place = Place(ordeal_folder, disk, Path(__file__).parents[2], "demo", "n0")
+    place = Place(ordeal_folder, disk, ROOT, "demo", "n0")
     (ordeal_folder / "tokens").write_text("n0 0123456789abcdef\n")
     (ordeal_folder / "tokens").chmod(0o600)
     async with AsyncExitStack() as stack:

@@ -38,7 +38,7 @@ class ThroughRelay(HubReceiver):
         config.write_text(self._relay_settings())
         self.program = Program(
             "relay",
-            place.product("slurmlens.node.relay.main", "--config", str(config)),
+            place.product("slurmlens.relay.main", "--config", str(config)),
             place.folder / "relay.log",
             env=place.product_env,
         )

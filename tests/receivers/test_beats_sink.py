@@ -15,10 +15,10 @@ from deploy.components.lumber import Lumber
 from deploy.components.lumber import Tls as ServerTls
 
 from slurmlens.config.sinks import BeatsSinkConfig, LogstashSinkConfig
+from slurmlens.delivery.sinks.beats import BeatsSink
+from slurmlens.delivery.sinks.endpoint import FixedEndpoint
+from slurmlens.delivery.sinks.logstash import LogstashSink
 from slurmlens.errors import DeliveryError
-from slurmlens.node.sinks.beats import BeatsSink
-from slurmlens.node.sinks.endpoint import FixedEndpoint
-from slurmlens.node.sinks.logstash import LogstashSink
 from slurmlens.runtime.tls import ClientTls
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter

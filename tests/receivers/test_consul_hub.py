@@ -15,11 +15,11 @@ from typing import Any
 import aiohttp
 from deploy.components.consul import Consul
 
+from testkit.checkout import ROOT
 from testkit.consul_agent import Api, until
 from testkit.scripted_server import LineServer, serving
 
-CHECKOUT = Path(__file__).parents[2]
-FIXTURES = CHECKOUT / "tests/fixtures/slurm/22.05"
+FIXTURES = ROOT / "tests/fixtures/slurm/22.05"
 START_MAX_S = 60.0
 SCONTROL = f"""#!/bin/sh
 case "$*" in
@@ -76,7 +76,7 @@ format = "json"
 async def hub(consul: Consul, folder: Path) -> AsyncIterator[dict[str, Any]]:
     """The program, at work until it is asked to stop; yields what Consul says of its service."""
     command = [sys.executable, "-m", "slurmlens.hub.main", "--config", str(configure(folder, consul.url))]
-    environment = os.environ | {"PYTHONPATH": f"{CHECKOUT}/daemon", "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}/daemon", "PYTHONUNBUFFERED": "1"}
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log, stdin=PIPE)
     try:

@@ -18,11 +18,11 @@ from slurmlens.clock import SystemClock
 from slurmlens.config.consul import FindConfig, NodeConsulConfig
 from slurmlens.config.node import NodeConfig
 from slurmlens.config.sinks import CarbonSinkConfig
+from slurmlens.delivery.consul import Consul as FoundByConsul
+from slurmlens.delivery.consul import consul_of_node
+from slurmlens.delivery.sinks.carbon import CarbonSink
 from slurmlens.discovery.health import Health
 from slurmlens.errors import DeliveryError
-from slurmlens.node.consul import Consul as FoundByConsul
-from slurmlens.node.consul import consul_of_node
-from slurmlens.node.sinks.carbon import CarbonSink
 from slurmlens.node.status import NodeStatus
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter

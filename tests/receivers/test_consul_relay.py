@@ -11,11 +11,11 @@ from slurmlens.clock import SystemClock
 from slurmlens.config.consul import FindConfig, NodeConsulConfig
 from slurmlens.config.node import NodeConfig
 from slurmlens.config.sinks import HubSinkConfig
+from slurmlens.delivery.consul import consul_of_node
+from slurmlens.delivery.sinks.hub import HubSink
+from slurmlens.delivery.sinks.proof import proof_of
 from slurmlens.discovery.health import PASSING, Health
 from slurmlens.errors import DeliveryError
-from slurmlens.node.consul import consul_of_node
-from slurmlens.node.sinks.hub import HubSink
-from slurmlens.node.sinks.proof import proof_of
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs

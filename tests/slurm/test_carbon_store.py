@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import socket
 import time
-from pathlib import Path
 
 import pytest
 from deploy.carbon import Carbon, schemas
 
 from slurmlens.metrics import FIELD_INDEX, FIELDS, METRICS, Source, Tier
+from testkit.checkout import ROOT
 
 pytestmark = pytest.mark.slurm
-SHIPPED = (Path(__file__).parents[2] / "etc/carbon/storage-schemas.conf").read_text()
+SHIPPED = (ROOT / "etc/carbon/storage-schemas.conf").read_text()
 PATH = "slurm.demo.nodes.compute0.slots.0"
 
 

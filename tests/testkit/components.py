@@ -23,7 +23,9 @@ from deploy.components.lumber import Lumber
 from deploy.errors import MachineLacks
 from deploy.sandbox import Sandbox
 
-LOGS = Path(__file__).parents[1] / "artifacts/logs"
+from testkit.checkout import ROOT
+
+LOGS = ROOT / "tests" / "artifacts/logs"
 SHARED = "shared"
 
 Server = TypeVar("Server", bound=Service)

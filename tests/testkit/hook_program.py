@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
-SOURCES = REPOSITORY / "slurm_hooks"
-SAMPLES = REPOSITORY / "tests" / "fixtures" / "hook-env"
+from testkit.checkout import ROOT
+
+SOURCES = ROOT / "slurm_hooks"
+SAMPLES = ROOT / "tests" / "fixtures" / "hook-env"
 
 Environment = Mapping[str, str] | Mapping[bytes, bytes]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slurmlens.events import AnyEvent
-from slurmlens.hub.history.apply import Applied, Applier
+from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.facts import JobFacts
-from slurmlens.hub.history.queries import Queries
+from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
-from slurmlens.hub.history.records import Recorder
+from slurmlens.hub.history.record.apply import Applied, Applier
 from slurmlens.hub.history.refresh import Refresher
-from slurmlens.hub.history.store import Store
-from slurmlens.hub.history.unconfirmed import Unconfirmed
+from slurmlens.hub.scheduler.records import Recorder
+from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 from testkit.manual_clock import ManualClock
 from testkit.told_events import BEGIN_S

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from slurmlens.config.hub import HubConfig, ProfileConfig
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow, StateFilter
-from slurmlens.hub.live import Live
-from slurmlens.hub.reports.build import build_job_view
+from slurmlens.hub.news import Live
+from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.web.app import make_app
 from slurmlens.slurm.records import ENDED_UNWELL, JobState
 from testkit.job_gallery import GALLERY

@@ -6,7 +6,9 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "cgroup"
+from testkit.checkout import ROOT
+
+FIXTURES = ROOT / "tests" / "fixtures" / "cgroup"
 
 
 @dataclass(frozen=True)

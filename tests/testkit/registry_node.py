@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.events import HookEvent, HookRole, JobIdentity, JobSummary, Totals
+from slurmlens.events import HookEvent, HookRole, JobIdentity, JobSummary, Place, Totals
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import memory
-from slurmlens.node.registry.sighting import Place
 
 BOOT = "11111111-2222-3333-4444-555555555555"
 EARLIER_BOOT = "00000000-2222-3333-4444-555555555555"

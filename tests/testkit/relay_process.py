@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from slurmlens.node.relay.status import RelayStatus
+from slurmlens.relay.status import RelayStatus
 
 PATIENCE_S = 20.0
 
@@ -57,7 +57,7 @@ level = "debug"
 """)
         with (self.folder / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "slurmlens.node.relay.main", "--config", str(self.folder / "relay.toml"),
+                sys.executable, "-m", "slurmlens.relay.main", "--config", str(self.folder / "relay.toml"),
                 stdout=log, stderr=log,
             )  # fmt: skip
         async with asyncio.timeout(PATIENCE_S):

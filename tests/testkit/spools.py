@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slurmlens.node.flow import Batch, Stream
-from slurmlens.node.spool import Disk, Notice, Spool, SpoolLimits
-from slurmlens.node.spool.place import DATABASE
+from slurmlens.delivery.batches import Batch, Stream
+from slurmlens.delivery.spool import Disk, Notice, Spool, SpoolLimits
+from slurmlens.delivery.spool.place import DATABASE
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock

@@ -15,14 +15,13 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import SourceError
-from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary
+from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary, Place
 from slurmlens.hub.history.reconcile import Reconciler
-from slurmlens.hub.history.unconfirmed import Unconfirmed
-from slurmlens.hub.origins import NodeOrigins
-from slurmlens.hub.poller import Poller
+from slurmlens.hub.intake.origins import NodeOrigins
+from slurmlens.hub.scheduler.poller import Poller
+from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import memory as remembered
-from slurmlens.node.registry.sighting import Place
 from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, RecordSource
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -277,7 +276,7 @@ class Cluster:
         self.poller = Poller(
             self.controller,  # type: ignore[arg-type]
             self.history.recorder,
-            NodeOrigins(self.clock, own=frozenset()),
+            NodeOrigins(self.clock, own=frozenset()).replace,
             interval_s=STEP_S * POLL_EVERY_STEPS,
             clock=self.clock,
             reporter=Reporter(Counters(), self.clock),

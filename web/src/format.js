@@ -1,4 +1,4 @@
-// Numbers under the cursor, as hub/reports/format.py writes them: two to three significant digits and a unit.
+// Numbers under the cursor, as shown/format.py writes them: two to three significant digits and a unit.
 
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const DECIMAL = ["B", "kB", "MB", "GB", "TB", "PB"];

@@ -29,18 +29,18 @@ from slurmlens.config.hub import HubConfig
 from slurmlens.errors import ConfigError, SourceError
 from slurmlens.events import AnyEvent, JobEnd, JobStart, JobSummary
 from slurmlens.hub.carbon_writer import CarbonWriter
-from slurmlens.hub.history.apply import Applier
-from slurmlens.hub.history.queries import Queries
+from slurmlens.hub.database.store import Store
+from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
-from slurmlens.hub.history.records import Recorder
+from slurmlens.hub.history.record.apply import Applier
 from slurmlens.hub.history.refresh import Refresher
-from slurmlens.hub.history.store import Store
-from slurmlens.hub.history.unconfirmed import Unconfirmed
-from slurmlens.hub.ingest import Ingest
-from slurmlens.hub.live import Change, ChangeKind, Live
-from slurmlens.hub.origins import NodeOrigins
-from slurmlens.hub.poller import Poller
-from slurmlens.hub.queue_series import QueueSeries
+from slurmlens.hub.intake.ingest import Ingest
+from slurmlens.hub.intake.origins import NodeOrigins
+from slurmlens.hub.news import Change, ChangeKind, Live
+from slurmlens.hub.scheduler.poller import Poller
+from slurmlens.hub.scheduler.queue_series import QueueSeries
+from slurmlens.hub.scheduler.records import Recorder
+from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.hub.web.app import make_app
 from slurmlens.runtime.authentication import Authenticator
 from slurmlens.runtime.endpoint import FixedEndpoint
@@ -190,7 +190,7 @@ class HubPipeline:
         return Poller(
             scheduler,
             self._recorder,
-            self._origins,
+            self._origins.replace,
             interval_s=self._config.slurm.poll_interval_s,
             clock=self._clock,
             reporter=self._reporter,

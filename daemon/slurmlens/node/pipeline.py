@@ -24,14 +24,16 @@ from slurmlens.cgroup.reader import CgroupReader
 from slurmlens.cgroup.tree import CgroupTree
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.node import NodeConfig
+from slurmlens.delivery.pipeline import Backbone, BackboneSettings
+from slurmlens.delivery.receivers import Means, Receiver, receivers
+from slurmlens.delivery.status_socket import LookClosely, StatusServer
+from slurmlens.events import Place
 from slurmlens.node import registry as reg
-from slurmlens.node.backbone import Backbone, BackboneSettings
-from slurmlens.node.conductor import Conductor
 from slurmlens.node.dropbox import Dropbox
 from slurmlens.node.dropbox.intake import ROOT_ALONE, Owners
-from slurmlens.node.receivers import Means, Receiver, receivers
 from slurmlens.node.rediscover import Rediscover
-from slurmlens.node.registry.sighting import Place, Sighting
+from slurmlens.node.registry.sighting import Sighting
+from slurmlens.node.registry_driver import Conductor
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import EngineSettings
 from slurmlens.node.sampler.points import Lines
@@ -39,21 +41,15 @@ from slurmlens.node.sampler.rest import SHORT_REST
 from slurmlens.node.sampler.schedule import Now
 from slurmlens.node.sampler.worker import SamplerThread, failure_reporter
 from slurmlens.node.sighting_file import SightingFile
-from slurmlens.node.status import (
-    JobStatus,
-    LookClosely,
-    NodeStatus,
-    SamplerStatus,
-    StatusServer,
-)
+from slurmlens.node.status import JobStatus, NodeStatus, SamplerStatus
 from slurmlens.runtime import process
 from slurmlens.runtime.supervisor import Stage, StageState, Supervisor
 from slurmlens.telemetry import log
 from slurmlens.telemetry.internal import Reporter
 
 if TYPE_CHECKING:
+    from slurmlens.delivery.consul import Consul
     from slurmlens.discovery.health import Health
-    from slurmlens.node.consul import Consul
 
 LEAST_PROFILE_INTERVAL_S = 1.0
 CLOSE_INTERVAL_S = 1.0
@@ -149,7 +145,7 @@ class NodePipeline:
     def _make_consul(self, config: NodeConfig) -> Consul[NodeConfig] | None:
         if config.consul is None:
             return None
-        from slurmlens.node.consul import consul_of_node  # late: costs memory
+        from slurmlens.delivery.consul import consul_of_node  # late: costs memory
 
         return consul_of_node(config, self._health, self._settings_changed, self._reporter, self._machine.clock)
 

@@ -1,29 +1,13 @@
-"""How the node daemon fares, for whoever asks on this machine: a local socket that answers one JSON document.
+"""How the node daemon fares: what its status socket says.
 
-Owns the socket and the one order that it takes: to look at one job every second for a while. What it says is made by
-`pipeline` at each question. Whoever may open the socket (root and the group) may ask; whoever says nothing asks for the
-status. Asked by `slurmlens status`.
+Owns the document and its figures, as carbon and Prometheus are told them. Made by `pipeline` at each question.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import os
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Annotated
-
 import msgspec
 
-from slurmlens.events import DroppedLines
-from slurmlens.telemetry.internal import InternalEvent, Reporter
-
-MODE = 0o660
-WRITE_TIMEOUT_S = 5.0
-REQUEST_TIMEOUT_S = 0.2
-LOOK_CLOSELY_MAX_S = 86_400.0
+from slurmlens.delivery.status import ConsulStatus, SinkStatus, SpoolStatus, spool_figures
 
 
 class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,34 +19,6 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     slot: int | None
     cgroups: int
     since_ns: int
-
-
-class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One receiver: what waits for it, and how the last try went. Ages in seconds, None for never or nothing."""
-
-    name: str
-    backlog_batches: int
-    backlog_lines: int
-    backlog_bytes: int
-    lag_s: float | None
-    delivered_ago_s: float | None
-    failures_in_a_row: int
-    last_error: str | None
-
-
-class SpoolStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits, where, and what was given up in all. `mode`: lasting, volatile (its disk is memory), memory (it has
-    no disk) or failing, for the reason `failure`.
-    """
-
-    path: str
-    mode: str
-    failure: str | None
-    size_bytes: int
-    max_bytes: int
-    stored_bytes: int
-    memory_bytes: int
-    dropped: tuple[DroppedLines, ...]
 
 
 class SamplerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,27 +34,6 @@ class SamplerStatus(msgspec.Struct, frozen=True, kw_only=True):
     missed_ticks: int
     thinning: int
     profile_bytes: int
-
-
-class FoundStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one receiver is; `is_fresh` is False while only the settings or an earlier daemon's memory say so."""
-
-    sink: str
-    addresses: tuple[str, ...]
-    is_fresh: bool
-
-
-class ConsulStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What Consul says, and how asking it fares; `settings` in force and `refused` ones name their keys in the KV."""
-
-    url: str
-    registered: bool
-    health: str | None
-    heard_ago_s: float | None
-    last_error: str | None
-    found: tuple[FoundStatus, ...]
-    settings: dict[str, str]
-    refused: tuple[str, ...]
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,99 +108,3 @@ def figures(status: NodeStatus) -> dict[str, float]:
     if status.spool is not None:
         found |= spool_figures(status.spool)
     return {name: value for name, value in found.items() if value is not None}
-
-
-def spool_figures(spool: SpoolStatus) -> dict[str, float]:
-    """The part of them that a relay has, too."""
-    return {
-        "spool_bytes": spool.size_bytes,
-        "spool_limit_bytes": spool.max_bytes,
-        "spool_stored_bytes": spool.stored_bytes,
-        "spool_well": float(spool.mode in ("lasting", "volatile")),
-    }
-
-
-STATUS_UNAVAILABLE = InternalEvent(
-    "status_socket_unavailable",
-    logging.WARNING,
-    "{path}: {cause_text}; `slurmlens status` cannot ask this daemon. Does the folder exist and may it be written?",
-)
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """The answer to an order that was not carried out."""
-
-    error: str
-
-
-class LookClosely(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The order, one line of JSON: read job `job_id` every second, for `seconds` from now."""
-
-    job_id: int
-    seconds: Annotated[float, msgspec.Meta(gt=0, le=LOOK_CLOSELY_MAX_S)]
-
-
-class StatusServer:
-    """Answers every connection with the document that `snapshot` makes, then hangs up.
-
-    `look_closely` says whether it found the job; where not, and for a line that is no order, the answer is an `error`.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        snapshot: Callable[[], Awaitable[msgspec.Struct]],
-        look_closely: Callable[[LookClosely], Awaitable[bool]],
-        reporter: Reporter,
-    ) -> None:
-        self._path = path
-        self._snapshot = snapshot
-        self._look_closely = look_closely
-        self._reporter = reporter
-
-    async def run(self) -> None:
-        """Serve until cancelled; a socket that cannot be made is told, and the daemon goes on without."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                self._path.unlink()
-            server = await asyncio.start_unix_server(self._answer, self._path)
-            os.chmod(self._path, MODE)
-        except OSError as error:
-            self._reporter.report(STATUS_UNAVAILABLE, path=self._path, cause_text=error.strerror or str(error))
-            return
-        async with server:
-            try:
-                await server.serve_forever()
-            finally:
-                with contextlib.suppress(OSError):
-                    self._path.unlink()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            writer.write(msgspec.json.encode(await self._obey(await _request(reader))) + b"\n")
-            async with asyncio.timeout(WRITE_TIMEOUT_S):
-                await writer.drain()
-        except (OSError, TimeoutError):
-            pass  # whoever asked has left
-        finally:
-            writer.close()
-
-    async def _obey(self, line: bytes) -> msgspec.Struct:
-        if line.strip():
-            try:
-                order = msgspec.json.decode(line, type=LookClosely)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                return Refusal(error=f"no order: {error}")
-            if not await self._look_closely(order):
-                return Refusal(error=f"job {order.job_id} is not sampled on this node")
-        return await self._snapshot()
-
-
-async def _request(reader: asyncio.StreamReader) -> bytes:
-    """The line that was sent; nothing where none came in time, or one that does not end."""
-    try:
-        async with asyncio.timeout(REQUEST_TIMEOUT_S):
-            return await reader.readline()
-    except (TimeoutError, ValueError):
-        return b""

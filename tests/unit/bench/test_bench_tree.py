@@ -14,7 +14,7 @@ from bench.programs import program
 from bench.result import NotMeasurable
 from bench.tree import Tree
 
-ROOT = Path(__file__).parents[3]
+from testkit.checkout import ROOT
 
 DIES_WITH_ITS_JOBS_RUNNING = """
 import os, signal

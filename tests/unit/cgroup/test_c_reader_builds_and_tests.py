@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-CEXT = Path(__file__).parents[3] / "cext"
+from testkit.checkout import ROOT
+
+CEXT = ROOT / "cext"
 
 pytestmark = pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("make")), reason="no C compiler")
 

@@ -26,9 +26,10 @@ from slurmlens.cgroup.tree import CgroupTree
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import ReaderError
 from slurmlens.metrics import FIELDS, Tier
+from testkit.checkout import ROOT
 from testkit.recorded_cgroups import Recording
 
-HEADER = Path(__file__).parents[3] / "cext" / "slurmlens_cgroup.h"
+HEADER = ROOT / "cext" / "slurmlens_cgroup.h"
 
 
 @pytest.fixture

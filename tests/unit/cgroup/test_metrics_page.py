@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import runpy
-from pathlib import Path
 
-DOCS = Path(__file__).parents[3] / "docs"
+from testkit.checkout import ROOT
+
+DOCS = ROOT / "docs"
 
 
 def test_the_metrics_page_is_up_to_date() -> None:

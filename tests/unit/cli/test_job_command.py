@@ -15,8 +15,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from slurmlens.cli import hub_client, job, jobs
-from slurmlens.cli.screen import ReaderZone
+from slurmlens.cli.ask import hub as hub_client
+from slurmlens.cli.commands import job, jobs
+from slurmlens.cli.show.screen import ReaderZone
 from slurmlens.errors import HubError
 from testkit.job_hub import gallery_id, make_gallery_app
 

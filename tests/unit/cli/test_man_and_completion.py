@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import runpy
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from slurmlens.cli.main import COMMANDS
+from testkit.checkout import ROOT
 
-CHECKOUT = Path(__file__).parents[3]
-BASH = CHECKOUT / "etc" / "completion" / "slurmlens.bash"
+BASH = ROOT / "etc" / "completion" / "slurmlens.bash"
 
 
 def completions(*words: str) -> list[str]:
@@ -25,7 +24,7 @@ def completions(*words: str) -> list[str]:
 
 
 def test_the_files_are_made_from_the_parsers() -> None:
-    for path, text in runpy.run_path(str(CHECKOUT / "docs" / "generate_cli.py"))["files"]().items():
+    for path, text in runpy.run_path(str(ROOT / "docs" / "generate_cli.py"))["files"]().items():
         assert path.read_text() == text, f"{path}: run docs/generate_cli.py and look at the change"
 
 
@@ -37,7 +36,7 @@ def test_bash_completes_commands_and_their_options() -> None:
 
 @pytest.mark.parametrize("name", ["slurmlens", *(f"slurmlens-{name}" for name in COMMANDS)])
 def test_every_command_has_a_page_without_errors(name: str) -> None:
-    page = CHECKOUT / "docs" / "man" / f"{name}.1"
+    page = ROOT / "docs" / "man" / f"{name}.1"
     done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", page], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert ".SH NAME" in page.read_text()

@@ -14,17 +14,11 @@ import pytest
 
 from slurmlens.cli.main import main as slurmlens
 from slurmlens.clock import NS_PER_S
+from slurmlens.delivery.status import ConsulStatus, FoundStatus, SinkStatus, SpoolStatus
+from slurmlens.delivery.status_socket import Refusal
 from slurmlens.events import DroppedLines
-from slurmlens.node.relay.status import RelayStatus
-from slurmlens.node.status import (
-    ConsulStatus,
-    FoundStatus,
-    JobStatus,
-    NodeStatus,
-    Refusal,
-    SinkStatus,
-    SpoolStatus,
-)
+from slurmlens.node.status import JobStatus, NodeStatus
+from slurmlens.relay.status import RelayStatus
 from testkit.node_states import IDLE, NOW_NS, SAMPLER
 
 HUB = SinkStatus(

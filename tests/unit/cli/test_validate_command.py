@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.cli import validate
+from slurmlens.cli.commands import validate
+from testkit.checkout import ROOT
 
 
 def run(*arguments: str) -> int:
@@ -19,7 +20,7 @@ def run(*arguments: str) -> int:
 
 @pytest.mark.parametrize("name", ["node.toml", "hub.toml", "relay.toml"])
 def test_the_shipped_files_can_be_used(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    shipped = Path(__file__).parents[3] / "etc" / "slurmlens" / name
+    shipped = ROOT / "etc" / "slurmlens" / name
     assert run(str(shipped)) == 0
     assert capsys.readouterr().out == f"{shipped}: slurmlens-{name[:-5]} can start with this\n"
 

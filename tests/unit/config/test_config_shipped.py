@@ -13,8 +13,9 @@ from slurmlens.config.node import NodeConfig
 from slurmlens.config.relay import RelayCarbonConfig, RelayConfig
 from slurmlens.config.render import SHIPPED, render
 from slurmlens.config.sinks import CarbonSinkConfig, HubSinkConfig, SinksConfig
+from testkit.checkout import ROOT
 
-ETC = Path(__file__).parents[3] / "etc" / "slurmlens"
+ETC = ROOT / "etc" / "slurmlens"
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from slurmlens.wire import hook as hook_format
-from testkit.hook_program import REPOSITORY, HookProgram, limit, sample
+from testkit.checkout import ROOT
+from testkit.hook_program import HookProgram, limit, sample
 
 PROLOG = sample("26.05/prolog")
 NODE = PROLOG["SLURMD_NODENAME"]
@@ -258,7 +259,7 @@ def test_closed_standard_files_are_not_missed(hook: HookProgram) -> None:
 
 @needs_root
 def test_four_thousand_in_a_row_wait_in_the_shipped_dropbox_for_a_daemon_that_is_not_there(hook: HookProgram) -> None:
-    unit = (REPOSITORY / "systemd" / "run-slurmlens-events.mount").read_text()
+    unit = (ROOT / "systemd" / "run-slurmlens-events.mount").read_text()
     options = next(line.partition("=")[2] for line in unit.splitlines() if line.startswith("Options="))
     sizes = ",".join(option for option in options.split(",") if option.startswith(("size=", "nr_inodes=")))
     said = _in_own_mounts(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.hub.history.store import Store
+from slurmlens.hub.database.store import Store
 from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
 

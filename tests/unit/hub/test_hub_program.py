@@ -22,21 +22,21 @@ from slurmlens.clock import SystemClock
 from slurmlens.config.load import load_hub
 from slurmlens.config.node import BatchConfig
 from slurmlens.config.sinks import HubSinkConfig, SinksConfig
+from slurmlens.delivery.receivers import Means, receivers
+from slurmlens.delivery.sinks.hub import HubSink
 from slurmlens.errors import DeliveryError
 from slurmlens.hub.main import serve
 from slurmlens.hub.pipeline import HubPipeline
-from slurmlens.node.receivers import Means, receivers
-from slurmlens.node.sinks.hub import HubSink
 from slurmlens.runtime.service import EXIT_ENDED
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
 from testkit.certificates import Authority, Identity
+from testkit.checkout import ROOT
 from testkit.manual_clock import ManualClock
 from testkit.told_events import Told, at_ns
 
-CHECKOUT = Path(__file__).parents[3]
-FIXTURES = CHECKOUT / "tests/fixtures/slurm/22.05"
+FIXTURES = ROOT / "tests/fixtures/slurm/22.05"
 TOKEN = "0123456789abcdef"
 JOB = Told(job_id=2, node="d-compute0")
 """Job 2 of the recording failed with 42 on this node; its start there was at 1795424345."""
@@ -107,7 +107,7 @@ async def refused(folder: Path, url: str, **settings: Any) -> str:
 
 
 async def start(folder: Path) -> Process:
-    environment = os.environ | {"PYTHONPATH": f"{CHECKOUT}/daemon", "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}/daemon", "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "slurmlens.hub.main", "--config", f"{folder}/hub.toml"]
     return await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from slurmlens.delivery.status import SpoolStatus
 from slurmlens.events import JobEnd, JobStart, JobSummary, LinesDropped, NodeHeartbeat
-from slurmlens.node.status import NodeStatus, SpoolStatus
+from slurmlens.node.status import NodeStatus
 from testkit.moving_tree import MovingTree
 from testkit.node_process import NodeProcess, accept, node_process, run_to_its_end, until
 from testkit.scripted_server import Request, answer

@@ -48,7 +48,7 @@ def test_the_daemon_starts_with_nothing_in_its_memory_that_it_does_not_need(tmp_
 
 
 def test_a_client_that_a_configured_sink_needs_can_be_imported_all_the_same(tmp_path: Path) -> None:
-    done = run_where_another_runs(PROBE + "import slurmlens.node.sinks.kafka\n", tmp_path)
+    done = run_where_another_runs(PROBE + "import slurmlens.delivery.sinks.kafka\n", tmp_path)
     assert done.returncode == 0, done.stderr
 
 

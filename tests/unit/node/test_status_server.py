@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.node.status import LookClosely, NodeStatus, StatusServer
+from slurmlens.delivery.status_socket import LookClosely, StatusServer
+from slurmlens.node.status import NodeStatus
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock

@@ -15,8 +15,9 @@ import pytest
 from slurmlens.config.hub import HubConfig
 from slurmlens.config.node import NodeConfig
 from slurmlens.config.relay import RelayConfig
+from testkit.checkout import ROOT
 
-SYSTEMD = Path(__file__).parents[3] / "systemd"
+SYSTEMD = ROOT / "systemd"
 SERVICES = ["slurmlens-node.service", "slurmlens-hub.service", "slurmlens-relay.service"]
 MOST_EXPOSURE = 2.0
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.slurm.accounting_text import FIELDS, SEPARATOR, accounted_jobs, arguments
 from slurmlens.slurm.records import JobRecord, JobState
+from testkit.checkout import ROOT
 
-RECORDED = (Path(__file__).parents[2] / "fixtures/slurm/22.05/sacct.txt").read_text()
+RECORDED = (ROOT / "tests" / "fixtures/slurm/22.05/sacct.txt").read_text()
 
 
 def records() -> list[JobRecord]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from hypothesis import strategies as st
 from slurmlens.errors import DecodeError
 from slurmlens.slurm import json_records
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
+from testkit.checkout import ROOT
 
-FIXTURES = Path(__file__).parents[2] / "fixtures/slurm"
+FIXTURES = ROOT / "tests" / "fixtures/slurm"
 
 
 def queue(name: str) -> dict[int, JobRecord]:

@@ -19,8 +19,9 @@ from slurmlens.slurm import pyslurm_source
 from slurmlens.slurm.pyslurm_source import PyslurmSource, prefer_pyslurm
 from slurmlens.slurm.records import Decoded, JobState
 from slurmlens.slurm.source import CommandSource
+from testkit.checkout import ROOT
 
-FIXTURES = Path(__file__).parents[2] / "fixtures/slurm/pyslurm-25.11"
+FIXTURES = ROOT / "tests" / "fixtures/slurm/pyslurm-25.11"
 
 
 class Item:

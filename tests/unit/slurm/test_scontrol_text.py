@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.slurm import scontrol_text
+from testkit.checkout import ROOT
 
-FIXTURES = Path(__file__).parents[2] / "fixtures/slurm/22.05"
+FIXTURES = ROOT / "tests" / "fixtures/slurm/22.05"
 
 
 def test_nodes_have_addresses_and_states() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +10,9 @@ from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import SourceError
 from slurmlens.slurm.records import JobState
 from slurmlens.slurm.source import MAX_JOBS_A_REQUEST, CommandSource
+from testkit.checkout import ROOT
 
-FIXTURES = Path(__file__).parents[2] / "fixtures/slurm"
+FIXTURES = ROOT / "tests" / "fixtures/slurm"
 
 
 class Recorded:

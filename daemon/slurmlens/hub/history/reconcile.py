@@ -19,10 +19,10 @@ import msgspec
 from sqlalchemy import and_, select, update
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.history import schema
+from slurmlens.hub.database import tables as schema
+from slurmlens.hub.database.statements import mark_stale
+from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.facts import ClosedReason, StateFilter
-from slurmlens.hub.history.statements import mark_stale
-from slurmlens.hub.history.store import Store
 from slurmlens.slurm.records import JobState
 
 END_GRACE_NS = 120 * NS_PER_S

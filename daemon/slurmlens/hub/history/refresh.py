@@ -14,13 +14,12 @@ from sqlalchemy import Table, and_, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from slurmlens.hub.history import schema
-from slurmlens.hub.history.assignment import Assignment, assign
-from slurmlens.hub.history.executions import as_executions, superseded
+from slurmlens.hub.database import tables as schema
+from slurmlens.hub.database.store import Store
+from slurmlens.hub.history.conclude.assignment import Assignment, assign
+from slurmlens.hub.history.conclude.executions import as_executions, decode_record, superseded
+from slurmlens.hub.history.conclude.run_rows import run_row, seen_of
 from slurmlens.hub.history.facts import ClosedReason
-from slurmlens.hub.history.records import decode_record
-from slurmlens.hub.history.run_rows import run_row, seen_of
-from slurmlens.hub.history.store import Store
 from slurmlens.slurm.records import JobRecord
 
 LEAST_JOBS = 5

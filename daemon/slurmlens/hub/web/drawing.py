@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from slurmlens.hub.reports.view import Chart, Charts, Scale, Series
+from slurmlens.hub.views.job.view import Chart, Charts, Scale, Series
 
 PLOT_WIDTH = 1000
 PADDING = 7

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from slurmlens.errors import PageError
-from slurmlens.hub.reports.text import visible
+from slurmlens.shown.text import visible
 
 _log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ import msgspec
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
-from slurmlens.hub.live import Change
-from slurmlens.hub.reports.view import Charts, JobView
+from slurmlens.hub.news import Change
+from slurmlens.hub.views.job.view import Charts, JobView
 from slurmlens.hub.web.point_delta import held_by, points_since
 from slurmlens.hub.web.ports import LiveFeed
 from slurmlens.hub.web.view_cache import Shown

@@ -16,9 +16,9 @@ from aiohttp import web
 from slurmlens.clock import Clock
 from slurmlens.errors import PageError
 from slurmlens.hub.history.facts import JobFilter, StateFilter
-from slurmlens.hub.reports.csv_table import job_csv, jobs_csv
-from slurmlens.hub.reports.jobs_view import build_jobs_view
-from slurmlens.hub.reports.view import JobsView
+from slurmlens.hub.views.csv_table import job_csv, jobs_csv
+from slurmlens.hub.views.job.view import JobsView
+from slurmlens.hub.views.jobs.build import build_jobs_view
 from slurmlens.hub.web.live_stream import page_title, stream_job
 from slurmlens.hub.web.ports import LiveFeed, Queries, StatusOf
 from slurmlens.hub.web.render import PARTS, job_context

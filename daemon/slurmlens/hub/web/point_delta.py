@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from slurmlens.hub.reports.view import Chart, Charts
+from slurmlens.hub.views.job.view import Chart, Charts
 
 _MOVED_SHARE = 0.01
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow
-from slurmlens.hub.live import Change
+from slurmlens.hub.news import Change
 
 
 class Queries(Protocol):

@@ -14,14 +14,14 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 
-from slurmlens.hub.reports import format as fmt
-from slurmlens.hub.reports import phrases
-from slurmlens.hub.reports.states import STATE_STYLES
-from slurmlens.hub.reports.text import visible
-from slurmlens.hub.reports.view import JobView
+from slurmlens.hub.views.job import phrases
+from slurmlens.hub.views.job.view import JobView
+from slurmlens.hub.views.states import STATE_STYLES
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.drawing import draw, spark_path
 from slurmlens.hub.web.timeline_drawing import bar_width, draw_timeline
+from slurmlens.shown import format as fmt
+from slurmlens.shown.text import visible
 
 PARTS = ("headline", "figures", "timeline", "nodes", "steps", "events", "advice", "worth")
 """The parts of a job's page that change while it runs; each is a template and an element with that name."""

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.reports import format as fmt
-from slurmlens.hub.reports.view import Band, Charts, JobView, Mark
+from slurmlens.hub.views.job.view import Band, Charts, JobView, Mark
 from slurmlens.hub.web.drawing import PLOT_WIDTH, position
+from slurmlens.shown import format as fmt
 
 MOST_TICKS = 8
 MOST_STEP_ROWS = 4

@@ -12,8 +12,8 @@ from functools import cached_property
 
 import jinja2
 
-from slurmlens.hub.reports.build import build_job_view
-from slurmlens.hub.reports.view import JobView
+from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.web.ports import Queries
 from slurmlens.hub.web.render import PARTS, render_part
 

@@ -27,6 +27,7 @@ from slurmlens.events import (
     JobProfile,
     JobStart,
     JobSummary,
+    Place,
     Profile,
     Totals,
     Witness,
@@ -51,7 +52,7 @@ from slurmlens.node.registry.protocol import (
     WatchStep,
 )
 from slurmlens.node.registry.roster import Roster
-from slurmlens.node.registry.sighting import Phase, Place, Sighting
+from slurmlens.node.registry.sighting import Phase, Sighting
 
 REMEMBERED_HOOKS = 20_000
 DAY_S = 86_400.0

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 import msgspec
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.events import JobIdentity, JobSummary, Totals, Witness
+from slurmlens.events import JobIdentity, JobSummary, Place, Totals, Witness
 from slurmlens.node.registry import sighting as made
 from slurmlens.node.registry.memory import Ended, Memory, Remembered
 from slurmlens.node.registry.protocol import Emit, Instruction, Moment, Summarise, Watch
-from slurmlens.node.registry.sighting import Phase, Place, Sighting
+from slurmlens.node.registry.sighting import Phase, Sighting
 from slurmlens.node.registry.slots import SlotTable
 
 REMEMBERED_SIGHTINGS = 256

@@ -8,7 +8,6 @@ the hub takes it once.
 from __future__ import annotations
 
 import enum
-import hashlib
 from collections import deque
 from collections.abc import Iterable
 
@@ -24,22 +23,16 @@ from slurmlens.events import (
     JobStart,
     JobSummary,
     NodeHeartbeat,
+    Place,
     Profile,
     Totals,
     Witness,
+    derived_id,
 )
 from slurmlens.node.registry.memory import as_of_last_sample
 from slurmlens.node.registry.protocol import Moment
 
 STORY_LENGTH = 32
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where all this happens."""
-
-    cluster: str
-    node: str
-    boot_id: str
 
 
 class Phase(enum.Enum):
@@ -96,11 +89,6 @@ class Sighting(msgspec.Struct, kw_only=True):
     def tell(self, boottime_ns: int, what: str) -> None:
         """Add a line to the bounded story, which exists for debugging alone."""
         self.story.append((boottime_ns, what))
-
-
-def derived_id(*parts: str) -> str:
-    """A 32-digit id for an event that no hook has named; the same parts give the same id."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def merged(known: JobIdentity, told: JobIdentity) -> JobIdentity:

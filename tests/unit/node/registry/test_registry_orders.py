@@ -7,9 +7,8 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from slurmlens.events import HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary
+from slurmlens.events import HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary, Place
 from slurmlens.node import registry as reg
-from slurmlens.node.registry.sighting import Place
 
 NS = 1_000_000_000
 BOOTS = ("this", "earlier")

@@ -1,0 +1,62 @@
+"""`slurmlens job ID`: what happened to a job, in the terminal.
+
+Asks the hub for the same view that the page shows and draws it (`hub.reports.terminal`). Called by `cli.main`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+
+from slurmlens.cli.ask import hub as hub_client
+from slurmlens.cli.show.screen import sheet_for, show
+from slurmlens.errors import HubError
+from slurmlens.hub.views.job.terminal import render_job
+from slurmlens.hub.views.job.view import JobView
+from slurmlens.shown.text import visible
+
+SUMMARY = "what one job did: outcome, cause, times, CPU, memory, nodes, events"
+
+EPILOG = f"""example:
+  slurmlens job 4711              the latest run of job 4711
+  slurmlens job 4711 --run 1      its first run, before it was requeued
+  slurmlens job 4711 --json | jq .cpu
+
+{hub_client.EXIT_TEXT}"""
+
+_ID = re.compile(r"[1-9]\d{0,9}")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("job_id", type=_number, metavar="ID", help="the job's number, as squeue shows it")
+    parser.add_argument("--run", type=_number, metavar="N", help="which run, counted from 1 (default: the latest)")
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.add_argument("--wide", action="store_true", help="the whole width of the terminal, all nodes, all events")
+    hub_client.add_hub_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the report; the exit status says whether there was one."""
+    try:
+        address = hub_client.hub_address(arguments.hub)
+        path = f"/jobs/{arguments.job_id}" + (f"/{arguments.run}" if arguments.run else "")
+        body = hub_client.fetch(address, f"{path}.json")
+        if arguments.json:
+            show(body.decode("utf-8", "replace"))
+            return hub_client.EXIT_DONE
+        view = hub_client.decode(body, JobView)
+    except HubError as error:
+        print(f"slurmlens job: {visible(str(error))}", file=sys.stderr)
+        return hub_client.exit_status(error)
+    show(render_job(view, sheet_for(wide=arguments.wide, url=address + path)))
+    return hub_client.EXIT_DONE
+
+
+def _number(text: str) -> int:
+    if not _ID.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number that Slurm would give")
+    return int(text)

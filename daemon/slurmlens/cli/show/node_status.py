@@ -1,0 +1,58 @@
+"""What `slurmlens status` says of the node daemon.
+
+Owns the wording; the facts are `node.status.NodeStatus`. Used by `status`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from slurmlens.cli.show.status_words import age, consul_lines, delivery_troubles, sink_line, spool_line, trouble_lines
+from slurmlens.delivery.status_socket import Refusal
+from slurmlens.node.status import NodeStatus, SamplerStatus
+
+
+def decode(answer: bytes) -> NodeStatus | Refusal:
+    """What the daemon said. Raises msgspec.DecodeError for what no daemon says."""
+    try:
+        return msgspec.json.decode(answer, type=NodeStatus)
+    except msgspec.ValidationError:
+        return msgspec.json.decode(answer, type=Refusal)
+
+
+def troubles_of(status: NodeStatus) -> Iterator[str]:
+    """What an operator should look at, in words."""
+    if not status.dropbox_open:
+        yield "the dropbox folder is not there: no hook event arrives"
+    yield from delivery_troubles(status.sinks, status.stages, status.spool, status.consul)
+    if status.sampler is not None and status.sampler.thinning > 1:
+        yield f"sampling costs more than its budget: one tick in {status.sampler.thinning} is read"
+
+
+def render(status: NodeStatus, troubles: list[str]) -> str:
+    """The page in the terminal."""
+    lines = [f"slurmlens-node {status.version}  {status.cluster}/{status.node}  up {age(status.uptime_s)}", ""]
+    lines += [trouble_lines(troubles)] * bool(troubles)
+    if status.sampler is not None:
+        lines += [_sampler_line(status.sampler), ""]
+    lines += [sink_line(sink) for sink in status.sinks]
+    lines += [] if status.sinks else ["  no receivers: nobody is told anything"]
+    lines += [] if status.spool is None else [spool_line(status.spool)]
+    lines += [] if status.consul is None else consul_lines(status.consul)
+    if not status.cgroup_tree_found:
+        lines += ["", "  Slurm has made no cgroups for this node, or not yet: nothing is measured"]
+    lines += ["", f"  {len(status.jobs)} jobs, {status.dropbox_waiting} hook events on their way"]
+    for job in status.jobs:
+        slot = "rest" if job.slot is None else str(job.slot)
+        running = age((status.time_ns - job.since_ns) / 1e9)
+        lines.append(f"    job {job.job_id:<10} slot {slot:<4} {job.phase:<7} for {running}")
+    return "\n".join(lines) + "\n"
+
+
+def _sampler_line(sampler: SamplerStatus) -> str:
+    tick_ms = sampler.last_tick_s * 1000
+    cost = f"{sampler.cost_share:.3%} of a core (budget {sampler.budget_share:.1%})"
+    what = f"{sampler.cgroups} cgroups every {sampler.interval_s:g} s"
+    return f"  sampling {what}: last tick {tick_ms:.1f} ms, {cost}, {sampler.missed_ticks} ticks missed"

@@ -1,0 +1,61 @@
+"""The reader's terminal: how wide, whether it takes colour, which zone its clock shows, and a pipe that closes early.
+
+Owns nothing; asks the machine once. Feeds `hub.reports.ink.Sheet`, which is told and never asks.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+
+from slurmlens.shown.terminal import NARROW, Ink, Sheet
+
+WIDE_COLUMNS = 120
+
+
+def sheet_for(*, wide: bool, url: str | None = None, environment: Mapping[str, str] = os.environ) -> Sheet:
+    """80 columns; all of the terminal's, at least 120 off a terminal, with `wide`."""
+    columns = NARROW
+    if wide:
+        columns = max(NARROW, shutil.get_terminal_size((WIDE_COLUMNS, 24)).columns)
+    colour = sys.stdout.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+    return Sheet(zone=ReaderZone(), columns=columns, ink=Ink(colour), url=url, full=wide)
+
+
+class ReaderZone(datetime.tzinfo):
+    """This machine's zone, with the offset that held at each moment: clocks change twice a year."""
+
+    def fromutc(self, when: datetime.datetime) -> datetime.datetime:
+        seconds = when.replace(tzinfo=datetime.UTC).timestamp()
+        return when + datetime.timedelta(seconds=time.localtime(seconds).tm_gmtoff)
+
+    def utcoffset(self, when: datetime.datetime | None) -> datetime.timedelta:
+        return datetime.timedelta(seconds=self._local(when).tm_gmtoff)
+
+    def dst(self, when: datetime.datetime | None) -> None:
+        return None
+
+    def tzname(self, when: datetime.datetime | None) -> str:
+        return self._local(when).tm_zone
+
+    @staticmethod
+    def _local(when: datetime.datetime | None) -> time.struct_time:
+        if when is None:
+            return time.localtime()
+        return time.localtime(time.mktime((*when.timetuple()[:8], -1)))
+
+
+def show(text: str) -> None:
+    """Writes to standard output; a reader that leaves early (`| head`) is no error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except UnicodeEncodeError:
+        encoding = sys.stdout.encoding
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))

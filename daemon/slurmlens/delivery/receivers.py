@@ -1,0 +1,145 @@
+"""Makes the sinks that the settings switch on, each with the stream it reads and how it is driven.
+
+Owns the table of kinds: a new sink is a file in `sinks/`, a table in `config.sinks` and a row here. A maker imports its
+sink itself: what is not configured costs no memory. Called by `pipeline` once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from slurmlens.clock import Clock
+from slurmlens.config.kafka import KafkaSinkConfig
+from slurmlens.config.node import BatchConfig
+from slurmlens.config.sinks import (
+    BeatsSinkConfig,
+    CarbonSinkConfig,
+    FileSinkConfig,
+    HubSinkConfig,
+    LogstashSinkConfig,
+    SinksConfig,
+)
+from slurmlens.delivery.batches import Stream
+from slurmlens.delivery.sinks.delivery import Sink
+from slurmlens.delivery.sinks.endpoint import Endpoint, FixedEndpoint
+from slurmlens.runtime.backoff import Backoff
+from slurmlens.telemetry.internal import Reporter
+
+if TYPE_CHECKING:
+    from slurmlens.runtime.tls import ClientTls
+
+FILE_BACKOFF_MIN_S = 0.5
+FILE_BACKOFF_MAX_S = 30.0
+
+
+class Receiver(msgspec.Struct, frozen=True):
+    """A sink that is switched on; `max_bytes` is the most that is delivered at once."""
+
+    sink: Sink
+    stream: Stream
+    max_bytes: int
+    backoff: Backoff
+
+
+class Means(msgspec.Struct, frozen=True):
+    """What makers need beside the sink's own settings."""
+
+    node: str
+    batch: BatchConfig
+    reporter: Reporter
+    clock: Clock
+    on_profile_interval: Callable[[float], None]
+    """Told by the hub how often it wants profiles."""
+    on_profile_intervals: Callable[[Mapping[str, float]], None] | None = None
+    """A relay is told for each of its nodes."""
+    find: Callable[[str, str, int], Endpoint] | None = None
+    """Says where the receiver of a sink is, given where the settings have it; None where only they know."""
+
+    def endpoint(self, sink: str, host: str, port: int) -> Endpoint:
+        """Where the receiver of `sink` is."""
+        return FixedEndpoint(host, port) if self.find is None else self.find(sink, host, port)
+
+
+def receivers(config: SinksConfig, means: Means) -> list[Receiver]:
+    """One for each table that is there. CredentialError where what proves this node cannot be read."""
+    return [make(settings, means) for name, make in _MAKERS if (settings := getattr(config, name)) is not None]
+
+
+def _hub(config: HubSinkConfig, means: Means) -> Receiver:
+    from slurmlens.delivery.sinks.hub import HubSink
+    from slurmlens.delivery.sinks.proof import proof_of
+
+    proof = proof_of(config, means.node)
+    endpoint = means.endpoint("hub", *config.address)
+    told = means.on_profile_interval, means.on_profile_intervals
+    tls = _tls(config, "sinks.hub", config.expected_name)
+    sink = HubSink(config, endpoint, means.node, proof, means.reporter, *told, tls=tls)
+    return Receiver(sink, Stream.EVENTS, config.max_body_bytes, Backoff(config.backoff_min_s, config.backoff_max_s))
+
+
+def _file(config: FileSinkConfig, means: Means) -> Receiver:
+    from slurmlens.delivery.sinks.file import FileSink
+
+    backoff = Backoff(FILE_BACKOFF_MIN_S, FILE_BACKOFF_MAX_S)
+    return Receiver(FileSink(config), Stream.EVENTS, means.batch.event_max_bytes, backoff)
+
+
+def _carbon(config: CarbonSinkConfig, means: Means) -> Receiver:
+    from slurmlens.delivery.sinks.carbon import CarbonSink
+
+    sink = CarbonSink(config, means.endpoint("carbon", config.host, config.port), means.reporter, means.clock)
+    backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
+    return Receiver(sink, Stream.METRICS, means.batch.metric_max_bytes, backoff)
+
+
+def _logstash(config: LogstashSinkConfig, means: Means) -> Receiver:
+    from slurmlens.delivery.sinks.logstash import LogstashSink
+
+    endpoint = means.endpoint("logstash", config.host, config.port)
+    sink = LogstashSink(
+        config, endpoint, means.reporter, means.clock, _tls(config, "sinks.logstash", config.server_name)
+    )
+    backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
+    return Receiver(sink, Stream.EVENTS, means.batch.event_max_bytes, backoff)
+
+
+def _beats(config: BeatsSinkConfig, means: Means) -> Receiver:
+    from slurmlens.delivery.sinks.beats import BeatsSink
+
+    endpoint = means.endpoint("beats", config.host, config.port)
+    sink = BeatsSink(config, endpoint, _tls(config, "sinks.beats", config.server_name))
+    backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
+    return Receiver(sink, Stream.EVENTS, means.batch.event_max_bytes, backoff)
+
+
+def _tls(
+    config: HubSinkConfig | LogstashSinkConfig | BeatsSinkConfig, table: str, name: str | None
+) -> ClientTls | None:
+    """`name` is the one in the certificate, where that is not the host's."""
+    if not config.needs_openssl:
+        return None
+    from slurmlens.runtime.tls import ClientTls
+
+    return ClientTls(config, table, name)
+
+
+def _kafka(config: KafkaSinkConfig, means: Means) -> Receiver:
+    from slurmlens.delivery.sinks.kafka import Brokers, KafkaSink
+
+    endpoint = Brokers(means.endpoint("kafka", *config.brokers[0]), config.brokers)
+    sink = KafkaSink(config, endpoint, means.reporter, means.clock)
+    return Receiver(sink, Stream.EVENTS, config.max_batch_bytes, Backoff(config.backoff_min_s, config.backoff_max_s))
+
+
+_MAKERS: tuple[tuple[str, Callable[..., Receiver]], ...] = (
+    ("hub", _hub),
+    ("logstash", _logstash),
+    ("beats", _beats),
+    ("kafka", _kafka),
+    ("file", _file),
+    ("carbon", _carbon),
+)
+"""Table of `[sinks]`, and who makes its sink."""

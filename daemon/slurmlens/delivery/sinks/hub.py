@@ -1,0 +1,193 @@
+"""Delivers events to slurmlens-hub: NDJSON, gzip, proved by a credential, over one kept HTTP connection,
+with TLS or without.
+
+Owns the meaning of the hub's answers (`docs/specs/hub-api.md`): what was taken, what was refused for ever, what is
+worth another try. Driven by `delivery`. The hub says in each answer how often it wants profiles; a callback is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from slurmlens import __version__
+from slurmlens.config.sinks import HubSinkConfig
+from slurmlens.delivery.sinks.proof import Proof
+from slurmlens.errors import DeliveryError, TransportError
+from slurmlens.runtime.endpoint import Endpoint
+from slurmlens.runtime.http import STALE, Answer, HttpClient
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+if TYPE_CHECKING:
+    from slurmlens.runtime.tls import ClientTls
+
+TARGET = "/api/v1/events"
+LINE_REFUSED = InternalEvent(
+    "hub_refused_lines", logging.ERROR, "the hub refused line {line}, it is lost: {message}", ("reason",)
+)
+_GZIP = 31  # zlib's window bits: the largest window, with gzip's header
+_LEVEL = 3
+_MAX_TEXT = 300
+MANGLED_LIMIT = 10
+"""So often in a row the hub must find a request unreadable to be believed: a byte that changed on its way makes it so,
+and the next try is whole."""
+
+
+class _Refused(msgspec.Struct):
+    line: int
+    reason: str
+    message: str = ""
+
+
+class _Taken(msgspec.Struct):
+    """The body of a 200."""
+
+    accepted: int
+    known: int
+    refused: list[_Refused] = []
+    profile_interval_s: float | None = None
+    profile_intervals_s: dict[str, float] = {}
+    """By node; told to relays."""
+
+    @property
+    def understood_nothing(self) -> bool:
+        """Not a line was JSON, and ours always are: it took packed bytes for lines, or other bytes than we sent."""
+        is_empty = not self.accepted and not self.known and bool(self.refused)
+        return is_empty and all(one.reason == "malformed" for one in self.refused)
+
+
+class _Denied(msgspec.Struct):
+    """The body of anything else, where the hub made it."""
+
+    reason: str = ""
+    message: str = ""
+
+
+_decode_taken = msgspec.json.Decoder(_Taken).decode
+_decode_denied = msgspec.json.Decoder(_Denied).decode
+
+
+class HubSink:
+    """Sends lines of NDJSON to the hub."""
+
+    name = "hub"
+
+    def __init__(
+        self,
+        config: HubSinkConfig,
+        endpoint: Endpoint,
+        node: str,
+        proof: Proof,
+        reporter: Reporter,
+        on_profile_interval: Callable[[float], None],
+        on_profile_intervals: Callable[[Mapping[str, float]], None] | None = None,
+        *,
+        tls: ClientTls | None = None,
+    ) -> None:
+        self._client = HttpClient(endpoint, timeout_s=config.timeout_s, tls=tls)
+        self._node = node
+        self._proof = proof
+        self._reporter = reporter
+        self._on_profile_interval = on_profile_interval
+        self._on_profile_intervals = on_profile_intervals
+        self._mangled_in_a_row = 0
+
+    async def deliver(self, payload: bytes, count: int) -> int:
+        """See `delivery.Sink`. A request that the hub finds too large is sent again in halves."""
+        answer = await self._post(payload)
+        taken = _taken(answer) if answer.status == 200 else None
+        is_mangled = answer.status == 400 or (taken is not None and taken.understood_nothing)
+        self._mangled_in_a_row = self._mangled_in_a_row % MANGLED_LIMIT + 1 if is_mangled else 0
+        is_believed = self._mangled_in_a_row in (0, MANGLED_LIMIT)
+        if taken is not None and is_believed:
+            return max(0, count - self._note(taken))
+        if taken is not None:
+            raise DeliveryError("the hub could not read a single line", reason="mangled")
+        if answer.status == 413:
+            return await self._deliver_halves(payload)
+        denied = _denied(answer)
+        raise DeliveryError(
+            f"the hub answered {answer.status} {denied.reason} {denied.message}".strip()[:_MAX_TEXT],
+            reason=f"http_{answer.status}",
+            retriable=answer.status != 400 or not is_believed,
+        )
+
+    async def aclose(self) -> None:
+        """See `delivery.Sink`."""
+        await self._client.aclose()
+
+    async def _post(self, payload: bytes) -> Answer:
+        try:
+            try:
+                return await self._post_once(payload)
+            except TransportError as error:
+                if error.reason != STALE:
+                    raise
+            return await self._post_once(payload)
+        except TransportError as error:
+            raise DeliveryError(str(error), reason=error.reason) from error
+
+    async def _post_once(self, payload: bytes) -> Answer:
+        # Each request needs a credential of its own: it is good once.
+        body, authorization = await asyncio.to_thread(self._prepare, payload)
+        return await self._client.request("POST", TARGET, self._headers(authorization), body)
+
+    def _prepare(self, payload: bytes) -> tuple[bytes, str]:
+        """Compress and prove; in a thread, for munged may take its time."""
+        packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        body = packer.compress(payload) + packer.flush()
+        return body, self._proof(body)
+
+    def _headers(self, authorization: str) -> list[tuple[str, str]]:
+        role = [] if self._on_profile_intervals is None else [("X-Slurmlens-Relay", "yes")]
+        return [
+            *role,
+            ("Content-Type", "application/x-ndjson"),
+            ("Content-Encoding", "gzip"),
+            ("X-Slurmlens-Node", self._node),
+            ("User-Agent", f"slurmlens-node/{__version__}"),
+            ("Authorization", authorization),
+        ]
+
+    def _note(self, taken: _Taken) -> int:
+        """Take the hub's word: how many lines it refused for ever, and how often it wants profiles."""
+        for refused in taken.refused:
+            text = f"{refused.reason}: {refused.message}"[:_MAX_TEXT]
+            self._reporter.report(LINE_REFUSED, reason=refused.reason[:40], line=refused.line, message=text)
+        interval_s = taken.profile_interval_s
+        if interval_s is not None and math.isfinite(interval_s) and interval_s > 0:
+            self._on_profile_interval(interval_s)
+        if self._on_profile_intervals is not None and taken.profile_intervals_s:
+            sane = {node: wish for node, wish in taken.profile_intervals_s.items() if math.isfinite(wish) and wish > 0}
+            self._on_profile_intervals(sane)
+        return len(taken.refused)
+
+    async def _deliver_halves(self, payload: bytes) -> int:
+        lines = payload.splitlines(keepends=True)
+        if len(lines) == 1:
+            text = f"too_large: {len(payload)} bytes"
+            self._reporter.report(LINE_REFUSED, reason="too_large", line=1, message=text)
+            return 0
+        middle = len(lines) // 2
+        taken = await self.deliver(b"".join(lines[:middle]), middle)
+        return taken + await self.deliver(b"".join(lines[middle:]), len(lines) - middle)
+
+
+def _taken(answer: Answer) -> _Taken:
+    try:
+        return _decode_taken(answer.body)
+    except msgspec.DecodeError as error:
+        raise DeliveryError(f"the hub's answer is not understood: {error}"[:_MAX_TEXT], reason="garbage") from error
+
+
+def _denied(answer: Answer) -> _Denied:
+    try:
+        return _decode_denied(answer.body)
+    except msgspec.DecodeError:
+        return _Denied(message=ascii(answer.body[:80].decode("utf-8", "replace")))

@@ -1,0 +1,43 @@
+"""Delivers events to logstash's tcp input: JSON lines over one connection, with TLS or without, not acknowledged.
+
+Owns nothing but the meaning of a delivery: what may not have arrived is kept and sent again by `unacknowledged`, so a
+document may come twice; `event.id` is the same both times. Driven by `delivery`. The lines are `wire.ecs`'s documents.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slurmlens.clock import Clock
+from slurmlens.config.sinks import LogstashSinkConfig
+from slurmlens.delivery.sinks.endpoint import Endpoint
+from slurmlens.delivery.sinks.unacknowledged import UnacknowledgedSender
+from slurmlens.telemetry.internal import Reporter
+
+if TYPE_CHECKING:
+    from slurmlens.runtime.tls import ClientTls
+
+
+class LogstashSink:
+    """Sends JSON lines."""
+
+    name = "logstash"
+
+    def __init__(
+        self,
+        config: LogstashSinkConfig,
+        endpoint: Endpoint,
+        reporter: Reporter,
+        clock: Clock,
+        tls: ClientTls | None = None,
+    ) -> None:
+        self.sender = UnacknowledgedSender(self.name, config, endpoint, reporter, clock, tls)
+
+    async def deliver(self, payload: bytes, count: int) -> int:
+        """See `delivery.Sink`; returns when the kernel has all of it."""
+        await self.sender.send(payload)
+        return count
+
+    async def aclose(self) -> None:
+        """See `delivery.Sink`; the kernel goes on sending what it has."""
+        await self.sender.aclose()

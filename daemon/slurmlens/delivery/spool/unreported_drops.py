@@ -1,0 +1,83 @@
+"""The file in which a daemon whose spool takes nothing leaves the totals of what it dropped to the next one.
+
+Owns the file; it lies beside the status socket, in memory, so no full disk keeps it from being written, and it outlives
+`kill -9`. Normally it is not there: the spool's own file has the totals. Always whole (written beside and renamed); one
+that cannot be read or written is told and costs what it would have saved. Written and read by `ledger`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from slurmlens.delivery.batches import Stream
+from slurmlens.delivery.spool.store import Account, DropKind
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+MAX_BYTES = 1024 * 1024
+
+UNREADABLE = InternalEvent(
+    "spool_totals_unreadable",
+    logging.WARNING,
+    "{path}: {cause_text}; what the daemon before dropped while its disk took nothing is told no more",
+)
+UNWRITABLE = InternalEvent(
+    "spool_totals_unwritable",
+    logging.WARNING,
+    "{path}: {cause_text}; if this daemon is killed before its disk takes something, nobody tells what it dropped",
+)
+
+
+class _Total(msgspec.Struct):
+    stream: Stream
+    reason: str
+    since_ns: int
+    lines: int
+
+
+_decode = msgspec.json.Decoder(list[_Total]).decode
+
+
+class UntoldFile:
+    """Read once at the start, written at each change, removed when there is nothing to say."""
+
+    def __init__(self, path: Path, reporter: Reporter) -> None:
+        self._path = path
+        self._reporter = reporter
+
+    def load(self) -> dict[DropKind, Account]:
+        """What the daemon before us left; none of it was told for certain."""
+        try:
+            with self._path.open("rb") as file:
+                totals = _decode(file.read(MAX_BYTES))
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            self._reporter.report(UNREADABLE, path=self._path, cause_text=str(error))
+            return {}
+        return {(one.stream, one.reason): Account(one.since_ns, one.lines, 0) for one in totals}
+
+    def save(self, accounts: Mapping[DropKind, Account]) -> None:
+        """Leave these, and nothing else."""
+        try:
+            if accounts:
+                self._write(accounts)
+            else:
+                self._path.unlink(missing_ok=True)
+        except OSError as error:
+            self._reporter.report(UNWRITABLE, path=self._path, cause_text=error.strerror or str(error))
+
+    def _write(self, accounts: Mapping[DropKind, Account]) -> None:
+        totals = [_Total(stream, reason, one.since_ns, one.lines) for (stream, reason), one in accounts.items()]
+        beside = self._path.with_name(f".{self._path.name}.tmp")
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(totals))
+        beside.rename(self._path)

@@ -1,0 +1,255 @@
+"""Asks the scheduler, when it is due, and gives its answers to history.
+
+Owns when what is asked: the whole queue at the polite pace, nodes at the start and now and then, and accounting for
+just those jobs that news came of (a sighting began or ended, the queue no longer lists a job), a moment after the news,
+so that many become one question. slurmdbd learns of things a little later than nodes do: a job whose end is not there
+yet is asked for again, ever more seldom. Fed by `pipeline` with job ids; feeds history's `Recorder` and the origins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.errors import SourceError
+from slurmlens.hub.history.conclude.executions import is_partial
+from slurmlens.hub.scheduler.records import ExecutionKey, Recorder
+from slurmlens.slurm.politeness import Politeness
+from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, Record
+from slurmlens.slurm.source import Scheduler
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+ANSWERED = InternalEvent("scheduler_answers", logging.DEBUG, "{question}: {count} records", ("question",))
+UNANSWERED = InternalEvent("scheduler_failures", logging.WARNING, "{question}: {error}", ("question",))
+UNREADABLE = InternalEvent(
+    "scheduler_records_refused",
+    logging.WARNING,
+    "{question}: some records could not be read and are left out",
+    ("question",),
+)
+
+NODES_EVERY_S = 600.0
+CATCH_UP_S = 86_400
+DEBOUNCE_S = 1.5
+TRIES = 6
+MISSES_TO_FORGET = 3
+SILENT_AFTER_S = 120.0
+SILENT_AFTER_POLLS = 4
+
+
+@dataclass(slots=True)
+class SchedulerState:
+    """How the scheduler fares, for /status.json."""
+
+    release: str | None = None
+    asked_since_ns: int = 0
+    last_queue_ns: int | None = None
+    last_accounting_ns: int | None = None
+    last_error: str | None = None
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class _Due:
+    """A job that accounting is to be asked about."""
+
+    at_ns: int
+    has_ended: bool
+    tries: int = 0
+
+
+class Poller:
+    """The hub's questions to one scheduler; `told` is called with the jobs of which something new was learnt,
+    `partitions_told` with the partitions and nodes, `queue_told` with each whole queue.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        recorder: Recorder,
+        nodes_told: Callable[[Sequence[NodeRecord]], None],
+        *,
+        interval_s: float,
+        clock: Clock,
+        reporter: Reporter,
+        told: Callable[[Iterable[int]], None],
+        partitions_told: Callable[[Sequence[PartitionRecord], Sequence[NodeRecord]], None] | None = None,
+        queue_told: Callable[[Sequence[JobRecord]], None] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._partitions_told = partitions_told
+        self._queue_told = queue_told
+        self._scheduler = scheduler
+        self._recorder = recorder
+        self._nodes_told = nodes_told
+        self._politeness = Politeness(interval_s)
+        self._accounting_pace = Politeness(DEBOUNCE_S, burst=1)
+        self._clock = clock
+        self._reporter = reporter
+        self._told = told
+        self._sleep = sleep
+        self._due: dict[int, _Due] = {}
+        self._news = asyncio.Event()
+        self._missed: dict[ExecutionKey, int] = {}
+        self._nodes_due_ns = 0
+        self._silence_ns = round(max(SILENT_AFTER_S, SILENT_AFTER_POLLS * interval_s) * NS_PER_S)
+        self.state = SchedulerState(asked_since_ns=clock.wall_ns())
+
+    def silent_since_ns(self) -> int | None:
+        """Since when the scheduler has not told its queue, where that is too long ago to be believed; else None."""
+        since_ns = self.state.last_queue_ns or self.state.asked_since_ns
+        return since_ns if self._clock.wall_ns() - since_ns > self._silence_ns else None
+
+    def news_of(self, job_ids: Iterable[int], *, ended: bool) -> None:
+        """These jobs began or ended: accounting shall be asked about them soon."""
+        at_ns = self._after(DEBOUNCE_S)
+        for job_id in job_ids:
+            known = self._due.get(job_id)
+            if known is None or known.tries or (ended and not known.has_ended):
+                self._due[job_id] = _Due(min(at_ns, known.at_ns) if known else at_ns, ended)
+        self._news.set()
+
+    async def poll_queue(self) -> None:
+        """A stage: asks for the queue, and now and then for the nodes, for ever."""
+        while True:
+            await self._wait(self._politeness)
+            now_ns = self._clock.monotonic_ns()
+            if now_ns >= self._nodes_due_ns:
+                await self._ask_nodes(now_ns)
+            else:
+                await self._ask_queue()
+
+    async def poll_accounting(self) -> None:
+        """A stage: catches up on what happened while the hub was away, then asks about jobs that news came of."""
+        await self._catch_up()
+        while True:
+            while not self._due:
+                self._news.clear()
+                await self._news.wait()
+            first_ns = min(due.at_ns for due in self._due.values())
+            await self._sleep(max(0, first_ns - self._clock.monotonic_ns()) / NS_PER_S)
+            await self._wait(self._accounting_pace)
+            await self._ask_executions()
+
+    async def _wait(self, pace: Politeness) -> None:
+        now_ns = self._clock.monotonic_ns()
+        await self._sleep((pace.next_ns(now_ns) - now_ns) / NS_PER_S)
+
+    async def _ask_nodes(self, now_ns: int) -> None:
+        if self.state.release is None:
+            await self._learn_release()
+        answer = await self._ask("nodes", self._scheduler.nodes, self._politeness)
+        if answer is not None and answer.records:
+            self._nodes_due_ns = now_ns + round(NODES_EVERY_S * NS_PER_S)
+            await self._recorder.take_nodes(answer.records)
+            self._nodes_told(answer.records)
+            await self._ask_partitions(answer.records)
+
+    async def _ask_partitions(self, nodes: Sequence[NodeRecord]) -> None:
+        """As often as for the nodes, and only where somebody wants them."""
+        if self._partitions_told is None:
+            return
+        await self._wait(self._politeness)
+        answer = await self._ask("partitions", self._scheduler.partitions, self._politeness)
+        if answer is not None:
+            self._partitions_told(answer.records, nodes)
+
+    async def _learn_release(self) -> None:
+        try:
+            major, minor = await self._scheduler.release()
+        except SourceError as error:
+            self._failed("release", error)
+            return
+        self.state.release = f"{major}.{minor:02}"
+
+    async def _ask_queue(self) -> None:
+        answer = await self._ask("queue", self._scheduler.queue, self._politeness)
+        if answer is None:
+            return
+        now_ns = self._clock.wall_ns()
+        self.state.last_queue_ns = now_ns
+        if self._queue_told is not None:
+            self._queue_told(answer.records)
+        changed = await self._recorder.take(answer.records, now_ns)
+        self._told(changed)
+        ended = {record.job_id for record in answer.records if record.state.has_ended}
+        listed = {ExecutionKey(record.job_id, record.submit_s or 0) for record in answer.records}
+        self.news_of((changed & ended) | await self._missing(listed, now_ns), ended=True)
+
+    async def _missing(self, listed: set[ExecutionKey], now_ns: int) -> set[int]:
+        """Executions that we hold for open and the queue lists no more; those missed too often are forgotten."""
+        missing = await self._recorder.open_executions() - listed
+        self._missed = {key: self._missed.get(key, 0) + 1 for key in missing}
+        forgotten = {key for key, misses in self._missed.items() if misses > MISSES_TO_FORGET}
+        if forgotten:
+            self._told(await self._recorder.forget(forgotten, now_ns))
+        return {key.job_id for key in missing - forgotten}
+
+    async def _catch_up(self) -> None:
+        since_s = self._clock.wall_ns() // NS_PER_S - CATCH_UP_S
+        answer = await self._ask("catch-up", lambda: self._scheduler.executions_since(since_s), self._accounting_pace)
+        if answer is not None:
+            self._told(await self._recorder.take(answer.records, self._clock.wall_ns()))
+
+    async def _ask_executions(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        asked = {job_id: due for job_id, due in self._due.items() if due.at_ns <= now_ns}
+        if not asked:
+            return
+        answer = await self._ask("accounting", lambda: self._scheduler.executions(asked), self._accounting_pace)
+        if answer is None:
+            return
+        self.state.last_accounting_ns = self._clock.wall_ns()
+        given_up = self._settle(asked, answer.records)
+        await self._recorder.touch(given_up)
+        self._told(given_up | await self._recorder.take(answer.records, self._clock.wall_ns()))
+
+    def _settle(self, asked: Mapping[int, _Due], records: Iterable[JobRecord]) -> set[int]:
+        """Strikes off what was answered in full; the rest is asked again later, and given up in the end.
+
+        Returns what was given up. News that came meanwhile stays.
+        """
+        given_up: set[int] = set()
+        told = {record.job_id for record in records if not is_partial(record)}
+        running = {record.job_id for record in records if record.state is JobState.RUNNING}
+        for job_id, due in asked.items():
+            if self._due.get(job_id) is not due:
+                continue
+            is_settled = job_id in told and not (due.has_ended and job_id in running)
+            if is_settled:
+                del self._due[job_id]
+            elif due.tries + 1 >= TRIES:
+                del self._due[job_id]
+                given_up.add(job_id)
+            else:
+                self._due[job_id] = _Due(self._after(DEBOUNCE_S * 2.0 ** (due.tries + 1)), due.has_ended, due.tries + 1)
+        return given_up
+
+    def _after(self, seconds: float) -> int:
+        return self._clock.monotonic_ns() + round(seconds * NS_PER_S)
+
+    async def _ask(
+        self, question: str, ask: Callable[[], Awaitable[Decoded[Record]]], pace: Politeness
+    ) -> Decoded[Record] | None:
+        """One question at its pace; None where there was no answer, which is counted and told."""
+        pace.began(self._clock.monotonic_ns())
+        try:
+            answer = await ask()
+        except SourceError as error:
+            pace.ended(self._clock.monotonic_ns(), well=False)
+            self._failed(question, error)
+            return None
+        pace.ended(self._clock.monotonic_ns(), well=True)
+        self.state.failures, self.state.last_error = 0, None
+        self._reporter.report(ANSWERED, question=question, count=len(answer.records))
+        if answer.refused:
+            self._reporter.report(UNREADABLE, count=answer.refused, question=question)
+        return answer
+
+    def _failed(self, question: str, error: SourceError) -> None:
+        self.state.failures += 1
+        self.state.last_error = str(error)
+        self._reporter.report(UNANSWERED, question=question, error=str(error))

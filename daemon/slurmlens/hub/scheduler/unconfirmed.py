@@ -1,0 +1,80 @@
+"""Runs that all their nodes have ended while the scheduler is silent: they are over, although it last told otherwise.
+
+Owns that conclusion. Invariants: while the scheduler answers nothing is concluded, for it decides; the word of every
+node that it named is needed, an end told or a boot; and nothing of the job may be open anywhere, for a requeue would
+look the same. What is concluded is marked as vanished, so that the scheduler's next word wins, whatever it is. Called
+by the hub's pipeline beside `reconcile`, which closes what nodes do not end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import and_, exists, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from slurmlens.hub.database import tables as schema
+from slurmlens.hub.database.store import Store
+from slurmlens.hub.history.facts import ClosedReason, StateFilter
+from slurmlens.hub.history.read.reading import fetch, nodes_of_runs, of_job
+from slurmlens.hub.history.reconcile import END_GRACE_NS, Now
+from slurmlens.hub.scheduler.records import ExecutionKey, Recorder
+
+Row = Mapping[str, Any]
+
+
+class Unconfirmed:
+    """Ends what the nodes have ended; `started_ns` is when this hub began to listen."""
+
+    def __init__(self, store: Store, recorder: Recorder, cluster: str, started_ns: int = 0) -> None:
+        self._store = store
+        self._recorder = recorder
+        self._cluster = cluster
+        self._started_ns = started_ns
+
+    async def end(self, now_ns: int, scheduler_ns: int | None) -> set[int]:
+        """The jobs of which a run is over by the word of its nodes alone; they are marked stale.
+
+        `scheduler_ns` is when the scheduler last told its queue; None where it did not yet.
+        """
+        now = Now(now_ns, self._started_ns, scheduler_ns)
+        if now.scheduler_answers or now.silent_ns(scheduler_ns or 0) <= END_GRACE_NS:
+            return set()
+        async with self._store.read() as connection:
+            over = [
+                ExecutionKey(run["job_id"], run["submit_s"])
+                for run in await fetch(connection, self._without_open_parts())
+                if await self._all_told(connection, run, now)
+            ]
+        return await self._recorder.forget(over, now_ns) if over else set()
+
+    def _without_open_parts(self) -> Any:
+        """Runs that the scheduler told as running, of whose job nodes hold nothing for open."""
+        runs, executions, sightings = schema.runs, schema.executions, schema.sightings
+        same = and_(*(runs.c[name] == executions.c[name] for name in ("cluster", "job_id", "submit_s")))
+        of_the_job = and_(sightings.c.cluster == runs.c.cluster, sightings.c.job_id == runs.c.job_id)
+        is_open = and_(of_the_job, sightings.c.end_ns.is_(None), sightings.c.closed_ns.is_(None))
+        return (
+            select(runs.c.job_id, runs.c.number, runs.c.submit_s)
+            .join(executions, same)
+            .where(runs.c.cluster == self._cluster, runs.c.is_latest == 1, executions.c.is_open == 1)
+            .where(runs.c.state_group == StateFilter.RUNNING.value)
+            .where(exists().where(of_the_job), ~exists().where(is_open))
+        )
+
+    async def _all_told(self, connection: AsyncConnection, run: Row, now: Now) -> bool:
+        """Whether every node of the run has told its end, and long enough ago for the scheduler to tell it, too."""
+        table, key = schema.sightings, (run["job_id"], run["number"])
+        rows = await fetch(connection, select(table).where(of_job(table, self._cluster, run["job_id"])))
+        nodes = await nodes_of_runs(connection, self._cluster, {run["job_id"]})
+        told = _ended_on(row for row in rows if row["run"] == run["number"])
+        is_late = all(now.silent_ns(row["heard_ns"]) > END_GRACE_NS for row in rows)
+        return is_late and told.issuperset(nodes.get(key, ()))
+
+
+def _ended_on(rows: Iterable[Row]) -> set[str]:
+    """The nodes whose last part in the run has ended by their own word."""
+    last = {row["node"]: row for row in sorted(rows, key=lambda row: (row["start_ns"], row["first_boottime_ns"]))}
+    booted = ClosedReason.NODE_BOOTED.value
+    return {node for node, row in last.items() if row["end_ns"] is not None or row["closed_reason"] == booted}

@@ -1,0 +1,231 @@
+"""`JobFacts` to `JobView`: the one way from what is known to what is shown.
+
+Pure: told the time by the facts (`as_of_ns`), asks nobody. Used by the page, `.json`, `.csv` and, through the JSON,
+by the command line. Each part is made in a module of its own; this one puts them together and decides the order of
+the nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.hub.history.conclude.executions import VANISHED
+from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, RunFacts
+from slurmlens.hub.views.job import usage
+from slurmlens.hub.views.job.advice import build_advice
+from slurmlens.hub.views.job.allocation import allocation_of, cores_by_node, memory_per_node_bytes, node_names
+from slurmlens.hub.views.job.charts import build_charts, limits_of
+from slurmlens.hub.views.job.headline import Told, headline
+from slurmlens.hub.views.job.oddities import Stop, node_notes, odd_beside, stopped_computing
+from slurmlens.hub.views.job.profile_bins import Part, grid_for, on_grid, shrink
+from slurmlens.hub.views.job.provenance import provenance_of
+from slurmlens.hub.views.job.steps import build_steps
+from slurmlens.hub.views.job.timeline import build_bands, build_marks
+from slurmlens.hub.views.job.view import Amount, Charts, Identity, JobView, NodeView, Note, Phase, RunLink, Times
+from slurmlens.hub.views.states import phase_of
+from slurmlens.shown.text import encodable
+
+COURSE_POINTS = 24
+
+
+def build_job_view(facts: JobFacts) -> JobView:
+    """Everything that is shown of one run."""
+    is_over = facts.end_ns is not None or (facts.record is not None and VANISHED in facts.record.state_flags)
+    phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=is_over)
+    times = _times(facts, phase)
+    allocation = allocation_of(facts)
+    run_nodes = _all_nodes(facts, phase)
+    stops = _stops(facts, run_nodes, phase)
+    nodes = _node_views(facts, run_nodes, stops, times.ran.used)
+    cpu = usage.job_cpu(nodes, allocation.cores, times.ran.used)
+    memory, peak_node = usage.job_memory(nodes)
+    provenance = provenance_of(facts, nodes, phase)
+    told = Told(facts, phase, allocation, times.ran, times.waited_s, cpu, memory, peak_node, stops)
+    return JobView(
+        made_ns=facts.as_of_ns,
+        phase=phase,
+        state=facts.outcome.state,
+        state_text=facts.outcome.label,
+        headline=headline(told),
+        identity=_identity(facts),
+        times=times,
+        allocation=allocation,
+        cpu=cpu,
+        memory=memory,
+        memory_peak_node=peak_node,
+        io=usage.job_io(nodes),
+        pressure=usage.job_pressure(nodes),
+        nodes=nodes,
+        steps=build_steps(facts),
+        bands=build_bands(facts, facts.start_ns, facts.end_ns),
+        marks=build_marks(facts, stops),
+        charts=_charts(facts, run_nodes, nodes, times.waited_s),
+        advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0),
+        provenance=provenance,
+        other_runs=tuple(_run_link(run, facts) for run in facts.runs if run.number != facts.run),
+        is_live=facts.is_live,
+        last_news_ns=max((node.last_heard_ns for node in facts.nodes if node.last_heard_ns is not None), default=None),
+    )
+
+
+def _identity(facts: JobFacts) -> Identity:
+    record, hook = facts.record, facts.identity
+
+    def told(key: str, hook_key: str | None = None) -> object:
+        value = getattr(record, key) if record else None
+        return value if value is not None else (getattr(hook, hook_key or key) if hook else None)
+
+    return Identity(
+        cluster=facts.cluster,
+        job_id=facts.job_id,
+        run=facts.run,
+        runs=len(facts.runs),
+        name=_text(told("name", "job_name")),
+        user=_text(told("user", "user_name")),
+        account=_text(told("account")),
+        partition=_text(told("partition")),
+        qos=_text(told("qos")),
+        array_job_id=_number(told("array_job_id")),
+        array_task_id=_number(told("array_task_id")),
+        het_job_id=_number(told("het_job_id")),
+        het_job_offset=_number(told("het_job_offset")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return encodable(value) if isinstance(value, str) else None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _times(facts: JobFacts, phase: Phase) -> Times:
+    record = facts.record
+    limit_s = float(record.time_limit_s) if record and record.time_limit_s else None
+    ran_s = _seconds(facts.start_ns, facts.end_ns if phase is Phase.ENDED else facts.as_of_ns)
+    if ran_s is not None and record and record.suspended_s:
+        ran_s = max(0.0, ran_s - record.suspended_s)
+    waited_until = facts.start_ns if facts.start_ns is not None else (facts.end_ns or facts.as_of_ns)
+    return Times(
+        submitted_ns=facts.submit_ns,
+        started_ns=facts.start_ns,
+        ended_ns=facts.end_ns,
+        expected_start_ns=record.expected_start_s * NS_PER_S if record and record.expected_start_s else None,
+        waited_s=_seconds(facts.submit_ns, waited_until),
+        ran=Amount(used=ran_s, asked=limit_s, ratio=usage.ratio(ran_s, limit_s)),
+        limit_ns=_limit_ns(facts, limit_s) if phase is Phase.RUNNING else None,
+        start_source=facts.start_source.value if facts.start_source else None,
+        end_source=facts.end_source.value if facts.end_source else None,
+    )
+
+
+def _limit_ns(facts: JobFacts, limit_s: float | None) -> int | None:
+    """When a running job will be ended at the latest; time that it stood suspended does not count against its limit."""
+    if facts.start_ns is None or limit_s is None:
+        return None
+    suspended_s = (facts.record.suspended_s or 0) if facts.record else 0
+    return facts.start_ns + round((limit_s + suspended_s) * NS_PER_S)
+
+
+def _seconds(start_ns: int | None, end_ns: int | None) -> float | None:
+    """A duration; a clock that went back makes 0 of it, never a negative figure."""
+    return None if start_ns is None or end_ns is None else max(0, end_ns - start_ns) / NS_PER_S
+
+
+def _all_nodes(facts: JobFacts, phase: Phase) -> tuple[NodeFacts, ...]:
+    """The run's nodes in the scheduler's order, those that told nothing included."""
+    if phase is Phase.PENDING:
+        return ()
+    told = {node.node: node for node in facts.nodes}
+    return tuple(told.get(name) or NodeFacts(node=name, state=NodeState.UNHEARD) for name in node_names(facts))
+
+
+def _stops(facts: JobFacts, nodes: Sequence[NodeFacts], phase: Phase) -> dict[str, Stop]:
+    cores = cores_by_node(facts)
+    end_ns = facts.end_ns if phase is Phase.ENDED and facts.end_ns is not None else facts.as_of_ns
+    found = {node.node: stopped_computing(node.profile, cores.get(node.node), end_ns) for node in nodes}
+    return {name: stop for name, stop in found.items() if stop is not None}
+
+
+def _node_views(
+    facts: JobFacts, nodes: Sequence[NodeFacts], stops: dict[str, Stop], ran_s: float | None
+) -> tuple[NodeView, ...]:
+    """Rows of the node table, the odd ones first, else in the scheduler's order."""
+    cores, memory_bytes = cores_by_node(facts), memory_per_node_bytes(facts)
+    plain = [_node_view(facts, node, cores.get(node.node), memory_bytes, ran_s) for node in nodes]
+    views = []
+    for node, view in zip(nodes, plain, strict=True):
+        notes = node_notes(node, stops.get(node.node))
+        beside = odd_beside(view, plain) if node.node not in stops else None
+        if beside:
+            notes = (*notes, Note(text=beside))
+        odd = len(nodes) > 1 and (node.node in stops or beside is not None or _is_troubled(node))
+        views.append((not odd, msgspec.structs.replace(view, notes=notes, odd=odd)))
+    return tuple(view for _, view in sorted(views, key=lambda pair: pair[0]))
+
+
+def _is_troubled(node: NodeFacts) -> bool:
+    return bool(node.totals and node.totals.oom_kills) or node.state in (NodeState.UNHEARD, NodeState.SILENT)
+
+
+def _node_view(
+    facts: JobFacts, node: NodeFacts, cores: int | None, memory_bytes: float | None, ran_s: float | None
+) -> NodeView:
+    memory = usage.node_memory(node, memory_bytes)
+    return NodeView(
+        name=node.node,
+        samples=node.samples if node.totals or node.samples else None,
+        cpu=usage.node_cpu(node, cores, ran_s),
+        memory=memory,
+        io=usage.node_io(node),
+        pressure=usage.node_pressure(node, ran_s),
+        oom_kills=node.totals.oom_kills if node.totals else None,
+        unseen_s=node.unseen_s or 0.0,
+        cpu_course=_course(facts, node, "cpu_cores", Part.MEAN, cores),
+        memory_course=_course(facts, node, "memory_bytes", Part.HIGH, memory.asked),
+    )
+
+
+def _course(facts: JobFacts, node: NodeFacts, column: str, part: Part, whole: float | None) -> tuple[float | None, ...]:
+    """A sparkline's points as shares of what the node gave, else of its own highest value."""
+    if node.profile is None or facts.start_ns is None:
+        return ()
+    grid = grid_for([node.profile], facts.start_ns, facts.end_ns or facts.as_of_ns)
+    values = on_grid(node.profile, column, grid, part) if grid else []
+    of = whole or max((value for value in values if value is not None), default=0.0)
+    if not of:
+        return ()
+    return tuple(None if value is None else round(value / of, 4) for value in shrink(values, COURSE_POINTS))
+
+
+def _charts(
+    facts: JobFacts, run_nodes: Sequence[NodeFacts], views: Sequence[NodeView], waited_s: float | None
+) -> Charts | None:
+    if facts.start_ns is None or not run_nodes:
+        return None
+    limits = limits_of(cores_by_node(facts), [view.memory.asked for view in views])
+    span = (facts.start_ns, max(facts.end_ns or facts.as_of_ns, facts.start_ns + 1))
+    return build_charts(
+        run_nodes,
+        [view.name for view in views if view.odd],
+        limits,
+        span,
+        waited_s=waited_s or 0.0,
+        has_ended=facts.end_ns is not None,
+        is_live=facts.is_live,
+    )
+
+
+def _run_link(run: RunFacts, facts: JobFacts) -> RunLink:
+    ended_ns = run.end_ns if run.end_ns is not None else (None if run.state.has_ended else facts.as_of_ns)
+    return RunLink(
+        run=run.number,
+        state=run.state,
+        state_text=run.label,
+        started_ns=run.start_ns,
+        ran_s=_seconds(run.start_ns, ended_ns),
+    )

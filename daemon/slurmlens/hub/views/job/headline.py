@@ -1,0 +1,266 @@
+"""The one sentence: outcome, cause, where, after how long; for a waiting job why, for a running one how it goes.
+
+Pure. Fed with `JobFacts` and the figures already made; everything it claims stands in the facts, and what only one
+side saw is said to be so (killed for memory: by the scheduler, by the counters, or by both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, OutcomeSource
+from slurmlens.hub.views.job.allocation import fold
+from slurmlens.hub.views.job.oddities import Stop
+from slurmlens.hub.views.job.timeline import step_end_words
+from slurmlens.hub.views.job.view import Allocation, Amount, Phase
+from slurmlens.hub.views.states import STATE_STYLES, exit_words, pending_words, signal_words
+from slurmlens.shown import format as fmt
+from slurmlens.shown.text import visible
+from slurmlens.slurm.records import JobState, StepRecord
+
+_MOST_STOPPED_NAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the sentence may draw on beside the facts."""
+
+    facts: JobFacts
+    phase: Phase
+    allocation: Allocation
+    ran: Amount
+    waited_s: float | None
+    cpu: Amount
+    memory: Amount
+    memory_peak_node: str | None
+    stops: dict[str, Stop]
+
+
+def headline(told: Told) -> str:
+    """The sentence, with at most two more that point at the cause; fit to be shown anywhere."""
+    if told.phase is Phase.PENDING:
+        first = _pending(told)
+    elif told.phase is Phase.RUNNING:
+        first = _running(told)
+    else:
+        first = _ENDED.get(told.facts.outcome.state, _ended)(told)
+    sentences = [first, *_stopped(told), *_neighbours(told)]
+    return visible(" ".join(sentence for sentence in sentences if sentence))
+
+
+def _pending(told: Told) -> str:
+    record = told.facts.record
+    words = pending_words(record.reason, record.reason_text) if record else None
+    so_far = f" for {fmt.duration(told.waited_s)}" if told.waited_s is not None else ""
+    if words is None:
+        return f"Waits{so_far}: the scheduler has given no reason yet."
+    return f"Waits{so_far}: {words}."
+
+
+def _running(told: Told) -> str:
+    if told.facts.scheduler_silent_since_ns is not None:
+        return _out_of_touch(told, told.facts.scheduler_silent_since_ns)
+    verb = "Suspended after running" if told.facts.outcome.state is JobState.SUSPENDED else "Running"
+    first = f"{verb} for {fmt.duration(told.ran.used)}"
+    if told.ran.asked:
+        first += f" of {fmt.duration(told.ran.asked)}"
+    used = _used_words(told)
+    return f"{first}{_where(told)}" + (f": {used}." if used else "; no figures yet.")
+
+
+def _out_of_touch(told: Told, since_ns: int) -> str:
+    """Nothing is ended by guess; but what is hours old is not told as if it were of now."""
+    silent = fmt.duration((told.facts.as_of_ns - since_ns) / NS_PER_S)
+    nodes = [node for node in told.facts.nodes if node.state is NodeState.RUNNING]
+    still = f"{fmt.count(len(nodes), 'node')} still {'lists' if len(nodes) == 1 else 'list'} it" if nodes else ""
+    return f"Ran when the scheduler last answered, {silent} ago; {still or 'its nodes are silent, too'}."
+
+
+def _used_words(told: Told) -> str:
+    parts = []
+    if told.cpu.ratio is not None and told.allocation.cores:
+        least = "at least " if told.phase is Phase.ENDED and not told.cpu.complete else ""
+        parts.append(f"{least}{fmt.percent(told.cpu.ratio)} of {fmt.cores(told.allocation.cores)}")
+    if told.memory.ratio is not None:
+        parts.append(f"{fmt.percent(told.memory.ratio)} of its memory")
+    elif told.memory.used is not None:
+        parts.append(f"{fmt.memory(told.memory.used)} of memory")
+    return " and ".join(parts)
+
+
+def _completed(told: Told) -> str:
+    used = _used_words(told)
+    return f"Completed{_after(told)}{_where(told)}" + (f"; used {used}." if used else ".") + _kills_survived(told)
+
+
+def _kills_survived(told: Told) -> str:
+    kills = told.facts.outcome.oom_kills
+    return f" {_killed_words(told)} on the way." if kills else ""
+
+
+def _failed(told: Told) -> str:
+    outcome = told.facts.outcome
+    where, after = _on_only_node(told), _after(told)
+    if outcome.oom_kills:
+        code = f"exited with {outcome.exit_code}" if outcome.exit_code else "failed"
+        witness = "oom counters; the scheduler does not say so"
+        return f"{_subject(told)} {code}{after}; {_killed_words(told)} ({witness})."
+    if outcome.exit_signal:
+        return f"{_subject(told)} was ended by {signal_words(outcome.exit_signal)}{where}{after}."
+    if outcome.exit_code:
+        words = exit_words(outcome.exit_code)
+        meaning = f" ({words})" if words else ""
+        return f"{_subject(told)} exited with {outcome.exit_code}{meaning}{where}{after}.{_first_failed_step(told)}"
+    return f"Failed{where}{after}; {_reason_or_silence(told)}."
+
+
+def _reason_or_silence(told: Told) -> str:
+    record = told.facts.record
+    reason = record.reason if record and record.reason not in (None, "None") else None
+    return f"the scheduler's reason is {reason}" if reason else "nobody told an exit code"
+
+
+def _first_failed_step(told: Told) -> str:
+    failed = [step for step in _steps(told) if step.step not in ("batch", "extern") and _went_wrong(step)]
+    if not failed:
+        return ""
+    first = min(failed, key=lambda step: step.end_s or 0)
+    where = f" on {fold(first.nodes)}" if len(first.nodes) == 1 and (told.allocation.node_count or 0) > 1 else ""
+    return f" Step {first.step} {step_end_words(first)}{where} first."
+
+
+def _went_wrong(step: StepRecord) -> bool:
+    return step.state.has_ended and step.state not in (JobState.COMPLETED, JobState.CANCELLED)
+
+
+def _out_of_memory(told: Told) -> str:
+    seen = bool(told.facts.outcome.oom_kills)
+    where = f" on {fold(_oom_nodes(told.facts.nodes))}" if seen else ""
+    peak = (
+        f": {fmt.memory_pair(told.memory.used, told.memory.asked)} at its peak" if told.memory.used is not None else ""
+    )
+    witnesses = (
+        "the scheduler and the oom counters say so" if seen else "the scheduler says so; no oom counter was read"
+    )
+    return f"Killed for memory{where}{_after(told)}{peak} ({witnesses})."
+
+
+def _oom_nodes(nodes: Sequence[NodeFacts]) -> list[str]:
+    return [node.node for node in nodes if node.totals and node.totals.oom_kills]
+
+
+def _killed_words(told: Told) -> str:
+    kills = told.facts.outcome.oom_kills or 0
+    nodes = _oom_nodes(told.facts.nodes)
+    where = f" on {fold(nodes)}" if nodes else ""
+    return f"{fmt.count(kills, 'process was', 'processes were')} killed for memory{where}"
+
+
+def _timeout(told: Told) -> str:
+    limit = f" of {fmt.duration(told.ran.asked)}" if told.ran.asked else ""
+    used = _used_words(told)
+    return f"Reached its time limit{limit}{_where(told)}" + (f"; used {used}." if used else ".")
+
+
+def _cancelled(told: Told) -> str:
+    by = told.facts.outcome.cancelled_by
+    actor = f" by {by}" if by else ""
+    if told.facts.start_ns is None:
+        waited = f" after {fmt.duration(told.waited_s)} in the queue" if told.waited_s is not None else ""
+        return f"Cancelled{actor}{waited}; it never started."
+    return f"Cancelled{actor}{_after(told)}."
+
+
+def _node_failed(told: Told) -> str:
+    silent = [node.node for node in told.facts.nodes if node.end_ns is None]
+    named = silent if 0 < len(silent) < len(told.facts.nodes) else []
+    where = f"Node {fold(named)}" if named else "A node"
+    return f"{where} failed{_after(told)}, and the job ended with it."
+
+
+def _preempted(told: Told) -> str:
+    return f"Preempted{_after(told)} to make room for another job."
+
+
+def _requeued(told: Told) -> str:
+    later = [run for run in told.facts.runs if run.number > told.facts.run]
+    if not later:
+        return f"Requeued{_after(told)}; its next run has not started."
+    following = later[0]
+    return f"Requeued{_after(told)}; run {following.number}: {STATE_STYLES[following.state].word}."
+
+
+def _boot_failed(told: Told) -> str:
+    return f"Its nodes did not boot{_after(told)}."
+
+
+def _deadline(told: Told) -> str:
+    return f"Reached its deadline{_after(told)}."
+
+
+def _ended(told: Told) -> str:
+    return f"Ended{_after(told)}; the scheduler has not said how."
+
+
+_ENDED: dict[JobState, Callable[[Told], str]] = {
+    JobState.COMPLETED: _completed,
+    JobState.FAILED: _failed,
+    JobState.OUT_OF_MEMORY: _out_of_memory,
+    JobState.TIMEOUT: _timeout,
+    JobState.CANCELLED: _cancelled,
+    JobState.NODE_FAIL: _node_failed,
+    JobState.PREEMPTED: _preempted,
+    JobState.REQUEUED: _requeued,
+    JobState.BOOT_FAIL: _boot_failed,
+    JobState.DEADLINE: _deadline,
+}
+
+
+def _stopped(told: Told) -> list[str]:
+    """Which nodes stopped computing long before the end: the likely place of the cause."""
+    if told.facts.outcome.state is JobState.COMPLETED or not told.stops or told.facts.end_ns is None:
+        return []
+    names = sorted(told.stops, key=lambda name: told.stops[name].time_ns)
+    if len(names) > _MOST_STOPPED_NAMED or (len(names) == len(told.facts.nodes) > 1):
+        return []
+    first = told.stops[names[0]]
+    before_s = (told.facts.end_ns - first.time_ns) / NS_PER_S
+    return [f"{fold(names)} stopped computing {fmt.duration(before_s)} before the end."]
+
+
+def _neighbours(told: Told) -> list[str]:
+    """Other jobs that failed on one of the nodes today: is it the node or the job?"""
+    if told.phase is not Phase.ENDED or told.facts.outcome.state not in (JobState.FAILED, JobState.NODE_FAIL):
+        return []
+    worst = max(told.facts.nodes, key=lambda node: len(node.other_failed_jobs_today), default=None)
+    if worst is None or not worst.other_failed_jobs_today:
+        return []
+    others = fmt.count(len(worst.other_failed_jobs_today), "other job")
+    return [f"{others} failed on {worst.node} today."]
+
+
+def _subject(told: Told) -> str:
+    if told.facts.outcome.source is OutcomeSource.HOOK:
+        return "Job"
+    return "Batch script" if any(step.step == "batch" for step in _steps(told)) else "Job"
+
+
+def _steps(told: Told) -> tuple[StepRecord, ...]:
+    return told.facts.record.steps if told.facts.record else ()
+
+
+def _after(told: Told) -> str:
+    return f" after {fmt.duration(told.ran.used)}" if told.ran.used is not None else ""
+
+
+def _where(told: Told) -> str:
+    nodes = told.allocation.node_list
+    if not nodes:
+        return ""
+    return f" on {nodes}" if len(nodes) <= 24 else f" on {fmt.count(told.allocation.node_count or 0, 'node')}"
+
+
+def _on_only_node(told: Told) -> str:
+    return f" on {told.allocation.node_list}" if told.allocation.node_count == 1 and told.allocation.node_list else ""

@@ -1,0 +1,100 @@
+"""Which nodes of a run behave unlike the others, and what is to be said about each.
+
+Pure. Fed with a run's `NodeFacts` and their courses; makes the notes of the node table and names the nodes that stand
+out in charts and headline. The thresholds are few and coarse on purpose: a reader trusts a mark that is rarely wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.events import Profile
+from slurmlens.hub.history.facts import NodeFacts, NodeState
+from slurmlens.hub.views.job.view import NodeView, Note
+from slurmlens.shown import format as fmt
+
+BUSY_CORES_SHARE = 0.3
+IDLE_CORES_SHARE = 0.02
+"""A node stopped computing where its cores were at least this busy, and then no busier than this until the end."""
+LEAST_IDLE_BINS = 2
+LEAST_IDLE_S = 5.0
+ODD_CPU_FACTOR = 0.6
+ODD_CPU_GAP = 0.2
+ODD_MEMORY_FACTOR = 2.0
+"""Beside the median of all nodes: CPU below 0.6 of it and 20 points away, or memory above twice."""
+NOTED_UNSEEN_S = 1.0
+NOTED_SKEW_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A node stopped computing at `time_ns` and stayed so for `idle_s`, until the end of the run."""
+
+    time_ns: int
+    idle_s: float
+
+
+def stopped_computing(profile: Profile | None, cores: int | None, end_ns: int) -> Stop | None:
+    """When a node went idle for good before the end of the run; None where it did not, or where that cannot be told."""
+    if profile is None or not cores or end_ns <= profile.start_ns:
+        return None
+    width_ns = round(profile.width_s * NS_PER_S)
+    inside = max(1, (end_ns - profile.start_ns) // width_ns)
+    course = [point.mean for point in profile.columns.get("cpu_cores", ())[:inside]]
+    busy = [index for index, value in enumerate(course) if value is not None and value > IDLE_CORES_SHARE * cores]
+    if not any(value is not None and value >= BUSY_CORES_SHARE * cores for value in course):
+        return None
+    last_busy = busy[-1]
+    idle = [value for value in course[last_busy + 1 :] if value is not None]
+    stop_ns = profile.start_ns + (last_busy + 1) * width_ns
+    idle_s = (end_ns - stop_ns) / NS_PER_S
+    if len(idle) < LEAST_IDLE_BINS or idle_s < LEAST_IDLE_S:
+        return None
+    return Stop(stop_ns, idle_s)
+
+
+def odd_beside(node: NodeView, others: Sequence[NodeView]) -> str | None:
+    """How a node's CPU or memory lies far from the median of all nodes of the run; None where it does not."""
+    cpu = [other.cpu.ratio for other in others if other.cpu.ratio is not None]
+    memory = [other.memory.used for other in others if other.memory.used is not None]
+    if len(cpu) > 1 and node.cpu.ratio is not None:
+        middle = median(cpu) if len(cpu) > 2 else max(cpu)
+        if node.cpu.ratio < ODD_CPU_FACTOR * middle and middle - node.cpu.ratio > ODD_CPU_GAP:
+            return "CPU far below the other nodes"
+    if len(memory) > 2 and node.memory.used is not None and node.memory.used > ODD_MEMORY_FACTOR * median(memory):
+        return "memory far above the other nodes"
+    return None
+
+
+def node_notes(node: NodeFacts, stop: Stop | None) -> tuple[Note, ...]:
+    """What a reader must know about one node, the loudest first."""
+    notes: list[Note] = []
+    if node.totals and node.totals.oom_kills:
+        notes.append(Note(text=f"{fmt.count(node.totals.oom_kills, 'process', 'processes')} killed for memory"))
+    notes.extend(_silence(node))
+    if node.totals and not node.samples:
+        notes.append(Note(text="its cgroup was never read"))
+    if stop:
+        notes.append(Note(text="stopped computing", time_ns=stop.time_ns))
+    if node.unseen_s is not None and node.unseen_s >= NOTED_UNSEEN_S:
+        notes.append(Note(text=f"unseen for {fmt.duration(node.unseen_s)}: no daemon watched"))
+    elif node.sightings > 1:
+        notes.append(Note(text="the daemon was restarted during the run"))
+    if node.skew_s is not None and abs(node.skew_s) >= NOTED_SKEW_S:
+        direction = "ahead of" if node.skew_s > 0 else "behind"
+        notes.append(Note(text=f"its clock is {fmt.duration(abs(node.skew_s))} {direction} the hub's"))
+    return tuple(notes)
+
+
+def _silence(node: NodeFacts) -> list[Note]:
+    if node.state is NodeState.UNHEARD:
+        return [Note(text="no daemon told of this job")]
+    if node.state is NodeState.SILENT:
+        return [Note(text="silent since", time_ns=node.last_heard_ns)]
+    if node.state is NodeState.RECONCILED:
+        reason = f" ({node.reconciled_reason})" if node.reconciled_reason else ""
+        return [Note(text=f"end reconciled, nobody told it{reason}")]
+    return []

@@ -1,0 +1,313 @@
+"""Between the registry and the rest: makes stimuli of what was seen, and carries out what the registry says.
+
+Owns which cgroup a name of the registry's stands for, and which files of the dropbox wait for which event to arrive.
+Invariants: instructions are carried out in the order of the stimuli; a hook's file is released only when its event is
+safe (in the spool, or with every receiver) and what the registry made of it stands in the sighting file, and a repeated
+one with it; a summary that cannot be measured is sent as "nothing measured". Part of `pipeline`, which hands it the
+stages; runs in the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+import msgspec
+
+from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.delivery.outlet import Outlet
+from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary, Totals
+from slurmlens.node import registry as reg
+from slurmlens.node.dropbox import Dropbox, Token
+from slurmlens.node.rediscover import Rediscover
+from slurmlens.node.sampler.engine import Engine
+from slurmlens.node.sampler.orders import Finished, JobOrder, StepOrder
+from slurmlens.node.sampler.points import Lines
+from slurmlens.node.sampler.schedule import Now
+from slurmlens.node.sampler.worker import SamplerThread
+from slurmlens.node.sighting_file import SightingFile
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+JOB_BEGAN = InternalEvent("job_began", logging.INFO, "job {job_id} began, says the {witness}", ("witness",))
+JOB_ENDED = InternalEvent("job_ended", logging.INFO, "job {job_id} ended, says the {witness}", ("witness",))
+JOB_MEASURED = InternalEvent("job_measured", logging.INFO, "job {job_id}: {cpu} CPU seconds, {samples} samples")
+JOB_UNMEASURED = InternalEvent(
+    "job_unmeasured", logging.WARNING, "job {job_id}: its totals could not be made up ({error}); told as not measured"
+)
+INSTRUCTION_FAILED = InternalEvent(
+    "instruction_failed", logging.ERROR, "{instruction} could not be carried out: {error}", ("instruction", "error")
+)
+
+COALESCE_S = 0.2
+"""The registry's deadlines are seconds; nothing is late by this."""
+
+PROFILES_AT_ONCE = 4
+"""Five minutes of a young job are 130 KiB of points; those of all jobs of a node together would be its whole memory."""
+
+
+class Conductor:
+    """Feeds one registry and obeys it."""
+
+    def __init__(
+        self,
+        registry: reg.Registry,
+        sampler: SamplerThread,
+        outlet: Outlet,
+        dropbox: Dropbox,
+        rediscover: Rediscover,
+        file: SightingFile,
+        clock: Clock,
+        reporter: Reporter,
+    ) -> None:
+        self.registry = registry
+        self._sampler = sampler
+        self._outlet = outlet
+        self._dropbox = dropbox
+        self._rediscover = rediscover
+        self._file = file
+        self._clock = clock
+        self._reporter = reporter
+        self._turn = asyncio.Lock()
+        self._stirred = asyncio.Event()
+        self._places: dict[str, CgroupSeen] = {}
+        self._found: set[str] = set()
+        self._files: dict[str, list[Token]] = {}
+        self._leaving: list[Token] = []
+        self._is_letting_go = False
+        self._totals: dict[int, Totals] = {}
+        self._summaries: set[asyncio.Task[None]] = set()
+
+    # --- stages
+
+    async def follow_dropbox(self) -> None:
+        """Hook events, for ever."""
+        async for event, token in self._dropbox:
+            await self.hook(event, token)
+
+    async def follow_cgroups(self, found: Iterable[str]) -> None:
+        """Jobs and steps of the cgroup tree, for ever; those whose keys are in `found` were there before us."""
+        self._found = set(found)
+        sightings = self._rediscover.sightings()
+        try:
+            async for seen in sightings:
+                await self.cgroup(seen)
+        finally:
+            await sightings.aclose()  # type: ignore[attr-defined]  # it is an async generator
+
+    async def follow_time(self) -> None:
+        """A tick for the registry whenever it waits for one; a burst of stimuli is looked at once."""
+        while True:
+            self._stirred.clear()
+            wait_ns = self.registry.deadline_ns() - self._clock.boottime_ns()
+            try:
+                async with asyncio.timeout(max(0.0, wait_ns / NS_PER_S)):
+                    await self._stirred.wait()
+                await asyncio.sleep(COALESCE_S)
+            except TimeoutError:
+                await self._handle(reg.Tick(self._now()))
+            await self.remember()
+
+    async def send_profiles(self) -> None:
+        """What is new in every running job's profile."""
+        numbers = await self._sampler.ask(lambda engine, _: engine.numbers)
+        for begin in range(0, len(numbers), PROFILES_AT_ONCE):
+            await self._send_some(numbers[begin : begin + PROFILES_AT_ONCE])
+
+    async def _send_some(self, numbers: Iterable[int]) -> None:
+        deltas = await self._sampler.ask(lambda engine, _: engine.deltas(numbers))
+        at = self._now()
+        for number, delta in deltas:
+            event = self.registry.profile_event(number, delta, at)
+            if event is not None:
+                await self._outlet.event(event)
+
+    async def remember(self, *, measured: bool = False) -> None:
+        """Keep what runs for the next daemon; `measured` with what each used so far, for the end of this one."""
+        if measured:
+            self._totals = await self._sampler.ask(lambda engine, now: engine.totals(now))
+        self._file.save(self.registry.remembered(self._now(), self._totals))
+
+    async def finish_summaries(self) -> None:
+        """Wait for those that are being made."""
+        await asyncio.gather(*self._summaries, return_exceptions=True)
+
+    # --- what was seen
+
+    async def hook(self, event: HookEvent, token: Token) -> None:
+        """A file of the dropbox was read."""
+        self._files.setdefault(event.id, []).append(token)
+        if event.job.sluid is not None:
+            self._rediscover.learn(event.job.sluid, event.job.job_id)
+        await self._handle(reg.HookSeen(self._now(), event))
+        unknown = frozenset(self.registry.waited_for()) - self._totals.keys()
+        if unknown and event.role is HookRole.EPILOG:
+            self._start("Measure", self._measure(unknown))
+
+    async def cgroup(self, seen: CgroupSeen | CgroupGone) -> None:
+        """A folder appeared in, or went from, the cgroup tree."""
+        at = reg.Moment(seen.when.wall_ns, seen.when.boottime_ns)
+        job = f"{seen.key}#{seen.life}"
+        name = job if seen.step is None else f"{job}/{seen.step}"
+        if isinstance(seen, CgroupGone):
+            stimulus: reg.Stimulus = (
+                reg.CgroupVanished(at, name) if seen.step is None else reg.StepVanished(at, job, name)
+            )
+        elif seen.step is None:
+            self._places[name] = seen
+            identity = JobIdentity(job_id=seen.job_id, sluid=seen.sluid, user_id=seen.uid)
+            stimulus = reg.CgroupAppeared(at, name, identity)
+        else:
+            self._places[name] = seen
+            stimulus = reg.StepAppeared(at, job, name, seen.step)
+        await self._handle(stimulus)
+        if isinstance(seen, CgroupGone):
+            self._places.pop(name, None)
+            if seen.step is None:
+                self._found.discard(seen.key)
+
+    async def retime(self, slot_rest_s: float, heartbeat_interval_s: float) -> None:
+        """The settings changed while the daemon runs."""
+        await self._handle(reg.Retimed(self._now(), slot_rest_s, heartbeat_interval_s))
+
+    async def points(self, lines: Lines) -> None:
+        """The sampler made points."""
+        await self._outlet.points(lines.payload, lines.count)
+
+    # --- instructions
+
+    async def _handle(self, stimulus: reg.Stimulus) -> None:
+        async with self._turn:
+            for instruction in self.registry.handle(stimulus):
+                # One that fails must not cost the others, which may be about another job.
+                await self._guarded(type(instruction).__name__, self._carry_out(instruction))
+        self._stirred.set()
+
+    async def _guarded(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self._reporter.report(INSTRUCTION_FAILED, cause=error, instruction=what, error=type(error).__name__)
+
+    async def _carry_out(self, instruction: reg.Instruction) -> None:
+        match instruction:
+            case reg.Emit():
+                await self._emit(instruction.event)
+            case reg.KnownHook():
+                self._known_hook(instruction.event_id)
+            case reg.Watch():
+                self._watch(instruction)
+            case reg.WatchStep():
+                self._watch_step(instruction)
+            case reg.Unwatch() | reg.UnwatchStep():
+                name = instruction.cgroup
+                self._sampler.order(lambda engine, now: engine.unwatch(name, now))
+            case reg.Summarise():
+                self._start("Summarise", self._summarise(instruction.number, instruction.draft))
+
+    async def _emit(self, event: AnyEvent) -> None:
+        if isinstance(event, JobStart):
+            self._reporter.report(JOB_BEGAN, job_id=event.job.job_id, witness=event.witness.value)
+        elif isinstance(event, JobEnd):
+            self._reporter.report(JOB_ENDED, job_id=event.job.job_id, witness=event.witness.value)
+        await self._outlet.event(event, self._releasing(event.id))
+
+    def _releasing(self, event_id: str) -> Callable[[], None] | None:
+        """What to do when the event is safe: let its hook's files go."""
+        return (lambda: self._release(event_id)) if event_id in self._files else None
+
+    def _release(self, event_id: str) -> None:
+        """Soon: those of one commit together, so that the sighting file is written once for all of them."""
+        tokens = self._files.pop(event_id, [])
+        if tokens:
+            self._let_go_soon()
+        self._leaving += tokens
+
+    def _summary_is_safe(self, summary_id: str) -> None:
+        self.registry.settled(summary_id)
+        self._let_go_soon()
+
+    def _let_go_soon(self) -> None:
+        if not self._is_letting_go:
+            self._is_letting_go = True
+            asyncio.get_running_loop().call_soon(self._let_go)
+
+    def _let_go(self) -> None:
+        self._is_letting_go = False
+        self._file.save(self.registry.remembered(self._now(), self._totals))
+        leaving, self._leaving = self._leaving, []
+        for token in leaving:
+            self._dropbox.release(token)
+
+    def _known_hook(self, event_id: str) -> None:
+        """A second file of one event goes with the first; at once where that has gone already."""
+        if len(self._files.get(event_id, [])) == 1:
+            self._release(event_id)
+
+    def _watch(self, instruction: reg.Watch) -> None:
+        seen = self._places.get(instruction.cgroup)
+        if seen is None:
+            return
+        order = JobOrder(
+            number=instruction.number,
+            job_id=instruction.job_id,
+            slot=instruction.slot,
+            name=instruction.cgroup,
+            place=seen.place,
+            parent=seen.parent,
+            newborn=instruction.from_zero and seen.key not in self._found,
+            from_zero=instruction.from_zero,
+        )
+        self._sampler.order(lambda engine, now: engine.watch(order, now))
+
+    def _watch_step(self, instruction: reg.WatchStep) -> None:
+        seen = self._places.get(instruction.cgroup)
+        if seen is None:
+            return
+        order = StepOrder(
+            number=instruction.number,
+            name=instruction.cgroup,
+            step=instruction.step,
+            place=seen.place,
+            newborn=seen.key not in self._found,
+        )
+        self._sampler.order(lambda engine, now: engine.watch_step(order, now))
+
+    async def _summarise(self, number: int, draft: JobSummary) -> None:
+        """Fill the draft in with what the sampler measured."""
+        finished: Finished | None = None
+        try:
+            finished = await self._sampler.ask(lambda engine, now: _finish(engine, number, now))
+        except Exception as error:
+            self._reporter.report(JOB_UNMEASURED, job_id=draft.job.job_id, error=type(error).__name__)
+        if finished is not None:
+            draft = msgspec.structs.replace(draft, totals=finished.totals, profile=finished.profile)
+            self.registry.summed_up(draft)
+            await self.points(finished.lines)
+        self._totals.pop(number, None)
+        cpu = draft.totals.cpu_s
+        self._reporter.report(
+            JOB_MEASURED,
+            job_id=draft.job.job_id,
+            cpu="unknown" if cpu is None else f"{cpu.value:.3f}",
+            samples=draft.totals.samples,
+        )
+        await self._outlet.event(draft, lambda: self._summary_is_safe(draft.id))
+
+    async def _measure(self, numbers: frozenset[int]) -> None:
+        """What these used so far, in case that this daemon does not live to sum them up."""
+        self._totals |= await self._sampler.ask(lambda engine, now: engine.totals(now, numbers))
+
+    def _start(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._guarded(what, work))
+        self._summaries.add(task)
+        task.add_done_callback(self._summaries.discard)
+
+    def _now(self) -> reg.Moment:
+        return reg.Moment(self._clock.wall_ns(), self._clock.boottime_ns())
+
+
+def _finish(engine: Engine, number: int, now: Now) -> Finished | None:
+    return engine.finish(number, now)

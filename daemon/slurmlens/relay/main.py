@@ -1,0 +1,86 @@
+"""The program `slurmlens-relay`: settings, log, signals, systemd; the work is `pipeline`'s.
+
+Owns the process. Exit status 0 after an ordered stop, 1 where another relay runs with the same folder already, 2 for
+settings that cannot be used, 3 where it ended by itself. SIGTERM and SIGINT stop it in order; a second one at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from slurmlens import __version__
+from slurmlens.clock import Clock, SystemClock
+from slurmlens.config.load import RELAY_PATH, load_relay
+from slurmlens.config.relay import RelayConfig
+from slurmlens.errors import ConfigError
+from slurmlens.relay.pipeline import RelayPipeline
+from slurmlens.runtime import process, signals
+from slurmlens.runtime.sd_notify import Notifier
+from slurmlens.runtime.service import EXIT_ENDED, EndedByItself, live
+from slurmlens.telemetry import log
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+EXIT_RUNNING = 1
+EXIT_CONFIG = 2
+STARTED = InternalEvent(
+    "relay_started", logging.INFO, "slurmlens-relay {version} takes events on {host}:{port} for {cluster}"
+)
+ENDED = InternalEvent("relay_ended", logging.ERROR, "the relay ended although nobody asked it to: {error}")
+STOPPED = InternalEvent("relay_stopped", logging.INFO, "slurmlens-relay ended")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the relay until it is told to stop; returns the exit status."""
+    try:
+        config = load_relay(_parse(arguments).config)
+        log.configure(config.log.level, config.log.format)
+        if process.lock_folder(config.runtime_path) is None:
+            print(  # noqa: T201  # for the person who started it twice
+                f"slurmlens-relay: another one uses {config.runtime_path}: stop it, or set `runtime_path`",
+                file=sys.stderr,
+            )
+            return EXIT_RUNNING
+        process.raise_descriptor_limit()
+        return asyncio.run(serve(config, SystemClock()))
+    except ConfigError as error:
+        print(f"slurmlens-relay: {error}", file=sys.stderr)  # noqa: T201  # whoever starts it reads this
+        return EXIT_CONFIG
+
+
+async def serve(config: RelayConfig, clock: Clock) -> int:
+    """The relay in a running loop, until a signal; returns the exit status. ConfigError where it cannot begin."""
+    reporter = Reporter(Counters(), clock)
+    notifier = Notifier()
+    with signals.handling() as stop:
+        pipeline = RelayPipeline(config, process.read_boot_id(), clock, reporter)
+        await pipeline.open()
+        host, port = config.listen.host, pipeline.events_port
+        reporter.report(STARTED, version=__version__, host=host, port=port, cluster=config.cluster)
+        try:
+            await live(pipeline.run(), stop, notifier, f"takes events on {host}:{port}")
+        except EndedByItself as end:
+            reporter.report(ENDED, cause=end.cause, error=end.cause)
+            return EXIT_ENDED
+    reporter.report(STOPPED)
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="slurmlens-relay", description="Takes events and metrics of nodes, keeps them, and delivers them."
+    )
+    parser.add_argument(
+        "--config", type=Path, default=RELAY_PATH, metavar="FILE", help="settings (default: %(default)s)"
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

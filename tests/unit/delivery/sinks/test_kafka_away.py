@@ -1,0 +1,145 @@
+"""The Kafka sink where no broker answers: a clear word, soon, and nothing left behind; no broker is needed here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from slurmlens.config.kafka import KafkaSinkConfig
+from slurmlens.delivery.sinks.endpoint import Address, FixedEndpoint
+from slurmlens.delivery.sinks.kafka import Brokers, KafkaSink
+from slurmlens.discovery.answers import Instance
+from slurmlens.discovery.whereabouts import Whereabouts
+from slurmlens.errors import DeliveryError
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import Reporter
+from slurmlens.wire import ecs
+from testkit.event_samples import one_of_each
+from testkit.manual_clock import ManualClock
+
+LINE = ecs.encode(one_of_each()[0]) + b"\n"
+NOBODY = ("127.0.0.1", 1)
+
+
+@asynccontextmanager
+async def sink_to(address: Address, **settings: object) -> AsyncIterator[KafkaSink]:
+    """A sink; nothing of it may be left at the end, and ending takes a bounded time."""
+    before = set(threading.enumerate()), asyncio.all_tasks()
+    reporter = Reporter(Counters(), ManualClock(), logging.getLogger("slurmlens.test"))
+    config = KafkaSinkConfig(**{"timeout_s": 0.3, **settings})  # type: ignore[arg-type]
+    sink = KafkaSink(config, FixedEndpoint(*address), reporter, ManualClock())
+    try:
+        yield sink
+    finally:
+        began = time.monotonic()
+        await sink.aclose()
+        assert time.monotonic() - began < 3
+        assert {one for one in threading.enumerate() if one.name == "kafka"} <= before[0]
+        assert [task for task in asyncio.all_tasks() - before[1] if "server.<locals>" not in repr(task)] == []
+
+
+@asynccontextmanager
+async def server(says: bytes) -> AsyncIterator[Address]:
+    """Takes connections, says something, and waits."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            writer.write(says)
+            await reader.read()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1")
+    async with listening:
+        yield listening.sockets[0].getsockname()[:2]
+
+
+async def refusal(sink: KafkaSink) -> DeliveryError:
+    with pytest.raises(DeliveryError) as told:
+        await sink.deliver(LINE, 1)
+    assert told.value.retriable
+    return told.value
+
+
+async def test_nobody_listens() -> None:
+    async with sink_to(NOBODY) as sink:
+        for _ in range(3):
+            error = await refusal(sink)
+            assert error.reason == "network"
+            assert "127.0.0.1:1" in str(error)
+            assert "Connect call failed" in str(error)
+
+
+async def test_somebody_listens_who_never_answers() -> None:
+    async with server(b"") as address, sink_to(address) as sink:
+        assert (await refusal(sink)).reason in {"timeout", "network"}
+
+
+@pytest.mark.parametrize("garbage", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 64, b"\0\0\0\5\0\0\0\1x"])
+async def test_somebody_listens_who_is_no_broker(garbage: bytes) -> None:
+    async with server(garbage) as address, sink_to(address) as sink:
+        await refusal(sink)
+
+
+async def test_a_delivery_that_is_given_up_while_it_connects_leaves_nothing() -> None:
+    async with server(b"") as address, sink_to(address, timeout_s=600.0) as sink:
+        delivering = asyncio.create_task(sink.deliver(LINE, 1))
+        await asyncio.sleep(0.05)
+        delivering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await delivering
+
+
+async def test_a_file_that_cannot_be_used_is_named_before_anybody_is_asked(tmp_path: Path) -> None:
+    missing = tmp_path / "password"
+    login = {"sasl_mechanism": "PLAIN", "sasl_user": "slurmlens", "sasl_password_file": missing}
+    async with sink_to(NOBODY, **login) as sink:
+        assert f"{missing}: No such file" in str(await refusal(sink))
+        missing.write_text("secret\n")
+        missing.chmod(0o644)
+        assert "open to everybody" in str(await refusal(sink))
+        missing.chmod(0o600)
+        assert (await refusal(sink)).reason == "network"
+    async with sink_to(NOBODY, tls=True, ca_file=tmp_path / "ca.pem") as sink:
+        error = await refusal(sink)
+        assert str(tmp_path / "ca.pem") in str(error)
+
+
+async def test_a_compression_whose_package_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, attribute = AIOKafkaProducer._COMPRESSORS["zstd"]
+    monkeypatch.setitem(AIOKafkaProducer._COMPRESSORS, "zstd", (lambda: False, attribute))
+    async with sink_to(NOBODY, compression="zstd") as sink:
+        error = await refusal(sink)
+        assert (error.reason, "zstd not found" in str(error)) == ("settings", True)
+
+
+def test_all_brokers_of_the_settings_are_asked_unless_discovery_knows_better() -> None:
+    settings = (("k1", 9092), ("k2", 9092))
+    assert Brokers(FixedEndpoint("k1", 9092), settings).addresses() == settings
+    assert Brokers(FixedEndpoint("found", 1), settings).addresses() == (("found", 1),)
+
+
+def test_all_brokers_that_consul_names_are_asked() -> None:
+    found = Whereabouts(("k1", 9092), "demo/n0")
+    found.told([Instance(host, 9092, True) for host in ("b1", "b2", "b3")])
+    addresses = Brokers(found, (("k1", 9092),)).addresses()
+    assert sorted(addresses) == [("b1", 9092), ("b2", 9092), ("b3", 9092)]
+
+
+def test_without_tls_the_sink_loads_no_openssl() -> None:
+    code = (
+        "import sys; sys.modules['ssl'] = sys.modules['_hashlib'] = None\n"
+        "import slurmlens.delivery.sinks.kafka\n"
+        "assert '_ssl' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

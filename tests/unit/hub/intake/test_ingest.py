@@ -1,0 +1,296 @@
+"""`POST /api/v1/events` without a web server: what is taken, what is refused and how it is counted."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from slurmlens.config.hub import ProfileConfig
+from slurmlens.errors import DecodeError, RefusedError
+from slurmlens.events import (
+    AnyEvent,
+    JobIdentity,
+    JobProfile,
+    JobStart,
+    JobSummary,
+    LinesDropped,
+    NodeHeartbeat,
+    Profile,
+)
+from slurmlens.hub.database.store import StoreError
+from slurmlens.hub.history.record.apply import Applied
+from slurmlens.hub.intake.ingest import MAX_PENDING, Ingest
+from slurmlens.hub.news import ChangeKind, Live
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import Reporter
+from slurmlens.wire import ecs
+from slurmlens.wire.event_values import check_values
+from slurmlens.wire.ingest import unpack
+from testkit.event_samples import events as any_event
+from testkit.hub_history import History
+from testkit.manual_clock import ManualClock
+from testkit.told_events import Told, at_ns
+
+MIB = 1024 * 1024
+ONE = Told(node="n1")
+
+
+class ByHeader:
+    """Believes the header, or refuses."""
+
+    def __init__(self) -> None:
+        self.refusal: RefusedError | None = None
+
+    async def node_of(self, headers: Mapping[str, str], body: bytes) -> str:
+        if self.refusal:
+            raise self.refusal
+        return headers["x-slurmlens-node"]
+
+
+class Intake:
+    """An ingest on a real history."""
+
+    def __init__(self, history: History, clock: ManualClock, relays: tuple[str, ...] = ()) -> None:
+        self.prove = ByHeader()
+        self.live = Live(ProfileConfig(live_interval_s=10, idle_interval_s=300))
+        self.counters = Counters()
+        self.told: list[AnyEvent] = []
+        self.ingest = Ingest(
+            cluster="demo",
+            max_body_bytes=MIB,
+            prove=self.prove,
+            apply=history.applier.apply,
+            live=self.live,
+            reporter=Reporter(self.counters, clock),
+            clock=clock,
+            applied=self.told.extend,
+            relays=relays,
+        )
+
+    async def send(self, body: bytes, node: str = "n1", **headers: str) -> tuple[int, Any]:
+        told = {"x-slurmlens-node": node, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        status, answer = await self.ingest.take(body, told, "127.0.0.1")
+        return status, json.loads(answer)
+
+
+@pytest.fixture
+def intake(history: History, clock: ManualClock) -> Intake:
+    return Intake(history, clock)
+
+
+def lines(*events: AnyEvent | bytes) -> bytes:
+    return b"\n".join(event if isinstance(event, bytes) else ecs.encode(event) for event in events) + b"\n"
+
+
+async def test_events_are_taken_once_and_the_node_is_told_how_often_to_send(intake: Intake) -> None:
+    body = lines(ONE.start(0.1), ONE.points(0, 1.0))
+    status, answer = await intake.send(body)
+    assert (status, answer) == (200, {"accepted": 2, "known": 0, "refused": [], "profile_interval_s": 300})
+    with intake.live.watch(7):
+        status, answer = await intake.send(body)
+    assert (answer["accepted"], answer["known"], answer["profile_interval_s"]) == (0, 2, 10)
+    assert len(intake.told) == 2
+
+
+async def test_a_packed_body_is_the_same(intake: Intake) -> None:
+    status, answer = await intake.send(gzip.compress(lines(ONE.start(0.1))), content_encoding="gzip")
+    assert (status, answer["accepted"]) == (200, 1)
+
+
+async def test_a_bad_line_is_refused_alone_by_number_and_reason(intake: Intake) -> None:
+    body = lines(ONE.start(0.1), b"{no json", b'{"slurm": {"schema": 1, "kind": "job-end"}}', ONE.end(3))
+    status, answer = await intake.send(body)
+    assert (status, answer["accepted"]) == (200, 2)
+    assert [(one["line"], one["reason"]) for one in answer["refused"]] == [(2, "malformed"), (3, "field")]
+    assert intake.ingest.take_refusals() == {"malformed": 1, "field": 1}
+    assert intake.ingest.take_refusals() == {}
+    assert intake.counters.snapshot()['ingest_lines_refused_total{reason="malformed"}'] == 1
+
+
+async def test_a_node_speaks_for_itself_alone(intake: Intake, history: History) -> None:
+    status, answer = await intake.send(lines(ONE.start(0.1), Told(node="n2").start(0.1)))
+    assert (status, answer["accepted"], answer["refused"][0]["reason"]) == (200, 1, "node")
+    await history.refresh()
+    assert [node.node for node in (await history.facts()).nodes] == ["n1"]
+
+
+async def test_a_wrong_cluster_name_in_one_of_the_configurations_loses_nothing(intake: Intake) -> None:
+    other = msgspec.structs.replace(ONE.start(0.1), cluster="other")
+    status, answer = await intake.send(lines(other))
+    assert (status, answer["reason"]) == (403, "cluster")
+    assert "make `cluster` the same in both" in answer["message"]
+
+
+async def test_who_proves_nothing_is_answered_before_anything_is_unpacked(intake: Intake) -> None:
+    intake.prove.refusal = RefusedError("MUNGE: Replayed credential", reason="replayed")
+    status, answer = await intake.send(b"not even gzip", content_encoding="gzip")
+    assert (status, answer["reason"]) == (401, "replayed")
+    assert intake.ingest.take_refusals() == {"replayed": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status", "reason"),
+    [
+        (b"x" * (MIB + 1), "", 413, "too_large"),
+        (gzip.compress(b"x" * (MIB + 1)), "gzip", 413, "too_large"),
+        (b"no gzip", "gzip", 400, "gzip"),
+        (gzip.compress(b"x")[:-4], "gzip", 400, "gzip"),
+        (gzip.compress(b"x") + b"more", "gzip", 400, "gzip"),
+        (b"x", "br", 400, "encoding"),
+    ],
+)
+async def test_bodies_that_cannot_be_taken(
+    intake: Intake, body: bytes, encoding: str, status: int, reason: str
+) -> None:
+    found, answer = await intake.send(body, content_encoding=encoding)
+    assert (found, answer["reason"]) == (status, reason)
+
+
+def test_a_gzip_bomb_costs_no_more_memory_than_a_request_may_have() -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(packer.compress(bytes(MIB)) for _ in range(512)) + packer.flush()
+    tracemalloc.start()
+    try:
+        with pytest.raises(DecodeError, match="unpacks to more than"):
+            unpack(bomb, "gzip", MIB)
+        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+def _odd_events() -> list[AnyEvent]:
+    replace = msgspec.structs.replace
+    points = ONE.points(0, 1.0)
+    uneven = Profile(start_ns=at_ns(0), width_s=10, columns={"a": [], "b": points.profile.columns["cpu_cores"]})
+    summary = ONE.summary(0, 1)
+    return [
+        replace(ONE.start(0), time_ns=2**63 - 1),
+        replace(ONE.start(0), time_ns=0),
+        replace(ONE.start(0), slot=-1),
+        replace(ONE.start(0), slot=2**70),
+        replace(points, profile=uneven),
+        replace(points, profile=replace(points.profile, width_s=0.0)),
+        replace(points, profile=replace(points.profile, width_s=1e300)),
+        replace(points, profile=replace(points.profile, start_ns=-5)),
+        replace(points, profile=replace(points.profile, columns={"a": points.profile.columns["cpu_cores"] * 30_000})),
+        replace(summary, end_ns=2**63 - 1),
+        replace(summary, totals=replace(summary.totals, oom_kills=2**62)),
+        replace(summary, totals=replace(summary.totals, samples=-1)),
+    ]
+
+
+@pytest.mark.parametrize("event", _odd_events(), ids=range(len(_odd_events())))
+async def test_values_that_make_no_sense_are_refused_alone(intake: Intake, event: AnyEvent) -> None:
+    status, answer = await intake.send(lines(event, ONE.end(5)))
+    assert (status, answer["accepted"]) == (200, 1)
+    assert answer["refused"][0]["reason"] in ("value", "field")
+
+
+def in_our_time(event: AnyEvent, seconds: float) -> AnyEvent:
+    """The event with times that pass the checks, everything else as odd as it was."""
+    replace = msgspec.structs.replace
+    event = replace(event, cluster="demo", time_ns=at_ns(seconds))
+    if isinstance(event, JobStart | JobSummary):
+        event = replace(event, slot=3)
+    profile = getattr(event, "profile", None)
+    if profile is not None:
+        shortest = min((len(column) for column in profile.columns.values()), default=0)
+        columns = {name: column[:shortest] for name, column in profile.columns.items()}
+        event = replace(event, profile=Profile(start_ns=at_ns(seconds), width_s=10.0, columns=columns))
+    if isinstance(event, JobSummary):
+        event = replace(event, start_ns=at_ns(seconds), end_ns=at_ns(seconds - 5))
+    return event
+
+
+@given(st.lists(any_event(), max_size=4))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+async def test_whatever_passes_the_checks_can_be_stored_and_shown(history: History, told: list[AnyEvent]) -> None:
+    ours = [in_our_time(event, seconds) for seconds, event in enumerate(told)]
+    good = []
+    for event in ours:
+        try:
+            check_values(event)
+        except DecodeError:
+            continue
+        good.append(event)
+    await history.hear(*good)
+    for event in good:
+        if not isinstance(event, NodeHeartbeat | LinesDropped):
+            job_id = event.job_id if isinstance(event, JobProfile) else event.job.job_id
+            await history.queries.job_facts(job_id)  # None where two events contradict each other about the job
+    await history.queries.status()
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+async def test_no_bytes_do_more_than_be_refused(intake: Intake, body: bytes) -> None:
+    status, answer = await intake.send(body)
+    assert (status, answer["accepted"]) == (200, 0)
+
+
+async def test_a_database_that_fails_makes_the_node_try_again(history: History, clock: ManualClock) -> None:
+    async def fails(events: Sequence[AnyEvent], now_ns: int) -> Applied:
+        raise StoreError("database: disk full", reason="database")
+
+    intake = Intake(history, clock)
+    intake.ingest._apply = fails
+    assert (await intake.send(lines(ONE.start(0))))[0] == 503
+    assert intake.told == []
+
+
+async def test_more_requests_than_can_wait_are_told_to_come_back(intake: Intake) -> None:
+    intake.ingest._pending = MAX_PENDING
+    status, answer = await intake.send(lines(ONE.start(0)))
+    assert (status, answer["reason"]) == (429, "busy")
+
+
+async def test_whoever_watches_gets_the_new_points(intake: Intake) -> None:
+    with intake.live.watch(7) as watch:
+        await intake.send(lines(ONE.points(0, 1.0)))
+        change = await anext(watch)
+    assert (change.kind, change.node) == (ChangeKind.POINTS, "n1")
+    assert change.profile == ONE.points(0, 1.0).profile
+
+
+async def test_refusals_are_counted_beyond_the_life_of_the_process(history: History) -> None:
+    await history.applier.count_refusals({"node": 2, "gzip": 1}, 5)
+    await history.applier.count_refusals({"node": 3}, 6)
+    assert (await history.queries.status()).refused == {"node": 5, "gzip": 1}
+
+
+def test_names_are_no_part_of_any_check() -> None:
+    check_values(msgspec.structs.replace(ONE.start(0), job=JobIdentity(job_id=7, job_name="../'\"\n\x00")))
+
+
+# --- relays
+
+
+async def test_a_relay_that_is_trusted_tells_of_its_nodes_and_learns_what_each_shall_send(
+    history: History, clock: ManualClock
+) -> None:
+    intake = Intake(history, clock, relays=("r1",))
+    told = [Told(node=node).start(0.1) for node in ("n1", "n2")]
+    status, answer = await intake.send(lines(*told), node="r1")
+    assert (status, answer["accepted"], answer["refused"]) == (200, 2, [])
+    assert answer["profile_intervals_s"] == {"n1": 300.0, "n2": 300.0}
+
+
+async def test_who_is_no_relay_tells_of_itself_alone(history: History, clock: ManualClock) -> None:
+    status, answer = await Intake(history, clock, relays=("r1",)).send(lines(Told(node="n1").start(0.1)), node="n2")
+    assert (status, [one["reason"] for one in answer["refused"]]) == (200, ["node"])
+    assert "profile_intervals_s" not in answer
+
+
+async def test_a_relay_that_was_forgotten_here_is_told_and_loses_nothing(intake: Intake) -> None:
+    status, answer = await intake.send(lines(Told(node="n1").start(0.1)), node="r1", x_slurmlens_relay="yes")
+    assert (status, answer["reason"]) == (403, "relay")
+    assert intake.told == []

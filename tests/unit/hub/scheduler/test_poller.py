@@ -1,0 +1,198 @@
+"""When the scheduler is asked what, and what becomes of its answers. Time is turned by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from itertools import pairwise
+
+import msgspec
+import pytest
+
+from slurmlens.errors import SourceError
+from slurmlens.hub.history.conclude.executions import ACCOUNTING_PATIENCE_S
+from slurmlens.hub.intake.origins import NodeOrigins
+from slurmlens.hub.scheduler.poller import DEBOUNCE_S, MISSES_TO_FORGET, TRIES, Poller
+from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, RecordSource
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import Reporter
+from testkit.hub_history import History, record
+from testkit.manual_clock import ManualClock
+from testkit.told_events import BEGIN_S
+
+RUNNING = record(JobState.RUNNING, source=RecordSource.QUEUE)
+
+
+class Scripted:
+    """A scheduler whose answers a test sets, and that remembers what it was asked and when."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.asked: list[tuple[float, str]] = []
+        self.in_queue: list[JobRecord] = []
+        self.accounted: list[JobRecord] = []
+        self.is_down = False
+
+    def _ask(self, question: str) -> None:
+        self.asked.append(((self._clock.wall_ns() - BEGIN_S * 10**9) / 1e9, question))
+        if self.is_down:
+            raise SourceError("Unable to contact slurm controller")
+
+    async def release(self) -> tuple[int, int]:
+        return 22, 5
+
+    async def queue(self) -> Decoded[JobRecord]:
+        self._ask("queue")
+        return Decoded(tuple(self.in_queue), 0)
+
+    async def executions(self, job_ids: Iterable[int]) -> Decoded[JobRecord]:
+        wanted = set(job_ids)
+        self._ask(f"executions {sorted(wanted)}")
+        return Decoded(tuple(one for one in self.accounted if one.job_id in wanted), 0)
+
+    async def executions_since(self, since_s: int) -> Decoded[JobRecord]:
+        self._ask("since")
+        return Decoded((), 0)
+
+    async def nodes(self) -> Decoded[NodeRecord]:
+        self._ask("nodes")
+        return Decoded((NodeRecord(name="n1", address="10.0.0.1"),), 0)
+
+    async def partitions(self) -> Decoded[PartitionRecord]:
+        raise AssertionError("nobody asked for partitions")
+
+
+class Bench:
+    """A poller at work on a scripted scheduler."""
+
+    def __init__(self, history: History, clock: ManualClock) -> None:
+        self.clock = clock
+        self.scheduler = Scripted(clock)
+        self.origins = NodeOrigins(clock, own=frozenset())
+        self.told: list[int] = []
+        self.history = history
+        self.poller = Poller(
+            self.scheduler,
+            history.recorder,
+            self.origins.replace,
+            interval_s=30,
+            clock=clock,
+            reporter=Reporter(Counters(), clock),
+            told=self.told.extend,
+            sleep=self._sleep,
+        )
+        self._until_s = 0.0
+        self._asleep = 0
+
+    def _waits_for_news(self) -> bool:
+        news = self.poller._news
+        return bool(news._waiters) and not news.is_set()  # type: ignore[attr-defined]
+
+    async def _sleep(self, seconds: float) -> None:
+        """Time passes at once, up to where the test wants it; then for ever."""
+        if (self.clock.wall_ns() - BEGIN_S * 10**9) / 1e9 + seconds > self._until_s:
+            self._asleep += 1
+            await asyncio.Event().wait()
+        self.clock.advance(seconds)
+        await asyncio.sleep(0)
+
+    async def run(self, until_s: float, *stages: str) -> list[tuple[float, str]]:
+        """Runs stages until then and returns what was asked."""
+        self._until_s, self._asleep = until_s, 0
+        self.scheduler.asked.clear()
+        tasks = [asyncio.create_task(getattr(self.poller, stage)()) for stage in stages]
+        while self._asleep + self._waits_for_news() < len(tasks):
+            await asyncio.sleep(0.002)  # answers are stored in another thread
+            for task in tasks:
+                assert not task.done(), task.exception()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.history.refresh()
+        return list(self.scheduler.asked)
+
+
+@pytest.fixture
+def bench(history: History, clock: ManualClock) -> Bench:
+    return Bench(history, clock)
+
+
+async def test_nodes_then_the_queue_at_once_and_then_two_questions_a_minute(bench: Bench) -> None:
+    asked = await bench.run(185, "poll_queue")
+    assert asked == [
+        (0, "nodes"),
+        (0, "queue"),
+        (60, "queue"),
+        (90, "queue"),
+        (120, "queue"),
+        (150, "queue"),
+        (180, "queue"),
+    ]
+    assert bench.origins.known
+    assert list(await bench.history.recorder.nodes()) == ["n1"]
+
+
+async def test_a_scheduler_that_is_down_is_asked_ever_more_seldom_and_it_shows(bench: Bench) -> None:
+    bench.scheduler.is_down = True
+    asked = await bench.run(3600, "poll_queue")
+    assert 4 <= len(asked) <= 9
+    assert bench.poller.state.failures == len(asked)
+    assert "Unable to contact" in (bench.poller.state.last_error or "")
+    bench.scheduler.is_down = False
+    await bench.run(5000, "poll_queue")
+    assert (bench.poller.state.failures, bench.poller.state.last_error) == (0, None)
+    assert bench.poller.state.release == "22.05"
+
+
+async def test_news_of_many_jobs_become_one_question_a_moment_later(bench: Bench) -> None:
+    bench.scheduler.accounted = [record(JobState.COMPLETED, job_id=job_id, end=1) for job_id in (7, 8)]
+    bench.poller.news_of([7], ended=True)
+    bench.poller.news_of([8, 7], ended=True)
+    asked = await bench.run(20, "poll_accounting")
+    assert asked == [(0, "since"), (pytest.approx(DEBOUNCE_S, abs=2), "executions [7, 8]")]
+    assert bench.told == [7, 8] or bench.told == [8, 7]
+    assert (await bench.history.facts(8)).outcome.state is JobState.COMPLETED
+
+
+async def test_an_end_that_accounting_does_not_know_yet_is_asked_for_again_but_not_for_ever(bench: Bench) -> None:
+    bench.scheduler.accounted = [record(JobState.RUNNING)]
+    bench.poller.news_of([7], ended=True)
+    asked = [when for when, question in await bench.run(600, "poll_accounting") if "executions" in question]
+    assert len(asked) == TRIES
+    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    assert pauses == sorted(pauses)
+    assert asked[-1] > ACCOUNTING_PATIENCE_S  # when it is given up, pages may freeze
+    assert bench.told[-1] == 7
+
+
+async def test_a_start_is_asked_for_once(bench: Bench) -> None:
+    bench.scheduler.accounted = [record(JobState.RUNNING)]
+    bench.poller.news_of([7], ended=False)
+    asked = [question for _, question in await bench.run(600, "poll_accounting") if "executions" in question]
+    assert asked == ["executions [7]"]
+
+
+async def test_an_end_without_its_start_is_asked_for_again(bench: Bench) -> None:
+    bench.scheduler.accounted = [msgspec.structs.replace(record(JobState.COMPLETED, end=3), partition=None)]
+    bench.poller.news_of([7], ended=True)
+    assert len(await bench.run(600, "poll_accounting")) > 2
+
+
+async def test_a_job_that_the_queue_no_longer_lists_is_looked_up_and_in_the_end_given_up(bench: Bench) -> None:
+    bench.scheduler.in_queue = [RUNNING]
+    await bench.run(10, "poll_queue")
+    assert (await bench.history.facts()).outcome.state is JobState.RUNNING
+    bench.scheduler.in_queue = []
+    await bench.run(60 * (MISSES_TO_FORGET + 2), "poll_queue", "poll_accounting")
+    facts = await bench.history.facts()
+    assert "does not say" in facts.outcome.label
+    assert not facts.is_live
+
+
+async def test_a_job_that_left_the_queue_gets_its_end_from_accounting(bench: Bench) -> None:
+    bench.scheduler.in_queue = [RUNNING]
+    await bench.run(10, "poll_queue")
+    bench.scheduler.in_queue = []
+    bench.scheduler.accounted = [record(JobState.TIMEOUT, end=60)]
+    await bench.run(130, "poll_queue", "poll_accounting")
+    assert (await bench.history.facts()).outcome.label == "TIMEOUT"

@@ -1,0 +1,169 @@
+"""The queue as series of 2015: who has how much running and waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import pwd
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmlens.hub.scheduler.queue_series import (
+    GROUPS_KEPT_S,
+    ZEROS_S,
+    Amount,
+    QueueSeries,
+    amounts,
+    supplementary_groups,
+    waiting_tasks,
+)
+from slurmlens.slurm.records import JobRecord, JobState, RecordSource
+from testkit.manual_clock import ManualClock
+
+NS_PER_S = 1_000_000_000
+GROUPS = {"alice": ("clusers", "wheel")}
+
+
+def job(state: JobState = JobState.RUNNING, **more: object) -> JobRecord:
+    told = {"user": "alice", "node_count": 2, "cpu_count": 8, **more}
+    return JobRecord(job_id=7, state=state, source=RecordSource.QUEUE, **told)  # type: ignore[arg-type]
+
+
+def groups_of(user: str) -> tuple[str, ...]:
+    return GROUPS.get(user, ())
+
+
+def test_a_job_counts_for_its_user_for_each_group_and_once_in_all() -> None:
+    found = amounts([job(), job(), job(JobState.PENDING, cpu_count=1, node_count=1)], groups_of)
+    for whose in (("total",), ("users", "alice"), ("groups", "clusers"), ("groups", "wheel")):
+        assert found[whose, JobState.RUNNING] == Amount(2, 4, 16)
+        assert found[whose, JobState.PENDING] == Amount(1, 1, 1)
+
+
+def test_the_group_that_the_scheduler_names_counts_as_well_and_never_twice() -> None:
+    found = amounts([job(group="clusers"), job(user="eve", group="guests")], groups_of)
+    assert found[("groups", "clusers"), JobState.RUNNING].jobs == 1
+    assert found[("groups", "guests"), JobState.RUNNING].jobs == 1
+
+
+def test_what_has_ended_does_not_count() -> None:
+    assert amounts([job(JobState.COMPLETED), job(JobState.SUSPENDED)], groups_of) == {}
+
+
+def test_a_job_that_does_not_say_how_much_it_has_counts_as_a_job() -> None:
+    found = amounts([job(user=None, node_count=None, cpu_count=None, nodes=("n1",))], groups_of)
+    assert found == {(("total",), JobState.RUNNING): Amount(1, 1, 0)}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "count"),
+    [
+        (None, 1),
+        ("", 1),
+        ("7", 1),
+        ("1-3", 3),
+        ("1-3%1", 3),
+        ("1-9:2", 5),
+        ("2,5-7,10-20:5%4", 7),
+        ("1-3,5,...", 4),
+        ("9-1", 1),
+        ("1-9:0", 9),
+    ],
+)
+def test_an_array_that_waits_as_one_record_counts_as_its_tasks(tasks: str | None, count: int) -> None:
+    assert waiting_tasks(tasks) == count
+    (amount,) = amounts([job(JobState.PENDING, user=None, array_tasks=tasks, node_count=1)], groups_of).values()
+    assert (amount.jobs, amount.nodes) == (count, count)
+
+
+@given(st.text(alphabet="0123456789-,:%.x[]"))
+def test_no_text_of_tasks_is_less_than_one_job(tasks: str) -> None:
+    assert waiting_tasks(tasks) >= 1
+
+
+def test_groups_are_those_of_this_host_beside_the_primary_one() -> None:
+    assert supplementary_groups("nobody-of-this-name") == ()
+    members = {name: group.gr_name for group in grp.getgrall() for name in group.gr_mem}
+    known = {one.pw_name: one.pw_gid for one in pwd.getpwall()}
+    for user in members.keys() & known.keys():
+        assert members[user] in supplementary_groups(user)
+        assert grp.getgrgid(known[user]).gr_name not in supplementary_groups(user)
+
+
+async def test_a_user_is_looked_up_once_in_a_while_not_at_every_point(clock: ManualClock) -> None:
+    site = Site(clock)
+    site.series.take([job()])
+    await site.turn(3)
+    assert site.asked == ["alice"]
+    clock.advance(GROUPS_KEPT_S)
+    await site.turn(1)
+    assert site.asked == ["alice", "alice"]
+
+
+class Site:
+    """The stage on a clock turned by hand."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.silent: int | None = None
+        self.written: list[str] = []
+        self.rounds = 0
+        self.asked: list[str] = []
+        self.series = QueueSeries(
+            10, self.write, lambda: self.silent, clock, groups_of=self.groups_of, sleep=self.sleep
+        )
+
+    def groups_of(self, user: str) -> tuple[str, ...]:
+        self.asked.append(user)
+        return groups_of(user)
+
+    def write(self, payload: bytes, count: int) -> None:
+        lines = payload.decode().splitlines()
+        assert len(lines) == count
+        self.written += lines
+
+    async def sleep(self, seconds: float) -> None:
+        if not self.rounds:
+            raise asyncio.CancelledError
+        self.rounds -= 1
+        self.clock.advance(seconds)
+
+    async def turn(self, rounds: int) -> list[str]:
+        """What so many intervals make."""
+        self.rounds, self.written = rounds, []
+        with pytest.raises(asyncio.CancelledError):
+            await self.series.run()
+        return self.written
+
+
+async def test_points_come_in_every_interval_also_between_two_questions(clock: ManualClock) -> None:
+    site = Site(clock)
+    clock.advance(4.2)
+    assert await site.turn(1) == []  # nothing is known yet
+    site.series.take([job()])
+    lines = [line for line in await site.turn(3) if line.startswith("slurm.stats.users.alice.RUNNING.nodes 2 ")]
+    times = [int(line.split()[2]) for line in lines]
+    assert [later - earlier for earlier, later in pairwise(times)] == [10, 10]
+    assert times[0] % 10 == 0
+
+
+async def test_nothing_is_told_while_the_scheduler_is_silent(clock: ManualClock) -> None:
+    site = Site(clock)
+    site.series.take([job()])
+    site.silent = clock.wall_ns()
+    assert await site.turn(2) == []
+
+
+async def test_whoever_had_jobs_goes_down_to_zero_and_is_forgotten_later(clock: ManualClock) -> None:
+    site = Site(clock)
+    site.series.take([job()])
+    await site.turn(1)
+    site.series.take([])
+    lines = await site.turn(1)
+    assert [line for line in lines if line.startswith("slurm.stats.users.alice.RUNNING.jobs 0 ")]
+    clock.advance(ZEROS_S)
+    left = {line.split(".")[2] for line in await site.turn(1)}
+    assert left == {"total"}

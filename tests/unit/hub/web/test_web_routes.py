@@ -1,0 +1,193 @@
+"""Every address of the hub: what it answers, in which form, and what it says where there is nothing."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from slurmlens.hub.history.facts import StateFilter
+from slurmlens.hub.views.job.view import JobsView, JobView
+from slurmlens.slurm.records import JobState
+from testkit.job_gallery import GALLERY
+from testkit.job_hub import FixedHistory, gallery_id, make_gallery_app
+from testkit.job_parts import HOSTILE_NAME
+
+Client = TestClient
+FORBIDDEN_MARKUP = re.compile(rb"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=|javascript:", re.IGNORECASE)
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[tuple[Client, FixedHistory]]:
+    app, (history, _) = make_gallery_app()
+    async with TestClient(TestServer(app)) as client:
+        yield client, history
+
+
+@pytest.fixture
+def client(served: tuple[Client, FixedHistory]) -> Client:
+    return served[0]
+
+
+@pytest.mark.parametrize("name", GALLERY)
+async def test_every_job_of_the_gallery_has_a_page_json_and_csv(client: Client, name: str) -> None:
+    job_id = gallery_id(name)
+    page = await client.get(f"/jobs/{job_id}")
+    assert page.status == 200
+    assert f"slurmlens job {job_id}" in await page.text()
+    data = await client.get(f"/jobs/{job_id}.json")
+    assert msgspec.json.decode(await data.read(), type=JobView).identity.job_id == job_id
+    table = await client.get(f"/jobs/{job_id}.csv")
+    assert (await table.text()).startswith("job_id,run,state,node,")
+
+
+@pytest.mark.parametrize("name", GALLERY)
+async def test_no_page_holds_inline_script_or_style(client: Client, name: str) -> None:
+    body = await (await client.get(f"/jobs/{gallery_id(name)}")).read()
+    assert FORBIDDEN_MARKUP.search(body) is None
+
+
+async def test_a_hostile_name_is_text_wherever_it_stands(client: Client) -> None:
+    for path in ("/jobs", f"/jobs/{gallery_id('hostile_name')}"):
+        text = await (await client.get(path)).text()
+        assert "&lt;script&gt;alert(1)" in text
+        assert "<script>alert" not in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+    data = await (await client.get(f"/jobs/{gallery_id('hostile_name')}.json")).read()
+    assert msgspec.json.decode(data)["identity"]["name"] == HOSTILE_NAME.replace("\udcff", "�")
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/users/alice", "/nodes/c1", "/partitions/all", "/accounts/acct1"])
+async def test_every_list_has_a_page_json_and_csv(client: Client, path: str) -> None:
+    page = await client.get(path)
+    assert page.status == 200
+    assert FORBIDDEN_MARKUP.search(await page.read()) is None
+    data = await (await client.get(f"{path}.json")).read()
+    assert msgspec.json.decode(data, type=JobsView).rows
+    assert (await (await client.get(f"{path}.csv")).text()).startswith("job_id,run,state,name,")
+
+
+async def test_filters_of_the_address_reach_the_query(served: tuple[Client, FixedHistory]) -> None:
+    client, history = served
+    await client.get("/jobs?state=failed&user=alice&partition=all&account=acct1&node=c2&limit=7")
+    asked = history.asked[-1]
+    assert asked.state is StateFilter.FAILED
+    assert (asked.user, asked.partition, asked.account, asked.node, asked.limit) == ("alice", "all", "acct1", "c2", 7)
+    await client.get("/users/bob?state=TIMEOUT&user=alice")
+    assert history.asked[-1].user == "bob"
+    assert history.asked[-1].state is JobState.TIMEOUT
+
+
+async def test_a_name_with_odd_characters_links_to_its_own_list(served: tuple[Client, FixedHistory]) -> None:
+    client, history = served
+    await client.get("/users/a%2Fb%3F%22%3E")
+    assert history.asked[-1].user == 'a/b?">'
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [("state=broken", "is no state"), ("limit=0", "limit="), ("limit=1e9", "limit="), ("id=abc", "is no job id")],
+)
+async def test_a_filter_that_cannot_be_used_is_named(client: Client, query: str, words: str) -> None:
+    answer = await client.get(f"/jobs?{query}", allow_redirects=False)
+    assert answer.status in (400, 404)
+    assert words in await answer.text()
+
+
+async def test_a_job_id_that_is_looked_for_leads_to_its_page(client: Client) -> None:
+    answer = await client.get("/jobs?id=+4711+", allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (302, "/jobs/4711")
+    home = await client.get("/", allow_redirects=False)
+    assert (home.status, home.headers["Location"]) == (302, "/jobs")
+
+
+@pytest.mark.parametrize(
+    "path", ["/jobs/99", "/jobs/4711/7", "/jobs/0", "/jobs/99999999999999999999", "/nothing", "/static/x/../app.py"]
+)
+async def test_what_is_not_there_says_so_and_what_to_do(client: Client, path: str) -> None:
+    page = await client.get(path)
+    assert page.status == 404
+    assert "/jobs" in await page.text()
+
+
+async def test_a_program_gets_its_errors_as_json(client: Client) -> None:
+    answer = await client.get("/jobs/99.json")
+    document = msgspec.json.decode(await answer.read())
+    assert (answer.status, document["reason"]) == (404, "no-such-job")
+    assert document["message"] == "The hub knows no job 99"
+    assert document["advice"]
+
+
+async def test_a_fault_of_ours_shows_no_trace(
+    served: tuple[Client, FixedHistory], caplog: pytest.LogCaptureFixture
+) -> None:
+    client, history = served
+    history.facts = None  # type: ignore[assignment]
+    answer = await client.get("/jobs/4711")
+    assert answer.status == 500
+    text = await answer.text()
+    assert "Traceback" not in text
+    assert "NoneType" not in text
+    assert "a page could not be made" in caplog.text
+
+
+async def test_every_answer_carries_the_policy(client: Client) -> None:
+    for path in ("/jobs", "/jobs/4711", "/jobs/4711.json", "/jobs/99", "/status.json"):
+        headers = (await client.get(path)).headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "http" not in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_events_are_handed_to_ingest_as_they_came(client: Client) -> None:
+    answer = await client.post("/api/v1/events", data=b"{}\n{}\n", headers={"X-Slurmlens-Node": "c1"})
+    assert await answer.json() == {"bytes": 6, "node": "c1", "peer": "127.0.0.1"}
+
+
+async def test_too_much_at_once_is_refused_as_json(client: Client) -> None:
+    answer = await client.post("/api/v1/events", data=io.BytesIO(b"x" * (8 * 1024 * 1024 + 1)))
+    assert answer.status == 413
+    assert (await answer.json())["advice"] == "Send less at once."
+
+
+async def test_pages_cannot_be_written_to(client: Client) -> None:
+    answer = await client.post("/jobs/4711", data=b"x")
+    assert answer.status == 405
+    assert "GET" in answer.headers["Allow"]
+
+
+async def test_all_events_of_a_job_are_one_json_list(client: Client) -> None:
+    answer = await client.get("/jobs/4711/events.json")
+    assert [document["event"]["id"] for document in await answer.json()] == ["p-c1", "e-c1"]
+
+
+async def test_static_files_may_be_kept_for_ever_under_their_own_version_only(client: Client) -> None:
+    page = await (await client.get("/jobs")).text()
+    match = re.search(r"/static/\w+/style\.css", page)
+    assert match
+    answer = await client.get(match[0])
+    assert answer.status == 200
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert answer.headers["Content-Encoding"] == "gzip"
+    stale = await client.get("/static/0123456789ab/style.css")
+    assert stale.headers["Cache-Control"] == "no-cache"
+
+
+async def test_a_finished_list_names_its_pending_reason_and_shows_no_empty_bars(client: Client) -> None:
+    text = await (await client.get("/jobs")).text()
+    assert "not enough of what it asks for is free yet (Resources)" in text
+    assert "FAILED 42:0" in text
+
+
+async def test_an_empty_list_says_why_and_what_to_do(served: tuple[Client, FixedHistory]) -> None:
+    client, history = served
+    history.facts = {}
+    assert "No jobs yet." in await (await client.get("/jobs")).text()
+    assert "No job fits these filters." in await (await client.get("/jobs?user=nobody")).text()

@@ -1,0 +1,160 @@
+"""Between registry and stages: one instruction that fails costs itself alone, and files go when their event has
+arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from slurmlens.events import AnyEvent, HookEvent, HookRole, JobIdentity, JobSummary, Place
+from slurmlens.node import registry as reg
+from slurmlens.node.dropbox import Token
+from slurmlens.node.registry.memory import Memory
+from slurmlens.node.registry_driver import Conductor
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import Reporter
+from testkit.manual_clock import ManualClock
+
+BOOT = "11111111-2222-3333-4444-555555555555"
+
+
+class Stages:
+    """Stand-ins of what the conductor drives: they keep what they were told."""
+
+    def __init__(self) -> None:
+        self.told: list[AnyEvent] = []
+        self.arrived: dict[str, Callable[[], None]] = {}
+        self.released: list[Token] = []
+        self.happened: list[str] = []
+        self.learned: dict[str, int] = {}
+        self.refused: set[int] = set()
+
+    async def event(self, event: AnyEvent, on_acknowledged: Callable[[], None] | None = None) -> None:
+        if getattr(event, "job", JobIdentity(job_id=0)).job_id in self.refused:
+            raise ZeroDivisionError("odd")
+        self.told.append(event)
+        if on_acknowledged is not None:
+            self.arrived[event.id] = on_acknowledged
+
+    def release(self, token: Token) -> None:
+        self.released.append(token)
+        self.happened.append(f"released {token.path}")
+
+    def save(self, known: Memory) -> None:
+        owed = [one.summary.job.job_id for one in known.ended]
+        self.happened += [f"saved {[one.job.job_id for one in known.sightings]}" + (f" owed {owed}" if owed else "")]
+
+    def learn(self, sluid: str, job_id: int) -> None:
+        self.learned[sluid] = job_id
+
+    async def ask(self, _: object) -> None:
+        return None
+
+    def order(self, _: object) -> None:
+        raise AssertionError("no cgroup here")
+
+
+class Desk:
+    """A conductor with a real registry."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.stages, self.counters, self.clock = Stages(), Counters(), clock
+        at = reg.Moment(clock.wall_ns(), clock.boottime_ns())
+        registry = reg.Registry(Place("demo", "n0", BOOT), reg.RegistrySettings(), at)
+        stand_in = self.stages
+        self.conductor = Conductor(
+            registry,
+            stand_in,
+            stand_in,
+            stand_in,
+            stand_in,
+            stand_in,
+            clock,
+            Reporter(self.counters, clock),  # type: ignore[arg-type]
+        )
+
+    async def arrives(self, event: HookEvent) -> None:
+        """The event is safe; what follows happens in the loop's next turn."""
+        self.stages.arrived[event.id]()
+        await asyncio.sleep(0)
+
+    async def hook(self, number: int, role: HookRole = HookRole.PROLOG, job_id: int = 7, file: str = "a") -> HookEvent:
+        self.clock.advance(1.0)
+        event = HookEvent(
+            id=f"{number:032x}",
+            role=role,
+            time_ns=self.clock.wall_ns(),
+            boot_id=BOOT,
+            boottime_ns=self.clock.boottime_ns(),
+            cluster=None,
+            node=None,
+            job=JobIdentity(job_id=job_id, sluid="sAZNM81GJARB00"),
+        )
+        await self.conductor.hook(event, Token(Path(file)))
+        return event
+
+
+@pytest.fixture
+def desk(clock: ManualClock) -> Desk:
+    return Desk(clock)
+
+
+async def test_a_hooks_file_goes_when_its_event_has_arrived_and_not_before(desk: Desk) -> None:
+    event = await desk.hook(1)
+    assert desk.stages.released == []
+    await desk.arrives(event)
+    assert desk.stages.released == [Token(Path("a"))]
+    assert desk.stages.learned == {"sAZNM81GJARB00": 7}
+
+
+async def test_a_second_file_of_one_event_goes_with_the_first(desk: Desk) -> None:
+    event = await desk.hook(1, file="a")
+    await desk.hook(1, file="b")
+    assert desk.stages.released == []
+    await desk.arrives(event)
+    assert desk.stages.released == [Token(Path("a")), Token(Path("b"))]
+    assert len(desk.stages.told) == 1
+
+
+async def test_a_file_that_is_read_again_after_its_event_arrived_goes_at_once(desk: Desk) -> None:
+    event = await desk.hook(1, file="a")
+    await desk.arrives(event)
+    await desk.hook(1, file="b")
+    await asyncio.sleep(0)
+    assert desk.stages.released == [Token(Path("a")), Token(Path("b"))]
+
+
+async def test_before_files_go_it_is_kept_once_for_all_of_them_what_came_of_them(desk: Desk) -> None:
+    events = [await desk.hook(number, job_id=number, file=str(number)) for number in (1, 2)]
+    for event in events:
+        desk.stages.arrived[event.id]()
+    await asyncio.sleep(0)
+    assert desk.stages.happened == ["saved [1, 2]", "released 1", "released 2"]
+
+
+async def test_before_an_epilogs_file_goes_its_summary_is_kept_and_only_until_it_is_safe(desk: Desk) -> None:
+    await desk.hook(1, file="a")
+    epilog = await desk.hook(2, HookRole.EPILOG, file="b")
+    await desk.conductor.finish_summaries()
+    await desk.arrives(epilog)
+    assert desk.stages.happened == ["saved [] owed [7]", "released b"]
+    (summary,) = [event for event in desk.stages.told if isinstance(event, JobSummary)]
+    desk.stages.arrived[summary.id]()
+    await asyncio.sleep(0)
+    assert desk.stages.happened[2:] == ["saved []"]
+
+
+async def test_an_event_that_cannot_be_sent_is_counted_keeps_its_file_and_costs_no_other(desk: Desk) -> None:
+    desk.stages.refused.add(7)
+    await desk.hook(1, job_id=7, file="a")
+    await desk.hook(2, HookRole.EPILOG, job_id=7, file="b")
+    await desk.hook(3, job_id=8, file="c")
+    await desk.conductor.finish_summaries()
+    assert [event.id for event in desk.stages.told] == [f"{3:032x}"]
+    assert desk.stages.released == []
+    failed = desk.counters.snapshot()
+    assert failed['instruction_failed_total{instruction="Emit",error="ZeroDivisionError"}'] == 2
+    assert failed['instruction_failed_total{instruction="Summarise",error="ZeroDivisionError"}'] == 1
