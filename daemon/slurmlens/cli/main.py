@@ -15,7 +15,7 @@ from typing import Protocol, cast
 from slurmlens import __version__
 
 COMMANDS = ("job", "jobs", "status", "validate")
-"""Each is a module `slurmlens.cli.<name>`."""
+"""Each is a module `slurmlens.cli.commands.<name>`."""
 
 
 class Command(Protocol):
@@ -43,7 +43,7 @@ def parsers(names: Sequence[str] = COMMANDS) -> tuple[argparse.ArgumentParser, d
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     own: dict[str, argparse.ArgumentParser] = {}
     for name in names:
-        command = cast(Command, importlib.import_module(f"slurmlens.cli.{name}"))
+        command = cast(Command, importlib.import_module(f"slurmlens.cli.commands.{name}"))
         own[name] = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
         command.add_arguments(own[name])
         own[name].set_defaults(chosen=command.run)  # `run` is an option of `slurmlens job`

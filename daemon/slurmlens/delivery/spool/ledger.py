@@ -1,6 +1,6 @@
 """What the spool gave up and why: the accounts that make every lost line known exactly once.
 
-Owns the counting. The promise, which `tests/unit/node/spool/test_spool_model.py` holds the spool to:
+Owns the counting. The promise, which `tests/unit/delivery/spool/test_spool_model.py` holds the spool to:
 
 - A drop of what the disk has counts once its deletion is committed. The deletion and the new total are one transaction,
   so the file's totals say at every instant what has left it untaken, no line more or less. A drop in the last moment

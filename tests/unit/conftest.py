@@ -1,4 +1,4 @@
-"""What several of the node's tests need."""
+"""What tests of node and relay need."""
 
 from __future__ import annotations
 
