@@ -1,0 +1,144 @@
+"""The hub, the bare handler and the simulated nodes as processes, with the CPU time that each uses.
+
+Owns their folders, ports and lives. The hub is started as an admin would: its own program and settings, a token file, a
+scheduler that does not answer (its commands end with 1 at once), so that nothing but what nodes send costs anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bench.cpu_time import cpu_ns, resident_bytes
+from bench.result import NotMeasurable
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+READY_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 20.0
+CONFIG = """
+cluster = "bench"
+runtime_path = "{folder}"
+[listen]
+host = "127.0.0.1"
+port = {port}
+[database]
+url = "{database_url}"
+[auth]
+munge = false
+token_file = "{folder}/tokens"
+[slurm]
+squeue = "false"
+scontrol = "false"
+sacct = "false"
+accounting = false
+[log]
+level = "warning"
+format = "json"
+"""
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A process that listens on `port`; a context manager that returns once it takes connections."""
+
+    def __init__(self, command: list[str], folder: Path, port: int) -> None:
+        self._command = command
+        self._log_path = folder / "server.log"
+        self.port = port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        with self._log_path.open("wb") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        deadline_s = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline_s and self._process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            time.sleep(0.05)
+        self.__exit__(None, None, None)
+        words = self._log_path.read_text(errors="replace").strip().splitlines()
+        raise NotMeasurable(f"the server did not listen: {words[-1] if words else 'it said nothing'}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout=STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def hub(folder: Path, database_url: str | None = None) -> Server:
+    """A hub with a database of its own in `folder`, or the one that the URL names."""
+    port = free_port()
+    tokens = folder / "tokens"
+    tokens.touch(0o600)
+    tokens.write_text(f"* {TOKEN}\n")
+    url = database_url or f"sqlite+aiosqlite:///{folder}/hub.sqlite3"
+    (folder / "hub.toml").write_text(CONFIG.format(folder=folder, port=port, database_url=url))
+    return Server([sys.executable, "-m", "slurmlens.hub.main", "--config", str(folder / "hub.toml")], folder, port)
+
+
+def bare_handler(folder: Path) -> Server:
+    """An aiohttp handler that only answers."""
+    port = free_port()
+    (folder / "tokens").write_text(f"* {TOKEN}\n")
+    return Server([sys.executable, "-m", "bench.hub_load.bare_handler", str(port)], folder, port)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load cost the server, and what the nodes saw."""
+
+    cpu_s: float
+    wall_s: float
+    resident_bytes: int
+    nodes_saw: dict[str, Any]
+
+    @property
+    def core_share(self) -> float:
+        return self.cpu_s / self.wall_s
+
+    @property
+    def turned_away(self) -> int:
+        """Requests that were not answered with 200."""
+        statuses = self.nodes_saw["statuses"]
+        return sum(count for status, count in statuses.items() if status != "200")
+
+
+def load(server: Server, folder: Path, *options: str) -> Loaded:
+    """Runs simulated nodes against the server; `options` are the simulation's own."""
+    command = [sys.executable, "-m", "bench.hub_load.simulated_nodes", "--hub", f"127.0.0.1:{server.port}"]
+    before_ns, began_s = cpu_ns(server.pid), time.monotonic()
+    done = subprocess.run(
+        [*command, "--token-file", str(folder / "tokens"), *options],
+        stdout=subprocess.PIPE,
+        check=True,
+        env=os.environ | {"PYTHONHASHSEED": "0"},
+    )
+    cpu_s, wall_s = (cpu_ns(server.pid) - before_ns) / 1e9, time.monotonic() - began_s
+    return Loaded(cpu_s, wall_s, resident_bytes(server.pid), json.loads(done.stdout))

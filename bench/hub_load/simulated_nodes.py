@@ -1,0 +1,334 @@
+"""Thousands of nodes in one process: each keeps a connection to the hub and sends what its jobs do.
+
+    python -m bench.hub_load.simulated_nodes --hub 127.0.0.1:6830 --token-file FILE --nodes 5000 --seconds 60
+
+Speaks the node's protocol with the product's own encoder (`wire.ecs`) and a token: one kept HTTP connection a node, a
+heartbeat each interval at a moment of its own, and, with `--jobs-per-node-hour`, a job's start, profile deltas, end and
+summary in requests of up to five lines. A node whose request is not answered with 200 sends the same again after a
+pause, as the daemon does, so an outage of the hub ends in the reconnect storm of all of them. Prints one JSON document:
+what was sent, how it was answered, and the answers' delay. Never asserts: the cases judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import json
+import random
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from bench.result import percentile
+from slurmlens.events import (
+    AnyEvent,
+    Figure,
+    FigureSource,
+    JobEnd,
+    JobIdentity,
+    JobProfile,
+    JobStart,
+    JobSummary,
+    NodeHeartbeat,
+    Point,
+    Profile,
+    Totals,
+    Witness,
+)
+from slurmlens.metrics import METRICS
+from slurmlens.wire import ecs
+
+NS_PER_S = 1_000_000_000
+BIN_S = 10.0
+BINS_A_DELTA = 30
+COLUMNS = tuple(metric.name for metric in METRICS)[:10]
+RETRY_S = 2.0
+ANSWER_TIMEOUT_S = 30.0
+DESCRIPTORS_SPARE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one simulation does. `begin` of each node is spread over `beat_interval_s`, so that no second is fuller."""
+
+    hub: tuple[str, int]
+    token: str
+    nodes: int
+    seconds: float
+    beat_interval_s: float = 10.0
+    jobs_per_node_hour: float = 0.0
+    cluster: str = "bench"
+    seed: int = 1
+    is_packed: bool = True
+
+    @property
+    def job_s(self) -> float:
+        """A job's run time: one at a time on each node, so they follow each other."""
+        return 3600.0 / self.jobs_per_node_hour if self.jobs_per_node_hour else 0.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of it, over all nodes; delays in seconds from the first byte sent to the answer read."""
+
+    sent: int = 0
+    lines: int = 0
+    bytes_sent: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    delays_s: list[float] = field(default_factory=list)
+    connections: int = 0
+
+    def document(self) -> dict[str, object]:
+        delays = self.delays_s or [0.0]
+        return {
+            "sent": self.sent,
+            "lines": self.lines,
+            "bytes_sent": self.bytes_sent,
+            "statuses": dict(self.statuses),
+            "connections": self.connections,
+            "delay_p50_s": percentile(delays, 0.5),
+            "delay_p99_s": percentile(delays, 0.99),
+            "delay_max_s": max(delays),
+        }
+
+
+class NodeLife:
+    """The events of one node, in order; one job at a time. `number` makes names, `rng` what is measured."""
+
+    def __init__(self, plan: Plan, number: int) -> None:
+        self._plan = plan
+        self.name = f"n{number:05}"
+        self._rng = random.Random(plan.seed * 1_000_003 + number)
+        self._boot_id = f"{number:08x}-0000-4000-8000-000000000000"
+        self._count = 0
+        self._first_job = number * 10_000 + 1
+        self._job = 0
+        self._job_since_s = -1.0
+        self._told_bins = 0
+
+    def events(self, now_s: float) -> list[AnyEvent]:
+        """What the node has to say now: always a heartbeat, and what its job did since the last time."""
+        told: list[AnyEvent] = []
+        if self._plan.job_s:
+            told += self._job_events(now_s)
+        told.append(self._heartbeat(now_s))
+        return told
+
+    def _job_events(self, now_s: float) -> Iterator[AnyEvent]:
+        if self._job_since_s < 0:
+            self._job_since_s, self._told_bins = now_s, 0
+            yield JobStart(sighting=self._sighting, job=self._identity, witness=Witness.HOOK, **self._envelope(now_s))
+            return
+        bins = int((now_s - self._job_since_s) / BIN_S)
+        is_over = now_s - self._job_since_s >= self._plan.job_s
+        if bins - self._told_bins >= BINS_A_DELTA and not is_over:
+            profile = self._profile(self._told_bins, bins)
+            job_id = self._identity.job_id
+            yield JobProfile(sighting=self._sighting, job_id=job_id, profile=profile, **self._envelope(now_s))
+            self._told_bins = bins
+        if is_over:
+            yield JobEnd(sighting=self._sighting, job=self._identity, witness=Witness.HOOK, **self._envelope(now_s))
+            yield self._summary(now_s, max(1, bins))
+            self._job, self._job_since_s = self._job + 1, -1.0
+
+    @property
+    def _identity(self) -> JobIdentity:
+        job_id = self._first_job + self._job
+        return JobIdentity(
+            job_id=job_id,
+            user_id=1000 + job_id % 97,
+            user_name=f"user{job_id % 97}",
+            account=f"account{job_id % 13}",
+            partition="batch",
+            node_list=self.name,
+            node_count=1,
+            cpus_per_node="64",
+        )
+
+    @property
+    def _sighting(self) -> str:
+        return f"{self.name}-{self._identity.job_id}-1"
+
+    def _envelope(self, now_s: float) -> dict[str, object]:
+        self._count += 1
+        return {
+            "id": f"{self.name}-{self._plan.seed:04x}-{self._count:012x}",
+            "time_ns": round(now_s * NS_PER_S),
+            "boot_id": self._boot_id,
+            "boottime_ns": time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+            "cluster": self._plan.cluster,
+            "node": self.name,
+        }
+
+    def _heartbeat(self, now_s: float) -> NodeHeartbeat:
+        running = ((self._identity.job_id, self._sighting),) if self._job_since_s >= 0 else ()
+        return NodeHeartbeat(
+            version="0.1.0", interval_s=self._plan.beat_interval_s, running=running, **self._envelope(now_s)
+        )
+
+    def _summary(self, now_s: float, bins: int) -> JobSummary:
+        begin_s = self._job_since_s
+        return JobSummary(
+            sighting=self._sighting,
+            job=self._identity,
+            start_ns=round(begin_s * NS_PER_S),
+            end_ns=round(now_s * NS_PER_S),
+            start_witness=Witness.HOOK,
+            end_witness=Witness.HOOK,
+            unseen_s=0.0,
+            slot=0,
+            totals=Totals(
+                samples=bins,
+                cpu_s=Figure(value=(now_s - begin_s) * 40, source=FigureSource.PARENT_REST),
+                memory_peak_bytes=Figure(value=2e10, source=FigureSource.LAST_SAMPLE),
+            ),
+            profile=self._profile(0, min(bins, 360)),
+            **self._envelope(now_s),
+        )
+
+    def _profile(self, first: int, last: int) -> Profile:
+        values = [round(self._rng.uniform(10, 60), 3) for _ in range(first, max(last, first + 1))]
+        points = [Point(value * 0.9, value, value * 1.2) for value in values]
+        start_ns = round((self._job_since_s + first * BIN_S) * NS_PER_S)
+        return Profile(start_ns=start_ns, width_s=BIN_S, columns=dict.fromkeys(COLUMNS, points))
+
+
+class NodeLink:
+    """One node's kept connection; made again after an error, as the daemon does."""
+
+    def __init__(self, plan: Plan, life: NodeLife, outcome: Outcome) -> None:
+        self._plan = plan
+        self._life = life
+        self._outcome = outcome
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def run(self, begin_s: float, until_s: float) -> None:
+        """Sends at every interval from `begin_s` on, until `until_s` (both of the loop's clock)."""
+        loop = asyncio.get_running_loop()
+        due_s = begin_s
+        while due_s < until_s:
+            await asyncio.sleep(max(0.0, due_s - loop.time()))
+            await self._deliver(until_s)
+            due_s += self._plan.beat_interval_s
+        if self._writer is not None:
+            self._writer.close()
+
+    async def _deliver(self, until_s: float) -> None:
+        events = self._life.events(time.time())
+        body = b"".join(ecs.encode(event) + b"\n" for event in events)
+        self._outcome.lines += len(events)
+        while not await self._post(body):
+            if asyncio.get_running_loop().time() >= until_s:
+                return
+            await asyncio.sleep(RETRY_S)
+
+    async def _post(self, body: bytes) -> bool:
+        """One try; whether the hub took it."""
+        began_s = time.monotonic()
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                status = await self._exchange(body)
+        except (OSError, EOFError, ValueError, TimeoutError) as error:
+            self._hang_up()
+            self._outcome.statuses[type(error).__name__] += 1
+            return False
+        self._outcome.delays_s.append(time.monotonic() - began_s)
+        self._outcome.statuses[str(status)] += 1
+        return status == 200
+
+    async def _exchange(self, body: bytes) -> int:
+        if self._writer is None:
+            self._reader, self._writer = await asyncio.open_connection(*self._plan.hub)
+            self._outcome.connections += 1
+        assert self._reader is not None
+        packed = gzip.compress(body, 3) if self._plan.is_packed else body
+        encoding = "Content-Encoding: gzip\r\n" if self._plan.is_packed else ""
+        head = (
+            f"POST /api/v1/events HTTP/1.1\r\nHost: {self._plan.hub[0]}:{self._plan.hub[1]}\r\n"
+            f"Content-Type: application/x-ndjson\r\n{encoding}X-Slurmlens-Node: {self._life.name}\r\n"
+            f"Authorization: Bearer {self._plan.token}\r\nContent-Length: {len(packed)}\r\n\r\n"
+        )
+        self._writer.write(head.encode() + packed)
+        self._outcome.sent += 1
+        self._outcome.bytes_sent += len(head) + len(packed)
+        return await self._answer(self._reader)
+
+    async def _answer(self, reader: asyncio.StreamReader) -> int:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        status = int(head.split(b" ", 2)[1])
+        length = next((int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")), 0)
+        await reader.readexactly(length)
+        if b"connection: close" in head:
+            self._hang_up()
+        return status
+
+    def _hang_up(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+        self._reader = self._writer = None
+
+
+async def simulate(plan: Plan) -> Outcome:
+    """Runs all nodes for the plan's time."""
+    outcome = Outcome()
+    begin_s = asyncio.get_running_loop().time() + 0.5
+    spread_s = plan.beat_interval_s / max(1, plan.nodes)
+    links = [NodeLink(plan, NodeLife(plan, number), outcome) for number in range(plan.nodes)]
+    await asyncio.gather(
+        *(link.run(begin_s + number * spread_s, begin_s + plan.seconds) for number, link in enumerate(links))
+    )
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The command line."""
+
+    plan: Plan
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str] | None = None) -> Self:
+        parser = argparse.ArgumentParser(prog="python -m bench.hub_load.simulated_nodes", description=__doc__)
+        parser.add_argument("--hub", required=True, metavar="HOST:PORT")
+        parser.add_argument("--token-file", type=Path, required=True, help="one word: a token for any node")
+        parser.add_argument("--nodes", type=int, required=True)
+        parser.add_argument("--seconds", type=float, default=60.0)
+        parser.add_argument("--beat-interval-s", type=float, default=10.0)
+        parser.add_argument("--jobs-per-node-hour", type=float, default=0.0)
+        parser.add_argument("--cluster", default="bench")
+        parser.add_argument("--seed", type=int, default=1)
+        options = parser.parse_args(arguments)
+        host, _, port = options.hub.rpartition(":")
+        return cls(
+            Plan(
+                hub=(host, int(port)),
+                token=options.token_file.read_text().split()[-1],
+                nodes=options.nodes,
+                seconds=options.seconds,
+                beat_interval_s=options.beat_interval_s,
+                jobs_per_node_hour=options.jobs_per_node_hour,
+                cluster=options.cluster,
+                seed=options.seed,
+            )
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    plan = Arguments.parse(arguments).plan
+    wanted = plan.nodes + DESCRIPTORS_SPARE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    print(json.dumps(asyncio.run(simulate(plan)).document()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
