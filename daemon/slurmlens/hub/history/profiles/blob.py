@@ -1,0 +1,193 @@
+"""A course as the bytes that are stored, and back.
+
+Layout, little-endian: version, kind, and a CRC-32 over what follows that begins with the kind (`_FRONT`); a head
+(`_HEAD`: number of columns, bins, start and width in ns, when it was told, from when on it is whole, the sizes of the
+tail and of the four parts); the columns' names (`columns`); the tail (a blob of its own); then the parts: means, highs,
+lows, weights, each all columns one after another and compressed by itself, so that a view inflates what it draws. A
+part of size 0 is not there.
+
+A value is a float32 rounded to 11 bits of mantissa (`PRECISION`: relative, half a unit of the last bit kept). Its upper
+three bytes are laid apart (all second bytes, then all third, all fourth), which zlib makes a quarter smaller. Its level
+is 1: higher ones cost three times as much for a twentieth. A piece that waits to be folded stays uncompressed.
+
+Fed by `history.record` (`pack`, `fold`), read by `history.read` (`unpack`). Bytes that are no such blob are a
+`DecodeError` that says what is wrong with them.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import zlib
+from array import array
+from collections.abc import Collection, Iterable
+from enum import IntEnum
+
+from slurmlens.errors import DecodeError, UnsupportedVersion
+from slurmlens.hub.history.profiles.columns import read_names, write_names
+from slurmlens.hub.history.profiles.course import MOST_BINS, MOST_COLUMNS, Columns, Course
+from slurmlens.hub.history.profiles.fold import fold_courses
+
+VERSION = 1
+PRECISION = 2**-12
+_FRONT = struct.Struct("<BBI")
+_HEAD = struct.Struct("<BHqqqqH4I")
+_NEVER = -1
+_KEPT_BYTES = 3
+_PLAIN_BYTES = 96
+"""So few do not become fewer."""
+_LOW_NIBBLE_CLEARED = bytes(value & 0xF0 for value in range(256))
+
+
+class Kind(IntEnum):
+    """How values are written: as three bytes of a float32, or as one byte of a scale (`coarse`)."""
+
+    FINE = 0
+    COARSE = 1
+
+
+class Part(IntEnum):
+    """The parts of a course in the order in which they stand in a blob."""
+
+    MEAN = 0
+    HIGH = 1
+    LOW = 2
+    WEIGHT = 3
+
+
+ALL_PARTS = frozenset(Part)
+_KINDS = frozenset(Kind)
+
+
+def pack(course: Course, *, lasting: bool = True) -> bytes:
+    """The bytes of a course of at most `MOST_BINS` bins; one that is not `lasting` is cheap to write, and larger."""
+    parts = (course.mean, course.high, course.low, course.weight)
+    planes = [_planes(_joined(part, course)) for part in parts]
+    return write(course, Kind.FINE, [squeezed(plane, lasting=lasting) for plane in planes])
+
+
+def unpack(data: bytes, parts: Collection[Part] = ALL_PARTS) -> Course:
+    """The course in a blob with the parts asked for; DecodeError says what is wrong with one that is damaged.
+
+    Values are what was packed to within `PRECISION`, gaps are gaps.
+    """
+    from slurmlens.hub.history.profiles.coarse import read_coarse_parts
+
+    course, kind, names, stored = read(data)
+    if kind is Kind.COARSE:
+        read_coarse_parts(course, names, stored, parts)
+        return course
+    wanted = ((Part.MEAN, course.mean), (Part.HIGH, course.high), (Part.LOW, course.low), (Part.WEIGHT, course.weight))
+    for part, columns in wanted:
+        if part in parts and stored[part]:
+            _read_part(columns, names, course.count, stored[part])
+    return course
+
+
+def kind_of(data: bytes) -> Kind:
+    """How the values of a blob are written."""
+    return read(data)[1]
+
+
+def fold(blobs: Iterable[bytes]) -> bytes:
+    """One blob from those of the same sighting: its course so far, and what came since, in any order."""
+    return pack(fold_courses([unpack(blob) for blob in blobs]))
+
+
+def write(course: Course, kind: Kind, parts: list[bytes]) -> bytes:
+    """Head, names, tail and these parts."""
+    tail = pack(course.tail, lasting=False) if course.tail else b""
+    whole_ns = _NEVER if course.whole_from_ns is None else course.whole_from_ns
+    names = course.names if course.count else ()
+    sizes = [len(part) for part in parts]
+    times = (course.start_ns, course.width_ns, course.told_ns, whole_ns)
+    body = (_HEAD.pack(len(names), course.count, *times, len(tail), *sizes), write_names(names), tail, *parts)
+    rest = b"".join(body)
+    return _FRONT.pack(VERSION, kind, zlib.crc32(rest, kind)) + rest
+
+
+def read(data: bytes) -> tuple[Course, Kind, tuple[str, ...], list[bytes]]:
+    """A course without values, how they are written, the columns' names and the four parts as they are stored."""
+    if len(data) < _FRONT.size + _HEAD.size:
+        raise DecodeError(f"a stored course of {len(data)} bytes: its head alone has {_FRONT.size + _HEAD.size}")
+    version, kind, checksum = _FRONT.unpack_from(data)
+    if version != VERSION:
+        raise UnsupportedVersion(f"a stored course of version {version}; this release reads version {VERSION}")
+    if zlib.crc32(memoryview(data)[_FRONT.size :], kind) != checksum:
+        raise DecodeError(f"a stored course of {len(data)} bytes whose checksum is not that of its bytes")
+    column_count, count, start_ns, width_ns, told_ns, whole_ns, tail_size, *sizes = _HEAD.unpack_from(data, _FRONT.size)
+    if kind not in _KINDS or column_count > MOST_COLUMNS or count > MOST_BINS or width_ns <= 0:
+        raise DecodeError(f"a stored course of kind {kind} with {column_count} columns of {count} bins")
+    names, offset = read_names(data, column_count, _FRONT.size + _HEAD.size)
+    course = Course(start_ns=start_ns, width_ns=width_ns, count=count, told_ns=told_ns)
+    course.whole_from_ns = None if whole_ns == _NEVER else whole_ns
+    course.tail = unpack(data[offset : offset + tail_size]) if tail_size else None
+    parts, offset = [], offset + tail_size
+    for size in sizes:
+        parts.append(data[offset : offset + size])
+        offset += size
+    return course, Kind(kind), names, parts
+
+
+def _joined(part: Columns, course: Course) -> array[float]:
+    values = array("f")
+    for name in course.names if part else ():
+        values += part[name]
+    return values
+
+
+def _planes(values: array[float]) -> bytes:
+    """Rounded, the lowest byte dropped, the others laid apart."""
+    lanes = len(values)
+    half = int.from_bytes(b"\x00\x08\x00\x00" * lanes, "little")
+    # one addition for all: the carry out of a lane is never set, for no value is a negative NaN
+    rounded = (int.from_bytes(_little(values), "little") + half).to_bytes(4 * lanes, "little")
+    return rounded[1::4].translate(_LOW_NIBBLE_CLEARED) + rounded[2::4] + rounded[3::4]
+
+
+def squeezed(planes: bytes, *, lasting: bool = True) -> bytes:
+    """Compressed, or as they are with a byte before them; nothing of nothing."""
+    if not planes:
+        return b""
+    return zlib.compress(planes, 1) if lasting and len(planes) > _PLAIN_BYTES else b"\0" + planes
+
+
+def inflated(data: bytes, size: int) -> bytes:
+    """What `squeezed` made, `size` bytes; never more is unpacked, whatever the bytes claim."""
+    if data[0] == 0:
+        planes = data[1:]
+    else:
+        inflater = zlib.decompressobj()
+        try:
+            planes = inflater.decompress(data, size + 1)
+        except zlib.error as error:
+            raise DecodeError(f"a part of a stored course does not unpack: {error}") from None
+    if len(planes) != size:
+        raise DecodeError(f"a part of a stored course has {len(planes)} bytes, not {size}")
+    return planes
+
+
+def _read_part(columns: Columns, names: tuple[str, ...], count: int, data: bytes) -> None:
+    lanes = count * len(names)
+    planes = inflated(data, _KEPT_BYTES * lanes)
+    raw = bytearray(4 * lanes)
+    raw[1::4], raw[2::4], raw[3::4] = planes[:lanes], planes[lanes : 2 * lanes], planes[2 * lanes :]
+    values = array("f")
+    values.frombytes(_native(raw))
+    for index, name in enumerate(names):
+        columns[name] = values[index * count : (index + 1) * count]
+
+
+def _little(values: array[float]) -> bytes:
+    if sys.byteorder == "big":
+        values = values[:]
+        values.byteswap()
+    return values.tobytes()
+
+
+def _native(raw: bytearray) -> bytes:
+    if sys.byteorder == "big":
+        swapped = array("f", bytes(raw))
+        swapped.byteswap()
+        return swapped.tobytes()
+    return bytes(raw)

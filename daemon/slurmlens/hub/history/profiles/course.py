@@ -1,0 +1,228 @@
+"""A sighting's course: at most `MOST_BINS` bins of every metric, each with its lowest, mean and highest value.
+
+Owns the type and its laws. Values are `array('f')`, column by column, so that minima, maxima and sums are loops in C.
+No metric is negative, hence a gap is (inf, -1, -inf): `min` and `max` pass over it, and it sorts before every value;
+NaN would spoil all three. A bin's weight is the time in seconds that its mean stands for: it makes means of means
+right, and folding commute.
+
+A node tells the last bin of a piece before that bin is full, and tells it again in the next piece. That bin is kept
+apart (`tail`): the tail of the piece that was told last counts, the others are forgotten. All other bins are told once,
+but for the wider bin that repeats narrower ones when the node halves its resolution: there the repeated stretch counts
+twice in the mean.
+
+Fed with `Profile`s; `fold`, `blob` and `bands` work on it.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from operator import add
+from typing import Any, NamedTuple, TypeAlias
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.events import Point, Profile
+
+MOST_BINS = 360
+MOST_COLUMNS = 48
+"""More kinds of metric than any node tells; what is beyond them in a piece is left out."""
+GAP_LOW, GAP_MEAN, GAP_HIGH = math.inf, -1.0, -math.inf
+_GREATEST = 3e38
+"""A little below the greatest float32: what is told above it is no measurement."""
+_MOST_POINTS = 100_000
+_LATEST_NS = 2**62
+
+Columns: TypeAlias = "dict[str, array[float]]"
+"""Values of one part by the metric's name, all of one length."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Course:
+    """Bin i covers [start + i*width, start + (i+1)*width); `start_ns` is a multiple of `width_ns`.
+
+    Parts that were not asked for when it was read are empty. An empty `weight` says that every measured bin weighs its
+    whole width. `told_ns` orders the pieces of one sighting (the node's boottime). `whole_from_ns`: a summary told
+    everything from here on, and what other pieces tell of that time does not count.
+    """
+
+    start_ns: int
+    width_ns: int
+    count: int
+    low: Columns = field(default_factory=dict)
+    mean: Columns = field(default_factory=dict)
+    high: Columns = field(default_factory=dict)
+    weight: Columns = field(default_factory=dict)
+    tail: Course | None = None
+    told_ns: int = 0
+    whole_from_ns: int | None = None
+
+    @property
+    def width_s(self) -> float:
+        return self.width_ns / NS_PER_S
+
+    @property
+    def end_ns(self) -> int:
+        return self.start_ns + self.count * self.width_ns
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics in it, in the order in which they are stored."""
+        return tuple(self.mean or self.high or self.low)
+
+    def weights(self, name: str) -> array[float]:
+        """Seconds that each bin of a metric stands for, 0 in a gap."""
+        if self.weight:
+            return self.weight[name]
+        width_s = self.width_s
+        return array("f", [width_s if value >= 0 else 0.0 for value in self.mean[name]])
+
+
+class _Bins(NamedTuple):
+    low: array[float]
+    mean: array[float]
+    high: array[float]
+
+
+def piece_of(profile: Profile, told_ns: int) -> Course | None:
+    """What a running job's node told since it last did: all bins but the last are final. None where that is nothing."""
+    course = _course_of(profile, told_ns)
+    return None if course is None else _with_tail(course)
+
+
+def whole_of(profile: Profile, told_ns: int) -> Course | None:
+    """The course of a summary: all of it is final, and nothing that other pieces tell of the same time counts."""
+    course = _course_of(profile, told_ns)
+    return None if course is None else replace(bounded(course), whole_from_ns=course.start_ns)
+
+
+def course_of(profile: Profile | None) -> Course | None:
+    """A told profile as a course, as it is; None where it tells nothing."""
+    return None if profile is None else _course_of(profile, 0)
+
+
+def _course_of(profile: Profile, told_ns: int) -> Course | None:
+    """Columns of unequal lengths are filled up with gaps; numbers that are no measurement become gaps."""
+    width_ns = round(profile.width_s * NS_PER_S) if 0 < profile.width_s < 1e9 else 0
+    columns = {name: points[:_MOST_POINTS] for name, points in profile.columns.items() if points and len(name) <= 64}
+    count = max(map(len, columns.values()), default=0)
+    if width_ns <= 0 or not count or not 0 <= profile.start_ns < _LATEST_NS:
+        return None
+    start_ns = profile.start_ns - profile.start_ns % width_ns
+    course = Course(start_ns=start_ns, width_ns=width_ns, count=count, told_ns=told_ns)
+    for name in list(columns)[:MOST_COLUMNS]:
+        put_bins(course, name, _bins(columns[name], count))
+    return course
+
+
+def _bins(points: Sequence[Point], count: int) -> _Bins:
+    flat: list[Any] = []
+    for point in points:
+        flat += (point.low, point.mean, point.high)
+    try:
+        bins = _thirds(array("f", flat))  # a None in it raises
+        plain = min(bins.low) >= 0 <= min(bins.mean) and max(bins.high) <= _GREATEST and math.isfinite(sum(bins.mean))
+    except (TypeError, OverflowError):
+        plain = False
+    if not plain:
+        bins = _thirds(array("f", [number for point in points for number in _measured(point)]))
+    missing = count - len(points)
+    if missing:
+        for part, gap in zip(bins, (GAP_LOW, GAP_MEAN, GAP_HIGH), strict=True):
+            part.extend([gap] * missing)
+    return bins
+
+
+def _thirds(values: array[float]) -> _Bins:
+    return _Bins(values[0::3], values[1::3], values[2::3])
+
+
+def _measured(point: Point) -> tuple[float, float, float]:
+    """A point whose mean is a measurement; a missing or impossible extreme is taken from the mean."""
+    mean = point.mean
+    if mean is None or not 0 <= mean <= _GREATEST:
+        return GAP_LOW, GAP_MEAN, GAP_HIGH
+    low = point.low if point.low is not None and 0 <= point.low <= mean else mean
+    high = point.high if point.high is not None and mean <= point.high <= _GREATEST else mean
+    return low, mean, high
+
+
+def put_bins(course: Course, name: str, bins: Sequence[array[float]]) -> None:
+    """Set one metric's lowest, mean and highest values."""
+    course.low[name], course.mean[name], course.high[name] = bins
+
+
+def _with_tail(course: Course) -> Course:
+    last = course.count - 1
+    return replace(bounded(sliced(course, 0, last)), tail=sliced(course, last, course.count))
+
+
+def sliced(course: Course, first: int, end: int) -> Course:
+    """Bins `first` to `end` (not with it), without a tail."""
+
+    def cut(part: Columns) -> Columns:
+        return {name: values[first:end] for name, values in part.items()}
+
+    return replace(
+        course,
+        start_ns=course.start_ns + first * course.width_ns,
+        count=max(0, min(end, course.count) - first),
+        low=cut(course.low),
+        mean=cut(course.mean),
+        high=cut(course.high),
+        weight=cut(course.weight),
+        tail=None,
+    )
+
+
+def bounded(course: Course) -> Course:
+    """Halved until it has at most `MOST_BINS` bins."""
+    while course.count > MOST_BINS:
+        course = halved(course)
+    return course
+
+
+def halved(course: Course) -> Course:
+    """Two neighbours become one, on bins of twice the width; the parts that are not there stay away."""
+    width_ns = 2 * course.width_ns
+    before = course.start_ns % width_ns // course.width_ns
+    after = (before + course.count) % 2
+    made = replace(
+        course,
+        start_ns=course.start_ns - before * course.width_ns,
+        width_ns=width_ns,
+        count=(before + course.count + after) // 2,
+        low={name: _pairs(values, GAP_LOW, before, after, min) for name, values in course.low.items()},
+        high={name: _pairs(values, GAP_HIGH, before, after, max) for name, values in course.high.items()},
+        mean={},
+        weight={},
+    )
+    for name, means in course.mean.items():
+        weights = course.weights(name)
+        made.weight[name] = _pairs(weights, 0.0, before, after, add)
+        made.mean[name] = _mean_pairs(_padded(means, GAP_MEAN, before, after), _padded(weights, 0.0, before, after))
+    return made
+
+
+def _padded(values: array[float], gap: float, before: int, after: int) -> array[float]:
+    if not before and not after:
+        return values
+    return array("f", [gap] * before) + values + array("f", [gap] * after)
+
+
+def _pairs(
+    values: array[float], gap: float, before: int, after: int, join: Callable[[float, float], float]
+) -> array[float]:
+    padded = _padded(values, gap, before, after)
+    return array("f", map(join, padded[0::2], padded[1::2]))
+
+
+def _mean_pairs(means: array[float], weights: array[float]) -> array[float]:
+    pairs = zip(means[0::2], weights[0::2], means[1::2], weights[1::2], strict=True)
+    return array("f", [(a * u + b * v) / (u + v) if u + v else GAP_MEAN for a, u, b, v in pairs])
+
+
+def measured(courses: Iterable[Course], name: str) -> bool:
+    """Whether anything was measured of a metric in any of them."""
+    return any(max(course.mean[name], default=GAP_MEAN) >= 0 for course in courses if name in course.mean)
