@@ -28,6 +28,8 @@ from bench.result import NotMeasurable
 MODULE = "slurmlens.node.start"
 USER_ID = 65534
 """Nobody: the daemon's own user may not exist here, and has no more rights than this one."""
+TOKEN = "0123456789abcdef0123456789abcdef"
+"""What proves each node of the benchmark, to the counting hub and to a real one."""
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
 # Of the dense sampling at birth (20, 50, 100 ms …) nothing must be left when the measuring begins.
@@ -76,7 +78,7 @@ path = "{folder}/events.ndjson"
 class DaemonShape:
     """What differs between two daemons under test. Jobs beyond `slots` share the last one.
 
-    `carbon_port` None is the counting one, `replay_bytes_per_s` None the default bound.
+    `carbon_port` and `hub_port` None are the counting ones, `replay_bytes_per_s` None the default bound.
     """
 
     node: str
@@ -87,6 +89,7 @@ class DaemonShape:
     slots: int = 16
     heartbeat_interval_s: float = 60.0
     carbon_port: int | None = None
+    hub_port: int | None = None
     replay_bytes_per_s: int | None = None
 
 
@@ -192,7 +195,7 @@ class NodeDaemon:
 def _write_config(shape: DaemonShape, folder: Path, receivers: Receivers) -> Path:
     folder.chmod(0o755)
     token = folder / "token"
-    token.write_text("bench-token\n")
+    token.write_text(f"{TOKEN}\n")
     token.chmod(0o600)
     for name in ("events", "run"):
         (folder / name).mkdir(exist_ok=True)
@@ -206,7 +209,7 @@ def _write_config(shape: DaemonShape, folder: Path, receivers: Receivers) -> Pat
         heartbeat_interval_s=shape.heartbeat_interval_s,
     )
     if shape.hub:
-        text += HUB.format(hub_port=receivers.hub_port, folder=folder)
+        text += HUB.format(hub_port=shape.hub_port or receivers.hub_port, folder=folder)
     if shape.carbon:
         text += CARBON.format(carbon_port=shape.carbon_port or receivers.carbon_port)
     if shape.replay_bytes_per_s:

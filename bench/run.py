@@ -37,6 +37,7 @@ CASES = {
     "P13": "bench.p13_burst_of_hooks",
     "P15": "bench.p15_event_decode",
     "P16": "bench.p16_carbon_encode",
+    "P17": "bench.p17_hook_to_page",
     "P23": "bench.p23_nodes_on_one_hub",
     "P24": "bench.p24_noise",
     "P25": "bench.p25_bursts",

@@ -19,9 +19,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench.cpu_time import cpu_ns, resident_bytes
+from bench.node_daemon import TOKEN
 from bench.result import NotMeasurable
 
-TOKEN = "0123456789abcdef0123456789abcdef"
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
 CONFIG = """
