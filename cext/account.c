@@ -45,7 +45,8 @@ static void take_gauge(struct sl_account *account, int field, uint64_t value)
 		account->highest[field] = value;
 }
 
-void sl_account_take(struct sl_account *account, const struct sl_rules *rules, const struct sl_reading *reading, int64_t now_ns)
+void sl_account_take(struct sl_account *account, const struct sl_rules *rules, const struct sl_reading *reading,
+                     int64_t now_ns)
 {
 	account->samples++;
 	account->last_ns = now_ns;

@@ -102,7 +102,8 @@ void sl_read_child_events(struct sl_group *group, int tiers, char buffer[SL_TEXT
 	if (out->have & SL_BIT(SL_OOM_KILL_EVENTS))
 		out->value[SL_OOM_KILL_EVENTS] += sum_children(group, SL_OOM_KILL_EVENTS, tiers & SL_TIER_FAST, buffer);
 	if (out->have & SL_BIT(SL_MEMORY_MAX_EVENTS))
-		out->value[SL_MEMORY_MAX_EVENTS] += sum_children(group, SL_MEMORY_MAX_EVENTS, tiers & SL_TIER_SLOW, buffer);
+		out->value[SL_MEMORY_MAX_EVENTS] +=
+		        sum_children(group, SL_MEMORY_MAX_EVENTS, tiers & SL_TIER_SLOW, buffer);
 }
 
 void sl_close_children(struct sl_group *group)

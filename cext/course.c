@@ -127,7 +127,8 @@ void sl_course_halve(struct sl_course *course, const struct sl_rules *rules)
 	for (int64_t bin = 0; bin < half; bin++) {
 		for (int column = 0; column < rules->columns; column++) {
 			if (course->columns & 1U << column)
-				*bin_of(course, bin, column) = joined(course, column, 2 * bin - lead, 2 * bin - lead + 1);
+				*bin_of(course, bin, column) =
+				        joined(course, column, 2 * bin - lead, 2 * bin - lead + 1);
 		}
 	}
 	if (half < course->count)
@@ -171,7 +172,8 @@ static void make_room(struct sl_course *course, const struct sl_rules *rules, in
 }
 
 /* The column has its place. */
-static void add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns, double value)
+static void add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
+                double value)
 {
 	int64_t begin_ns = from_ns + course->offset_ns, end_ns = to_ns + course->offset_ns;
 
@@ -190,7 +192,7 @@ static void add(struct sl_course *course, const struct sl_rules *rules, int colu
 }
 
 int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
-		  double value)
+                  double value)
 {
 	if (place_columns(course, 1U << column))
 		return -ENOMEM;
@@ -198,8 +200,8 @@ int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int co
 	return 0;
 }
 
-static void follow_one(struct sl_course *course, const struct sl_rules *rules, const struct sl_metric *metric, int64_t value,
-		       int64_t now_ns, int64_t gap_ns)
+static void follow_one(struct sl_course *course, const struct sl_rules *rules, const struct sl_metric *metric,
+                       int64_t value, int64_t now_ns, int64_t gap_ns)
 {
 	int column = metric->column;
 	int is_first = !(course->begun & 1U << column);
@@ -214,7 +216,8 @@ static void follow_one(struct sl_course *course, const struct sl_rules *rules, c
 	if (metric->is_gauge)
 		add(course, rules, column, before_ns, now_ns, (double)value * metric->scale);
 	else
-		add(course, rules, column, before_ns, now_ns, growth * metric->scale * NS_PER_S / (double)(now_ns - before_ns));
+		add(course, rules, column, before_ns, now_ns,
+		    growth * metric->scale * NS_PER_S / (double)(now_ns - before_ns));
 }
 
 /* Whether a reading of the fields in `have` says something for a column of the course. */
@@ -223,8 +226,9 @@ static int is_told(const struct sl_metric *metric, int source, uint64_t have)
 	return metric->column >= 0 && metric->source == source && have & SL_BIT(metric->field);
 }
 
-int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int source, const struct sl_account *account,
-		     uint64_t have, int64_t now_ns, int64_t gap_ns, int64_t slow_gap_ns)
+int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int source,
+                     const struct sl_account *account, uint64_t have, int64_t now_ns, int64_t gap_ns,
+                     int64_t slow_gap_ns)
 {
 	uint64_t known = have & account->known;
 	uint32_t columns = 0;
@@ -240,7 +244,7 @@ int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int
 
 		if (is_told(metric, source, known))
 			follow_one(course, rules, metric, sl_account_total(account, metric->field), now_ns,
-				   metric->tier == SL_TIER_SLOW ? slow_gap_ns : gap_ns);
+			           metric->tier == SL_TIER_SLOW ? slow_gap_ns : gap_ns);
 	}
 	return 0;
 }

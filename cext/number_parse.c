@@ -74,7 +74,6 @@ int sl_put(struct sl_reading *out, int field, uint64_t value, uint64_t scale)
 	return 0;
 }
 
-
 /* Lines are short as well. */
 static void skip_line(struct sl_text *text)
 {
@@ -94,7 +93,8 @@ static int take_value(struct sl_text *text, uint64_t *value)
 }
 
 /* One line against the keys: the number of the key that it has, -ENOENT when it has none, -EBADMSG. */
-static int take_keyed_line(struct sl_text *text, const struct sl_key *keys, int count, int likely, struct sl_reading *out)
+static int take_keyed_line(struct sl_text *text, const struct sl_key *keys, int count, int likely,
+                           struct sl_reading *out)
 {
 	for (int i = 0; i < count; i++) {
 		const struct sl_key *key = &keys[likely + i < count ? likely + i : likely + i - count];

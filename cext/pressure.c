@@ -42,9 +42,9 @@ int sl_file_pressure(const struct sl_file *file, struct sl_text text, struct sl_
 
 /* For the whole node the kernel writes "full" of the CPU for the sake of the format, always 0: it is undefined there. */
 static const struct sl_file files[] = {
-	{"cpu", 0, SL_TIER_FAST, SL_PRESSURE_CPU_SOME_US, 0, NULL, SL_BIT(SL_PRESSURE_CPU_SOME_US), sl_file_pressure},
-	PRESSURE("memory", SL_PRESSURE_MEMORY_SOME_US),
-	PRESSURE("io", SL_PRESSURE_IO_SOME_US),
+        {"cpu", 0, SL_TIER_FAST, SL_PRESSURE_CPU_SOME_US, 0, NULL, SL_BIT(SL_PRESSURE_CPU_SOME_US), sl_file_pressure},
+        PRESSURE("memory", SL_PRESSURE_MEMORY_SOME_US),
+        PRESSURE("io", SL_PRESSURE_IO_SOME_US),
 };
 
 const struct sl_table sl_table_node_pressure = {files, sizeof(files) / sizeof(files[0]), 1};

@@ -154,8 +154,8 @@ static int64_t monotonic_ns(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-void sl_read_in_parts(struct sl_group *const *groups, const size_t *ends, size_t parts, int tiers, struct sl_reading *out,
-		      long busy_ns, long rest_ns)
+void sl_read_in_parts(struct sl_group *const *groups, const size_t *ends, size_t parts, int tiers,
+                      struct sl_reading *out, long busy_ns, long rest_ns)
 {
 	const struct timespec rest = {0, rest_ns};
 	int64_t since_ns = monotonic_ns();

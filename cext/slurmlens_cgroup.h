@@ -115,8 +115,8 @@ void sl_read_all(struct sl_group *const *groups, size_t n, int tiers, struct sl_
  * a part with which busy_ns have passed since the last rest, and at the end, where the caller's work begins: whoever shares
  * the CPU feels short bursts instead of a long one.
  */
-void sl_read_in_parts(struct sl_group *const *groups, const size_t *ends, size_t parts, int tiers, struct sl_reading *out,
-		      long busy_ns, long rest_ns);
+void sl_read_in_parts(struct sl_group *const *groups, const size_t *ends, size_t parts, int tiers,
+                      struct sl_reading *out, long busy_ns, long rest_ns);
 
 /* The fields that the open files give, as a mask; of one hierarchy, all that its files could give. */
 uint64_t sl_open_fields(const struct sl_group *group);

@@ -49,7 +49,8 @@ struct sl_account {
 int64_t sl_account_total(const struct sl_account *account, int field);
 
 /* One more reading, at boottime now_ns. */
-void sl_account_take(struct sl_account *account, const struct sl_rules *rules, const struct sl_reading *reading, int64_t now_ns);
+void sl_account_take(struct sl_account *account, const struct sl_rules *rules, const struct sl_reading *reading,
+                     int64_t now_ns);
 
 /* One column of one bin: lowest, highest and mean value, and how many seconds of the bin are covered (0: a gap). */
 struct sl_bin {
@@ -85,12 +86,13 @@ void sl_course_begin(struct sl_course *course, const struct sl_rules *rules, int
  * `account` took a reading of the fields in `have`. A pause longer than gap_ns (of fields of the slow tier: slow_gap_ns)
  * leaves a gap. 0, or -ENOMEM: then the reading is in no bin.
  */
-int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int source, const struct sl_account *account,
-		     uint64_t have, int64_t now_ns, int64_t gap_ns, int64_t slow_gap_ns);
+int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int source,
+                     const struct sl_account *account, uint64_t have, int64_t now_ns, int64_t gap_ns,
+                     int64_t slow_gap_ns);
 
 /* The column's metric was `value` from boottime from_ns to to_ns; an instant counts as covering a moment. 0 or -ENOMEM. */
 int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
-		  double value);
+                  double value);
 
 /* Half the bins, twice as wide. */
 void sl_course_halve(struct sl_course *course, const struct sl_rules *rules);
@@ -120,7 +122,7 @@ struct sl_points {
  * `accounts`: one per source, NULL where there is none; the node's stands in only where the cgroup tells no pressure.
  */
 int sl_points_values(struct sl_points *points, const struct sl_rules *rules, const struct sl_account *const *accounts,
-		     int64_t tick_ns, int64_t interval_ns, double *values);
+                     int64_t tick_ns, int64_t interval_ns, double *values);
 
 /* A job's points, with its accounts. */
 struct sl_pointed {
@@ -133,11 +135,11 @@ struct sl_pointed {
  * says that it has a value for the i-th metric of the tier. Returns how many values; `values` has room for all.
  */
 size_t sl_points_all(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns,
-		     int64_t interval_ns, double *values, uint32_t *masks);
+                     int64_t interval_ns, double *values, uint32_t *masks);
 
 /* As sl_points_values, for n jobs of one tier, summed; NaN where none of them has a value. */
-int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns, int64_t interval_ns,
-		  double *sums);
+int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns,
+                  int64_t interval_ns, double *sums);
 
 /*
  * A cgroup that is read at ticks. Only a job has a course, and an account of the node's pressure while it ran. On v1 a step
@@ -162,7 +164,7 @@ struct sl_tick {
  * Accounts and courses take n readings, one per member; a cgroup that has gone takes none. Returns how many readings have
  * an error: look at those.
  */
-size_t sl_take_all(const struct sl_member *members, const struct sl_reading *readings, size_t n, const struct sl_rules *rules,
-		   const struct sl_tick *tick);
+size_t sl_take_all(const struct sl_member *members, const struct sl_reading *readings, size_t n,
+                   const struct sl_rules *rules, const struct sl_tick *tick);
 
 #endif

@@ -12,12 +12,12 @@ static void follow_node(const struct sl_member *job, const struct sl_rules *rule
 		return;
 	sl_account_take(job->node_account, rules, tick->node_pressure, tick->now_ns);
 	sl_course_follow(job->course, rules, SL_FROM_NODE, job->node_account, tick->node_pressure->have, tick->now_ns,
-			 tick->gap_ns, tick->slow_gap_ns);
+	                 tick->gap_ns, tick->slow_gap_ns);
 }
 
 /* A step's reading; what was killed in it since the last one was killed in its job. */
 static void take_step(const struct sl_member *step, const struct sl_rules *rules, const struct sl_reading *reading,
-		      int64_t now_ns)
+                      int64_t now_ns)
 {
 	int64_t before = sl_account_total(step->account, SL_OOM_KILL_EVENTS);
 
@@ -26,20 +26,20 @@ static void take_step(const struct sl_member *step, const struct sl_rules *rules
 		return;
 	step->job_account->known |= SL_BIT(SL_OOM_KILL_EVENTS);
 	step->job_account->last[SL_OOM_KILL_EVENTS] +=
-		(uint64_t)(sl_account_total(step->account, SL_OOM_KILL_EVENTS) - before);
+	        (uint64_t)(sl_account_total(step->account, SL_OOM_KILL_EVENTS) - before);
 }
 
 static void take_job(const struct sl_member *job, const struct sl_rules *rules, const struct sl_reading *reading,
-		     const struct sl_tick *tick)
+                     const struct sl_tick *tick)
 {
 	sl_account_take(job->account, rules, reading, tick->now_ns);
 	sl_course_follow(job->course, rules, SL_FROM_CGROUP, job->account, reading->have, tick->now_ns, tick->gap_ns,
-			 tick->slow_gap_ns);
+	                 tick->slow_gap_ns);
 	follow_node(job, rules, tick);
 }
 
-size_t sl_take_all(const struct sl_member *members, const struct sl_reading *readings, size_t n, const struct sl_rules *rules,
-		   const struct sl_tick *tick)
+size_t sl_take_all(const struct sl_member *members, const struct sl_reading *readings, size_t n,
+                   const struct sl_rules *rules, const struct sl_tick *tick)
 {
 	size_t errors = 0;
 
@@ -69,8 +69,8 @@ static double rate(struct sl_points *points, int index, int64_t total, int64_t p
 	return (double)growth * scale * 1e9 / (double)period_ns;
 }
 
-static double value_of(struct sl_points *points, const struct sl_rules *rules, int index, const struct sl_account *account,
-		       int64_t period_ns)
+static double value_of(struct sl_points *points, const struct sl_rules *rules, int index,
+                       const struct sl_account *account, int64_t period_ns)
 {
 	const struct sl_metric *metric = &rules->metric[index];
 
@@ -95,7 +95,7 @@ static const struct sl_account *account_for(const struct sl_account *const *acco
 }
 
 int sl_points_values(struct sl_points *points, const struct sl_rules *rules, const struct sl_account *const *accounts,
-		     int64_t tick_ns, int64_t interval_ns, double *values)
+                     int64_t tick_ns, int64_t interval_ns, double *values)
 {
 	int64_t period_ns = points->last_tick_ns ? tick_ns - points->last_tick_ns : interval_ns;
 	int count = 0;
@@ -105,13 +105,14 @@ int sl_points_values(struct sl_points *points, const struct sl_rules *rules, con
 		period_ns = interval_ns;
 	for (int i = 0; i < rules->metrics; i++) {
 		if (rules->metric[i].tier == points->tier)
-			values[count++] = value_of(points, rules, i, account_for(accounts, rules->metric[i].source), period_ns);
+			values[count++] =
+			        value_of(points, rules, i, account_for(accounts, rules->metric[i].source), period_ns);
 	}
 	return count;
 }
 
 size_t sl_points_all(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns,
-		     int64_t interval_ns, double *values, uint32_t *masks)
+                     int64_t interval_ns, double *values, uint32_t *masks)
 {
 	double one[SL_METRICS_MAX];
 	size_t used = 0;
@@ -130,8 +131,8 @@ size_t sl_points_all(const struct sl_pointed *jobs, size_t n, const struct sl_ru
 	return used;
 }
 
-int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns, int64_t interval_ns,
-		  double *sums)
+int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns,
+                  int64_t interval_ns, double *sums)
 {
 	double values[SL_METRICS_MAX];
 	int count = 0;

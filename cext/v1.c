@@ -13,19 +13,19 @@
 #define NO_LIMIT_FROM UINT64_C(0x7fffffffffff0000)
 
 static const struct sl_key throttling_keys[] = {
-	SL_KEY("nr_periods", SL_CPU_PERIODS, 1),
-	SL_KEY("nr_throttled", SL_CPU_THROTTLED_PERIODS, 1),
-	SL_KEY("throttled_time", SL_CPU_THROTTLED_NS, 1),
+        SL_KEY("nr_periods", SL_CPU_PERIODS, 1),
+        SL_KEY("nr_throttled", SL_CPU_THROTTLED_PERIODS, 1),
+        SL_KEY("throttled_time", SL_CPU_THROTTLED_NS, 1),
 };
 
 static const struct sl_key memory_keys[] = {
-	SL_KEY("total_cache", SL_MEMORY_CACHE_BYTES, 1),
-	SL_KEY("total_rss", SL_MEMORY_RSS_BYTES, 1),
-	SL_KEY("total_swap", SL_MEMORY_SWAP_BYTES, 1),
+        SL_KEY("total_cache", SL_MEMORY_CACHE_BYTES, 1),
+        SL_KEY("total_rss", SL_MEMORY_RSS_BYTES, 1),
+        SL_KEY("total_swap", SL_MEMORY_SWAP_BYTES, 1),
 };
 
 static const struct sl_key oom_keys[] = {
-	SL_KEY("oom_kill", SL_OOM_KILL_EVENTS, 1),
+        SL_KEY("oom_kill", SL_OOM_KILL_EVENTS, 1),
 };
 
 /* The line that is wanted comes last; two that hardly ever say anything else are passed over at once. */
@@ -43,8 +43,8 @@ static int parse_oom_control(const struct sl_file *file, struct sl_text text, st
 static int parse_cpu_ticks(const struct sl_file *file, struct sl_text text, struct sl_reading *out)
 {
 	static const struct sl_key keys[] = {
-		SL_KEY("user", SL_CPU_USER_NS, NS_PER_USER_TICK),
-		SL_KEY("system", SL_CPU_SYSTEM_NS, NS_PER_USER_TICK),
+	        SL_KEY("user", SL_CPU_USER_NS, NS_PER_USER_TICK),
+	        SL_KEY("system", SL_CPU_SYSTEM_NS, NS_PER_USER_TICK),
 	};
 
 	(void)file;
@@ -66,17 +66,19 @@ enum { CPUACCT, MEMORY };
 #define NUMBER(name, folder, tier, field) {name, folder, tier, field, 0, NULL, SL_BIT(field), sl_file_number}
 
 static const struct sl_file files[] = {
-	NUMBER("cpuacct.usage", CPUACCT, SL_TIER_FAST, SL_CPU_USAGE_NS),
-	{"cpuacct.stat", CPUACCT, SL_TIER_FAST, SL_CPU_USER_NS, 0, NULL, SL_BIT(SL_CPU_USER_NS) | SL_BIT(SL_CPU_SYSTEM_NS),
-	 parse_cpu_ticks},
-	{"cpu.stat", CPUACCT, SL_TIER_FAST, SL_CPU_PERIODS, 3, throttling_keys,
+        NUMBER("cpuacct.usage", CPUACCT, SL_TIER_FAST, SL_CPU_USAGE_NS),
+        {"cpuacct.stat", CPUACCT, SL_TIER_FAST, SL_CPU_USER_NS, 0, NULL,
+	 SL_BIT(SL_CPU_USER_NS) | SL_BIT(SL_CPU_SYSTEM_NS), parse_cpu_ticks},
+        {"cpu.stat", CPUACCT, SL_TIER_FAST, SL_CPU_PERIODS, 3, throttling_keys,
 	 SL_BIT(SL_CPU_PERIODS) | SL_BIT(SL_CPU_THROTTLED_PERIODS) | SL_BIT(SL_CPU_THROTTLED_NS), sl_file_keyed},
-	NUMBER("memory.usage_in_bytes", MEMORY, SL_TIER_FAST, SL_MEMORY_CURRENT_BYTES),
-	NUMBER("memory.max_usage_in_bytes", MEMORY, SL_TIER_FAST, SL_MEMORY_PEAK_BYTES),
-	NUMBER("memory.failcnt", MEMORY, SL_TIER_FAST, SL_MEMORY_MAX_EVENTS),
-	{"memory.oom_control", MEMORY, SL_TIER_FAST, SL_OOM_KILL_EVENTS, 1, oom_keys, SL_BIT(SL_OOM_KILL_EVENTS), parse_oom_control},
-	{"memory.limit_in_bytes", MEMORY, SL_TIER_SLOW, SL_MEMORY_LIMIT_BYTES, 0, NULL, SL_BIT(SL_MEMORY_LIMIT_BYTES), parse_limit},
-	{"memory.stat", MEMORY, SL_TIER_SLOW, SL_MEMORY_RSS_BYTES, 3, memory_keys,
+        NUMBER("memory.usage_in_bytes", MEMORY, SL_TIER_FAST, SL_MEMORY_CURRENT_BYTES),
+        NUMBER("memory.max_usage_in_bytes", MEMORY, SL_TIER_FAST, SL_MEMORY_PEAK_BYTES),
+        NUMBER("memory.failcnt", MEMORY, SL_TIER_FAST, SL_MEMORY_MAX_EVENTS),
+        {"memory.oom_control", MEMORY, SL_TIER_FAST, SL_OOM_KILL_EVENTS, 1, oom_keys, SL_BIT(SL_OOM_KILL_EVENTS),
+	 parse_oom_control},
+        {"memory.limit_in_bytes", MEMORY, SL_TIER_SLOW, SL_MEMORY_LIMIT_BYTES, 0, NULL, SL_BIT(SL_MEMORY_LIMIT_BYTES),
+	 parse_limit},
+        {"memory.stat", MEMORY, SL_TIER_SLOW, SL_MEMORY_RSS_BYTES, 3, memory_keys,
 	 SL_BIT(SL_MEMORY_RSS_BYTES) | SL_BIT(SL_MEMORY_CACHE_BYTES) | SL_BIT(SL_MEMORY_SWAP_BYTES), sl_file_keyed},
 };
 

@@ -9,24 +9,21 @@
 #define NS_PER_US 1000
 
 static const struct sl_key cpu_keys[] = {
-	SL_KEY("usage_usec", SL_CPU_USAGE_NS, NS_PER_US),
-	SL_KEY("user_usec", SL_CPU_USER_NS, NS_PER_US),
-	SL_KEY("system_usec", SL_CPU_SYSTEM_NS, NS_PER_US),
-	SL_KEY("nr_periods", SL_CPU_PERIODS, 1),
-	SL_KEY("nr_throttled", SL_CPU_THROTTLED_PERIODS, 1),
-	SL_KEY("throttled_usec", SL_CPU_THROTTLED_NS, NS_PER_US),
+        SL_KEY("usage_usec", SL_CPU_USAGE_NS, NS_PER_US),    SL_KEY("user_usec", SL_CPU_USER_NS, NS_PER_US),
+        SL_KEY("system_usec", SL_CPU_SYSTEM_NS, NS_PER_US),  SL_KEY("nr_periods", SL_CPU_PERIODS, 1),
+        SL_KEY("nr_throttled", SL_CPU_THROTTLED_PERIODS, 1), SL_KEY("throttled_usec", SL_CPU_THROTTLED_NS, NS_PER_US),
 };
 
 static const struct sl_key memory_keys[] = {
-	SL_KEY("anon", SL_MEMORY_RSS_BYTES, 1),
-	SL_KEY("file", SL_MEMORY_CACHE_BYTES, 1),
+        SL_KEY("anon", SL_MEMORY_RSS_BYTES, 1),
+        SL_KEY("file", SL_MEMORY_CACHE_BYTES, 1),
 };
 
 static const struct sl_key event_keys[] = {
-	SL_KEY("high", SL_MEMORY_HIGH_EVENTS, 1),
-	SL_KEY("max", SL_MEMORY_MAX_EVENTS, 1),
-	SL_KEY("oom", SL_OOM_EVENTS, 1),
-	SL_KEY("oom_kill", SL_OOM_KILL_EVENTS, 1),
+        SL_KEY("high", SL_MEMORY_HIGH_EVENTS, 1),
+        SL_KEY("max", SL_MEMORY_MAX_EVENTS, 1),
+        SL_KEY("oom", SL_OOM_EVENTS, 1),
+        SL_KEY("oom_kill", SL_OOM_KILL_EVENTS, 1),
 };
 
 /* Adds one " name=number" to its sum. Names we do not know (dbytes, ...) and their values are passed over. */
@@ -82,23 +79,25 @@ static int parse_io(const struct sl_file *file, struct sl_text text, struct sl_r
 #define PRESSURE(name, some) {name, 0, SL_TIER_FAST, some, 0, NULL, SL_BIT(some) | SL_BIT((some) + 1), sl_file_pressure}
 
 static const struct sl_file files[] = {
-	KEYED("cpu.stat", SL_TIER_FAST, cpu_keys,
-	      SL_BIT(SL_CPU_USAGE_NS) | SL_BIT(SL_CPU_USER_NS) | SL_BIT(SL_CPU_SYSTEM_NS) | SL_BIT(SL_CPU_THROTTLED_NS) |
-		      SL_BIT(SL_CPU_PERIODS) | SL_BIT(SL_CPU_THROTTLED_PERIODS)),
-	NUMBER("memory.current", SL_TIER_FAST, SL_MEMORY_CURRENT_BYTES),
-	NUMBER("memory.peak", SL_TIER_FAST, SL_MEMORY_PEAK_BYTES),
-	KEYED("memory.events", SL_TIER_FAST, event_keys,
-	      SL_BIT(SL_MEMORY_HIGH_EVENTS) | SL_BIT(SL_MEMORY_MAX_EVENTS) | SL_BIT(SL_OOM_EVENTS) | SL_BIT(SL_OOM_KILL_EVENTS)),
-	NUMBER("pids.current", SL_TIER_FAST, SL_PIDS_CURRENT),
-	{"io.stat", 0, SL_TIER_FAST, SL_IO_READ_BYTES, 0, NULL,
+        KEYED("cpu.stat", SL_TIER_FAST, cpu_keys,
+	      SL_BIT(SL_CPU_USAGE_NS) | SL_BIT(SL_CPU_USER_NS) | SL_BIT(SL_CPU_SYSTEM_NS) |
+	              SL_BIT(SL_CPU_THROTTLED_NS) | SL_BIT(SL_CPU_PERIODS) | SL_BIT(SL_CPU_THROTTLED_PERIODS)),
+        NUMBER("memory.current", SL_TIER_FAST, SL_MEMORY_CURRENT_BYTES),
+        NUMBER("memory.peak", SL_TIER_FAST, SL_MEMORY_PEAK_BYTES),
+        KEYED("memory.events", SL_TIER_FAST, event_keys,
+	      SL_BIT(SL_MEMORY_HIGH_EVENTS) | SL_BIT(SL_MEMORY_MAX_EVENTS) | SL_BIT(SL_OOM_EVENTS) |
+	              SL_BIT(SL_OOM_KILL_EVENTS)),
+        NUMBER("pids.current", SL_TIER_FAST, SL_PIDS_CURRENT),
+        {"io.stat", 0, SL_TIER_FAST, SL_IO_READ_BYTES, 0, NULL,
 	 SL_BIT(SL_IO_READ_BYTES) | SL_BIT(SL_IO_WRITTEN_BYTES) | SL_BIT(SL_IO_READS) | SL_BIT(SL_IO_WRITES), parse_io},
-	PRESSURE("cpu.pressure", SL_PRESSURE_CPU_SOME_US),
-	PRESSURE("memory.pressure", SL_PRESSURE_MEMORY_SOME_US),
-	PRESSURE("io.pressure", SL_PRESSURE_IO_SOME_US),
-	{"memory.max", 0, SL_TIER_SLOW, SL_MEMORY_LIMIT_BYTES, 0, NULL, SL_BIT(SL_MEMORY_LIMIT_BYTES), sl_file_number_or_max},
-	KEYED("memory.stat", SL_TIER_SLOW, memory_keys, SL_BIT(SL_MEMORY_RSS_BYTES) | SL_BIT(SL_MEMORY_CACHE_BYTES)),
-	NUMBER("memory.swap.current", SL_TIER_SLOW, SL_MEMORY_SWAP_BYTES),
-	NUMBER("pids.peak", SL_TIER_SLOW, SL_PIDS_PEAK),
+        PRESSURE("cpu.pressure", SL_PRESSURE_CPU_SOME_US),
+        PRESSURE("memory.pressure", SL_PRESSURE_MEMORY_SOME_US),
+        PRESSURE("io.pressure", SL_PRESSURE_IO_SOME_US),
+        {"memory.max", 0, SL_TIER_SLOW, SL_MEMORY_LIMIT_BYTES, 0, NULL, SL_BIT(SL_MEMORY_LIMIT_BYTES),
+	 sl_file_number_or_max},
+        KEYED("memory.stat", SL_TIER_SLOW, memory_keys, SL_BIT(SL_MEMORY_RSS_BYTES) | SL_BIT(SL_MEMORY_CACHE_BYTES)),
+        NUMBER("memory.swap.current", SL_TIER_SLOW, SL_MEMORY_SWAP_BYTES),
+        NUMBER("pids.peak", SL_TIER_SLOW, SL_PIDS_PEAK),
 };
 
 const struct sl_table sl_table_v2 = {files, sizeof(files) / sizeof(files[0]), 1};

@@ -17,92 +17,93 @@
 
 void find_values(char **environment, struct values *values)
 {
-    for (; *environment; environment++) {
-        const char *entry = *environment;
-        size_t length = 0;
-        while (length <= LONGEST_NAME && entry[length] && entry[length] != '=')
-            length++;
-        if (entry[length] != '=')
-            continue;
-        for (size_t i = 0; i < VARIABLE_COUNT; i++)
-            if (VARIABLES[i].length == length && !values->of[i] && same_start(VARIABLES[i].name, entry, length))
-                values->of[i] = entry + length + 1;
-    }
+	for (; *environment; environment++) {
+		const char *entry = *environment;
+		size_t length = 0;
+		while (length <= LONGEST_NAME && entry[length] && entry[length] != '=')
+			length++;
+		if (entry[length] != '=')
+			continue;
+		for (size_t i = 0; i < VARIABLE_COUNT; i++)
+			if (VARIABLES[i].length == length && !values->of[i] &&
+			    same_start(VARIABLES[i].name, entry, length))
+				values->of[i] = entry + length + 1;
+	}
 }
 
 const char *value_of(const struct values *values, const char *name)
 {
-    for (size_t i = 0; i < VARIABLE_COUNT; i++)
-        if (same(VARIABLES[i].name, name))
-            return values->of[i];
-    return NULL;
+	for (size_t i = 0; i < VARIABLE_COUNT; i++)
+		if (same(VARIABLES[i].name, name))
+			return values->of[i];
+	return NULL;
 }
 
 /* Answers 0 where the value had to be cut, or left out because the document would get too long. */
 static int append_variable(struct text *text, const char *name, const char *value, int is_first)
 {
-    size_t size = length_of(name) + 6, taken = 0;
-    while (value[taken] && taken < LONGEST_VALUE)
-        size += escaped_size((unsigned char)value[taken++]);
-    if (text->used + size + LONGEST_END > text->size)
-        return 0;
-    append(text, is_first ? "\"" : ",\"");
-    append(text, name);
-    append(text, "\":\"");
-    for (size_t i = 0; i < taken; i++)
-        append_escaped(text, (unsigned char)value[i]);
-    append_char(text, '"');
-    return !value[taken];
+	size_t size = length_of(name) + 6, taken = 0;
+	while (value[taken] && taken < LONGEST_VALUE)
+		size += escaped_size((unsigned char)value[taken++]);
+	if (text->used + size + LONGEST_END > text->size)
+		return 0;
+	append(text, is_first ? "\"" : ",\"");
+	append(text, name);
+	append(text, "\":\"");
+	for (size_t i = 0; i < taken; i++)
+		append_escaped(text, (unsigned char)value[i]);
+	append_char(text, '"');
+	return !value[taken];
 }
 
 static void append_environment(struct text *text, const struct values *values)
 {
-    unsigned char is_cut[VARIABLE_COUNT] = { 0 };
-    int cuts = 0;
-    append(text, ",\"env\":{");
-    size_t begin = text->used;
-    for (size_t i = 0; i < VARIABLE_COUNT; i++)
-        if (values->of[i])
-            is_cut[i] = !append_variable(text, VARIABLES[i].name, values->of[i], text->used == begin);
-    append_char(text, '}');
-    for (size_t i = 0; i < VARIABLE_COUNT; i++) {
-        if (!is_cut[i])
-            continue;
-        append(text, cuts++ ? ",\"" : ",\"cut\":[\"");
-        append(text, VARIABLES[i].name);
-        append_char(text, '"');
-    }
-    append(text, cuts ? "]}\n" : "}\n");
+	unsigned char is_cut[VARIABLE_COUNT] = {0};
+	int cuts = 0;
+	append(text, ",\"env\":{");
+	size_t begin = text->used;
+	for (size_t i = 0; i < VARIABLE_COUNT; i++)
+		if (values->of[i])
+			is_cut[i] = !append_variable(text, VARIABLES[i].name, values->of[i], text->used == begin);
+	append_char(text, '}');
+	for (size_t i = 0; i < VARIABLE_COUNT; i++) {
+		if (!is_cut[i])
+			continue;
+		append(text, cuts++ ? ",\"" : ",\"cut\":[\"");
+		append(text, VARIABLES[i].name);
+		append_char(text, '"');
+	}
+	append(text, cuts ? "]}\n" : "}\n");
 }
 
 /* The nil UUID stands for a boot that could not be named (no /proc). */
 static void append_boot_id(struct text *text)
 {
-    char boot_id[BOOT_ID_LENGTH + 1] = { 0 };
-    long count = 0;
-    long file = CALL(SYS_openat, AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (file >= 0) {
-        count = CALL(SYS_read, file, boot_id, BOOT_ID_LENGTH);
-        CALL(SYS_close, file);
-    }
-    append(text, count == BOOT_ID_LENGTH ? boot_id : "00000000-0000-0000-0000-000000000000");
+	char boot_id[BOOT_ID_LENGTH + 1] = {0};
+	long count = 0;
+	long file = CALL(SYS_openat, AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (file >= 0) {
+		count = CALL(SYS_read, file, boot_id, BOOT_ID_LENGTH);
+		CALL(SYS_close, file);
+	}
+	append(text, count == BOOT_ID_LENGTH ? boot_id : "00000000-0000-0000-0000-000000000000");
 }
 
 void compose(struct text *text, const char *role, const struct values *values, const unsigned char *randomness,
              uint64_t boottime_ns)
 {
-    append(text, "{\"v\":");
-    append_number(text, FORMAT_VERSION, 1);
-    append(text, ",\"id\":\"");
-    for (int i = 0; i < RANDOM_BYTES; i++)
-        append_hex(text, randomness[i]);
-    append(text, "\",\"role\":\"");
-    append(text, role);
-    append(text, "\",\"time_ns\":");
-    append_number(text, read_clock(CLOCK_REALTIME), 1);
-    append(text, ",\"boot_id\":\"");
-    append_boot_id(text);
-    append(text, "\",\"boottime_ns\":");
-    append_number(text, boottime_ns, 1);
-    append_environment(text, values);
+	append(text, "{\"v\":");
+	append_number(text, FORMAT_VERSION, 1);
+	append(text, ",\"id\":\"");
+	for (int i = 0; i < RANDOM_BYTES; i++)
+		append_hex(text, randomness[i]);
+	append(text, "\",\"role\":\"");
+	append(text, role);
+	append(text, "\",\"time_ns\":");
+	append_number(text, read_clock(CLOCK_REALTIME), 1);
+	append(text, ",\"boot_id\":\"");
+	append_boot_id(text);
+	append(text, "\",\"boottime_ns\":");
+	append_number(text, boottime_ns, 1);
+	append_environment(text, values);
 }

@@ -13,7 +13,7 @@
 
 /* The values of VARIABLES, in that order; NULL where a variable is not set. They point into the environment. */
 struct values {
-    const char *of[VARIABLE_COUNT];
+	const char *of[VARIABLE_COUNT];
 };
 
 void find_values(char **environment, struct values *values);

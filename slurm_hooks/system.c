@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 /* The alarm, and what says that something is very wrong with us: these end the program in order. All others wait, unseen. */
-static const unsigned char TROUBLE[] = { SIGALRM, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT };
+static const unsigned char TROUBLE[] = {SIGALRM, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT};
 
 #ifdef WITHOUT_LIBC
 
@@ -14,15 +14,15 @@ static const unsigned char TROUBLE[] = { SIGALRM, SIGSEGV, SIGBUS, SIGILL, SIGFP
 
 long system_call(long number, long a, long b, long c, long d, long e, long f)
 {
-    long result;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
+	long result;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	__asm__ volatile("syscall"
+	                 : "=a"(result)
+	                 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+	                 : "rcx", "r11", "memory");
+	return result;
 }
 
 __asm__(".globl _start\n"
@@ -37,18 +37,15 @@ __asm__(".globl _start\n"
 
 long system_call(long number, long a, long b, long c, long d, long e, long f)
 {
-    register long x8 __asm__("x8") = number;
-    register long x0 __asm__("x0") = a;
-    register long x1 __asm__("x1") = b;
-    register long x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = d;
-    register long x4 __asm__("x4") = e;
-    register long x5 __asm__("x5") = f;
-    __asm__ volatile("svc #0"
-                     : "+r"(x0)
-                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-                     : "memory");
-    return x0;
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+	return x0;
 }
 
 __asm__(".globl _start\n"
@@ -65,10 +62,10 @@ __asm__(".globl _start\n"
 
 /* The kernel's own layout of these two; that of the C library differs. */
 struct kernel_sigaction {
-    void (*handler)(int);
-    unsigned long flags;
-    void (*restorer)(void);
-    uint64_t mask;
+	void (*handler)(int);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
 };
 #define KERNEL_SA_RESTORER 0x04000000UL
 
@@ -76,63 +73,63 @@ struct kernel_sigaction {
 void *memset(void *to, int value, size_t size);
 void *memset(void *to, int value, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
-        ((unsigned char *)to)[i] = (unsigned char)value;
-    return to;
+	for (size_t i = 0; i < size; i++)
+		((unsigned char *)to)[i] = (unsigned char)value;
+	return to;
 }
 
 void *memcpy(void *restrict to, const void *restrict from, size_t size);
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
-        ((unsigned char *)to)[i] = ((const unsigned char *)from)[i];
-    return to;
+	for (size_t i = 0; i < size; i++)
+		((unsigned char *)to)[i] = ((const unsigned char *)from)[i];
+	return to;
 }
 
 _Noreturn void end(void)
 {
-    for (;;)
-        CALL(SYS_exit_group, 0);
+	for (;;)
+		CALL(SYS_exit_group, 0);
 }
 
 uint64_t read_clock(clockid_t clock)
 {
-    struct timespec now = { 0, 0 };
-    CALL(SYS_clock_gettime, clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+	struct timespec now = {0, 0};
+	CALL(SYS_clock_gettime, clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
 void make_signals_harmless(void)
 {
-    struct kernel_sigaction action;
-    uint64_t blocked = ~UINT64_C(0);
-    action.handler = on_trouble;
-    /* on_trouble never returns, so the restorer that x86_64 insists on is never called. */
-    action.flags = KERNEL_SA_RESTORER;
-    action.restorer = end;
-    action.mask = ~UINT64_C(0);
-    for (size_t i = 0; i < sizeof(TROUBLE); i++) {
-        CALL(SYS_rt_sigaction, TROUBLE[i], &action, 0, sizeof(action.mask));
-        blocked &= ~(UINT64_C(1) << (TROUBLE[i] - 1));
-    }
-    CALL(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, 0, sizeof(blocked));
+	struct kernel_sigaction action;
+	uint64_t blocked = ~UINT64_C(0);
+	action.handler = on_trouble;
+	/* on_trouble never returns, so the restorer that x86_64 insists on is never called. */
+	action.flags = KERNEL_SA_RESTORER;
+	action.restorer = end;
+	action.mask = ~UINT64_C(0);
+	for (size_t i = 0; i < sizeof(TROUBLE); i++) {
+		CALL(SYS_rt_sigaction, TROUBLE[i], &action, 0, sizeof(action.mask));
+		blocked &= ~(UINT64_C(1) << (TROUBLE[i] - 1));
+	}
+	CALL(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, 0, sizeof(blocked));
 }
 
 /* The stack as the kernel leaves it: argc, argv..., 0, environment..., 0, auxiliary vector (System V ABI). */
 _Noreturn void begin(long *stack);
 __attribute__((used)) _Noreturn void begin(long *stack)
 {
-    char **arguments = (char **)(stack + 1);
-    char **environment = arguments + stack[0] + 1;
-    char **after = environment;
-    while (*after)
-        after++;
-    const unsigned char *randomness = NULL;
-    for (const Elf64_auxv_t *entry = (const Elf64_auxv_t *)(after + 1); entry->a_type != AT_NULL; entry++)
-        if (entry->a_type == AT_RANDOM)
-            randomness = (const unsigned char *)entry->a_un.a_val;
-    emit(stack[0] > 0 ? arguments[0] : "", environment, randomness);
-    end();
+	char **arguments = (char **)(stack + 1);
+	char **environment = arguments + stack[0] + 1;
+	char **after = environment;
+	while (*after)
+		after++;
+	const unsigned char *randomness = NULL;
+	for (const Elf64_auxv_t *entry = (const Elf64_auxv_t *)(after + 1); entry->a_type != AT_NULL; entry++)
+		if (entry->a_type == AT_RANDOM)
+			randomness = (const unsigned char *)entry->a_un.a_val;
+	emit(stack[0] > 0 ? arguments[0] : "", environment, randomness);
+	end();
 }
 
 #else /* with the C library */
@@ -143,39 +140,39 @@ __attribute__((used)) _Noreturn void begin(long *stack)
 
 long system_call(long number, long a, long b, long c, long d, long e, long f)
 {
-    long result = syscall(number, a, b, c, d, e, f);
-    return result == -1 ? -(long)errno : result;
+	long result = syscall(number, a, b, c, d, e, f);
+	return result == -1 ? -(long)errno : result;
 }
 
 _Noreturn void end(void)
 {
-    _exit(0);
+	_exit(0);
 }
 
 uint64_t read_clock(clockid_t clock)
 {
-    struct timespec now = { 0, 0 };
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+	struct timespec now = {0, 0};
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
 void make_signals_harmless(void)
 {
-    struct sigaction action = { .sa_handler = on_trouble };
-    sigset_t blocked;
-    sigfillset(&action.sa_mask);
-    sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof(TROUBLE); i++) {
-        sigaction(TROUBLE[i], &action, NULL);
-        sigdelset(&blocked, TROUBLE[i]);
-    }
-    sigprocmask(SIG_SETMASK, &blocked, NULL);
+	struct sigaction action = {.sa_handler = on_trouble};
+	sigset_t blocked;
+	sigfillset(&action.sa_mask);
+	sigfillset(&blocked);
+	for (size_t i = 0; i < sizeof(TROUBLE); i++) {
+		sigaction(TROUBLE[i], &action, NULL);
+		sigdelset(&blocked, TROUBLE[i]);
+	}
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
 int main(int count, char **arguments, char **environment)
 {
-    emit(count > 0 ? arguments[0] : "", environment, (const unsigned char *)getauxval(AT_RANDOM));
-    return 0;
+	emit(count > 0 ? arguments[0] : "", environment, (const unsigned char *)getauxval(AT_RANDOM));
+	return 0;
 }
 
 #endif

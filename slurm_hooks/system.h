@@ -16,7 +16,7 @@
 /* Arguments that a call does not have are 0. */
 #define CALL(number, ...) CALL_PADDED(number, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define CALL_PADDED(number, a, b, c, d, e, f, ...) \
-    system_call((number), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+	system_call((number), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 long system_call(long number, long a, long b, long c, long d, long e, long f);
 

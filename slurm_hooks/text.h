@@ -8,9 +8,9 @@
 #pragma GCC visibility push(hidden)
 
 struct text {
-    char *start;
-    size_t used;
-    size_t size;
+	char *start;
+	size_t used;
+	size_t size;
 };
 
 /* An empty text. A function and no initialiser: gcc may build that from a constant with a pointer, which nobody relocates. */

@@ -31,8 +31,8 @@ void sl_init(struct sl_group *group, int hierarchy, uint64_t wanted);
 int sl_open_files(struct sl_group *group, int folder, int directory_fd);
 int sl_give_child_space(struct sl_group *group, struct sl_child_event *array, int space);
 int sl_add_child_event(struct sl_group *group, int field, int fd);
-void sl_read_in_parts(struct sl_group *const *groups, const size_t *ends, size_t parts, int tiers, struct sl_reading *out,
-		      long busy_ns, long rest_ns);
+void sl_read_in_parts(struct sl_group *const *groups, const size_t *ends, size_t parts, int tiers,
+                      struct sl_reading *out, long busy_ns, long rest_ns);
 uint64_t sl_open_fields(const struct sl_group *group);
 uint64_t sl_hierarchy_fields(int hierarchy);
 int sl_field_tier(int hierarchy, int field);

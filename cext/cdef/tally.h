@@ -68,21 +68,23 @@ struct sl_tick {
 };
 
 int64_t sl_account_total(const struct sl_account *account, int field);
-void sl_account_take(struct sl_account *account, const struct sl_rules *rules, const struct sl_reading *reading, int64_t now_ns);
+void sl_account_take(struct sl_account *account, const struct sl_rules *rules, const struct sl_reading *reading,
+                     int64_t now_ns);
 void sl_course_begin(struct sl_course *course, const struct sl_rules *rules, int64_t born_ns);
-int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int source, const struct sl_account *account,
-		     uint64_t have, int64_t now_ns, int64_t gap_ns, int64_t slow_gap_ns);
+int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int source,
+                     const struct sl_account *account, uint64_t have, int64_t now_ns, int64_t gap_ns,
+                     int64_t slow_gap_ns);
 int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
-		  double value);
+                  double value);
 void sl_course_halve(struct sl_course *course, const struct sl_rules *rules);
 void sl_course_column(const struct sl_course *course, int column, int32_t first, double *rows);
 size_t sl_course_bytes(const struct sl_course *course);
 void sl_course_free(struct sl_course *course);
 int sl_points_values(struct sl_points *points, const struct sl_rules *rules, const struct sl_account *const *accounts,
-		     int64_t tick_ns, int64_t interval_ns, double *values);
+                     int64_t tick_ns, int64_t interval_ns, double *values);
 size_t sl_points_all(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns,
-		     int64_t interval_ns, double *values, uint32_t *masks);
-int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns, int64_t interval_ns,
-		  double *sums);
-size_t sl_take_all(const struct sl_member *members, const struct sl_reading *readings, size_t n, const struct sl_rules *rules,
-		   const struct sl_tick *tick);
+                     int64_t interval_ns, double *values, uint32_t *masks);
+int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns,
+                  int64_t interval_ns, double *sums);
+size_t sl_take_all(const struct sl_member *members, const struct sl_reading *readings, size_t n,
+                   const struct sl_rules *rules, const struct sl_tick *tick);

@@ -11,37 +11,37 @@
 
 static int failed_checks;
 
-#define CHECK(condition)                                                                   \
-	do {                                                                               \
-		if (!(condition)) {                                                        \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);   \
-			failed_checks++;                                                   \
-		}                                                                          \
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+			failed_checks++; \
+		} \
 	} while (0)
 
-#define CHECK_U64(got, expected)                                                                                      \
-	do {                                                                                                          \
-		uint64_t got_ = (got), expected_ = (expected);                                                        \
-		if (got_ != expected_) {                                                                              \
+#define CHECK_U64(got, expected) \
+	do { \
+		uint64_t got_ = (got), expected_ = (expected); \
+		if (got_ != expected_) { \
 			fprintf(stderr, "%s:%d: %s is %" PRIu64 ", not %" PRIu64 "\n", __FILE__, __LINE__, #got, got_, \
-				expected_);                                                                           \
-			failed_checks++;                                                                              \
-		}                                                                                                     \
+			        expected_); \
+			failed_checks++; \
+		} \
 	} while (0)
 
 #define HAS(reading, field) (((reading)->have >> (field)) & 1)
 
 /* The field was read and is this. */
-#define CHECK_FIELD(reading, field, expected)              \
-	do {                                               \
-		CHECK(HAS(reading, field));                \
+#define CHECK_FIELD(reading, field, expected) \
+	do { \
+		CHECK(HAS(reading, field)); \
 		CHECK_U64((reading)->value[field], expected); \
 	} while (0)
 
 /* The field is unavailable, and nobody can take it for a number. */
-#define CHECK_NO_FIELD(reading, field)              \
-	do {                                        \
-		CHECK(!HAS(reading, field));        \
+#define CHECK_NO_FIELD(reading, field) \
+	do { \
+		CHECK(!HAS(reading, field)); \
 		CHECK_U64((reading)->value[field], 0); \
 	} while (0)
 

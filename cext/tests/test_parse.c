@@ -97,7 +97,8 @@ static void test_io(void)
 	struct sl_reading out;
 
 	CHECK(parse(&sl_table_v2, "io.stat",
-		    "254:0 rbytes=35 wbytes=32 rios=4 wios=3 dbytes=9 dios=1\n8:16 rbytes=1 wbytes=2 rios=3 wios=4\n", &out) == 0);
+	            "254:0 rbytes=35 wbytes=32 rios=4 wios=3 dbytes=9 dios=1\n8:16 rbytes=1 wbytes=2 rios=3 wios=4\n",
+	            &out) == 0);
 	CHECK_FIELD(&out, SL_IO_READ_BYTES, 36);
 	CHECK_FIELD(&out, SL_IO_WRITTEN_BYTES, 34);
 	CHECK_FIELD(&out, SL_IO_READS, 7);
@@ -117,8 +118,9 @@ static void test_pressure(void)
 	struct sl_reading out;
 
 	CHECK(parse(&sl_table_v2, "cpu.pressure",
-		    "some avg10=1.69 avg60=0.99 avg300=0.32 total=1431316\nfull avg10=0.37 avg60=0.18 avg300=0.06 total=386978\n",
-		    &out) == 0);
+	            "some avg10=1.69 avg60=0.99 avg300=0.32 total=1431316\nfull avg10=0.37 avg60=0.18 avg300=0.06 "
+	            "total=386978\n",
+	            &out) == 0);
 	CHECK_FIELD(&out, SL_PRESSURE_CPU_SOME_US, 1431316);
 	CHECK_FIELD(&out, SL_PRESSURE_CPU_FULL_US, 386978);
 	CHECK(parse(&sl_table_v2, "cpu.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=5\n", &out) == 0);

@@ -75,7 +75,8 @@ static void test_recorded_v2(void)
 	struct sl_reading fast, both;
 
 	sl_init(&group, SL_V2, ALL);
-	CHECK(open_recorded(&group, 0, "v2-slurm-26.05/cgroup-io-pids/system.slice/vmnode_slurmstepd.scope/sAZNM81H9YSG00") == 13);
+	CHECK(open_recorded(&group, 0,
+	                    "v2-slurm-26.05/cgroup-io-pids/system.slice/vmnode_slurmstepd.scope/sAZNM81H9YSG00") == 13);
 	fast = read_one(&group, SL_TIER_FAST);
 	both = read_one(&group, BOTH);
 	CHECK_FIELD(&both, SL_CPU_USAGE_NS, UINT64_C(201744611000));

@@ -63,8 +63,9 @@ static void check_course(const struct sl_course *course)
 static void live_one_job(void)
 {
 	struct sl_account job = {.counts_from_next = rand() % 2}, step = {0}, node = {0};
-	struct sl_course course = {
-		.offset_ns = 1795347263400000000, .width_ns = 1 + rand() % 2000000000, .max_points = 1 + rand() % MAX_POINTS};
+	struct sl_course course = {.offset_ns = 1795347263400000000,
+	                           .width_ns = 1 + rand() % 2000000000,
+	                           .max_points = 1 + rand() % MAX_POINTS};
 	struct sl_points points = {.tier = SL_TIER_FAST};
 	struct sl_member members[] = {{&job, &course, &node, NULL}, {&step, NULL, NULL, &job}};
 	struct sl_pointed pointed = {&points, {&job, NULL, &node}};
@@ -80,7 +81,8 @@ static void live_one_job(void)
 
 		CHECK(sl_take_all(members, readings, 2, &rules, &tick) <= 2);
 		check_course(&course);
-		CHECK(sl_points_all(&pointed, 1, &rules, now_ns, 10000000000, values, &mask) == (size_t)__builtin_popcount(mask));
+		CHECK(sl_points_all(&pointed, 1, &rules, now_ns, 10000000000, values, &mask) ==
+		      (size_t)__builtin_popcount(mask));
 		CHECK(sl_points_sum(&pointed, 1, &rules, now_ns, 10000000000, values) == 4);
 		if (rand() % 16 == 0)
 			sl_course_halve(&course, &rules);
