@@ -13,7 +13,7 @@ from pathlib import Path
 from slurmlens.node.status import FIGURE_TEXTS
 
 PACKAGE = Path(__file__).parents[1] / "daemon" / "slurmlens"
-FOLDERS = ("node", "runtime", "discovery", "telemetry", "cgroup")
+FOLDERS = ("node", "relay", "delivery", "runtime", "discovery", "telemetry", "cgroup")
 
 Row = tuple[str, str, str]
 
