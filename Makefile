@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 VENDOR := daemon/slurmlens/hub/web/static/vendor
+C_FILES = $(wildcard $(foreach folder,cext cext/cdef cext/tests slurm_hooks deploy/workloads bench/programs,$(folder)/*.[ch]))
 ARGS ?=
 
 .PHONY: help
@@ -53,13 +54,19 @@ components: packages ## the real servers that tests and bench talk to, fetched a
 demo: python ## a small real Slurm with everything on it, ending with a URL; ARGS=--exit-after-check for tests
 	@PYTHONUNBUFFERED=1 $(PYTHON) -m deploy.demo $(ARGS)
 
+# Unit tests share nothing, so two processes run them; suites on real servers share those and the machine, so they run
+# one after another. Status 5 says that nothing was chosen (ARGS may name tests of one half alone).
+PYTEST := $(BIN)/pytest --durations=25
+PROCESSES ?= 2
+
 .PHONY: test
 test: setup components ## every test but the slow ones, on the real parts
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow and not component" -n $(PROCESSES) --dist loadfile $(ARGS) || test $$? = 5
+	$(PYTEST) -m "not slow and component" $(ARGS) || test $$? = 5
 
 .PHONY: test-slow
 test-slow: setup components ## the slow tests alone
-	$(BIN)/pytest -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 .PHONY: test-soak
 test-soak: setup ## 1,000 faults over 1,000,000 events, every one judged; ARGS="--seed S" goes on, --help tells more
@@ -70,12 +77,19 @@ test-mutation: setup ## break the delivery on purpose, in a copy: the judge must
 	PYTHONPATH=tests:. $(BIN)/python -m conservation.mutations $(ARGS)
 
 .PHONY: lint
-lint: $(INSTALLED) ## ruff, mypy, the dependency rule
+lint: $(INSTALLED) ## ruff, mypy, the dependency rule, the one style of C
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/mypy
 	$(BIN)/mypy --strict deploy
 	$(BIN)/lint-imports --no-cache
+
+.PHONY: format
+format: $(INSTALLED) ## what lint asks for and a program can do by itself
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(C_FILES)
 
 .PHONY: golden
 golden: $(INSTALLED) ## rewrite the golden files; review them as code

@@ -10,7 +10,7 @@ import pytest
 
 from testkit.manual_clock import ManualClock
 
-pytest_plugins = ["testkit.components"]
+pytest_plugins = ["testkit.components", "testkit.budget"]
 
 GOLDEN = Path(__file__).parent / "golden"
 
