@@ -21,12 +21,13 @@ from typing import NamedTuple
 from conservation import faults
 from conservation.ledger import Ledger
 from conservation.producer import NODE
-from conservation.programs import PATIENCE_S, FakeClock, Program, SmallDisk, until
+from conservation.programs import PATIENCE_S, FakeClock, Program, SmallDisk
 from conservation.receivers import RECEIVERS, Place, Promise, Receiver
 from conservation.verdict import Balance, Finding, Rule, judge
 from testkit.checkout import ROOT
 from testkit.fault_proxy import FaultProxy, fault_proxy
 from testkit.moving_tree import MovingTree
+from testkit.waiting import until
 
 CLUSTER = "demo"
 TREE = "v2-22.05"
@@ -193,9 +194,11 @@ class Ordeal:
 
     async def in_flow(self) -> None:
         """Until every receiver has got something."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not all([await one.ids() for one in self.receivers]):
-                await asyncio.sleep(POLL_S)
+
+        async def every_one_has_some() -> bool:
+            return all([await one.ids() for one in self.receivers])
+
+        await until(every_one_has_some, "every receiver gets something", PATIENCE_S)
 
     async def caught_up(self) -> None:
         """Until every receiver has what was accepted by now, or nothing more comes."""

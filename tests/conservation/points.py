@@ -21,10 +21,11 @@ from pathlib import Path
 from deploy.carbon import Carbon
 from deploy.component import listens, start_and_wait
 
-from conservation.programs import Program, SmallDisk, until
+from conservation.programs import Program, SmallDisk
 from conservation.receivers import BACKOFF, ComponentVictim, Place, free_port
 from conservation.verdict import Finding, Rule
 from testkit.fault_proxy import FaultProxy
+from testkit.waiting import until
 from testkit.whisper import finest_points, series_file
 
 SERIES = tuple(f"slurm.demo.nodes.n{node}.slots.{slot}.cpu_cores" for node in range(4) for slot in range(10))

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+from testkit.waiting import until
 
 PATIENCE_S = 30.0
 POLL_S = 0.01
@@ -27,16 +29,6 @@ def lacking() -> str | None:
     if not FAKETIME.exists():
         return f"{FAKETIME} is missing: install Debian's faketime"
     return None
-
-
-async def until(holds: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
-    """Wait for something that another process does; TimeoutError names it."""
-    try:
-        async with asyncio.timeout(patience_s):
-            while not holds():
-                await asyncio.sleep(POLL_S)
-    except TimeoutError:
-        raise TimeoutError(f"{what}: not within {patience_s:g} s") from None
 
 
 class Program:

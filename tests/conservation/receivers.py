@@ -21,10 +21,11 @@ from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber
 from deploy.sandbox import Sandbox
 
-from conservation.programs import Program, SmallDisk, until
+from conservation.programs import Program, SmallDisk
 from conservation.verdict import Store
 from testkit.checkout import ROOT
 from testkit.kafka_log import make_topic, read_all
+from testkit.waiting import until
 
 TOKEN = "0123456789abcdef"
 

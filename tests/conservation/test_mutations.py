@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conservation.mutations import MUTATIONS, Mutation, apply
-from conservation.ordeal import CHECKOUT
+from testkit.checkout import ROOT
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
@@ -15,8 +15,8 @@ def test_what_a_mutation_breaks_is_there_to_be_broken(mutation: Mutation, tmp_pa
     relative = Path("daemon/slurmlens") / mutation.path
     copy = tmp_path / relative
     copy.parent.mkdir(parents=True)
-    copy.write_text((CHECKOUT / relative).read_text())
+    copy.write_text((ROOT / relative).read_text())
     apply(mutation, tmp_path)
     broken = copy.read_text()
     compile(broken, mutation.path, "exec")
-    assert broken != (CHECKOUT / relative).read_text()
+    assert broken != (ROOT / relative).read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -19,6 +18,7 @@ from conservation.receivers import Place
 from conservation.verdict import Rule
 from testkit.checkout import ROOT
 from testkit.fault_proxy import fault_proxy
+from testkit.waiting import until
 
 
 @pytest.fixture
@@ -82,10 +82,12 @@ async def test_what_has_waited_too_long_for_carbon_is_told_to_the_line(road: Met
     road.proxy.refuse()
     road.proxy.reset()
     await road.bring(200)
-    async with asyncio.timeout(MAX_AGE_S + PATIENCE_S):
-        while not road.dropped():  # the spool looks at ages when something comes
-            await road.bring(1)
-            await asyncio.sleep(1)
+
+    async def some_are_dropped() -> int:
+        await road.bring(1)  # the spool looks at ages when something comes
+        return road.dropped()
+
+    await until(some_are_dropped, "points too old", MAX_AGE_S + PATIENCE_S, poll_s=1)
     await road.bring(200)
     await road.proxy.heal()
     await road.bring(10)

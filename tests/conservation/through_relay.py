@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from deploy.component import listens
 
-from conservation.programs import Program, until
+from conservation.programs import Program
 from conservation.receivers import BACKOFF, TOKEN, HubReceiver, Place, Victim, free_port
+from testkit.waiting import until
 
 RELAY = "r1"
 RELAY_TOKEN = "of-the-relay-itself"  # of a test

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -27,6 +27,7 @@ from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire.carbon import SeriesBlock, slot_prefix
 from testkit.components import private
 from testkit.scripted_server import LineServer, serving
+from testkit.waiting import until
 from testkit.whisper import finest_points, series_file
 
 ARRIVES_WITHIN_S = 20.0
@@ -56,14 +57,6 @@ def texts(payloads: Sequence[bytes]) -> list[str]:
     return b"".join(payloads).decode().splitlines()
 
 
-async def eventually(look: Callable[[], bool], what: str) -> None:
-    """Servers of others say nothing when they have put something away: look until it is there."""
-    deadline_s = time.monotonic() + ARRIVES_WITHIN_S
-    while not look():
-        assert time.monotonic() < deadline_s, what
-        await asyncio.sleep(0.05)
-
-
 async def deliver_with_retries(sink: CarbonSink, payload: bytes, server: Service) -> int:
     """As the delivery loop does, but that a dead server is started; returns how often it was found missing."""
     missing = 0
@@ -85,7 +78,7 @@ async def test_the_relay_passes_on_every_line_as_it_was_sent_with_its_own_time(c
         def arrived() -> list[str]:
             return [line for line in carbon_c_relay.lines() if line.startswith("slurm.relay-times.")]
 
-        await eventually(lambda: len(arrived()) == 100 * len(NAMES), "not all lines came through")
+        await until(lambda: len(arrived()) == 100 * len(NAMES), "not all lines came through")
         assert arrived() == texts(sent)
 
 
@@ -94,7 +87,7 @@ async def test_no_name_is_changed_or_split_on_its_way_through_the_relay(carbon_c
     wanted = texts(sent)
     async with sink_to(carbon_c_relay.port) as sink:
         await sink.deliver(b"".join(sent), len(sent))
-        await eventually(
+        await until(
             lambda: set(wanted) <= set(carbon_c_relay.lines()),
             f"missing: {set(wanted) - set(carbon_c_relay.lines())}",
         )
@@ -110,7 +103,7 @@ async def test_a_relay_killed_in_the_middle_has_every_line_after_its_restart() -
                 if number == 30:
                     relay.kill()  # what it has read and not yet written is lost with it
                     await asyncio.to_thread(start_and_wait, relay)
-            await eventually(lambda: set(texts(sent)) <= set(relay.lines()), "lines are missing")
+            await until(lambda: set(texts(sent)) <= set(relay.lines()), "lines are missing")
         assert set(relay.lines()) == set(texts(sent))
 
 
@@ -120,12 +113,12 @@ async def test_a_relay_that_ended_the_idle_connection_is_connected_to_anew_witho
         first, second = ticks("idle", 2, int(time.time()))
         async with sink_to(relay.port) as sink:
             await sink.deliver(first, len(NAMES))
-            await eventually(lambda: relay.lines() == texts([first]), "the first lines did not come through")
+            await until(lambda: relay.lines() == texts([first]), "the first lines did not come through")
             relay.stop()
             await asyncio.to_thread(start_and_wait, relay)
-            await eventually(lambda: sink.sender.connection is None, "the end of the connection went unnoticed")
+            await until(lambda: sink.sender.connection is None, "the end of the connection went unnoticed")
             await sink.deliver(second, len(NAMES))
-            await eventually(lambda: set(texts([first, second])) == set(relay.lines()), "lines are missing")
+            await until(lambda: set(texts([first, second])) == set(relay.lines()), "lines are missing")
 
 
 async def test_what_the_relay_throws_away_while_its_backend_is_away_nobody_is_told() -> None:
@@ -141,7 +134,7 @@ async def test_what_the_relay_throws_away_while_its_backend_is_away_nobody_is_to
         sent = ticks("backend", 200, int(time.time()))
         async with sink_to(relay.port) as sink:
             assert sum([await sink.deliver(payload, len(NAMES)) for payload in sent]) == 600
-            await eventually(lambda: not unread(sink), "the relay has not read everything")
+            await until(lambda: not unread(sink), "the relay has not read everything")
             async with serving(backend, backend_port):
                 await backend.until(texts(sent)[-1].encode())
                 arrived = bytes(backend.received).decode().splitlines()
@@ -158,7 +151,7 @@ async def test_a_line_longer_than_the_relay_takes_ends_the_connection_and_ours_a
     with private(CarbonCRelay) as relay:
         reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
         writer.write(b"before 1 1\n")
-        await eventually(lambda: relay.lines() == ["before 1 1"], "the relay takes nothing")
+        await until(lambda: relay.lines() == ["before 1 1"], "the relay takes nothing")
         writer.write(b"x" * 40_000 + b" 1 1\nbehind 1 1\n")
         with pytest.raises(ConnectionResetError):
             async with asyncio.timeout(ARRIVES_WITHIN_S):
@@ -167,9 +160,7 @@ async def test_a_line_longer_than_the_relay_takes_ends_the_connection_and_ours_a
         ours = SeriesBlock(slot_prefix("c" * 300, "n" * 300, 63), LONGEST).encode([0.123456], int(time.time()))
         async with sink_to(relay.port) as sink:
             await sink.deliver(ours, 1)
-            await eventually(
-                lambda: relay.lines() == ["before 1 1", *texts([ours])], "our longest did not come through"
-            )
+            await until(lambda: relay.lines() == ["before 1 1", *texts([ours])], "our longest did not come through")
 
 
 def stored(server: GoCarbon, cluster: str, metric: str) -> dict[int, float]:
@@ -182,9 +173,9 @@ async def test_go_carbon_keeps_every_point_of_the_last_hour_at_its_own_second(go
         for payload in ticks("times", 100, begin_s):
             await sink.deliver(payload, len(NAMES))
         wanted = {begin_s + number: number + 0.25 for number in range(100)}
-        await eventually(lambda: stored(go_carbon, "times", "cpu_cores") == wanted, "cpu_cores differs")
+        await until(lambda: stored(go_carbon, "times", "cpu_cores") == wanted, "cpu_cores differs")
         wanted = {begin_s + number: 2.0**40 + number for number in range(100)}
-        await eventually(lambda: stored(go_carbon, "times", "memory_bytes") == wanted, "memory_bytes differs")
+        await until(lambda: stored(go_carbon, "times", "memory_bytes") == wanted, "memory_bytes differs")
 
 
 async def test_every_name_has_a_file_of_its_own_in_go_carbon(go_carbon: GoCarbon) -> None:
@@ -196,7 +187,7 @@ async def test_every_name_has_a_file_of_its_own_in_go_carbon(go_carbon: GoCarbon
         for number, prefix in enumerate(prefixes):
             await sink.deliver(SeriesBlock(prefix, LONGEST).encode([float(number)], begin_s), 1)
         for number, file in enumerate(files):
-            await eventually(lambda file=file, number=number: finest_points(file) == {begin_s: number}, f"not {file}")
+            await until(lambda file=file, number=number: finest_points(file) == {begin_s: number}, f"not {file}")
 
 
 async def test_a_go_carbon_killed_in_the_middle_has_every_point_after_its_restart() -> None:
@@ -209,7 +200,7 @@ async def test_a_go_carbon_killed_in_the_middle_has_every_point_after_its_restar
                     go_carbon.kill()  # what it has not yet written to its files is lost with it
                     await asyncio.to_thread(start_and_wait, go_carbon)
             wanted = {begin_s + number: number + 0.25 for number in range(60)}
-            await eventually(lambda: stored(go_carbon, "killed", "cpu_cores") == wanted, "points are missing")
+            await until(lambda: stored(go_carbon, "killed", "cpu_cores") == wanted, "points are missing")
 
 
 async def test_a_line_that_go_carbon_cannot_read_costs_that_line_alone(go_carbon: GoCarbon) -> None:
@@ -218,4 +209,4 @@ async def test_a_line_that_go_carbon_cannot_read_costs_that_line_alone(go_carbon
     async with sink_to(go_carbon.port) as sink:
         await sink.deliver(first + b"no number at all\n" + b"x" * 70_000 + b" 1 1\n" + second, 8)
         wanted = {begin_s: 0.25, begin_s + 1: 1.25}
-        await eventually(lambda: stored(go_carbon, "spoilt", "cpu_cores") == wanted, "good lines are missing")
+        await until(lambda: stored(go_carbon, "spoilt", "cpu_cores") == wanted, "good lines are missing")

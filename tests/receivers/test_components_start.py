@@ -11,7 +11,6 @@ import struct
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from deploy.components.lumber import Lumber, Tls
 
 from deploy import json_client
 from testkit.components import private
+from testkit.waiting import until_blocking
 
 ANSWER_MAX_S = 10.0
 
@@ -145,19 +145,14 @@ async def test_kafka_killed_comes_back_on_its_port_with_what_it_acknowledged() -
         assert await consume(kafka, "start", 2) == [b"before", b"after"]
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Polls what a server shows in files of its own; there is nothing to be woken by."""
-    deadline = time.monotonic() + ANSWER_MAX_S
-    while not holds():
-        assert time.monotonic() < deadline, "not within its time"
-        time.sleep(0.01)
-
-
 def test_carbon_c_relay_has_every_line_in_its_file(carbon_c_relay: CarbonCRelay) -> None:
     lines = [f"start.file.{number} {number} 1700000000" for number in range(100)]
     with connect(carbon_c_relay.port) as connection:
         connection.sendall("".join(f"{line}\n" for line in lines).encode())
-    wait_until(lambda: [line for line in carbon_c_relay.lines() if line.startswith("start.file.")] == lines)
+    until_blocking(
+        lambda: [line for line in carbon_c_relay.lines() if line.startswith("start.file.")] == lines,
+        "every line is in the file",
+    )
 
 
 def test_carbon_c_relay_forwards_to_another(carbon_c_relay: CarbonCRelay) -> None:
@@ -165,7 +160,7 @@ def test_carbon_c_relay_forwards_to_another(carbon_c_relay: CarbonCRelay) -> Non
     with private(lambda sandbox: CarbonCRelay(sandbox, forward_to=[carbon_c_relay.port])) as front:
         with connect(front.port) as connection:
             connection.sendall(f"{line}\n".encode())
-        wait_until(lambda: line in carbon_c_relay.lines())
+        until_blocking(lambda: line in carbon_c_relay.lines(), "the line is forwarded")
 
 
 def tell(consul: Consul, path: str, body: bytes = b"") -> None:
@@ -179,7 +174,9 @@ def test_consul_tells_a_service_whose_check_has_passed(consul: Consul) -> None:
     tell(consul, "agent/service/register", json.dumps(service).encode())
     assert json_client.get(f"{consul.url}/v1/health/service/start", {"passing": 1}) == []
     tell(consul, "agent/check/pass/start")
-    wait_until(lambda: bool(json_client.get(f"{consul.url}/v1/health/service/start", {"passing": 1})))
+    until_blocking(
+        lambda: bool(json_client.get(f"{consul.url}/v1/health/service/start", {"passing": 1})), "the check passes"
+    )
     (found,) = json_client.get(f"{consul.url}/v1/health/service/start", {"passing": 1})
     assert found["Service"]["Port"] == 2003
 
@@ -198,4 +195,6 @@ def test_go_carbon_renders_the_points_it_took(go_carbon: GoCarbon) -> None:
     points = {begin_s + number: float(number) for number in range(20)}
     with connect(go_carbon.port) as connection:
         connection.sendall("".join(f"{series} {value} {at_s}\n" for at_s, value in points.items()).encode())
-    wait_until(lambda: go_carbon.points(series, begin_s - 10, begin_s + 30) == points)
+    until_blocking(
+        lambda: go_carbon.points(series, begin_s - 10, begin_s + 30) == points, "the points are in the store"
+    )

@@ -16,8 +16,9 @@ import aiohttp
 from deploy.components.consul import Consul
 
 from testkit.checkout import ROOT
-from testkit.consul_agent import Api, until
+from testkit.consul_agent import Api
 from testkit.scripted_server import LineServer, serving
+from testkit.waiting import until
 
 FIXTURES = ROOT / "tests/fixtures/slurm/22.05"
 START_MAX_S = 60.0

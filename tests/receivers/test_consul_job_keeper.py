@@ -21,7 +21,8 @@ from slurmlens.slurm.records import JobRecord, JobState, NodeRecord, PartitionRe
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.components import private
-from testkit.consul_agent import Agent, Api, until
+from testkit.consul_agent import Agent, Api
+from testkit.waiting import until
 
 changed = msgspec.structs.replace
 

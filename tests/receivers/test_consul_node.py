@@ -27,11 +27,12 @@ from slurmlens.node.status import NodeStatus
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.components import private
-from testkit.consul_agent import Agent, Api, until
+from testkit.consul_agent import Agent, Api
 from testkit.moving_tree import MovingTree
 from testkit.node_process import NodeProcess, node_process
 from testkit.running_stages import running_stages
 from testkit.scripted_server import LineServer, reset, serving
+from testkit.waiting import until
 
 LINES_A_BATCH = 50
 

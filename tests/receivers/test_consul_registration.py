@@ -17,7 +17,8 @@ from slurmlens.discovery.registration import Registration, Service
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.components import private
-from testkit.consul_agent import ROOT_TOKEN, Agent, Api, token_file, until
+from testkit.consul_agent import ROOT_TOKEN, Agent, Api, token_file
+from testkit.waiting import until
 
 PATIENCE_S = 10.0
 

@@ -19,12 +19,13 @@ from slurmlens.errors import DeliveryError
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
-from testkit.consul_agent import Api, token_file, until
+from testkit.consul_agent import Api, token_file
 from testkit.node_process import accept
 from testkit.relay_process import relay_process
 from testkit.running_stages import running_stages
 from testkit.scripted_server import ScriptedHttp, serving
 from testkit.told_events import Told
+from testkit.waiting import until
 
 TOKEN = "a-token-of-some-length"
 

@@ -19,10 +19,11 @@ from slurmlens.discovery.whereabouts import Whereabouts
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.components import private
-from testkit.consul_agent import ROOT_TOKEN, Agent, Api, token_file, until
+from testkit.consul_agent import ROOT_TOKEN, Agent, Api, token_file
 from testkit.fault_proxy import Harm, Trap, Way, fault_proxy
 from testkit.manual_clock import ManualClock
 from testkit.scripted_server import Act, ScriptedHttp, answer, raw, serving
+from testkit.waiting import until
 
 LONG_S = 600.0
 """A wait in which no test could hear of a change by the mere end of the wait."""

@@ -20,6 +20,7 @@ from slurmlens.errors import DeliveryError
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire.carbon import SeriesBlock, slot_prefix
+from testkit.waiting import until_blocking
 
 pytestmark = pytest.mark.slurm
 
@@ -66,10 +67,9 @@ def test_points_sent_around_the_kill_are_all_rendered(mortal_carbon: Carbon) -> 
     begin_s = int(time.time()) - POINTS - 5
     assert asyncio.run(send(mortal_carbon, begin_s)) == 1
     wanted = [[float(number), begin_s + number] for number in range(POINTS)]
-    deadline = time.monotonic() + 10
-    while True:
+
+    def all_are_rendered() -> bool:
         rendered = mortal_carbon.render(SERIES, begin_s - 1, begin_s + POINTS - 1)
-        if rendered and rendered[0]["datapoints"] == wanted:
-            return
-        assert time.monotonic() < deadline, f"not all points came back: {rendered}"
-        time.sleep(0.1)
+        return bool(rendered) and rendered[0]["datapoints"] == wanted
+
+    until_blocking(all_are_rendered, "all points come back")

@@ -11,6 +11,7 @@ from deploy.carbon import Carbon, schemas
 
 from slurmlens.metrics import FIELD_INDEX, FIELDS, METRICS, Source, Tier
 from testkit.checkout import ROOT
+from testkit.waiting import until_blocking
 
 pytestmark = pytest.mark.slurm
 SHIPPED = (ROOT / "etc/carbon/storage-schemas.conf").read_text()
@@ -38,10 +39,7 @@ def test_points_sent_are_points_rendered_at_their_own_second(carbon: Carbon) -> 
     lines = "".join(f"{PATH}.cpu_cores {value} {epoch}\n" for value, epoch in sent)
     with socket.create_connection(("127.0.0.1", carbon.port)) as connection:
         connection.sendall(lines.encode())
-    deadline = time.monotonic() + 10
-    while carbon.series("slurm.**.cpu_cores") != [f"{PATH}.cpu_cores"]:
-        assert time.monotonic() < deadline, "carbon has not written its file"
-        time.sleep(0.05)
+    until_blocking(lambda: carbon.series("slurm.**.cpu_cores") == [f"{PATH}.cpu_cores"], "carbon writes its file")
     rendered = carbon.render(f"{PATH}.cpu_cores", now - 21, now - 1)
     assert rendered[0]["datapoints"] == sent
 

@@ -16,6 +16,7 @@ from slurmlens.cgroup.sighting import CgroupSeen, Sighting
 from slurmlens.cgroup.titles import StepTitle, title_of_step
 from slurmlens.clock import SystemClock
 from slurmlens.node.rediscover import Rediscover
+from testkit.waiting import until
 
 pytestmark = pytest.mark.slurm
 
@@ -72,9 +73,7 @@ async def witnessing(node: str) -> AsyncIterator[Witness]:
     rediscover = Rediscover(Path("/"), node, SystemClock())
     tasks = [asyncio.create_task(_follow(rediscover, witness)), asyncio.create_task(_sample(witness))]
     try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not rediscover.state.watching:
-                await asyncio.sleep(SAMPLE_S)
+        await until(lambda: rediscover.state.watching, "the cgroup tree is watched")
         yield witness
     finally:
         for task in tasks:
@@ -86,9 +85,7 @@ async def _run(slurm: SmallSlurm, witness: Witness, script: str, *options: str) 
     """Runs a job to its end and waits until its cgroup is gone."""
     job = await asyncio.to_thread(slurm.submit, script, f"--nodelist={slurm.node_names[0]}", *options)
     await asyncio.to_thread(slurm.wait, job)
-    async with asyncio.timeout(PATIENCE_S):
-        while ("gone", job, None) not in witness.told:
-            await asyncio.sleep(SAMPLE_S)
+    await until(lambda: ("gone", job, None) in witness.told, "the job's cgroup is gone")
     return job
 
 

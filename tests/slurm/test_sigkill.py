@@ -15,6 +15,7 @@ from deploy.slurm import SmallSlurm
 
 from deploy import cgroup_folders, instance
 from testkit.leftovers import account_files, cgroup_processes, tree_outside, wait_gone
+from testkit.waiting import until_blocking
 
 pytestmark = pytest.mark.slurm
 
@@ -99,7 +100,12 @@ def test_two_instances_run_jobs_of_the_same_id_at_once_and_do_not_meet(held: Hel
     held.reach("job")
     mine = small_slurm.submit("sleep 30")
     small_slurm.wait_state(mine, "RUNNING")
-    owners = {owner for owner, folder in cgroup_folders.find() if list(folder.glob("uid_*/job_*"))}
-    assert {held.identity, small_slurm.sandbox.identity} <= owners
+
+    def both_have_a_job() -> bool:
+        """The scheduler says RUNNING before slurmd has made the job's cgroup."""
+        owners = {owner for owner, folder in cgroup_folders.find() if list(folder.glob("uid_*/job_*"))}
+        return {held.identity, small_slurm.sandbox.identity} <= owners
+
+    until_blocking(both_have_a_job, "a job's cgroup in both instances")
     small_slurm.slurm("scancel", str(mine))
     assert small_slurm.wait(mine).state == "CANCELLED"

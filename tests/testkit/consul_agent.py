@@ -11,7 +11,6 @@ import base64
 import json
 import shutil
 import urllib.request
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,20 +109,6 @@ class Api:
         """Keys and texts below a prefix."""
         pairs = await self.get(f"kv/{prefix}?recurse") or []
         return {pair["Key"]: base64.b64decode(pair["Value"] or "").decode() for pair in pairs}
-
-
-async def until(holds: Callable[[], Awaitable[Any]] | Callable[[], Any], what: str) -> Any:
-    """Wait until something that another process does has happened; returns what `holds` said."""
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                said = holds()
-                found = await said if asyncio.iscoroutine(said) else said
-                if found:
-                    return found
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"{what}: not within {PATIENCE_S:g} s") from None
 
 
 def token_file(folder: Path, token: str) -> Path:

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -27,19 +27,10 @@ from slurmlens.node.status import NodeStatus
 from slurmlens.wire import ecs
 from testkit.moving_tree import MovingTree
 from testkit.scripted_server import LineServer, Request, ScriptedHttp, answer, serving
+from testkit.waiting import until
 
 PATIENCE_S = 20.0
 BOOT_ID = "11111111-2222-3333-4444-555555555555"
-
-
-async def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something that another process does has happened."""
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not holds():
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise AssertionError(f"{what}: not within {PATIENCE_S:g} s") from None
 
 
 async def accept(writer: asyncio.StreamWriter, request: Request) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from slurmlens.relay.status import RelayStatus
+from testkit.waiting import until
 
 PATIENCE_S = 20.0
 
@@ -60,10 +61,13 @@ level = "debug"
                 sys.executable, "-m", "slurmlens.relay.main", "--config", str(self.folder / "relay.toml"),
                 stdout=log, stderr=log,
             )  # fmt: skip
-        async with asyncio.timeout(PATIENCE_S):
-            while not (self.folder / "run/status.sock").exists():
-                assert self._process.returncode is None, self.log()
-                await asyncio.sleep(0.01)
+        process = self._process
+
+        def is_up() -> bool:
+            assert process.returncode is None, self.log()
+            return (self.folder / "run/status.sock").exists()
+
+        await until(is_up, "the relay's status socket")
         status = await self.status()
         assert status.events_port is not None
         self._ports = (status.events_port, status.metrics_port or 0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from deploy.stack import Stack
 from deploy.workloads import build
 
 from deploy import slurmlens
+from testkit.waiting import until_blocking
 
 POLL_S = 0.2
 WROTE_ID = re.compile(r'\\"id\\":\\"([0-9a-f]{32})\\"')
@@ -73,11 +73,7 @@ class Spine:
 
     def wait(self, what: str, condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
         """The first true answer of `condition`; fails with `what` when there is none in time."""
-        deadline = time.monotonic() + timeout_s
-        while not (found := condition()):
-            assert time.monotonic() < deadline, f"{what}: not within {timeout_s:.0f} s"
-            time.sleep(POLL_S)
-        return found
+        return until_blocking(condition, what, timeout_s, POLL_S)
 
     def ended_view(self, job_id: int, timeout_s: float = 90.0, run: int | None = None) -> dict[str, Any]:
         """The job's view once it has ended and its figures are in."""

@@ -103,6 +103,7 @@ def test_points_agree(course: Sequence[tuple[int, Reading]], tier: Tier, from_ze
         assert found == pytest.approx(plain.values({Source.CGROUP: account}, tick_ns, 10_000 * MS))
 
 
+@pytest.mark.thorough
 @given(st.lists(courses, min_size=1, max_size=4), st.sampled_from(list(Tier)))
 def test_a_sum_is_what_the_points_add_up_to(jobs: list[list[tuple[int, Reading]]], tier: Tier) -> None:
     accounts = []

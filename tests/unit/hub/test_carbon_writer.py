@@ -11,7 +11,7 @@ from slurmlens.runtime.endpoint import Address, Endpoint, FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
-from testkit.node_process import until
+from testkit.waiting import until
 
 
 class Listener:

@@ -35,6 +35,7 @@ from testkit.certificates import Authority, Identity
 from testkit.checkout import ROOT
 from testkit.manual_clock import ManualClock
 from testkit.told_events import Told, at_ns
+from testkit.waiting import until
 
 FIXTURES = ROOT / "tests/fixtures/slurm/22.05"
 TOKEN = "0123456789abcdef"
@@ -177,9 +178,12 @@ async def test_events_and_the_scheduler_meet_in_one_view_that_outlives_a_kill(fo
 async def test_sigterm_ends_live_pages_and_the_program(folder: Path) -> None:
     async with running(folder) as (process, url), aiohttp.ClientSession() as session:
         await send(session, url, JOB.start(START_S + 0.7))
-        async with asyncio.timeout(30):
-            while (await session.get(f"{url}/jobs/2.json")).status != 200:
-                await asyncio.sleep(0.05)
+
+        async def is_shown() -> bool:
+            async with session.get(f"{url}/jobs/2.json") as answer:
+                return answer.status == 200
+
+        await until(is_shown, "the job has a page")
         async with session.get(f"{url}/jobs/2/live") as live:
             assert live.status == 200
             process.send_signal(signal.SIGTERM)

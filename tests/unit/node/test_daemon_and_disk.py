@@ -19,8 +19,9 @@ from slurmlens.delivery.status import SpoolStatus
 from slurmlens.events import JobEnd, JobStart, JobSummary, LinesDropped, NodeHeartbeat
 from slurmlens.node.status import NodeStatus
 from testkit.moving_tree import MovingTree
-from testkit.node_process import NodeProcess, accept, node_process, run_to_its_end, until
+from testkit.node_process import NodeProcess, accept, node_process, run_to_its_end
 from testkit.scripted_server import Request, answer
+from testkit.waiting import until
 
 MIB = 1024 * 1024
 NEEDS_MOUNT = pytest.mark.skipif(
@@ -57,9 +58,20 @@ async def spool(node: NodeProcess) -> SpoolStatus:
 
 
 async def spool_is(node: NodeProcess, mode: str, failure: str | None = None) -> None:
-    async with asyncio.timeout(20):
-        while ((found := await spool(node)).mode, found.failure) != (mode, failure):
-            await asyncio.sleep(0.02)
+    async def is_so() -> bool:
+        found = await spool(node)
+        return (found.mode, found.failure) == (mode, failure)
+
+    await until(is_so, f"the spool is {mode}")
+
+
+async def sampled(node: NodeProcess) -> None:
+    """Wait until the daemon samples the cgroup of some job."""
+
+    async def is_sampled() -> bool:
+        return any(job.cgroups for job in (await node.status()).jobs)
+
+    await until(is_sampled, "a job is sampled")
 
 
 def arrived(node: NodeProcess) -> set[str]:
@@ -112,14 +124,14 @@ async def test_what_was_measured_before_a_kill_while_the_hub_was_away_arrives(no
     node.hook("prolog", 7)
     node.tree.start_job(7, steps=("batch",))
     node.tree.burn(7, "batch", 1.5)
-    async with asyncio.timeout(20):
-        while not any(job.cgroups for job in (await node.status()).jobs):
-            await asyncio.sleep(0.01)
+    await sampled(node)
     node.tree.end_job(7)
     node.hook("epilog", 7)
-    async with asyncio.timeout(20):  # the summary is in the spool
-        while counted(await node.status(), "job_measured") == 0 or (await spool(node)).stored_bytes == 0:
-            await asyncio.sleep(0.01)
+
+    async def summary_is_stored() -> bool:
+        return counted(await node.status(), "job_measured") > 0 and (await spool(node)).stored_bytes > 0
+
+    await until(summary_is_stored, "the summary is in the spool")
     await until(lambda: not node.waiting_hooks(), "the files go")
     held = (await spool(node)).stored_bytes
     await until_stored_more(node, held)
@@ -141,9 +153,7 @@ async def test_a_kill_between_a_jobs_told_end_and_its_summary_costs_no_summary(
     prolog = node.hook("prolog", 7)
     node.tree.start_job(7, steps=("batch",))
     node.tree.burn(7, "batch", 1.5)
-    async with asyncio.timeout(20):
-        while not any(job.cgroups for job in (await node.status()).jobs):
-            await asyncio.sleep(0.01)
+    await sampled(node)
     epilog = node.hook("epilog", 7)
     await until(lambda: not node.waiting_hooks(), "the Epilog's file goes: its cgroup is waited for")
     assert [job.phase for job in (await node.status()).jobs] == ["ending"]
@@ -182,9 +192,11 @@ async def until_beats(node: NodeProcess, more: int) -> None:
 
 async def until_stored_more(node: NodeProcess, than_bytes: int) -> None:
     """Until a heartbeat, which comes every second, was committed behind everything that was there."""
-    async with asyncio.timeout(20):
-        while (await spool(node)).stored_bytes <= than_bytes:
-            await asyncio.sleep(0.02)
+
+    async def is_more() -> bool:
+        return (await spool(node)).stored_bytes > than_bytes
+
+    await until(is_more, "a heartbeat is stored")
 
 
 @NEEDS_MOUNT
@@ -290,9 +302,7 @@ async def test_a_healthy_node_with_its_receivers_up_writes_nothing_to_the_disk_p
         await quiet(node)
 
         before, ticks, lines = written_by(node), (await ticks_of(node)), node.carbon.received.count(b"\n")
-        async with asyncio.timeout(20):
-            while await ticks_of(node) < ticks + 20:
-                await asyncio.sleep(0.05)
+        await ticks_reach(node, ticks + 20)
         assert node.carbon.received.count(b"\n") > lines + 100, "metrics were made and sent meanwhile"
         assert written_by(node) == before
 
@@ -311,6 +321,15 @@ async def ticks_of(node: NodeProcess) -> int:
     sampler = (await node.status()).sampler
     assert sampler is not None
     return sampler.ticks
+
+
+async def ticks_reach(node: NodeProcess, count: int) -> None:
+    """Wait until the sampler has made so many ticks."""
+
+    async def reached() -> bool:
+        return await ticks_of(node) >= count
+
+    await until(reached, f"{count} ticks")
 
 
 async def quiet(node: NodeProcess) -> None:

@@ -13,8 +13,9 @@ import pytest
 from slurmlens.cli.main import main as slurmlens
 from slurmlens.events import FigureSource, JobEnd, JobProfile, JobStart, JobSummary, NodeHeartbeat, Witness
 from testkit.moving_tree import MovingTree
-from testkit.node_process import NodeProcess, accept, node_process, run_to_its_end, until
+from testkit.node_process import NodeProcess, accept, node_process, run_to_its_end
 from testkit.scripted_server import answer
+from testkit.waiting import until
 
 
 @pytest.fixture(params=["v1-22.05", "v2-22.05-io-pids"])
@@ -31,9 +32,11 @@ def summaries(node: NodeProcess) -> list[JobSummary]:
 
 async def sampled(node: NodeProcess, job_id: int) -> None:
     """Wait until the daemon says that it samples this job's cgroup."""
-    async with asyncio.timeout(20):
-        while not any(job.job_id == job_id and job.cgroups for job in (await node.status()).jobs):
-            await asyncio.sleep(0.01)
+
+    async def is_sampled() -> bool:
+        return any(job.job_id == job_id and job.cgroups for job in (await node.status()).jobs)
+
+    await until(is_sampled, "the job is sampled")
 
 
 def cpu_s(summary: JobSummary) -> float:
@@ -229,6 +232,7 @@ def test_settings_that_are_wrong_are_told_with_their_line(tmp_path: Path) -> Non
     assert "intervall" in done.stderr
 
 
+@pytest.mark.thorough
 async def test_four_thousand_hook_events_wait_for_the_daemon_and_none_is_lost(node: NodeProcess) -> None:
     written = [node.hook(role, job_id) for job_id in range(1, 2001) for role in ("prolog", "epilog")]
     await node.start()

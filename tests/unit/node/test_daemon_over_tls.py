@@ -12,8 +12,9 @@ from slurmlens.wire import ecs
 from testkit.beats_receiver import BeatsReceiver, acknowledge_all
 from testkit.certificates import Authority, server_context
 from testkit.moving_tree import MovingTree
-from testkit.node_process import node_process, until
+from testkit.node_process import node_process
 from testkit.scripted_server import LineServer, serving
+from testkit.waiting import until
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import hook
 from testkit.manual_clock import ManualClock
+from testkit.waiting import until
 
 SOON_S = 0.01
 """Looks at a folder that is not there come so often here; nothing depends on how often."""
@@ -399,6 +400,4 @@ async def test_a_file_that_vanishes_before_it_is_read_is_no_error(site: Site) ->
 
 
 async def _until(holds: Callable[[], object]) -> None:
-    """Let the loop run until it holds; the test's time limit ends it where it never does."""
-    while not holds():
-        await asyncio.sleep(0)
+    await until(holds, "the dropbox comes so far", poll_s=0)

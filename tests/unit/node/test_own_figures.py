@@ -20,8 +20,9 @@ from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree
-from testkit.node_process import node_process, until
+from testkit.node_process import node_process
 from testkit.node_states import IDLE, SAMPLER
+from testkit.waiting import until
 
 
 class Site:

@@ -16,6 +16,7 @@ from slurmlens.clock import SystemClock
 from slurmlens.node.rediscover import FIRST_RETRY_S, LOOKED_INTO_AT_A_RESCAN, Rediscover, _Pace
 from testkit.manual_clock import ManualClock
 from testkit.real_cgroups import missing, real_node
+from testkit.waiting import until
 
 NEVER_S = 3600.0
 PATIENCE_S = 30.0
@@ -91,9 +92,7 @@ class Watching:
         return [("seen" if isinstance(one, CgroupSeen) else "gone", one.job_id, one.step) for one in found]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while not condition():
-                await asyncio.sleep(0)
+        await until(condition, "rediscover comes so far", poll_s=0)
 
     def silent(self) -> bool:
         return self._told.empty()

@@ -24,11 +24,12 @@ from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
 from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree
-from testkit.node_process import NodeProcess, accept, node_process, until
+from testkit.node_process import NodeProcess, accept, node_process
 from testkit.private_munged import Munged, missing, private_munged
 from testkit.relay_process import RelayProcess, relay_process
 from testkit.scripted_server import ScriptedHttp, serving
 from testkit.told_events import Told
+from testkit.waiting import until
 
 TOKEN = "a-token-of-some-length"
 
@@ -172,9 +173,11 @@ async def test_the_relays_status_is_told_and_what_is_wrong_with_it(
 
 async def misses_its_hub(relay: RelayProcess) -> None:
     """Returns when the relay's first try has failed."""
-    async with asyncio.timeout(20):
-        while not any(one.failures_in_a_row for one in (await relay.status()).sinks):
-            await asyncio.sleep(0.02)
+
+    async def has_missed() -> bool:
+        return any(one.failures_in_a_row for one in (await relay.status()).sinks)
+
+    await until(has_missed, "the relay's first try fails")
 
 
 @pytest.fixture

@@ -27,10 +27,11 @@ from testkit.certificates import Authority, Identity, server_context
 from testkit.fault_proxy import Harm, Trap, Way, fault_proxy
 from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree
-from testkit.node_process import node_process, until
+from testkit.node_process import node_process
 from testkit.relay_process import RelayProcess, relay_process
 from testkit.scripted_server import serving
 from testkit.told_events import Told
+from testkit.waiting import until
 
 TOKEN = "a-token-of-some-length"
 LIMITS = HttpLimits(max_body_bytes=1000, pending_bytes=2000, connections=8, idle_timeout_s=30.0)

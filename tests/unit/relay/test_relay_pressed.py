@@ -19,10 +19,11 @@ from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
 from testkit.fault_proxy import Way, fault_proxy
 from testkit.manual_clock import ManualClock
-from testkit.node_process import accept, until
+from testkit.node_process import accept
 from testkit.relay_process import RelayProcess, relay_process
 from testkit.scripted_server import ScriptedHttp, serving
 from testkit.told_events import Told
+from testkit.waiting import until
 
 MIB = 1024 * 1024
 TOKEN = "a-token-of-some-length"
@@ -85,9 +86,10 @@ async def waiting_lines(relay: RelayProcess) -> int:
 
 
 async def until_waiting(relay: RelayProcess, count: int) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while await waiting_lines(relay) != count:
-            await asyncio.sleep(0.02)
+    async def so_many_wait() -> bool:
+        return await waiting_lines(relay) == count
+
+    await until(so_many_wait, f"{count} lines wait")
 
 
 def ids(hub: ScriptedHttp) -> Counter[str]:
@@ -159,13 +161,16 @@ async def test_a_relay_behind_a_relay_is_refused_and_its_status_says_so(tmp_path
         client = sink(before.events_port)
         assert await client.deliver(batch("n1", range(1, 2)), 1) == 1
         await client.aclose()
-        async with asyncio.timeout(PATIENCE_S):
-            while (error := (await before.status()).sinks[0].last_error) is None:
-                await asyncio.sleep(0.02)
+
+        async def last_error() -> str | None:
+            return (await before.status()).sinks[0].last_error
+
+        error = await until(last_error, "the refusal is told")
         assert "403 relay r1 is a relay, and there is none behind a relay: let it deliver to the hub itself" in error
         assert (await waiting_lines(before), await waiting_lines(behind)) == (1, 0)
 
 
+@pytest.mark.thorough
 async def test_two_hundred_nodes_at_once_are_all_taken_with_bounded_memory(tmp_path: Path) -> None:
     refusals = Counter[str]()
     listen = f"pending_bytes = {MIB}"

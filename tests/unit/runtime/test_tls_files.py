@@ -20,6 +20,7 @@ from slurmlens.telemetry.internal import Reporter
 from testkit.certificates import Authority, Identity, locked
 from testkit.manual_clock import ManualClock
 from testkit.scripted_server import LineServer, serving
+from testkit.waiting import until
 
 
 class Port:
@@ -74,13 +75,11 @@ async def test_a_renewal_that_is_half_done_is_told_once_and_the_former_goes_on(
     async with serving(LineServer(), tls=server.context) as number:
         keeping = asyncio.create_task(server.keep_fresh(Reporter(counters, ManualClock())))
         replace(second.certificate, port.files.certificate)
-        while not counters.snapshot():
-            await asyncio.sleep(0.005)
+        await until(counters.snapshot, "the half renewal is told")
         assert await port.shown(number) == "first"
         assert counters.snapshot() == {"certificate_not_renewed_total": 1}
         replace(second.key, port.files.key)
-        while len(counters.snapshot()) < 2:
-            await asyncio.sleep(0.005)
+        await until(lambda: len(counters.snapshot()) == 2, "the renewal is told")
         assert await port.shown(number) == "second"
         keeping.cancel()
     assert counters.snapshot() == {"certificate_not_renewed_total": 1, "certificate_renewed_total": 1}

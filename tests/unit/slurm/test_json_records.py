@@ -120,6 +120,7 @@ _json = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @given(st.data())
 @settings(max_examples=200, deadline=None)
 def test_any_field_may_hold_anything(data: st.DataObject) -> None:

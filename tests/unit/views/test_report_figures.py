@@ -286,6 +286,7 @@ def any_facts(draw: st.DrawFn) -> JobFacts:
     return msgspec.structs.replace(facts, start_ns=draw(st.sampled_from([None, START_NS])))
 
 
+@pytest.mark.thorough
 @settings(max_examples=150, deadline=None)
 @given(any_facts())
 def test_no_facts_whatever_break_the_view_the_report_or_the_json(facts: JobFacts) -> None:

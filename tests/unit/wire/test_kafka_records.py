@@ -23,6 +23,7 @@ def test_all_events_of_a_job_have_one_key_and_those_of_the_node_another() -> Non
     assert keys == {b"demo/node/n0"}
 
 
+@pytest.mark.thorough
 @given(st.lists(events(), max_size=5))
 def test_values_are_the_lines_in_their_order_with_the_events_own_time_and_names(told: list[AnyEvent]) -> None:
     lines = [ecs.encode(event) for event in told]

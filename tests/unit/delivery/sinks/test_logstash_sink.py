@@ -22,6 +22,7 @@ from slurmlens.telemetry.internal import Reporter
 from testkit.certificates import Authority, Identity, locked, server_context
 from testkit.manual_clock import ManualClock
 from testkit.scripted_server import LineServer, reset, serving
+from testkit.waiting import until
 
 
 def documents(*numbers: int) -> bytes:
@@ -75,9 +76,7 @@ async def refusal(sink: LogstashSink) -> DeliveryError:
 
 
 async def until_down(sink: LogstashSink) -> None:
-    async with asyncio.timeout(5):
-        while sink.sender.connection is not None:
-            await asyncio.sleep(0)
+    await until(lambda: sink.sender.connection is None, "the sink is down", poll_s=0)
 
 
 async def test_documents_arrive_as_lines_without_tls() -> None:
@@ -321,18 +320,35 @@ async def test_files_are_read_again_when_they_have_changed_and_only_then(pki: Pk
     assert tls.context() is not before
 
 
+LIMIT_S = 0.2
+
+
 async def test_what_is_left_with_the_kernel_arrives_however_long_the_server_rests() -> None:
     """The daemon ends, or is killed, while the server reads nothing: nobody could send it again."""
     sent = documents(*range(4000))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        async with logstash_sink(listener.getsockname()[1], timeout_s=0.2) as sink:
+        async with logstash_sink(listener.getsockname()[1], timeout_s=LIMIT_S) as sink:
             await sink.deliver(sent, 4000)
-        await asyncio.sleep(1.2)  # several times the sink's limit: that time passes is what is tried
+        # The kernel asks a receiver without room at doubling intervals: a long one to the next time says that the
+        # sink's limit has passed several times, and that what was left is still held.
+        port = listener.getsockname()[1]
+        await until(lambda: longest_probe_s(port) > 3 * LIMIT_S, "the kernel goes on asking")
         server, _ = listener.accept()
         with server:
             got = await asyncio.to_thread(read_to_end, server)
     assert got == sent
+
+
+def longest_probe_s(port: int) -> float:
+    """How long the kernel still waits before it asks again whether the receiver at this port has room.
+
+    From the columns `rem_address` and `tr:tm->when` of /proc/net/tcp (proc(5)): timer 4 is the zero window probe, and
+    its time is in ticks of a 100th of a second.
+    """
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    timers = [row[5].split(":") for row in rows if int(row[2].split(":")[1], 16) == port]
+    return max((int(when, 16) / 100 for kind, when in timers if kind == "04"), default=0.0)
 
 
 def read_to_end(server: socket.socket) -> bytes:

@@ -278,6 +278,7 @@ async def test_without_a_disk_it_is_the_queue_in_memory(setup: SpoolSetup) -> No
     await spool.close()
 
 
+@pytest.mark.thorough
 async def test_the_file_stays_near_its_bound_and_is_given_back_afterwards(setup: SpoolSetup) -> None:
     limits = SpoolLimits(max_bytes=8192 * KIB, max_age_s=600, memory_bytes=1024 * KIB, metrics_memory_bytes=64 * KIB)
     spool = await setup.opened({"hub": Stream.EVENTS}, limits)

@@ -183,6 +183,7 @@ async def one_run(begun: Path, before: Told, scenarios: Scenarios, call: str, nu
 Begin = Callable[[Path, Scenarios], Told]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("begin", [begin_empty, begin_with_an_earlier_life, begin_with_a_broken_file])
 async def test_a_kill_at_every_system_call_loses_nothing(place: Path, scenarios: Scenarios, begin: Begin) -> None:
     begun = place / "begun"
@@ -192,6 +193,7 @@ async def test_a_kill_at_every_system_call_loses_nothing(place: Path, scenarios:
     assert killed >= 100
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", ["ENOSPC", "EIO"])
 async def test_an_error_of_every_system_call_loses_nothing(place: Path, scenarios: Scenarios, fault: str) -> None:
     """A call that fails once instead of a kill: the program goes on."""

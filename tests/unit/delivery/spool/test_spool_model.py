@@ -414,7 +414,7 @@ class LongSpoolAndTwin(SpoolAndTwin):
     """The same, for random sequences."""
 
 
-TestSpoolAndTwin = SpoolAndTwin.TestCase
+TestSpoolAndTwin = pytest.mark.thorough(SpoolAndTwin.TestCase)
 TestSpoolAndTwin.settings = settings(
     max_examples=40,
     stateful_step_count=40,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -188,6 +189,7 @@ def _of_node(draw: st.DrawFn, node: str, number: int, start_s: float, end_s: flo
     return [replace(first, end_ns=None, end_witness=None), replace(second, end_witness=first.end_witness)]
 
 
+@pytest.mark.thorough
 @given(histories())
 @settings(max_examples=300, deadline=None)
 def test_every_sighting_finds_its_run_whatever_got_lost_and_in_whatever_order(
@@ -200,6 +202,7 @@ def test_every_sighting_finds_its_run_whatever_got_lost_and_in_whatever_order(
     assert found.held == {}
 
 
+@pytest.mark.thorough
 @given(histories())
 @settings(max_examples=100, deadline=None)
 def test_no_sighting_is_lost_or_counted_twice_when_the_scheduler_knows_only_some_runs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given
 from sqlalchemy import func, select
 
@@ -94,6 +95,7 @@ async def rows(history: History) -> int:
         return (await connection.execute(select(func.count()).select_from(schema.drops))).scalar_one()
 
 
+@pytest.mark.thorough
 async def test_a_spool_that_drops_for_weeks_keeps_its_sum_and_a_coarser_course(
     history: History, clock: ManualClock
 ) -> None:

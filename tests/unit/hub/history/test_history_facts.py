@@ -85,6 +85,7 @@ async def test_an_id_of_another_nodes_event_takes_nothing_from_it(history: Histo
     assert len(applied.new) == 1
 
 
+@pytest.mark.thorough
 @given(st.permutations(range(len(LIFE))), st.lists(st.integers(0, len(LIFE) - 1), max_size=4), st.booleans())
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 async def test_the_order_of_arrival_does_not_matter(

@@ -243,6 +243,7 @@ def _judge(script: list[tuple[str, int, bool]]) -> None:
         asyncio.run(_live(script, Path(folder)))
 
 
+@pytest.mark.thorough
 @given(_scripts)
 @example(LOST_EPILOG_WITHOUT_CGROUP)
 @example(PROLOG_READ_AFTER_THE_FIRST_HEARTBEAT)

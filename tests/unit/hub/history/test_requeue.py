@@ -169,6 +169,7 @@ async def test_a_scheduler_that_forgot_the_job_without_accounting_leaves_no_phan
     assert (facts.outcome.state, facts.is_live) == (JobState.UNKNOWN, False)
 
 
+@pytest.mark.thorough
 async def test_a_scheduler_that_is_away_for_hours_leaves_no_phantom_and_has_the_last_word(cluster: Cluster) -> None:
     cluster.start(("n1", "n2"))
     cluster.start(("n1",))

@@ -30,6 +30,7 @@ from slurmlens.hub.database.store import StoreError
 from slurmlens.hub.history.record.apply import Applied
 from slurmlens.hub.intake.ingest import MAX_PENDING, Ingest
 from slurmlens.hub.news import ChangeKind, Live
+from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
@@ -155,6 +156,7 @@ async def test_bodies_that_cannot_be_taken(
     assert (found, answer["reason"]) == (status, reason)
 
 
+@pytest.mark.thorough
 def test_a_gzip_bomb_costs_no_more_memory_than_a_request_may_have() -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(bytes(MIB)) for _ in range(512)) + packer.flush()
@@ -211,6 +213,7 @@ def in_our_time(event: AnyEvent, seconds: float) -> AnyEvent:
     return event
 
 
+@pytest.mark.thorough
 @given(st.lists(any_event(), max_size=4))
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_whatever_passes_the_checks_can_be_stored_and_shown(history: History, told: list[AnyEvent]) -> None:
@@ -222,11 +225,15 @@ async def test_whatever_passes_the_checks_can_be_stored_and_shown(history: Histo
         except DecodeError:
             continue
         good.append(event)
-    await history.hear(*good)
+    applied = await history.hear(*good)
+    assert len(applied.new) + applied.known == len(good)
+    assert {event.id for event in applied.new} <= {event.id for event in good}
     for event in good:
         if not isinstance(event, NodeHeartbeat | LinesDropped):
             job_id = event.job_id if isinstance(event, JobProfile) else event.job.job_id
-            await history.queries.job_facts(job_id)  # None where two events contradict each other about the job
+            facts = await history.queries.job_facts(job_id)
+            if facts is not None:  # None where two events contradict each other about the job
+                assert build_job_view(facts).identity.job_id == job_id
     await history.queries.status()
 
 

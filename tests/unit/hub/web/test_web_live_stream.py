@@ -121,6 +121,7 @@ async def test_many_changes_at_once_are_few_messages(served: Served) -> None:
         assert (await next_event(answer))[0] == "view"
 
 
+@pytest.mark.thorough
 async def test_a_hundred_viewers_of_one_job_cost_one_reading_per_change(served: Served) -> None:
     client, history, live = served
     answers = [await client.get("/jobs/4711/live") for _ in range(100)]

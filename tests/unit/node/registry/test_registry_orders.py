@@ -4,6 +4,7 @@ nothing leaks."""
 from __future__ import annotations
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -125,5 +126,5 @@ class AnyOrder(RuleBasedStateMachine):
         assert {event.id for event in self.sent} <= set(told)
 
 
-TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder = pytest.mark.thorough(AnyOrder.TestCase)
 TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
