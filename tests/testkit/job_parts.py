@@ -30,6 +30,8 @@ from slurmlens.hub.history.facts import (
     TimelineEntry,
     TimeSource,
 )
+from slurmlens.hub.history.profiles.course import Course as NodeCourse
+from slurmlens.hub.history.profiles.course import course_of
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource, StepRecord
 
 S = 1_000_000_000
@@ -81,13 +83,15 @@ def growing(start: float, end: float, over_s: float, *, seed: int = 1) -> Course
 
 def make_profile(
     seconds: float, courses: dict[str, Course], *, width_s: float = 1.0, start_ns: int = START_NS
-) -> Profile:
-    """A profile of `seconds` at bins of `width_s`, each metric by its course."""
+) -> NodeCourse:
+    """A node's course of `seconds` at bins of `width_s`, each metric by its course."""
     width_ns = round(width_s * S)
     first_ns = start_ns - start_ns % width_ns
     count = max(1, math.ceil(seconds / width_s))
     columns = {name: [_point(course(index * width_s)) for index in range(count)] for name, course in courses.items()}
-    return Profile(start_ns=first_ns, width_s=width_s, columns=columns)
+    made = course_of(Profile(start_ns=first_ns, width_s=width_s, columns=columns))
+    assert made is not None
+    return made
 
 
 def _point(mean: float | None) -> Point:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import statistics
 
 import msgspec
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 
 from slurmlens.events import FigureSource, Point, Profile, Totals
 from slurmlens.hub.history.facts import JobFacts
+from slurmlens.hub.history.profiles.course import course_of
 from slurmlens.hub.views.job.advice import build_advice, rounded_memory
 from slurmlens.hub.views.job.allocation import cores_by_node, parse_cpus_per_node
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.job.oddities import stopped_computing
-from slurmlens.hub.views.job.profile_bins import grid_for, on_grid, shrink
+from slurmlens.hub.views.job.profile_bins import GAP, MOST_COLUMNS, bands_of, grid_for, on_grid, shrink
 from slurmlens.hub.views.job.scale import scale_for
 from slurmlens.hub.views.job.terminal import render_job
 from slurmlens.hub.views.job.view import Allocation, Amount, Chart, JobView, Phase
@@ -170,18 +172,27 @@ def test_profiles_of_unlike_width_come_onto_the_coarser_grid() -> None:
     assert grid is not None
     assert grid.width_ns == 4 * S
     assert set(on_grid(fine, "cpu_cores", grid)) == {2.0}
-    assert {value for value in on_grid(coarse, "cpu_cores", grid) if value is not None} == {1.0}
+    assert {value for value in on_grid(coarse, "cpu_cores", grid) if value >= 0} == {1.0}
 
 
 @given(
-    st.lists(st.none() | st.floats(min_value=0, max_value=1e12), max_size=200),
+    st.lists(st.just(GAP) | st.floats(min_value=0, max_value=1e12), max_size=200),
     st.integers(min_value=1, max_value=60),
 )
-def test_a_shrunk_course_stays_within_its_values(values: list[float | None], columns: int) -> None:
+def test_a_shrunk_course_stays_within_its_values(values: list[float], columns: int) -> None:
     small = shrink(values, columns)
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value >= 0]
     assert len(small) == min(len(values), columns)
-    assert all(value is None or min(known) * 0.999 <= value <= max(known) * 1.001 for value in small)
+    assert all(value == GAP or min(known) * 0.999 <= value <= max(known) * 1.001 for value in small)
+
+
+@given(st.lists(st.lists(st.just(GAP) | st.floats(0, 1e12), min_size=3, max_size=3), min_size=1, max_size=12))
+def test_bands_are_the_lowest_the_median_and_the_highest_of_the_nodes_that_told(courses: list[list[float]]) -> None:
+    bands = bands_of(courses)
+    for index in range(3):
+        known = [course[index] for course in courses if course[index] >= 0]
+        wanted = (min(known), statistics.median(known), max(known)) if known else (GAP, GAP, GAP)
+        assert (bands.low[index], bands.median[index], bands.high[index]) == wanted
 
 
 @given(
@@ -268,7 +279,7 @@ def any_facts(draw: st.DrawFn) -> JobFacts:
     seconds = draw(st.none() | st.floats(min_value=0, max_value=1e6))
     names = draw(st.lists(st.sampled_from(["c1", "c2", "x[", "\x1b", "näme"]), unique=True, max_size=4))
     nodes = tuple(
-        make_node(name, seconds or 1.0, totals=draw(st.none() | TOTALS), profile=draw(st.none() | PROFILES))
+        make_node(name, seconds or 1.0, totals=draw(st.none() | TOTALS), profile=course_of(draw(st.none() | PROFILES)))
         for name in names
     )
     record = make_record(
@@ -302,4 +313,4 @@ def test_a_fine_profile_of_a_long_job_costs_no_more_than_its_bins() -> None:
     assert stopped_computing(tiny, 2, START_NS + 10**6 * S) is None
     grid = grid_for([tiny], START_NS, START_NS + 10**6 * S)
     assert grid is not None
-    assert grid.count <= 361
+    assert grid.count <= MOST_COLUMNS + 1

@@ -11,7 +11,8 @@ import enum
 
 import msgspec
 
-from slurmlens.events import DroppedLines, EventKind, JobIdentity, Profile, Totals, Witness
+from slurmlens.events import DroppedLines, EventKind, JobIdentity, Totals, Witness
+from slurmlens.hub.history.profiles.course import Course
 from slurmlens.slurm.records import JobRecord, JobState
 
 
@@ -105,7 +106,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     slot: int | None = None
     samples: int = 0
     totals: Totals | None = None
-    profile: Profile | None = None
+    profile: Course | None = None
     unseen_s: float | None = None
     complete: bool = False
     sightings: int = 0

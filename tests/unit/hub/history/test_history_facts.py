@@ -153,7 +153,7 @@ async def test_a_restarted_daemons_sighting_is_merged_into_the_node(history: His
     (node,) = (await history.facts()).nodes
     assert (node.sightings, node.state, node.complete) == (2, NodeState.ENDED, False)
     assert node.profile is not None
-    assert [point.mean for point in node.profile.columns["cpu_cores"]] == [1.0, 2.0, None, None, 5.0, 6.0]
+    assert list(node.profile.mean["cpu_cores"]) == [1.0, 2.0, -1.0, -1.0, 5.0, 6.0]
     assert node.totals is not None
     assert node.totals.cpu_s is not None
     assert node.totals.cpu_s.value == 50.0
@@ -204,7 +204,7 @@ async def test_deltas_of_before_a_restart_stay_and_the_time_without_a_daemon_is_
     await history.hear(msgspec.structs.replace(late, profile=later_profile))
     (node,) = (node for node in (await history.facts()).nodes if node.node == "n1")
     assert node.profile is not None
-    assert [point.mean for point in node.profile.columns["cpu_cores"]] == [1.0, None, 2.0]
+    assert list(node.profile.mean["cpu_cores"]) == [1.0, -1.0, 2.0]
 
 
 async def test_a_summary_without_a_profile_leaves_what_was_told_of_it_before(history: History) -> None:
@@ -214,7 +214,7 @@ async def test_a_summary_without_a_profile_leaves_what_was_told_of_it_before(his
     await history.hear(msgspec.structs.replace(ONE.summary(0.2, 31.4), profile=None))
     (node,) = (node for node in (await history.facts()).nodes if node.node == "n1")
     assert node.profile is not None
-    assert [point.mean for point in node.profile.columns["cpu_cores"]] == [1.0]
+    assert list(node.profile.mean["cpu_cores"]) == [1.0]
 
 
 async def test_lists_are_filtered_and_show_what_needs_attention_first(history: History) -> None:

@@ -1,23 +1,18 @@
-"""A node's part in a run from all its sightings: pure.
+"""A node's totals in a run from all its sightings: pure.
 
 A daemon that is restarted in mid-run begins a second sighting of the same run. Its counters are the cgroup's own and go
-on, so the latest totals win; what is measured as growth while somebody watched (pressure of the whole node) is summed;
-profiles are put one after another, with a gap where nobody watched. Fed by `queries`, feeds `facts`.
+on, so the latest totals win; what is measured as growth while somebody watched (pressure of the whole node) is summed.
+Their courses are put together by `profiles.fold`. Fed by `queries`, feeds `facts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
 
-from slurmlens.clock import NS_PER_S
-from slurmlens.events import Figure, FigureSource, Point, Profile, StepTotals, Totals
-
-_NO_POINT = Point(None, None, None)
-MAX_BINS = 20_000
-"""No profile grows beyond this, whatever widths and times the pieces claim."""
+from slurmlens.events import Figure, FigureSource, StepTotals, Totals
 
 _Figures = TypeVar("_Figures", Totals, StepTotals)
 _PEAKS = frozenset({"memory_peak_bytes", "pids_peak"})
@@ -63,54 +58,3 @@ def _merge_values(name: str, values: Sequence[Figure | int | None]) -> Figure | 
 
 def _replace(figure: Figure, value: float, complete: bool) -> Figure:
     return Figure(value=value, source=figure.source, complete=complete)
-
-
-def merge_profiles(in_order: Iterable[Profile]) -> Profile | None:
-    """One profile from pieces, oldest first, in bins of the widest piece's width; where they overlap the later wins."""
-    pieces = [piece for piece in in_order if piece.columns and piece.width_s > 0]
-    if not pieces:
-        return None
-    if len(pieces) == 1:
-        return pieces[0]
-    width_ns = max(round(piece.width_s * NS_PER_S) for piece in pieces)
-    first = min(piece.start_ns for piece in pieces) // width_ns
-    end_ns = max(_end_ns(piece) for piece in pieces)
-    bins = -(-end_ns // width_ns) - first
-    while bins > MAX_BINS:
-        width_ns *= 2
-        first = min(piece.start_ns for piece in pieces) // width_ns
-        bins = -(-end_ns // width_ns) - first
-    columns: dict[str, list[Point]] = {}
-    for name in dict.fromkeys(name for piece in pieces for name in piece.columns):
-        columns[name] = _column(name, pieces, first, bins, width_ns)
-    return Profile(start_ns=first * width_ns, width_s=width_ns / NS_PER_S, columns=columns)
-
-
-def _end_ns(piece: Profile) -> int:
-    length = max(len(column) for column in piece.columns.values())
-    return piece.start_ns + round(length * piece.width_s * NS_PER_S)
-
-
-def _column(name: str, pieces: Sequence[Profile], first: int, bins: int, width_ns: int) -> list[Point]:
-    """One metric's bins: narrower points that fall into one bin are joined, a bin told again replaces what was told."""
-    parts: list[dict[tuple[int, int], Point]] = [{} for _ in range(bins)]
-    for piece in pieces:
-        own_ns = round(piece.width_s * NS_PER_S)
-        for index, point in enumerate(piece.columns.get(name, ())):
-            if point.mean is None:
-                continue
-            begin_ns = piece.start_ns + index * own_ns
-            into = parts[(begin_ns + own_ns // 2) // width_ns - first]
-            if own_ns >= width_ns:
-                into.clear()
-            into[own_ns, begin_ns // own_ns] = point
-    return [_joined(list(own.values())) for own in parts]
-
-
-def _joined(points: Sequence[Point]) -> Point:
-    if len(points) < 2:
-        return points[0] if points else _NO_POINT
-    means = [point.mean for point in points if point.mean is not None]
-    lows = [point.low for point in points if point.low is not None]
-    highs = [point.high for point in points if point.high is not None]
-    return Point(min(lows, default=None), sum(means) / len(means), max(highs, default=None))

@@ -1,20 +1,22 @@
 """One node's part in a run, from its sightings' rows and events: pure.
 
-Fed by `queries`, feeds `facts.NodeFacts`. Totals and profiles are put together by `merge`; this module says what state
-the node's part is in, from when to when it was, and how much of that was seen.
+Fed by `queries`, feeds `facts.NodeFacts`. Totals are put together by `merge`, courses by `profiles.fold`; this module
+says what state the node's part is in, from when to when it was, and how much of that was seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.events import Figure, JobProfile, JobSummary, Profile, Totals, Witness
-from slurmlens.hub.history.conclude.merge import merge_profiles, merge_totals
+from slurmlens.events import Figure, Totals, Witness
+from slurmlens.hub.history.conclude.merge import merge_totals
 from slurmlens.hub.history.facts import NodeFacts, NodeHeard, NodeState
+from slurmlens.hub.history.profiles.course import Course
+from slurmlens.hub.history.profiles.fold import put_together
 
 Row = Mapping[str, Any]
 
@@ -24,11 +26,11 @@ SILENT_AFTER_BEATS = 3
 
 @dataclass(slots=True)
 class Part:
-    """What is known of one sighting: its row, its summary if there is one, else the deltas so far, oldest first."""
+    """What is known of one sighting: its row, its course as far as it was told, its totals once its summary came."""
 
     row: Row
-    summary: JobSummary | None = None
-    deltas: list[JobProfile] = field(default_factory=list)
+    totals: Totals | None = None
+    course: Course | None = None
 
     @property
     def is_open(self) -> bool:
@@ -39,14 +41,6 @@ class Part:
     def awaits_summary(self) -> bool:
         """More is to come of it."""
         return self.row["summary_id"] is None and self.row["closed_ns"] is None
-
-    def profile(self) -> Profile | None:
-        """The course as far as it was told: the summary's, and before it what a daemon told before its restart."""
-        told = [delta.profile for delta in self.deltas]
-        if self.summary is None or self.summary.profile is None:
-            return merge_profiles(told)
-        whole = self.summary.profile
-        return merge_profiles([*(one for one in told if one.start_ns < whole.start_ns), whole])
 
 
 def unheard(node: str, heard: NodeHeard | None, failed: tuple[int, ...]) -> NodeFacts:
@@ -67,8 +61,9 @@ def node_facts(
     parts = sorted(parts, key=lambda part: (part.row["start_ns"], part.row["first_boottime_ns"]))
     first, last = parts[0].row, parts[-1].row
     is_open = any(part.is_open for part in parts)
-    summaries = [part.summary for part in parts if part.summary]
-    totals = merge_totals([summary.totals for summary in summaries])
+    told = [part.totals for part in parts if part.totals]
+    totals = merge_totals(told)
+    courses = [part.course for part in parts if part.course]
     unseen_s = _unseen_s(parts)
     return NodeFacts(
         node=node,
@@ -81,9 +76,9 @@ def node_facts(
         slot=next((part.row["slot"] for part in reversed(parts) if part.row["slot"] is not None), None),
         samples=totals.samples if totals else 0,
         totals=totals,
-        profile=merge_profiles(profile for part in parts if (profile := part.profile())),
+        profile=put_together(courses) if courses else None,
         unseen_s=unseen_s,
-        complete=len(summaries) == len(parts) and unseen_s == 0 and totals is not None and _is_complete(totals),
+        complete=len(told) == len(parts) and unseen_s == 0 and totals is not None and _is_complete(totals),
         sightings=len(parts),
         last_heard_ns=heard.last_heard_ns if heard else last["heard_ns"],
         skew_s=heard.skew_s if heard else None,

@@ -14,7 +14,7 @@ from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.events import EventKind, JobProfile, JobSummary, Witness
+from slurmlens.events import EventKind, Witness
 from slurmlens.hub.database import tables as schema
 from slurmlens.hub.database.statements import chunks
 from slurmlens.hub.history.conclude.executions import awaits_accounting, decode_record, is_over, superseded
@@ -30,6 +30,7 @@ from slurmlens.hub.history.facts import (
     TimelineEntry,
     TimeSource,
 )
+from slurmlens.hub.history.read.profiles import courses_of_job, totals_of
 from slurmlens.hub.history.read.reading import (
     Row,
     fetch,
@@ -113,19 +114,15 @@ class JobReader:
     async def _parts(self, rows: Sequence[Row]) -> list[Part]:
         parts = {(row["node"], row["sighting"]): Part(row) for row in rows}
         events = schema.events
-        kinds = (EventKind.JOB_SUMMARY.value, EventKind.JOB_PROFILE.value)
-        query = (
-            select(events.c.node, events.c.sighting, events.c.body)
-            .where(of_job(events, self._cluster, self._job_id), events.c.kind.in_(kinds), events.c.body.is_not(None))
-            .order_by(events.c.boottime_ns)
+        query = select(events.c.node, events.c.sighting, events.c.body).where(
+            of_job(events, self._cluster, self._job_id), events.c.kind == EventKind.JOB_SUMMARY.value
         )
         for node, sighting, body in await self._connection.execute(query):
-            part = parts.get((node, sighting))
-            event = ecs.decode(body) if part else None
-            if part and isinstance(event, JobSummary):
-                part.summary = event
-            elif part and isinstance(event, JobProfile):
-                part.deltas.append(event)
+            if part := parts.get((node, sighting)):
+                part.totals = totals_of(body)
+        for key, course in (await courses_of_job(self._connection, self._cluster, self._job_id)).items():
+            if part := parts.get(key):
+                part.course = course
         return list(parts.values())
 
     async def _nodes(self, run: Row, record: JobRecord | None, parts: Sequence[Part]) -> tuple[NodeFacts, ...]:

@@ -7,6 +7,7 @@ the nodes.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 import msgspec
@@ -19,7 +20,7 @@ from slurmlens.hub.views.job.advice import build_advice
 from slurmlens.hub.views.job.allocation import allocation_of, cores_by_node, memory_per_node_bytes, node_names
 from slurmlens.hub.views.job.charts import build_charts, limits_of
 from slurmlens.hub.views.job.headline import Told, headline
-from slurmlens.hub.views.job.oddities import Stop, node_notes, odd_beside, stopped_computing
+from slurmlens.hub.views.job.oddities import Stop, middle_of, node_notes, odd_beside, stopped_computing
 from slurmlens.hub.views.job.profile_bins import Part, grid_for, on_grid, shrink
 from slurmlens.hub.views.job.provenance import provenance_of
 from slurmlens.hub.views.job.steps import build_steps
@@ -157,10 +158,11 @@ def _node_views(
     """Rows of the node table, the odd ones first, else in the scheduler's order."""
     cores, memory_bytes = cores_by_node(facts), memory_per_node_bytes(facts)
     plain = [_node_view(facts, node, cores.get(node.node), memory_bytes, ran_s) for node in nodes]
+    usual = middle_of(plain)
     views = []
     for node, view in zip(nodes, plain, strict=True):
         notes = node_notes(node, stops.get(node.node))
-        beside = odd_beside(view, plain) if node.node not in stops else None
+        beside = odd_beside(view, usual) if node.node not in stops else None
         if beside:
             notes = (*notes, Note(text=beside))
         odd = len(nodes) > 1 and (node.node in stops or beside is not None or _is_troubled(node))
@@ -195,11 +197,11 @@ def _course(facts: JobFacts, node: NodeFacts, column: str, part: Part, whole: fl
     if node.profile is None or facts.start_ns is None:
         return ()
     grid = grid_for([node.profile], facts.start_ns, facts.end_ns or facts.as_of_ns)
-    values = on_grid(node.profile, column, grid, part) if grid else []
-    of = whole or max((value for value in values if value is not None), default=0.0)
-    if not of:
+    values = on_grid(node.profile, column, grid, part) if grid else array("f")
+    of = whole or max(values, default=0.0)
+    if of <= 0:
         return ()
-    return tuple(None if value is None else round(value / of, 4) for value in shrink(values, COURSE_POINTS))
+    return tuple(round(value / of, 4) if value >= 0 else None for value in shrink(values, COURSE_POINTS))
 
 
 def _charts(

@@ -9,13 +9,20 @@ nodes by name. Ticks and their texts are made here, so that both drawings agree.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.facts import NodeFacts
-from slurmlens.hub.views.job.profile_bins import Grid, Part, grid_for, has_values, on_grid
+from slurmlens.hub.views.job.profile_bins import (
+    Grid,
+    Part,
+    bands_of,
+    grid_for,
+    has_values,
+    on_grid,
+    shown_values,
+)
 from slurmlens.hub.views.job.scale import scale_for
 from slurmlens.hub.views.job.view import Chart, Charts, Series
 from slurmlens.shown import format as fmt
@@ -159,7 +166,7 @@ def _chosen(columns: tuple[str, str | None], nodes: Sequence[NodeFacts]) -> tupl
 
 def _why_empty(plan: ChartPlan, nodes: Sequence[NodeFacts], live: bool) -> str:
     """Why there is nothing to draw; where nothing at all was measured, that, and no guess about the machine."""
-    if not any(has_values(node.profile, name) for node in nodes if node.profile for name in node.profile.columns):
+    if not any(has_values(node.profile, name) for node in nodes if node.profile for name in node.profile.names):
         if live:
             return "waiting for the first samples"
         if any(node.samples for node in nodes):
@@ -184,31 +191,21 @@ def _series(
     courses = {node.node: on_grid(node.profile, column, grid, part) for node in nodes}
     if len(nodes) <= MOST_LINES:
         return tuple(
-            Series(label=name, role="odd" if name in odd else "line", values=_rounded(values), sign=sign)
+            Series(label=name, role="odd" if name in odd else "line", values=shown_values(values), sign=sign)
             for name, values in courses.items()
         )
     return (*_band(list(courses.values()), sign), *_odd_lines(courses, odd, sign))
 
 
-def _band(courses: Sequence[Sequence[float | None]], sign: int) -> tuple[Series, ...]:
-    low, middle, high = [], [], []
-    for values in zip(*courses, strict=True):
-        known = [value for value in values if value is not None]
-        low.append(min(known, default=None))
-        middle.append(median(known) if known else None)
-        high.append(max(known, default=None))
+def _band(courses: Sequence[Sequence[float]], sign: int) -> tuple[Series, ...]:
+    low, middle, high = bands_of(courses)
     made = (("lowest node", "low", low), ("median node", "median", middle), ("highest node", "high", high))
-    return tuple(Series(label=label, role=role, values=_rounded(values), sign=sign) for label, role, values in made)
+    return tuple(Series(label=label, role=role, values=shown_values(values), sign=sign) for label, role, values in made)
 
 
-def _odd_lines(courses: dict[str, list[float | None]], odd: Sequence[str], sign: int) -> tuple[Series, ...]:
+def _odd_lines(courses: Mapping[str, Sequence[float]], odd: Sequence[str], sign: int) -> tuple[Series, ...]:
     named = [name for name in odd if name in courses][:MOST_ODD_LINES]
-    return tuple(Series(label=name, role="odd", values=_rounded(courses[name]), sign=sign) for name in named)
-
-
-def _rounded(values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """Four significant digits: half the bytes of a page, and finer than any screen."""
-    return tuple(None if value is None else float(f"{value:.4g}") for value in values)
+    return tuple(Series(label=name, role="odd", values=shown_values(courses[name]), sign=sign) for name in named)
 
 
 def _highest(series: Sequence[Series], sign: int) -> float:

@@ -6,13 +6,14 @@ out in charts and headline. The thresholds are few and coarse on purpose: a read
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.events import Profile
 from slurmlens.hub.history.facts import NodeFacts, NodeState
+from slurmlens.hub.history.profiles.course import Course
 from slurmlens.hub.views.job.view import NodeView, Note
 from slurmlens.shown import format as fmt
 
@@ -37,34 +38,50 @@ class Stop:
     idle_s: float
 
 
-def stopped_computing(profile: Profile | None, cores: int | None, end_ns: int) -> Stop | None:
+def stopped_computing(profile: Course | None, cores: int | None, end_ns: int) -> Stop | None:
     """When a node went idle for good before the end of the run; None where it did not, or where that cannot be told."""
     if profile is None or not cores or end_ns <= profile.start_ns:
         return None
-    width_ns = round(profile.width_s * NS_PER_S)
-    inside = max(1, (end_ns - profile.start_ns) // width_ns)
-    course = [point.mean for point in profile.columns.get("cpu_cores", ())[:inside]]
-    busy = [index for index, value in enumerate(course) if value is not None and value > IDLE_CORES_SHARE * cores]
-    if not any(value is not None and value >= BUSY_CORES_SHARE * cores for value in course):
+    inside = max(1, (end_ns - profile.start_ns) // profile.width_ns)
+    course = profile.mean.get("cpu_cores", array("f"))[:inside]
+    if max(course, default=0.0) < BUSY_CORES_SHARE * cores:
         return None
-    last_busy = busy[-1]
-    idle = [value for value in course[last_busy + 1 :] if value is not None]
-    stop_ns = profile.start_ns + (last_busy + 1) * width_ns
+    idle_cores = IDLE_CORES_SHARE * cores
+    last_busy = next(index for index in range(len(course) - 1, -1, -1) if course[index] > idle_cores)
+    idle = [value for value in course[last_busy + 1 :] if value >= 0]
+    stop_ns = profile.start_ns + (last_busy + 1) * profile.width_ns
     idle_s = (end_ns - stop_ns) / NS_PER_S
     if len(idle) < LEAST_IDLE_BINS or idle_s < LEAST_IDLE_S:
         return None
     return Stop(stop_ns, idle_s)
 
 
-def odd_beside(node: NodeView, others: Sequence[NodeView]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Middle:
+    """What is usual among the nodes of a run; None where too few told to say so."""
+
+    cpu_ratio: float | None
+    memory_bytes: float | None
+
+
+def middle_of(nodes: Sequence[NodeView]) -> Middle:
+    """The median CPU share and memory of all nodes of a run."""
+    cpu = [node.cpu.ratio for node in nodes if node.cpu.ratio is not None]
+    memory = [node.memory.used for node in nodes if node.memory.used is not None]
+    return Middle(
+        cpu_ratio=(median(cpu) if len(cpu) > 2 else max(cpu)) if len(cpu) > 1 else None,
+        memory_bytes=median(memory) if len(memory) > 2 else None,
+    )
+
+
+def odd_beside(node: NodeView, usual: Middle) -> str | None:
     """How a node's CPU or memory lies far from the median of all nodes of the run; None where it does not."""
-    cpu = [other.cpu.ratio for other in others if other.cpu.ratio is not None]
-    memory = [other.memory.used for other in others if other.memory.used is not None]
-    if len(cpu) > 1 and node.cpu.ratio is not None:
-        middle = median(cpu) if len(cpu) > 2 else max(cpu)
-        if node.cpu.ratio < ODD_CPU_FACTOR * middle and middle - node.cpu.ratio > ODD_CPU_GAP:
+    if usual.cpu_ratio is not None and node.cpu.ratio is not None:
+        below = usual.cpu_ratio - node.cpu.ratio
+        if node.cpu.ratio < ODD_CPU_FACTOR * usual.cpu_ratio and below > ODD_CPU_GAP:
             return "CPU far below the other nodes"
-    if len(memory) > 2 and node.memory.used is not None and node.memory.used > ODD_MEMORY_FACTOR * median(memory):
+    most_bytes = None if usual.memory_bytes is None else ODD_MEMORY_FACTOR * usual.memory_bytes
+    if most_bytes is not None and node.memory.used is not None and node.memory.used > most_bytes:
         return "memory far above the other nodes"
     return None
 

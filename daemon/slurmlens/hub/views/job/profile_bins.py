@@ -1,21 +1,27 @@
-"""A profile as numbers: areas, averages, and many nodes' bins brought onto one grid.
+"""Courses as numbers: areas, averages, and many nodes' bins brought onto one grid.
 
-Pure. Fed with `Profile`s (each node's recorder halves its resolution on its own, so widths and starts differ); feeds
-`usage`, `charts`, `oddities` and the sparklines. A bin in which nothing was measured is None and stays None: a gap is
-a gap.
+Pure. Fed with `Course`s (each node's recorder halves its resolution on its own, so widths and starts differ); feeds
+`usage`, `charts`, `oddities` and the sparklines. All work on whole columns: a course has thousands of values, a wide
+job a thousand courses. A value below zero is a gap, and stays one; `shown_values` makes it the None that people read.
 """
 
 from __future__ import annotations
 
 import enum
 import itertools
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import mul
+from typing import NamedTuple
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.events import Point, Profile
+from slurmlens.hub.history.profiles.course import Course
 
-MOST_COLUMNS = 360
+MOST_COLUMNS = 400
+"""More than a course has bins: a grid that must be wider than its courses costs a join of each of their columns."""
+GAP = -1.0
 
 
 class Part(enum.Enum):
@@ -39,9 +45,17 @@ class Grid:
         return tuple(round((first + index * self.width_ns) / NS_PER_S, 3) for index in range(self.count))
 
 
-def grid_for(profiles: Iterable[Profile], start_ns: int, end_ns: int) -> Grid | None:
-    """The finest grid over [start, end] that no profile is coarser than, with at most `MOST_COLUMNS` bins."""
-    width_ns = max((round(profile.width_s * NS_PER_S) for profile in profiles), default=0)
+class Bands(NamedTuple):
+    """For each bin the lowest, the median and the highest of many nodes; a gap where no node has a value."""
+
+    low: list[float]
+    median: list[float]
+    high: list[float]
+
+
+def grid_for(courses: Iterable[Course], start_ns: int, end_ns: int) -> Grid | None:
+    """The finest grid over [start, end] that no course is coarser than, with at most `MOST_COLUMNS` bins."""
+    width_ns = max((course.width_ns for course in courses), default=0)
     if width_ns <= 0:
         return None
     while (end_ns - start_ns) / width_ns > MOST_COLUMNS - 1:
@@ -50,71 +64,136 @@ def grid_for(profiles: Iterable[Profile], start_ns: int, end_ns: int) -> Grid | 
     return Grid(first_ns, width_ns, max(1, -(-(end_ns - first_ns) // width_ns)))
 
 
-def on_grid(profile: Profile | None, column: str, grid: Grid, part: Part = Part.MEAN) -> list[float | None]:
-    """One column of a profile, brought onto the grid; bins that no bin of the profile falls into are None."""
-    if profile is not None and round(profile.width_s * NS_PER_S) == grid.width_ns:
-        return _shifted(profile, column, grid, part)
-    bins: list[list[float]] = [[] for _ in range(grid.count)]
-    for offset_ns, value in _timed(profile, column, part):
-        index = (offset_ns - grid.start_ns) // grid.width_ns
-        if 0 <= index < grid.count:
-            bins[index].append(value)
+def on_grid(course: Course | None, column: str, grid: Grid, part: Part = Part.MEAN) -> array[float]:
+    """One column of a course, brought onto the grid; bins that no bin of the course falls into are gaps."""
+    values = _values(course, column, part)
+    if course is None or values is None:
+        return array("f", [GAP]) * grid.count
+    start_ns, width_ns = course.start_ns, course.width_ns
+    while width_ns < grid.width_ns and grid.width_ns % (2 * width_ns) == 0:
+        values, start_ns, width_ns = _halved(values, start_ns, width_ns, part)
+    if width_ns != grid.width_ns:
+        return _spread(values, start_ns, width_ns, grid, part)
+    return _placed(values, (start_ns - grid.start_ns) // width_ns, grid.count)
+
+
+def _values(course: Course | None, column: str, part: Part) -> array[float] | None:
+    if course is None:
+        return None
+    return (course.mean if part is Part.MEAN else course.high).get(column)
+
+
+def _placed(values: array[float], first: int, count: int) -> array[float]:
+    """Values from bin `first` on, cut or filled up with gaps to `count` bins."""
+    inside = values[max(0, -first) : max(0, count - first)]
+    before = min(count, max(0, first))
+    after = count - before - len(inside)
+    gaps = array("f", [GAP])
+    return gaps * before + inside + gaps * after if before or after else inside
+
+
+def _halved(values: array[float], start_ns: int, width_ns: int, part: Part) -> tuple[array[float], int, int]:
+    """Two neighbours as one; beside a gap the other counts alone."""
+    before = start_ns % (2 * width_ns) // width_ns
+    gaps = array("f", [GAP])
+    even = gaps * before + values + gaps * ((before + len(values)) % 2)
     if part is Part.HIGH:
-        return [max(found) if found else None for found in bins]
-    return [sum(found) / len(found) if found else None for found in bins]
+        joined = array("f", map(max, even[0::2], even[1::2]))
+    else:
+        pairs = zip(even[0::2], even[1::2], strict=True)
+        joined = array("f", [(a + b) / 2 if a >= 0 <= b else max(a, b) for a, b in pairs])
+    return joined, start_ns - before * width_ns, 2 * width_ns
 
 
-def _shifted(profile: Profile, column: str, grid: Grid, part: Part) -> list[float | None]:
-    """`on_grid` for bins of the grid's own width, which is the usual case: nothing to merge, an index apart."""
-    values: list[float | None] = [None] * grid.count
-    first = (profile.start_ns + grid.width_ns // 2 - grid.start_ns) // grid.width_ns
-    for index, point in enumerate(profile.columns.get(column, ()), first):
-        if 0 <= index < grid.count:
-            values[index] = point.mean if part is Part.MEAN else point.high
-    return values
+def _spread(values: array[float], start_ns: int, width_ns: int, grid: Grid, part: Part) -> array[float]:
+    """Bins that the grid's are no multiple of: each goes where its middle lies."""
+    bins: list[list[float]] = [[] for _ in range(grid.count)]
+    middle_ns = start_ns + width_ns // 2 - grid.start_ns
+    for index, value in enumerate(values):
+        place = (middle_ns + index * width_ns) // grid.width_ns
+        if value >= 0 and 0 <= place < grid.count:
+            bins[place].append(value)
+    join = max if part is Part.HIGH else _mean
+    return array("f", [join(found) if found else GAP for found in bins])
 
 
-def _timed(profile: Profile | None, column: str, part: Part) -> Iterable[tuple[int, float]]:
-    if profile is None:
-        return
-    width_ns = round(profile.width_s * NS_PER_S)
-    middle_ns = profile.start_ns + width_ns // 2
-    for index, point in enumerate(profile.columns.get(column, ())):
-        value = point.mean if part is Part.MEAN else point.high
-        if value is not None:
-            yield middle_ns + index * width_ns, value
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
-def shrink(values: Sequence[float | None], columns: int) -> tuple[float | None, ...]:
+def bands_of(courses: Sequence[Sequence[float]]) -> Bands:
+    """The bands of courses on one grid. Sorting puts gaps first; what is behind them are the values."""
+    low, middle, high = [], [], []
+    for values in map(sorted, zip(*courses, strict=True)):
+        gaps = bisect_left(values, 0.0) if values[0] < 0 else 0
+        known = len(values) - gaps
+        if not known:
+            low.append(GAP)
+            middle.append(GAP)
+            high.append(GAP)
+            continue
+        half = gaps + known // 2
+        low.append(values[gaps])
+        middle.append(values[half] if known % 2 else (values[half - 1] + values[half]) / 2)
+        high.append(values[-1])
+    return Bands(low, middle, high)
+
+
+def shown_values(values: Iterable[float]) -> tuple[float | None, ...]:
+    """Four significant digits (half the bytes of a page, and finer than any screen), and None for a gap."""
+    return tuple([float(f"{value:.4g}") if value >= 0 else None for value in values])
+
+
+def shrink(values: Sequence[float], columns: int) -> list[float]:
     """A course at no more than `columns` points, each the mean of what was measured in its stretch."""
     if len(values) <= columns:
-        return tuple(values)
+        return list(values)
     edges = [round(index * len(values) / columns) for index in range(columns + 1)]
-    return tuple(_mean(values[low:high]) for low, high in itertools.pairwise(edges))
+    return [_mean_known(values[low:high]) for low, high in itertools.pairwise(edges)]
 
 
-def integral(profile: Profile | None, column: str) -> float | None:
+def shrink_shown(values: Sequence[float | None], columns: int) -> tuple[float | None, ...]:
+    """`shrink` for a course as people read it, None for a gap."""
+    shrunk = shrink([GAP if value is None else value for value in values], columns)
+    return tuple(value if value >= 0 else None for value in shrunk)
+
+
+def _mean_known(values: Sequence[float]) -> float:
+    if min(values) >= 0:
+        return sum(values) / len(values)
+    known = [value for value in values if value >= 0]
+    return _mean(known) if known else GAP
+
+
+def integral(course: Course | None, column: str) -> float | None:
     """Area under a rate: what was used while somebody watched. None where nothing was measured."""
-    means = [value for _, value in _timed(profile, column, Part.MEAN)]
-    return sum(means) * profile.width_s if profile and means else None
+    means = _measured(course, column)
+    if course is None or means is None:
+        return None
+    if not course.weight and min(means) >= 0:
+        return sum(means) * course.width_s
+    # a gap weighs nothing; a bin that pieces told twice weighs no more than its width
+    weights = (min(weight, course.width_s) for weight in course.weights(column))
+    return float(sum(map(mul, means, weights)))
 
 
-def average(profile: Profile | None, column: str) -> float | None:
+def average(course: Course | None, column: str) -> float | None:
     """Mean over the bins in which something was measured."""
-    return _mean([value for _, value in _timed(profile, column, Part.MEAN)])
+    means = _measured(course, column)
+    return None if means is None else _mean_known(means)
 
 
-def highest(profile: Profile | None, column: str) -> float | None:
+def highest(course: Course | None, column: str) -> float | None:
     """The highest value seen."""
-    return max((value for _, value in _timed(profile, column, Part.HIGH)), default=None)
+    found = max(_values(course, column, Part.HIGH) or (), default=GAP)
+    return found if found >= 0 else None
 
 
-def has_values(profile: Profile | None, column: str) -> bool:
+def has_values(course: Course | None, column: str) -> bool:
     """Whether anything was measured of this metric."""
-    points: Sequence[Point] = profile.columns.get(column, ()) if profile else ()
-    return any(point.mean is not None for point in points)
+    return _measured(course, column) is not None
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+def _measured(course: Course | None, column: str) -> array[float] | None:
+    means = _values(course, column, Part.MEAN)
+    return means if means and max(means) >= 0 else None

@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Iterator, Sequence
 
 from slurmlens.hub.views.job.phrases import pressure_words
-from slurmlens.hub.views.job.profile_bins import shrink
+from slurmlens.hub.views.job.profile_bins import shrink_shown
 from slurmlens.hub.views.job.view import Amount, JobView, NodeView, Note, Phase
 from slurmlens.shown import format as fmt
 from slurmlens.shown.terminal import Sheet, sparkline
@@ -87,8 +87,8 @@ def node_lines(nodes: Sequence[NodeView], sheet: Sheet) -> Iterator[str]:
 
 def _node(node: NodeView, name_columns: int, spark: int, sheet: Sheet) -> Iterator[str]:
     small = memory_spark(spark)
-    cpu = f"{sparkline(shrink(node.cpu_course, spark), spark)} {fmt.percent(node.cpu.ratio):>5}"
-    memory = f"{sparkline(shrink(node.memory_course, small), small)} {fmt.memory(node.memory.used):>8}"
+    cpu = f"{sparkline(shrink_shown(node.cpu_course, spark), spark)} {fmt.percent(node.cpu.ratio):>5}"
+    memory = f"{sparkline(shrink_shown(node.memory_course, small), small)} {fmt.memory(node.memory.used):>8}"
     samples = fmt.UNKNOWN if node.samples is None else node.samples
     line = f"  {pad(node.name, name_columns)}  {cpu}  {memory}  {samples:>7}  "
     notes = "; ".join(note_words(note, sheet.zone) for note in node.notes)
