@@ -121,9 +121,11 @@ class PageError(SlurmlensError):
 
 
 class SourceError(SlurmlensError):
-    """The scheduler could not be asked, or answered something that cannot be read."""
+    """The scheduler could not be asked ("missing": its command is not there), or answered what cannot be read."""
 
-    reason = "source"
+    def __init__(self, message: str, *, reason: str = "source") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class SpoolError(SlurmlensError):

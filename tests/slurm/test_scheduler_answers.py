@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from deploy.slurm import SmallSlurm
 
 from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import SourceError
+from slurmlens.slurm import queue_text
+from slurmlens.slurm.command import Answer
+from slurmlens.slurm.pieces import Pieces
 from slurmlens.slurm.records import JobRecord, JobState
 from slurmlens.slurm.source import CommandSource
 
@@ -22,13 +25,19 @@ class Inside:
     def __init__(self, slurm: SmallSlurm) -> None:
         self._slurm = slurm
 
-    async def __call__(self, arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> bytes:
+    async def __call__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        timeout_s: float,
+        read: Callable[[Pieces], Answer],
+    ) -> Answer:
         named = [f"{name}={value}" for name, value in environment.items()]
         argv = ["env", "-i", *named, *arguments]
         run = await asyncio.to_thread(self._slurm.sandbox.run, argv, check=False, timeout_s=timeout_s)
         if run.returncode:
             raise SourceError(run.stderr[-200:])
-        return run.stdout.encode()
+        return read([run.stdout.encode()])
 
 
 @pytest.fixture
@@ -118,3 +127,44 @@ async def test_catching_up_finds_jobs_of_the_last_hour(small_slurm: SmallSlurm, 
     (record,) = (await source.executions([job_id])).records
     assert record.submit_s is not None
     assert job_id in {one.job_id for one in (await source.executions_since(record.submit_s - 60)).records}
+
+
+async def test_the_text_of_a_queue_says_what_its_json_says(small_slurm: SmallSlurm, source: CommandSource) -> None:
+    """What releases are asked whose squeue has no JSON, asked of one that has it."""
+    small_slurm.submit("sleep 60", "-J", "a b\nc", "--mem=50")
+    small_slurm.submit("true", "--hold", "--array=1-5:2", "--mem=50")
+    separator = "<|>"
+    inside = Inside(small_slurm)
+    environment = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
+
+    def read(pieces: Pieces) -> dict[int, JobRecord]:
+        decoded = queue_text.queue_jobs(pieces, separator)
+        assert (decoded.refused, dict(decoded.unknown)) == (0, {})
+        return {record.job_id: record for record in decoded.records}
+
+    from_text = await inside(["squeue", *queue_text.arguments(separator)], environment, 20, read)
+    from_json = {record.job_id: record for record in (await source.queue()).records}
+    same = (
+        "name",
+        "user",
+        "user_id",
+        "group_id",
+        "partition",
+        "submit_s",
+        "array_job_id",
+        "array_task_id",
+        "cpu_count",
+    )
+    for job_id in from_text.keys() & from_json.keys():
+        told, known = from_text[job_id], from_json[job_id]
+        assert [getattr(told, name) for name in same] == [getattr(known, name) for name in same]
+        assert told.array_tasks == known.array_tasks
+    for job_id in from_text:
+        small_slurm.slurm("scancel", str(job_id), check=False)
+
+
+async def test_slurm_tells_its_name_of_the_cluster(source: CommandSource) -> None:
+    queue = (await source.queue()).records
+    name = await source.cluster_name()
+    assert name
+    assert {record.cluster for record in queue} <= {name}

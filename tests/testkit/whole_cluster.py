@@ -118,6 +118,9 @@ class Controller:
     async def release(self) -> tuple[int, int]:
         return 22, 5
 
+    async def cluster_name(self) -> str | None:
+        return "cluster"
+
     async def queue(self) -> Decoded[JobRecord]:
         self._must_be_up(self.is_up)
         latest = {run.job_id: run for run in self.runs}

@@ -195,6 +195,7 @@ class HubPipeline:
             clock=self._clock,
             reporter=self._reporter,
             told=self._recorded,
+            cluster=self._config.cluster,
             partitions_told=self._take_partitions if wants_partitions else None,
             queue_told=None if self._queue_series is None else self._queue_series.take,
         )

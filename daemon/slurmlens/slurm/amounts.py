@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+MIB = 1024 * 1024
+
 _SUFFIX_BYTES = {"": 1024**2, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4, "P": 1024**5}
 _MEMORY = re.compile(r"(\d{1,18}(?:\.\d{1,6})?)([KMGTP]?)[nc]?")
 _EXIT = re.compile(r"(\d{1,9})(?::(\d{1,9}))?")

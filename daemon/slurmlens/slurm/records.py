@@ -14,7 +14,9 @@ Times are whole seconds since the epoch, UTC. `start_s` is when it started, neve
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -26,22 +28,29 @@ Record = TypeVar("Record")
 
 
 class Decoded(NamedTuple, Generic[Record]):
-    """What an answer held: its records, and how many of its entries could not be read."""
+    """What an answer held: its records, how many of its entries could not be read at all, and what of the others is not
+    known, because it came in a shape or of a size that we have not learned: field name → how often.
+    """
 
     records: tuple[Record, ...]
-    refused: int
+    refused: int = 0
+    unknown: Mapping[str, int] = MappingProxyType({})
 
     @classmethod
-    def of(cls, entries: Iterable[Entry], read: Callable[[Entry], Record]) -> Decoded[Record]:
-        """What `read` makes of each; one that it refuses with DecodeError is left out and counted."""
+    def of(cls, entries: Iterable[Entry], read: Callable[[Entry, Counter[str]], Record]) -> Decoded[Record]:
+        """What `read` makes of each; one that it refuses with DecodeError is left out and counted.
+
+        `read` counts, in what it is given beside the entry, the fields that it could not make out.
+        """
         records: list[Record] = []
+        unknown: Counter[str] = Counter()
         refused = 0
         for entry in entries:
             try:
-                records.append(read(entry))
+                records.append(read(entry, unknown))
             except DecodeError:
                 refused += 1
-        return cls(tuple(records), refused)
+        return cls(tuple(records), refused, unknown)
 
 
 class JobState(enum.Enum):

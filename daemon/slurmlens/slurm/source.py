@@ -1,29 +1,33 @@
-"""Asks the scheduler by its commands: `squeue --json`, `sacct -D`, `scontrol show`.
+"""Asks the scheduler by its commands: `squeue`, `sacct -D`, `scontrol show`.
 
-Owns which command and which form fits the release that runs; what an answer means is the decoders' (`json_records` from
-23.02 on, `accounting_text` and `scontrol_text` for older ones, whose sacct JSON lacks exit codes and whose scontrol has
-no JSON). Slurm's default JSON version is taken: the decoders read by shape. Fed by the hub's poller, which also says
-when (`politeness`); every failure is a SourceError.
+Owns which command is asked; in which form, and what can be believed of it, the release decides (`releases`), and what
+an answer means is the decoders' (`json_records`; `queue_text`, `accounting_text` and `scontrol_text` where JSON is
+missing or tells less). Slurm's default JSON version is taken. Fed by the hub's poller, which also says when
+(`politeness`); every failure is a SourceError.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Protocol
 
 from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import DecodeError, SourceError
-from slurmlens.slurm import accounting_text, json_records, scontrol_text
-from slurmlens.slurm.command import RunCommand, clean_environment, run_command
+from slurmlens.slurm import accounting_text, json_records, queue_text, scontrol_text
+from slurmlens.slurm.command import Answer, RunCommand, clean_environment, run_command
+from slurmlens.slurm.pieces import Pieces
 from slurmlens.slurm.records import Decoded, JobRecord, NodeRecord, PartitionRecord
+from slurmlens.slurm.releases import Form, Release, answers_of
+from slurmlens.slurm.separated_rows import new_separator
 
-JSON_SINCE = (23, 2)
 MAX_JOBS_A_REQUEST = 200
+EPOCH_TIMES = {"SLURM_TIME_FORMAT": "%s"}
 
 _RELEASE = re.compile(rb"(\d{2})\.(\d{2})")
-_Record = TypeVar("_Record")
 
 
 class Scheduler(Protocol):
@@ -31,6 +35,9 @@ class Scheduler(Protocol):
 
     async def release(self) -> tuple[int, int]:
         """Slurm's release, as (24, 11)."""
+
+    async def cluster_name(self) -> str | None:
+        """Slurm's ClusterName; None where it does not tell."""
 
     async def queue(self) -> Decoded[JobRecord]:
         """Every job the controller holds now: waiting, running, ended lately."""
@@ -55,34 +62,44 @@ class CommandSource:
         self._settings = settings
         self._run = run
         self._environment = clean_environment(settings.slurm_conf)
-        self._release: tuple[int, int] | None = None
+        self._release: Release | None = None
 
-    async def release(self) -> tuple[int, int]:
+    async def release(self) -> Release:
         """Slurm's release, asked once of `squeue --version`, which contacts nobody."""
         if self._release is None:
-            said = await self._ask([self._settings.squeue, "--version"])
+            said = await self._ask([self._settings.squeue, "--version"], b"".join)
             match = _RELEASE.search(said)
             if not match:
                 raise SourceError(f"{self._settings.squeue} --version says {said[:60]!r}, which is no release")
-            self._release = int(match[1]), int(match[2])
+            self._release = Release(int(match[1]), int(match[2]))
         return self._release
 
+    async def cluster_name(self) -> str | None:
+        """ClusterName of `scontrol show config`: what every release knows, and asks for little."""
+        return await self._ask([self._settings.scontrol, "show", "config"], scontrol_text.cluster_name)
+
     async def queue(self) -> Decoded[JobRecord]:
-        """`squeue --json`, of every partition and state: it exists in every release that we read."""
-        answer = await self._ask([self._settings.squeue, "--all", "--states=all", "--json"])
-        return _decoded(self._settings.squeue, json_records.queue_jobs, answer)
+        """`squeue`, of every partition and state."""
+        release, name = await self.release(), self._settings.squeue
+        if answers_of(release).queue is Form.JSON:
+            arguments = [name, "--all", "--states=all", "--json"]
+            return await self._ask(arguments, partial(json_records.queue_jobs, release=release))
+        separator = new_separator()
+        read = partial(queue_text.queue_jobs, separator=separator)
+        return await self._ask([name, *queue_text.arguments(separator)], read, **EPOCH_TIMES)
 
     async def executions(self, job_ids: Iterable[int]) -> Decoded[JobRecord]:
         """`sacct -D -j`, some hundred jobs a request."""
         wanted = sorted(set(job_ids))
         records: list[JobRecord] = []
-        refused = 0
+        refused, unknown = 0, Counter[str]()
         for begin in range(0, len(wanted), MAX_JOBS_A_REQUEST):
             chunk = ",".join(str(job_id) for job_id in wanted[begin : begin + MAX_JOBS_A_REQUEST])
             found = await self._accounted(["-j", chunk])
             records += found.records
             refused += found.refused
-        return Decoded(tuple(records), refused)
+            unknown.update(found.unknown)
+        return Decoded(tuple(records), refused, unknown)
 
     async def executions_since(self, since_s: int) -> Decoded[JobRecord]:
         """`sacct -D -S`; the commands run in UTC, so that the time means what it says."""
@@ -90,40 +107,31 @@ class CommandSource:
 
     async def nodes(self) -> Decoded[NodeRecord]:
         """`scontrol show node`, hidden ones too."""
-        return await self._shown("node", json_records.nodes, scontrol_text.nodes)
+        name = self._settings.scontrol
+        if answers_of(await self.release()).nodes is Form.JSON:
+            return await self._ask([name, "-a", "show", "nodes", "--json"], json_records.nodes)
+        return await self._ask([name, "-a", "-o", "show", "node"], scontrol_text.nodes)
 
     async def partitions(self) -> Decoded[PartitionRecord]:
         """`scontrol show partition`, hidden ones too."""
-        return await self._shown("partition", json_records.partitions, scontrol_text.partitions)
+        name = self._settings.scontrol
+        if answers_of(await self.release()).partitions is Form.JSON:
+            return await self._ask([name, "-a", "show", "partitions", "--json"], json_records.partitions)
+        return await self._ask([name, "-a", "-o", "show", "partition"], scontrol_text.partitions)
 
     async def _accounted(self, which: Sequence[str]) -> Decoded[JobRecord]:
         if not self._settings.accounting:
             return Decoded((), 0)
         name = self._settings.sacct
-        if await self.release() >= JSON_SINCE:
-            return _decoded(name, json_records.accounted_jobs, await self._ask([name, "-D", "-a", "--json", *which]))
-        arguments = [name, *accounting_text.arguments(), *which]
-        answer = await self._ask(arguments, SLURM_TIME_FORMAT="%s")
-        return _decoded(name, accounting_text.accounted_jobs, answer.decode(errors="replace"))
+        if answers_of(await self.release()).accounting is Form.JSON:
+            return await self._ask([name, "-D", "-a", "--json", *which], json_records.accounted_jobs)
+        separator = new_separator()
+        read = partial(accounting_text.accounted_jobs, separator=separator)
+        return await self._ask([name, *accounting_text.arguments(separator), *which], read, **EPOCH_TIMES)
 
-    async def _shown(
-        self, what: str, from_json: Callable[[bytes], Decoded[_Record]], from_text: Callable[[str], Decoded[_Record]]
-    ) -> Decoded[_Record]:
-        name = self._settings.scontrol
-        if await self.release() >= JSON_SINCE:
-            return _decoded(name, from_json, await self._ask([name, "-a", "show", f"{what}s", "--json"]))
-        answer = await self._ask([name, "-a", "-o", "show", what])
-        return _decoded(name, from_text, answer.decode(errors="replace"))
-
-    async def _ask(self, arguments: Sequence[str], **environment: str) -> bytes:
-        return await self._run(arguments, self._environment | environment, self._settings.command_timeout_s)
-
-
-_Answer = TypeVar("_Answer", bytes, str)
-
-
-def _decoded(name: str, decode: Callable[[_Answer], Decoded[_Record]], answer: _Answer) -> Decoded[_Record]:
-    try:
-        return decode(answer)
-    except DecodeError as error:
-        raise SourceError(f"{name}: {error}") from error
+    async def _ask(self, arguments: Sequence[str], read: Callable[[Pieces], Answer], **environment: str) -> Answer:
+        timeout_s = self._settings.command_timeout_s
+        try:
+            return await self._run(arguments, self._environment | environment, timeout_s, read)
+        except DecodeError as error:
+            raise SourceError(f"{arguments[0]}: {error}", reason=error.reason) from error

@@ -5,11 +5,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmlens.slurm.accounting_text import FIELDS, SEPARATOR, accounted_jobs, arguments
-from slurmlens.slurm.records import JobRecord, JobState
+from slurmlens.slurm import accounting_text
+from slurmlens.slurm.accounting_text import FIELDS, arguments
+from slurmlens.slurm.records import Decoded, JobRecord, JobState
 from testkit.checkout import ROOT
 
 RECORDED = (ROOT / "tests" / "fixtures/slurm/22.05/sacct.txt").read_text()
+SEPARATOR = "\x1f"
+
+
+def accounted_jobs(text: str) -> Decoded[JobRecord]:
+    return accounting_text.accounted_jobs([text.encode("utf-8", "surrogatepass")], SEPARATOR)
 
 
 def records() -> list[JobRecord]:
@@ -53,10 +59,10 @@ def test_arrays_have_their_ids_and_jobs_their_steps() -> None:
 
 
 def test_a_name_may_hold_anything_even_lines_and_separators() -> None:
-    name = f"a|b {SEPARATOR} c\n\nlast = line"
+    name = f"a|b {SEPARATOR} c\n\nlast = line\n"
     job = RECORDED.splitlines()[0].rpartition(SEPARATOR)[0]
     (first, second) = accounted_jobs(f"{job}{SEPARATOR}{name}\n{job}{SEPARATOR}other\n").records
-    assert (first.name, second.name) == (f"a|b {SEPARATOR} c\nlast = line", "other")
+    assert (first.name, second.name) == (name, "other")
 
 
 def test_a_line_that_cannot_be_read_is_left_out_with_its_steps() -> None:
@@ -69,7 +75,7 @@ def test_a_line_that_cannot_be_read_is_left_out_with_its_steps() -> None:
 
 
 def test_what_is_asked_for_is_what_is_read() -> None:
-    assert arguments()[-1] == f"--format={','.join(FIELDS)}"
+    assert arguments(SEPARATOR)[-1] == f"--format={','.join(FIELDS)}"
     assert len(RECORDED.splitlines()[0].split(SEPARATOR)) == len(FIELDS)
 
 
@@ -81,3 +87,26 @@ def test_no_fields_do_more_than_be_refused(rows: list[list[str]]) -> None:
 @given(st.text(alphabet=st.sampled_from("1234567890.:_[]-%,+\x1f\n Kabc"), max_size=300))
 def test_no_text_does_more_than_be_refused(text: str) -> None:
     accounted_jobs(text)
+
+
+def test_a_name_cannot_forge_another_row() -> None:
+    """Who names a job does not know the separator: a row in the name, between the old separators, is a name."""
+    forged = "x\n" + RECORDED.splitlines()[0].replace("42:0", "0:0")
+    row = RECORDED.splitlines()[0].replace(SEPARATOR, "<secret>").rpartition("<secret>")[0]
+    (job,) = accounting_text.accounted_jobs([f"{row}<secret>{forged}\n".encode()], "<secret>").records
+    assert (job.job_id, job.name) == (1, forged)
+
+
+def test_bytes_that_are_no_utf_8_spoil_that_name_alone() -> None:
+    rows = [row.encode() for row in RECORDED.splitlines()[:6]]
+    rows[0] = rows[0].rpartition(SEPARATOR.encode())[0] + b"\x1fr\xe9sum\xe9"
+    decoded = accounting_text.accounted_jobs([b"\n".join(rows) + b"\n"], SEPARATOR)
+    assert [job.job_id for job in decoded.records] == [1, 2]
+    assert decoded.records[0].name == "r\ufffdsum\ufffd"
+
+
+def test_a_node_list_that_cannot_be_read_is_not_known_and_counted() -> None:
+    row = RECORDED.splitlines()[0].split(SEPARATOR)
+    row[FIELDS.index("NodeList")] = "n[1-"
+    decoded = accounted_jobs(SEPARATOR.join(row))
+    assert (decoded.records[0].nodes, decoded.refused, dict(decoded.unknown)) == ((), 0, {"nodes": 1})

@@ -6,6 +6,7 @@ import contextlib
 import tracemalloc
 
 import pytest
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,11 @@ from slurmlens.slurm.hostlist import MAX_NODES, expand, fold
         ("c[01-03,07],login", ("c01", "c02", "c03", "c07", "login")),
         ("r[1-2]n[1-2]", ("r1n1", "r1n2", "r2n1", "r2n2")),
         ("a[1-2]-ib", ("a1-ib", "a2-ib")),
+        ("hpc-[71,231,22]", ("hpc-71", "hpc-231", "hpc-22")),
+        ("b2,a[2,1],b2,login", ("b2", "a2", "a1", "login")),
+        ("n[1-2][3-4]", ("n13", "n14", "n23", "n24")),
+        ("n[001-002,1]", ("n001", "n002", "n1")),
+        ("c[0-4/2]", ("c0", "c2", "c4")),
         ("", ()),
         ("None assigned", ()),
         ("(null)", ()),
@@ -30,7 +36,7 @@ def test_host_lists_are_expanded_in_order(text: str | None, names: tuple[str, ..
     assert expand(text) == names
 
 
-@pytest.mark.parametrize("text", ["a[1-", "[", "a[x-y]"])
+@pytest.mark.parametrize("text", ["a[1-", "[", "a[x-y]", "a[3-1]", "a b", "a,,b", "a]", "a[]", "x" * 300])
 def test_what_is_no_host_list_is_refused(text: str) -> None:
     with pytest.raises(DecodeError) as refused:
         expand(text)
@@ -64,3 +70,17 @@ def test_folding_and_expanding_lose_nothing(numbers: set[int]) -> None:
 def test_no_text_does_more_than_be_refused(text: str) -> None:
     with contextlib.suppress(DecodeError):
         expand(text)
+
+
+_ranges = st.lists(st.integers(0, 30) | st.tuples(st.integers(0, 9), st.integers(10, 20)), min_size=1, max_size=4)
+
+
+def _bracket(ranges: list[int | tuple[int, int]]) -> str:
+    return ",".join(str(one) if isinstance(one, int) else f"{one[0]}-{one[1]}" for one in ranges)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["c", "rack-", "n"]), _ranges, _ranges), min_size=1, max_size=4))
+def test_the_names_are_those_that_clustershell_finds(items: list[tuple[str, list[int], list[int]]]) -> None:
+    text = ",".join(f"{name}[{_bracket(rack)}]x[{_bracket(node)}]" for name, rack, node in items)
+    assert set(expand(text)) == set(NodeSet(text, resolver=RESOLVER_NOGROUP))
+    assert len(set(expand(text))) == len(expand(text))

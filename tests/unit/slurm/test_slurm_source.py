@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import pytest
 
 from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import SourceError
 from slurmlens.slurm.records import JobState
 from slurmlens.slurm.source import MAX_JOBS_A_REQUEST, CommandSource
-from testkit.checkout import ROOT
-
-FIXTURES = ROOT / "tests" / "fixtures/slurm"
+from testkit.slurm_answers import RecordedCommands
 
 
-class Recorded:
-    """Answers questions from files and remembers them."""
-
-    def __init__(self, version: str, answers: Mapping[str, str | bytes]) -> None:
-        self._version = version
-        self._answers = answers
-        self.asked: list[list[str]] = []
-        self.environments: list[Mapping[str, str]] = []
-
-    async def __call__(self, arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> bytes:
-        if arguments[1] == "--version":
-            return f"{self._version}\n".encode()
-        self.asked.append(list(arguments))
-        self.environments.append(environment)
-        answer = self._answers[arguments[0]]
-        return answer if isinstance(answer, bytes) else (FIXTURES / answer).read_bytes()
-
-
-def old(**answers: str | bytes) -> tuple[CommandSource, Recorded]:
-    run = Recorded("slurm-wlm 22.05.8", answers)
+def old(**answers: str | bytes) -> tuple[CommandSource, RecordedCommands]:
+    run = RecordedCommands("slurm-wlm 22.05.8", answers)
     return CommandSource(SlurmConfig(), run), run
 
 
-def new(**answers: str | bytes) -> tuple[CommandSource, Recorded]:
-    run = Recorded("slurm 26.05.5", answers)
+def new(**answers: str | bytes) -> tuple[CommandSource, RecordedCommands]:
+    run = RecordedCommands("slurm 26.05.5", answers)
     return CommandSource(SlurmConfig(), run), run
 
 
-async def test_the_queue_is_json_in_every_release() -> None:
+async def test_the_queue_is_json_from_22_05_on() -> None:
     for source, run in (old(squeue="22.05/squeue.json"), new(squeue="26.05/squeue.json")):
         assert (await source.queue()).records
         assert run.asked == [["squeue", "--all", "--states=all", "--json"]]
@@ -55,6 +33,7 @@ async def test_22_05_is_asked_for_accounting_in_text_with_epoch_times() -> None:
     assert {record.state for record in records} >= {JobState.FAILED, JobState.OUT_OF_MEMORY}
     assert run.asked[0][-2:] == ["-j", "2,5"]
     assert "-D" in run.asked[0]
+    assert next(one for one in run.asked[0] if one.startswith("--delimiter=")) != "--delimiter=\x1f"
     assert run.environments[0]["SLURM_TIME_FORMAT"] == "%s"
 
 
@@ -84,7 +63,7 @@ async def test_catching_up_names_the_time_in_utc() -> None:
 
 
 async def test_without_accounting_sacct_is_never_run() -> None:
-    run = Recorded("slurm 26.05.5", {})
+    run = RecordedCommands("slurm 26.05.5", {})
     source = CommandSource(SlurmConfig(accounting=False), run)
     assert (await source.executions([1])).records == ()
     assert (await source.executions_since(0)).records == ()
@@ -108,6 +87,6 @@ async def test_nonsense_is_a_source_error_that_names_the_command() -> None:
 
 
 async def test_a_version_that_is_none_is_a_source_error() -> None:
-    source = CommandSource(SlurmConfig(), Recorded("PBS 7", {}))
+    source = CommandSource(SlurmConfig(), RecordedCommands("PBS 7", {}))
     with pytest.raises(SourceError, match="which is no release"):
         await source.release()

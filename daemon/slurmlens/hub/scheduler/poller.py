@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import SourceError
 from slurmlens.hub.history.conclude.executions import is_partial
+from slurmlens.hub.scheduler.queue_digest import digest, plausible
 from slurmlens.hub.scheduler.records import ExecutionKey, Recorder
 from slurmlens.slurm.politeness import Politeness
 from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, Record
@@ -30,11 +31,25 @@ UNREADABLE = InternalEvent(
     "{question}: some records could not be read and are left out",
     ("question",),
 )
+UNKNOWN_SHAPE = InternalEvent(
+    "scheduler_fields_unknown",
+    logging.WARNING,
+    "{question}: {field} came in a shape or of a size that is not known, and counts as not told",
+    ("field",),
+)
+FOREIGN = InternalEvent(
+    "scheduler_cluster_foreign",
+    logging.ERROR,
+    "Slurm's ClusterName is {told!r}, the setting cluster says {configured!r}: set it to Slurm's here and on the nodes",
+)
 
 NODES_EVERY_S = 600.0
 CATCH_UP_S = 86_400
 DEBOUNCE_S = 1.5
 TRIES = 6
+STEP_TRIES = 11
+"""How often accounting is asked about a run that is over while some of its steps are not: for about half an hour."""
+
 MISSES_TO_FORGET = 3
 SILENT_AFTER_S = 120.0
 SILENT_AFTER_POLLS = 4
@@ -42,7 +57,10 @@ SILENT_AFTER_POLLS = 4
 
 @dataclass(slots=True)
 class SchedulerState:
-    """How the scheduler fares, for /status.json."""
+    """How the scheduler fares, for /status.json.
+
+    `records_refused` and `fields_unknown` (by field) count what answers held that could not be made out.
+    """
 
     release: str | None = None
     asked_since_ns: int = 0
@@ -50,6 +68,14 @@ class SchedulerState:
     last_accounting_ns: int | None = None
     last_error: str | None = None
     failures: int = 0
+    cluster: str | None = None
+    """Slurm's own ClusterName, once it was told."""
+
+    is_foreign: bool = False
+    """Whether that is another than the hub's setting."""
+
+    records_refused: int = 0
+    fields_unknown: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -63,7 +89,8 @@ class _Due:
 
 class Poller:
     """The hub's questions to one scheduler; `told` is called with the jobs of which something new was learnt,
-    `partitions_told` with the partitions and nodes, `queue_told` with each whole queue.
+    `partitions_told` with the partitions and nodes, `queue_told` with each whole queue. `cluster` is what the hub calls
+    the cluster, compared with what Slurm calls it.
     """
 
     def __init__(
@@ -78,8 +105,10 @@ class Poller:
         told: Callable[[Iterable[int]], None],
         partitions_told: Callable[[Sequence[PartitionRecord], Sequence[NodeRecord]], None] | None = None,
         queue_told: Callable[[Sequence[JobRecord]], None] | None = None,
+        cluster: str | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._cluster = cluster
         self._partitions_told = partitions_told
         self._queue_told = queue_told
         self._scheduler = scheduler
@@ -141,6 +170,8 @@ class Poller:
     async def _ask_nodes(self, now_ns: int) -> None:
         if self.state.release is None:
             await self._learn_release()
+        if self.state.cluster is None:
+            await self._learn_cluster()
         answer = await self._ask("nodes", self._scheduler.nodes, self._politeness)
         if answer is not None and answer.records:
             self._nodes_due_ns = now_ns + round(NODES_EVERY_S * NS_PER_S)
@@ -165,24 +196,40 @@ class Poller:
             return
         self.state.release = f"{major}.{minor:02}"
 
+    async def _learn_cluster(self) -> None:
+        """Asks for Slurm's name of the cluster, a small request; one that differs from ours is reported once."""
+        try:
+            told = await self._scheduler.cluster_name()
+        except SourceError as error:
+            self._failed("cluster", error)
+            return
+        self.state.cluster = told
+        self.state.is_foreign = None not in (told, self._cluster) and told != self._cluster
+        if self.state.is_foreign:
+            self._reporter.report(FOREIGN, told=told, configured=self._cluster)
+
     async def _ask_queue(self) -> None:
         answer = await self._ask("queue", self._scheduler.queue, self._politeness)
         if answer is None:
             return
         now_ns = self._clock.wall_ns()
         self.state.last_queue_ns = now_ns
+        queue = await asyncio.to_thread(digest, answer, now_ns / NS_PER_S)
+        self._count_unknown("queue", queue.answer)
         if self._queue_told is not None:
-            self._queue_told(answer.records)
-        changed = await self._recorder.take(answer.records, now_ns)
+            self._queue_told(queue.answer.records)
+        changed = await self._recorder.take(queue.answer.records, now_ns)
         self._told(changed)
-        ended = {record.job_id for record in answer.records if record.state.has_ended}
-        listed = {ExecutionKey(record.job_id, record.submit_s or 0) for record in answer.records}
-        self.news_of((changed & ended) | await self._missing(listed, now_ns), ended=True)
+        missing = await self._missing(queue.listed, now_ns, is_whole=not answer.refused)
+        self.news_of((changed & queue.ended) | missing, ended=True)
 
-    async def _missing(self, listed: set[ExecutionKey], now_ns: int) -> set[int]:
-        """Executions that we hold for open and the queue lists no more; those missed too often are forgotten."""
-        missing = await self._recorder.open_executions() - listed
-        self._missed = {key: self._missed.get(key, 0) + 1 for key in missing}
+    async def _missing(self, listed: Collection[ExecutionKey], now_ns: int, *, is_whole: bool) -> set[int]:
+        """Executions that we hold for open and the queue lists no more; those missed too often are forgotten.
+
+        An answer of which a part could not be read does not count as missing anything.
+        """
+        missing = await self._recorder.open_executions() - frozenset(listed)
+        self._missed = {key: self._missed.get(key, 0) + is_whole for key in missing}
         forgotten = {key for key, misses in self._missed.items() if misses > MISSES_TO_FORGET}
         if forgotten:
             self._told(await self._recorder.forget(forgotten, now_ns))
@@ -192,7 +239,7 @@ class Poller:
         since_s = self._clock.wall_ns() // NS_PER_S - CATCH_UP_S
         answer = await self._ask("catch-up", lambda: self._scheduler.executions_since(since_s), self._accounting_pace)
         if answer is not None:
-            self._told(await self._recorder.take(answer.records, self._clock.wall_ns()))
+            await self._take_accounted("catch-up", answer)
 
     async def _ask_executions(self) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -205,7 +252,19 @@ class Poller:
         self.state.last_accounting_ns = self._clock.wall_ns()
         given_up = self._settle(asked, answer.records)
         await self._recorder.touch(given_up)
-        self._told(given_up | await self._recorder.take(answer.records, self._clock.wall_ns()))
+        self._told(given_up)
+        await self._take_accounted("accounting", answer)
+
+    async def _take_accounted(self, question: str, answer: Decoded[JobRecord]) -> None:
+        now_ns = self._clock.wall_ns()
+        answer = await asyncio.to_thread(plausible, answer, now_ns / NS_PER_S)
+        self._count_unknown(question, answer)
+        self._told(await self._recorder.take(answer.records, now_ns))
+
+    def _count_unknown(self, question: str, answer: Decoded[JobRecord]) -> None:
+        for name, count in answer.unknown.items():
+            self.state.fields_unknown[name] = self.state.fields_unknown.get(name, 0) + count
+            self._reporter.report(UNKNOWN_SHAPE, count=count, question=question, field=name)
 
     def _settle(self, asked: Mapping[int, _Due], records: Iterable[JobRecord]) -> set[int]:
         """Strikes off what was answered in full; the rest is asked again later, and given up in the end.
@@ -215,13 +274,14 @@ class Poller:
         given_up: set[int] = set()
         told = {record.job_id for record in records if not is_partial(record)}
         running = {record.job_id for record in records if record.state is JobState.RUNNING}
+        unfinished = {record.job_id for record in records if _has_open_steps(record)}
         for job_id, due in asked.items():
             if self._due.get(job_id) is not due:
                 continue
             is_settled = job_id in told and not (due.has_ended and job_id in running)
-            if is_settled:
+            if is_settled and job_id not in unfinished:
                 del self._due[job_id]
-            elif due.tries + 1 >= TRIES:
+            elif due.tries + 1 >= (STEP_TRIES if is_settled else TRIES):
                 del self._due[job_id]
                 given_up.add(job_id)
             else:
@@ -246,6 +306,7 @@ class Poller:
         self.state.failures, self.state.last_error = 0, None
         self._reporter.report(ANSWERED, question=question, count=len(answer.records))
         if answer.refused:
+            self.state.records_refused += answer.refused
             self._reporter.report(UNREADABLE, count=answer.refused, question=question)
         return answer
 
@@ -253,3 +314,9 @@ class Poller:
         self.state.failures += 1
         self.state.last_error = str(error)
         self._reporter.report(UNANSWERED, question=question, error=str(error))
+
+
+def _has_open_steps(record: JobRecord) -> bool:
+    """Whether a run is over, and accounting has not heard of the end of all its steps: it hears of them one by one."""
+    open_states = (JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED)
+    return record.state.has_ended and any(step.state in open_states for step in record.steps)

@@ -3,7 +3,8 @@
 Owns the latest queue and whom it ever named. Points come at every whole interval, also between two questions to the
 scheduler, for boards expect one in each; none come while the scheduler is silent. Invariants: whoever had jobs gets
 zeros for `ZEROS_S` after the last of them, so that a stacked graph goes down instead of tearing; an array that waits as
-one record counts as its tasks. Fed by `poller`; feeds `carbon_writer`. Wired in `pipeline`.
+one record counts as its tasks, and where its list of tasks was cut short there is no point rather than a wrong one.
+Fed by `poller`; feeds `carbon_writer`. Wired in `pipeline`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import asyncio
 import grp
 import os
 import pwd
-import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.runtime.intervals import next_interval
+from slurmlens.slurm.job_ids import waiting_task_count
 from slurmlens.slurm.records import JobRecord, JobState
 from slurmlens.wire import series_2015
 from slurmlens.wire.series_2015 import Point
@@ -31,15 +32,16 @@ TOTAL = ("total",)
 Whose = tuple[str, ...]
 """("users", USER), ("groups", GROUP) or ("total",)."""
 
-_TASKS = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
-
 
 class Amount(msgspec.Struct):
-    """What the jobs of somebody in one state come to."""
+    """What the jobs of somebody in one state come to; `is_whole` is False where an array's tasks could not be
+    counted.
+    """
 
     jobs: int = 0
     nodes: int = 0
     cpus: int = 0
+    is_whole: bool = True
 
 
 def supplementary_groups(user: str) -> tuple[str, ...]:
@@ -58,16 +60,6 @@ def _group_name(number: int) -> str | None:
         return None
 
 
-def waiting_tasks(tasks: str | None) -> int:
-    """How many tasks of an array "1-9:2,12%4" names; 1 where it is no array. What Slurm cut off ("...") is missing."""
-    if not tasks:
-        return 1
-    count = 0
-    for first, last, step in _TASKS.findall(tasks.partition("%")[0]):
-        count += max(0, int(last or first) - int(first)) // max(1, int(step or 1)) + 1
-    return max(1, count)
-
-
 def amounts(
     records: Iterable[JobRecord], groups_of: Callable[[str], Sequence[str]]
 ) -> dict[tuple[Whose, JobState], Amount]:
@@ -76,9 +68,11 @@ def amounts(
     for record in records:
         if record.state not in STATES:
             continue
-        tasks = waiting_tasks(record.array_tasks) if record.state is JobState.PENDING else 1
+        counted = waiting_task_count(record.array_tasks) if record.state is JobState.PENDING else 1
+        tasks = counted or 0
         for whose in _whose(record, groups_of):
             amount = found.setdefault((whose, record.state), Amount())
+            amount.is_whole &= counted is not None
             amount.jobs += tasks
             amount.nodes += tasks * (record.node_count or len(record.nodes))
             amount.cpus += tasks * (record.cpu_count or 0)
@@ -156,4 +150,5 @@ class QueueSeries:
         for whose in self._last_seen_ns:
             for state in STATES:
                 amount = found.get((whose, state), Amount())
-                yield from series_2015.queue(whose, state.value, amount.jobs, amount.nodes, amount.cpus)
+                if amount.is_whole:
+                    yield from series_2015.queue(whose, state.value, amount.jobs, amount.nodes, amount.cpus)

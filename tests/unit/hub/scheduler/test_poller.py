@@ -13,7 +13,7 @@ from slurmlens.errors import SourceError
 from slurmlens.hub.history.conclude.executions import ACCOUNTING_PATIENCE_S
 from slurmlens.hub.intake.origins import NodeOrigins
 from slurmlens.hub.scheduler.poller import DEBOUNCE_S, MISSES_TO_FORGET, TRIES, Poller
-from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, RecordSource
+from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, RecordSource, StepRecord
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.hub_history import History, record
@@ -32,6 +32,9 @@ class Scripted:
         self.in_queue: list[JobRecord] = []
         self.accounted: list[JobRecord] = []
         self.is_down = False
+        self.refused = 0
+        self.unknown: dict[str, int] = {}
+        self.cluster = "cluster"
 
     def _ask(self, question: str) -> None:
         self.asked.append(((self._clock.wall_ns() - BEGIN_S * 10**9) / 1e9, question))
@@ -41,9 +44,14 @@ class Scripted:
     async def release(self) -> tuple[int, int]:
         return 22, 5
 
+    async def cluster_name(self) -> str | None:
+        if self.is_down:
+            raise SourceError("Unable to contact slurm controller")
+        return self.cluster
+
     async def queue(self) -> Decoded[JobRecord]:
         self._ask("queue")
-        return Decoded(tuple(self.in_queue), 0)
+        return Decoded(tuple(self.in_queue), self.refused, self.unknown)
 
     async def executions(self, job_ids: Iterable[int]) -> Decoded[JobRecord]:
         wanted = set(job_ids)
@@ -70,6 +78,7 @@ class Bench:
         self.scheduler = Scripted(clock)
         self.origins = NodeOrigins(clock, own=frozenset())
         self.told: list[int] = []
+        self.counters = Counters()
         self.history = history
         self.poller = Poller(
             self.scheduler,
@@ -77,8 +86,9 @@ class Bench:
             self.origins.replace,
             interval_s=30,
             clock=clock,
-            reporter=Reporter(Counters(), clock),
+            reporter=Reporter(self.counters, clock),
             told=self.told.extend,
+            cluster="cluster",
             sleep=self._sleep,
         )
         self._until_s = 0.0
@@ -136,7 +146,7 @@ async def test_a_scheduler_that_is_down_is_asked_ever_more_seldom_and_it_shows(b
     bench.scheduler.is_down = True
     asked = await bench.run(3600, "poll_queue")
     assert 4 <= len(asked) <= 9
-    assert bench.poller.state.failures == len(asked)
+    assert bench.poller.state.failures >= len(asked)
     assert "Unable to contact" in (bench.poller.state.last_error or "")
     bench.scheduler.is_down = False
     await bench.run(5000, "poll_queue")
@@ -196,3 +206,51 @@ async def test_a_job_that_left_the_queue_gets_its_end_from_accounting(bench: Ben
     bench.scheduler.accounted = [record(JobState.TIMEOUT, end=60)]
     await bench.run(130, "poll_queue", "poll_accounting")
     assert (await bench.history.facts()).outcome.label == "TIMEOUT"
+
+
+async def test_a_queue_of_which_a_part_cannot_be_read_makes_no_job_vanish(bench: Bench) -> None:
+    bench.scheduler.in_queue = [RUNNING]
+    await bench.run(10, "poll_queue")
+    bench.scheduler.in_queue, bench.scheduler.refused = [], 1
+    await bench.run(60 * (MISSES_TO_FORGET + 4), "poll_queue", "poll_accounting")
+    assert (await bench.history.facts()).outcome.state is JobState.RUNNING
+    assert bench.poller.state.records_refused > MISSES_TO_FORGET
+
+
+async def test_fields_of_no_known_shape_are_counted_by_name(bench: Bench) -> None:
+    bench.scheduler.in_queue, bench.scheduler.unknown = [RUNNING], {"exit_code": 2}
+    await bench.run(65, "poll_queue")
+    assert bench.poller.state.fields_unknown == {"exit_code": 4}
+
+
+async def test_a_time_that_cannot_be_is_not_known_and_counted(bench: Bench) -> None:
+    fifty_years = 50 * 365 * 86400
+    bench.scheduler.in_queue = [msgspec.structs.replace(RUNNING, start_s=BEGIN_S + fifty_years)]
+    await bench.run(10, "poll_queue")
+    facts = await bench.history.facts()
+    assert (facts.outcome.state, facts.record and facts.record.start_s) == (JobState.RUNNING, None)
+    assert bench.poller.state.fields_unknown == {"start_s": 1}
+
+
+async def test_a_cluster_that_slurm_calls_otherwise_is_told_once(bench: Bench) -> None:
+    bench.scheduler.cluster = "another"
+    await bench.run(3600, "poll_queue")
+    assert (bench.poller.state.cluster, bench.poller.state.is_foreign) == ("another", True)
+    assert bench.counters.snapshot()["scheduler_cluster_foreign_total"] == 1
+
+
+async def test_a_run_that_is_over_is_asked_for_again_until_its_steps_are_over_too(bench: Bench) -> None:
+    """As 22.05 accounts for a run that was requeued: the run has ended, its steps say RUNNING for a while."""
+    open_step = StepRecord(step="batch", state=JobState.RUNNING, start_s=BEGIN_S)
+    over = record(JobState.REQUEUED, end=30)
+    bench.scheduler.accounted = [msgspec.structs.replace(over, steps=(open_step,))]
+    bench.poller.news_of([7], ended=True)
+    asked = [question for _, question in await bench.run(200, "poll_accounting") if "executions" in question]
+    assert len(asked) > 3
+    ended = msgspec.structs.replace(open_step, state=JobState.CANCELLED, end_s=BEGIN_S + 31)
+    bench.scheduler.accounted = [msgspec.structs.replace(over, steps=(ended,))]
+    await bench.run(1000, "poll_accounting")
+    facts = await bench.history.facts()
+    assert facts.record is not None
+    assert [step.state for step in facts.record.steps] == [JobState.CANCELLED]
+    assert not [question for _, question in await bench.run(5000, "poll_accounting") if "executions" in question]

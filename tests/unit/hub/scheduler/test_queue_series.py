@@ -8,8 +8,6 @@ import pwd
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from slurmlens.hub.scheduler.queue_series import (
     GROUPS_KEPT_S,
@@ -18,7 +16,6 @@ from slurmlens.hub.scheduler.queue_series import (
     QueueSeries,
     amounts,
     supplementary_groups,
-    waiting_tasks,
 )
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 from testkit.manual_clock import ManualClock
@@ -58,30 +55,21 @@ def test_a_job_that_does_not_say_how_much_it_has_counts_as_a_job() -> None:
     assert found == {(("total",), JobState.RUNNING): Amount(1, 1, 0)}
 
 
-@pytest.mark.parametrize(
-    ("tasks", "count"),
-    [
-        (None, 1),
-        ("", 1),
-        ("7", 1),
-        ("1-3", 3),
-        ("1-3%1", 3),
-        ("1-9:2", 5),
-        ("2,5-7,10-20:5%4", 7),
-        ("1-3,5,...", 4),
-        ("9-1", 1),
-        ("1-9:0", 9),
-    ],
-)
-def test_an_array_that_waits_as_one_record_counts_as_its_tasks(tasks: str | None, count: int) -> None:
-    assert waiting_tasks(tasks) == count
-    (amount,) = amounts([job(JobState.PENDING, user=None, array_tasks=tasks, node_count=1)], groups_of).values()
-    assert (amount.jobs, amount.nodes) == (count, count)
+def test_an_array_that_waits_as_one_record_counts_as_its_tasks() -> None:
+    (amount,) = amounts(
+        [job(JobState.PENDING, user=None, array_tasks="2,5-7,10-20:5%4", node_count=1)], groups_of
+    ).values()
+    assert (amount.jobs, amount.nodes) == (7, 7)
 
 
-@given(st.text(alphabet="0123456789-,:%.x[]"))
-def test_no_text_of_tasks_is_less_than_one_job(tasks: str) -> None:
-    assert waiting_tasks(tasks) >= 1
+def test_a_list_of_tasks_that_was_cut_short_makes_no_point_instead_of_a_wrong_one(clock: ManualClock) -> None:
+    cut = job(JobState.PENDING, array_tasks="1,4,9,...%4")
+    site = Site(clock)
+    points = dict(site.series.points(amounts([cut, job(user="eve")], groups_of), 0))
+    assert ("slurm", "stats", "users", "alice", "PENDING", "jobs") not in points
+    assert ("slurm", "stats", "total", "PENDING", "jobs") not in points
+    assert points["slurm", "stats", "total", "RUNNING", "jobs"] == 1
+    assert points["slurm", "stats", "users", "eve", "RUNNING", "jobs"] == 1
 
 
 def test_groups_are_those_of_this_host_beside_the_primary_one() -> None:
