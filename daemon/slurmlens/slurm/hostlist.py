@@ -10,8 +10,10 @@ hostlist of Slurm's own library: any number of bracketed ranges in one name.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
@@ -34,22 +36,34 @@ def expand(text: str | None) -> tuple[str, ...]:
     """
     if text is None or text.strip() in _NO_NODES:
         return ()
-    names: dict[str, None] = {}
-    room = MAX_NODES
-    for item in _items(text.strip()):
-        parts = [_choices(text, part, room) for part in _PART.finditer(item)]
-        count = 1
-        for choices in parts:
-            count *= len(choices)
-        room -= count
-        if room < 0:
-            raise _too_long(text)
-        names.update(dict.fromkeys(map("".join, itertools.product(*parts))))
+    places = [[_choices(text, part) for part in _PART.finditer(item)] for item in _items(text.strip())]
+    if sum(math.prod(map(_count, choices)) for choices in places) > MAX_NODES:  # before any name is made
+        raise DecodeError(f"host list {text[:60]!r} has more than {MAX_NODES} nodes", reason="hostlist")
+    names = dict.fromkeys(name for choices in places for name in map("".join, itertools.product(*map(_made, choices))))
     if any(len(name) > MAX_NAME_CHARS for name in names):
-        raise DecodeError(
-            f"host list {text[:60]!r} has a name of more than {MAX_NAME_CHARS} letters", reason="hostlist"
-        )
+        raise DecodeError(f"{text[:60]!r} has a name of more than {MAX_NAME_CHARS} letters", reason="hostlist")
     return tuple(names)
+
+
+class _Numbers(NamedTuple):
+    """A range in a bracket, its numbers written with at least `width` digits."""
+
+    numbers: range
+    width: int
+
+
+_Choices = str | list[_Numbers]
+"""What may stand in one place of a name: a text, or the numbers of a bracket."""
+
+
+def _count(choices: _Choices) -> int:
+    return 1 if isinstance(choices, str) else sum(len(one.numbers) for one in choices)
+
+
+def _made(choices: _Choices) -> list[str]:
+    if isinstance(choices, str):
+        return [choices]
+    return [f"{number:0{one.width}}" for one in choices for number in one.numbers]
 
 
 def _items(text: str) -> Iterator[str]:
@@ -68,11 +82,11 @@ def _items(text: str) -> Iterator[str]:
         at += 1
 
 
-def _choices(text: str, part: re.Match[str], room: int) -> list[str]:
-    """What may stand in one place of a name: the text itself, or each number of a bracket, zeros in front kept."""
+def _choices(text: str, part: re.Match[str]) -> _Choices:
+    """What may stand in this place; zeros in front of a range's first number are kept."""
     if part[1] is None:
-        return [part[0]]
-    choices: list[str] = []
+        return part[0]
+    ranges: list[_Numbers] = []
     for piece in part[1].split(","):
         match = _RANGE.fullmatch(piece)
         if match is None:
@@ -80,15 +94,8 @@ def _choices(text: str, part: re.Match[str], room: int) -> list[str]:
         low, high, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
         if high < low:
             raise DecodeError(f"{text[:60]!r} is no host list: {piece[:20]!r} goes down", reason="hostlist")
-        if (high - low) // step + 1 > room - len(choices):
-            raise _too_long(text)
-        width = len(match[1])
-        choices += [f"{number:0{width}}" for number in range(low, high + 1, step)]
-    return choices
-
-
-def _too_long(text: str) -> DecodeError:
-    return DecodeError(f"host list {text[:60]!r} has more than {MAX_NODES} nodes", reason="hostlist")
+        ranges.append(_Numbers(range(low, high + 1, step), len(match[1])))
+    return ranges
 
 
 def fold(names: Iterable[str]) -> str:
