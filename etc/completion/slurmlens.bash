@@ -10,7 +10,7 @@ _shtab_slurmlens_subparsers=(job jobs status validate)
 _shtab_slurmlens_job_option_strings=(-h --help --run --json --wide --hub)
 _shtab_slurmlens_jobs_option_strings=(-h --help --state --user --account --partition --node --limit --json --wide --hub)
 _shtab_slurmlens_status_option_strings=(-h --help --config --socket --relay --closely --for -q --quiet --json --prometheus)
-_shtab_slurmlens_validate_option_strings=(-h --help -q --quiet --json --program)
+_shtab_slurmlens_validate_option_strings=(-h --help -q --quiet --json --words --program)
 _shtab_slurmlens_option_strings=(-h --help --version)
 
 _shtab_slurmlens_status___config_COMPGEN=_shtab_compgen_files
@@ -40,6 +40,7 @@ _shtab_slurmlens_validate___help_nargs=0
 _shtab_slurmlens_validate__q_nargs=0
 _shtab_slurmlens_validate___quiet_nargs=0
 _shtab_slurmlens_validate___json_nargs=0
+_shtab_slurmlens_validate___words_nargs=0
 _shtab_slurmlens_pos_0_nargs=A...
 _shtab_slurmlens__h_nargs=0
 _shtab_slurmlens___help_nargs=0

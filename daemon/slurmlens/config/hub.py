@@ -4,10 +4,12 @@ Made by `load.load_hub` from `/etc/slurmlens/hub.toml` and `hub.conf.d/*.toml`; 
 part only its own table. Durations are seconds and sizes bytes, always numbers, with the unit in the key's name.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import HubConsulConfig
+from slurmlens.config.database_url import problem_of
 from slurmlens.config.series_2015 import HubSeries2015Config
 from slurmlens.config.setting import Settings, optional_section, section, setting
 from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
@@ -22,6 +24,21 @@ class DatabaseConfig(Settings):
         "SQLAlchemy's URL of the database",
         pattern=r"[a-z0-9+]+://.*",
         pattern_text="DIALECT+DRIVER://…",
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if problem := problem_of(self.url):
+            yield "url", problem
+
+
+class HubListenConfig(ListenSettings):
+    """Where the hub answers, and by which names it may be called."""
+
+    names: tuple[str, ...] = setting(
+        (),
+        "names by which browsers may call the hub, beside the address it is bound to: a hub on loopback answers for"
+        " localhost else, one on the network for any",
+        example='["hub.example.org"]',
     )
 
 
@@ -65,7 +82,7 @@ class HubConfig(Settings):
 
     cluster: str = setting("cluster", "Slurm's ClusterName", pattern=NAME_PATTERN, pattern_text=NAME_TEXT)
     runtime_path: Path = setting(Path("/run/slurmlens-hub"), "folder for what may vanish at a restart")
-    listen: ListenSettings = section(ListenSettings, "where the hub answers; loopback until you say otherwise")
+    listen: HubListenConfig = section(HubListenConfig, "where the hub answers; loopback until you say otherwise")
     database: DatabaseConfig = section(DatabaseConfig, "where the truth is kept")
     auth: HubAuthConfig = section(HubAuthConfig, "who may send events")
     slurm: SlurmConfig = section(SlurmConfig, "how the scheduler is asked")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +27,9 @@ T = TypeVar("T")
 NODE_PATH = Path("/etc/slurmlens/node.toml")
 HUB_PATH = Path("/etc/slurmlens/hub.toml")
 RELAY_PATH = Path("/etc/slurmlens/relay.toml")
+
+BYTE_ORDER_MARK = "\ufeff"
+"""Some editors write it unasked; TOML has no place for it."""
 
 _LINE = r" \(at line (\d+), column \d+\)$"
 
@@ -66,6 +69,17 @@ def examine(kind: type[T], path: Path) -> tuple[T, list[ConfigError]]:
     return made, sorted(errors, key=lambda error: (str(error.path), error.line or 0))
 
 
+def located(errors: Sequence[ConfigError], path: Path) -> list[ConfigError]:
+    """The same errors with file and line of the key that each names, as far as it stands in a file."""
+    origins = _origins({file: _text(file) for file in files_of(path)})
+    return [
+        error
+        if error.path is not None or error.key is None
+        else _located(Problem(tuple(error.key.split(".")), str(error).removeprefix(f"{error.key}: ")), origins, path)
+        for error in errors
+    ]
+
+
 def files_of(path: Path) -> list[Path]:
     """The file itself, then `<stem>.conf.d/*.toml` beside it in the order of their names."""
     folder = path.with_name(f"{path.stem}.conf.d")
@@ -102,7 +116,7 @@ def _located(problem: Problem, origins: Mapping[KeyPath, tuple[Path, int]], main
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8")
     except FileNotFoundError as error:
         raise ConfigError(
             "no such file: name another with --config, or copy the shipped one there", path=path
@@ -112,6 +126,9 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError("is not UTF-8: write the file as UTF-8", path=path, line=line) from error
+    if text.startswith(BYTE_ORDER_MARK):
+        raise ConfigError("begins with a byte order mark: save it as UTF-8 without BOM", path=path, line=1)
+    return text
 
 
 def _values(path: Path, text: str) -> dict[str, Any]:

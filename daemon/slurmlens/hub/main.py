@@ -16,9 +16,12 @@ from pathlib import Path
 from slurmlens import __version__
 from slurmlens.clock import Clock, SystemClock
 from slurmlens.config.hub import HubConfig
-from slurmlens.config.load import HUB_PATH, load_hub
+from slurmlens.config.load import HUB_PATH, load_hub, located
 from slurmlens.errors import ConfigError
+from slurmlens.hub.database.database_file import DatabaseFile, held
 from slurmlens.hub.pipeline import HubPipeline
+from slurmlens.hub.preflight import hub_problems
+from slurmlens.hub.web.malformed_requests import MalformedRequests
 from slurmlens.runtime import signals
 from slurmlens.runtime.sd_notify import Notifier
 from slurmlens.runtime.service import EXIT_ENDED, EndedByItself, live
@@ -42,16 +45,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         config = load_hub(options.config)
+        if problems := located(hub_problems(config), options.config):
+            for problem in problems:
+                print(f"slurmlens-hub: {problem}", file=sys.stderr)  # noqa: T201  # for the person who starts it
+            return EXIT_CONFIG
         log.configure(config.log.level, config.log.format)
-        return asyncio.run(serve(config, SystemClock()))
+        with held(config.database.url) as database:
+            return asyncio.run(serve(config, SystemClock(), database))
     except ConfigError as error:
         print(f"slurmlens-hub: {error}", file=sys.stderr)  # noqa: T201  # for the person who starts it
         return EXIT_CONFIG
 
 
-async def serve(config: HubConfig, clock: Clock) -> int:
-    """The hub in a running loop, until a signal; returns the exit status. ConfigError where a setting can't be used."""
+async def serve(config: HubConfig, clock: Clock, database: DatabaseFile | None = None) -> int:
+    """The hub in a running loop, until a signal; returns the exit status. ConfigError where a setting can't be used.
+
+    It ends by itself where its `database` is taken away below it: what it acknowledged then would be lost.
+    """
     reporter = Reporter(Counters(), clock)
+    MalformedRequests(reporter).install()
     notifier = Notifier()
     with signals.handling() as stop:
         pipeline = HubPipeline(config, clock, reporter)
@@ -59,7 +71,7 @@ async def serve(config: HubConfig, clock: Clock) -> int:
         host, port, scheme = config.listen.host, pipeline.port, "https" if config.listen.is_tls else "http"
         reporter.report(STARTED, version=__version__, cluster=config.cluster, scheme=scheme, host=host, port=port)
         try:
-            await live(pipeline.run(), stop, notifier, f"answering on {host}:{port}")
+            await live(_work(pipeline, database), stop, notifier, f"answering on {host}:{port}")
         except EndedByItself as end:
             reporter.report(ENDED, cause=end.cause, error=end.cause)
             return EXIT_ENDED
@@ -67,6 +79,24 @@ async def serve(config: HubConfig, clock: Clock) -> int:
             await pipeline.stop()
     reporter.report(STOPPED)
     return 0
+
+
+async def _work(pipeline: HubPipeline, database: DatabaseFile | None) -> None:
+    """The pipeline's work, for as long as the database is there."""
+    if database is None:
+        await pipeline.run()
+        return
+    working = asyncio.ensure_future(pipeline.run())
+    watching = asyncio.ensure_future(database.watch())
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in (watching, working):
+            if ended.done():
+                ended.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ web part is spelled out as protocols in `web.ports`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -218,7 +219,8 @@ class HubPipeline:
             await web.TCPSite(self._runner, listen.host, listen.port, ssl_context=tls).start()
         except OSError as error:
             await self._runner.cleanup()
-            message = f"{listen.host}:{listen.port} cannot be bound: {error.strerror}; is another hub running?"
+            question = "; is another hub running?" if error.errno == errno.EADDRINUSE else ""
+            message = f"{listen.host}:{listen.port} cannot be bound: {error.strerror}{question}"
             raise ConfigError(message, key="listen") from error
         self.port = self._runner.addresses[0][1]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import os
 import pwd
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -134,13 +135,15 @@ class TokenFile:
 
     def _read(self) -> None:
         try:
-            stamp, mode = self._stamp_now(), self._path.stat().st_mode
+            status = self._path.stat()
+            stamp, mode, owner = self._stamp_now(), status.st_mode, status.st_uid
             lines = self._path.read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot be read: {error}", path=self._path, key="auth.token_file") from error
-        if mode & 0o007:
-            raise ConfigError("others may read it: chmod o= it", path=self._path, key="auth.token_file")
+        if problem := mode_problem(mode, owner, os.geteuid()):
+            raise ConfigError(problem, path=self._path, key="auth.token_file")
         tokens: list[tuple[str, bytes]] = []
+        owners: dict[str, tuple[str, int]] = {}
         for number, line in enumerate(lines, start=1):
             words = line.split()
             if not words or words[0].startswith("#"):
@@ -148,8 +151,28 @@ class TokenFile:
             if len(words) != 2 or len(words[1]) < self.MIN_TOKEN_CHARS:
                 message = f"a line is NODE TOKEN, the token of {self.MIN_TOKEN_CHARS} characters at least"
                 raise ConfigError(message, path=self._path, line=number)
+            node, first = owners.setdefault(words[1], (words[0], number))
+            if node != words[0]:
+                message = (
+                    f"{words[0]} has the token of {node} (line {first}): each node speaks for itself, give it its own"
+                )
+                raise ConfigError(message, path=self._path, line=number)
             tokens.append((words[0], words[1].encode()))
         self._stamp, self._tokens = stamp, tokens
+
+
+def mode_problem(mode: int, owner_uid: int, reader_uid: int) -> str | None:
+    """Why a file of secrets is open too far; None where it is not.
+
+    A group may read it where the reader needs that: the file is another's (root's), and the reader is of its group.
+    """
+    if mode & 0o007:
+        return "others may read it: chmod o= it"
+    if mode & 0o030:
+        return "its group may write it: chmod g-wx it"
+    if mode & 0o040 and owner_uid == reader_uid != 0:
+        return "its group may read it, and this program is its owner: chmod g= it"
+    return None
 
 
 def allowed_uids(users: tuple[str, ...]) -> frozenset[int]:

@@ -21,7 +21,7 @@ def run(*arguments: str) -> int:
 @pytest.mark.parametrize("name", ["node.toml", "hub.toml", "relay.toml"])
 def test_the_shipped_files_can_be_used(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     shipped = ROOT / "etc" / "slurmlens" / name
-    assert run(str(shipped)) == 0
+    assert run("--words", str(shipped)) == 0
     assert capsys.readouterr().out == f"{shipped}: slurmlens-{name[:-5]} can start with this\n"
 
 

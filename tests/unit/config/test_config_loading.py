@@ -239,3 +239,10 @@ def test_whatever_a_file_holds_it_is_settings_or_errors_of_one_line(
         else:
             assert isinstance(config, NodeConfig)
         assert all(str(error).isprintable() for error in errors)
+
+
+def test_a_byte_order_mark_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "hub.toml"
+    path.write_bytes(b'\xef\xbb\xbfcluster = "a"\n')
+    with pytest.raises(ConfigError, match=r"hub.toml:1: begins with a byte order mark: save it as UTF-8 without BOM"):
+        load_hub(path)

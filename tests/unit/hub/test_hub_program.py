@@ -220,10 +220,27 @@ async def test_a_setting_of_no_use_ends_the_program_with_a_word_about_it(
     assert "Traceback" not in complaint.decode()
 
 
+async def test_a_second_hub_on_one_database_is_refused(folder: Path) -> None:
+    async with running(folder):
+        process = await start(folder)
+        _, complaint = await process.communicate()
+    assert process.returncode == 2
+    assert f"another slurmlens-hub has {folder}/hub.sqlite3" in complaint.decode()
+
+
+async def test_a_hub_whose_database_is_taken_away_ends_and_says_so(folder: Path) -> None:
+    async with running(folder) as (process, _):
+        for file in folder.glob("hub.sqlite3*"):
+            file.unlink()
+        async with asyncio.timeout(30):
+            assert await process.wait() == EXIT_ENDED
+
+
 async def test_a_port_that_is_taken_is_said_to_be(folder: Path) -> None:
     async with running(folder) as (_, url):
         path = folder / "hub.toml"
-        path.write_text(path.read_text().replace("port = 0", f"port = {url.rpartition(':')[2]}"))
+        same_port = path.read_text().replace("port = 0", f"port = {url.rpartition(':')[2]}")
+        path.write_text(same_port.replace("hub.sqlite3", "other.sqlite3"))
         process = await start(folder)
         _, complaint = await process.communicate()
     assert process.returncode == 2

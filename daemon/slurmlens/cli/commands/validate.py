@@ -1,7 +1,8 @@
 """`slurmlens validate FILE`: whether a program could start with these settings, and if not, all that is wrong.
 
-Owns the wording only; the checks are `config`'s. Exit status 0 where the settings can be used, 2 where not, so that it
-can stand in `ExecStartPre=`. Called by `cli.main`.
+Owns the wording only; the checks of words are `config`'s, those of what they name on this machine the program's own,
+which opens it as the program would and changes nothing. Exit status 0 where the settings can be used, 2 where not, so
+that it can stand in `ExecStartPre=`. Called by `cli.main`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slurmlens.config.hub import HubConfig
-from slurmlens.config.load import examine, files_of
+from slurmlens.config.load import examine, files_of, located
 from slurmlens.config.node import NodeConfig
 from slurmlens.config.relay import RelayConfig
 from slurmlens.errors import ConfigError
@@ -23,7 +24,7 @@ SUMMARY = "check a configuration file and the conf.d folder beside it"
 EPILOG = """example:
   slurmlens validate /etc/slurmlens/node.toml
   slurmlens validate --json /etc/slurmlens/hub.toml | jq -r '.errors[].key'
-  slurmlens validate --program node /srv/new/n1.toml    before it goes to the nodes
+  slurmlens validate --words --program node /srv/new/n1.toml    before it goes to the nodes
 
 exit status: 0 the program can start with it, 2 it cannot"""
 
@@ -44,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="the same as JSON: file, line, key and message of each error"
     )
     parser.add_argument(
+        "--words",
+        action="store_true",
+        help="check the file's words alone, not whether this machine has what they name: for a file of another machine",
+    )
+    parser.add_argument(
         "--program",
         choices=tuple(PROGRAMS),
         help="whose settings these are, where the file's name does not begin with it",
@@ -62,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         config, errors = examine(PROGRAMS[program], arguments.file)
     except ConfigError as unreadable:
         config, errors = None, [unreadable]
+    if not errors and not arguments.words:
+        errors = _machine_problems(config, arguments.file)
     remark = _remark(config)
     if arguments.json:
         print(_as_json(program, arguments.file, errors, remark))
@@ -71,6 +79,21 @@ def run(arguments: argparse.Namespace) -> int:
         read = " and ".join(str(file) for file in files_of(arguments.file))
         print(f"{read}: slurmlens-{program} can start with this{remark and f', but {remark}'}")
     return EXIT_WRONG if errors else EXIT_FINE
+
+
+def _machine_problems(config: object, path: Path) -> list[ConfigError]:
+    """What the program would meet when it opens what the settings name: tried, as this user, and nothing changed."""
+    if isinstance(config, HubConfig):
+        from slurmlens.hub.preflight import hub_problems  # late: the node's settings need none of it
+
+        found = hub_problems(config)
+    elif isinstance(config, RelayConfig):
+        from slurmlens.runtime.listen_check import listening_problems
+
+        found = list(listening_problems(config.listen, config.auth))
+    else:
+        return []
+    return located(found, path)
 
 
 def _as_json(program: str, file: Path, errors: Sequence[ConfigError], remark: str) -> str:

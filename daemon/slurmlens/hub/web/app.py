@@ -14,6 +14,7 @@ from slurmlens.clock import Clock, SystemClock
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.error_pages import error_middleware
+from slurmlens.hub.web.host_check import host_middleware
 from slurmlens.hub.web.pages import Pages
 from slurmlens.hub.web.ports import LiveFeed, Queries, StatusOf, TakeEvents
 from slurmlens.hub.web.render import make_environment
@@ -48,7 +49,7 @@ def make_app(
     environment = make_environment(assets)
     pages = Pages(queries, live, status, environment, clock or SystemClock())
     app = web.Application(
-        middlewares=[error_middleware(environment)],
+        middlewares=[error_middleware(environment), host_middleware(settings.listen)],
         client_max_size=settings.listen.max_body_bytes,
     )
     app.on_response_prepare.append(_secure)

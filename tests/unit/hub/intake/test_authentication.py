@@ -13,7 +13,7 @@ from slurmlens.config.auth import AuthConfig
 from slurmlens.errors import ConfigError, RefusedError, SourceError
 from slurmlens.hub.intake.origins import NodeOrigins
 from slurmlens.runtime import munge
-from slurmlens.runtime.authentication import Authenticator, TokenFile, allowed_uids
+from slurmlens.runtime.authentication import Authenticator, TokenFile, allowed_uids, mode_problem
 from slurmlens.slurm.records import NodeRecord
 from testkit.manual_clock import ManualClock
 from testkit.private_munged import Munged, missing, private_munged
@@ -230,3 +230,19 @@ def test_a_missing_token_file_is_a_setting_to_mend(tmp_path: Path) -> None:
 
 def test_users_are_given_by_name_or_number_and_unknown_ones_prove_nothing() -> None:
     assert allowed_uids(("root", "4711", "no-such-user")) == {0, 4711}
+
+
+def test_a_group_may_read_tokens_only_where_the_reader_needs_it() -> None:
+    """root:slurmlens-hub 0640 is how it is installed: the reader is in the group and owns nothing."""
+    assert mode_problem(0o640, owner_uid=0, reader_uid=990) is None
+    assert mode_problem(0o600, owner_uid=990, reader_uid=990) is None
+    assert mode_problem(0o640, owner_uid=0, reader_uid=0) is None
+    assert "chmod g=" in str(mode_problem(0o640, owner_uid=990, reader_uid=990))
+    assert "write" in str(mode_problem(0o660, owner_uid=0, reader_uid=990))
+    assert "others" in str(mode_problem(0o604, owner_uid=0, reader_uid=990))
+
+
+def test_one_token_for_two_nodes_is_refused_and_two_for_one_node_are_not(tmp_path: Path) -> None:
+    TokenFile(token_file(tmp_path, f"n1 {TOKEN}\nn1 {TOKEN}2\n"))
+    with pytest.raises(ConfigError, match=r"tokens:3: \* has the token of n1 \(line 1\)"):
+        TokenFile(token_file(tmp_path, f"n1 {TOKEN}\n\n* {TOKEN}\n"))

@@ -1,0 +1,105 @@
+"""The file of an SQLite database while a hub has it: its mode, its one hub, and whether it is still there.
+
+Owns the lock file beside it (`<name>.lock`, an flock that ends with the process) and no byte of the database. Held by
+`hub.main` around everything else. A database server looks after its own files; that one hub alone writes into it is
+the store's affair there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slurmlens.config.database_url import sqlite_path
+from slurmlens.errors import ConfigError, SlurmlensError
+
+MODE = 0o640
+FOLDER_MODE = 0o750
+LOOK_EVERY_S = 1.0
+_KEY = "database.url"
+
+
+class DatabaseGone(SlurmlensError):
+    """The database's file was removed or replaced under the hub: nothing that it takes now would be kept."""
+
+    reason = "database_gone"
+
+
+class DatabaseFile:
+    """A file that this process alone has as its database. Made by `held`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._identity = _identity(path)
+
+    async def watch(self) -> None:
+        """Returns never; raises DatabaseGone within a second or so after the file is not there any more.
+
+        What was acknowledged in that second is lost; whatever comes after stays with whoever sent it.
+        """
+        while _identity(self.path) == self._identity:  # noqa: ASYNC110  # whoever removes a file wakes nobody
+            await asyncio.sleep(LOOK_EVERY_S)
+        raise DatabaseGone(
+            f"{self.path} was removed or replaced while the hub had it open: put it back and start again"
+        )
+
+
+@contextmanager
+def held(url: str) -> Iterator[DatabaseFile | None]:
+    """Locks the file that `url` names, and makes it where it is missing; None for a database server.
+
+    ConfigError where another process has it or where it cannot be made. Others than owner and group never get at it,
+    whatever the umask; SQLite gives its other files (-wal, -shm) the same mode.
+    """
+    path = sqlite_path(url)
+    if path is None:
+        yield None
+        return
+    lock = None
+    try:
+        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        _lock(lock, path)
+        _make_private(path)
+        yield DatabaseFile(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be used: {error.strerror}: check that this user may write the folder", key=_KEY
+        ) from error
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ConfigError(f"another slurmlens-hub has {path}: end it, or give this one its own", key=_KEY) from error
+
+
+def _make_private(path: Path) -> None:
+    """Makes the file, or takes away from one of before what others may do."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+    try:
+        mode = os.fstat(descriptor).st_mode & 0o777
+        os.fchmod(descriptor, mode & MODE | 0o600)
+    finally:
+        os.close(descriptor)
+    for beside in (path.with_name(path.name + ending) for ending in ("-wal", "-shm")):
+        with contextlib.suppress(FileNotFoundError):
+            beside.chmod(beside.stat().st_mode & MODE | 0o600)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells this file from another of the same name; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
