@@ -18,7 +18,7 @@ static int64_t sum_of(uint64_t value, int64_t carried)
 
 int64_t sl_account_total(const struct sl_account *account, int field)
 {
-	return sum_of(account->last[field], account->carried[field]);
+	return sum_of(account->last[field], account->carried[field] + account->fallen[field]);
 }
 
 static void count_from(struct sl_account *account, const struct sl_rules *rules, const struct sl_reading *reading)
@@ -32,9 +32,20 @@ static void count_from(struct sl_account *account, const struct sl_rules *rules,
 
 static void take_counter(struct sl_account *account, int field, uint64_t value)
 {
-	/* A counter that is smaller than before belongs to a cgroup made anew: what the old one counted is kept. */
-	if (value < account->last[field])
-		account->carried[field] = sum_of(account->last[field], account->carried[field]);
+	const uint64_t before = account->last[field];
+	const uint64_t fallen = (uint64_t)account->fallen[field];
+
+	/*
+	 * An account whose cgroup was made anew is told so (it starts from zero then), so a fall is within one life: a part of
+	 * the sum is away (a device left io.stat). What it had counted is kept, until the counter jumps by as much: it is back,
+	 * and must not count twice. A jump by chance makes the total a lower bound.
+	 */
+	if (value < before) {
+		account->fallen[field] = sum_of(before - value, account->fallen[field]);
+		account->falls++;
+	} else if (fallen != 0 && value - before >= fallen) {
+		account->fallen[field] = 0;
+	}
 	account->last[field] = value;
 }
 

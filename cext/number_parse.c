@@ -112,8 +112,28 @@ static int take_keyed_line(struct sl_text *text, const struct sl_key *keys, int 
 	return -ENOENT;
 }
 
+/* Whether all of it is lines of a key and a number: then keys that are missing are those of another kernel. */
+static int is_keyed(struct sl_text text)
+{
+	struct sl_text line;
+	uint64_t value;
+
+	if (text.at == text.end)
+		return 0;
+	while (sl_take_line(&text, &line)) {
+		const char *key = line.at;
+
+		while (line.at < line.end && *line.at != ' ')
+			line.at++;
+		if (line.at == key || !sl_take_word(&line, " ", 1) || take_value(&line, &value) != 0)
+			return 0;
+	}
+	return 1;
+}
+
 int sl_parse_keyed(struct sl_text text, const struct sl_key *keys, int count, struct sl_reading *out)
 {
+	const struct sl_text text_of_all = text;
 	const int all = (1 << count) - 1;
 	int taken = 0;
 	int likely = 0;
@@ -128,5 +148,5 @@ int sl_parse_keyed(struct sl_text text, const struct sl_key *keys, int count, st
 			likely = found + 1 < count ? found + 1 : 0;
 		}
 	}
-	return taken ? 0 : -EBADMSG;
+	return taken || is_keyed(text_of_all) ? 0 : -EBADMSG;
 }

@@ -3,7 +3,7 @@
  *
  * The arithmetic of a tick, for all jobs in one call. It was Python first; with 200 jobs that cost twice what reading the
  * counters costs. Owns no descriptor and reads no file. Invariants: what a reading lacks stays as it was; a counter that
- * falls is carried on from where it was; a bin that nothing covered is a gap and stays one. One thread at a time may use
+ * falls is carried on from where it was, and not counted twice when it comes back; a bin that nothing covered is a gap and stays one. One thread at a time may use
  * an object. Used by slurmlens.cgroup.tally; the Python twin that tests compare it with is tests/testkit/tally_twin.py.
  */
 #ifndef SLURMLENS_TALLY_H
@@ -36,12 +36,14 @@ struct sl_rules {
 
 struct sl_account {
 	uint64_t last[SL_FIELDS];
-	int64_t carried[SL_FIELDS];
+	int64_t carried[SL_FIELDS]; /* of the cgroups before this one */
+	int64_t fallen[SL_FIELDS];  /* by how much a counter is smaller than it was, and not back yet */
 	uint64_t highest[SL_FIELDS];
 	uint64_t known;     /* fields that were ever read */
 	uint64_t samples;
 	int64_t first_ns;
 	int64_t last_ns;
+	uint32_t falls;     /* how often a counter fell within the life of one cgroup */
 	int32_t counts_from_next; /* the next reading is where counting begins: the cgroup served an earlier run */
 };
 

@@ -45,12 +45,17 @@ static int add_device_value(struct sl_text *line, uint64_t sums[4])
 	return 0;
 }
 
-/* Adds a line "major:minor rbytes=N wbytes=N rios=N wios=N ..."; a device without I/O may stand there alone. */
+/*
+ * Adds a line "major:minor rbytes=N wbytes=N rios=N wios=N ..."; a device without I/O may stand there alone. A device that is
+ * being taken away is called "(unknown)": what it counted counts.
+ */
 static int add_device(struct sl_text line, uint64_t sums[4])
 {
+	static const char unknown[] = "(unknown)";
 	uint64_t number;
 
-	if (sl_take_u64(&line, &number) || !sl_take_word(&line, ":", 1) || sl_take_u64(&line, &number))
+	if (!sl_take_word(&line, unknown, sizeof(unknown) - 1) &&
+	    (sl_take_u64(&line, &number) || !sl_take_word(&line, ":", 1) || sl_take_u64(&line, &number)))
 		return -EBADMSG;
 	while (line.at < line.end) {
 		if (add_device_value(&line, sums))

@@ -23,11 +23,13 @@ struct sl_rules {
 struct sl_account {
 	uint64_t last[...];
 	int64_t carried[...];
+	int64_t fallen[...];
 	uint64_t highest[...];
 	uint64_t known;
 	uint64_t samples;
 	int64_t first_ns;
 	int64_t last_ns;
+	uint32_t falls;
 	int32_t counts_from_next;
 	...;
 };

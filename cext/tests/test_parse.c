@@ -77,7 +77,19 @@ static void test_keyed_files(void)
 	CHECK(parse(&sl_table_v2, "cpu.stat", "usage_usec 18446744073709552\n", &out) == -EBADMSG);
 	CHECK(parse(&sl_table_v2, "cpu.stat", "usage_usec\n", &out) == -EBADMSG);
 	CHECK(parse(&sl_table_v2, "cpu.stat", "usage_usec 7x\n", &out) == -EBADMSG);
-	CHECK(parse(&sl_table_v2, "cpu.stat", "usage 7\n", &out) == -EBADMSG);
+	/* whole, and none of our keys in it: another kernel's, not damaged */
+	CHECK(parse(&sl_table_v2, "cpu.stat", "usage 7\n", &out) == 0);
+	CHECK(out.have == 0);
+	CHECK(parse(&sl_table_v2, "cpu.stat", "usage 7\nx\n", &out) == -EBADMSG);
+	CHECK(parse(&sl_table_v2, "cpu.stat", "usage 7\n\n", &out) == -EBADMSG);
+	/* before Linux 4.13 kills are not counted */
+	CHECK(parse(&sl_table_v1, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\n", &out) == 0);
+	CHECK_NO_FIELD(&out, SL_OOM_KILL_EVENTS);
+	CHECK(parse(&sl_table_v1, "memory.oom_control", "oom_kill_disable 1\nunder_oom 0\n", &out) == 0);
+	CHECK_NO_FIELD(&out, SL_OOM_KILL_EVENTS);
+	CHECK(parse(&sl_table_v1, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", &out) == 0);
+	CHECK_FIELD(&out, SL_OOM_KILL_EVENTS, 2);
+	CHECK(parse(&sl_table_v1, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\nx", &out) == -EBADMSG);
 	CHECK(parse(&sl_table_v2, "cpu.stat", "", &out) == -EBADMSG);
 	/* no newline at the end: still whole, for a file that was cut is refused before */
 	CHECK(parse(&sl_table_v2, "memory.events", "oom 1\noom_kill 2", &out) == 0);
@@ -107,6 +119,9 @@ static void test_io(void)
 	CHECK_FIELD(&out, SL_IO_READ_BYTES, 0);
 	CHECK(parse(&sl_table_v2, "io.stat", "254:0\n8:0 cost.usage=12 rbytes=5\n", &out) == 0);
 	CHECK_FIELD(&out, SL_IO_READ_BYTES, 5);
+	CHECK(parse(&sl_table_v2, "io.stat", "8:0 rbytes=5\n(unknown) rbytes=7 wios=1\n259:1 rbytes=1\n", &out) == 0);
+	CHECK_FIELD(&out, SL_IO_READ_BYTES, 13);
+	CHECK_FIELD(&out, SL_IO_WRITES, 1);
 	CHECK(parse(&sl_table_v2, "io.stat", "254:0 rbytes=\n", &out) == -EBADMSG);
 	CHECK(parse(&sl_table_v2, "io.stat", "254:0 rbytes=5x\n", &out) == -EBADMSG);
 	CHECK(parse(&sl_table_v2, "io.stat", "sda rbytes=5\n", &out) == -EBADMSG);

@@ -37,7 +37,7 @@ _COUNTERS = tuple(index for index in range(len(FIELDS)) if index not in GAUGES)
 class Account:
     """What one cgroup used so far; `samples` says on how many readings that stands."""
 
-    __slots__ = ("_base", "_carried", "_highest", "_last", "_pending_base", "first_ns", "last_ns", "samples")
+    __slots__ = ("_base", "_carried", "_fallen", "_highest", "_last", "_pending_base", "first_ns", "last_ns", "samples")
 
     def __init__(self, *, from_zero: bool = True) -> None:
         self.samples = 0
@@ -45,6 +45,7 @@ class Account:
         self.last_ns = 0
         self._last: list[int | None] = [None] * len(FIELDS)
         self._carried = [0] * len(FIELDS)
+        self._fallen = [0] * len(FIELDS)
         self._highest: list[int | None] = [None] * len(FIELDS)
         self._pending_base = not from_zero
 
@@ -60,7 +61,9 @@ class Account:
             if have >> index & 1:
                 before, value = last[index], values[index]
                 if before is not None and value < before:
-                    self._carried[index] += before
+                    self._fallen[index] += before - value
+                elif before is not None and 0 < self._fallen[index] <= value - before:
+                    self._fallen[index] = 0
                 last[index] = value
         for index in GAUGES:
             if have >> index & 1:
@@ -76,7 +79,8 @@ class Account:
     def renew(self) -> None:
         """The cgroup is gone and a new one follows, whose counters start at zero again."""
         for index in _COUNTERS:
-            self._carried[index] += self._last[index] or 0
+            self._carried[index] += (self._last[index] or 0) + self._fallen[index]
+            self._fallen[index] = 0
             if self._last[index] is not None:
                 self._last[index] = 0
 
@@ -89,7 +93,7 @@ class Account:
         """A counter's growth since the job began; None where it was never read."""
         index = FIELD_INDEX[name]
         value = self._last[index]
-        return None if value is None else value + self._carried[index]
+        return None if value is None else value + self._carried[index] + self._fallen[index]
 
     def current(self, name: str) -> int | None:
         """A gauge's newest value."""

@@ -69,10 +69,20 @@ def _keyed(
             if fields[field] > _U64_MAX:
                 raise _Damaged
         if not fields:
-            raise _Damaged
+            _check_keyed(text)  # a well formed file may lack all that is wanted: an older kernel's
         return fields
 
     return parse
+
+
+def _check_keyed(text: bytes) -> None:
+    if not text:
+        raise _Damaged
+    for line in _lines(text):
+        key, _, value = line.partition(b" ")
+        if not key:
+            raise _Damaged
+        _number(value)
 
 
 def _io(text: bytes) -> Fields:
@@ -80,10 +90,8 @@ def _io(text: bytes) -> Fields:
     sums = dict.fromkeys(names.values(), 0)
     for line in _lines(text):
         device, *values = line.split(b" ")
-        major, colon, minor = device.partition(b":")
-        if not colon:
+        if device != b"(unknown)" and not re.fullmatch(rb"[0-9]+:[0-9]+", device):
             raise _Damaged
-        _number(major), _number(minor)
         for value in values:
             name, equals, digits = value.partition(b"=")
             if equals and name in names:

@@ -89,17 +89,18 @@ def playground() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+CGROUPS = ROOT / "tests/fixtures/cgroup"
+
+_LINES = (
+    b"user 1,usage_usec 5,oom_kill 3,max,max 2,7,18446744073709551615,8:0 rbytes=1 wios=2,some avg10=0 total=9,"
+    b"full total=1,anon 4,total_rss 8,nr_periods 1,user_usec 9x,, ,(unknown) rbytes=3,under_oom 0,oom_kill_disable 0,a"
+)
 _TEXT = st.one_of(
     st.binary(max_size=60),
+    st.lists(st.sampled_from(_LINES.split(b",")), max_size=6).map(b"\n".join),
     st.lists(
-        st.sampled_from(
-            b"user 1,usage_usec 5,oom_kill 3,max,max 2,7,18446744073709551615,8:0 rbytes=1 wios=2,some avg10=0 total=9,"
-            b"full total=1,anon 4,total_rss 8,nr_periods 1,user_usec 9x,, ".split(b",")
-        ),
-        max_size=6,
-    ).map(b"\n".join),
-    st.lists(
-        st.sampled_from([b"8:0", b" rbytes=", b" ", b"=", b"12", b"99999999999999999999", b"\n", b":"]), max_size=8
+        st.sampled_from([b"8:0", b"(unknown)", b" rbytes=", b" ", b"=", b"12", b"99999999999999999999", b"\n", b":"]),
+        max_size=8,
     ).map(b"".join),
 )
 
@@ -125,6 +126,28 @@ def _folder(path: Path, **files: str) -> CgroupPlace:
     for name, text in files.items():
         (path / name.replace("__", ".")).write_text(text)
     return CgroupPlace(Hierarchy.V2, path, path)
+
+
+def test_what_a_device_counted_that_is_being_taken_away_counts(tmp_path: Path, reader: CgroupReader) -> None:
+    place = _folder(tmp_path / "job", io__stat=(CGROUPS / "io.stat-unknown-device").read_text())
+    (reading,) = reader.read([reader.open(place)], FULL_TICK)
+    assert (reading.error, reading) == (0, read_cgroup(place, FULL_TICK))
+    assert reading.as_dict() == {
+        "io_read_bytes": 1449984 + 4096 + 1000,
+        "io_written_bytes": 3145728 + 2000,
+        "io_reads": 18 + 1 + 1,
+        "io_writes": 24 + 2,
+    }
+
+
+def test_a_kernel_that_does_not_count_oom_kills_makes_them_unavailable_and_no_error(
+    tmp_path: Path, reader: CgroupReader
+) -> None:
+    (tmp_path / "memory.oom_control").write_text((CGROUPS / "memory.oom_control-before-4.13").read_text())
+    place = CgroupPlace(Hierarchy.V1, tmp_path, tmp_path)
+    (reading,) = reader.read([reader.open(place)], FULL_TICK)
+    assert (reading.error, reading.failed_files, reading.get("oom_kill_events")) == (0, 0, None)
+    assert reading == read_cgroup(place, FULL_TICK)
 
 
 def test_a_job_that_cannot_be_read_spoils_no_other(tmp_path: Path, reader: CgroupReader) -> None:

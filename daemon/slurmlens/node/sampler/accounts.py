@@ -1,8 +1,9 @@
 """The running account of one cgroup: from readings to totals, peaks and the last gauges.
 
 A job's counters start at zero with its cgroup, so the newest reading *is* the total, even when this daemon came late;
-only what breaks that is corrected here: a counter that falls (a cgroup made anew, a device that left `io.stat`) is
-carried on from where it was, and a cgroup that served an earlier run counts from its first reading.
+only what breaks that is corrected here: a cgroup made anew adds to what the last one used (`renew`), a counter that
+falls within one life (a device left `io.stat`) is carried on from where it was and does not count twice when it comes
+back, and a cgroup that served an earlier run counts from its first reading.
 
 The arithmetic is C (`cgroup.tally`), so that a tick takes the readings of all jobs in one call; `take` is for the odd
 reading. Fed by `engine` with readings in the order of time; asked by `watched`.
@@ -41,6 +42,11 @@ class Account:
         """Boottime of the newest reading, 0 before the first."""
         return int(self.record.last_ns)
 
+    @property
+    def falls(self) -> int:
+        """How often a counter fell within the life of one cgroup: its total stands on a guess then."""
+        return int(self.record.falls)
+
     def take(self, reading: Reading, now_ns: int) -> None:
         """One more reading, at boottime `now_ns`; what it lacks stays as it was."""
         tally.take(self.record, reading, now_ns)
@@ -53,7 +59,7 @@ class Account:
         """The cgroup is gone and a new one follows, whose counters start at zero again."""
         for index in _COUNTERS:
             self.record.carried[index] = tally.total(self.record, index)
-            self.record.last[index] = 0
+            self.record.last[index] = self.record.fallen[index] = 0
 
     def correct(self, name: str, counted: int) -> None:
         """The final value of a counter is known from elsewhere (the parent's rest)."""

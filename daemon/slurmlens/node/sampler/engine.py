@@ -65,6 +65,7 @@ class Engine:
         self._reader = reader
         self.schedule = Schedule(settings.interval_s, settings.slow_every, settings.budget_share, now)
         self._recorder = Recorder(settings.max_points, settings.memory_limit_bytes)
+        self._on_failure = on_failure
         self._families = Families(reader, on_failure)
         self._lines = SlotLines(
             settings.cluster, settings.node, settings.slots, settings.interval_s, settings.slow_every
@@ -136,6 +137,8 @@ class Engine:
             return None
         self._look([watched], now)
         totals = watched.totals(now.boottime_ns)
+        if watched.has_fallen_counters:
+            self._on_failure("counter-fell", None)
         for one in watched.living():
             one.gone_ns = now.boottime_ns
         finished = Finished(totals, watched.course.profile(), self._lines.last_word(watched, now.wall_ns))

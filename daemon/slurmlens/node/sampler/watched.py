@@ -99,6 +99,11 @@ class Watched(msgspec.Struct, kw_only=True):
         every = [self.job, *self.steps.values()] if self.job else list(self.steps.values())
         return [one for one in every if one.gone_ns is None]
 
+    @property
+    def has_fallen_counters(self) -> bool:
+        """Whether a counter of the job or of a step was ever smaller than before, within one life of the cgroup."""
+        return any(account.falls for account in (self.account, *(step.account for step in self.steps.values())))
+
     def totals(self, now_ns: int) -> Totals:
         """Everything this sighting used, each figure with what it is worth."""
         account = self.account

@@ -35,7 +35,26 @@ def test_a_counter_that_falls_is_carried_on() -> None:
     account = Account()
     for value in (100, 250, 10, 40):
         account.take(reading_of({"io_read_bytes": value}), 1)
-    assert account.total("io_read_bytes") == 290
+    assert account.total("io_read_bytes") == 280
+    assert account.falls == 1
+
+
+def test_a_part_of_a_counter_that_goes_and_comes_back_counts_once() -> None:
+    """A device that leaves io.stat and is there again, with what it had counted."""
+    account = Account()
+    for value in (1000, 400, 450, 1060, 1100):
+        account.take(reading_of({"io_read_bytes": value}), 1)
+    assert account.total("io_read_bytes") == 1100
+    assert account.falls == 1
+
+
+def test_a_cgroup_made_anew_after_a_fall_adds_to_all_that_was_counted() -> None:
+    account = Account()
+    for value in (1000, 400):
+        account.take(reading_of({"io_read_bytes": value}), 1)
+    account.renew()
+    account.take(reading_of({"io_read_bytes": 700}), 2)
+    assert account.total("io_read_bytes") == 1700
 
 
 def test_a_gauge_may_fall_and_its_highest_is_kept() -> None:
