@@ -14,6 +14,8 @@ The tree, by what the caller can do about it:
     ├── PageError            an address has no such page: answer with its status, say what to do
     ├── SourceError          the scheduler could not be asked or answered nonsense
     ├── SpoolError           the spool's disk did not take or give what was asked of it: keep it in memory, try again
+    ├── CampaignError        a campaign cannot go on as it is: another controller, a journal that does not fit
+    │   └── JournalBusy      the journal's disk did not take an event: nothing was done, try again
     └── ReaderError          the cgroup reader could not open or read; carries `errno`
 
 "Nothing there" (a counter file that this kernel lacks, a job without a cgroup) is a value, never an exception.
@@ -134,6 +136,18 @@ class SpoolError(SlurmlensError):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class CampaignError(SlurmlensError):
+    """A campaign cannot go on as it is; the message says why and what to do."""
+
+    reason = "campaign"
+
+
+class JournalBusy(CampaignError):
+    """The journal could not be written (disk full, read-only, locked); what was to be done has not been done."""
+
+    reason = "journal"
 
 
 class ReaderError(SlurmlensError):

@@ -2,7 +2,7 @@
 
 Owns the reading, the merging and the memory of which file and line said what. Invariant: either a configuration in
 which every key was understood, or a ConfigError that names file, line and key and says what to do; nothing is guessed.
-Called by `node.main`, `hub.main`, `node.relay.main` and `cli.validate`.
+Called by `node.main`, `hub.main`, `relay.main` and `cli.validate`; `campaign.file` has checks of its own.
 """
 
 from __future__ import annotations
@@ -78,6 +78,12 @@ def located(errors: Sequence[ConfigError], path: Path) -> list[ConfigError]:
         else _located(Problem(tuple(error.key.split(".")), str(error).removeprefix(f"{error.key}: ")), origins, path)
         for error in errors
     ]
+
+
+def read_table(path: Path) -> tuple[dict[str, Any], str]:
+    """One TOML file's values and its text, for a reader with checks of its own; ConfigError where it is no TOML."""
+    text = _text(path)
+    return _values(path, text), text
 
 
 def files_of(path: Path) -> list[Path]:
