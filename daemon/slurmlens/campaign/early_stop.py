@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -82,7 +83,7 @@ def _noise(values: Sequence[float]) -> float:
     Second differences of white noise have 6 times its variance, those of a smooth course hardly any.
     """
     seconds = [after - 2 * here + before for before, here, after in zip(values, values[1:], values[2:], strict=False)]
-    return statistics.pstdev(seconds) / 6**0.5
+    return statistics.pstdev(seconds) / math.sqrt(6)
 
 
 class EarlyStop:
