@@ -73,7 +73,7 @@ def _decay(values: Sequence[float], steps: int) -> float:
     windows_left = max(0.0, steps - len(values) + (width - 1) / 2) / width
     ratio = second / first if first else 0.0
     if 0 < ratio < 1:
-        return means[2] + second * ratio * (1 - ratio**windows_left) / (1 - ratio)
+        return float(means[2] + second * ratio * (1 - ratio**windows_left) / (1 - ratio))
     return means[2] + (second * windows_left if ratio >= 1 else 0.0)
 
 
