@@ -23,6 +23,7 @@ from slurmlens.hub.pipeline import HubPipeline
 from slurmlens.hub.preflight import hub_problems
 from slurmlens.hub.web.malformed_requests import MalformedRequests
 from slurmlens.runtime import signals
+from slurmlens.runtime.loop_watch import watch_of_running_loop, watched_loop
 from slurmlens.runtime.sd_notify import Notifier
 from slurmlens.runtime.service import EXIT_ENDED, EndedByItself, live
 from slurmlens.telemetry import log
@@ -50,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"slurmlens-hub: {problem}", file=sys.stderr)  # noqa: T201  # for the person who starts it
             return EXIT_CONFIG
         log.configure(config.log.level, config.log.format)
-        with held(config.database.url) as database:
-            return asyncio.run(serve(config, SystemClock(), database))
+        with held(config.database.url) as database, asyncio.Runner(loop_factory=watched_loop) as runner:
+            return runner.run(serve(config, SystemClock(), database))
     except ConfigError as error:
         print(f"slurmlens-hub: {error}", file=sys.stderr)  # noqa: T201  # for the person who starts it
         return EXIT_CONFIG
@@ -70,6 +71,8 @@ async def serve(config: HubConfig, clock: Clock, database: DatabaseFile | None =
         await pipeline.start()
         host, port, scheme = config.listen.host, pipeline.port, "https" if config.listen.is_tls else "http"
         reporter.report(STARTED, version=__version__, cluster=config.cluster, scheme=scheme, host=host, port=port)
+        if (watch := watch_of_running_loop()) is not None:
+            watch.forget()
         try:
             await live(_work(pipeline, database), stop, notifier, f"answering on {host}:{port}")
         except EndedByItself as end:

@@ -45,6 +45,7 @@ from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.hub.web.app import make_app
 from slurmlens.runtime.authentication import Authenticator
 from slurmlens.runtime.endpoint import FixedEndpoint
+from slurmlens.runtime.loop_watch import watch_of_running_loop
 from slurmlens.runtime.supervisor import Supervisor
 from slurmlens.runtime.tls import ServerTls
 from slurmlens.slurm.pyslurm_source import prefer_pyslurm
@@ -268,6 +269,7 @@ class HubPipeline:
 
     async def status(self) -> dict[str, object]:
         """What `/status.json` says."""
+        watch = watch_of_running_loop()
         history: dict[str, object] = msgspec.to_builtins(await self._queries.status())
         return {
             "version": __version__,
@@ -275,6 +277,7 @@ class HubPipeline:
             "now_ns": self._clock.wall_ns(),
             "scheduler": msgspec.to_builtins(self._poller.state),
             "watchers": self.live.watcher_count,
+            "loop": None if watch is None else msgspec.to_builtins(watch.holds()),
             "stages": msgspec.to_builtins(dict(self._supervisor.states)),
             "consul": None if self._consul is None else self._consul.status(),
             "counters": self._reporter.counters.snapshot(),

@@ -12,17 +12,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import msgspec
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
 from slurmlens.hub.news import Change
-from slurmlens.hub.views.job.view import Charts, JobView
-from slurmlens.hub.web.point_delta import held_by, points_since
+from slurmlens.hub.views.job.view import JobView
+from slurmlens.hub.web.point_delta import held_by
 from slurmlens.hub.web.ports import LiveFeed
-from slurmlens.hub.web.view_cache import Shown
+from slurmlens.hub.web.shown import Held, Shown, server_sent
 
 _log = logging.getLogger(__name__)
 
@@ -35,33 +35,6 @@ ShownSince = Callable[[float], Awaitable[Shown]]
 """The job as read at this moment of the loop's clock or later."""
 
 
-class Sent:
-    """What one browser has been sent, so that it gets what is new and nothing else."""
-
-    def __init__(self, charts: Charts | None = None) -> None:
-        self._parts: dict[str, str] = {}
-        self._charts = charts
-
-    def changes(self, shown: Shown) -> list[tuple[str, str]]:
-        """(event, data): a `view`, even an empty one (it shows that the hub is there), and `points` if any."""
-        view, parts = shown.view, shown.parts
-        changed = {part: html for part, html in parts.items() if self._parts.get(part) != html}
-        self._parts = parts
-        news = {"parts": changed, "made_ns": view.made_ns, "news_ns": view.last_news_ns, "title": page_title(view)}
-        messages = [("view", _json(news))]
-        points = points_since(self._charts, view.charts) if view.charts else None
-        if points:
-            self._charts = view.charts
-            messages.append(("points", _json(points)))
-        return messages
-
-
-def page_title(view: JobView) -> str:
-    """What the browser's tab says: state first, for tabs are narrow."""
-    name = f" {view.identity.name}" if view.identity.name else ""
-    return f"{view.state_text} · {view.identity.job_id}{name}"
-
-
 async def stream_job(request: web.Request, shown_since: ShownSince, feed: LiveFeed) -> web.StreamResponse:
     """Answers `GET /jobs/ID/live` until the job's figures are final, the browser leaves or the hub stops."""
     view = (await shown_since(_now())).view
@@ -69,7 +42,7 @@ async def stream_job(request: web.Request, shown_since: ShownSince, feed: LiveFe
         with feed.watch(view.identity.job_id) as changes:
             waker = _Waker(changes)
             try:
-                await _follow(response, shown_since, waker, Sent(held_charts(request, view)))
+                await _follow(response, shown_since, waker, held_by_browser(request, view))
             except ConnectionError:
                 pass  # the browser has left
             except Exception:  # the answer has begun: no error page can follow; the browser asks again by itself
@@ -83,22 +56,24 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def held_charts(request: web.Request, view: JobView) -> Charts | None:
+def held_by_browser(request: web.Request, view: JobView) -> Held:
     """What the browser says it has drawn already (`?shape=…&until=…`), so that the first message is a tail, too."""
     try:
         until_s = float(request.query.get("until", ""))
     except ValueError:
-        return None
-    return held_by(view.charts, request.query.get("shape", ""), until_s) if view.charts else None
+        until_s = math.nan
+    charts = held_by(view.charts, request.query.get("shape", ""), until_s) if view.charts else None
+    name = None if charts is None else (charts.shape, len(charts.times_s), view.made_ns)
+    return Held(charts_name=name, charts=charts)
 
 
-async def _follow(response: EventSourceResponse, shown_since: ShownSince, waker: _Waker, sent: Sent) -> None:
+async def _follow(response: EventSourceResponse, shown_since: ShownSince, waker: _Waker, held: Held) -> None:
     while response.is_connected():
         shown = await shown_since(waker.woken_at)
-        for event, data in sent.changes(shown):
-            await response.send(data, event=event)
+        events, held = await shown.news(held)
+        await response.write(events)
         if not shown.view.is_live:
-            await response.send(_json({"made_ns": shown.view.made_ns}), event="ended")
+            await response.write(server_sent("ended", {"made_ns": shown.view.made_ns}))
             return
         if not await waker.wait(IDLE_S):
             return
@@ -125,7 +100,8 @@ class _Waker:
         await asyncio.wait({waiting, self._task}, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if not self._some.is_set():
-            self.woken_at = _now()
+            # some seconds old is new enough where nothing happened, and those who wait together share it
+            self.woken_at = max(self.woken_at, _now() - most_s / 2)
         self._some.clear()
         return not self._task.done()
 
@@ -133,7 +109,3 @@ class _Waker:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

@@ -19,10 +19,11 @@ from slurmlens.hub.history.facts import JobFilter, StateFilter
 from slurmlens.hub.views.csv_table import job_csv, jobs_csv
 from slurmlens.hub.views.job.view import JobsView
 from slurmlens.hub.views.jobs.build import build_jobs_view
-from slurmlens.hub.web.live_stream import page_title, stream_job
+from slurmlens.hub.web.live_stream import stream_job
 from slurmlens.hub.web.ports import LiveFeed, Queries, StatusOf
-from slurmlens.hub.web.render import PARTS, job_context
-from slurmlens.hub.web.view_cache import Shown, ViewCache
+from slurmlens.hub.web.shown import Shown
+from slurmlens.hub.web.view_cache import ViewCache
+from slurmlens.runtime.beside import beside
 from slurmlens.slurm.records import JobState
 
 MOST_ROWS = 1000
@@ -71,15 +72,13 @@ class Pages:
 
     async def job(self, request: web.Request) -> web.Response:
         """`GET /jobs/ID[/RUN]`, `.json`, `.csv`."""
-        view = (await self._shown(request, self._loop_time() - FRESH_S)).view
+        shown = await self._shown(request, self._loop_time() - FRESH_S)
         form = request.match_info.get("form")
         if form == "json":
-            return json_answer(view)
+            return bytes_answer(await shown.json())
         if form == "csv":
-            return csv_answer(job_csv(view), f"job-{view.identity.job_id}.csv")
-        address = job_address(request)
-        context = {"page_title": page_title(view), "address": address, "parts": PARTS, **job_context(view)}
-        return self._html("job.html", context)
+            return csv_answer(await beside(lambda: job_csv(shown.view)), f"job-{shown.view.identity.job_id}.csv")
+        return html_answer(await shown.page(job_address(request)))
 
     async def job_live(self, request: web.Request) -> web.StreamResponse:
         """`GET /jobs/ID[/RUN]/live`."""
@@ -107,15 +106,24 @@ class Pages:
         return asyncio.get_running_loop().time()
 
     def _html(self, template: str, context: Mapping[str, object]) -> web.Response:
-        text = self._environment.get_template(template).render(context)
-        response = web.Response(text=text, content_type="text/html")
-        response.enable_compression()
-        return response
+        return html_answer(self._environment.get_template(template).render(context))
+
+
+def html_answer(text: str) -> web.Response:
+    """A page, compressed where the asker takes that."""
+    response = web.Response(text=text, content_type="text/html")
+    response.enable_compression()
+    return response
 
 
 def json_answer(value: object) -> web.Response:
     """Any value as JSON, compressed where the asker takes that."""
-    response = web.Response(body=msgspec.json.encode(value) + b"\n", content_type="application/json")
+    return bytes_answer(msgspec.json.encode(value) + b"\n")
+
+
+def bytes_answer(body: bytes) -> web.Response:
+    """JSON as it was made."""
+    response = web.Response(body=body, content_type="application/json")
     response.enable_compression()
     return response
 

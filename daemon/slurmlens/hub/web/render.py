@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import jinja2
 
 from slurmlens.hub.views.job import phrases
-from slurmlens.hub.views.job.view import JobView
+from slurmlens.hub.views.job.view import JobView, rows_shown
 from slurmlens.hub.views.states import STATE_STYLES
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.drawing import draw, spark_path
@@ -57,13 +57,14 @@ def make_environment(assets: Assets) -> jinja2.Environment:
         spark=spark_path,
         bar_width=bar_width,
         phrases=phrases,
+        rows_shown=rows_shown,
     )
     return environment
 
 
-def render_part(environment: jinja2.Environment, part: str, view: JobView) -> str:
-    """The inside of one part of a job's page."""
-    return environment.get_template(f"parts/{part}.html").render(job_context(view))
+def render_part(environment: jinja2.Environment, part: str, context: Mapping[str, Any]) -> str:
+    """The inside of one part of a job's page; `context` is its `job_context`, the same for all parts."""
+    return environment.get_template(f"parts/{part}.html").render(context)
 
 
 def job_context(view: JobView) -> dict[str, Any]:

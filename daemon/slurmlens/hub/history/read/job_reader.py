@@ -41,6 +41,7 @@ from slurmlens.hub.history.read.reading import (
     outcome_of_row,
 )
 from slurmlens.hub.history.record.drops import dropped_events, dropped_within
+from slurmlens.runtime.beside import beside
 from slurmlens.slurm.records import ENDED_UNWELL, JobRecord, JobState
 from slurmlens.wire import ecs
 
@@ -117,9 +118,11 @@ class JobReader:
         query = select(events.c.node, events.c.sighting, events.c.body).where(
             of_job(events, self._cluster, self._job_id), events.c.kind == EventKind.JOB_SUMMARY.value
         )
-        for node, sighting, body in await self._connection.execute(query):
-            if part := parts.get((node, sighting)):
-                part.totals = totals_of(body)
+        summaries = list(await self._connection.execute(query))
+        told = await beside(lambda: {(node, sighting): totals_of(body) for node, sighting, body in summaries})
+        for key, totals in told.items():
+            if part := parts.get(key):
+                part.totals = totals
         for key, course in (await courses_of_job(self._connection, self._cluster, self._job_id)).items():
             if part := parts.get(key):
                 part.course = course
@@ -132,13 +135,16 @@ class JobReader:
         heard = await heard_nodes(self._connection, self._cluster, by_node)
         failed = await self._failed(by_node, run["end_ns"] or self._now_ns)
         dropped = await dropped_events(self._connection, self._cluster, by_node)
-        nodes = (
-            node_facts(node, own, heard.get(node), failed.get(node, ()), self._now_ns)
-            if own
-            else unheard(node, heard.get(node), failed.get(node, ()))
-            for node, own in by_node.items()
-        )
-        return tuple(self._with_drops(node, dropped.get(node.node, ()), run) for node in nodes)
+
+        def made(node: str, own: Sequence[Part]) -> NodeFacts:
+            others = failed.get(node, ())
+            if own:
+                facts = node_facts(node, own, heard.get(node), others, self._now_ns)
+            else:
+                facts = unheard(node, heard.get(node), others)
+            return self._with_drops(facts, dropped.get(node, ()), run)
+
+        return await beside(lambda: tuple(made(node, own) for node, own in by_node.items()))
 
     def _with_drops(self, node: NodeFacts, rows: Sequence[Row], run: Row) -> NodeFacts:
         """A node whose last word is here can have lost nothing of the run after its end; another one may have."""
@@ -174,7 +180,9 @@ class JobReader:
         kinds = (EventKind.JOB_START.value, EventKind.JOB_END.value)
         query = select(events).where(of_job(events, self._cluster, self._job_id), events.c.kind.in_(kinds))
         rows = await fetch(self._connection, query.order_by(events.c.time_ns, events.c.node))
-        return tuple(_timeline_entry(row) for row in rows if (row["node"], row["sighting"]) in own)
+        return await beside(
+            lambda: tuple(_timeline_entry(row) for row in rows if (row["node"], row["sighting"]) in own)
+        )
 
 
 def _run_facts(row: Row, nodes: tuple[str, ...]) -> RunFacts:

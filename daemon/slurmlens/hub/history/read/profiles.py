@@ -6,6 +6,8 @@ the tables and `history.profiles`, and nothing of what is drawn.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +17,7 @@ from slurmlens.hub.database import tables as schema
 from slurmlens.hub.history.profiles.course import Course, piece_of, whole_of
 from slurmlens.hub.history.profiles.fold import fold_courses, settled
 from slurmlens.hub.history.read.reading import of_job
+from slurmlens.runtime.beside import beside
 from slurmlens.wire import ecs
 
 _KINDS = (EventKind.JOB_SUMMARY.value, EventKind.JOB_PROFILE.value)
@@ -44,8 +47,13 @@ async def courses_of_job(connection: AsyncConnection, cluster: str, job_id: int)
     query = select(events.c.node, events.c.sighting, events.c.body).where(
         of_job(events, cluster, job_id), events.c.kind.in_(_KINDS), events.c.body.is_not(None)
     )
+    rows = [tuple(row) for row in await connection.execute(query)]
+    return await beside(lambda: _folded(rows))
+
+
+def _folded(rows: Iterable[tuple[str, str, bytes]]) -> dict[tuple[str, str], Course]:
     pieces: dict[tuple[str, str], list[Course]] = {}
-    for node, sighting, body in await connection.execute(query):
+    for node, sighting, body in rows:
         piece = _piece(body)
         if piece is not None:
             pieces.setdefault((node, sighting), []).append(piece)

@@ -28,7 +28,8 @@ def allocation_of(facts: JobFacts) -> Allocation:
 def node_names(facts: JobFacts) -> tuple[str, ...]:
     """The run's nodes in the scheduler's order; those that only told themselves come last."""
     named = facts.record.nodes if facts.record else ()
-    told = tuple(node.node for node in facts.nodes if node.node not in set(named))
+    known = set(named)
+    told = tuple(node.node for node in facts.nodes if node.node not in known)
     return named + told
 
 

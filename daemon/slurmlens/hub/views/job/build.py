@@ -25,7 +25,18 @@ from slurmlens.hub.views.job.profile_bins import Part, grid_for, on_grid, shrink
 from slurmlens.hub.views.job.provenance import provenance_of
 from slurmlens.hub.views.job.steps import build_steps
 from slurmlens.hub.views.job.timeline import build_bands, build_marks
-from slurmlens.hub.views.job.view import Amount, Charts, Identity, JobView, NodeView, Note, Phase, RunLink, Times
+from slurmlens.hub.views.job.view import (
+    Amount,
+    Charts,
+    Identity,
+    JobView,
+    NodeView,
+    Note,
+    Phase,
+    RunLink,
+    Times,
+    rows_shown,
+)
 from slurmlens.hub.views.states import phase_of
 from slurmlens.shown.text import encodable
 
@@ -155,40 +166,46 @@ def _stops(facts: JobFacts, nodes: Sequence[NodeFacts], phase: Phase) -> dict[st
 def _node_views(
     facts: JobFacts, nodes: Sequence[NodeFacts], stops: dict[str, Stop], ran_s: float | None
 ) -> tuple[NodeView, ...]:
-    """Rows of the node table, the odd ones first, else in the scheduler's order."""
+    """Rows of the node table, the odd ones first, else in the scheduler's order; the first of them with courses."""
     cores, memory_bytes = cores_by_node(facts), memory_per_node_bytes(facts)
-    plain = [_node_view(facts, node, cores.get(node.node), memory_bytes, ran_s) for node in nodes]
+    plain = [_node_view(node, cores.get(node.node), memory_bytes, ran_s) for node in nodes]
     usual = middle_of(plain)
-    views = []
+    rows = []
     for node, view in zip(nodes, plain, strict=True):
         notes = node_notes(node, stops.get(node.node))
         beside = odd_beside(view, usual) if node.node not in stops else None
         if beside:
             notes = (*notes, Note(text=beside))
         odd = len(nodes) > 1 and (node.node in stops or beside is not None or _is_troubled(node))
-        views.append((not odd, msgspec.structs.replace(view, notes=notes, odd=odd)))
-    return tuple(view for _, view in sorted(views, key=lambda pair: pair[0]))
+        rows.append((node, msgspec.structs.replace(view, notes=notes, odd=odd) if notes or odd else view))
+    rows.sort(key=lambda row: not row[1].odd)
+    shown = rows_shown(len(rows))
+    with_courses = [_with_courses(facts, node, view, cores.get(node.node)) for node, view in rows[:shown]]
+    return (*with_courses, *(view for _, view in rows[shown:]))
+
+
+def _with_courses(facts: JobFacts, node: NodeFacts, view: NodeView, cores: int | None) -> NodeView:
+    return msgspec.structs.replace(
+        view,
+        cpu_course=_course(facts, node, "cpu_cores", Part.MEAN, cores),
+        memory_course=_course(facts, node, "memory_bytes", Part.HIGH, view.memory.asked),
+    )
 
 
 def _is_troubled(node: NodeFacts) -> bool:
     return bool(node.totals and node.totals.oom_kills) or node.state in (NodeState.UNHEARD, NodeState.SILENT)
 
 
-def _node_view(
-    facts: JobFacts, node: NodeFacts, cores: int | None, memory_bytes: float | None, ran_s: float | None
-) -> NodeView:
-    memory = usage.node_memory(node, memory_bytes)
+def _node_view(node: NodeFacts, cores: int | None, memory_bytes: float | None, ran_s: float | None) -> NodeView:
     return NodeView(
         name=node.node,
         samples=node.samples if node.totals or node.samples else None,
         cpu=usage.node_cpu(node, cores, ran_s),
-        memory=memory,
+        memory=usage.node_memory(node, memory_bytes),
         io=usage.node_io(node),
         pressure=usage.node_pressure(node, ran_s),
         oom_kills=node.totals.oom_kills if node.totals else None,
         unseen_s=node.unseen_s or 0.0,
-        cpu_course=_course(facts, node, "cpu_cores", Part.MEAN, cores),
-        memory_course=_course(facts, node, "memory_bytes", Part.HIGH, memory.asked),
     )
 
 

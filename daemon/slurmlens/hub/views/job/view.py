@@ -15,6 +15,13 @@ import msgspec
 from slurmlens.slurm.records import JobState
 
 VIEW_VERSION = 1
+MOST_NODE_ROWS = 128
+NODE_ROWS_OF_MORE = 64
+
+
+def rows_shown(node_count: int) -> int:
+    """How many nodes of a job a page tells in its table: all, of very many the first; the CSV and the JSON have all."""
+    return node_count if node_count <= MOST_NODE_ROWS else NODE_ROWS_OF_MORE
 
 
 class Phase(enum.Enum):
@@ -105,7 +112,10 @@ class Pressure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
-    """One node's part. Courses are shares (of the node's cores, of its memory) at few points; None is a gap."""
+    """One node's part. Courses are shares (of the node's cores, of its memory) at few points; None is a gap.
+
+    Of a job with very many nodes only the first `rows_shown` have courses.
+    """
 
     name: str
     samples: int | None = None
