@@ -153,7 +153,6 @@ async def test_the_text_of_a_queue_says_what_its_json_says(small_slurm: SmallSlu
         "submit_s",
         "array_job_id",
         "array_task_id",
-        "cpu_count",
     )
     for job_id in from_text.keys() & from_json.keys():
         told, known = from_text[job_id], from_json[job_id]

@@ -14,9 +14,9 @@ Format: one `path value timestamp` a line (Graphite documentation, "Feeding in y
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
-import zlib
 from collections.abc import Iterable, Sequence
 from typing import Self
 
@@ -25,39 +25,65 @@ from slurmlens.metrics import METRIC_BY_NAME, Kind
 MAX_COMPONENT_CHARS = 100
 """Whisper makes a folder of each component, and file systems end at 255 bytes."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,100}")
-_ODD = re.compile(r"[^A-Za-z0-9_-]")
+_PLAIN = re.compile(r"(?!.*--)[A-Za-z0-9_-]{1,100}")
+_ESCAPED = re.compile(r"[^A-Za-z0-9_-]|(?<![A-Za-z0-9_])-|-(?![A-Za-z0-9_])")
+_ODD = re.compile(r"[^A-Za-z0-9_]")
+_EMPTY = "--empty"
+_HASH_BYTES = 16
+_LONG_MARK = "--x"
 
 # A rate is an estimate: six digits say all of it. A gauge is a count of something: it is told exactly.
 _FORMAT = {Kind.RATE: b"%.6g", Kind.GAUGE: b"%.15g"}
 
 
 def component(name: str) -> str:
-    """A foreign name (node, cluster) as one component of a path.
+    """A foreign name (cluster, user, group, interface, program) as one component of a path; two names never share one.
 
-    A dot becomes `_`, as everyone does to host names. A name with anything else that is odd, an empty one and one that
-    is too long also get the CRC-32 of the whole, so that two such names stay two.
+    A plain name of letters, digits, `_` and single `-` stays as it is, as in 2015. In any other, what is odd becomes
+    `--` and two hexadecimal digits for each byte of its UTF-8: `first.last` is `first--2elast`, and `first_last` stays
+    another user's. `-` is odd itself beside something odd, so that every `--` begins an escape. A name that would be
+    too long ends in `--x` and a hash of the whole.
+
+    >>> component("first.last")
+    'first--2elast'
     """
-    undotted = name.replace(".", "_")
-    if _PLAIN.fullmatch(undotted):
-        return undotted
-    checksum = f"{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
-    return f"{_ODD.sub('_', undotted)[: MAX_COMPONENT_CHARS - 9] or '_'}-{checksum}"
+    if _PLAIN.fullmatch(name):
+        return name
+    if not name:
+        return _EMPTY
+    escaped = _ESCAPED.sub(_escape, name)
+    if len(escaped) <= MAX_COMPONENT_CHARS:
+        return escaped
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).hexdigest()
+    kept = MAX_COMPONENT_CHARS - len(_LONG_MARK) - len(digest)
+    return f"{_ODD.sub('_', name)[:kept]}{_LONG_MARK}{digest}"
+
+
+def _escape(odd: re.Match[str]) -> str:
+    return "".join(f"--{byte:02x}" for byte in odd[0].encode("utf-8", "surrogatepass"))
+
+
+def host_component(name: str) -> str:
+    """The name of a node or host as one component: its dots become `_`, as in 2015 and as everyone does.
+
+    That is safe for names of hosts, which hold no `_` (RFC 1123); one that holds both is escaped like any other name.
+    """
+    return component(name if "_" in name else name.replace(".", "_"))
 
 
 def slot_prefix(cluster: str, node: str, slot: int) -> str:
     """Where the series of the job in this slot live; ends in a dot."""
-    return f"slurm.{component(cluster)}.nodes.{component(node)}.slots.{slot}."
+    return f"slurm.{component(cluster)}.nodes.{host_component(node)}.slots.{slot}."
 
 
 def node_prefix(cluster: str, node: str) -> str:
     """Where the series of the node itself live; ends in a dot."""
-    return f"slurm.{component(cluster)}.nodes.{component(node)}.node."
+    return f"slurm.{component(cluster)}.nodes.{host_component(node)}.node."
 
 
 def own_prefix(cluster: str, node: str) -> str:
     """Where the series of the daemon itself live; ends in a dot."""
-    return f"slurm.{component(cluster)}.nodes.{component(node)}.slurmlens."
+    return f"slurm.{component(cluster)}.nodes.{host_component(node)}.slurmlens."
 
 
 def own_line(prefix: str, name: str, labels: Sequence[str], value: float, time_s: int) -> bytes:

@@ -19,9 +19,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from slurmlens.wire.carbon import component
+from slurmlens.wire.carbon import component, host_component
 
 BITS_PER_BYTE = 8
+HOST_AT = {"servers": 1, "psutil": 2}
+"""Which component of a path is a host's name, by the first one."""
 
 Point = tuple[Sequence[str], float]
 """A path, component by component, and its value."""
@@ -63,7 +65,12 @@ def queue(whose: Sequence[str], state: str, jobs: int, nodes: int, cpus: int) ->
 def lines(points: Iterable[Point], time_s: int) -> list[bytes]:
     """One line each; what is no number makes none."""
     return [
-        f"{'.'.join(map(component, path))} {value:.15g} {time_s}\n".encode("ascii")
+        f"{'.'.join(_components(path))} {value:.15g} {time_s}\n".encode("ascii")
         for path, value in points
         if math.isfinite(value)
     ]
+
+
+def _components(path: Sequence[str]) -> list[str]:
+    host_at = HOST_AT.get(path[0])
+    return [host_component(name) if at == host_at else component(name) for at, name in enumerate(path)]

@@ -74,7 +74,7 @@ async def test_points_are_sent_at_whole_intervals_under_the_nodes_own_folder(clo
     assert f"{head}uptime_s 7.5 {due_s}" in site.lines
     assert f"{head}sampler_cost_ratio 0.0012 {due_s}" in site.lines
     failed = next(line for line in site.lines if "sink_failed_total" in line)
-    assert failed.startswith(f"{head}sink_failed_total.kafka.un__known_topic-")
+    assert failed.startswith(f"{head}sink_failed_total.kafka.un--2e--2eknown--2ftopic ")
     assert failed.endswith(f" 2 {due_s}")
 
 
