@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slurmlens.events import AnyEvent
+from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.history.read.queries import Queries
@@ -51,7 +52,7 @@ class History:
 
     async def facts(self, job_id: int = 7, run: int | None = None) -> JobFacts:
         """The facts of a job that must be there."""
-        facts = await self.queries.job_facts(job_id, run)
+        facts = await self.queries.job_facts(EVERYBODY, job_id, run)
         assert facts is not None
         return facts
 

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from slurmlens.config.hub import HubConfig, ProfileConfig
+from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow, StateFilter
 from slurmlens.hub.news import Live
 from slurmlens.hub.views.job.build import build_job_view
@@ -33,17 +34,19 @@ class FixedHistory:
         self.asked: list[JobFilter] = []
         self.read = 0
 
-    async def job_facts(self, job_id: int, run: int | None = None, cluster: str | None = None) -> JobFacts | None:
+    async def job_facts(
+        self, viewer: Viewer, job_id: int, run: int | None = None, cluster: str | None = None
+    ) -> JobFacts | None:
         self.read += 1
         found = self.facts.get(job_id)
         return found if found is None or run in (None, found.run) else None
 
-    async def jobs(self, wanted: JobFilter, /) -> Sequence[JobRow]:
+    async def jobs(self, viewer: Viewer, wanted: JobFilter, /) -> Sequence[JobRow]:
         self.asked.append(wanted)
         rows = [row_of(facts) for facts in self.facts.values()]
         return [row for row in rows if fits(row, wanted)][: wanted.limit]
 
-    async def job_events(self, job_id: int, run: int | None = None) -> Sequence[bytes]:
+    async def job_events(self, viewer: Viewer, job_id: int, run: int | None = None) -> Sequence[bytes]:
         return [b'{"event":{"id":"p-c1"}}', b'{"event":{"id":"e-c1"}}'] if job_id in self.facts else []
 
 
@@ -107,7 +110,7 @@ async def take_nothing(body: bytes, headers: Mapping[str, str], peer: str | None
     return 200, msgspec.json.encode(answer)
 
 
-async def plain_status() -> dict[str, object]:
+async def plain_status(viewer: Viewer) -> dict[str, object]:
     return {"nodes": []}
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from slurmlens.config.hub import ProfileConfig
 from slurmlens.events import Profile
+from slurmlens.hub.access.viewer import Viewer
 
 QUEUE_CHANGES = 256
 
@@ -90,8 +91,11 @@ class Live:
         self._closed = False
 
     @contextmanager
-    def watch(self, job_id: int | None) -> Iterator[Watch]:
-        """A watch of one job's changes, or of every job's with None, until the block is left."""
+    def watch(self, viewer: Viewer, job_id: int | None) -> Iterator[Watch]:
+        """A watch of one job's changes, or of every job's with None, until the block is left.
+
+        The viewer has read the job before: a change tells nothing but that it is to be read again, or bins of it.
+        """
         watch = Watch(job_id, self._queue_changes)
         if self._closed:
             watch.close()

@@ -29,6 +29,7 @@ from slurmlens.clock import Clock
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import ConfigError, SourceError
 from slurmlens.events import AnyEvent, JobEnd, JobStart, JobSummary
+from slurmlens.hub.access.viewer import EVERYBODY, Viewer
 from slurmlens.hub.carbon_writer import CarbonWriter
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.read.queries import Queries
@@ -156,7 +157,7 @@ class HubPipeline:
         return QueueSeries(config.interval_s, self._carbon.write, lambda: self._poller.silent_since_ns(), self._clock)
 
     async def _latest_record(self, job_id: int) -> JobRecord | None:
-        facts = await self._queries.job_facts(job_id)
+        facts = await self._queries.job_facts(EVERYBODY, job_id)  # Consul shows it to all
         return None if facts is None else facts.record
 
     def _health(self) -> Health:
@@ -267,10 +268,10 @@ class HubPipeline:
             if refusals:
                 await self._applier.count_refusals(refusals, now_ns)
 
-    async def status(self) -> dict[str, object]:
+    async def status(self, viewer: Viewer) -> dict[str, object]:
         """What `/status.json` says."""
         watch = watch_of_running_loop()
-        history: dict[str, object] = msgspec.to_builtins(await self._queries.status())
+        history: dict[str, object] = msgspec.to_builtins(await self._queries.status(viewer))
         return {
             "version": __version__,
             "cluster": self._config.cluster,

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from slurmlens.config.hub import ProfileConfig
+from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.news import Change, ChangeKind, Live, Watch
 
 VIEW = Change(kind=ChangeKind.VIEW, job_id=7)
@@ -26,21 +27,21 @@ async def taken(watch: Watch, count: int) -> list[Change]:
 
 
 async def test_a_watch_sees_its_own_job_in_order(live: Live) -> None:
-    with live.watch(7) as watch:
+    with live.watch(EVERYBODY, 7) as watch:
         for change in (points(1), points(2, job_id=8), VIEW):
             live.publish(change)
         assert await taken(watch, 2) == [points(1), VIEW]
 
 
 async def test_a_watch_of_all_sees_every_job(live: Live) -> None:
-    with live.watch(None) as watch:
+    with live.watch(EVERYBODY, None) as watch:
         live.publish(points(1))
         live.publish(points(2, job_id=8))
         assert await taken(watch, 2) == [points(1), points(2, job_id=8)]
 
 
 async def test_a_slow_reader_is_told_to_read_anew_once_and_costs_no_memory(live: Live) -> None:
-    with live.watch(7) as watch:
+    with live.watch(EVERYBODY, 7) as watch:
         for number in range(1000):
             live.publish(points(number))
         found = await taken(watch, 1)
@@ -49,7 +50,7 @@ async def test_a_slow_reader_is_told_to_read_anew_once_and_costs_no_memory(live:
 
 
 async def test_the_same_news_twice_is_told_once(live: Live) -> None:
-    with live.watch(7) as watch:
+    with live.watch(EVERYBODY, 7) as watch:
         live.publish(VIEW)
         live.publish(VIEW)
         live.publish(points(1))
@@ -57,7 +58,7 @@ async def test_the_same_news_twice_is_told_once(live: Live) -> None:
 
 
 async def test_a_reader_waits_until_there_is_something(live: Live) -> None:
-    with live.watch(7) as watch:
+    with live.watch(EVERYBODY, 7) as watch:
         reading = asyncio.create_task(taken(watch, 1))
         await asyncio.sleep(0)
         assert not reading.done()
@@ -66,11 +67,11 @@ async def test_a_reader_waits_until_there_is_something(live: Live) -> None:
 
 
 async def test_closing_ends_every_watch_now_and_to_come(live: Live) -> None:
-    with live.watch(7) as watch:
+    with live.watch(EVERYBODY, 7) as watch:
         live.publish(VIEW)
         live.close()
         assert [change async for change in watch] == [VIEW]
-    with live.watch(7) as late:
+    with live.watch(EVERYBODY, 7) as late:
         assert [change async for change in late] == []
 
 
@@ -78,7 +79,7 @@ def test_a_node_sends_often_while_somebody_watches_one_of_its_jobs(live: Live) -
     live.runs_on("n1", [7, 8])
     live.started_on("n2", 9)
     assert live.wanted_interval_s("n1") == 300
-    with live.watch(7), live.watch(9):
+    with live.watch(EVERYBODY, 7), live.watch(EVERYBODY, 9):
         assert (live.wanted_interval_s("n1"), live.wanted_interval_s("n2"), live.wanted_interval_s("n3")) == (
             10,
             10,

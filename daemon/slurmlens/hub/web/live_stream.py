@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
+from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.news import Change
 from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.web.point_delta import held_by
@@ -35,11 +36,13 @@ ShownSince = Callable[[float], Awaitable[Shown]]
 """The job as read at this moment of the loop's clock or later."""
 
 
-async def stream_job(request: web.Request, shown_since: ShownSince, feed: LiveFeed) -> web.StreamResponse:
+async def stream_job(
+    viewer: Viewer, request: web.Request, shown_since: ShownSince, feed: LiveFeed
+) -> web.StreamResponse:
     """Answers `GET /jobs/ID/live` until the job's figures are final, the browser leaves or the hub stops."""
     view = (await shown_since(_now())).view
     async with sse_response(request, headers={"Cache-Control": "no-store"}) as response:
-        with feed.watch(view.identity.job_id) as changes:
+        with feed.watch(viewer, view.identity.job_id) as changes:
             waker = _Waker(changes)
             try:
                 await _follow(response, shown_since, waker, held_by_browser(request, view))

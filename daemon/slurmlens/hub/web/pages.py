@@ -21,6 +21,7 @@ from slurmlens.hub.views.job.view import JobsView
 from slurmlens.hub.views.jobs.build import build_jobs_view
 from slurmlens.hub.web.live_stream import stream_job
 from slurmlens.hub.web.ports import LiveFeed, Queries, StatusOf
+from slurmlens.hub.web.session import viewer_of
 from slurmlens.hub.web.shown import Shown
 from slurmlens.hub.web.view_cache import ViewCache
 from slurmlens.runtime.beside import beside
@@ -57,7 +58,7 @@ class Pages:
         fixed = {key: request.match_info[key] for key in _FILTERS if key in request.match_info}
         filters = {key: request.query[key] for key in _FILTERS if request.query.get(key)} | fixed
         wanted = job_filter(filters)
-        rows = await self._queries.jobs(wanted)
+        rows = await self._queries.jobs(viewer_of(request), wanted)
         view = build_jobs_view(rows, filters, wanted.limit, self._clock.wall_ns())
         return self._jobs_answer(request, view, fixed)
 
@@ -82,21 +83,21 @@ class Pages:
 
     async def job_live(self, request: web.Request) -> web.StreamResponse:
         """`GET /jobs/ID[/RUN]/live`."""
-        return await stream_job(request, lambda since: self._shown(request, since), self._feed)
+        return await stream_job(viewer_of(request), request, lambda since: self._shown(request, since), self._feed)
 
     async def job_events(self, request: web.Request) -> web.Response:
         """`GET /jobs/ID/events.json`: every event the hub holds of the job, as the nodes sent it."""
         job_id, run = job_and_run(request)
-        documents = await self._queries.job_events(job_id, run)
+        documents = await self._queries.job_events(viewer_of(request), job_id, run)
         return web.Response(body=b"[" + b",\n".join(documents) + b"]\n", content_type="application/json")
 
     async def status(self, request: web.Request) -> web.Response:
         """`GET /status.json`."""
-        return json_answer(await self._status())
+        return json_answer(await self._status(viewer_of(request)))
 
     async def _shown(self, request: web.Request, not_before: float) -> Shown:
         job_id, run = job_and_run(request)
-        shown = await self._views.get(job_id, run, not_before=not_before)
+        shown = await self._views.get(viewer_of(request), job_id, run, not_before=not_before)
         if shown is None:
             raise no_such_job(job_id, run)
         return shown

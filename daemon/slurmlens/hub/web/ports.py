@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow
 from slurmlens.hub.news import Change
 
@@ -17,25 +18,27 @@ from slurmlens.hub.news import Change
 class Queries(Protocol):
     """History, asked."""
 
-    async def job_facts(self, job_id: int, run: int | None = None, cluster: str | None = None) -> JobFacts | None:
+    async def job_facts(
+        self, viewer: Viewer, job_id: int, run: int | None = None, cluster: str | None = None
+    ) -> JobFacts | None:
         """One run of a job, its latest where none is named; None where nobody told of it."""
 
-    async def jobs(self, wanted: JobFilter, /) -> Sequence[JobRow]:
+    async def jobs(self, viewer: Viewer, wanted: JobFilter, /) -> Sequence[JobRow]:
         """Newest first."""
 
-    async def job_events(self, job_id: int, run: int | None = None) -> Sequence[bytes]:
+    async def job_events(self, viewer: Viewer, job_id: int, run: int | None = None) -> Sequence[bytes]:
         """The documents as the nodes sent them, oldest first."""
 
 
 class LiveFeed(Protocol):
     """Tells who watches what changed."""
 
-    def watch(self, job_id: int | None) -> AbstractContextManager[AsyncIterator[Change]]:
+    def watch(self, viewer: Viewer, job_id: int | None) -> AbstractContextManager[AsyncIterator[Change]]:
         """Changes of one job (of all with None) until the block is left."""
 
 
 TakeEvents = Callable[[bytes, Mapping[str, str], str | None], Awaitable[tuple[int, bytes]]]
 """Body, headers by lower-case name and the peer's address of `POST /api/v1/events` to status and JSON of the answer."""
 
-StatusOf = Callable[[], Awaitable[dict[str, object]]]
+StatusOf = Callable[[Viewer], Awaitable[dict[str, object]]]
 """What `/status.json` says."""

@@ -15,6 +15,7 @@ import asyncio
 
 import jinja2
 
+from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.web.ports import Queries
 from slurmlens.hub.web.shown import Shown
@@ -27,7 +28,7 @@ REST_PER_WORK = 3.0
 MOST_REST_S = 2.0
 """After a reading that took a second, three seconds without one, but for no more than these."""
 
-Key = tuple[int, int | None]
+Key = tuple[Viewer, int, int | None]
 
 
 class _Projection:
@@ -42,16 +43,16 @@ class _Projection:
 
 
 class ViewCache:
-    """Views by (job id, run)."""
+    """Views by (viewer, job id, run)."""
 
     def __init__(self, queries: Queries, environment: jinja2.Environment) -> None:
         self._queries = queries
         self._environment = environment
         self._kept: dict[Key, _Projection] = {}
 
-    async def get(self, job_id: int, run: int | None, *, not_before: float) -> Shown | None:
+    async def get(self, viewer: Viewer, job_id: int, run: int | None, *, not_before: float) -> Shown | None:
         """The job as it was read at `not_before` (the loop's clock) or later; None where nobody told of it."""
-        key = (job_id, run)
+        key = (viewer, job_id, run)
         kept = self._kept.pop(key, None) or _Projection()
         self._kept[key] = kept  # behind those that nobody asked for since
         while kept.read_at < not_before:

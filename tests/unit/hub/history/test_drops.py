@@ -8,6 +8,7 @@ from hypothesis import given
 from sqlalchemy import func, select
 
 from slurmlens.events import DroppedLines
+from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database import tables as schema
 from slurmlens.hub.history.facts import DroppedEvents
 from slurmlens.hub.history.record.drops import COURSE_ROWS_MAX, KINDS_MAX, dropped_within, superfluous
@@ -22,7 +23,7 @@ ENDED = record(JobState.COMPLETED, start=0, end=100)
 
 
 async def totals(history: History) -> dict[str, tuple[DroppedLines, ...]]:
-    return {node.node: node.dropped for node in (await history.queries.status()).nodes}
+    return {node.node: node.dropped for node in (await history.queries.status(EVERYBODY)).nodes}
 
 
 def told(lines: int, since: float = 0.0, stream: str = "events") -> DroppedLines:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slurmlens.events import AnyEvent, EventKind, Witness
+from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import refresh
 from slurmlens.hub.history.facts import (
@@ -188,10 +189,10 @@ async def test_other_jobs_that_failed_on_the_node_that_day_are_known(history: Hi
 async def test_deltas_are_dropped_when_the_summary_contains_them_and_their_ids_stay_known(history: History) -> None:
     early, late = ONE.points(0.2, 1.0), ONE.points(10, 2.0)
     await history.hear(ONE.start(0.2), early)
-    assert len(await history.queries.job_events(7)) == 2
+    assert len(await history.queries.job_events(EVERYBODY, 7)) == 2
     await history.hear(ONE.summary(0.2, 31.4))
     await history.hear(late)
-    assert len(await history.queries.job_events(7)) == 2
+    assert len(await history.queries.job_events(EVERYBODY, 7)) == 2
     assert (await history.hear(early, late)).known == 2
 
 
@@ -225,23 +226,26 @@ async def test_lists_are_filtered_and_show_what_needs_attention_first(history: H
         record(JobState.PENDING, job_id=9, submit=7, start=None, reason="Resources", array_tasks="1-3%1"),
         record(JobState.COMPLETED, job_id=10, submit=1, start=2, end=3, nodes=("n3",)),
     )
-    every = await history.queries.jobs(JobFilter())
+    every = await history.queries.jobs(EVERYBODY, JobFilter())
     assert [row.job_id for row in every] == [8, 9, 10, 7]
     assert every[3].cpu_s == 30.0
     assert every[3].memory_peak_bytes == 5e6
-    assert [row.job_id for row in await history.queries.jobs(JobFilter(state=StateFilter.FAILED))] == [7]
-    assert [row.job_id for row in await history.queries.jobs(JobFilter(state=StateFilter.FINISHED))] == [10, 7]
-    assert [row.job_id for row in await history.queries.jobs(JobFilter(state=JobState.PENDING))] == [9]
-    assert [row.job_id for row in await history.queries.jobs(JobFilter(node="n3"))] == [10]
-    assert [row.job_id for row in await history.queries.jobs(JobFilter(limit=1))] == [8]
-    assert await history.queries.jobs(JobFilter(user="bob' OR 1=1 --")) == ()
+    assert [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(state=StateFilter.FAILED))] == [7]
+    assert [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(state=StateFilter.FINISHED))] == [
+        10,
+        7,
+    ]
+    assert [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(state=JobState.PENDING))] == [9]
+    assert [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(node="n3"))] == [10]
+    assert [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(limit=1))] == [8]
+    assert await history.queries.jobs(EVERYBODY, JobFilter(user="bob' OR 1=1 --")) == ()
 
 
 async def test_what_nobody_knows_is_not_there(history: History) -> None:
-    assert await history.queries.job_facts(99) is None
+    assert await history.queries.job_facts(EVERYBODY, 99) is None
     await history.learn(FAILED)
-    assert await history.queries.job_facts(7, run=2) is None
-    assert await history.queries.job_facts(7, cluster="other") is None
+    assert await history.queries.job_facts(EVERYBODY, 7, run=2) is None
+    assert await history.queries.job_facts(EVERYBODY, 7, cluster="other") is None
 
 
 async def test_heartbeats_move_forward_only_and_are_not_kept(history: History) -> None:
@@ -250,7 +254,7 @@ async def test_heartbeats_move_forward_only_and_are_not_kept(history: History) -
     assert len((await history.hear(first, second)).new) == 0
     rebooted = Told(node="n1", boot_id="other").beat(30)
     assert len((await history.hear(rebooted)).new) == 1
-    (node,) = (await history.queries.status()).nodes
+    (node,) = (await history.queries.status(EVERYBODY)).nodes
     assert (node.boot_id, node.running, node.skew_s) == ("other", (), 30.0)
 
 
@@ -293,7 +297,7 @@ async def test_a_node_that_contradicts_itself_about_a_sightings_job_leaves_no_ph
     await history.hear(late)
     other = msgspec.structs.replace(early, job=msgspec.structs.replace(early.job, job_id=99))
     await history.hear(other)
-    assert await history.queries.job_facts(7) is None
+    assert await history.queries.job_facts(EVERYBODY, 7) is None
     assert (await history.facts(99)).nodes[0].end_ns == late.time_ns
 
 
@@ -312,7 +316,7 @@ async def test_a_page_stays_live_until_accounting_has_had_its_word_or_long_enoug
 
 async def test_without_accounting_the_queue_has_the_last_word(history: History) -> None:
     await history.learn(record(JobState.CANCELLED, end=0, source=RecordSource.QUEUE))
-    facts = await Queries(history.store, history.clock, "demo", accounting=False).job_facts(7)
+    facts = await Queries(history.store, history.clock, "demo", accounting=False).job_facts(EVERYBODY, 7)
     assert facts is not None
     assert not facts.is_live
 

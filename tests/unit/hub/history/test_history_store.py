@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.dialects import postgresql
 
 from slurmlens.errors import ConfigError, DeliveryError
+from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database import tables as schema
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.record import sighting_writer
@@ -99,7 +100,7 @@ async def test_two_writers_take_turns(history: History) -> None:
     batches = [[Told(job_id).start(1), Told(job_id).summary(1, 3)] for job_id in range(1, 21)]
     await asyncio.gather(*(history.applier.apply(batch, BEGIN_S) for batch in batches))
     await history.refresh()
-    assert len((await history.queries.status()).nodes) == 1
+    assert len((await history.queries.status(EVERYBODY)).nodes) == 1
     assert (await history.facts(20)).nodes[0].samples == 4
 
 

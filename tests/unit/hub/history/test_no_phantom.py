@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Table, select
 
 from slurmlens.clock import NS_PER_S
+from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database import tables as schema
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.facts import JobFilter, NodeState, StateFilter
@@ -51,7 +52,7 @@ class Judge:
 
     async def nothing_is_ended_that_runs(self) -> None:
         for run in self.cluster.running():
-            facts = await self.cluster.history.queries.job_facts(run.job_id)
+            facts = await self.cluster.history.queries.job_facts(EVERYBODY, run.job_id)
             record = facts.record if facts else None
             if facts is None or record is None or record.submit_s != run.submit_s or record.start_s is None:
                 continue  # the hub has not heard of it yet, or not that it began
@@ -65,7 +66,7 @@ class Judge:
     async def no_phantom_runs(self, before_ns: int) -> None:
         """Nothing that ended before then is believed to run: no job, no earlier run of one, no node's part in one."""
         running = StateFilter.RUNNING
-        listed = {row.job_id for row in await self.cluster.history.queries.jobs(JobFilter(state=running))}
+        listed = {row.job_id for row in await self.cluster.history.queries.jobs(EVERYBODY, JobFilter(state=running))}
         for job_id, run in {run.job_id: run for run in self.cluster.controller.runs}.items():
             assert not run.ended_before(before_ns) or job_id not in listed, run
         believed = {(row["job_id"], row["submit_s"]) for row in await self.rows(schema.runs, state_group=running.value)}
@@ -76,7 +77,10 @@ class Judge:
 
     async def what_all_nodes_ended_is_over(self, before_ns: int) -> None:
         """Whether the scheduler says so or not."""
-        listed = {row.job_id for row in await self.cluster.history.queries.jobs(JobFilter(state=StateFilter.RUNNING))}
+        listed = {
+            row.job_id
+            for row in await self.cluster.history.queries.jobs(EVERYBODY, JobFilter(state=StateFilter.RUNNING))
+        }
         for job_id, run in {run.job_id: run for run in self.cluster.controller.runs}.items():
             if job_id not in listed or not run.ended_before(before_ns) or self.cluster.hub_since_ns > before_ns:
                 continue

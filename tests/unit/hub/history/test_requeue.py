@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.history.facts import JobFilter, NodeState, StateFilter
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 from testkit.hub_history import History, record
@@ -17,7 +18,7 @@ ONE, OTHER = Told(node="n1"), Told(node="n2")
 
 
 async def running(history: History) -> list[int]:
-    return sorted(row.job_id for row in await history.queries.jobs(JobFilter(state=StateFilter.RUNNING)))
+    return sorted(row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(state=StateFilter.RUNNING)))
 
 
 async def run_states(history: History, job_id: int = 7) -> list[str]:
@@ -140,11 +141,11 @@ async def test_a_hub_that_dies_between_storing_and_answering_counts_nothing_twic
     for node in cluster.nodes.values():
         node.look()
     await cluster.kill_hub()
-    stored = await cluster.history.queries.job_events(run.job_id)
+    stored = await cluster.history.queries.job_events(EVERYBODY, run.job_id)
     assert len({msgspec.json.decode(event)["event"]["id"] for event in stored}) == len(stored) >= 4
     await cluster.start_hub()
     await wait(cluster, 120)
-    assert set(stored) <= set(await cluster.history.queries.job_events(run.job_id))
+    assert set(stored) <= set(await cluster.history.queries.job_events(EVERYBODY, run.job_id))
     facts = await cluster.history.facts(run.job_id)
     assert [(node.state, node.sightings) for node in facts.nodes] == [(NodeState.ENDED, 1)] * 2
     assert not facts.is_live

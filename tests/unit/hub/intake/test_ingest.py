@@ -26,6 +26,7 @@ from slurmlens.events import (
     NodeHeartbeat,
     Profile,
 )
+from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.store import StoreError
 from slurmlens.hub.history.record.apply import Applied
 from slurmlens.hub.intake.ingest import MAX_PENDING, Ingest
@@ -96,7 +97,7 @@ async def test_events_are_taken_once_and_the_node_is_told_how_often_to_send(inta
     body = lines(ONE.start(0.1), ONE.points(0, 1.0))
     status, answer = await intake.send(body)
     assert (status, answer) == (200, {"accepted": 2, "known": 0, "refused": [], "profile_interval_s": 300})
-    with intake.live.watch(7):
+    with intake.live.watch(EVERYBODY, 7):
         status, answer = await intake.send(body)
     assert (answer["accepted"], answer["known"], answer["profile_interval_s"]) == (0, 2, 10)
     assert len(intake.told) == 2
@@ -230,10 +231,10 @@ async def test_whatever_passes_the_checks_can_be_stored_and_shown(history: Histo
     for event in good:
         if not isinstance(event, NodeHeartbeat | LinesDropped):
             job_id = event.job_id if isinstance(event, JobProfile) else event.job.job_id
-            facts = await history.queries.job_facts(job_id)
+            facts = await history.queries.job_facts(EVERYBODY, job_id)
             if facts is not None:  # None where two events contradict each other about the job
                 assert build_job_view(facts).identity.job_id == job_id
-    await history.queries.status()
+    await history.queries.status(EVERYBODY)
 
 
 @given(st.binary(max_size=400))
@@ -260,7 +261,7 @@ async def test_more_requests_than_can_wait_are_told_to_come_back(intake: Intake)
 
 
 async def test_whoever_watches_gets_the_new_points(intake: Intake) -> None:
-    with intake.live.watch(7) as watch:
+    with intake.live.watch(EVERYBODY, 7) as watch:
         await intake.send(lines(ONE.points(0, 1.0)))
         change = await anext(watch)
     assert (change.kind, change.node) == (ChangeKind.POINTS, "n1")
@@ -270,7 +271,7 @@ async def test_whoever_watches_gets_the_new_points(intake: Intake) -> None:
 async def test_refusals_are_counted_beyond_the_life_of_the_process(history: History) -> None:
     await history.applier.count_refusals({"node": 2, "gzip": 1}, 5)
     await history.applier.count_refusals({"node": 3}, 6)
-    assert (await history.queries.status()).refused == {"node": 5, "gzip": 1}
+    assert (await history.queries.status(EVERYBODY)).refused == {"node": 5, "gzip": 1}
 
 
 def test_names_are_no_part_of_any_check() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurmlens.events import Witness
+from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.history.facts import JobFilter, OutcomeSource, StateFilter, TimeSource
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.slurm.records import JobState, RecordSource
@@ -23,7 +24,7 @@ async def ended(history: History, seconds: float, scheduler: float | None = 10.0
 
 
 async def running(history: History) -> list[int]:
-    return [row.job_id for row in await history.queries.jobs(JobFilter(state=StateFilter.RUNNING))]
+    return [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(state=StateFilter.RUNNING))]
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from slurmlens.hub.access.predicates import visible_runs
+from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database import tables as schema
 from slurmlens.hub.database.statements import chunks
 from slurmlens.hub.history.conclude.executions import decode_record
@@ -33,24 +35,26 @@ _PARTS_OF = {
 }
 
 
-async def list_jobs(connection: AsyncConnection, cluster: str, which: JobFilter) -> tuple[JobRow, ...]:
+async def list_jobs(viewer: Viewer, connection: AsyncConnection, cluster: str, which: JobFilter) -> tuple[JobRow, ...]:
     """Jobs by their latest run, as `JobFilter` says."""
     parts = _PARTS_OF[which.state] if isinstance(which.state, StateFilter) else _PARTS
     rows: list[Row] = []
     for part in parts:
         if len(rows) < which.limit:
-            rows += await fetch(connection, _list_query(cluster, which, part, which.limit - len(rows)))
+            rows += await fetch(connection, _list_query(viewer, cluster, which, part, which.limit - len(rows)))
     job_ids = {row["job_id"] for row in rows}
     held = await _held_counts(connection, cluster, job_ids)
     nodes = await nodes_of_runs(connection, cluster, job_ids)
     return tuple(_job_row(row, nodes.get((row["job_id"], row["number"]), ()), held) for row in rows)
 
 
-def _list_query(cluster: str, which: JobFilter, groups: tuple[StateFilter, ...], limit: int) -> Select[Any]:
+def _list_query(
+    viewer: Viewer, cluster: str, which: JobFilter, groups: tuple[StateFilter, ...], limit: int
+) -> Select[Any]:
     runs, executions = schema.runs, schema.executions
     same = and_(*(runs.c[name] == executions.c[name] for name in ("cluster", "job_id", "submit_s")))
     query = select(runs, executions.c.record).outerjoin(executions, same)
-    query = query.where(runs.c.cluster == cluster, runs.c.is_latest == 1)
+    query = query.where(runs.c.cluster == cluster, runs.c.is_latest == 1, visible_runs(viewer))
     query = query.where(runs.c.state_group.in_([group.value for group in groups]))
     if isinstance(which.state, JobState):
         query = query.where(runs.c.state == which.state.value)

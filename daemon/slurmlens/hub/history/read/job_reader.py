@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import EventKind, Witness
+from slurmlens.hub.access.predicates import visible_runs
+from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database import tables as schema
 from slurmlens.hub.database.statements import chunks
 from slurmlens.hub.history.conclude.executions import awaits_accounting, decode_record, is_over, superseded
@@ -53,8 +55,16 @@ class JobReader:
     """Reads one run of one job inside a transaction."""
 
     def __init__(
-        self, connection: AsyncConnection, cluster: str, job_id: int, now_ns: int, *, accounting: bool
+        self,
+        viewer: Viewer,
+        connection: AsyncConnection,
+        cluster: str,
+        job_id: int,
+        now_ns: int,
+        *,
+        accounting: bool,
     ) -> None:
+        self._viewer = viewer
         self._accounting = accounting
         self._connection = connection
         self._cluster = cluster
@@ -166,7 +176,7 @@ class JobReader:
                 select(run_nodes.c.node, runs.c.job_id)
                 .join(runs, same)
                 .where(run_nodes.c.cluster == self._cluster, run_nodes.c.node.in_(chunk))
-                .where(runs.c.state.in_(_FAILED_STATES), runs.c.job_id != self._job_id)
+                .where(runs.c.state.in_(_FAILED_STATES), runs.c.job_id != self._job_id, visible_runs(self._viewer))
                 .where(runs.c.end_ns >= begin_ns, runs.c.end_ns < end_ns)
                 .order_by(runs.c.end_ns.desc())
             )

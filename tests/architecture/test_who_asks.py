@@ -1,0 +1,88 @@
+"""There is one way to read the hub: as somebody. No public read goes without its viewer."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testkit.checkout import ROOT
+
+HUB = ROOT / "daemon" / "slurmlens" / "hub"
+
+FRONT_DOORS = (
+    ("history/read/queries.py", "Queries"),
+    ("web/ports.py", "Queries"),
+    ("web/ports.py", "LiveFeed"),
+    ("web/view_cache.py", "ViewCache"),
+)
+"""Classes that answer what leaves the hub: each public method takes a viewer first."""
+
+OWN_NEEDS = {
+    "scheduler/records.py": {"open_executions", "nodes"},
+    "scheduler/unconfirmed.py": {"end"},
+}
+"""What stages read to do their work and hand to nobody outside the hub; everything else that opens a transaction for
+reading takes a viewer."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    for node in ast.walk(tree):
+        if isinstance(node, Function):
+            yield node
+
+
+def takes_viewer_first(function: Function) -> bool:
+    named = [one for one in (*function.args.posonlyargs, *function.args.args) if one.arg != "self"]
+    annotations = [ast.unparse(one.annotation) if one.annotation else "" for one in named]
+    return [(one.arg, annotation) for one, annotation in zip(named, annotations, strict=True)][:1] == [
+        ("viewer", "Viewer")
+    ]
+
+
+def opens_read(function: Function) -> bool:
+    """Whether it calls `.read()` of a store: the only way to a connection that reads."""
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "read"
+        and "store" in ast.unparse(node.func.value).lower()
+        for node in ast.walk(function)
+    )
+
+
+@pytest.mark.parametrize(("module", "name"), FRONT_DOORS)
+def test_every_public_read_of_a_front_door_takes_its_viewer_first(module: str, name: str) -> None:
+    tree = ast.parse((HUB / module).read_text())
+    (owner,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    public = [one for one in owner.body if isinstance(one, Function) and not one.name.startswith("_")]
+    assert public
+    assert [one.name for one in public if not takes_viewer_first(one)] == []
+
+
+@pytest.mark.parametrize("path", sorted(HUB.rglob("*.py")), ids=lambda path: str(path.relative_to(HUB)))
+def test_who_opens_the_database_for_reading_knows_for_whom(path: Path) -> None:
+    allowed = OWN_NEEDS.get(str(path.relative_to(HUB)), set())
+    nameless = [
+        one.name
+        for one in functions(ast.parse(path.read_text()))
+        if opens_read(one) and not takes_viewer_first(one) and one.name not in allowed
+    ]
+    assert nameless == [], "take `viewer: Viewer` first and add its predicate"
+
+
+@pytest.mark.parametrize("path", sorted(HUB.rglob("read/*.py")), ids=lambda path: str(path.relative_to(HUB)))
+def test_a_reader_that_selects_runs_adds_the_viewers_predicate(path: Path) -> None:
+    for function in functions(ast.parse(path.read_text())):
+        text = ast.unparse(function)
+        selects_runs = any(one in text for one in ("select(schema.runs", "select(runs", "runs.c.job_id)"))
+        assert not selects_runs or "visible_runs(" in text, f"{function.name} reads runs without asking who looks"
+
+
+@pytest.mark.parametrize("path", sorted((HUB / "web").rglob("*.py")), ids=lambda path: path.name)
+def test_only_the_door_makes_a_viewer(path: Path) -> None:
+    assert path.name == "session.py" or "EVERYBODY" not in path.read_text(), "ask web.session who looks"
