@@ -10,11 +10,17 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-DRIVERS = {"sqlite+aiosqlite": "aiosqlite", "postgresql+asyncpg": "asyncpg"}
+DRIVERS = {
+    "sqlite": "sqlite3",
+    "sqlite+pysqlite": "sqlite3",
+    "sqlite+aiosqlite": "aiosqlite",
+    "postgresql": "psycopg",
+    "postgresql+psycopg": "psycopg",
+    "postgresql+asyncpg": "asyncpg",
+}
 """Each scheme with the package that speaks it."""
 
-_SQLITE = "sqlite+aiosqlite:///"
-_HOW = f"use {_SQLITE}/PATH (four slashes) or postgresql+asyncpg://USER@HOST/NAME"
+_HOW = "use sqlite+aiosqlite:////PATH (four slashes) or postgresql+asyncpg://USER@HOST/NAME"
 _POSTGRESQL_PORT = 5432
 
 
@@ -37,7 +43,7 @@ def problem_of(url: str) -> str | None:
         if parts.port == 0:
             return "port 0 is none: write the server's, or leave it out"
     except ValueError as error:
-        return f"{str(error)[:80]}: write postgresql+asyncpg://USER@HOST:PORT/NAME with a port from 1 to 65535"
+        return f"{str(error)[:80]}: write USER@HOST:PORT/NAME with a port from 1 to 65535"
     return None if parts.path.strip("/") else f"names no database: {_HOW}"
 
 
@@ -55,7 +61,8 @@ def _sqlite_problem(url: str) -> str | None:
 
 def sqlite_path(url: str) -> Path | None:
     """The file of an SQLite database; None for a server's."""
-    return Path(unquote(url.removeprefix(_SQLITE).partition("?")[0])) if url.startswith(_SQLITE) else None
+    scheme, _, rest = url.partition("://")
+    return Path(unquote(rest.removeprefix("/").partition("?")[0])) if scheme.startswith("sqlite") else None
 
 
 def server_of(url: str) -> Server | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from slurmlens.errors import ConfigError
-from slurmlens.hub.database import database_file
 from slurmlens.hub.database.database_file import DatabaseGone, held
 from slurmlens.hub.database.store import Store
 
@@ -28,7 +27,7 @@ def url_of(path: Path) -> str:
 
 def test_a_second_hub_is_refused_and_the_next_one_is_not(tmp_path: Path) -> None:
     url = url_of(tmp_path / "hub.sqlite3")
-    with held(url), pytest.raises(ConfigError, match=r"database.url: another slurmlens-hub has"), held(url):
+    with held(url), pytest.raises(ConfigError, match=r"another hub has it open"), held(url):
         pass
     with held(url):
         pass
@@ -64,14 +63,11 @@ def test_a_mode_that_is_narrower_stays_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["removed", "replaced"])
-async def test_a_file_that_is_taken_away_ends_the_hub(
-    tmp_path: Path, harm: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database_file, "LOOK_EVERY_S", 0)
+async def test_a_file_that_is_taken_away_ends_the_hub(tmp_path: Path, harm: str) -> None:
     path = tmp_path / "hub.sqlite3"
     with held(url_of(path)) as database:
         assert database is not None
-        watching = asyncio.create_task(database.watch())
+        watching = asyncio.create_task(database.watch(every_s=0))
         await asyncio.sleep(0)
         assert not watching.done()
         if harm == "replaced":

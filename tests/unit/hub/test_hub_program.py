@@ -225,7 +225,7 @@ async def test_a_second_hub_on_one_database_is_refused(folder: Path) -> None:
         process = await start(folder)
         _, complaint = await process.communicate()
     assert process.returncode == 2
-    assert f"another slurmlens-hub has {folder}/hub.sqlite3" in complaint.decode()
+    assert f"{folder}/hub.sqlite3: another hub has it open" in complaint.decode()
 
 
 async def test_a_hub_whose_database_is_taken_away_ends_and_says_so(folder: Path) -> None:

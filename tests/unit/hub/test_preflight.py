@@ -44,7 +44,7 @@ CANNOT_START: dict[str, tuple[Callable[[Path], str], str]] = {
     "a token file that its group may write": (lambda at: tokens(at, f"n1 {TOKEN}\n", 0o660), "its group may write"),
     "a short token": (lambda at: tokens(at, "n1 short\n"), "tokens:1: a line is NODE TOKEN"),
     "one token for two nodes": (lambda at: tokens(at, f"n1 {TOKEN}\nn2 {TOKEN}\n"), "tokens:2: n2 has the token of n1"),
-    "a driver that is none": (lambda at: database(f"sqlite+pysqlite:///{at}/a"), ":2: database.url: no driver"),
+    "a driver that is none": (lambda at: database(f"sqlite+none:///{at}/a"), ":2: database.url: no driver"),
     "a database that is a folder": (lambda at: file_of(at, "folder", None), "folder is a folder"),
     "a database that is something else": (lambda at: file_of(at, "text", b"words\n" * 9), "is no SQLite database"),
     "a database in memory": (lambda at: database("sqlite+aiosqlite://"), ":2: database.url: "),

@@ -1,7 +1,7 @@
 """The file of an SQLite database while a hub has it: its mode, its one hub, and whether it is still there.
 
-Owns the lock file beside it (`<name>.lock`, an flock that ends with the process) and no byte of the database. Held by
-`hub.main` around everything else. A database server looks after its own files; that one hub alone writes into it is
+Owns the lock file beside it (`.<name>.in-use`, an flock that ends with the process) and no byte of the database. Held
+by `hub.main` around everything else. A database server looks after its own files; that one hub alone writes into it is
 the store's affair there.
 """
 
@@ -37,13 +37,13 @@ class DatabaseFile:
         self.path = path
         self._identity = _identity(path)
 
-    async def watch(self) -> None:
-        """Returns never; raises DatabaseGone within a second or so after the file is not there any more.
+    async def watch(self, every_s: float = LOOK_EVERY_S) -> None:
+        """Returns never; raises DatabaseGone within `every_s` after the file is not there any more.
 
-        What was acknowledged in that second is lost; whatever comes after stays with whoever sent it.
+        What was acknowledged in that time is lost; whatever comes after stays with whoever sent it.
         """
         while _identity(self.path) == self._identity:  # noqa: ASYNC110  # whoever removes a file wakes nobody
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(every_s)
         raise DatabaseGone(
             f"{self.path} was removed or replaced while the hub had it open: put it back and start again"
         )
@@ -63,7 +63,7 @@ def held(url: str) -> Iterator[DatabaseFile | None]:
     lock = None
     try:
         path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        lock = os.open(path.with_name(f".{path.name}.in-use"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
         _lock(lock, path)
         _make_private(path)
         yield DatabaseFile(path)
@@ -80,7 +80,9 @@ def _lock(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise ConfigError(f"another slurmlens-hub has {path}: end it, or give this one its own", key=_KEY) from error
+        raise ConfigError(
+            f"{path}: another hub has it open; one hub a database: stop the other, or give this one its own", key=_KEY
+        ) from error
 
 
 def _make_private(path: Path) -> None:
