@@ -41,6 +41,7 @@ CASES = {
     "P23": "bench.p23_nodes_on_one_hub",
     "P24": "bench.p24_noise",
     "P25": "bench.p25_bursts",
+    "P26": "bench.p26_scheduler",
     "P38": "bench.p38_beats",
     "SPOOL": "bench.spool_append",
     "DISK": "bench.disk_writes",

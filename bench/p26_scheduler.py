@@ -1,0 +1,161 @@
+"""P26: what the hub's questions cost slurmctld, and how soon a huge queue is decoded without holding the event loop.
+
+The load is measured on a real small Slurm with jobs that wait, by slurmctld's own count of its requests (`sdiag`). The
+huge queue comes from a squeue that is a script which prints 50,000 jobs; storing them is the hub's write path and not
+in the figure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from deploy.errors import MachineLacks
+from deploy.slurm import SmallSlurm, small_slurm
+
+from bench.result import Goal, NotMeasurable, Result, Row
+from bench.setting import Setting
+from slurmlens.clock import SystemClock
+from slurmlens.config.hub import SlurmConfig
+from slurmlens.errors import SourceError
+from slurmlens.hub.database.store import Store
+from slurmlens.hub.scheduler.poller import Poller
+from slurmlens.hub.scheduler.queue_digest import digest
+from slurmlens.hub.scheduler.records import Recorder
+from slurmlens.slurm import json_records
+from slurmlens.slurm.command import Answer, run_command
+from slurmlens.slurm.pieces import Pieces
+from slurmlens.slurm.source import CommandSource
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import Reporter
+
+WAITING = 5000
+HUGE = 50_000
+PROBE_S = 0.001
+FULL_REQUESTS = ("REQUEST_JOB_INFO", "REQUEST_NODE_INFO", "REQUEST_PARTITION_INFO")
+RECORDED = Path(__file__).parents[1] / "tests/fixtures/slurm/26.05/squeue.json"
+
+ROWS = (
+    Row("P26", "full requests a minute to a real slurmctld", Goal(2), Goal(1), "absolute"),
+    Row("P26", f"our share of slurmctld's time, {WAITING} jobs waiting", Goal(1), Goal(0.2), "sdiag", " %"),
+    Row("P26", f"{HUGE} jobs in one answer: from the question to records", Goal(30), Goal(15), "absolute", " s"),
+    Row("P26", f"{HUGE} jobs: longest time that the event loop had to wait", Goal(50), Goal(20), "absolute", " ms"),
+)
+
+_RPC = re.compile(r"(REQUEST_\w+)\s+\(\s*\d+\) count:(\d+)\s+ave_time:\d+\s+total_time:(\d+)")
+
+
+def measure(setting: Setting) -> list[Result]:
+    return [*_load(setting), *asyncio.run(_huge_queue(setting))]
+
+
+def _load(setting: Setting) -> list[Result]:
+    try:
+        with small_slurm(extra_conf=f"MaxJobCount={2 * WAITING + 1000}\nMaxArraySize={WAITING + 1}") as slurm:
+            _fill(slurm)
+            seconds = setting.choose(300, 130)
+            requests, busy_s, waiting = asyncio.run(_poll(slurm, setting.new_folder(), seconds))
+    except MachineLacks as error:
+        raise NotMeasurable(str(error)) from error
+    note = f"{requests} full requests in {seconds} s, {busy_s * 1e3:.0f} ms of slurmctld's; {waiting} records"
+    return [
+        # the questions of the start come together, so they belong to the interval before it as well
+        ROWS[0].measured(requests / (seconds + SlurmConfig().poll_interval_s) * 60, note),
+        ROWS[1].measured(busy_s / seconds * 100, note),
+    ]
+
+
+def _fill(slurm: SmallSlurm) -> None:
+    """Jobs that wait, each a record of its own: tasks of a held array that somebody has touched."""
+    array = slurm.submit("true", "--hold", f"--array=1-{WAITING}", "--mem=50")
+    slurm.slurm("scontrol", "update", f"jobid={array}_[1-{WAITING}]", "comment=waits", timeout_s=300)
+
+
+async def _poll(slurm: SmallSlurm, folder: Path, seconds: float) -> tuple[int, float, int]:
+    """Full requests, seconds of slurmctld's time for them, and records of the queue, while a poller is at work."""
+
+    async def inside(
+        arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float, read: Callable[[Pieces], Answer]
+    ) -> Answer:
+        argv = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *arguments]
+        run = await asyncio.to_thread(slurm.sandbox.run, argv, check=False, timeout_s=timeout_s)
+        if run.returncode:
+            raise SourceError(run.stderr[-200:])
+        return await asyncio.to_thread(read, [run.stdout.encode()])
+
+    clock = SystemClock()
+    store = await Store.open(f"sqlite+aiosqlite:///{folder}/hub.sqlite3")
+    seen = 0
+
+    def count(records: Sequence[object]) -> None:
+        nonlocal seen
+        seen = len(records)
+
+    poller = Poller(
+        CommandSource(SlurmConfig(command_timeout_s=120), inside),
+        Recorder(store, "demo"),
+        lambda nodes: None,
+        interval_s=SlurmConfig().poll_interval_s,
+        clock=clock,
+        reporter=Reporter(Counters(), clock),
+        told=lambda job_ids: None,
+        queue_told=count,
+    )
+    before = _requests(slurm)
+    polling = asyncio.create_task(poller.poll_queue())
+    await asyncio.sleep(seconds)
+    polling.cancel()
+    await asyncio.gather(polling, return_exceptions=True)
+    after = _requests(slurm)
+    await store.close()
+    return after[0] - before[0], after[1] - before[1], seen
+
+
+def _requests(slurm: SmallSlurm) -> tuple[int, float]:
+    """How many full requests slurmctld has answered, and the seconds that it took: of all who ask."""
+    rpcs = {name: (int(count), int(us)) for name, count, us in _RPC.findall(slurm.slurm("sdiag"))}
+    asked = [rpcs.get(name, (0, 0)) for name in FULL_REQUESTS]
+    return sum(count for count, _ in asked), sum(us for _, us in asked) / 1e6
+
+
+async def _huge_queue(setting: Setting) -> list[Result]:
+    script = _printing_squeue(setting.new_folder())
+    size = (script.parent / "answer.json").stat().st_size
+    longest_s = 0.0
+
+    async def probe() -> None:
+        nonlocal longest_s
+        while True:
+            before_s = time.perf_counter()
+            await asyncio.sleep(PROBE_S)
+            longest_s = max(longest_s, time.perf_counter() - before_s - PROBE_S)
+
+    probing = asyncio.create_task(probe())
+    began_s, began_cpu_s = time.perf_counter(), time.process_time()
+    answer = await run_command([str(script)], os.environ, 120, partial(json_records.queue_jobs, release=(26, 5)))
+    queue = await asyncio.to_thread(digest, answer, time.time())
+    took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+    probing.cancel()
+    note = f"{len(queue.answer.records)} records of {size / 1e6:.0f} MB, {cpu_s:.1f} s of CPU; storing is not in it"
+    return [ROWS[2].measured(took_s, note), ROWS[3].measured(longest_s * 1e3, note)]
+
+
+def _printing_squeue(folder: Path) -> Path:
+    """A squeue that prints the recorded jobs again and again, under ids of their own."""
+    jobs = json.loads(RECORDED.read_text())["jobs"]
+    with (folder / "answer.json").open("w") as answer:
+        answer.write('{"jobs": [')
+        for number in range(HUGE):
+            job = jobs[number % len(jobs)] | {"job_id": number + 1}
+            answer.write((",\n" if number else "") + json.dumps(job, indent=2))
+        answer.write('], "errors": [], "warnings": []}')
+    script = folder / "squeue"
+    script.write_text(f"#!/bin/sh\nexec cat {folder}/answer.json\n")
+    script.chmod(0o755)
+    return script
