@@ -19,11 +19,14 @@ MAX_ENTRY_CHARS = 8 * 1024 * 1024
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _MAX_DIGITS = 20
+_TOO_LARGE = 2**65
 
 
-def _whole(digits: str) -> int | None:
-    """A number of more digits than any of Slurm's is none; Python refuses to convert some thousands of them."""
-    return int(digits) if len(digits) <= _MAX_DIGITS else -1
+def _whole(digits: str) -> int:
+    """A number of more digits than any of Slurm's is just too large; Python refuses to convert some thousands of
+    them.
+    """
+    return int(digits) if len(digits) <= _MAX_DIGITS else _TOO_LARGE
 
 
 def _nothing(_: str) -> None:

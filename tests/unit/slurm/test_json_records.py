@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -231,3 +232,38 @@ def test_a_name_of_megabytes_is_cut() -> None:
     document = b'{"jobs": [{"job_id": 1, "name": "' + b"x" * 2_000_000 + b'"}]}'
     (job,) = json_records.queue_jobs(in_pieces(document, 65536)).records
     assert len(job.name or "") == MAX_TEXT_CHARS
+
+
+@pytest.mark.parametrize("digits", [20, 5000])
+def test_a_number_of_any_size_spoils_no_other_job(digits: int) -> None:
+    document = b'{"jobs": [{"job_id": 1, "user_id": %s, "start_time": 7}, {"job_id": 2}]}' % (b"9" * digits)
+    decoded = json_records.queue_jobs(in_pieces(document))
+    assert [(job.job_id, job.user_id) for job in decoded.records] == [(1, None), (2, None)]
+    assert decoded.unknown["user_id"] == 1
+
+
+def test_floats_that_are_no_json_are_read_as_json_c_writes_them() -> None:
+    (job,) = json_records.queue_jobs([b'{"jobs": [{"job_id": 1, "x": NaN, "y": -Infinity, "cpus": 1e400}]}']).records
+    assert job.cpu_count is None
+
+
+def test_a_limit_after_the_year_9999_is_not_known() -> None:
+    document = b'{"jobs": [{"job_id": 1, "job_state": "RUNNING", "time_limit": 5259600000, "end_time": 999999999999}]}'
+    decoded = json_records.queue_jobs([document])
+    assert decoded.records[0].time_limit_s is None
+    assert dict(decoded.unknown) == {"time_limit_s": 1, "end_time": 1}
+
+
+def test_ranges_side_by_side_in_one_name_are_a_node_list() -> None:
+    (job,) = json_records.queue_jobs([b'{"jobs": [{"job_id": 1, "nodes": "n[1-2][3-4]"}]}']).records
+    assert job.nodes == ("n13", "n14", "n23", "n24")
+
+
+def test_an_entry_without_end_is_refused_before_it_fills_memory() -> None:
+    def endless() -> Iterator[bytes]:
+        yield b'{"jobs": [{"name": "'
+        while True:
+            yield b"x" * 65536
+
+    with pytest.raises(DecodeError, match="an entry above"):
+        json_records.queue_jobs(endless())

@@ -56,6 +56,14 @@ def test_a_telling_exit_code_is_explained(code: int, words: str) -> None:
     assert words in sentence(ended(JobState.FAILED, f"FAILED {code}:0", exit_code=code))
 
 
+@pytest.mark.parametrize(("mark", "words"), [(53, "could not make its output"), (125, "killed for memory")])
+def test_slurms_own_marks_are_told_in_words_and_not_as_signals_that_somebody_sent(mark: int, words: str) -> None:
+    told = sentence(ended(JobState.FAILED, f"FAILED 0:{mark}", exit_code=0, exit_signal=mark))
+    assert words in told
+    assert f"(exit code 0:{mark})" in told
+    assert "was ended by" not in told
+
+
 def test_a_signal_is_named_and_explained() -> None:
     assert "ended by SIGSEGV: it touched memory that is not its own" in sentence(
         ended(JobState.FAILED, "FAILED 0:11", exit_signal=11)

@@ -116,6 +116,12 @@ _SIGNAL_WORDS: dict[str, str] = {
     "SIGXCPU": "over a CPU time limit",
     "SIGPIPE": "it wrote to a pipe nobody read",
 }
+_SLURM_MARKS: dict[int, str] = {
+    53: "Slurm could not make its output or error file, or could not enter its working directory",
+    125: "Slurm counts it as killed for memory",
+}
+"""What slurmd and slurmstepd say by a signal that no process was sent: 0:53 and 0:125."""
+
 _SHELL_WORDS: dict[int, str] = {
     126: "found, but not executable",
     127: "command not found",
@@ -129,6 +135,11 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def slurm_mark_words(number: int) -> str | None:
+    """What a signal in an exit code means that is Slurm's own mark; None for one that a process can have been sent."""
+    return _SLURM_MARKS.get(number)
 
 
 def signal_words(number: int) -> str:

@@ -15,7 +15,7 @@ from slurmlens.hub.views.job.allocation import fold
 from slurmlens.hub.views.job.oddities import Stop
 from slurmlens.hub.views.job.timeline import step_end_words
 from slurmlens.hub.views.job.view import Allocation, Amount, Phase
-from slurmlens.hub.views.states import STATE_STYLES, exit_words, pending_words, signal_words
+from slurmlens.hub.views.states import STATE_STYLES, exit_words, pending_words, signal_words, slurm_mark_words
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
 from slurmlens.slurm.records import JobState, StepRecord
@@ -107,6 +107,8 @@ def _failed(told: Told) -> str:
         code = f"exited with {outcome.exit_code}" if outcome.exit_code else "failed"
         witness = "oom counters; the scheduler does not say so"
         return f"{_subject(told)} {code}{after}; {_killed_words(told)} ({witness})."
+    if outcome.exit_signal and (mark := slurm_mark_words(outcome.exit_signal)):
+        return f"Failed{where}{after}: {mark} (exit code {outcome.exit_code or 0}:{outcome.exit_signal})."
     if outcome.exit_signal:
         return f"{_subject(told)} was ended by {signal_words(outcome.exit_signal)}{where}{after}."
     if outcome.exit_code:
