@@ -5,8 +5,16 @@
 #    source ~/.local/share/bash_completion/slurmlens
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_slurmlens_subparsers=(job jobs status validate)
+_shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
+_shtab_slurmlens_subparsers=(campaign job jobs status validate)
 
+_shtab_slurmlens_campaign_run_option_strings=(-h --help --state --hub --dry-run --json --wide)
+_shtab_slurmlens_campaign_validate_option_strings=(-h --help --state --hub)
+_shtab_slurmlens_campaign_status_option_strings=(-h --help --state --hub --json --wide)
+_shtab_slurmlens_campaign_report_option_strings=(-h --help --state --hub --output)
+_shtab_slurmlens_campaign_resume_option_strings=(-h --help --state --hub --dry-run --json --wide)
+_shtab_slurmlens_campaign_stop_option_strings=(-h --help --state --hub)
+_shtab_slurmlens_campaign_option_strings=(-h --help)
 _shtab_slurmlens_job_option_strings=(-h --help --run --json --wide --hub)
 _shtab_slurmlens_jobs_option_strings=(-h --help --state --user --account --partition --node --limit --json --wide --hub)
 _shtab_slurmlens_status_option_strings=(-h --help --config --socket --relay --closely --for -q --quiet --json --prometheus)
@@ -17,9 +25,33 @@ _shtab_slurmlens_status___config_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_status___socket_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_validate_pos_0_COMPGEN=_shtab_compgen_files
 
+_shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(job jobs status validate)
+_shtab_slurmlens_pos_0_choices=(campaign job jobs status validate)
 
+_shtab_slurmlens_campaign_run__h_nargs=0
+_shtab_slurmlens_campaign_run___help_nargs=0
+_shtab_slurmlens_campaign_run___dry_run_nargs=0
+_shtab_slurmlens_campaign_run___json_nargs=0
+_shtab_slurmlens_campaign_run___wide_nargs=0
+_shtab_slurmlens_campaign_validate__h_nargs=0
+_shtab_slurmlens_campaign_validate___help_nargs=0
+_shtab_slurmlens_campaign_status__h_nargs=0
+_shtab_slurmlens_campaign_status___help_nargs=0
+_shtab_slurmlens_campaign_status___json_nargs=0
+_shtab_slurmlens_campaign_status___wide_nargs=0
+_shtab_slurmlens_campaign_report__h_nargs=0
+_shtab_slurmlens_campaign_report___help_nargs=0
+_shtab_slurmlens_campaign_resume__h_nargs=0
+_shtab_slurmlens_campaign_resume___help_nargs=0
+_shtab_slurmlens_campaign_resume___dry_run_nargs=0
+_shtab_slurmlens_campaign_resume___json_nargs=0
+_shtab_slurmlens_campaign_resume___wide_nargs=0
+_shtab_slurmlens_campaign_stop__h_nargs=0
+_shtab_slurmlens_campaign_stop___help_nargs=0
+_shtab_slurmlens_campaign_pos_0_nargs=A...
+_shtab_slurmlens_campaign__h_nargs=0
+_shtab_slurmlens_campaign___help_nargs=0
 _shtab_slurmlens_job__h_nargs=0
 _shtab_slurmlens_job___help_nargs=0
 _shtab_slurmlens_job___json_nargs=0

@@ -55,18 +55,21 @@ _KNOWN = ("name", "allowed", "objective", "constraint", "space", "result", "runn
 _NUMBERS = {"low", "high", "step"}
 
 
-def read_campaign(path: Path) -> Campaign:
-    """The campaign that a file describes; ConfigError with all mistakes, one a line, where it cannot run."""
-    made, errors = examine_campaign(path)
+def read_campaign(path: Path, *, folder: Path | None = None) -> Campaign:
+    """The campaign that a file describes; ConfigError with all mistakes, one a line, where it cannot run.
+
+    `folder` is where its script and inputs lie, if not beside the file.
+    """
+    made, errors = examine_campaign(path, folder=folder)
     if made is None:
         raise ConfigError("\n".join(str(error) for error in errors))
     return made
 
 
-def examine_campaign(path: Path) -> tuple[Campaign | None, list[ConfigError]]:
+def examine_campaign(path: Path, *, folder: Path | None = None) -> tuple[Campaign | None, list[ConfigError]]:
     """The campaign, or None and all that is wrong with its file, in the order of its lines."""
     values, text = read_table(path)
-    reader = _Reader(path.absolute().parent, values)
+    reader = _Reader(folder or path.absolute().parent, values)
     made = reader.campaign(text)
     if not reader.problems:
         return made, []

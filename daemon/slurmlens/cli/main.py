@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 from slurmlens import __version__
 
-COMMANDS = ("job", "jobs", "status", "validate")
+COMMANDS = ("campaign", "job", "jobs", "status", "validate")
 """Each is a module `slurmlens.cli.commands.<name>`."""
 
 

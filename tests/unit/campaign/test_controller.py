@@ -81,7 +81,7 @@ def asked(events: list[Event]) -> list[str]:
     return [canonical(event.parameters) for event in events if isinstance(event, record.Asked)]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**9), mishaps=st.sampled_from([0.0, 0.15]))
 def test_whenever_it_dies_no_point_runs_twice_and_none_is_lost(tmp_path: Path, seed: int, mishaps: float) -> None:
     campaign = bowl(tmp_path, points=20)

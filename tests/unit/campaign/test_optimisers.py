@@ -59,7 +59,7 @@ def test_an_optimiser_comes_back_from_any_part_of_the_journal(tmp_path: Path, us
         runner.turn()
         slurm.advance(10)
     runner.controller.close()
-    for cut in range(0, len(journal.events), 7):
+    for cut in range(0, len(journal.events), 17):
         controller = Controller(campaign, make_optimiser(campaign), journal.events[:cut])
         for event in journal.events[cut:]:
             controller.apply(event)  # raises where another point is proposed
