@@ -35,7 +35,7 @@ from slurmlens.slurm.source import CommandSource
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 
-WAITING = 5000
+WAITING = 2000
 HUGE = 50_000
 PROBE_S = 0.001
 FULL_REQUESTS = ("REQUEST_JOB_INFO", "REQUEST_NODE_INFO", "REQUEST_PARTITION_INFO")
@@ -57,7 +57,7 @@ def measure(setting: Setting) -> list[Result]:
 
 def _load(setting: Setting) -> list[Result]:
     try:
-        with small_slurm(extra_conf=f"MaxJobCount={2 * WAITING + 1000}\nMaxArraySize={WAITING + 1}") as slurm:
+        with small_slurm(extra_conf=f"MaxJobCount={2 * WAITING + 1000}") as slurm:
             _fill(slurm)
             seconds = setting.choose(300, 130)
             requests, busy_s, waiting = asyncio.run(_poll(slurm, setting.new_folder(), seconds))
@@ -72,9 +72,10 @@ def _load(setting: Setting) -> list[Result]:
 
 
 def _fill(slurm: SmallSlurm) -> None:
-    """Jobs that wait, each a record of its own: tasks of a held array that somebody has touched."""
-    array = slurm.submit("true", "--hold", f"--array=1-{WAITING}", "--mem=50")
-    slurm.slurm("scontrol", "update", f"jobid={array}_[1-{WAITING}]", "comment=waits", timeout_s=300)
+    """Jobs that wait, each submitted alone: the tasks of an array would wait as one record."""
+    submit = "sbatch --quiet --hold --chdir=/tmp --mem=50 --output=/dev/null --wrap=true >/dev/null"
+    loop = f"for _ in $(seq {WAITING}); do {submit} || exit 1; done"
+    slurm.slurm("sh", "-c", loop, user="alice", timeout_s=600)
 
 
 async def _poll(slurm: SmallSlurm, folder: Path, seconds: float) -> tuple[int, float, int]:

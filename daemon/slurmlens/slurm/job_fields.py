@@ -123,7 +123,7 @@ _EMPTY: Mapping[str, Any] = {"tres": {}, "nodes": (), "flags": (), _STATE: (), _
 def member(entry: Any, *path: str) -> Any:
     """What stands at a path of objects; None where it ends before."""
     for name in path:
-        if not isinstance(entry, Mapping):
+        if not isinstance(entry, dict):
             return None
         entry = entry.get(name)
     return entry

@@ -47,7 +47,7 @@ _NO_NUMBER = frozenset({"", "UNLIMITED", "INFINITE", "NONE", "N/A", "NOT_SET", "
 
 def number(value: Any) -> int | Unknown | None:
     """A whole number, wrapped or plain."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         if value.get("infinite") is True or value.get("set") is False:
             return None
         if "number" not in value:
@@ -123,7 +123,7 @@ def words(value: Any) -> tuple[str, ...] | Unknown:
 
 def table(value: Any) -> Mapping[str, Any]:
     """An object; an empty one where there is none."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def known(value: Value | Unknown, otherwise: Value) -> Value:
@@ -158,7 +158,7 @@ def exit_object(value: Any) -> ExitStatus | Unknown | None:
     """
     if value is None:
         return None
-    if not isinstance(value, Mapping) or "return_code" not in value:
+    if not isinstance(value, dict) or "return_code" not in value:
         return UNKNOWN
     if "PENDING" in known(words(value.get("status")), ()):
         return None
@@ -215,4 +215,4 @@ def _members(value: Any) -> Mapping[str, Any] | None:
     """What an object of pyslurm's holds: older releases leave such objects inside a job's `to_dict()`."""
     as_dict = getattr(value, "to_dict", None)
     members = as_dict() if callable(as_dict) else value
-    return members if isinstance(members, Mapping) else None
+    return members if isinstance(members, dict) else None

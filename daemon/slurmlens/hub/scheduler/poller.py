@@ -36,6 +36,7 @@ UNKNOWN_SHAPE = InternalEvent(
     logging.WARNING,
     "{question}: {field} came in a shape or of a size that is not known, and counts as not told",
     ("field",),
+    lines_per_minute=1,
 )
 FOREIGN = InternalEvent(
     "scheduler_cluster_foreign",
@@ -173,6 +174,8 @@ class Poller:
         if self.state.cluster is None:
             await self._learn_cluster()
         answer = await self._ask("nodes", self._scheduler.nodes, self._politeness)
+        if self.state.last_queue_ns is not None:  # scontrol asks for the partitions as well, to name each node's
+            self._politeness.began(self._clock.monotonic_ns())
         if answer is not None and answer.records:
             self._nodes_due_ns = now_ns + round(NODES_EVERY_S * NS_PER_S)
             await self._recorder.take_nodes(answer.records)

@@ -254,3 +254,12 @@ async def test_a_run_that_is_over_is_asked_for_again_until_its_steps_are_over_to
     assert facts.record is not None
     assert [step.state for step in facts.record.steps] == [JobState.CANCELLED]
     assert not [question for _, question in await bench.run(5000, "poll_accounting") if "executions" in question]
+
+
+async def test_with_the_questions_for_nodes_which_are_two_slurmctld_gets_two_requests_a_minute(bench: Bench) -> None:
+    """scontrol asks for the partitions as well when it shows nodes."""
+    asked = await bench.run(7200, "poll_queue")
+    assert sum(question == "nodes" for _, question in asked) > 8
+    for begin_s in range(60, 6600, 30):
+        requests = [2 if question == "nodes" else 1 for when, question in asked if begin_s <= when < begin_s + 600]
+        assert sum(requests) <= 20
