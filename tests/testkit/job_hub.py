@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from aiohttp import web
 
-from slurmlens.config.hub import HubConfig, ProfileConfig
+from slurmlens.config.hub import HubConfig, HubProfileConfig
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow, StateFilter
 from slurmlens.hub.news import Live
@@ -118,7 +118,7 @@ def make_gallery_app(facts: Mapping[int, JobFacts] | None = None) -> tuple[web.A
     """The application over the whole gallery, numbered from `FIRST_JOB_ID` in its order, or over `facts`."""
     if facts is None:
         facts = {id_: renumbered(make(), id_) for id_, make in enumerate(GALLERY.values(), FIRST_JOB_ID)}
-    history, live = FixedHistory(facts), Live(ProfileConfig())
+    history, live = FixedHistory(facts), Live(HubProfileConfig())
     app = make_app(
         queries=history,
         live=live,

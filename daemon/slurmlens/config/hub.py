@@ -70,7 +70,7 @@ class SlurmConfig(Settings):
     accounting: bool = setting(True, "ask sacct; without slurmdbd set false")
 
 
-class ProfileConfig(Settings):
+class HubProfileConfig(Settings):
     """How often nodes are asked to send what is new of a running job."""
 
     live_interval_s: float = setting(10.0, "while someone looks", minimum=1)
@@ -86,7 +86,7 @@ class HubConfig(Settings):
     database: DatabaseConfig = section(DatabaseConfig, "where the truth is kept")
     auth: HubAuthConfig = section(HubAuthConfig, "who may send events")
     slurm: SlurmConfig = section(SlurmConfig, "how the scheduler is asked")
-    profile: ProfileConfig = section(ProfileConfig, "how often nodes send what is new of a running job")
+    profile: HubProfileConfig = section(HubProfileConfig, "how often nodes send what is new of a running job")
     consul: HubConsulConfig | None = optional_section("Consul: the hub as a service, the keys of 2015")
     series_2015: HubSeries2015Config | None = optional_section(
         "carbon series under the names of 2015: slurm.stats.…, the queue by user and group"

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from slurmlens.config.hub import ProfileConfig
+from slurmlens.config.hub import HubProfileConfig
 from slurmlens.events import Profile
 from slurmlens.hub.access.viewer import Viewer
 
@@ -83,7 +83,7 @@ class Watch:
 class Live:
     """All watches of this hub process."""
 
-    def __init__(self, settings: ProfileConfig, queue_changes: int = QUEUE_CHANGES) -> None:
+    def __init__(self, settings: HubProfileConfig, queue_changes: int = QUEUE_CHANGES) -> None:
         self._settings = settings
         self._queue_changes = queue_changes
         self._watches: set[Watch] = set()

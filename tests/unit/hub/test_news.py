@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from slurmlens.config.hub import ProfileConfig
+from slurmlens.config.hub import HubProfileConfig
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.news import Change, ChangeKind, Live, Watch
 
@@ -19,7 +19,7 @@ def points(number: int, job_id: int = 7) -> Change:
 
 @pytest.fixture
 def live() -> Live:
-    return Live(ProfileConfig(live_interval_s=10, idle_interval_s=300), queue_changes=4)
+    return Live(HubProfileConfig(live_interval_s=10, idle_interval_s=300), queue_changes=4)
 
 
 async def taken(watch: Watch, count: int) -> list[Change]:

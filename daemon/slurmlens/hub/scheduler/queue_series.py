@@ -33,7 +33,7 @@ Whose = tuple[str, ...]
 """("users", USER), ("groups", GROUP) or ("total",)."""
 
 
-class Amount(msgspec.Struct):
+class QueueAmount(msgspec.Struct):
     """What the jobs of somebody in one state come to; `is_whole` is False where an array's tasks could not be
     counted.
     """
@@ -62,16 +62,16 @@ def _group_name(number: int) -> str | None:
 
 def amounts(
     records: Iterable[JobRecord], groups_of: Callable[[str], Sequence[str]]
-) -> dict[tuple[Whose, JobState], Amount]:
+) -> dict[tuple[Whose, JobState], QueueAmount]:
     """What runs and waits, by whom: a job counts once in all, for its user and for each group of that user."""
-    found: dict[tuple[Whose, JobState], Amount] = {}
+    found: dict[tuple[Whose, JobState], QueueAmount] = {}
     for record in records:
         if record.state not in STATES:
             continue
         counted = waiting_task_count(record.array_tasks) if record.state is JobState.PENDING else 1
         tasks = counted or 0
         for whose in _whose(record, groups_of):
-            amount = found.setdefault((whose, record.state), Amount())
+            amount = found.setdefault((whose, record.state), QueueAmount())
             amount.is_whole &= counted is not None
             amount.jobs += tasks
             amount.nodes += tasks * (record.node_count or len(record.nodes))
@@ -109,7 +109,7 @@ class QueueSeries:
         self._sleep = sleep
         self._queue: Sequence[JobRecord] | None = None
         self._counted: Sequence[JobRecord] | None = None
-        self._amounts: dict[tuple[Whose, JobState], Amount] = {}
+        self._amounts: dict[tuple[Whose, JobState], QueueAmount] = {}
         self._last_seen_ns: dict[Whose, int] = {TOTAL: 0}
         self._groups: dict[str, Sequence[str]] = {}
         self._groups_until_ns = 0
@@ -139,7 +139,7 @@ class QueueSeries:
             self._groups[user] = self._groups_of(user)
         return self._groups[user]
 
-    def points(self, found: dict[tuple[Whose, JobState], Amount], now_ns: int) -> Iterator[Point]:
+    def points(self, found: dict[tuple[Whose, JobState], QueueAmount], now_ns: int) -> Iterator[Point]:
         """Of everybody that has jobs, and zeros of those that had some until lately."""
         self._last_seen_ns |= {whose: now_ns for whose, _ in found}
         self._last_seen_ns = {
@@ -149,6 +149,6 @@ class QueueSeries:
         }
         for whose in self._last_seen_ns:
             for state in STATES:
-                amount = found.get((whose, state), Amount())
+                amount = found.get((whose, state), QueueAmount())
                 if amount.is_whole:
                     yield from series_2015.queue(whose, state.value, amount.jobs, amount.nodes, amount.cpus)

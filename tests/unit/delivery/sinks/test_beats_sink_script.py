@@ -95,11 +95,11 @@ async def test_a_receiver_that_says_it_lives_is_waited_for_however_long_it_takes
     async def busy(writer: asyncio.StreamWriter, count: int) -> None:
         for _ in range(5):
             writer.write(frame(0))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)  # well within the limit each, and longer than it in all
         writer.write(frame(count))
 
     receiver = BeatsReceiver([busy])
-    async with serving(receiver) as port, beats_sink(port, timeout_s=0.15) as sink:
+    async with serving(receiver) as port, beats_sink(port, timeout_s=0.8) as sink:
         assert await sink.deliver(payload(1), 1) == 1
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slurmlens.config.hub import ProfileConfig
+from slurmlens.config.hub import HubProfileConfig
 from slurmlens.errors import DecodeError, RefusedError
 from slurmlens.events import (
     AnyEvent,
@@ -63,7 +63,7 @@ class Intake:
 
     def __init__(self, history: History, clock: ManualClock, relays: tuple[str, ...] = ()) -> None:
         self.prove = ByHeader()
-        self.live = Live(ProfileConfig(live_interval_s=10, idle_interval_s=300))
+        self.live = Live(HubProfileConfig(live_interval_s=10, idle_interval_s=300))
         self.counters = Counters()
         self.told: list[AnyEvent] = []
         self.ingest = Ingest(

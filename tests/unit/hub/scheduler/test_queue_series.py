@@ -12,7 +12,7 @@ import pytest
 from slurmlens.hub.scheduler.queue_series import (
     GROUPS_KEPT_S,
     ZEROS_S,
-    Amount,
+    QueueAmount,
     QueueSeries,
     amounts,
     supplementary_groups,
@@ -36,8 +36,8 @@ def groups_of(user: str) -> tuple[str, ...]:
 def test_a_job_counts_for_its_user_for_each_group_and_once_in_all() -> None:
     found = amounts([job(), job(), job(JobState.PENDING, cpu_count=1, node_count=1)], groups_of)
     for whose in (("total",), ("users", "alice"), ("groups", "clusers"), ("groups", "wheel")):
-        assert found[whose, JobState.RUNNING] == Amount(2, 4, 16)
-        assert found[whose, JobState.PENDING] == Amount(1, 1, 1)
+        assert found[whose, JobState.RUNNING] == QueueAmount(2, 4, 16)
+        assert found[whose, JobState.PENDING] == QueueAmount(1, 1, 1)
 
 
 def test_the_group_that_the_scheduler_names_counts_as_well_and_never_twice() -> None:
@@ -52,7 +52,7 @@ def test_what_has_ended_does_not_count() -> None:
 
 def test_a_job_that_does_not_say_how_much_it_has_counts_as_a_job() -> None:
     found = amounts([job(user=None, node_count=None, cpu_count=None, nodes=("n1",))], groups_of)
-    assert found == {(("total",), JobState.RUNNING): Amount(1, 1, 0)}
+    assert found == {(("total",), JobState.RUNNING): QueueAmount(1, 1, 0)}
 
 
 def test_an_array_that_waits_as_one_record_counts_as_its_tasks() -> None:
