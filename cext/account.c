@@ -1,8 +1,8 @@
-/* The running account of one cgroup; see slurmlens_tally.h. */
+/* The running account of one cgroup; see slurmlens_tick.h. */
 #include <string.h>
 
 #include "files.h"
-#include "slurmlens_tally.h"
+#include "slurmlens_tick.h"
 
 static int64_t clipped(uint64_t value)
 {

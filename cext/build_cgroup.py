@@ -14,7 +14,7 @@ from cffi import FFI
 HERE = Path(__file__).parent
 """Where the C is; setuptools wants source paths relative to setup.py, so everything below is named from `cext/`."""
 
-HEADERS = ("slurmlens_cgroup.h", "slurmlens_tally.h")
+HEADERS = ("slurmlens_cgroup.h", "slurmlens_tick.h")
 SOURCES = (
     "number_parse.c",
     "files.c",
@@ -25,8 +25,8 @@ SOURCES = (
     "child_events.c",
     "reader.c",
     "account.c",
-    "course.c",
-    "tally.c",
+    "profile_bins.c",
+    "tick.c",
 )
 COMPILE_FLAGS = (
     "-std=c11",

@@ -11,12 +11,21 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+import msgspec
+
 NS_PER_S = 1_000_000_000
 
 
 def next_whole_ns(now_ns: int, interval_ns: int) -> int:
     """The first whole multiple of the interval after now: where points of all nodes fall together."""
     return (now_ns // interval_ns + 1) * interval_ns
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One instant on two clocks: wall for people, boottime for order and durations within this boot."""
+
+    wall_ns: int
+    boottime_ns: int
 
 
 class Clock(Protocol):
@@ -30,6 +39,11 @@ class Clock(Protocol):
 
     def boottime_ns(self) -> int:
         """Nanoseconds since this machine booted, suspend included."""
+
+
+def now(clock: Clock) -> Moment:
+    """This instant on both clocks of a `Moment`."""
+    return Moment(clock.wall_ns(), clock.boottime_ns())
 
 
 class SystemClock:

@@ -14,8 +14,8 @@ from deploy.components.consul import Consul
 from slurmlens.clock import SystemClock
 from slurmlens.config.consul import ConsulConfig
 from slurmlens.discovery.client import ConsulClient, Reply
-from slurmlens.discovery.watch import Watch
-from slurmlens.discovery.whereabouts import Whereabouts
+from slurmlens.discovery.found_endpoint import FoundEndpoint
+from slurmlens.discovery.watch import ConsulWatch
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.components import private
@@ -38,7 +38,7 @@ class Heard:
     """A watch of one service and what it led to."""
 
     def __init__(self, name: str, settings: ConsulConfig) -> None:
-        self.where = Whereabouts(("127.0.0.1", 9), "demo/n0")
+        self.where = FoundEndpoint(("127.0.0.1", 9), "demo/n0")
         self.answers = 0
         self.counters = Counters()
         reporter = Reporter(self.counters, SystemClock())
@@ -46,7 +46,7 @@ class Heard:
         async def ask(client: ConsulClient, index: int, wait_s: float) -> Reply[Any]:
             return await client.instances(name, None, index=index, wait_s=wait_s)
 
-        self.watch: Watch[Any] = Watch(name, settings, ask, self._heard, reporter, SystemClock())
+        self.watch: ConsulWatch[Any] = ConsulWatch(name, settings, ask, self._heard, reporter, SystemClock())
 
     def _heard(self, instances: Any) -> None:
         self.answers += 1
@@ -241,7 +241,7 @@ async def test_a_flood_of_answers_becomes_a_query_every_so_often(clock: ManualCl
         return Reply(0, index + 1)
 
     settings = config(1)
-    watch = Watch("flood", settings, ask, lambda _: None, Reporter(Counters(), clock), clock, sleep=rest)
+    watch = ConsulWatch("flood", settings, ask, lambda _: None, Reporter(Counters(), clock), clock, sleep=rest)
     task = asyncio.create_task(watch.run())
     await enough.wait()
     task.cancel()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from slurmlens.cgroup.reader import CgroupReader
-from slurmlens.clock import NS_PER_S
+from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import EngineSettings, Finished, JobOrder, StepOrder
-from slurmlens.node.sampler.schedule import Now
 from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree
 
@@ -35,8 +34,8 @@ class Bench:
         )
         self.lines = b""
 
-    def now(self) -> Now:
-        return Now(self.clock.wall_ns(), self.clock.boottime_ns())
+    def now(self) -> Moment:
+        return Moment(self.clock.wall_ns(), self.clock.boottime_ns())
 
     def start(self, job_id: int, *steps: str, slot: int | None = 0, newborn: bool = True, uid: int = 2000) -> None:
         self.tree.start_job(job_id, uid=uid, steps=steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from slurmlens.clock import NS_PER_S
+from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.events import HookEvent, HookRole, JobIdentity, JobSummary, Place, Totals
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import memory
@@ -17,10 +17,10 @@ _EPOCH_OF_BOOT_S = 1_795_420_800
 Event = TypeVar("Event")
 
 
-def moment(at_s: float) -> reg.Moment:
+def moment(at_s: float) -> Moment:
     """So many seconds after the boot."""
     since_boot_ns = round(at_s * NS_PER_S)
-    return reg.Moment(_EPOCH_OF_BOOT_S * NS_PER_S + since_boot_ns, since_boot_ns)
+    return Moment(_EPOCH_OF_BOOT_S * NS_PER_S + since_boot_ns, since_boot_ns)
 
 
 def place(boot: str = BOOT) -> Place:
@@ -61,7 +61,7 @@ class Node:
 
     def tick(self, *times_s: float) -> None:
         for at_s in times_s:
-            self.handle(reg.Tick(moment(at_s)))
+            self.handle(reg.TimePassed(moment(at_s)))
 
     def events(self, kind: type[Event]) -> list[Event]:
         return [one.event for one in self.said if isinstance(one, reg.Emit) and isinstance(one.event, kind)]

@@ -31,7 +31,7 @@ class SpoolSetup:
     safe: list[bytes] = field(default_factory=list)
     boot_id: str = "boot-1"
     proc_root: Path = Path("/proc")
-    untold: Path | None = None
+    unreported: Path | None = None
 
     def spool(
         self,
@@ -44,7 +44,15 @@ class SpoolSetup:
         reporter = Reporter(self.counters, self.clock)
         disk = Disk(self.folder, self.clock, reporter, proc_root=self.proc_root)
         return Spool(
-            sinks, limits, disk, self.boot_id, self.clock, reporter, notice=notice, untold=self.untold, retry_s=retry_s
+            sinks,
+            limits,
+            disk,
+            self.boot_id,
+            self.clock,
+            reporter,
+            notice=notice,
+            unreported=self.unreported,
+            retry_s=retry_s,
         )
 
     async def opened(

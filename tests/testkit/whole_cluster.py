@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from slurmlens.clock import NS_PER_S
+from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.errors import SourceError
 from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary, Place
 from slurmlens.hub.history.reconcile import Reconciler
@@ -178,9 +178,9 @@ class Node:
         self.is_up = False
         self.daemon = None
 
-    def moment(self, ago_s: float = 0.0) -> reg.Moment:
+    def moment(self, ago_s: float = 0.0) -> Moment:
         wall_ns = self._clock.wall_ns() - round(ago_s * NS_PER_S)
-        return reg.Moment(wall_ns, wall_ns - self._booted_ns)
+        return Moment(wall_ns, wall_ns - self._booted_ns)
 
     def hook(self, role: HookRole, job_id: int) -> None:
         """Slurm runs Prolog or Epilog: a file in the dropbox."""
@@ -216,7 +216,7 @@ class Node:
         place, settings = Place("demo", self.name, self.boot_id), reg.RegistrySettings()
         self.daemon = reg.Registry(place, settings, self.moment(), memory)
         if beats_first:
-            self._tell(reg.Tick(self.moment()))
+            self._tell(reg.TimePassed(self.moment()))
         self.look()
         for name, job_id in self.cgroups.items():
             self._tell(reg.CgroupAppeared(self.moment(), name, JobIdentity(job_id=job_id)))
@@ -232,7 +232,7 @@ class Node:
             return
         for event in sorted(self._dropbox.values(), key=lambda event: event.boottime_ns):
             self._tell(reg.HookSeen(self.moment(), event))
-        self._tell(reg.Tick(self.moment()))
+        self._tell(reg.TimePassed(self.moment()))
 
     def acknowledged(self, events: Iterable[AnyEvent]) -> None:
         """The hub has them: the files may go."""

@@ -33,7 +33,7 @@ CPU_USAGE = frozenset({"cpu_usage_ns"})
 STEP_FIELDS = frozenset(
     {"cpu_usage_ns", "cpu_user_ns", "cpu_system_ns", "memory_current_bytes", "memory_peak_bytes", KILLED}
 )
-"""What `events.StepTotals` is made of, and the reckoning with what dead steps used (`node.sampler.kinship`)."""
+"""What `events.StepTotals` is made of, and what dead steps used is found by (`node.sampler.parent_remainder`)."""
 
 EVENT_FILES_MAX = 256
 """Of a v1 job's steps and tasks. Where there are more, its OOM kills are unavailable: part of a sum is not the sum."""
@@ -217,7 +217,7 @@ class CgroupReader:
 
     def open_job(self, place: CgroupPlace, fields: Collection[str] = ALL_FIELDS) -> OpenCgroup:
         """As `open`, for a job: on v1 its refused charges are summed over its steps, at full ticks (`complete` finds
-        those that came later), and its OOM kills are unavailable: they are its steps' (`tally.Member.job_account`)."""
+        those that came later), and its OOM kills are unavailable: they are its steps' (`tick.Member.job_account`)."""
         if place.hierarchy is Hierarchy.V1:
             fields = frozenset(fields) - {KILLED}
         return self._open(_HIERARCHY[place.hierarchy], _folders(place), fields, event_files_of_job)

@@ -14,13 +14,7 @@ import msgspec
 
 from slurmlens.cgroup.layout import CgroupPlace
 from slurmlens.cgroup.tree import JobCgroup, StepCgroup
-
-
-class Moment(msgspec.Struct, frozen=True):
-    """When something was noticed: node's wall time to show, boottime to order by."""
-
-    wall_ns: int
-    boottime_ns: int
+from slurmlens.clock import Moment
 
 
 class CgroupSeen(msgspec.Struct, frozen=True):

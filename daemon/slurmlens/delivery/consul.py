@@ -27,7 +27,7 @@ from slurmlens.discovery.health import Health
 from slurmlens.discovery.memory import MemoryFile
 from slurmlens.discovery.overrides import Overrides
 from slurmlens.discovery.registration import Registration, Service
-from slurmlens.discovery.watch import Watch
+from slurmlens.discovery.watch import ConsulWatch
 from slurmlens.runtime.endpoint import Endpoint, text_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -43,7 +43,7 @@ Stage = tuple[str, Callable[[], Awaitable[None]]]
 C = TypeVar("C")
 
 
-class Member(msgspec.Struct, frozen=True, kw_only=True):
+class ConsulMember(msgspec.Struct, frozen=True, kw_only=True):
     """Who a program is: one of many of its `role` in the cluster. `runtime_keys` may be changed while it runs."""
 
     cluster: str
@@ -67,7 +67,7 @@ def consul_of_node(
     if config.consul is None:
         return None
     function = f"samples the jobs of node {config.node} and delivers what it learns"
-    member = Member(
+    member = ConsulMember(
         cluster=config.cluster, role="node", name=config.node, function=function, runtime_keys=NODE_RUNTIME_KEYS
     )
     return Consul(config, config.consul, member, config.runtime_path, health, changed, reporter, clock)
@@ -85,7 +85,7 @@ def consul_of_relay(
     consul = config.consul
     if consul is None:
         return None
-    member = Member(
+    member = ConsulMember(
         cluster=config.cluster,
         role="relay",
         name=config.name,
@@ -104,7 +104,7 @@ class Consul(Generic[C]):
         self,
         config: C,
         consul: NodeConsulConfig,
-        me: Member,
+        me: ConsulMember,
         runtime_path: Path,
         health: Callable[[], Health],
         changed: Callable[[C], None],
@@ -118,7 +118,7 @@ class Consul(Generic[C]):
         self._clock = clock
         self._memory = MemoryFile(runtime_path / "consul.json", reporter)
         self._finder = Finder(consul, consul.find, f"{me.cluster}/{me.name}", self._memory, reporter, clock)
-        self._settings_watches: list[Watch[dict[str, bytes]]] = []
+        self._settings_watches: list[ConsulWatch[dict[str, bytes]]] = []
         below = f"slurmlens/{me.cluster}/{me.role}"
         prefixes = (f"{below}/", f"{below}s/{me.name}/")
         self._overrides = Overrides(config, me.runtime_keys, prefixes)
@@ -138,7 +138,7 @@ class Consul(Generic[C]):
         return [(f"consul {watch.name}", watch.run) for watch in self._watches]
 
     @property
-    def _watches(self) -> list[Watch[tuple[Instance, ...]] | Watch[dict[str, bytes]]]:
+    def _watches(self) -> list[ConsulWatch[tuple[Instance, ...]] | ConsulWatch[dict[str, bytes]]]:
         return [*self._settings_watches, *self._finder.watches]
 
     @property
@@ -179,7 +179,7 @@ class Consul(Generic[C]):
         def heard(pairs: dict[str, bytes]) -> None:
             self._take_settings(prefix, pairs)
 
-        watch = Watch(f"settings {prefix}", self._consul, ask, heard, self._reporter, self._clock)
+        watch = ConsulWatch(f"settings {prefix}", self._consul, ask, heard, self._reporter, self._clock)
         self._settings_watches.append(watch)
 
     def _take_settings(self, prefix: str, pairs: dict[str, bytes]) -> None:

@@ -1,6 +1,6 @@
 """All sinks of one program at work on one queue: their stages, how they fare, how they come to an end.
 
-Owns nothing but the `sinks.delivery.Delivery` of each. Made by `backbone` of what `receivers` made, and run there.
+Owns nothing but the `sinks.delivery.Delivery` of each. Made by `pipeline` of what `receivers` made, and run there.
 """
 
 from __future__ import annotations

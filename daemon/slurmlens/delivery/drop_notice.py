@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from slurmlens.clock import Clock
-from slurmlens.delivery.spool import Account, DropKind
+from slurmlens.delivery.spool import DropKind, DropTotal
 from slurmlens.events import DroppedLines, EventKind, LinesDropped, Place, derived_id
 from slurmlens.wire import ecs
 
 
-def drop_notice(place: Place, clock: Clock) -> Callable[[Mapping[DropKind, Account]], bytes]:
+def drop_notice(place: Place, clock: Clock) -> Callable[[Mapping[DropKind, DropTotal]], bytes]:
     """Makes the line that tells the totals."""
 
-    def line(accounts: Mapping[DropKind, Account]) -> bytes:
+    def line(accounts: Mapping[DropKind, DropTotal]) -> bytes:
         boottime_ns = clock.boottime_ns()
         event = LinesDropped(
             id=derived_id(place.cluster, place.node, place.boot_id, EventKind.LINES_DROPPED.value, str(boottime_ns)),
@@ -32,7 +32,7 @@ def drop_notice(place: Place, clock: Clock) -> Callable[[Mapping[DropKind, Accou
     return line
 
 
-def dropped_lines(accounts: Mapping[DropKind, Account]) -> tuple[DroppedLines, ...]:
+def dropped_lines(accounts: Mapping[DropKind, DropTotal]) -> tuple[DroppedLines, ...]:
     """The totals as they are told, in a fixed order."""
     rows = sorted((stream.value, reason, account) for (stream, reason), account in accounts.items())
     return tuple(

@@ -43,7 +43,7 @@ SPOOL_HANGS = InternalEvent(
 )
 
 
-class BackboneSettings(msgspec.Struct, frozen=True):
+class DeliverySettings(msgspec.Struct, frozen=True):
     """What of a program's settings is asked here."""
 
     spool: SpoolConfig
@@ -53,11 +53,11 @@ class BackboneSettings(msgspec.Struct, frozen=True):
     with_fields_2015: bool = False
 
 
-class Backbone:
+class DeliveryPipeline:
     """Make it in a running loop, `open` it, `start` it, `stop` it. `place` is whose lines these are."""
 
     def __init__(
-        self, settings: BackboneSettings, receivers: Sequence[Receiver], place: Place, clock: Clock, reporter: Reporter
+        self, settings: DeliverySettings, receivers: Sequence[Receiver], place: Place, clock: Clock, reporter: Reporter
     ) -> None:
         self._path = settings.spool.path
         self._reporter = reporter
@@ -72,7 +72,7 @@ class Backbone:
             clock,
             reporter,
             notice=drop_notice(place, clock),
-            untold=settings.runtime_path / "untold.json",
+            unreported=settings.runtime_path / "untold.json",
         )
         self.outlet = Outlet(settings.batch, self.spool, clock, with_fields_2015=settings.with_fields_2015)
         self._deliveries = Deliveries(receivers, self.spool, settings.replay, reporter, clock)
@@ -92,7 +92,7 @@ class Backbone:
 
     def start(self) -> None:
         """Begin to deliver."""
-        self._running = asyncio.create_task(self._stages.run(), name="backbone")
+        self._running = asyncio.create_task(self._stages.run(), name="delivery")
 
     async def stop(self, last_words: Callable[[], Awaitable[None]] | None = None) -> None:
         """Deliver what there is, after `last_words`, within `STOP_TIMEOUT_S`; tell what has not arrived, and close."""

@@ -44,7 +44,7 @@ class Receiver(msgspec.Struct, frozen=True):
     backoff: Backoff
 
 
-class Means(msgspec.Struct, frozen=True):
+class SinkDependencies(msgspec.Struct, frozen=True):
     """What makers need beside the sink's own settings."""
 
     node: str
@@ -63,56 +63,58 @@ class Means(msgspec.Struct, frozen=True):
         return FixedEndpoint(host, port) if self.find is None else self.find(sink, host, port)
 
 
-def receivers(config: SinksConfig, means: Means) -> list[Receiver]:
+def receivers(config: SinksConfig, dependencies: SinkDependencies) -> list[Receiver]:
     """One for each table that is there. CredentialError where what proves this node cannot be read."""
-    return [make(settings, means) for name, make in _MAKERS if (settings := getattr(config, name)) is not None]
+    return [make(settings, dependencies) for name, make in _MAKERS if (settings := getattr(config, name)) is not None]
 
 
-def _hub(config: HubSinkConfig, means: Means) -> Receiver:
+def _hub(config: HubSinkConfig, dependencies: SinkDependencies) -> Receiver:
     from slurmlens.delivery.sinks.hub import HubSink
     from slurmlens.delivery.sinks.proof import proof_of
 
-    proof = proof_of(config, means.node)
-    endpoint = means.endpoint("hub", *config.address)
-    told = means.on_profile_interval, means.on_profile_intervals
+    proof = proof_of(config, dependencies.node)
+    endpoint = dependencies.endpoint("hub", *config.address)
+    told = dependencies.on_profile_interval, dependencies.on_profile_intervals
     tls = _tls(config, "sinks.hub", config.expected_name)
-    sink = HubSink(config, endpoint, means.node, proof, means.reporter, *told, tls=tls)
+    sink = HubSink(config, endpoint, dependencies.node, proof, dependencies.reporter, *told, tls=tls)
     return Receiver(sink, Stream.EVENTS, config.max_body_bytes, Backoff(config.backoff_min_s, config.backoff_max_s))
 
 
-def _file(config: FileSinkConfig, means: Means) -> Receiver:
+def _file(config: FileSinkConfig, dependencies: SinkDependencies) -> Receiver:
     from slurmlens.delivery.sinks.file import FileSink
 
     backoff = Backoff(FILE_BACKOFF_MIN_S, FILE_BACKOFF_MAX_S)
-    return Receiver(FileSink(config), Stream.EVENTS, means.batch.event_max_bytes, backoff)
+    return Receiver(FileSink(config), Stream.EVENTS, dependencies.batch.event_max_bytes, backoff)
 
 
-def _carbon(config: CarbonSinkConfig, means: Means) -> Receiver:
+def _carbon(config: CarbonSinkConfig, dependencies: SinkDependencies) -> Receiver:
     from slurmlens.delivery.sinks.carbon import CarbonSink
 
-    sink = CarbonSink(config, means.endpoint("carbon", config.host, config.port), means.reporter, means.clock)
-    backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
-    return Receiver(sink, Stream.METRICS, means.batch.metric_max_bytes, backoff)
-
-
-def _logstash(config: LogstashSinkConfig, means: Means) -> Receiver:
-    from slurmlens.delivery.sinks.logstash import LogstashSink
-
-    endpoint = means.endpoint("logstash", config.host, config.port)
-    sink = LogstashSink(
-        config, endpoint, means.reporter, means.clock, _tls(config, "sinks.logstash", config.server_name)
+    sink = CarbonSink(
+        config, dependencies.endpoint("carbon", config.host, config.port), dependencies.reporter, dependencies.clock
     )
     backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
-    return Receiver(sink, Stream.EVENTS, means.batch.event_max_bytes, backoff)
+    return Receiver(sink, Stream.METRICS, dependencies.batch.metric_max_bytes, backoff)
 
 
-def _beats(config: BeatsSinkConfig, means: Means) -> Receiver:
+def _logstash(config: LogstashSinkConfig, dependencies: SinkDependencies) -> Receiver:
+    from slurmlens.delivery.sinks.logstash import LogstashSink
+
+    endpoint = dependencies.endpoint("logstash", config.host, config.port)
+    sink = LogstashSink(
+        config, endpoint, dependencies.reporter, dependencies.clock, _tls(config, "sinks.logstash", config.server_name)
+    )
+    backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
+    return Receiver(sink, Stream.EVENTS, dependencies.batch.event_max_bytes, backoff)
+
+
+def _beats(config: BeatsSinkConfig, dependencies: SinkDependencies) -> Receiver:
     from slurmlens.delivery.sinks.beats import BeatsSink
 
-    endpoint = means.endpoint("beats", config.host, config.port)
+    endpoint = dependencies.endpoint("beats", config.host, config.port)
     sink = BeatsSink(config, endpoint, _tls(config, "sinks.beats", config.server_name))
     backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
-    return Receiver(sink, Stream.EVENTS, means.batch.event_max_bytes, backoff)
+    return Receiver(sink, Stream.EVENTS, dependencies.batch.event_max_bytes, backoff)
 
 
 def _tls(
@@ -126,11 +128,11 @@ def _tls(
     return ClientTls(config, table, name)
 
 
-def _kafka(config: KafkaSinkConfig, means: Means) -> Receiver:
+def _kafka(config: KafkaSinkConfig, dependencies: SinkDependencies) -> Receiver:
     from slurmlens.delivery.sinks.kafka import Brokers, KafkaSink
 
-    endpoint = Brokers(means.endpoint("kafka", *config.brokers[0]), config.brokers)
-    sink = KafkaSink(config, endpoint, means.reporter, means.clock)
+    endpoint = Brokers(dependencies.endpoint("kafka", *config.brokers[0]), config.brokers)
+    sink = KafkaSink(config, endpoint, dependencies.reporter, dependencies.clock)
     return Receiver(sink, Stream.EVENTS, config.max_batch_bytes, Backoff(config.backoff_min_s, config.backoff_max_s))
 
 

@@ -36,7 +36,7 @@ def time_limit(wait_s: float, timeout_s: float) -> float:
     return wait_s * (1 + SERVER_JITTER_SHARE) + timeout_s
 
 
-class Pace:
+class QueryPace:
     """A token bucket: some answers in quick succession are welcome, a flood of them is not asked for."""
 
     def __init__(self, burst: int, refill_s: float) -> None:

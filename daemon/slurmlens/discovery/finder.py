@@ -14,9 +14,9 @@ from slurmlens.clock import Clock
 from slurmlens.config.consul import ConsulConfig, FindConfig, HubFindConfig
 from slurmlens.discovery.answers import Instance
 from slurmlens.discovery.client import ConsulClient, Reply
+from slurmlens.discovery.found_endpoint import FoundEndpoint
 from slurmlens.discovery.memory import MemoryFile
-from slurmlens.discovery.watch import Watch
-from slurmlens.discovery.whereabouts import Whereabouts
+from slurmlens.discovery.watch import ConsulWatch
 from slurmlens.runtime.endpoint import Endpoint, FixedEndpoint, text_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -47,12 +47,12 @@ class Finder:
         self._memory = memory
         self._reporter = reporter
         self._clock = clock
-        self._found: dict[str, Whereabouts] = {}
-        self.watches: list[Watch[tuple[Instance, ...]]] = []
+        self._found: dict[str, FoundEndpoint] = {}
+        self.watches: list[ConsulWatch[tuple[Instance, ...]]] = []
         """One for each receiver that is looked for; whoever made the finder runs them."""
 
     @property
-    def found(self) -> Mapping[str, Whereabouts]:
+    def found(self) -> Mapping[str, FoundEndpoint]:
         """Where those are that are looked for, by the receiver's name."""
         return self._found
 
@@ -62,7 +62,7 @@ class Finder:
         if wanted is None:
             return FixedEndpoint(host, port)
         known = self._memory.known.services.get(self._label(wanted), ())
-        where = Whereabouts((host, port), self._asked_by, known)
+        where = FoundEndpoint((host, port), self._asked_by, known)
         self._found[sink] = where
         tag, _, name = wanted.rpartition(".")
 
@@ -72,10 +72,10 @@ class Finder:
         def heard(instances: tuple[Instance, ...]) -> None:
             self._heard(sink, wanted, where, instances)
 
-        self.watches.append(Watch(f"service {wanted}", self._consul, ask, heard, self._reporter, self._clock))
+        self.watches.append(ConsulWatch(f"service {wanted}", self._consul, ask, heard, self._reporter, self._clock))
         return where
 
-    def _heard(self, sink: str, wanted: str, where: Whereabouts, instances: tuple[Instance, ...]) -> None:
+    def _heard(self, sink: str, wanted: str, where: FoundEndpoint, instances: tuple[Instance, ...]) -> None:
         before = where.addresses()
         changed = where.told(instances)
         addresses = ", ".join(map(text_of, where.addresses()))

@@ -29,7 +29,7 @@ UNWRITABLE = InternalEvent(
 )
 
 
-class Memory(msgspec.Struct):
+class ConsulMemory(msgspec.Struct):
     """What Consul said last: addresses by what was looked for, accepted texts by key of the KV."""
 
     services: dict[str, tuple[Address, ...]] = {}
@@ -56,16 +56,16 @@ class MemoryFile:
         except OSError as error:
             self._reporter.report(UNWRITABLE, path=self._path, cause_text=error.strerror or str(error))
 
-    def _load(self) -> Memory:
+    def _load(self) -> ConsulMemory:
         try:
             with self._path.open("rb") as file:
-                return msgspec.json.decode(file.read(MAX_BYTES), type=Memory)
+                return msgspec.json.decode(file.read(MAX_BYTES), type=ConsulMemory)
         except FileNotFoundError:
-            return Memory()
+            return ConsulMemory()
         except OSError as error:
             self._reporter.report(UNREADABLE, path=self._path, cause_text=error.strerror or str(error))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             self._reporter.report(UNREADABLE, path=self._path, cause_text=str(error))
             with suppress(OSError):
                 self._path.unlink()
-        return Memory()
+        return ConsulMemory()

@@ -17,7 +17,7 @@ import msgspec
 
 from slurmlens.clock import Clock
 from slurmlens.config.consul import ConsulConfig
-from slurmlens.discovery.blocking import START, Pace, next_index, wait_of
+from slurmlens.discovery.blocking import START, QueryPace, next_index, wait_of
 from slurmlens.discovery.client import ConsulClient, Reply
 from slurmlens.errors import DiscoveryError
 from slurmlens.runtime.backoff import Backoff
@@ -47,7 +47,7 @@ class WatchState(msgspec.Struct):
     last_error: str | None = None
 
 
-class Watch(Generic[T]):
+class ConsulWatch(Generic[T]):
     """Asks `query` (with index and wait) on a client of its own and hands every answer to `heard`."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Watch(Generic[T]):
         self._sleep = sleep
         self._draw = draw
         self._backoff = Backoff(config.backoff_min_s, config.backoff_max_s, draw)
-        self._pace = Pace(BURST, REFILL_S)
+        self._pace = QueryPace(BURST, REFILL_S)
 
     async def run(self) -> None:
         """Watch for ever; cancelling it closes the connection."""

@@ -18,7 +18,7 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.runtime.backoff import Backoff
-from slurmlens.runtime.endpoint import Endpoint, Turns, text_of
+from slurmlens.runtime.endpoint import AddressRotation, Endpoint, text_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 CARBON_AWAY = InternalEvent(
@@ -54,7 +54,7 @@ class CarbonWriter:
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._endpoint = Turns(endpoint)
+        self._endpoint = AddressRotation(endpoint)
         self._address = self._endpoint.addresses()[0]
         self._reporter = reporter
         self._clock = clock

@@ -1,8 +1,8 @@
 """Wires the node's stages; the only file that knows them all.
 
     dropbox ───┐
-               ├─► registry ─► sampler ─► backbone (outlet ─► spool ─► sinks)
-    rediscover ┘  (conductor)
+               ├─► registry ─► sampler ─► delivery (outlet ─► spool ─► sinks)
+    rediscover ┘  (registry_driver)
 
 Owns the order of starting and stopping. Invariants: a job that runs while the daemon stops gets no end, only what is
 new in its profile; stopping takes a bounded time; every stage fails alone (`runtime.supervisor`). Made and run by
@@ -22,10 +22,10 @@ from slurmlens import __version__
 from slurmlens.cgroup.mounts import CgroupLocator
 from slurmlens.cgroup.reader import CgroupReader
 from slurmlens.cgroup.tree import CgroupTree
-from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.clock import NS_PER_S, Clock, Moment
 from slurmlens.config.node import NodeConfig
-from slurmlens.delivery.pipeline import Backbone, BackboneSettings
-from slurmlens.delivery.receivers import Means, Receiver, receivers
+from slurmlens.delivery.pipeline import DeliveryPipeline, DeliverySettings
+from slurmlens.delivery.receivers import Receiver, SinkDependencies, receivers
 from slurmlens.delivery.status_socket import LookClosely, StatusServer
 from slurmlens.events import Place
 from slurmlens.node import registry as reg
@@ -33,12 +33,11 @@ from slurmlens.node.dropbox import Dropbox
 from slurmlens.node.dropbox.intake import ROOT_ALONE, Owners
 from slurmlens.node.rediscover import Rediscover
 from slurmlens.node.registry.sighting import Sighting
-from slurmlens.node.registry_driver import Conductor
+from slurmlens.node.registry_driver import RegistryDriver
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import EngineSettings
 from slurmlens.node.sampler.points import Lines
 from slurmlens.node.sampler.rest import SHORT_REST
-from slurmlens.node.sampler.schedule import Now
 from slurmlens.node.sampler.worker import SamplerThread, failure_reporter
 from slurmlens.node.sighting_file import SightingFile
 from slurmlens.node.status import JobStatus, NodeStatus, SamplerStatus
@@ -79,18 +78,18 @@ class NodePipeline:
             config = self._consul.settings
             log.set_level(config.log.level)
         self._config = config
-        self._started = reg.Moment(clock.wall_ns(), clock.boottime_ns())
+        self._started = Moment(clock.wall_ns(), clock.boottime_ns())
         self._profile_interval_s = config.profile.send_interval_s
         self._profile_stirred = asyncio.Event()
         place = Place(config.cluster, config.node, machine.boot_id)
-        self._backbone = Backbone(_backbone_settings(config), self._receivers(), place, clock, reporter)
-        self._outlet = self._backbone.outlet
+        self._delivery = DeliveryPipeline(_delivery_settings(config), self._receivers(), place, clock, reporter)
+        self._outlet = self._delivery.outlet
         self._dropbox = Dropbox(config.dropbox_path, reporter, clock, node=config.node, owners=machine.hook_owners)
         self._rediscover = Rediscover(machine.root, config.node, clock)
         self._sampler = SamplerThread(self._engine, clock, reporter, self._points_made)
         file = SightingFile(config.runtime_path / "sightings.json", reporter)
         registry = reg.Registry(place, _registry_settings(config), self._started, file.load())
-        self._conductor = Conductor(
+        self._registry_driver = RegistryDriver(
             registry, self._sampler, self._outlet, self._dropbox, self._rediscover, file, clock, reporter
         )
         self._sources = Supervisor(reporter, clock)
@@ -99,12 +98,12 @@ class NodePipeline:
 
     async def open(self) -> None:
         """Take up what an earlier daemon left. ConfigError where another daemon uses the same spool."""
-        await self._backbone.open()
+        await self._delivery.open()
 
     async def run(self) -> None:
         """Work until cancelled, then stop in order."""
         self._sampler.start()
-        self._backbone.start()
+        self._delivery.start()
         try:
             await self._sources.run()
         finally:
@@ -131,12 +130,12 @@ class NodePipeline:
             cgroup_tree_found=tree.found,
             cgroup_tree_watched=tree.watching,
             unnamed_cgroups=tree.unnamed,
-            jobs=tuple(_job_status(one) for one in self._conductor.registry.sightings()),
+            jobs=tuple(_job_status(one) for one in self._registry_driver.registry.sightings()),
             sampler=await self._sampler.ask(lambda engine, _: _sampler_status(engine)),
-            sinks=self._backbone.sink_statuses(),
+            sinks=self._delivery.sink_statuses(),
             stages={name: state.text for name, state in self._stages().items()},
             counters=self._reporter.counters.snapshot(),
-            spool=self._backbone.spool_status(),
+            spool=self._delivery.spool_status(),
             consul=None if self._consul is None else self._consul.status(),
         )
 
@@ -151,15 +150,17 @@ class NodePipeline:
 
     def _receivers(self) -> list[Receiver]:
         config = self._config
-        means = Means(config.node, config.batch, self._reporter, self._machine.clock, self._want_profiles)
+        dependencies = SinkDependencies(
+            config.node, config.batch, self._reporter, self._machine.clock, self._want_profiles
+        )
         if self._consul is not None:
-            means = msgspec.structs.replace(means, find=self._consul.endpoint)
-        return receivers(config.sinks, means)
+            dependencies = msgspec.structs.replace(dependencies, find=self._consul.endpoint)
+        return receivers(config.sinks, dependencies)
 
     def _name_stages(self) -> None:
-        self._sources.add("dropbox", self._conductor.follow_dropbox)
+        self._sources.add("dropbox", self._registry_driver.follow_dropbox)
         self._sources.add("cgroups", self._follow_cgroups)
-        self._sources.add("time", self._conductor.follow_time)
+        self._sources.add("time", self._registry_driver.follow_time)
         self._sources.add("profiles", self._send_profiles)
         server = StatusServer(self._config.status_socket_path, self.status, self._look_closely, self._reporter)
         self._sources.add("status", server.run)
@@ -169,7 +170,7 @@ class NodePipeline:
             for name, stage in self._consul.registration:
                 self._sources.add(name, stage)
             for name, stage in self._consul.watches:
-                self._backbone.add(name, stage)
+                self._delivery.add(name, stage)
 
     def _own_figures(self) -> Mapping[str, Stage]:
         telemetry = self._config.telemetry
@@ -188,7 +189,7 @@ class NodePipeline:
         series = Series2015(config, self._config.node, self._outlet.points, self._reporter, self._machine.clock)
         return {"series of 2015": series.run}
 
-    def _engine(self, now: Now) -> Engine:
+    def _engine(self, now: Moment) -> Engine:
         config = self._config
         settings = EngineSettings(
             cluster=config.cluster,
@@ -207,7 +208,7 @@ class NodePipeline:
 
     async def _follow_cgroups(self) -> None:
         """Whatever is in the tree at the first look began before us: its rates begin with the second reading."""
-        await self._conductor.follow_cgroups(_present(self._machine.root, self._config.node))
+        await self._registry_driver.follow_cgroups(_present(self._machine.root, self._config.node))
 
     async def _send_profiles(self) -> None:
         while True:
@@ -216,7 +217,7 @@ class NodePipeline:
                     await self._profile_stirred.wait()
                 self._profile_stirred.clear()
             except TimeoutError:
-                await self._conductor.send_profiles()
+                await self._registry_driver.send_profiles()
                 process.give_back_heap()
 
     async def _look_closely(self, order: LookClosely) -> bool:
@@ -240,18 +241,18 @@ class NodePipeline:
         self._profile_stirred.set()
         sampling = config.sampling
         self._sampler.order(lambda engine, now: engine.retime(sampling.interval_s, sampling.budget_share, now))
-        self._in_background(self._conductor.retime(sampling.interval_s, config.heartbeat_interval_s))
+        self._in_background(self._registry_driver.retime(sampling.interval_s, config.heartbeat_interval_s))
 
     def _health(self) -> Health:
         """What Consul is told of this daemon."""
         from slurmlens.discovery.health import judge  # late: as above
 
-        away = [f"{name} takes nothing" for name in self._backbone.away]
+        away = [f"{name} takes nothing" for name in self._delivery.away]
         blind = [] if self._dropbox.is_open else ["the dropbox folder is not there"]
         return judge(self._stages(), away + blind, vital=VITAL_STAGES)
 
     def _points_made(self, lines: Lines) -> None:
-        self._in_background(self._conductor.points(lines))
+        self._in_background(self._registry_driver.points(lines))
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -260,24 +261,24 @@ class NodePipeline:
 
     async def _stop(self) -> None:
         try:
-            await self._backbone.stop(self._last_words)
+            await self._delivery.stop(self._last_words)
         finally:
             await self._sampler.stop()
 
     async def _last_words(self) -> None:
-        await self._conductor.finish_summaries()
-        await self._conductor.send_profiles()
-        await self._conductor.remember(measured=True)
+        await self._registry_driver.finish_summaries()
+        await self._registry_driver.send_profiles()
+        await self._registry_driver.remember(measured=True)
 
     # --- status
 
     def _stages(self) -> dict[str, StageState]:
-        return {**self._sources.states, **self._backbone.states}
+        return {**self._sources.states, **self._delivery.states}
 
 
-def _backbone_settings(config: NodeConfig) -> BackboneSettings:
+def _delivery_settings(config: NodeConfig) -> DeliverySettings:
     with_fields_2015 = config.events.fields_2015
-    return BackboneSettings(config.spool, config.replay, config.batch, config.runtime_path, with_fields_2015)
+    return DeliverySettings(config.spool, config.replay, config.batch, config.runtime_path, with_fields_2015)
 
 
 def _registry_settings(config: NodeConfig) -> reg.RegistrySettings:

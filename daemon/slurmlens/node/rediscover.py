@@ -21,9 +21,9 @@ import msgspec
 from slurmlens.cgroup.folder_watch import NOTHING, FolderChanges, FolderWatch
 from slurmlens.cgroup.layout import DEFAULT_SLICE
 from slurmlens.cgroup.mounts import CgroupLocator
-from slurmlens.cgroup.sighting import CgroupRoster, Moment, Sighting
+from slurmlens.cgroup.sighting import CgroupRoster, Sighting
 from slurmlens.cgroup.tree import CgroupTree
-from slurmlens.clock import Clock
+from slurmlens.clock import Clock, Moment, now
 
 RESCAN_S = 30.0
 BLIND_RESCAN_S = 1.0
@@ -186,7 +186,7 @@ class Rediscover:
         yield from self._roster.look_at(key, job, self._now())
 
     def _now(self) -> Moment:
-        return Moment(self._clock.wall_ns(), self._clock.boottime_ns())
+        return now(self._clock)
 
 
 class _Pace:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen
-from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.clock import NS_PER_S, Clock, Moment
 from slurmlens.delivery.outlet import Outlet
 from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary, Totals
 from slurmlens.node import registry as reg
@@ -26,7 +26,6 @@ from slurmlens.node.rediscover import Rediscover
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.points import Lines
-from slurmlens.node.sampler.schedule import Now
 from slurmlens.node.sampler.worker import SamplerThread
 from slurmlens.node.sighting_file import SightingFile
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -48,7 +47,7 @@ PROFILES_AT_ONCE = 4
 """Five minutes of a young job are 130 KiB of points; those of all jobs of a node together would be its whole memory."""
 
 
-class Conductor:
+class RegistryDriver:
     """Feeds one registry and obeys it."""
 
     def __init__(
@@ -107,7 +106,7 @@ class Conductor:
                     await self._stirred.wait()
                 await asyncio.sleep(COALESCE_S)
             except TimeoutError:
-                await self._handle(reg.Tick(self._now()))
+                await self._handle(reg.TimePassed(self._now()))
             await self.remember()
 
     async def send_profiles(self) -> None:
@@ -148,7 +147,7 @@ class Conductor:
 
     async def cgroup(self, seen: CgroupSeen | CgroupGone) -> None:
         """A folder appeared in, or went from, the cgroup tree."""
-        at = reg.Moment(seen.when.wall_ns, seen.when.boottime_ns)
+        at = Moment(seen.when.wall_ns, seen.when.boottime_ns)
         job = f"{seen.key}#{seen.life}"
         name = job if seen.step is None else f"{job}/{seen.step}"
         if isinstance(seen, CgroupGone):
@@ -305,9 +304,9 @@ class Conductor:
         self._summaries.add(task)
         task.add_done_callback(self._summaries.discard)
 
-    def _now(self) -> reg.Moment:
-        return reg.Moment(self._clock.wall_ns(), self._clock.boottime_ns())
+    def _now(self) -> Moment:
+        return Moment(self._clock.wall_ns(), self._clock.boottime_ns())
 
 
-def _finish(engine: Engine, number: int, now: Now) -> Finished | None:
+def _finish(engine: Engine, number: int, now: Moment) -> Finished | None:
     return engine.finish(number, now)

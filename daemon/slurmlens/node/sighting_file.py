@@ -2,7 +2,7 @@
 
 Owns the file; its form is `registry.memory`'s. It lies beside the status socket, in memory: another boot has no use for
 it. Always whole (written beside and renamed); one that cannot be read or written is told and costs what it would have
-saved, nothing more. Used by `pipeline` and `conductor`.
+saved, nothing more. Used by `pipeline` and `registry_driver`.
 """
 
 from __future__ import annotations

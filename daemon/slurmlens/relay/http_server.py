@@ -19,7 +19,7 @@ import msgspec
 from slurmlens.errors import NO_TLS, ConfigError, TransportError
 from slurmlens.runtime.channel import Channel
 from slurmlens.telemetry.internal import InternalEvent, Reporter
-from slurmlens.wire.ingest import RETRY_AFTER_S, Answer, answer
+from slurmlens.wire.ingest import RETRY_AFTER_S, IngestAnswer, answer
 
 if TYPE_CHECKING:
     from slurmlens.runtime.tls import ServerTls
@@ -32,7 +32,7 @@ LINGER_BYTES = 16 * 1024 * 1024
 LINGER_TIMEOUT_S = 2.0
 """A peer that is refused while it sends is still read for so long: a reset would destroy the answer on its way."""
 
-Take = Callable[[bytes, Mapping[str, str], str | None], Awaitable[Answer]]
+Take = Callable[[bytes, Mapping[str, str], str | None], Awaitable[IngestAnswer]]
 
 CONNECTION_FAILED = InternalEvent(
     "relay_connections_failed", logging.DEBUG, "connection of {peer} ended: {error}", ("reason",)
@@ -106,7 +106,7 @@ class HttpServer:
         peer = _peer_of(writer)
         self._open += 1
         channel = Channel(reader, writer, None if self._tls is None else self._tls.session())
-        connection = _Connection(channel, self._limits.idle_timeout_s)
+        connection = _ServedConnection(channel, self._limits.idle_timeout_s)
         try:
             is_over = not await self._agree(channel, connection, peer)
             while not is_over:
@@ -124,7 +124,7 @@ class HttpServer:
             with suppress(OSError):
                 await writer.wait_closed()
 
-    async def _agree(self, channel: Channel, connection: _Connection, peer: str | None) -> bool:
+    async def _agree(self, channel: Channel, connection: _ServedConnection, peer: str | None) -> bool:
         """On TLS, where it is to be spoken; False where that did not come about."""
         try:
             async with asyncio.timeout(STALL_TIMEOUT_S):
@@ -138,7 +138,7 @@ class HttpServer:
             return False
         return True
 
-    async def _serve_one(self, connection: _Connection, peer: str | None) -> bool:
+    async def _serve_one(self, connection: _ServedConnection, peer: str | None) -> bool:
         """One request; False where the connection is over."""
         request = await connection.request()
         if request is None:
@@ -182,7 +182,7 @@ class HttpServer:
             raise _Refused(503, "busy", "too many requests are being taken; come back later")
 
 
-class _Connection:
+class _ServedConnection:
     """One peer's connection and h11's state of it."""
 
     def __init__(self, channel: Channel, idle_timeout_s: float) -> None:
@@ -213,7 +213,7 @@ class _Connection:
             return b""
         raise ConnectionResetError("closed in the middle of a request")
 
-    async def respond(self, told: Answer, *, last: bool) -> bool:
+    async def respond(self, told: IngestAnswer, *, last: bool) -> bool:
         """Answers; False where the connection is over."""
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(told.body)))]
         if told.status in (429, 503):

@@ -23,7 +23,7 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.ingest import (
     MAX_REFUSED_TOLD,
     RELAY_HEADER,
-    Answer,
+    IngestAnswer,
     RefusedLine,
     TooLarge,
     answer,
@@ -78,7 +78,7 @@ class Intake:
         self._reporter = reporter
         self._clock = clock
 
-    async def take(self, body: bytes, headers: Mapping[str, str], peer: str | None) -> Answer:
+    async def take(self, body: bytes, headers: Mapping[str, str], peer: str | None) -> IngestAnswer:
         """Answers one request; `headers` by lower-case names, `body` as it was sent."""
         try:
             return await self._take(body, headers)
@@ -88,7 +88,7 @@ class Intake:
             self._reporter.report(REQUEST_REFUSED, reason=error.reason, peer=peer, node=node, message=text)
             return answer(status_of(error), reason=error.reason, message=text)
 
-    async def _take(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _take(self, body: bytes, headers: Mapping[str, str]) -> IngestAnswer:
         if len(body) > self._max_body_bytes:
             raise TooLarge(f"the body has {len(body)} bytes, at most {self._max_body_bytes} are taken")
         if not self._room.has_for(Stream.EVENTS):

@@ -1,7 +1,7 @@
 """Wires the relay's stages; the only file that knows them all.
 
     nodes ─► http_server ─► intake ──┐
-    nodes ─► carbon_listener ────────┴─► backbone (outlet ─► spool ─► sinks)
+    nodes ─► carbon_listener ────────┴─► delivery (outlet ─► spool ─► sinks)
 
 Owns the order of starting and stopping. Invariants: what was answered with 200 is committed; stopping takes a bounded
 time; every stage fails alone. Made and run by `main`.
@@ -22,8 +22,8 @@ from slurmlens.config.node import BatchConfig
 from slurmlens.config.relay import RelayConfig
 from slurmlens.config.tls import ListenSettings
 from slurmlens.delivery.batches import Stream
-from slurmlens.delivery.pipeline import Backbone, BackboneSettings
-from slurmlens.delivery.receivers import Means, receivers
+from slurmlens.delivery.pipeline import DeliveryPipeline, DeliverySettings
+from slurmlens.delivery.receivers import SinkDependencies, receivers
 from slurmlens.delivery.status_socket import LookClosely, StatusServer
 from slurmlens.events import Place
 from slurmlens.relay.carbon_listener import CarbonListener
@@ -59,36 +59,38 @@ class RelayPipeline:
         self._consul = self._make_consul(config)
         if self._consul is not None:
             log.set_level(self._consul.settings.log.level)
-        settings = BackboneSettings(config.spool, config.replay, self._batches(), config.runtime_path)
+        settings = DeliverySettings(config.spool, config.replay, self._batches(), config.runtime_path)
         place = Place(config.cluster, config.name, boot_id)
-        self._backbone = Backbone(settings, receivers(config.sinks, self._means()), place, clock, reporter)
-        self._room = Room(self._backbone.spool, tuple(self._backbone.streams.items()), self._room_bytes)
+        self._delivery = DeliveryPipeline(
+            settings, receivers(config.sinks, self._sink_dependencies()), place, clock, reporter
+        )
+        self._room = Room(self._delivery.spool, tuple(self._delivery.streams.items()), self._room_bytes)
         self._tls = _make_tls(config.listen)
         self._server = self._make_server()
-        points = self._backbone.outlet.points
+        points = self._delivery.outlet.points
         self._carbon = CarbonListener(config.carbon, points, self._room, reporter) if config.carbon else None
         self._sources = Supervisor(reporter, clock)
         self._name_stages()
 
     async def open(self) -> None:
         """Take up what an earlier relay left, and the ports. ConfigError where either is another's."""
-        await self._backbone.open()
+        await self._delivery.open()
         try:
             await self._server.bind()
             if self._carbon is not None:
                 await self._carbon.bind()
         except BaseException:
-            await self._backbone.close()
+            await self._delivery.close()
             raise
 
     async def run(self) -> None:
         """Work until cancelled, then stop in order."""
-        self._backbone.start()
+        self._delivery.start()
         try:
             await self._sources.run()
         finally:
             # A second cancel must not cut this short: it is bounded by itself.
-            await asyncio.shield(self._backbone.stop())
+            await asyncio.shield(self._delivery.stop())
 
     async def status(self) -> RelayStatus:
         """How everything fares, now."""
@@ -105,8 +107,8 @@ class RelayPipeline:
             metrics_port=self.metrics_port,
             takes_events=self._room.has_for(Stream.EVENTS),
             takes_metrics=self._carbon is not None and self._room.has_for(Stream.METRICS),
-            spool=self._backbone.spool_status(),
-            sinks=self._backbone.sink_statuses(),
+            spool=self._delivery.spool_status(),
+            sinks=self._delivery.sink_statuses(),
             stages={name: state.text for name, state in self._stages().items()},
             counters=self._reporter.counters.snapshot(),
             consul=None if self._consul is None else self._consul.status(),
@@ -124,11 +126,11 @@ class RelayPipeline:
 
     # --- building
 
-    def _means(self) -> Means:
+    def _sink_dependencies(self) -> SinkDependencies:
         """The hub says how often it wants profiles of whom; the nodes are told at their next request."""
-        means = Means(self._config.name, BatchConfig(), self._reporter, self._clock, lambda _: None)
+        dependencies = SinkDependencies(self._config.name, BatchConfig(), self._reporter, self._clock, lambda _: None)
         find = None if self._consul is None else self._consul.endpoint
-        return msgspec.structs.replace(means, on_profile_intervals=self._want_profiles, find=find)
+        return msgspec.structs.replace(dependencies, on_profile_intervals=self._want_profiles, find=find)
 
     def _make_consul(self, config: RelayConfig) -> Consul[RelayConfig] | None:
         if config.consul is None:
@@ -154,7 +156,7 @@ class RelayPipeline:
             pending_bytes=listen.pending_bytes,
             commit_timeout_s=listen.commit_timeout_s,
             prove=Authenticator(self._config.auth, RelayOrigins(self._config.nodes, self._clock)),
-            queue=self._backbone.spool,
+            queue=self._delivery.spool,
             room=self._room,
             wanted_interval_s=self._wanted_s.get,
             reporter=self._reporter,
@@ -175,7 +177,7 @@ class RelayPipeline:
             for name, stage in self._consul.registration:
                 self._sources.add(name, stage)
             for name, stage in self._consul.watches:
-                self._backbone.add(name, stage)
+                self._delivery.add(name, stage)
 
     # --- running
 
@@ -187,7 +189,7 @@ class RelayPipeline:
         """What Consul is told of this relay: one that is full warns, and nodes prefer another."""
         from slurmlens.discovery.health import judge  # late: as above
 
-        troubles = [f"{name} takes nothing" for name in self._backbone.away]
+        troubles = [f"{name} takes nothing" for name in self._delivery.away]
         troubles += [] if self._room.has_for(Stream.EVENTS) else ["no room for more events"]
         return judge(self._stages(), troubles, vital=VITAL_STAGES)
 
@@ -196,14 +198,14 @@ class RelayPipeline:
 
     def _room_bytes(self) -> int:
         """What may wait: a share of what the spool holds here and now; nothing while its disk takes nothing."""
-        state = self._backbone.spool.state
+        state = self._delivery.spool.state
         if state.mode == "failing":
             return 0
-        holds = self._backbone.limits.memory_bytes if state.mode == "memory" else state.max_bytes
+        holds = self._delivery.limits.memory_bytes if state.mode == "memory" else state.max_bytes
         return round(holds * self._config.spool.full_share)
 
     def _stages(self) -> dict[str, StageState]:
-        return {**self._sources.states, **self._backbone.states}
+        return {**self._sources.states, **self._delivery.states}
 
 
 def _make_tls(listen: ListenSettings) -> ServerTls | None:

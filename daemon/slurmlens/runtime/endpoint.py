@@ -2,9 +2,9 @@
 
 Asked by sinks and by `http` whenever they connect and before each delivery, so that a receiver that moves is followed:
 a connection to an address that is no longer among the answers is given up like one that broke, and what was not
-acknowledged on it is sent again. `discovery` has endpoints of its own kind; both are handed out by `node.receivers`.
-Where a receiver has several addresses, `Turns` says which of them a client tries: sinks and `http` ask theirs through
-it.
+acknowledged on it is sent again. `discovery` has endpoints of its own kind; `delivery.receivers` hands out both.
+Where a receiver has several addresses, `AddressRotation` says which of them a client tries: sinks and `http` ask
+theirs through it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def text_of(address: Address | None) -> str:
 
 
 class Endpoint(Protocol):
-    """The present whereabouts of one receiver."""
+    """Where one receiver is at present."""
 
     def addresses(self) -> tuple[Address, ...]:
         """Where it may be reached now, the preferred first; DeliveryError (`undiscovered`) where nobody knows."""
@@ -43,7 +43,7 @@ class FixedEndpoint(msgspec.Struct, frozen=True):
         return ((self.host, self.port),)
 
 
-class Turns:
+class AddressRotation:
     """An endpoint as one client asks it: the address whose turn it is stands first.
 
     It stays first as long as it works, so a stream in order keeps to one receiver, also when a better one comes back.

@@ -16,7 +16,7 @@ import msgspec
 
 from slurmlens.errors import TransportError
 from slurmlens.runtime.channel import Channel
-from slurmlens.runtime.endpoint import Address, Endpoint, Turns, text_of
+from slurmlens.runtime.endpoint import Address, AddressRotation, Endpoint, text_of
 
 if TYPE_CHECKING:
     from slurmlens.runtime.tls import ClientTls
@@ -59,7 +59,7 @@ class HttpClient:
     """
 
     def __init__(self, endpoint: Endpoint, *, timeout_s: float, tls: ClientTls | None = None) -> None:
-        self._endpoint = Turns(endpoint)
+        self._endpoint = AddressRotation(endpoint)
         self._address: Address | None = None
         self._timeout_s = timeout_s
         self._tls = tls

@@ -1,7 +1,8 @@
 """The protocol by which events are taken, as `docs/specs/hub-api.md` has it; pure.
 
 Owns bodies (gzip or not, bounded whatever they unpack to), lines that are refused for ever, and the form of answers.
-The hub and the relay speak it alike: bytes in, `Answer` out. How a node proves itself is `runtime.authentication`'s.
+The hub and the relay speak it alike: bytes in, `IngestAnswer` out. `runtime.authentication` says how a node proves
+itself.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ _CHUNK_BYTES = 64 * 1024
 _GZIP = 31
 
 
-class Answer(NamedTuple):
+class IngestAnswer(NamedTuple):
     """What goes back to the node: HTTP status and JSON."""
 
     status: int
     body: bytes
 
 
-class Line(NamedTuple):
+class IngestLine(NamedTuple):
     """One line of a body, from 1: its event, or why it is refused for ever."""
 
     number: int
@@ -69,15 +70,15 @@ def check_role(headers: Mapping[str, str], speaker: str, relays: Collection[str]
     return False
 
 
-def lines_of(body: bytes, may_tell: Callable[[str], bool], cluster: str) -> Iterator[Line]:
+def lines_of(body: bytes, may_tell: Callable[[str], bool], cluster: str) -> Iterator[IngestLine]:
     """Every line of NDJSON; `may_tell` says whether the sender may tell of that node."""
     for number, found in ecs.decode_lines(body):
         if isinstance(found, DecodeError):
-            yield Line(number, None, found)
+            yield IngestLine(number, None, found)
         elif problem := _problem(found, may_tell, cluster):
-            yield Line(number, None, problem)
+            yield IngestLine(number, None, problem)
         else:
-            yield Line(number, found, None)
+            yield IngestLine(number, found, None)
 
 
 def _problem(event: AnyEvent, may_tell: Callable[[str], bool], cluster: str) -> DecodeError | None:
@@ -136,6 +137,6 @@ def status_of(error: SlurmlensError) -> int:
     return 400
 
 
-def answer(status: int, **fields: object) -> Answer:
+def answer(status: int, **fields: object) -> IngestAnswer:
     """An answer with these members."""
-    return Answer(status, msgspec.json.encode(fields))
+    return IngestAnswer(status, msgspec.json.encode(fields))

@@ -14,7 +14,7 @@ from slurmlens.config.shared import ReplayConfig
 from slurmlens.config.sinks import CarbonSinkConfig
 from slurmlens.delivery.batches import Batch, Stream
 from slurmlens.delivery.sinks.delivery import Delivery
-from slurmlens.delivery.sinks.pace import Pace
+from slurmlens.delivery.sinks.pace import ReplayPace
 from slurmlens.delivery.spool import Spool, SpoolLimits
 from slurmlens.runtime.backoff import Backoff
 from slurmlens.telemetry.counters import Counters
@@ -26,18 +26,18 @@ REPLAY = ReplayConfig(after_s=10, bytes_per_s=MIB)
 
 
 def test_what_is_new_is_never_held_back_however_much_it_is() -> None:
-    pace, now_ns = Pace(REPLAY), 100 * NS_PER_S
+    pace, now_ns = ReplayPace(REPLAY), 100 * NS_PER_S
     assert [pace.wait_ns(100 * MIB, now_ns - 10 * NS_PER_S, now_ns) for _ in range(1000)] == [0] * 1000
 
 
 def test_a_backlog_leaves_at_the_rate_and_its_first_lines_at_once() -> None:
-    pace, now_ns = Pace(REPLAY), 100 * NS_PER_S
+    pace, now_ns = ReplayPace(REPLAY), 100 * NS_PER_S
     assert [pace.wait_ns(MIB // 2, 0, now_ns) / NS_PER_S for _ in range(4)] == [0, 0.5, 1.0, 1.5]
     assert pace.wait_ns(MIB // 2, 0, now_ns + 5 * NS_PER_S) == 0
 
 
 def test_time_that_a_slow_receiver_took_counts_and_is_not_made_up_for() -> None:
-    pace = Pace(REPLAY)
+    pace = ReplayPace(REPLAY)
     pace.wait_ns(MIB, 0, 100 * NS_PER_S)
     assert pace.wait_ns(MIB, 0, 100 * NS_PER_S + NS_PER_S // 4) == NS_PER_S * 3 // 4
     pace.wait_ns(MIB, 0, 500 * NS_PER_S)
@@ -46,7 +46,7 @@ def test_time_that_a_slow_receiver_took_counts_and_is_not_made_up_for() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 4 * MIB), st.integers(0, 20), st.integers(0, 3 * NS_PER_S)), max_size=50))
 def test_in_no_stretch_of_time_more_is_replayed_than_the_rate_allows(steps: list[tuple[int, int, int]]) -> None:
-    pace, now_ns = Pace(REPLAY), 100 * NS_PER_S
+    pace, now_ns = ReplayPace(REPLAY), 100 * NS_PER_S
     replayed: list[tuple[int, int]] = []
     for size_bytes, age_s, took_ns in steps:
         wait_ns = pace.wait_ns(size_bytes, now_ns - age_s * NS_PER_S, now_ns)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.discovery.blocking import Pace, next_index, time_limit, wait_of
+from slurmlens.discovery.blocking import QueryPace, next_index, time_limit, wait_of
 
 INDEX = st.integers(min_value=0, max_value=2**64 - 1)
 
@@ -43,14 +43,14 @@ def test_a_wait_is_jittered_downwards_and_the_limit_is_beyond_the_servers_own_ji
 
 
 def test_a_few_answers_in_a_row_are_free_and_then_one_each_refill() -> None:
-    pace = Pace(burst=3, refill_s=2.0)
+    pace = QueryPace(burst=3, refill_s=2.0)
     assert [pace.take(0) for _ in range(5)] == [0, 0, 0, 2, 4]
     assert pace.take(100 * NS_PER_S) == 0
 
 
 @given(st.lists(st.integers(min_value=0, max_value=5 * NS_PER_S), max_size=50))
 def test_in_any_stretch_no_more_queries_begin_than_burst_and_refill_allow(pauses: list[int]) -> None:
-    pace, now_ns, begun = Pace(burst=3, refill_s=2.0), 0, []
+    pace, now_ns, begun = QueryPace(burst=3, refill_s=2.0), 0, []
     for pause_ns in pauses:
         now_ns += pause_ns
         now_ns += round(pace.take(now_ns) * NS_PER_S)

@@ -22,7 +22,7 @@ from slurmlens.clock import SystemClock
 from slurmlens.config.load import load_hub
 from slurmlens.config.node import BatchConfig
 from slurmlens.config.sinks import HubSinkConfig, SinksConfig
-from slurmlens.delivery.receivers import Means, receivers
+from slurmlens.delivery.receivers import SinkDependencies, receivers
 from slurmlens.delivery.sinks.hub import HubSink
 from slurmlens.errors import DeliveryError
 from slurmlens.hub.main import serve
@@ -91,8 +91,10 @@ async def sink(folder: Path, url: str, **settings: Any) -> AsyncIterator[HubSink
     (folder / "token").write_text(TOKEN)
     (folder / "token").chmod(0o600)
     config = HubSinkConfig(url=url, auth="token", token_file=folder / "token", **settings)
-    means = Means(JOB.node, BatchConfig(), Reporter(Counters(), ManualClock()), ManualClock(), lambda _: None)
-    [made] = receivers(SinksConfig(hub=config), means)
+    dependencies = SinkDependencies(
+        JOB.node, BatchConfig(), Reporter(Counters(), ManualClock()), ManualClock(), lambda _: None
+    )
+    [made] = receivers(SinksConfig(hub=config), dependencies)
     assert isinstance(made.sink, HubSink)
     yield made.sink
     await made.sink.aclose()

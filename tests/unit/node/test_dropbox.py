@@ -284,13 +284,13 @@ async def test_an_overflow_of_inotify_loses_nothing(site: Site, monkeypatch: pyt
     dropbox = site.make()
     told: list[watch.Stir] = []
 
-    async def overflowed(self: watch.FolderWatch, timeout_s: float) -> watch.Stir:
+    async def overflowed(self: watch.DropboxWatch, timeout_s: float) -> watch.Stir:
         site.write(2)
         site.write(1)
         told.append(watch.Stir(overflowed=True))
         return told[-1]
 
-    monkeypatch.setattr(watch.FolderWatch, "wait", overflowed)
+    monkeypatch.setattr(watch.DropboxWatch, "wait", overflowed)
     assert jobs(await take(dropbox, 2)) == [1, 2]
     assert site.count("dropbox_overflowed_total") == len(told) == 1
 

@@ -35,7 +35,7 @@ async def test_a_burst_is_seen_at_once_when_it_is_over_or_lasts_too_long(
         pauses.append(seconds)
         next(coming, None)
 
-    folder_watch = watch.FolderWatch(tmp_path)
+    folder_watch = watch.DropboxWatch(tmp_path)
     next(coming)
     monkeypatch.setattr(watch.asyncio, "sleep", pause)
     stir = await folder_watch.wait(1.0)

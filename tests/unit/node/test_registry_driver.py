@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from slurmlens.clock import Moment
 from slurmlens.events import AnyEvent, HookEvent, HookRole, JobIdentity, JobSummary, Place
 from slurmlens.node import registry as reg
 from slurmlens.node.dropbox import Token
 from slurmlens.node.registry.memory import Memory
-from slurmlens.node.registry_driver import Conductor
+from slurmlens.node.registry_driver import RegistryDriver
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
@@ -22,7 +23,7 @@ BOOT = "11111111-2222-3333-4444-555555555555"
 
 
 class Stages:
-    """Stand-ins of what the conductor drives: they keep what they were told."""
+    """Stand-ins of what the registry driver drives: they keep what they were told."""
 
     def __init__(self) -> None:
         self.told: list[AnyEvent] = []
@@ -58,14 +59,14 @@ class Stages:
 
 
 class Desk:
-    """A conductor with a real registry."""
+    """A registry driver with a real registry."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.stages, self.counters, self.clock = Stages(), Counters(), clock
-        at = reg.Moment(clock.wall_ns(), clock.boottime_ns())
+        at = Moment(clock.wall_ns(), clock.boottime_ns())
         registry = reg.Registry(Place("demo", "n0", BOOT), reg.RegistrySettings(), at)
         stand_in = self.stages
-        self.conductor = Conductor(
+        self.driver = RegistryDriver(
             registry,
             stand_in,
             stand_in,
@@ -93,7 +94,7 @@ class Desk:
             node=None,
             job=JobIdentity(job_id=job_id, sluid="sAZNM81GJARB00"),
         )
-        await self.conductor.hook(event, Token(Path(file)))
+        await self.driver.hook(event, Token(Path(file)))
         return event
 
 
@@ -138,7 +139,7 @@ async def test_before_files_go_it_is_kept_once_for_all_of_them_what_came_of_them
 async def test_before_an_epilogs_file_goes_its_summary_is_kept_and_only_until_it_is_safe(desk: Desk) -> None:
     await desk.hook(1, file="a")
     epilog = await desk.hook(2, HookRole.EPILOG, file="b")
-    await desk.conductor.finish_summaries()
+    await desk.driver.finish_summaries()
     await desk.arrives(epilog)
     assert desk.stages.happened == ["saved [] owed [7]", "released b"]
     (summary,) = [event for event in desk.stages.told if isinstance(event, JobSummary)]
@@ -152,7 +153,7 @@ async def test_an_event_that_cannot_be_sent_is_counted_keeps_its_file_and_costs_
     await desk.hook(1, job_id=7, file="a")
     await desk.hook(2, HookRole.EPILOG, job_id=7, file="b")
     await desk.hook(3, job_id=8, file="c")
-    await desk.conductor.finish_summaries()
+    await desk.driver.finish_summaries()
     assert [event.id for event in desk.stages.told] == [f"{3:032x}"]
     assert desk.stages.released == []
     failed = desk.counters.snapshot()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from slurmlens.delivery.batches import Stream
-from slurmlens.delivery.spool import Account, DropKind
+from slurmlens.delivery.spool import DropKind, DropTotal
 from slurmlens.events import JobEnd, JobStart, Witness
 from slurmlens.node.sighting_file import SightingFile
 from slurmlens.telemetry.counters import Counters
@@ -26,7 +26,7 @@ from testkit.spools import SpoolSetup, settled, take_all
 LEFT = ROOT / "tests" / "fixtures" / "upgrade"
 
 
-def notice(accounts: Mapping[DropKind, Account]) -> bytes:
+def notice(accounts: Mapping[DropKind, DropTotal]) -> bytes:
     return json.dumps({f"{stream.value} {reason}": one.lines for (stream, reason), one in accounts.items()}).encode()
 
 
@@ -56,7 +56,7 @@ async def test_every_batch_that_waited_in_an_earlier_spool_reaches_its_receivers
 
 async def test_totals_that_an_earlier_daemon_could_not_store_are_reported_by_the_next(tmp_path: Path) -> None:
     (tmp_path / "untold.json").write_bytes((LEFT / "untold.json").read_bytes())
-    setup = SpoolSetup(tmp_path / "spool", untold=tmp_path / "untold.json")
+    setup = SpoolSetup(tmp_path / "spool", unreported=tmp_path / "untold.json")
     spool = await setup.opened(notice=notice)
     await settled(spool)
     assert await take_all(spool, "hub") == [b'{"metrics memory_limit": 15}']

@@ -19,7 +19,7 @@ from slurmlens.relay.http_server import HttpLimits, HttpServer
 from slurmlens.relay.room import Room
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
-from slurmlens.wire.ingest import Answer, answer
+from slurmlens.wire.ingest import IngestAnswer, answer
 from testkit.manual_clock import ManualClock
 
 HEAD = b"POST /api/v1/events HTTP/1.1\r\nHost: relay\r\n"
@@ -34,7 +34,7 @@ class Taking:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __call__(self, body: bytes, headers: Mapping[str, str], peer: str | None) -> Answer:
+    async def __call__(self, body: bytes, headers: Mapping[str, str], peer: str | None) -> IngestAnswer:
         self.bodies.append(body)
         await self.gate.wait()
         if body == b"explode":

@@ -13,7 +13,7 @@ import pytest
 from slurmlens.config.node import BatchConfig
 from slurmlens.config.sinks import HubSinkConfig, SinksConfig
 from slurmlens.config.tls import ListenSettings
-from slurmlens.delivery.receivers import Means, receivers
+from slurmlens.delivery.receivers import SinkDependencies, receivers
 from slurmlens.errors import DeliveryError
 from slurmlens.events import JobStart
 from slurmlens.relay import http_server
@@ -22,7 +22,7 @@ from slurmlens.runtime.tls import ServerTls
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
-from slurmlens.wire.ingest import Answer, answer
+from slurmlens.wire.ingest import IngestAnswer, answer
 from testkit.certificates import Authority, Identity, server_context
 from testkit.fault_proxy import Harm, Trap, Way, fault_proxy
 from testkit.manual_clock import ManualClock
@@ -72,8 +72,8 @@ async def deliver(folder: Path, url: str, **settings: Path | str | float) -> int
     token = secret(folder / "node-token", TOKEN)
     config = HubSinkConfig(url=url, auth="token", token_file=token, **settings)  # type: ignore[arg-type]
     clock = ManualClock()
-    means = Means("n1", BatchConfig(), Reporter(Counters(), clock), clock, lambda _: None)
-    [made] = receivers(SinksConfig(hub=config), means)
+    dependencies = SinkDependencies("n1", BatchConfig(), Reporter(Counters(), clock), clock, lambda _: None)
+    [made] = receivers(SinksConfig(hub=config), dependencies)
     try:
         return await made.sink.deliver(ecs.encode(Told(node="n1").start(1)) + b"\n", 1)
     finally:
@@ -156,7 +156,7 @@ class Port:
         reporter = Reporter(Counters(), ManualClock())
         self.server = HttpServer("127.0.0.1", 0, self._take, LIMITS, reporter, ServerTls(settings))
 
-    async def _take(self, body: bytes, headers: object, peer: str | None) -> Answer:
+    async def _take(self, body: bytes, headers: object, peer: str | None) -> IngestAnswer:
         self.bodies.append(body)
         return answer(200, accepted=1, known=0, refused=[])
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from slurmlens.config.sinks import BeatsSinkConfig
 from slurmlens.delivery.sinks.connection import Connection, connect
-from slurmlens.delivery.sinks.endpoint import Address, Endpoint, Turns, text_of
+from slurmlens.delivery.sinks.endpoint import Address, AddressRotation, Endpoint, text_of
 from slurmlens.errors import DecodeError, DeliveryError
 from slurmlens.wire.beats import Acknowledgements, Window, encode_window
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from slurmlens.runtime.tls import ClientTls
 
 
-class _Link:
+class _BeatsLink:
     """A connection on which somebody always listens, so that its end is known before the next window."""
 
     def __init__(self, connection: Connection) -> None:
@@ -63,10 +63,10 @@ class BeatsSink:
 
     def __init__(self, config: BeatsSinkConfig, endpoint: Endpoint, tls: ClientTls | None = None) -> None:
         self._config = config
-        self._endpoint = Turns(endpoint)
+        self._endpoint = AddressRotation(endpoint)
         self._tls = tls
         self._address: Address | None = None
-        self._link: _Link | None = None
+        self._link: _BeatsLink | None = None
         self._payload = b""
         self._acknowledged = 0
 
@@ -102,16 +102,16 @@ class BeatsSink:
         if link is not None:
             await link.aclose()
 
-    async def _connected(self, addresses: tuple[Address, ...]) -> _Link:
+    async def _connected(self, addresses: tuple[Address, ...]) -> _BeatsLink:
         link = self._link
         if link is not None and link.is_quiet and link.connection.address in addresses:
             return link
         await self.aclose()
         self._address = addresses[0]
-        self._link = _Link(await connect(self._address, self._config.timeout_s, self._tls))
+        self._link = _BeatsLink(await connect(self._address, self._config.timeout_s, self._tls))
         return self._link
 
-    async def _send(self, link: _Link, documents: Sequence[bytes]) -> None:
+    async def _send(self, link: _BeatsLink, documents: Sequence[bytes]) -> None:
         """One window, until it is acknowledged; what is acknowledged meanwhile counts whatever happens then."""
         window, before = Window(len(documents)), self._acknowledged
         # In a thread: compressing takes its time.

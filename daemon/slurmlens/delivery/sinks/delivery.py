@@ -19,7 +19,7 @@ import msgspec
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.shared import ReplayConfig
 from slurmlens.delivery.batches import BatchQueue
-from slurmlens.delivery.sinks.pace import Pace
+from slurmlens.delivery.sinks.pace import ReplayPace
 from slurmlens.errors import DeliveryError
 from slurmlens.runtime.backoff import Backoff
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -86,7 +86,7 @@ class Delivery:
         self._clock = clock
         self._max_bytes = max_bytes
         self._backoff = backoff
-        self._pace = Pace(replay or ReplayConfig())
+        self._pace = ReplayPace(replay or ReplayConfig())
         self._sleep = sleep
         counters = reporter.counters
         self._lines = counters.counter("sink_delivered_lines_total", "lines a receiver took", ("sink",))

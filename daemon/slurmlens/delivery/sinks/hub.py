@@ -39,7 +39,7 @@ MANGLED_LIMIT = 10
 and the next try is whole."""
 
 
-class _Refused(msgspec.Struct):
+class _RefusedByHub(msgspec.Struct):
     line: int
     reason: str
     message: str = ""
@@ -50,7 +50,7 @@ class _Taken(msgspec.Struct):
 
     accepted: int
     known: int
-    refused: list[_Refused] = []
+    refused: list[_RefusedByHub] = []
     profile_interval_s: float | None = None
     profile_intervals_s: dict[str, float] = {}
     """By node; told to relays."""

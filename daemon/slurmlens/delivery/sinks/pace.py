@@ -14,7 +14,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.config.shared import ReplayConfig
 
 
-class Pace:
+class ReplayPace:
     """The rate of one sink."""
 
     def __init__(self, config: ReplayConfig) -> None:

@@ -22,7 +22,7 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.delivery.sinks.connection import Connection, connect
-from slurmlens.delivery.sinks.endpoint import Address, Endpoint, Turns, text_of
+from slurmlens.delivery.sinks.endpoint import Address, AddressRotation, Endpoint, text_of
 from slurmlens.errors import DeliveryError
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -88,7 +88,7 @@ class UnacknowledgedSender:
     ) -> None:
         self._name = name
         self._settings = settings
-        self._endpoint = Turns(endpoint)
+        self._endpoint = AddressRotation(endpoint)
         self._reporter = reporter
         self._clock = clock
         self._tls = tls

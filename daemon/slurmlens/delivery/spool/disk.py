@@ -19,7 +19,7 @@ from slurmlens.clock import Clock
 from slurmlens.delivery.batches import Stream
 from slurmlens.delivery.spool import place
 from slurmlens.delivery.spool.place import Durability
-from slurmlens.delivery.spool.store import Change, Contents, Row, Store, reason_of
+from slurmlens.delivery.spool.store import Contents, Row, SpoolChange, SpoolStore, reason_of
 from slurmlens.errors import SpoolError
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -47,7 +47,7 @@ class Disk:
         self._reporter = reporter
         self._proc_root = proc_root
         self._lock: place.FolderLock | None = None
-        self._store: Store | None = None
+        self._store: SpoolStore | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
 
     @property
@@ -63,12 +63,12 @@ class Disk:
         """
         return await self._in_thread(self._open)
 
-    async def apply(self, change: Change) -> None:
-        """See `Store.apply`."""
+    async def apply(self, change: SpoolChange) -> None:
+        """See `SpoolStore.apply`."""
         await self._in_thread(lambda: self._apply(change))
 
     async def read(self, stream: Stream, first: int, last: int) -> list[Row]:
-        """See `Store.read`."""
+        """See `SpoolStore.read`."""
         return await self._in_thread(lambda: self._with_store(lambda store: store.read(stream, first, last)))
 
     async def close(self) -> None:
@@ -107,7 +107,7 @@ class Disk:
             self._lock = place.FolderLock(self.folder)
 
     def _open_store(self) -> Contents:
-        store = Store(self.folder / place.DATABASE)
+        store = SpoolStore(self.folder / place.DATABASE)
         try:
             contents = store.contents()
         except SpoolError:
@@ -116,14 +116,14 @@ class Disk:
         self._store = store
         return contents
 
-    def _apply(self, change: Change) -> None:
+    def _apply(self, change: SpoolChange) -> None:
         self._with_store(lambda store: store.apply(change))
         # The change is done; whether the file becomes shorter is another matter.
         if self._store is not None:
             with suppress(SpoolError):
                 self._store.give_back_space()
 
-    def _with_store(self, work: Callable[[Store], T]) -> T:
+    def _with_store(self, work: Callable[[SpoolStore], T]) -> T:
         if self._store is None:
             raise SpoolError(f"{self.folder}: is not open", reason="closed")
         try:

@@ -2,7 +2,7 @@
 
 Owns the order. A long outage leaves a hundred thousand batches on the disk, so an entry costs 32 bytes here, in four
 arrays, and lines and bytes are kept as running sums: how much waits behind a position is one subtraction. Pure; used
-by `lane` alone.
+by `queue` alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 _COMPACT_FROM = 1024
 
 
-class Slip(NamedTuple):
+class BatchHeader(NamedTuple):
     """One batch without its payload; `born_ns` is monotonic."""
 
     position: int
@@ -23,7 +23,7 @@ class Slip(NamedTuple):
     born_ns: int
 
 
-class Totals(NamedTuple):
+class QueueTotals(NamedTuple):
     """How much lies behind a position."""
 
     batches: int
@@ -32,7 +32,7 @@ class Totals(NamedTuple):
 
 
 class Index:
-    """Slips in the order of their positions; taken from the head, now and then from the middle."""
+    """Headers in the order of their positions; taken from the head, now and then from the middle."""
 
     def __init__(self) -> None:
         self._positions = array("q")
@@ -45,38 +45,38 @@ class Index:
     def __len__(self) -> int:
         return len(self._positions) - self._head
 
-    def append(self, slip: Slip) -> None:
+    def append(self, header: BatchHeader) -> None:
         """Positions only grow."""
-        self._positions.append(slip.position)
-        self._born_ns.append(slip.born_ns)
-        self._lines.append(self._lines[-1] + slip.lines)
-        self._sizes.append(self._sizes[-1] + slip.size_bytes)
+        self._positions.append(header.position)
+        self._born_ns.append(header.born_ns)
+        self._lines.append(self._lines[-1] + header.lines)
+        self._sizes.append(self._sizes[-1] + header.size_bytes)
 
-    def head(self) -> Slip | None:
+    def head(self) -> BatchHeader | None:
         """The oldest."""
         return self._at(self._head) if len(self) else None
 
-    def after(self, position: int) -> Slip | None:
+    def after(self, position: int) -> BatchHeader | None:
         """The first behind `position`."""
         place = self._place(position)
         return self._at(place) if place < len(self._positions) else None
 
-    def run(self, after: int, upto: int, max_bytes: int) -> list[Slip]:
+    def run(self, after: int, upto: int, max_bytes: int) -> list[BatchHeader]:
         """Those behind `after` up to and including `upto`: the first in any case, the others as far as they fit."""
-        place, taken, size_bytes = self._place(after), list[Slip](), 0
+        place, taken, size_bytes = self._place(after), list[BatchHeader](), 0
         while place < len(self._positions) and self._positions[place] <= upto:
-            slip = self._at(place)
-            size_bytes += slip.size_bytes
+            header = self._at(place)
+            size_bytes += header.size_bytes
             if taken and size_bytes > max_bytes:
                 break
-            taken.append(slip)
+            taken.append(header)
             place += 1
         return taken
 
-    def totals(self, after: int) -> Totals:
+    def totals(self, after: int) -> QueueTotals:
         """Everything behind `after`."""
         place = self._place(after)
-        return Totals(
+        return QueueTotals(
             len(self._positions) - place, self._lines[-1] - self._lines[place], self._sizes[-1] - self._sizes[place]
         )
 
@@ -84,34 +84,34 @@ class Index:
         place = self._place(position - 1)
         return place < len(self._positions) and self._positions[place] == position
 
-    def pop(self) -> Slip:
+    def pop(self) -> BatchHeader:
         """Take the oldest."""
-        slip = self._at(self._head)
+        header = self._at(self._head)
         self._advance()
-        return slip
+        return header
 
-    def remove(self, position: int) -> Slip:
+    def remove(self, position: int) -> BatchHeader:
         """Take one from anywhere; costs as much as there is before it or behind it, whichever is less."""
         place = self._place(position - 1)
-        slip = self._at(place)
+        header = self._at(place)
         if place - self._head < len(self._positions) - place:
-            self._close_from_front(place, slip)
+            self._close_from_front(place, header)
         else:
-            self._close_from_behind(place, slip)
-        return slip
+            self._close_from_behind(place, header)
+        return header
 
-    def _close_from_front(self, place: int, slip: Slip) -> None:
+    def _close_from_front(self, place: int, header: BatchHeader) -> None:
         """What stands before `place` moves up by one."""
         head = self._head
         for column in (self._positions, self._born_ns):
             column[head + 1 : place + 1] = column[head:place]
-        for sums, amount in ((self._lines, slip.lines), (self._sizes, slip.size_bytes)):
+        for sums, amount in ((self._lines, header.lines), (self._sizes, header.size_bytes)):
             sums[head + 1 : place + 1] = array("q", [passed + amount for passed in sums[head:place]])
         self._advance()
 
-    def _close_from_behind(self, place: int, slip: Slip) -> None:
+    def _close_from_behind(self, place: int, header: BatchHeader) -> None:
         """What stands behind `place` moves down by one."""
-        for sums, amount in ((self._lines, slip.lines), (self._sizes, slip.size_bytes)):
+        for sums, amount in ((self._lines, header.lines), (self._sizes, header.size_bytes)):
             sums[place + 1 :] = array("q", [passed - amount for passed in sums[place + 2 :]])
         del self._positions[place]
         del self._born_ns[place]
@@ -127,8 +127,8 @@ class Index:
         """Where the first behind `position` stands."""
         return bisect_right(self._positions, position, lo=self._head)
 
-    def _at(self, place: int) -> Slip:
-        return Slip(
+    def _at(self, place: int) -> BatchHeader:
+        return BatchHeader(
             self._positions[place],
             self._lines[place + 1] - self._lines[place],
             self._sizes[place + 1] - self._sizes[place],

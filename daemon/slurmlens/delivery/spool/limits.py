@@ -3,7 +3,7 @@
 What a sink has in its hands does not give way: it may be delivered this very moment, and a line is delivered or told as
 dropped, never both. So each sink may hold one read's worth beyond its age, and beyond the bounds where nothing else is
 left that could go.
-Pure: takes lanes, takes batches from them and says why. Part of `spool`, which tells and counts every one.
+Pure: takes queues, takes batches from them and says why. Part of `spool`, which tells and counts every one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import msgspec
 from slurmlens.clock import NS_PER_S
 from slurmlens.config.spool import SpoolConfig
 from slurmlens.delivery.batches import Stream
-from slurmlens.delivery.spool.index import Slip
-from slurmlens.delivery.spool.stream_queue import Lane
+from slurmlens.delivery.spool.index import BatchHeader
+from slurmlens.delivery.spool.stream_queue import StreamQueue
 
 
 class SpoolLimits(msgspec.Struct, frozen=True):
@@ -52,13 +52,15 @@ class Drop(msgspec.Struct, frozen=True):
     """One batch that gave way; `reason` is age, memory_limit or spool_limit."""
 
     stream: Stream
-    slip: Slip
+    header: BatchHeader
     was_stored: bool
     reason: str
 
 
-def give_way(events: Lane, metrics: Lane, limits: SpoolLimits, max_bytes: int, now_ns: int) -> Iterator[Drop]:
-    """Take from the lanes what exceeds `limits`; `max_bytes` is the disk's bound here and now."""
+def give_way(
+    events: StreamQueue, metrics: StreamQueue, limits: SpoolLimits, max_bytes: int, now_ns: int
+) -> Iterator[Drop]:
+    """Take from the queues what exceeds `limits`; `max_bytes` is the disk's bound here and now."""
     yield from _too_old(events, metrics, now_ns - round(limits.max_age_s * NS_PER_S))
     while metrics.loose_bytes > limits.metrics_memory_bytes and (drop := _loose(metrics)):
         yield drop
@@ -76,23 +78,23 @@ def give_way(events: Lane, metrics: Lane, limits: SpoolLimits, max_bytes: int, n
         yield drop
 
 
-def _too_old(events: Lane, metrics: Lane, born_before_ns: int) -> Iterator[Drop]:
-    for lane in (metrics, events):
-        while (slip := lane.oldest_free()) is not None and slip.born_ns < born_before_ns:
-            yield _given_up(lane, slip, "age")
+def _too_old(events: StreamQueue, metrics: StreamQueue, born_before_ns: int) -> Iterator[Drop]:
+    for queue in (metrics, events):
+        while (header := queue.oldest_free()) is not None and header.born_ns < born_before_ns:
+            yield _given_up(queue, header, "age")
 
 
-def _oldest(lane: Lane, reason: str) -> Drop | None:
-    slip = lane.oldest_free()
-    return None if slip is None else _given_up(lane, slip, reason)
+def _oldest(queue: StreamQueue, reason: str) -> Drop | None:
+    header = queue.oldest_free()
+    return None if header is None else _given_up(queue, header, reason)
 
 
-def _loose(lane: Lane) -> Drop | None:
+def _loose(queue: StreamQueue) -> Drop | None:
     """Take the oldest that only memory has."""
-    slip = lane.oldest_loose()
-    return None if slip is None else _given_up(lane, slip, "memory_limit")
+    header = queue.oldest_loose()
+    return None if header is None else _given_up(queue, header, "memory_limit")
 
 
-def _given_up(lane: Lane, slip: Slip, reason: str) -> Drop:
-    lane.drop(slip)
-    return Drop(lane.stream, slip, slip.position <= max(lane.stored_upto, lane.writing_upto), reason)
+def _given_up(queue: StreamQueue, header: BatchHeader, reason: str) -> Drop:
+    queue.drop(header)
+    return Drop(queue.stream, header, header.position <= max(queue.stored_upto, queue.writing_upto), reason)

@@ -1,6 +1,6 @@
 """The spool's front: a `flow.BatchQueue` in the event loop, which never waits for the disk.
 
-Owns both lanes: what is held, who has it, what gives way. Invariants: nothing is lost without being counted and told;
+Owns both queues: what is held, who has it, what gives way. Invariants: nothing is lost without being counted and told;
 sinks read from memory what is there, committed or not, so a disk that fails costs durability and never delivery. Fed by
 `outlet`, read by `sinks.delivery`; made by `pipeline`, which opens it before anything comes and closes it after the
 last. `writer` does what needs the disk.
@@ -19,9 +19,9 @@ from slurmlens.delivery.batches import Backlog, Batch, Entry, Stream
 from slurmlens.delivery.spool.disk import Disk
 from slurmlens.delivery.spool.ledger import Ledger
 from slurmlens.delivery.spool.limits import SpoolLimits, give_way
-from slurmlens.delivery.spool.store import Account, DropKind
-from slurmlens.delivery.spool.stream_queue import BATCH_COST_BYTES, Lane
-from slurmlens.delivery.spool.unreported_drops import UntoldFile
+from slurmlens.delivery.spool.store import DropKind, DropTotal
+from slurmlens.delivery.spool.stream_queue import BATCH_COST_BYTES, StreamQueue
+from slurmlens.delivery.spool.unreported_drops import UnreportedDrops
 from slurmlens.delivery.spool.writer import RETRY_S, Writer, tell
 from slurmlens.telemetry.internal import Reporter
 
@@ -35,17 +35,18 @@ class SpoolState(msgspec.Struct, frozen=True):
     stored_bytes: int
     memory_bytes: int
     failure: str | None
-    dropped: Mapping[DropKind, Account]
+    dropped: Mapping[DropKind, DropTotal]
     """What is certain to be lost, by this daemon and those before it."""
 
 
-Notice = Callable[[Mapping[DropKind, Account]], bytes]
+Notice = Callable[[Mapping[DropKind, DropTotal]], bytes]
 """Makes the line that tells the totals of what was dropped."""
 
 
 class Spool:
-    """See the module. `sinks` says which stream each sink reads; `disk` None keeps everything in memory. `untold` is
-    where totals of drops are left to the next daemon while the disk takes nothing.
+    """See the module. `sinks` says which stream each sink reads; `disk` None keeps everything in memory.
+
+    `unreported` is where totals of drops are left to the next daemon while the disk takes nothing.
     """
 
     def __init__(
@@ -58,19 +59,27 @@ class Spool:
         reporter: Reporter,
         *,
         notice: Notice | None = None,
-        untold: Path | None = None,
+        unreported: Path | None = None,
         retry_s: float = RETRY_S,
     ) -> None:
         self._limits = limits
         self._clock = clock
         self._stream_of = dict(sinks)
-        self._lanes = {
-            stream: Lane(stream, [sink for sink, its_stream in sinks.items() if its_stream is stream])
+        self._queues = {
+            stream: StreamQueue(stream, [sink for sink, its_stream in sinks.items() if its_stream is stream])
             for stream in Stream
         }
-        self._ledger = Ledger(clock, reporter, None if untold is None else UntoldFile(untold, reporter))
+        self._ledger = Ledger(clock, reporter, None if unreported is None else UnreportedDrops(unreported, reporter))
         self._writer = Writer(
-            self._lanes, limits, disk, boot_id, clock, reporter, self._ledger, retry_s=retry_s, on_turn=self._look_again
+            self._queues,
+            limits,
+            disk,
+            boot_id,
+            clock,
+            reporter,
+            self._ledger,
+            retry_s=retry_s,
+            on_turn=self._look_again,
         )
         self._notice = notice
         self._stirred = asyncio.Event()
@@ -80,8 +89,8 @@ class Spool:
 
     async def append(self, batch: Batch) -> None:
         """Take a batch. Metrics never wait; events until they are committed, or the disk has refused."""
-        lane = self._lanes[batch.stream]
-        if not lane.cursors:
+        queue = self._queues[batch.stream]
+        if not queue.cursors:
             tell(batch.on_acknowledged)
         elif len(batch.payload) + BATCH_COST_BYTES > min(self._limits.memory_bytes, self._writer.max_bytes):
             self._ledger.give_up(batch.stream, "too_large", batch.count, was_stored=False)
@@ -90,7 +99,7 @@ class Spool:
         else:
             if batch.stream is Stream.EVENTS:
                 await self._room_in_memory(len(batch.payload))
-            position = lane.append(batch)
+            position = queue.append(batch)
             self._look_again()
             if self._wants_writing():
                 self._writer.write_soon()
@@ -99,11 +108,11 @@ class Spool:
 
     async def read(self, sink: str, max_bytes: int) -> list[Entry]:
         """See `flow.BatchQueue.read`; what has grown too old while waiting is dropped first, what is given is not."""
-        lane = self._lanes[self._stream_of[sink]]
+        queue = self._queues[self._stream_of[sink]]
         while True:
             self._make_room()
-            if lane.next_slip(sink) is not None:
-                entries = lane.give_from_memory(sink, max_bytes) or await self._writer.read(lane, sink, max_bytes)
+            if queue.next_header(sink) is not None:
+                entries = queue.give_from_memory(sink, max_bytes) or await self._writer.read(queue, sink, max_bytes)
                 if entries:
                     return entries
                 continue
@@ -111,15 +120,15 @@ class Spool:
 
     async def acknowledge(self, sink: str, upto: int) -> None:
         """See `flow.BatchQueue.acknowledge`; positions that `sink` was not given change nothing."""
-        lane = self._lanes[self._stream_of[sink]]
-        left, touches_disk = lane.acknowledge(sink, upto)
+        queue = self._queues[self._stream_of[sink]]
+        left, touches_disk = queue.acknowledge(sink, upto)
         for batch in left:
             tell(batch.on_acknowledged)
         self._left.set()
         # What was in its hands may have outstayed its time, for other sinks.
         self._make_room()
         self._notify()
-        if touches_disk and lane.stream is Stream.EVENTS:
+        if touches_disk and queue.stream is Stream.EVENTS:
             self._writer.write_soon()
         elif touches_disk:
             # A point that is delivered twice is the same point, so this can wait for what comes next.
@@ -127,26 +136,26 @@ class Spool:
 
     async def drained(self) -> None:
         """See `flow.BatchQueue.drained`."""
-        while any(len(lane) for lane in self._lanes.values()):
+        while any(len(queue) for queue in self._queues.values()):
             self._left.clear()
             await self._left.wait()
 
     def backlog(self, sink: str) -> Backlog:
         """What `sink` has yet to take."""
-        return self._lanes[self._stream_of[sink]].backlog(sink, self._clock.monotonic_ns())
+        return self._queues[self._stream_of[sink]].backlog(sink, self._clock.monotonic_ns())
 
     # --- for the pipeline
 
     @property
     def state(self) -> SpoolState:
         """How the spool fares, now."""
-        lanes = self._lanes.values()
+        queues = self._queues.values()
         return SpoolState(
             mode=self._writer.mode,
-            size_bytes=sum(lane.size_bytes for lane in lanes),
+            size_bytes=sum(queue.size_bytes for queue in queues),
             max_bytes=self._writer.max_bytes,
-            stored_bytes=sum(lane.stored_bytes for lane in lanes),
-            memory_bytes=sum(lane.memory_bytes for lane in lanes),
+            stored_bytes=sum(queue.stored_bytes for queue in queues),
+            memory_bytes=sum(queue.memory_bytes for queue in queues),
             failure=self._writer.failure,
             dropped=self._ledger.accounts,
         )
@@ -166,18 +175,18 @@ class Spool:
     # --- inside
 
     def _wants_writing(self) -> bool:
-        metrics, events = self._lanes[Stream.METRICS], self._lanes[Stream.EVENTS]
+        metrics, events = self._queues[Stream.METRICS], self._queues[Stream.EVENTS]
         return events.loose_bytes > 0 or metrics.loose_bytes > self._limits.spill_bytes
 
     async def _committed(self, position: int) -> None:
         """Wait until the batch at `position` is committed; else it is in memory, and its file stays in the dropbox."""
-        lane = self._lanes[Stream.EVENTS]
-        await self._writer.until(lambda: position <= lane.stored_upto or not lane.has(position))
+        queue = self._queues[Stream.EVENTS]
+        await self._writer.until(lambda: position <= queue.stored_upto or not queue.has(position))
 
     async def _room_in_memory(self, size_bytes: int) -> None:
         """Let the disk come up with whoever writes faster than it does, before anything would have to be dropped."""
-        lane = self._lanes[Stream.EVENTS]
-        await self._writer.until(lambda: lane.loose_bytes + size_bytes <= self._limits.memory_bytes // 2)
+        queue = self._queues[Stream.EVENTS]
+        await self._writer.until(lambda: queue.loose_bytes + size_bytes <= self._limits.memory_bytes // 2)
 
     def _look_again(self) -> None:
         self._make_room()
@@ -192,25 +201,25 @@ class Spool:
 
     def _notify(self) -> None:
         """Tell in the stream of events what was dropped; while one such notice waits there is no second one."""
-        lane = self._lanes[Stream.EVENTS]
-        if self._notice is None or not self._ledger.has_news or not lane.cursors or lane.has(lane.notice):
+        queue = self._queues[Stream.EVENTS]
+        if self._notice is None or not self._ledger.has_news or not queue.cursors or queue.has(queue.notice):
             return
         payload = self._notice(self._ledger.accounts)
-        self._ledger.told()
-        lane.notice = lane.append(Batch(Stream.EVENTS, payload, 1, self._clock.monotonic_ns()))
+        self._ledger.mark_reported()
+        queue.notice = queue.append(Batch(Stream.EVENTS, payload, 1, self._clock.monotonic_ns()))
         self._make_room()
         self._stirred.set()
         self._writer.write_soon()
 
     def _make_room(self) -> None:
-        events, metrics = self._lanes[Stream.EVENTS], self._lanes[Stream.METRICS]
+        events, metrics = self._queues[Stream.EVENTS], self._queues[Stream.METRICS]
         for drop in give_way(events, metrics, self._limits, self._writer.max_bytes, self._clock.monotonic_ns()):
-            if drop.stream is Stream.EVENTS and drop.slip.position == events.notice:
-                self._ledger.untold()
+            if drop.stream is Stream.EVENTS and drop.header.position == events.notice:
+                self._ledger.mark_unreported()
             else:
-                self._ledger.give_up(drop.stream, drop.reason, drop.slip.lines, was_stored=drop.was_stored)
+                self._ledger.give_up(drop.stream, drop.reason, drop.header.lines, was_stored=drop.was_stored)
             if drop.was_stored:
-                self._writer.forget(drop.stream, drop.slip.position)
+                self._writer.forget(drop.stream, drop.header.position)
             self._left.set()
             # Of what memory alone had the total is written, too.
             self._writer.write_soon()

@@ -103,15 +103,15 @@ DropKind = tuple[Stream, str]
 """The stream and the reason."""
 
 
-class Account(NamedTuple):
+class DropTotal(NamedTuple):
     """Lines of one kind that were dropped since a wall time, in all; `told` of them stand in a notice."""
 
     since_ns: int
     lines: int
-    told: int
+    reported: int
 
 
-class Change(msgspec.Struct, frozen=True):
+class SpoolChange(msgspec.Struct, frozen=True):
     """What one transaction does: rows come, everything up to a position goes and single rows beside, cursors move,
     totals of what was dropped are set.
     """
@@ -120,7 +120,7 @@ class Change(msgspec.Struct, frozen=True):
     gone_upto: Mapping[Stream, int] = msgspec.field(default_factory=dict)
     gone: Mapping[Stream, Sequence[int]] = msgspec.field(default_factory=dict)
     cursors: Mapping[str, int] = msgspec.field(default_factory=dict)
-    dropped: Mapping[DropKind, Account] = msgspec.field(default_factory=dict)
+    dropped: Mapping[DropKind, DropTotal] = msgspec.field(default_factory=dict)
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -128,10 +128,10 @@ class Contents(msgspec.Struct, frozen=True):
 
     heads: Mapping[Stream, Sequence[Head]]
     cursors: Mapping[str, int]
-    dropped: Mapping[DropKind, Account]
+    dropped: Mapping[DropKind, DropTotal]
 
 
-class Store:
+class SpoolStore:
     """An open spool file. Everything raises SpoolError, after which the file is as it was before the call."""
 
     def __init__(self, path: Path) -> None:
@@ -166,9 +166,9 @@ class Store:
             dropped = self._connection.execute("SELECT stream, reason, since_ns, lines, told FROM dropped").fetchall()
         if not (_is_sane(heads, cursors) and all(map(_is_account, dropped))):
             raise SpoolError(f"{self.path}: holds values that cannot be", reason="corrupt")
-        return Contents(heads, cursors, {(Stream(name), reason): Account(*rest) for name, reason, *rest in dropped})
+        return Contents(heads, cursors, {(Stream(name), reason): DropTotal(*rest) for name, reason, *rest in dropped})
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: SpoolChange) -> None:
         """Do all of it, and return when it is on the disk."""
         with _translated(self.path):
             if _identity(self.path) != self._identity:
@@ -205,7 +205,7 @@ class Store:
         with suppress(sqlite3.Error):
             self._connection.close()
 
-    def _write(self, change: Change) -> None:
+    def _write(self, change: SpoolChange) -> None:
         execute, execute_many = self._connection.execute, self._connection.executemany
         for stream, rows in change.rows.items():
             execute_many(

@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.delivery.batches import Backlog, Batch, Entry, Stream
-from slurmlens.delivery.spool.index import Index, Slip
+from slurmlens.delivery.spool.index import BatchHeader, Index
 
 BATCH_COST_BYTES = 128
-"""What a batch takes beside its payload: its row's other columns, its share of a page, its slip."""
+"""What a batch takes beside its payload: its row's other columns, its share of a page, its header."""
 
 OnSafe = Callable[[], None]
 
 
-class Lane:
+class StreamQueue:
     """The state of one stream."""
 
     def __init__(self, stream: Stream, sinks: Iterable[str]) -> None:
@@ -40,7 +40,7 @@ class Lane:
         self._index = Index()
         # Taken from the front, which a plain dict is slow at.
         self._memory: OrderedDict[int, Batch] = OrderedDict()
-        self._hands: dict[str, list[Entry]] = {sink: [] for sink in self.cursors}
+        self._in_flight: dict[str, list[Entry]] = {sink: [] for sink in self.cursors}
         self._next = 1
 
     # --- what is there
@@ -83,7 +83,7 @@ class Lane:
     def append(self, batch: Batch) -> int:
         """Hold a batch in memory; returns its position."""
         position, self._next = self._next, self._next + 1
-        self._index.append(Slip(position, batch.count, len(batch.payload), batch.born_ns))
+        self._index.append(BatchHeader(position, batch.count, len(batch.payload), batch.born_ns))
         self._memory[position] = batch
         self.memory_bytes += len(batch.payload)
         self.loose_bytes += len(batch.payload)
@@ -93,21 +93,21 @@ class Lane:
         """Whether that batch is still held."""
         return self._index.has(position)
 
-    def next_slip(self, sink: str) -> Slip | None:
+    def next_header(self, sink: str) -> BatchHeader | None:
         """The oldest that `sink` has not acknowledged."""
         return self._index.after(self.cursors[sink])
 
     def give_from_memory(self, sink: str, max_bytes: int) -> list[Entry]:
         """The oldest for `sink`, as far as they are in memory; empty where the first of them is on the disk alone."""
         entries: list[Entry] = []
-        for slip in self._index.run(self.cursors[sink], self._next, max_bytes):
-            batch = self._memory.get(slip.position)
+        for header in self._index.run(self.cursors[sink], self._next, max_bytes):
+            batch = self._memory.get(header.position)
             if batch is None:
                 break
-            entries.append(Entry(slip.position, batch))
+            entries.append(Entry(header.position, batch))
         return self._given_to(sink, entries)
 
-    def wanted_from_disk(self, sink: str, max_bytes: int) -> list[Slip]:
+    def wanted_from_disk(self, sink: str, max_bytes: int) -> list[BatchHeader]:
         """The oldest for `sink` of those on the disk, as far as they fit."""
         return self._index.run(self.cursors[sink], self.stored_upto, max_bytes)
 
@@ -123,7 +123,7 @@ class Lane:
         """
         before = self.cursors[sink]
         self.cursors[sink] = cursor = max(before, min(upto, self._given_upto(sink)))
-        self._hands[sink] = [entry for entry in self._hands[sink] if entry.position > cursor]
+        self._in_flight[sink] = [entry for entry in self._in_flight[sink] if entry.position > cursor]
         on_disk = max(self.stored_upto, self.writing_upto)
         return self.settle(), before < self.cursors[sink] and before < on_disk
 
@@ -138,18 +138,18 @@ class Lane:
 
     # --- what gives way
 
-    def oldest_free(self) -> Slip | None:
+    def oldest_free(self) -> BatchHeader | None:
         """The oldest that is in no sink's hands, wherever it is."""
         return self._free_after(0)
 
-    def oldest_loose(self) -> Slip | None:
+    def oldest_loose(self) -> BatchHeader | None:
         """The oldest of them that is in memory alone and not on its way to the disk."""
         return self._free_after(max(self.stored_upto, self.writing_upto))
 
-    def drop(self, slip: Slip) -> None:
+    def drop(self, header: BatchHeader) -> None:
         """Take one from wherever it stands."""
-        self._index.remove(slip.position)
-        self._forget(slip)
+        self._index.remove(header.position)
+        self._forget(header)
 
     def evict(self) -> bool:
         """Let go of the oldest payload in memory that is on the disk too; False where there is none."""
@@ -168,33 +168,33 @@ class Lane:
 
     def loose(self) -> list[tuple[int, Batch]]:
         """What the disk has not yet, in order."""
-        slips = self._index.run(self.stored_upto, self._next, self.loose_bytes + 1)
-        return [(slip.position, self._memory[slip.position]) for slip in slips]
+        headers = self._index.run(self.stored_upto, self._next, self.loose_bytes + 1)
+        return [(header.position, self._memory[header.position]) for header in headers]
 
     def now_stored(self, upto: int) -> list[OnSafe]:
         """The disk has everything up to `upto`; returns whom to tell."""
-        told: list[OnSafe] = []
-        for slip in self._index.run(self.stored_upto, upto, self.loose_bytes + 1):
-            batch = self._memory[slip.position]
-            self.loose_bytes -= slip.size_bytes
-            told += batch.on_acknowledged
+        to_tell: list[OnSafe] = []
+        for header in self._index.run(self.stored_upto, upto, self.loose_bytes + 1):
+            batch = self._memory[header.position]
+            self.loose_bytes -= header.size_bytes
+            to_tell += batch.on_acknowledged
             if batch.on_acknowledged:
-                self._memory[slip.position] = _untold(batch)
+                self._memory[header.position] = _without_callbacks(batch)
         self.stored_upto = max(self.stored_upto, upto)
-        return told
+        return to_tell
 
-    def disk_lost(self) -> list[Slip]:
+    def disk_lost(self) -> list[BatchHeader]:
         """The disk has nothing any more: what is in memory is to be written anew, the rest is lost and returned."""
-        slips = self._index.run(0, self.stored_upto, self.size_bytes + 1)
-        self._remember_hands()
-        lost = [slip for slip in slips if slip.position not in self._memory]
+        headers = self._index.run(0, self.stored_upto, self.size_bytes + 1)
+        self._remember_in_flight()
+        lost = [header for header in headers if header.position not in self._memory]
         self.loose_bytes = self.memory_bytes
         self.stored_upto = 0
-        for slip in lost:
-            self._index.remove(slip.position)
+        for header in lost:
+            self._index.remove(header.position)
         return lost
 
-    def adopt(self, slips: Sequence[Slip], cursors: Mapping[str, int]) -> None:
+    def adopt(self, headers: Sequence[BatchHeader], cursors: Mapping[str, int]) -> None:
         """Begin with what a file held; what came meanwhile goes behind it, under new positions.
 
         Whatever was given to sinks until now can no longer be acknowledged: they are given it again. So no cursor can
@@ -203,11 +203,11 @@ class Lane:
         came = list(self._memory.items())
         self._index, self._memory = Index(), OrderedDict()
         self.memory_bytes = self.loose_bytes = 0
-        for slip in slips:
-            self._index.append(slip)
+        for header in headers:
+            self._index.append(header)
         self.cursors = {sink: cursors.get(sink, 0) for sink in self.cursors}
-        self._hands = {sink: [] for sink in self.cursors}
-        self.stored_upto = max([slip.position for slip in slips[-1:]] + list(cursors.values()), default=0)
+        self._in_flight = {sink: [] for sink in self.cursors}
+        self.stored_upto = max([header.position for header in headers[-1:]] + list(cursors.values()), default=0)
         self._next = max(self._next, self.stored_upto + 1)
         notice, self.notice = self.notice, 0
         for old_position, batch in came:
@@ -218,43 +218,43 @@ class Lane:
     def _given_to(self, sink: str, entries: list[Entry]) -> list[Entry]:
         if entries:
             # One that is given less than before, from the same cursor, may still be about the rest.
-            rest = [entry for entry in self._hands[sink] if entry.position > entries[-1].position]
-            self._hands[sink] = [*entries, *rest]
+            rest = [entry for entry in self._in_flight[sink] if entry.position > entries[-1].position]
+            self._in_flight[sink] = [*entries, *rest]
         return entries
 
     def _given_upto(self, sink: str) -> int:
-        hands = self._hands[sink]
-        return hands[-1].position if hands else self.cursors[sink]
+        in_flight = self._in_flight[sink]
+        return in_flight[-1].position if in_flight else self.cursors[sink]
 
-    def _free_after(self, position: int) -> Slip | None:
+    def _free_after(self, position: int) -> BatchHeader | None:
         """The first behind `position` that is in no sink's hands; whatever lies between two in one's hands is, too."""
-        slip = self._index.after(position)
-        while slip is not None and (held_upto := self._held_upto(slip.position)):
-            slip = self._index.after(held_upto)
-        return slip
+        header = self._index.after(position)
+        while header is not None and (held_upto := self._held_upto(header.position)):
+            header = self._index.after(held_upto)
+        return header
 
     def _held_upto(self, position: int) -> int:
         """How far the hands reach that have `position`; 0 where none has it."""
         ends = (self._given_upto(sink) for sink, cursor in self.cursors.items() if cursor < position)
         return max((end for end in ends if position <= end), default=0)
 
-    def _remember_hands(self) -> None:
+    def _remember_in_flight(self) -> None:
         """Have in memory, again, what sinks have in their hands."""
-        for entry in (entry for hands in self._hands.values() for entry in hands):
+        for entry in (entry for entries in self._in_flight.values() for entry in entries):
             if entry.position not in self._memory and self._index.has(entry.position):
-                self._memory[entry.position] = _untold(entry.batch)
+                self._memory[entry.position] = _without_callbacks(entry.batch)
                 self.memory_bytes += len(entry.batch.payload)
         self._memory = OrderedDict(sorted(self._memory.items()))
 
-    def _forget(self, slip: Slip) -> Batch | None:
-        batch = self._memory.pop(slip.position, None)
+    def _forget(self, header: BatchHeader) -> Batch | None:
+        batch = self._memory.pop(header.position, None)
         if batch is not None:
-            self.memory_bytes -= slip.size_bytes
-            if slip.position > self.stored_upto:
-                self.loose_bytes -= slip.size_bytes
+            self.memory_bytes -= header.size_bytes
+            if header.position > self.stored_upto:
+                self.loose_bytes -= header.size_bytes
         return batch
 
 
-def _untold(batch: Batch) -> Batch:
+def _without_callbacks(batch: Batch) -> Batch:
     """The same, with nobody who waits to be told that it is safe."""
     return Batch(batch.stream, batch.payload, batch.count, batch.born_ns)

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from slurmlens.delivery.batches import Stream
-from slurmlens.delivery.spool.store import Account, DropKind
+from slurmlens.delivery.spool.store import DropKind, DropTotal
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 MAX_BYTES = 1024 * 1024
@@ -43,14 +43,14 @@ class _Total(msgspec.Struct):
 _decode = msgspec.json.Decoder(list[_Total]).decode
 
 
-class UntoldFile:
+class UnreportedDrops:
     """Read once at the start, written at each change, removed when there is nothing to say."""
 
     def __init__(self, path: Path, reporter: Reporter) -> None:
         self._path = path
         self._reporter = reporter
 
-    def load(self) -> dict[DropKind, Account]:
+    def load(self) -> dict[DropKind, DropTotal]:
         """What the daemon before us left; none of it was told for certain."""
         try:
             with self._path.open("rb") as file:
@@ -60,9 +60,9 @@ class UntoldFile:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             self._reporter.report(UNREADABLE, path=self._path, cause_text=str(error))
             return {}
-        return {(one.stream, one.reason): Account(one.since_ns, one.lines, 0) for one in totals}
+        return {(one.stream, one.reason): DropTotal(one.since_ns, one.lines, 0) for one in totals}
 
-    def save(self, accounts: Mapping[DropKind, Account]) -> None:
+    def save(self, accounts: Mapping[DropKind, DropTotal]) -> None:
         """Leave these, and nothing else."""
         try:
             if accounts:
@@ -72,7 +72,7 @@ class UntoldFile:
         except OSError as error:
             self._reporter.report(UNWRITABLE, path=self._path, cause_text=error.strerror or str(error))
 
-    def _write(self, accounts: Mapping[DropKind, Account]) -> None:
+    def _write(self, accounts: Mapping[DropKind, DropTotal]) -> None:
         totals = [_Total(stream, reason, one.since_ns, one.lines) for (stream, reason), one in accounts.items()]
         beside = self._path.with_name(f".{self._path.name}.tmp")
         with suppress(OSError):

@@ -1,8 +1,8 @@
-"""What of the lanes goes to the disk and when, and what becomes of them when the disk fails, breaks or comes back.
+"""What of the queues goes to the disk and when, and what becomes of them when the disk fails, breaks or comes back.
 
 Owns the one change that is on its way; what comes meanwhile goes with the next (group commit). Invariants: a batch is
 told to be safe after its commit and not before; a failure is told once and tried again by itself; what only a broken
-file had is counted as lost. Works on the lanes of `spool`, in the event loop, through `disk`.
+file had is counted as lost. Works on the queues of `spool`, in the event loop, through `disk`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from contextlib import suppress
 from slurmlens.clock import Clock
 from slurmlens.delivery.batches import Entry, Stream
 from slurmlens.delivery.spool.disk import Disk
-from slurmlens.delivery.spool.index import Slip
+from slurmlens.delivery.spool.index import BatchHeader
+from slurmlens.delivery.spool.internal_events import FAILED, MEMORY_ONLY, OPENED, RECOVERED, VOLATILE
 from slurmlens.delivery.spool.ledger import Ledger
 from slurmlens.delivery.spool.limits import SpoolLimits
 from slurmlens.delivery.spool.place import Durability
-from slurmlens.delivery.spool.rows import entry_of, row_of, slip_of
-from slurmlens.delivery.spool.store import Change, Contents, Row
-from slurmlens.delivery.spool.stream_queue import Lane
-from slurmlens.delivery.spool.told import FAILED, MEMORY_ONLY, OPENED, RECOVERED, VOLATILE
+from slurmlens.delivery.spool.rows import entry_of, header_of, row_of
+from slurmlens.delivery.spool.store import Contents, Row, SpoolChange
+from slurmlens.delivery.spool.stream_queue import StreamQueue
 from slurmlens.errors import ConfigError, SpoolError
 from slurmlens.telemetry.internal import Reporter
 
@@ -40,11 +40,11 @@ COMMIT_WAIT_S = 1.0
 
 
 class Writer:
-    """The way of both lanes to the disk; `on_turn` is called when readers and waiters should look again."""
+    """The way of both queues to the disk; `on_turn` is called when readers and waiters should look again."""
 
     def __init__(
         self,
-        lanes: Mapping[Stream, Lane],
+        queues: Mapping[Stream, StreamQueue],
         limits: SpoolLimits,
         disk: Disk | None,
         boot_id: str,
@@ -59,7 +59,7 @@ class Writer:
         """The disk's bound, here and now."""
         self.failure: str | None = None
         """Why the disk takes nothing; None while it is in order."""
-        self._lanes = lanes
+        self._queues = queues
         self._limits = limits
         self._disk = disk
         self._boot_id = boot_id
@@ -68,7 +68,7 @@ class Writer:
         self._ledger = ledger
         self._retry_s = retry_s
         self._on_turn = on_turn
-        self._sinks = frozenset(sink for lane in lanes.values() for sink in lane.cursors)
+        self._sinks = frozenset(sink for queue in queues.values() for sink in queue.cursors)
         self._written_cursors: dict[str, int] = {}
         # What left from behind others that stay: to be deleted on the disk one by one.
         self._holes: set[tuple[Stream, int]] = set()
@@ -114,17 +114,17 @@ class Writer:
             self._stop_waiting()
         if self._disk is not None:
             await self._disk.close()
-        for stream, lane in self._lanes.items():
-            self._ledger.give_up(stream, "stopped", lane.orphaned_lines, was_stored=False)
+        for stream, queue in self._queues.items():
+            self._ledger.give_up(stream, "stopped", queue.orphaned_lines, was_stored=False)
         self._ledger.leave()
 
-    async def read(self, lane: Lane, sink: str, max_bytes: int) -> list[Entry]:
+    async def read(self, queue: StreamQueue, sink: str, max_bytes: int) -> list[Entry]:
         """The oldest for `sink`, from the disk; empty where they have left meanwhile, or cannot be read now."""
-        wanted = lane.wanted_from_disk(sink, max_bytes)
+        wanted = queue.wanted_from_disk(sink, max_bytes)
         if self._disk is None or not wanted:
             return []
         try:
-            rows = await self._disk.read(lane.stream, wanted[0].position, wanted[-1].position)
+            rows = await self._disk.read(queue.stream, wanted[0].position, wanted[-1].position)
         except SpoolError as error:
             if self._disk.is_open:
                 self._fail(error)
@@ -133,26 +133,26 @@ class Writer:
             self._attempted.clear()
             await self._attempted.wait()
             return []
-        slips = {slip.position: slip for slip in wanted}
-        entries = [entry_of(row, lane.stream, slips[row.position]) for row in rows if row.position in slips]
-        self._drop_unreadable(lane, slips, {entry.position for entry in entries})
-        return lane.give_from_disk(sink, entries)
+        headers = {header.position: header for header in wanted}
+        entries = [entry_of(row, queue.stream, headers[row.position]) for row in rows if row.position in headers]
+        self._drop_unreadable(queue, headers, {entry.position for entry in entries})
+        return queue.give_from_disk(sink, entries)
 
-    def _drop_unreadable(self, lane: Lane, wanted: Mapping[int, Slip], readable: Iterable[int]) -> None:
+    def _drop_unreadable(self, queue: StreamQueue, wanted: Mapping[int, BatchHeader], readable: Iterable[int]) -> None:
         """Rows that are gone or fail their checksum are lost, alone."""
         for position in sorted(wanted.keys() - set(readable)):
-            if lane.has(position):
-                lane.drop(wanted[position])
-                self.forget(lane.stream, position)
-                self._ledger.give_up(lane.stream, "corrupt", wanted[position].lines, was_stored=True)
+            if queue.has(position):
+                queue.drop(wanted[position])
+                self.forget(queue.stream, position)
+                self._ledger.give_up(queue.stream, "corrupt", wanted[position].lines, was_stored=True)
                 self._on_turn()
                 self.write_soon()
 
     # --- writing
 
     def forget(self, stream: Stream, position: int) -> None:
-        """Have a batch that was taken from its lane deleted on the disk, with the next change."""
-        if position > self._lanes[stream].gone_upto:
+        """Have a batch that was taken from its queue deleted on the disk, with the next change."""
+        if position > self._queues[stream].gone_upto:
             self._holes.add((stream, position))
 
     @property
@@ -208,40 +208,40 @@ class Writer:
         if change.rows or change.gone_upto or change.gone or change.cursors or change.dropped:
             await self._apply(disk, change)
 
-    def _change(self, all_metrics: bool) -> Change:
+    def _change(self, all_metrics: bool) -> SpoolChange:
         now_ns = (self._clock.monotonic_ns(), self._clock.wall_ns())
-        spills = all_metrics or self._lanes[Stream.METRICS].loose_bytes > self._limits.spill_bytes
+        spills = all_metrics or self._queues[Stream.METRICS].loose_bytes > self._limits.spill_bytes
         rows: dict[Stream, list[Row]] = {}
         gone_upto: dict[Stream, int] = {}
         # A sink that is configured no more begins anew if it comes back: its old cursor could pass what it never had.
         cursors = {sink: 0 for sink in self._written_cursors if sink not in self._sinks}
-        for stream, lane in self._lanes.items():
-            loose = lane.loose() if stream is Stream.EVENTS or spills else []
+        for stream, queue in self._queues.items():
+            loose = queue.loose() if stream is Stream.EVENTS or spills else []
             if loose:
                 rows[stream] = [row_of(position, batch, self._boot_id, *now_ns) for position, batch in loose]
-            if loose or lane.stored_upto:
-                gone_upto[stream] = lane.gone_upto
-                cursors |= lane.cursors
+            if loose or queue.stored_upto:
+                gone_upto[stream] = queue.gone_upto
+                cursors |= queue.cursors
         moved = {sink: at for sink, at in cursors.items() if at != self._written_cursors.get(sink, 0)}
         gone = {one: [position for stream, position in self._holes if stream is one] for one, _ in self._holes}
-        return Change(rows, gone_upto, gone, moved, self._ledger.draft())
+        return SpoolChange(rows, gone_upto, gone, moved, self._ledger.draft())
 
-    async def _apply(self, disk: Disk, change: Change) -> None:
+    async def _apply(self, disk: Disk, change: SpoolChange) -> None:
         for stream, rows in change.rows.items():
-            self._lanes[stream].writing_upto = rows[-1].position
+            self._queues[stream].writing_upto = rows[-1].position
         try:
             await disk.apply(change)
         finally:
-            for lane in self._lanes.values():
-                lane.writing_upto = 0
+            for queue in self._queues.values():
+                queue.writing_upto = 0
         self._written_cursors |= change.cursors
         self._ledger.committed(change.dropped)
         self._ledger.leave()
         self._holes -= {(stream, position) for stream, gone in change.gone.items() for position in gone}
         for stream, rows in change.rows.items():
-            tell(self._lanes[stream].now_stored(rows[-1].position))
-        self._lanes[Stream.METRICS].evict_beyond(0)
-        self._lanes[Stream.EVENTS].evict_beyond(CACHE_BYTES)
+            tell(self._queues[stream].now_stored(rows[-1].position))
+        self._queues[Stream.METRICS].evict_beyond(0)
+        self._queues[Stream.EVENTS].evict_beyond(CACHE_BYTES)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait for the disk until `is_so`, or it has failed, or has hung for `COMMIT_WAIT_S`."""
@@ -272,22 +272,22 @@ class Writer:
         self._on_turn()
 
     def _adopt(self, contents: Contents) -> None:
-        """Take up what the file holds; lanes that nobody reads any more are emptied."""
+        """Take up what the file holds; queues that nobody reads any more are emptied."""
         now_ns = (self._clock.monotonic_ns(), self._clock.wall_ns())
         limit_ns = round(self._limits.max_age_s * 1e9)
         self._written_cursors = dict(contents.cursors)
         self._ledger.adopt(contents.dropped)
-        for stream, lane in self._lanes.items():
-            slips = [slip_of(head, self._boot_id, *now_ns, limit_ns) for head in contents.heads[stream]]
-            if slips or not len(lane):
-                lane.adopt(slips, contents.cursors)
-                lane.settle()
+        for stream, queue in self._queues.items():
+            headers = [header_of(head, self._boot_id, *now_ns, limit_ns) for head in contents.heads[stream]]
+            if headers or not len(queue):
+                queue.adopt(headers, contents.cursors)
+                queue.settle()
 
     def _lose_disk(self, reason: str) -> None:
         """Whatever only the disk had is gone."""
-        for stream, lane in self._lanes.items():
-            lost = lane.disk_lost()
-            self._ledger.give_up(stream, reason, sum(slip.lines for slip in lost), was_stored=False)
+        for stream, queue in self._queues.items():
+            lost = queue.disk_lost()
+            self._ledger.give_up(stream, reason, sum(header.lines for header in lost), was_stored=False)
         self._ledger.disk_lost()
         self._holes = set()
         self._written_cursors = {}

@@ -20,7 +20,7 @@ from slurmlens.hub.news import Change, ChangeKind, Live
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.ingest import (
     MAX_REFUSED_TOLD,
-    Answer,
+    IngestAnswer,
     RefusedLine,
     TooLarge,
     answer,
@@ -89,7 +89,7 @@ class Ingest:
         refusals, self._refusals = self._refusals, Counter()
         return refusals
 
-    async def take(self, body: bytes, headers: Mapping[str, str], peer: str | None) -> Answer:
+    async def take(self, body: bytes, headers: Mapping[str, str], peer: str | None) -> IngestAnswer:
         """Answers one request; `headers` by lower-case names, `body` as it was sent."""
         if self._pending >= MAX_PENDING:
             return answer(429, reason="busy", message="too many requests wait for the database")
@@ -106,7 +106,7 @@ class Ingest:
         finally:
             self._pending -= 1
 
-    async def _take(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _take(self, body: bytes, headers: Mapping[str, str]) -> IngestAnswer:
         if len(body) > self._max_body_bytes:
             raise TooLarge(f"the body has {len(body)} bytes, at most {self._max_body_bytes} are taken")
         node = await self._prove.node_of(headers, body)  # before anything is unpacked

@@ -22,7 +22,7 @@ from slurmlens.errors import DecodeError
 from slurmlens.events import HookEvent
 from slurmlens.node.dropbox import intake
 from slurmlens.node.dropbox.losses import Losses
-from slurmlens.node.dropbox.watch import FolderWatch, Stir
+from slurmlens.node.dropbox.watch import DropboxWatch, Stir
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 CHECK_INTERVAL_S = 10.0
@@ -101,7 +101,7 @@ class Dropbox:
         self._check_interval_s = check_interval_s
         self._retry_interval_s = retry_interval_s
         self._folder = base
-        self._watch: FolderWatch | None = None
+        self._watch: DropboxWatch | None = None
         self._ready: deque[str] = deque()
         self._out: set[str] = set()
         self._checked_ns = -1
@@ -179,7 +179,7 @@ class Dropbox:
         """Watch first, then read the folder: what comes in between is seen twice, and taken once."""
         self._folder = self._choose_folder()
         try:
-            self._watch = FolderWatch(self._folder)
+            self._watch = DropboxWatch(self._folder)
             self._check()
         except OSError as error:
             self.close()

@@ -36,7 +36,7 @@ class Stir(msgspec.Struct, frozen=True):
     gone: bool = False
 
 
-class FolderWatch:
+class DropboxWatch:
     """Watches one folder from the moment it is made, so that who reads the folder afterwards misses nothing."""
 
     def __init__(self, folder: Path) -> None:

@@ -19,7 +19,7 @@ from collections import OrderedDict
 
 import msgspec
 
-from slurmlens.clock import NS_PER_S
+from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.events import (
     HookEvent,
     HookRole,
@@ -41,18 +41,17 @@ from slurmlens.node.registry.protocol import (
     HookSeen,
     Instruction,
     KnownHook,
-    Moment,
     Retimed,
     StepAppeared,
     StepVanished,
     Stimulus,
-    Tick,
+    TimePassed,
     Unwatch,
     UnwatchStep,
     WatchStep,
 )
 from slurmlens.node.registry.roster import Roster
-from slurmlens.node.registry.sighting import Phase, Sighting
+from slurmlens.node.registry.sighting import Sighting, SightingPhase
 
 REMEMBERED_HOOKS = 20_000
 DAY_S = 86_400.0
@@ -107,7 +106,7 @@ class Registry:
                 return self._step_appeared(stimulus)
             case StepVanished():
                 return self._step_vanished(stimulus)
-            case Tick():
+            case TimePassed():
                 return self._tick(stimulus.at)
             case Retimed():
                 return self._retimed(stimulus)
@@ -137,7 +136,7 @@ class Registry:
             return [Emit(made.start_by_hook(gone, event))]
         out = self._end_unheard(running, at) if running is not None else []
         begin = Moment(event.time_ns, event.boottime_ns)
-        fresh = self._roster.begin(event.job, event.boot_id, begin, Phase.OPEN, Witness.HOOK, at)
+        fresh = self._roster.begin(event.job, event.boot_id, begin, SightingPhase.OPEN, Witness.HOOK, at)
         fresh.start_id = event.id
         out.append(Emit(made.start_by_hook(fresh, event)))
         return out + self._roster.adopt_lingering(fresh)
@@ -145,9 +144,9 @@ class Registry:
     def _late_prolog(self, running: Sighting, event: HookEvent) -> list[Instruction]:
         """The cgroup was seen first; the Prolog's own time is the better start, and the key if it was not told yet."""
         running.start = Moment(event.time_ns, event.boottime_ns)
-        if running.phase is Phase.EARLY:
+        if running.phase is SightingPhase.EARLY:
             running.first_seen = running.start
-        running.phase = Phase.OPEN
+        running.phase = SightingPhase.OPEN
         running.start_witness = Witness.HOOK
         running.start_id = event.id
         running.job = made.merged(running.job, event.job)
@@ -183,7 +182,7 @@ class Registry:
         if running is None and self._roster.outlives_its_run(stimulus.cgroup, stimulus.job.job_id):
             return []
         if running is None:
-            running = self._roster.begin(stimulus.job, boot_id, at, Phase.EARLY, Witness.CGROUP, at)
+            running = self._roster.begin(stimulus.job, boot_id, at, SightingPhase.EARLY, Witness.CGROUP, at)
         running.job = made.merged(stimulus.job, running.job)
         return [self._roster.attach(running, stimulus.cgroup, from_zero=True)]
 
@@ -192,7 +191,7 @@ class Registry:
         if owner is None:
             return []
         out: list[Instruction] = [Unwatch(owner.number, stimulus.cgroup)]
-        if owner.phase is Phase.ENDING and not owner.cgroups:
+        if owner.phase is SightingPhase.ENDING and not owner.cgroups:
             out += self._roster.close(owner, stimulus.at)
         return out
 
@@ -267,11 +266,11 @@ class Registry:
     # --- what others ask
 
     def deadline_ns(self) -> int:
-        """The boottime at which the next `Tick` will have something to do, unless another stimulus comes first."""
+        """The boottime at which the next `TimePassed` will have something to do, if no other stimulus comes first."""
         settings = self._settings
         deadlines = [self._next_heartbeat_ns]
         for running in self._roster.open():
-            if running.phase is Phase.EARLY:
+            if running.phase is SightingPhase.EARLY:
                 deadlines.append(running.first_seen.boottime_ns + _ns(settings.settle_s))
             if not running.cgroups:
                 deadlines.append(self._without_cgroup_since_ns(running) + self._grace_ns(running))
@@ -281,7 +280,7 @@ class Registry:
     def profile_event(self, number: int, profile: Profile, at: Moment) -> JobProfile | None:
         """News of a running sighting's profile as an event; None where its start is not told yet, or it is over."""
         running = next((one for one in self._roster.open() if one.number == number), None)
-        if running is None or running.phase is not Phase.OPEN:
+        if running is None or running.phase is not SightingPhase.OPEN:
             return None
         return made.profile_news(running, profile, at)
 

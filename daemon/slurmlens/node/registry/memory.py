@@ -13,9 +13,9 @@ import functools
 
 import msgspec
 
+from slurmlens.clock import Moment
 from slurmlens.errors import DecodeError, UnsupportedVersion
 from slurmlens.events import Figure, FigureSource, JobIdentity, JobSummary, Totals, Witness
-from slurmlens.node.registry.protocol import Moment
 
 VERSION = 1
 

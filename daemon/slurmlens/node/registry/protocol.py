@@ -8,14 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from slurmlens.clock import Moment
 from slurmlens.events import AnyEvent, HookEvent, JobIdentity, JobSummary
-
-
-class Moment(msgspec.Struct, frozen=True):
-    """One instant on two clocks: wall for people, boottime for order and durations within this boot."""
-
-    wall_ns: int
-    boottime_ns: int
 
 
 class HookSeen(msgspec.Struct, frozen=True):
@@ -57,7 +51,7 @@ class StepVanished(msgspec.Struct, frozen=True):
     cgroup: str
 
 
-class Tick(msgspec.Struct, frozen=True):
+class TimePassed(msgspec.Struct, frozen=True):
     """Time has passed."""
 
     at: Moment
@@ -71,7 +65,7 @@ class Retimed(msgspec.Struct, frozen=True):
     heartbeat_interval_s: float
 
 
-Stimulus = HookSeen | CgroupAppeared | CgroupVanished | StepAppeared | StepVanished | Tick | Retimed
+Stimulus = HookSeen | CgroupAppeared | CgroupVanished | StepAppeared | StepVanished | TimePassed | Retimed
 
 
 class Emit(msgspec.Struct, frozen=True):

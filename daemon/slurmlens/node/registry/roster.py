@@ -14,12 +14,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from slurmlens.clock import NS_PER_S
+from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.events import JobIdentity, JobSummary, Place, Totals, Witness
 from slurmlens.node.registry import sighting as made
 from slurmlens.node.registry.memory import Ended, Memory, Remembered
-from slurmlens.node.registry.protocol import Emit, Instruction, Moment, Summarise, Watch
-from slurmlens.node.registry.sighting import Phase, Sighting
+from slurmlens.node.registry.protocol import Emit, Instruction, Summarise, Watch
+from slurmlens.node.registry.sighting import Sighting, SightingPhase
 from slurmlens.node.registry.slots import SlotTable
 
 REMEMBERED_SIGHTINGS = 256
@@ -80,13 +80,13 @@ class Roster:
             job=job,
             first_seen=begin,
             start=begin,
-            phase=Phase.CLOSED,
+            phase=SightingPhase.CLOSED,
             start_witness=Witness.CGROUP,
             slot=None,
         )
 
     def begin(
-        self, job: JobIdentity, boot_id: str, begin: Moment, phase: Phase, witness: Witness, at: Moment
+        self, job: JobIdentity, boot_id: str, begin: Moment, phase: SightingPhase, witness: Witness, at: Moment
     ) -> Sighting:
         """A job is there that was not."""
         fresh = self.unknown(job, boot_id, begin)
@@ -99,9 +99,9 @@ class Roster:
 
     def announce(self, running: Sighting) -> list[Instruction]:
         """No Prolog came in time: the cgroup tree is the witness."""
-        if running.phase is not Phase.EARLY:
+        if running.phase is not SightingPhase.EARLY:
             return []
-        running.phase = Phase.OPEN
+        running.phase = SightingPhase.OPEN
         running.tell(running.first_seen.boottime_ns, "told without prolog")
         return [Emit(made.start_by_cgroup(running))]
 
@@ -142,7 +142,7 @@ class Roster:
     def end(self, running: Sighting, end: Moment, witness: Witness, at: Moment) -> list[Instruction]:
         """Its end is told; it is summed up when its cgroup has gone."""
         del self._open[running.place.boot_id, running.job.job_id]
-        running.phase = Phase.ENDING
+        running.phase = SightingPhase.ENDING
         running.end = end
         running.end_witness = witness
         running.ending_since_ns = at.boottime_ns
@@ -160,7 +160,7 @@ class Roster:
             self._lingering[cgroup] = ending.job.job_id
         ending.cgroups.clear()
         self._outlived.discard(ending.job.job_id)
-        ending.phase = Phase.CLOSED
+        ending.phase = SightingPhase.CLOSED
         self._remember(ending)
         draft = self._summary(ending, ending.last_totals)
         self._owe(draft.id, ending)
@@ -214,7 +214,7 @@ class Roster:
 
     def remembered(self, at: Moment, totals: dict[int, Totals]) -> Memory:
         """What the next daemon of this boot should know; `totals` are those of the moment, by number."""
-        told = (one for one in self._open.values() if one.phase is Phase.OPEN)
+        told = (one for one in self._open.values() if one.phase is SightingPhase.OPEN)
         return Memory(
             boot_id=self._place.boot_id,
             saved=at,
@@ -258,7 +258,7 @@ class Roster:
             if self.running(memory.boot_id, known.job.job_id) is not None:
                 continue
             one = self.unknown(known.job, memory.boot_id, known.first_seen)
-            one.phase = Phase.OPEN
+            one.phase = SightingPhase.OPEN
             one.start = known.start
             one.start_witness = known.start_witness
             one.start_id = known.start_id
@@ -276,7 +276,7 @@ class Roster:
         """Its end was told: it is summed up at a later tick, when hooks and cgroups that are still there were seen."""
         summary = kept.summary
         one = self.unknown(summary.job, summary.boot_id, kept.first_seen)
-        one.phase = Phase.ENDING
+        one.phase = SightingPhase.ENDING
         one.start = Moment(summary.start_ns, kept.first_seen.boottime_ns)
         one.start_witness, one.start_id = summary.start_witness, kept.start_id
         one.end = Moment(summary.end_ns, summary.boottime_ns)
@@ -297,8 +297,8 @@ class Roster:
         assert len(numbers) == len(alive)
         for (boot_id, job_id), running in self._open.items():
             assert (running.place.boot_id, running.job.job_id) == (boot_id, job_id)
-            assert running.phase in (Phase.EARLY, Phase.OPEN)
-        assert all(one.phase is Phase.ENDING for one in self._ending.values())
+            assert running.phase in (SightingPhase.EARLY, SightingPhase.OPEN)
+        assert all(one.phase is SightingPhase.ENDING for one in self._ending.values())
         assert all(one.cgroups or one.summary is not None for one in self._ending.values())
         for cgroup, owner in self._by_cgroup.items():
             assert owner.number in numbers

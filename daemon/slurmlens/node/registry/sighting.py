@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from slurmlens.clock import NS_PER_S
+from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.events import (
     EventKind,
     HookEvent,
@@ -30,12 +30,11 @@ from slurmlens.events import (
     derived_id,
 )
 from slurmlens.node.registry.memory import as_of_last_sample
-from slurmlens.node.registry.protocol import Moment
 
 STORY_LENGTH = 32
 
 
-class Phase(enum.Enum):
+class SightingPhase(enum.Enum):
     """EARLY: seen in the cgroup tree, its Prolog may still come. OPEN: told to the hub. ENDING: its end is told, its
     cgroup is still there. CLOSED: summarised."""
 
@@ -56,7 +55,7 @@ class Sighting(msgspec.Struct, kw_only=True):
     job: JobIdentity
     first_seen: Moment
     start: Moment
-    phase: Phase
+    phase: SightingPhase
     start_witness: Witness
     slot: int | None
     cgroups: set[str] = msgspec.field(default_factory=set)
@@ -192,7 +191,7 @@ def heartbeat(place: Place, version: str, interval_s: float, running: Iterable[S
         node=place.node,
         version=version,
         interval_s=interval_s,
-        running=tuple((one.job.job_id, one.key) for one in running if one.phase is Phase.OPEN),
+        running=tuple((one.job.job_id, one.key) for one in running if one.phase is SightingPhase.OPEN),
     )
 
 

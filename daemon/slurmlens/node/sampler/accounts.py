@@ -5,7 +5,7 @@ only what breaks that is corrected here: a cgroup made anew adds to what the las
 falls within one life (a device left `io.stat`) is carried on from where it was and does not count twice when it comes
 back, and a cgroup that served an earlier run counts from its first reading.
 
-The arithmetic is C (`cgroup.tally`), so that a tick takes the readings of all jobs in one call; `take` is for the odd
+The arithmetic is C (`cgroup.tick`), so that a tick takes the readings of all jobs in one call; `take` is for the odd
 reading. Fed by `engine` with readings in the order of time; asked by `watched`.
 """
 
@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from slurmlens.cgroup import tally
+from slurmlens.cgroup import tick
 from slurmlens.cgroup.reading import Reading
 from slurmlens.metrics import FIELD_INDEX, FIELDS
 
-_COUNTERS = tuple(index for index, field in enumerate(FIELDS) if field.name not in tally.GAUGE_FIELDS)
+_COUNTERS = tuple(index for index, field in enumerate(FIELDS) if field.name not in tick.GAUGE_FIELDS)
 
 
 class Account:
@@ -26,7 +26,7 @@ class Account:
     __slots__ = ("record",)
 
     def __init__(self, *, from_zero: bool = True) -> None:
-        self.record: Any = tally.new_account(from_zero=from_zero)
+        self.record: Any = tick.new_account(from_zero=from_zero)
 
     @property
     def samples(self) -> int:
@@ -49,7 +49,7 @@ class Account:
 
     def take(self, reading: Reading, now_ns: int) -> None:
         """One more reading, at boottime `now_ns`; what it lacks stays as it was."""
-        tally.take(self.record, reading, now_ns)
+        tick.take(self.record, reading, now_ns)
 
     def forget(self) -> None:
         """Nothing of it is known (any more)."""
@@ -58,7 +58,7 @@ class Account:
     def renew(self) -> None:
         """The cgroup is gone and a new one follows, whose counters start at zero again."""
         for index in _COUNTERS:
-            self.record.carried[index] = tally.total(self.record, index)
+            self.record.carried[index] = tick.total(self.record, index)
             self.record.last[index] = self.record.fallen[index] = 0
 
     def correct(self, name: str, counted: int) -> None:
@@ -72,7 +72,7 @@ class Account:
         index = FIELD_INDEX[name]
         if not self.record.known >> index & 1:
             return None
-        return tally.total(self.record, index)
+        return tick.total(self.record, index)
 
     def current(self, name: str) -> int | None:
         """The newest value as it was read; None where there was none."""

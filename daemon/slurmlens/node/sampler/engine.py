@@ -12,21 +12,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from slurmlens.cgroup.reader import FAST_TICK, FULL_TICK, CgroupReader
 from slurmlens.cgroup.reading import field_mask
-from slurmlens.clock import NS_PER_S
+from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.events import Profile, Totals
 from slurmlens.metrics import Source, Tier
 from slurmlens.node.sampler.accounts import Account
-from slurmlens.node.sampler.families import Families
-from slurmlens.node.sampler.kinship import REST_FIELDS, Departure
 from slurmlens.node.sampler.lines import SlotLines, Standing
 from slurmlens.node.sampler.node_figures import NodeFigures
 from slurmlens.node.sampler.orders import EngineSettings, Finished, JobOrder, StepOrder
+from slurmlens.node.sampler.parent_remainder import REMAINDER_FIELDS, Departure
 from slurmlens.node.sampler.points import Lines, Points
 from slurmlens.node.sampler.process_io import ProcessIo
 from slurmlens.node.sampler.reads import Bound, Pair, Reads
-from slurmlens.node.sampler.recorder import Recorder
+from slurmlens.node.sampler.recorder import FlightRecorder
+from slurmlens.node.sampler.remainder_reads import RemainderReads
 from slurmlens.node.sampler.rest import NO_REST, Rest
-from slurmlens.node.sampler.schedule import Due, Now, Schedule
+from slurmlens.node.sampler.schedule import Due, Schedule
 from slurmlens.node.sampler.watched import Cgroup, Watched
 
 BINS_PER_INTERVAL = 4
@@ -45,7 +45,7 @@ REVISE_EVERY_NS = 50 * NS_PER_S
 for each opens folders by their paths.
 """
 
-_REST_MASK = field_mask(REST_FIELDS)
+_REST_MASK = field_mask(REMAINDER_FIELDS)
 
 
 class Engine:
@@ -56,7 +56,7 @@ class Engine:
         self,
         settings: EngineSettings,
         reader: CgroupReader,
-        now: Now,
+        now: Moment,
         on_failure: Callable[[str, Exception | None], None],
         rest: Rest = NO_REST,
     ) -> None:
@@ -64,9 +64,9 @@ class Engine:
         self._rest = rest
         self._reader = reader
         self.schedule = Schedule(settings.interval_s, settings.slow_every, settings.budget_share, now)
-        self._recorder = Recorder(settings.max_points, settings.memory_limit_bytes)
+        self._recorder = FlightRecorder(settings.max_points, settings.memory_limit_bytes)
         self._on_failure = on_failure
-        self._families = Families(reader, on_failure)
+        self._remainders = RemainderReads(reader, on_failure)
         self._lines = SlotLines(
             settings.cluster, settings.node, settings.slots, settings.interval_s, settings.slow_every
         )
@@ -81,7 +81,7 @@ class Engine:
 
     # --- orders
 
-    def watch(self, order: JobOrder, now: Now) -> None:
+    def watch(self, order: JobOrder, now: Moment) -> None:
         """Begin to sample a job's cgroup, and look at it at once: it may live for less than half a second."""
         watched = self._watched.get(order.number)
         if watched is None:
@@ -102,10 +102,10 @@ class Engine:
             born_ns=now.boottime_ns if order.newborn else None,
             io=ProcessIo(self._settings.proc_root, order.place.cpu),
         )
-        self._families.adopt_job(order.name, watched.job, order.parent, now.boottime_ns, newborn=order.newborn)
+        self._remainders.adopt_job(order.name, watched.job, order.parent, now.boottime_ns, newborn=order.newborn)
         self._first_look(watched, watched.job, now)
 
-    def watch_step(self, order: StepOrder, now: Now) -> None:
+    def watch_step(self, order: StepOrder, now: Moment) -> None:
         """Begin to sample a step's cgroup."""
         watched = self._watched.get(order.number)
         if watched is None or watched.job is None or watched.is_gone:
@@ -122,15 +122,15 @@ class Engine:
         born_ns = now.boottime_ns if order.newborn else None
         step = Cgroup(name=order.name, place=order.place, handle=handle, account=account, born_ns=born_ns)
         watched.steps[order.step] = step
-        self._families.adopt_step(order.name, step, watched.job.name, now.boottime_ns, newborn=order.newborn)
+        self._remainders.adopt_step(order.name, step, watched.job.name, now.boottime_ns, newborn=order.newborn)
         self._first_look(watched, step, now)
 
-    def unwatch(self, name: str, now: Now) -> None:
+    def unwatch(self, name: str, now: Moment) -> None:
         """A job's or step's cgroup was removed."""
         if name in self._by_name:
             self._bury([name], now)
 
-    def finish(self, number: int, now: Now) -> Finished | None:
+    def finish(self, number: int, now: Moment) -> Finished | None:
         """Stop sampling and sum up; None for a sighting that never had a cgroup."""
         watched = self._watched.get(number)
         if watched is None:
@@ -141,11 +141,11 @@ class Engine:
             self._on_failure("counter-fell", None)
         for one in watched.living():
             one.gone_ns = now.boottime_ns
-        finished = Finished(totals, watched.course.profile(), self._lines.last_word(watched, now.wall_ns))
+        finished = Finished(totals, watched.profile.profile(), self._lines.last_word(watched, now.wall_ns))
         self._forget(watched, now)
         return finished
 
-    def look_closely(self, job_id: int, interval_s: float, seconds: float, now: Now) -> bool:
+    def look_closely(self, job_id: int, interval_s: float, seconds: float, now: Moment) -> bool:
         """Read one job more often for a while; whether it is here to be read."""
         numbers = [number for number, one in self._watched.items() if one.job_id == job_id and not one.is_gone]
         until_ns = now.boottime_ns + round(seconds * NS_PER_S)
@@ -153,14 +153,14 @@ class Engine:
             self.schedule.look_closely(number, interval_s, now.boottime_ns, until_ns)
         return bool(numbers)
 
-    def retime(self, interval_s: float, budget_share: float, now: Now) -> None:
+    def retime(self, interval_s: float, budget_share: float, now: Moment) -> None:
         """Sample at another interval from now on; profiles keep their bins."""
         self.schedule.retime(interval_s, budget_share, now)
         self._lines.retime(interval_s, self._settings.slow_every)
 
     # --- time
 
-    def run(self, due: Due, now: Now) -> Lines:
+    def run(self, due: Due, now: Moment) -> Lines:
         """Read what is due; the carbon lines of a regular tick."""
         if due.tick_ns is None:
             self._look([self._watched[number] for number in due.young if number in self._watched], now)
@@ -185,10 +185,10 @@ class Engine:
 
     def deltas(self, numbers: Iterable[int]) -> list[tuple[int, Profile]]:
         """What is new in the profiles of these sightings, those that still run, since the last call."""
-        found = ((number, self._watched[number].course.delta()) for number in numbers if number in self._watched)
+        found = ((number, self._watched[number].profile.delta()) for number in numbers if number in self._watched)
         return [(number, delta) for number, delta in found if delta is not None]
 
-    def totals(self, now: Now, numbers: Collection[int] | None = None) -> dict[int, Totals]:
+    def totals(self, now: Moment, numbers: Collection[int] | None = None) -> dict[int, Totals]:
         """What running sightings (of these `numbers`, or all) used so far, by number."""
         wanted = self._watched.keys() if numbers is None else self._watched.keys() & numbers
         return {number: self._watched[number].totals(now.boottime_ns) for number in wanted}
@@ -197,7 +197,7 @@ class Engine:
         """Give all descriptors back."""
         for _, one in self._by_name.values():
             one.handle.close()
-        self._families.close()
+        self._remainders.close()
         self._reads.close()
 
     @property
@@ -212,7 +212,7 @@ class Engine:
 
     # --- reading
 
-    def _read_all(self, tiers: frozenset[Tier], now: Now) -> None:
+    def _read_all(self, tiers: frozenset[Tier], now: Moment) -> None:
         if self._bound is None:
             self._bound = self._bind_all()
         gone = self._reads.read(self._bound, tiers, now, self._rest)
@@ -238,7 +238,7 @@ class Engine:
             pairs += [(watched, one) for one in watched.living()]
         return self._reads.bind(pairs, [*ends[1:], len(pairs)])
 
-    def _look(self, sightings: Iterable[Watched], now: Now) -> None:
+    def _look(self, sightings: Iterable[Watched], now: Moment) -> None:
         """Read a few sightings now, each with its steps at one time."""
         pairs = [(watched, one) for watched in sightings for one in watched.living()]
         if not pairs:
@@ -252,19 +252,19 @@ class Engine:
         else:
             self._balance(one for _, one in pairs)
 
-    def _first_look(self, watched: Watched, one: Cgroup, now: Now) -> None:
+    def _first_look(self, watched: Watched, one: Cgroup, now: Moment) -> None:
         self._by_name[one.name] = (watched, one)
         self._regroup()
         if one.born_ns is not None:
             self.schedule.born(watched.number, now.boottime_ns)
         self._look([watched], now)
-        self._record_departures(self._families.settle_births(one.name, now.boottime_ns), now)
+        self._record_departures(self._remainders.settle_births(one.name, now.boottime_ns), now)
 
     def _balance(self, cgroups: Iterable[Cgroup]) -> None:
         for one in cgroups:
-            self._families.balance(one.name)
+            self._remainders.balance(one.name)
 
-    def _revise_some(self, now: Now) -> None:
+    def _revise_some(self, now: Moment) -> None:
         """What changes late in those that are no longer young is rare (a controller switched on, a process outside of
         any step): a few of them at a time."""
         if now.boottime_ns - self._revised_ns < REVISE_EVERY_NS:
@@ -279,28 +279,28 @@ class Engine:
 
     # --- births and deaths
 
-    def _new_sighting(self, order: JobOrder, now: Now) -> Watched:
+    def _new_sighting(self, order: JobOrder, now: Moment) -> Watched:
         bins = BINS_PER_INTERVAL if order.newborn and self._settings.interval_s >= 1 else 1
         width_s = self._settings.interval_s / bins
-        course = self._recorder.start(order.number, now.wall_ns, now.boottime_ns, width_s)
+        profile = self._recorder.start(order.number, now.wall_ns, now.boottime_ns, width_s)
         if order.newborn:
-            course.begin(now.boottime_ns)
+            profile.begin(now.boottime_ns)
         return Watched(
             number=order.number,
             job_id=order.job_id,
             slot=order.slot,
             account=Account(from_zero=order.from_zero),
             process_account=Account(from_zero=order.newborn),
-            course=course,
+            profile=profile,
             points={tier: Points(tier, from_zero=order.newborn) for tier in Tier},
         )
 
-    def _bury(self, names: Iterable[str], now: Now) -> None:
+    def _bury(self, names: Iterable[str], now: Moment) -> None:
         wanted = list(names)
-        found = self._families.bury(wanted, now.boottime_ns)
+        found = self._remainders.bury(wanted, now.boottime_ns)
         self._record_departures(dict.fromkeys(wanted) | found, now)
 
-    def _record_departures(self, departures: Mapping[str, Departure | None], now: Now) -> None:
+    def _record_departures(self, departures: Mapping[str, Departure | None], now: Moment) -> None:
         for name, departure in departures.items():
             watched, one = self._by_name.pop(name, (None, None))
             if watched is None or one is None:
@@ -311,7 +311,7 @@ class Engine:
             if one is watched.job:
                 self._reads.follow(watched, Source.CGROUP, one.account, _REST_MASK, now)
 
-    def _forget(self, watched: Watched, now: Now) -> None:
+    def _forget(self, watched: Watched, now: Moment) -> None:
         del self._watched[watched.number]
         self._regroup()
         self._recorder.stop(watched.number)

@@ -5,7 +5,7 @@ interval divided by the interval, also where the job lived in only a part of it,
 interval is the job's total. A rate needs two readings; the first one of a job that was born before our eyes is zero by
 definition. Fields of the slow tier make points at slow ticks alone.
 
-The arithmetic is C (`cgroup.tally`); the names of series come from `wire.carbon`. Fed by `engine` with accounts, once
+The arithmetic is C (`cgroup.tick`); the names of series come from `wire.carbon`. Fed by `engine` with accounts, once
 per regular tick and once at the end.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from slurmlens.cgroup import tally
+from slurmlens.cgroup import tick
 from slurmlens.metrics import METRICS, Metric, Source, Tier
 from slurmlens.node.sampler.accounts import Account
 from slurmlens.wire.carbon import SeriesBlock
@@ -31,7 +31,7 @@ BLOCKS_KEPT = 16
 
 
 METRICS_OF_TIER: dict[Tier, tuple[Metric, ...]] = {
-    tier: tuple(metric for metric in METRICS if tally.tier_of(metric) is tier) for tier in Tier
+    tier: tuple(metric for metric in METRICS if tick.tier_of(metric) is tier) for tier in Tier
 }
 
 
@@ -54,12 +54,12 @@ class Points:
     __slots__ = ("record",)
 
     def __init__(self, tier: Tier, *, from_zero: bool) -> None:
-        self.record: Any = tally.new_points(tier, from_zero=from_zero)
+        self.record: Any = tick.new_points(tier, from_zero=from_zero)
 
     def values(self, accounts: Accounts, tick_ns: int, interval_ns: int) -> list[float | None]:
         """One value per metric of the tier for the interval that ends at `tick_ns`; None where there is none."""
-        records = [accounts[source].record if source in accounts else None for source in tally.SOURCE_NUMBER]
-        return _known(tally.points_values(self.record, records, tick_ns, interval_ns))
+        records = [accounts[source].record if source in accounts else None for source in tick.SOURCE_NUMBER]
+        return _known(tick.points_values(self.record, records, tick_ns, interval_ns))
 
 
 class JobsPoints:
@@ -69,7 +69,7 @@ class JobsPoints:
 
     def __init__(self, jobs: Sequence[tuple[Points, Account, Account, Account | None]]) -> None:
         """Of each job: its points; the accounts of its cgroup, of its processes and, where wanted, of its node."""
-        self._batch = tally.PointsBatch(
+        self._batch = tick.PointsBatch(
             [
                 (points.record, (own.record, processes.record, node and node.record))
                 for points, own, processes, node in jobs

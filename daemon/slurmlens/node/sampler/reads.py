@@ -1,4 +1,4 @@
-"""How watched cgroups are read: in one call for many, into accounts and courses, with what no cgroup tells beside it.
+"""How watched cgroups are read: in one call for many, into accounts and profiles, with what no cgroup tells beside it.
 
 Owns the node's pressure, the knowledge whether processes may be looked at, and how long a pause may be before it is a
 gap. A cgroup that cannot be opened or read fails alone and is counted; what has gone is answered by name. Used by
@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from slurmlens.cgroup.layout import Hierarchy
 from slurmlens.cgroup.reader import FULL_TICK, CgroupReader, OpenCgroup
 from slurmlens.cgroup.reading import Reading
-from slurmlens.cgroup.tally import Member, TallyBatch
-from slurmlens.clock import NS_PER_S
+from slurmlens.cgroup.tick import TickBatch, TickMember
+from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.errors import ReaderError
 from slurmlens.metrics import Source, Tier
 from slurmlens.node.sampler.accounts import Account
-from slurmlens.node.sampler.families import was_there
 from slurmlens.node.sampler.orders import EngineSettings
 from slurmlens.node.sampler.process_io import ProcessIo
+from slurmlens.node.sampler.remainder_reads import was_there
 from slurmlens.node.sampler.rest import NO_REST, Rest
-from slurmlens.node.sampler.schedule import Now, Schedule
+from slurmlens.node.sampler.schedule import Schedule
 from slurmlens.node.sampler.watched import Cgroup, Watched
 
 GAP_INTERVALS = 2.5
@@ -38,11 +38,11 @@ class Bound:
 
     def __init__(self, reader: CgroupReader, pairs: list[Pair], ends: Sequence[int]) -> None:
         self.pairs = pairs
-        self.batch = TallyBatch(reader, [_member(watched, one) for watched, one in pairs], ends)
+        self.batch = TickBatch(reader, [_member(watched, one) for watched, one in pairs], ends)
 
 
 class Reads:
-    """Everything that touches counters, but for births and deaths (`families`)."""
+    """Everything that touches counters, but for births and deaths (`remainder_reads`)."""
 
     def __init__(
         self,
@@ -94,22 +94,22 @@ class Reads:
         if self._node_pressure is not None:
             self._node_pressure.read(FULL_TICK)
 
-    def read(self, bound: Bound, tiers: frozenset[Tier], now: Now, rest: Rest = NO_REST) -> list[str]:
+    def read(self, bound: Bound, tiers: frozenset[Tier], now: Moment, rest: Rest = NO_REST) -> list[str]:
         """Read, and take what was read: one pass in C over all. Only what is odd or slow is looked at one by one.
 
         Answers with the names of those that have gone.
         """
         bound.batch.read(tiers, busy_ns=rest.busy_ns, rest_ns=rest.length_ns)
         gap_ns = self._gap_ns()
-        errors = bound.batch.tally(now.boottime_ns, gap_ns, gap_ns * self._slow_every, self._node_pressure)
+        errors = bound.batch.take(now.boottime_ns, gap_ns, gap_ns * self._slow_every, self._node_pressure)
         if Tier.SLOW in tiers:
             self._read_beside(bound.pairs, now)
         return self._look_at_errors(bound) if errors else []
 
-    def follow(self, watched: Watched, source: Source, account: Account, have: int, now: Now) -> None:
+    def follow(self, watched: Watched, source: Source, account: Account, have: int, now: Moment) -> None:
         """Carry a reading into the profile; fields of the slow tier may pause for longer before it is a gap."""
         gap_ns = self._gap_ns()
-        watched.course.follow(source, account, have, now.boottime_ns, gap_ns, gap_ns * self._slow_every)
+        watched.profile.follow(source, account, have, now.boottime_ns, gap_ns, gap_ns * self._slow_every)
 
     def _look_at_errors(self, bound: Bound) -> list[str]:
         """Counts what could not be read; the names of those that have gone."""
@@ -124,7 +124,7 @@ class Reads:
                 self._on_failure(reading.reason, None)
         return gone
 
-    def _read_beside(self, pairs: list[Pair], now: Now) -> None:
+    def _read_beside(self, pairs: list[Pair], now: Moment) -> None:
         """What cgroups do not tell: their processes' I/O.
 
         A daemon that is refused at the first process it looks at lacks the right, and asks no more: the walk is dear.
@@ -135,7 +135,7 @@ class Reads:
             if one.io is not None and one is watched.job and not watched.refused and watched.lacks_io:
                 self._read_processes(watched, one.io, now)
 
-    def _read_processes(self, watched: Watched, io: ProcessIo, now: Now) -> None:
+    def _read_processes(self, watched: Watched, io: ProcessIo, now: Moment) -> None:
         try:
             moved = io.read()
         except ReaderError:
@@ -154,9 +154,11 @@ class Reads:
         return round(GAP_INTERVALS * self._schedule.interval_s * NS_PER_S)
 
 
-def _member(watched: Watched, one: Cgroup) -> Member:
-    """Where a cgroup's readings go: of a step into its account, of a job into its course and the node's account too."""
+def _member(watched: Watched, one: Cgroup) -> TickMember:
+    """Where a cgroup's readings go: a step's into its account, a job's into its profile and the node's account too."""
     if one is not watched.job:
         counts_for_job = one.place.hierarchy is Hierarchy.V1
-        return Member(one.handle, one.account.record, job_account=watched.account.record if counts_for_job else None)
-    return Member(one.handle, one.account.record, watched.course.record, watched.node_account.record)
+        return TickMember(
+            one.handle, one.account.record, job_account=watched.account.record if counts_for_job else None
+        )
+    return TickMember(one.handle, one.account.record, watched.profile.record, watched.node_account.record)

@@ -14,20 +14,13 @@ import heapq
 
 import msgspec
 
-from slurmlens.clock import NS_PER_S, next_whole_ns
+from slurmlens.clock import NS_PER_S, Moment, next_whole_ns
 
 MS = 1_000_000
 FIRST_LOOKS_MS = (20, 50, 100, 200, 400)
 LONGEST_THINNING = 8
 _COST_MEMORY = 0.2
 """Weight of the newest tick in the running mean of its cost."""
-
-
-class Now(msgspec.Struct, frozen=True):
-    """One instant on the clocks that the schedule needs."""
-
-    wall_ns: int
-    boottime_ns: int
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -56,7 +49,7 @@ class Cost(msgspec.Struct, frozen=True):
 class Schedule:
     """The plan for one node; numbers are the registry's."""
 
-    def __init__(self, interval_s: float, slow_every: int, budget_share: float, now: Now) -> None:
+    def __init__(self, interval_s: float, slow_every: int, budget_share: float, now: Moment) -> None:
         self._interval_ns = round(interval_s * NS_PER_S)
         self._slow_every = slow_every
         self._budget_share = budget_share
@@ -77,7 +70,7 @@ class Schedule:
         """Between two regular ticks now, thinning included."""
         return self._interval_ns * self._thinning / NS_PER_S
 
-    def retime(self, interval_s: float, budget_share: float, now: Now) -> None:
+    def retime(self, interval_s: float, budget_share: float, now: Moment) -> None:
         """Tick at another interval, within another budget, from now on."""
         self._budget_share = budget_share
         if self._interval_ns != round(interval_s * NS_PER_S):
@@ -101,13 +94,13 @@ class Schedule:
         self._watched_closely.pop(number, None)
         self._next_look.pop(number, None)
 
-    def due(self, now: Now) -> Due:
+    def due(self, now: Moment) -> Due:
         """What is to be read at `now`; each plan is told once."""
         young = self._take_looks(now.boottime_ns)
         tick_ns, slow = self._take_tick(now.wall_ns)
         return Due(tick_ns, slow, () if tick_ns is not None else young)
 
-    def wait_ns(self, now: Now) -> int:
+    def wait_ns(self, now: Moment) -> int:
         """How long until something is due; 0 where it is already."""
         until_tick = self._next_tick_ns - now.wall_ns
         if self._interval_ns * 2 * self._thinning < until_tick:

@@ -1,4 +1,4 @@
-"""One sighting as the sampler sees it: its accounts, its steps, its course, and the totals they add up to.
+"""One sighting as the sampler sees it: its accounts, its steps, its profile, and the totals they add up to.
 
 Owns what is known of how each figure came about: `events.FigureSource` and completeness. A figure that stands on
 nothing is None. Made and fed by `engine`; its totals end in `events.JobSummary`.
@@ -14,10 +14,10 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.events import Figure, FigureSource, StepTotals, Totals
 from slurmlens.metrics import Source, Tier
 from slurmlens.node.sampler.accounts import Account
-from slurmlens.node.sampler.kinship import REST_FIELDS, Departure
+from slurmlens.node.sampler.parent_remainder import REMAINDER_FIELDS, Departure
 from slurmlens.node.sampler.points import Points
 from slurmlens.node.sampler.process_io import ProcessIo
-from slurmlens.node.sampler.recorder import Course
+from slurmlens.node.sampler.recorder import ProfileBins
 
 UNSEEN_TAIL = 0.1
 """A peak is complete where what came after the last reading is at most this share of the job's life."""
@@ -43,7 +43,7 @@ class Cgroup(msgspec.Struct, kw_only=True):
         self.gone_ns = now_ns
         self.departure = departure
         if departure is not None:
-            for name, counted in zip(REST_FIELDS, departure.counters, strict=True):
+            for name, counted in zip(REMAINDER_FIELDS, departure.counters, strict=True):
                 if counted is not None:
                     self.account.correct(name, counted)
 
@@ -61,7 +61,7 @@ class Watched(msgspec.Struct, kw_only=True):
     job_id: int
     slot: int | None
     account: Account
-    course: Course
+    profile: ProfileBins
     points: dict[Tier, Points]
     process_account: Account = msgspec.field(default_factory=Account)
     node_account: Account = msgspec.field(default_factory=lambda: Account(from_zero=False))

@@ -16,14 +16,13 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.clock import NS_PER_S, Clock, Moment
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.points import Lines
-from slurmlens.node.sampler.schedule import Now
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 T = TypeVar("T")
-Order = Callable[[Engine, Now], object]
+Order = Callable[[Engine, Moment], object]
 OnLines = Callable[[Lines], None]
 
 SAMPLER_FAILED = InternalEvent(
@@ -39,7 +38,7 @@ class SamplerThread:
     """Runs an `Engine` in a thread of its own; every method is for the event loop's thread."""
 
     def __init__(
-        self, make_engine: Callable[[Now], Engine], clock: Clock, reporter: Reporter, on_lines: OnLines
+        self, make_engine: Callable[[Moment], Engine], clock: Clock, reporter: Reporter, on_lines: OnLines
     ) -> None:
         self._make_engine = make_engine
         self._clock = clock
@@ -60,12 +59,12 @@ class SamplerThread:
         """Have something done; nobody waits for it."""
         self._orders.put(order)
 
-    async def ask(self, order: Callable[[Engine, Now], T]) -> T:
+    async def ask(self, order: Callable[[Engine, Moment], T]) -> T:
         """Have something done and wait for what it returns, or raises."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 
-        def carry_out(engine: Engine, now: Now) -> None:
+        def carry_out(engine: Engine, now: Moment) -> None:
             try:
                 result = order(engine, now)
             except Exception as error:
@@ -131,8 +130,8 @@ class SamplerThread:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._on_lines, lines)
 
-    def _now(self) -> Now:
-        return Now(self._clock.wall_ns(), self._clock.boottime_ns())
+    def _now(self) -> Moment:
+        return Moment(self._clock.wall_ns(), self._clock.boottime_ns())
 
 
 def failure_reporter(reporter: Reporter) -> Callable[[str, Exception | None], None]:

@@ -19,7 +19,7 @@ from slurmlens.config.kafka import KafkaSinkConfig
 from slurmlens.delivery.sinks.endpoint import Address, FixedEndpoint
 from slurmlens.delivery.sinks.kafka import Brokers, KafkaSink
 from slurmlens.discovery.answers import Instance
-from slurmlens.discovery.whereabouts import Whereabouts
+from slurmlens.discovery.found_endpoint import FoundEndpoint
 from slurmlens.errors import DeliveryError
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -132,7 +132,7 @@ def test_all_brokers_of_the_settings_are_asked_unless_discovery_knows_better() -
 
 
 def test_all_brokers_that_consul_names_are_asked() -> None:
-    found = Whereabouts(("k1", 9092), "demo/n0")
+    found = FoundEndpoint(("k1", 9092), "demo/n0")
     found.told([Instance(host, 9092, True) for host in ("b1", "b2", "b3")])
     addresses = Brokers(found, (("k1", 9092),)).addresses()
     assert sorted(addresses) == [("b1", 9092), ("b2", 9092), ("b3", 9092)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurmlens.delivery.batches import Stream
-from slurmlens.delivery.spool import Account, DropKind, SpoolLimits
+from slurmlens.delivery.spool import DropKind, DropTotal, SpoolLimits
 from testkit.spools import KIB, SpoolSetup, payloads, settled, take_all
 
 LIMITS = SpoolLimits(max_bytes=4 * KIB, max_age_s=600, memory_bytes=64 * KIB, metrics_memory_bytes=2 * KIB)
@@ -21,7 +21,7 @@ def setup(tmp_path: Path) -> SpoolSetup:
     return SpoolSetup(tmp_path / "spool")
 
 
-def notice(accounts: Mapping[DropKind, Account]) -> bytes:
+def notice(accounts: Mapping[DropKind, DropTotal]) -> bytes:
     told = {f"{stream.value} {reason}": account.lines for (stream, reason), account in accounts.items()}
     return json.dumps(told).encode()
 

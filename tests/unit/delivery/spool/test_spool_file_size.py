@@ -9,7 +9,7 @@ import pytest
 from slurmlens.clock import SystemClock
 from slurmlens.delivery.batches import Batch, Stream
 from slurmlens.delivery.spool import Disk, Spool, SpoolLimits
-from slurmlens.delivery.spool.store import Change, Row, Store
+from slurmlens.delivery.spool.store import Row, SpoolChange, SpoolStore
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 
@@ -19,12 +19,12 @@ LIMITS = SpoolLimits(max_bytes=1 << 24, max_age_s=3600, memory_bytes=1 << 18, me
 
 
 def test_a_file_that_held_a_backlog_becomes_short_when_the_last_of_it_has_left(tmp_path: Path) -> None:
-    store = Store(tmp_path / "spool.sqlite")
+    store = SpoolStore(tmp_path / "spool.sqlite")
     rows = [Row(position, 1, 1, "boot", 1, PAYLOAD) for position in range(1, ROWS + 1)]
-    store.apply(Change(rows={Stream.METRICS: rows}))
-    store.apply(Change(gone_upto={Stream.METRICS: ROWS - 20}))
+    store.apply(SpoolChange(rows={Stream.METRICS: rows}))
+    store.apply(SpoolChange(gone_upto={Stream.METRICS: ROWS - 20}))
     store.give_back_space()
-    store.apply(Change(gone_upto={Stream.METRICS: ROWS - 1}))
+    store.apply(SpoolChange(gone_upto={Stream.METRICS: ROWS - 1}))
     store.give_back_space()
     assert store.path.stat().st_size < 5 * len(PAYLOAD)
     assert [row.position for row in store.read(Stream.METRICS, 1, ROWS)] == [ROWS]
@@ -42,10 +42,10 @@ async def test_points_that_are_delivered_in_a_row_are_deleted_together(
     for _ in range(20):
         await spool.append(Batch(Stream.METRICS, PAYLOAD[:4000], 1, clock.monotonic_ns()))
         await spool.retry()
-    changes: list[Change] = []
+    changes: list[SpoolChange] = []
     apply = disk.apply
 
-    async def noted(change: Change) -> None:
+    async def noted(change: SpoolChange) -> None:
         changes.append(change)
         await apply(change)
 

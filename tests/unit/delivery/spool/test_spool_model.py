@@ -91,7 +91,7 @@ class Twin:
     """The rules of the spool, without a disk and without care for speed."""
 
     held: dict[Stream, list[Held]] = field(default_factory=lambda: {stream: [] for stream in Stream})
-    hands: dict[str, list[bytes]] = field(default_factory=lambda: {sink: [] for sink in SINKS})
+    in_flight: dict[str, list[bytes]] = field(default_factory=lambda: {sink: [] for sink in SINKS})
     dropped: Counter[tuple[Stream, str]] = field(default_factory=Counter)
 
     def append(self, stream: Stream, batch: Held, now_s: float) -> None:
@@ -114,12 +114,12 @@ class Twin:
 
     @property
     def size_bytes(self) -> int:
-        return sum(one.cost for lane in self.held.values() for one in lane)
+        return sum(one.cost for queue in self.held.values() for one in queue)
 
     def oldest_free(self, stream: Stream) -> Held | None:
         """What a sink has in its hands is not given up."""
-        in_hands = {payload for hands in self.hands.values() for payload in hands}
-        return next((one for one in self.held[stream] if one.payload not in in_hands), None)
+        in_flight = {payload for entries in self.in_flight.values() for payload in entries}
+        return next((one for one in self.held[stream] if one.payload not in in_flight), None)
 
     def drop(self, stream: Stream, one: Held, reason: str) -> None:
         self.held[stream].remove(one)
@@ -129,12 +129,12 @@ class Twin:
         return [one.payload for one in self.held[SINKS[sink]] if sink not in one.had_by]
 
     def give(self, sink: str, given: list[bytes]) -> None:
-        self.hands[sink] += [payload for payload in given if payload not in self.hands[sink]]
+        self.in_flight[sink] += [payload for payload in given if payload not in self.in_flight[sink]]
 
     def acknowledge(self, sink: str, count: int, now_s: float) -> None:
         """What it had in its hands may be too old, and others do not have it yet."""
         stream = SINKS[sink]
-        self.hands[sink] = self.hands[sink][count:]
+        self.in_flight[sink] = self.in_flight[sink][count:]
         for one in [one for one in self.held[stream] if sink not in one.had_by][:count]:
             one.had_by.add(sink)
         everyone = {name for name in SINKS if SINKS[name] is stream}
@@ -144,16 +144,16 @@ class Twin:
     def left(self) -> Left:
         """What a crash would leave now, were nothing on its way."""
         rows = {
-            stream: [(one.payload, frozenset(one.had_by)) for one in lane if one.stored]
-            for stream, lane in self.held.items()
+            stream: [(one.payload, frozenset(one.had_by)) for one in queue if one.stored]
+            for stream, queue in self.held.items()
         }
         return Left(rows, dict(self.dropped))
 
     def begin(self, boot_id: str, now_s: float) -> None:
         """What a new life finds: only what was stored; the age of another boot's is guessed by the wall clock."""
-        self.hands = {sink: [] for sink in SINKS}
-        for stream, lane in self.held.items():
-            self.held[stream] = [one for one in lane if one.stored]
+        self.in_flight = {sink: [] for sink in SINKS}
+        for stream, queue in self.held.items():
+            self.held[stream] = [one for one in queue if one.stored]
             for one in self.held[stream]:
                 age_s = now_s - one.born_s
                 one.age_from_s = one.born_s if one.boot_id == boot_id else now_s - min(age_s, LIMITS.max_age_s / 2)
@@ -171,7 +171,7 @@ class SpoolAndTwin(RuleBasedStateMachine):
         self.made = 0
         self.setup = SpoolSetup(self.base / "0")
         self.twin = Twin()
-        self.hands: dict[str, list[Entry]] = {}
+        self.in_flight: dict[str, list[Entry]] = {}
         self.made_points = self.vanished_points = 0
         self.delivered_points: set[bytes] = set()
         self.dropped_before: dict[tuple[Stream, str], int] = {}
@@ -236,8 +236,8 @@ class SpoolAndTwin(RuleBasedStateMachine):
             await settled(self.spool)
             return entries
 
-        self.hands[sink] = self.runner.run(act())
-        given = [entry.batch.payload for entry in self.hands[sink]]
+        self.in_flight[sink] = self.runner.run(act())
+        given = [entry.batch.payload for entry in self.in_flight[sink]]
         assert given == expected[: len(given)]
         assert bool(given) == bool(expected)
         assert len(given) <= 1 or sum(map(len, given)) <= max_bytes
@@ -251,7 +251,7 @@ class SpoolAndTwin(RuleBasedStateMachine):
         self.deliver(sink)
 
     def deliver(self, sink: str) -> None:
-        entries = self.hands.pop(sink, [])
+        entries = self.in_flight.pop(sink, [])
 
         async def act() -> None:
             await self.spool.acknowledge(sink, entries[-1].position)
@@ -348,7 +348,7 @@ class SpoolAndTwin(RuleBasedStateMachine):
                 (Stream.EVENTS, reason), 0
             )
             assert lines <= was_deleted, "told before the deletion was committed"
-        self.twin, self.dropped_before, self.hands = fitting[0], left.dropped, {}
+        self.twin, self.dropped_before, self.in_flight = fitting[0], left.dropped, {}
         self.vanished_points += sum(not one.stored for one in self.twin.held[Stream.METRICS])
         self.setup.counters, self.counted_at_death = Counters(), {}
         if reboots:

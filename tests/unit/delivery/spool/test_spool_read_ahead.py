@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurmlens.delivery.batches import Stream
-from slurmlens.delivery.spool.store import Change, Row, Store
+from slurmlens.delivery.spool.store import Row, SpoolChange, SpoolStore
 
 ROWS = 256
 ROW_BYTES = 16 * 1024
@@ -19,11 +19,11 @@ ROW_PAGES = ROW_BYTES // mmap.PAGESIZE
 
 def test_reading_one_batch_of_a_cold_file_brings_in_its_pages_and_hardly_any_other(tmp_path: Path) -> None:
     path = tmp_path / "spool.sqlite3"
-    written = Store(path)
+    written = SpoolStore(path)
     rows = [Row(position, 0, 0, "boot", 1, os.urandom(ROW_BYTES)) for position in range(1, ROWS + 1)]
-    written.apply(Change(rows={Stream.METRICS: rows}))
+    written.apply(SpoolChange(rows={Stream.METRICS: rows}))
     written.close()
-    store = Store(path)
+    store = SpoolStore(path)
     try:
         forget(path)
         if cached_pages(path) > ROW_PAGES:

@@ -358,7 +358,7 @@ async def test_a_file_of_an_older_release_is_brought_forward_with_all_it_holds(
         "MIGRATIONS",
         {1: ["ALTER TABLE cursors RENAME TO marks"], 2: ["ALTER TABLE marks RENAME TO cursors"]},
     )
-    opened = store.Store(setup.folder / "spool.sqlite")
+    opened = store.SpoolStore(setup.folder / "spool.sqlite")
     assert len(opened.contents().heads[Stream.EVENTS]) == 3
     opened.close()
     connection = sqlite3.connect(setup.folder / "spool.sqlite")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from slurmlens.clock import Moment
 from slurmlens.events import HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary, Place
 from slurmlens.node import registry as reg
 
@@ -31,8 +32,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.summaries: list[JobSummary] = []
         self.watched: set[tuple[int, str]] = set()
 
-    def at(self) -> reg.Moment:
-        return reg.Moment(self.now_ns + 10**18, self.now_ns)
+    def at(self) -> Moment:
+        return Moment(self.now_ns + 10**18, self.now_ns)
 
     def handle(self, stimulus: reg.Stimulus) -> None:
         self.now_ns += 1000
@@ -55,7 +56,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def tick(self) -> None:
-        self.handle(reg.Tick(self.at()))
+        self.handle(reg.TimePassed(self.at()))
 
     @rule(role=st.sampled_from(HookRole), job_id=JOBS, ago_s=st.floats(0.0, 30.0), boot=st.sampled_from(BOOTS))
     def hook(self, role: HookRole, job_id: int, ago_s: float, boot: str) -> None:
@@ -106,7 +107,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.handle(reg.CgroupVanished(self.at(), name))
         for _ in range(2):
             self.now_ns += 8 * 86_400 * NS
-            self.handle(reg.Tick(self.at()))
+            self.handle(reg.TimePassed(self.at()))
         self.registry.validate()
         assert self.registry.sightings() == []
         assert self.watched == set()

@@ -7,15 +7,16 @@ import itertools
 import hypothesis.strategies as st
 from hypothesis import given
 
-from slurmlens.node.sampler.schedule import Now, Schedule
+from slurmlens.clock import Moment
+from slurmlens.node.sampler.schedule import Schedule
 from testkit.manual_clock import ManualClock
 
 NS = 1_000_000_000
 MS = 1_000_000
 
 
-def now(clock: ManualClock) -> Now:
-    return Now(clock.wall_ns(), clock.boottime_ns())
+def now(clock: ManualClock) -> Moment:
+    return Moment(clock.wall_ns(), clock.boottime_ns())
 
 
 def schedule(clock: ManualClock, **settings: float) -> Schedule:

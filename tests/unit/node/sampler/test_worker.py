@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from slurmlens.clock import SystemClock
+from slurmlens.clock import Moment, SystemClock
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.points import Lines
-from slurmlens.node.sampler.schedule import Due, Now, Schedule
+from slurmlens.node.sampler.schedule import Due, Schedule
 from slurmlens.node.sampler.worker import SamplerThread
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -22,14 +22,14 @@ Made = tuple[SamplerThread, "StandIn", Counters, list[Lines]]
 class StandIn:
     """What the thread needs of an engine: a real schedule, ticks that count, fail or make points."""
 
-    def __init__(self, now: Now) -> None:
+    def __init__(self, now: Moment) -> None:
         self.schedule = Schedule(0.01, 6, 1.0, now)
         self.ticks = 0
         self.failing = False
         self.closed = False
         self.threads: set[int] = set()
 
-    def run(self, due: Due, now: Now) -> Lines:
+    def run(self, due: Due, now: Moment) -> Lines:
         self.threads.add(threading.get_ident())
         self.ticks += 1
         if self.failing:
@@ -43,7 +43,7 @@ class StandIn:
 @pytest.fixture
 async def made() -> AsyncIterator[Made]:
     clock = SystemClock()
-    engine = StandIn(Now(clock.wall_ns(), clock.boottime_ns()))
+    engine = StandIn(Moment(clock.wall_ns(), clock.boottime_ns()))
     counters, lines = Counters(), []  # type: ignore[var-annotated]
     worker = SamplerThread(lambda _: engine, clock, Reporter(counters, clock), lines.append)  # type: ignore[arg-type,return-value]
     worker.start()
@@ -108,7 +108,7 @@ async def test_who_has_stopped_asking_does_not_disturb(made: Made) -> None:
 
 
 async def test_an_engine_that_cannot_be_made_is_told_at_the_start() -> None:
-    def broken(_: Now) -> Engine:
+    def broken(_: Moment) -> Engine:
         raise ZeroDivisionError("odd")
 
     clock = SystemClock()

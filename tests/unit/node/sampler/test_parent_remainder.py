@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from slurmlens.events import FigureSource
-from slurmlens.node.sampler.kinship import Kinship
+from slurmlens.node.sampler.parent_remainder import ParentRemainder
 
 Counters = tuple[int | None, ...]
 
@@ -17,39 +17,39 @@ def cpu(usage: int) -> Counters:
     return usage, usage * 3 // 4, usage - usage * 3 // 4
 
 
-def family(*children: str) -> Kinship:
+def tree_of(*children: str) -> ParentRemainder:
     """A parent older than we are that counts 1000 of its own, and newborn children."""
-    kin = Kinship()
-    kin.add("parent", None, 0, newborn=False)
-    kin.note("parent", cpu(1000), 0)
-    kin.balance("parent")
+    tree = ParentRemainder()
+    tree.add("parent", None, 0, newborn=False)
+    tree.note("parent", cpu(1000), 0)
+    tree.balance("parent")
     for child in children:
-        kin.add(child, "parent", 0, newborn=True)
-    return kin
+        tree.add(child, "parent", 0, newborn=True)
+    return tree
 
 
 def test_one_dead_childs_rest_is_exact() -> None:
-    kin = family("a", "b")
-    kin.note("a", cpu(40), 10)
-    kin.note("b", cpu(100), 10)
-    departures = kin.settle("parent", {"parent": cpu(1000 + 70 + 160), "b": cpu(160)}, 20)
+    tree = tree_of("a", "b")
+    tree.note("a", cpu(40), 10)
+    tree.note("b", cpu(100), 10)
+    departures = tree.settle("parent", {"parent": cpu(1000 + 70 + 160), "b": cpu(160)}, 20)
     assert departures["a"].counters == cpu(70)
     assert departures["a"].source is FigureSource.PARENT_REST
-    assert "a" not in kin
-    assert "b" in kin
+    assert "a" not in tree
+    assert "b" in tree
 
 
 def test_a_child_that_was_never_read_gets_all_it_used() -> None:
-    kin = family("a")
-    (departure,) = kin.settle("parent", {"parent": cpu(1300)}, 20).values()
+    tree = tree_of("a")
+    (departure,) = tree.settle("parent", {"parent": cpu(1300)}, 20).values()
     assert departure.counters == cpu(300)
 
 
 def test_several_dead_share_an_exact_sum_and_it_is_marked() -> None:
-    kin = family("a", "b")
-    kin.note("a", cpu(30), 10)
-    kin.note("b", cpu(10), 10)
-    departures = kin.settle("parent", {"parent": cpu(1000 + 100)}, 20)
+    tree = tree_of("a", "b")
+    tree.note("a", cpu(30), 10)
+    tree.note("b", cpu(10), 10)
+    departures = tree.settle("parent", {"parent": cpu(1000 + 100)}, 20)
     assert {departure.source for departure in departures.values()} == {FigureSource.PARENT_REST_SPLIT}
     usages = {name: departure.counters[0] for name, departure in departures.items()}
     assert sum(usages.values()) == 100
@@ -57,62 +57,62 @@ def test_several_dead_share_an_exact_sum_and_it_is_marked() -> None:
 
 
 def test_several_dead_with_nothing_left_to_share_are_each_exact() -> None:
-    kin = family("a", "b")
-    kin.note("a", cpu(30), 10)
-    kin.note("b", cpu(10), 10)
-    departures = kin.settle("parent", {"parent": cpu(1040)}, 20)
+    tree = tree_of("a", "b")
+    tree.note("a", cpu(30), 10)
+    tree.note("b", cpu(10), 10)
+    departures = tree.settle("parent", {"parent": cpu(1040)}, 20)
     assert {departure.source for departure in departures.values()} == {FigureSource.PARENT_REST}
 
 
 def test_a_users_folder_that_went_with_its_last_job_is_solved_from_the_nodes() -> None:
-    kin = Kinship()
-    kin.add("node", None, 0, newborn=False)
-    kin.note("node", cpu(5000), 0)
-    kin.balance("node")
-    kin.add("user", "node", 0, newborn=True)
-    kin.add("job", "user", 0, newborn=True)
-    kin.add("batch", "job", 0, newborn=True)
+    tree = ParentRemainder()
+    tree.add("node", None, 0, newborn=False)
+    tree.note("node", cpu(5000), 0)
+    tree.balance("node")
+    tree.add("user", "node", 0, newborn=True)
+    tree.add("job", "user", 0, newborn=True)
+    tree.add("batch", "job", 0, newborn=True)
     for name in ("user", "job", "batch"):
-        kin.note(name, cpu(200), 10)
-    departures = kin.settle("node", {"node": cpu(5316)}, 20)
+        tree.note(name, cpu(200), 10)
+    departures = tree.settle("node", {"node": cpu(5316)}, 20)
     assert {name: departure.counters for name, departure in departures.items()} == dict.fromkeys(
         ("user", "job", "batch"), cpu(316)
     )
     assert all(departure.source is FigureSource.PARENT_REST for departure in departures.values())
-    assert "node" in kin
+    assert "node" in tree
 
 
 def test_what_belongs_to_nobody_we_watch_is_not_given_to_the_dead() -> None:
-    kin = family("a")
-    kin.note("a", cpu(50), 10)
-    kin.note("parent", cpu(1000 + 400 + 50), 10)  # a stranger used 400
-    kin.balance("parent")
-    (departure,) = kin.settle("parent", {"parent": cpu(1000 + 400 + 80)}, 20).values()
+    tree = tree_of("a")
+    tree.note("a", cpu(50), 10)
+    tree.note("parent", cpu(1000 + 400 + 50), 10)  # a stranger used 400
+    tree.balance("parent")
+    (departure,) = tree.settle("parent", {"parent": cpu(1000 + 400 + 80)}, 20).values()
     assert departure.counters == cpu(80)
 
 
 def test_an_unbalanced_parent_can_tell_nothing() -> None:
-    kin = Kinship()
-    kin.add("parent", None, 0, newborn=False)
-    kin.add("a", "parent", 0, newborn=False)
-    kin.note("a", cpu(50), 10)
-    (departure,) = kin.settle("parent", {"parent": cpu(9000)}, 20).values()
+    tree = ParentRemainder()
+    tree.add("parent", None, 0, newborn=False)
+    tree.add("a", "parent", 0, newborn=False)
+    tree.note("a", cpu(50), 10)
+    (departure,) = tree.settle("parent", {"parent": cpu(9000)}, 20).values()
     assert departure.counters == cpu(50)
     assert departure.source is FigureSource.LAST_SAMPLE
 
 
 def test_a_field_that_the_parent_lacks_stays_as_the_child_told_it() -> None:
-    kin = family("a")
-    kin.note("a", (50, 30, None), 10)
-    (departure,) = kin.settle("parent", {"parent": (1080, None, None)}, 20).values()
+    tree = tree_of("a")
+    tree.note("a", (50, 30, None), 10)
+    (departure,) = tree.settle("parent", {"parent": (1080, None, None)}, 20).values()
     assert departure.counters[0] == 80
     assert departure.counters[2] is None or departure.counters[2] >= 0
 
 
 def test_clocks_that_tick_apart_never_make_a_negative_rest() -> None:
-    kin = family("a")
-    kin.note("a", cpu(50), 10)
-    (departure,) = kin.settle("parent", {"parent": cpu(1040)}, 20).values()
+    tree = tree_of("a")
+    tree.note("a", cpu(50), 10)
+    (departure,) = tree.settle("parent", {"parent": cpu(1040)}, 20).values()
     assert departure.counters == cpu(50)
 
 
@@ -128,7 +128,7 @@ def histories(draw: st.DrawFn) -> list[tuple[str, int, int]]:
 
 @given(histories())
 def test_nothing_a_child_used_is_ever_lost_or_counted_twice(history: list[tuple[str, int, int]]) -> None:
-    kin = family("c0", "c1", "c2", "c3")
+    tree = tree_of("c0", "c1", "c2", "c3")
     used = {f"c{index}": 0 for index in range(4)}
     living = set(used)
     reported: dict[str, int] = {}
@@ -141,10 +141,10 @@ def test_nothing_a_child_used_is_ever_lost_or_counted_twice(history: list[tuple[
         if what == "use":
             used[name] += amount
         elif what == "read":
-            kin.note(name, cpu(used[name]), now_ns)
+            tree.note(name, cpu(used[name]), now_ns)
         else:
             living.discard(name)
             alive = {"parent": cpu(1000 + sum(used.values())), **{one: cpu(used[one]) for one in living}}
-            departures = kin.settle("parent", alive, now_ns)
+            departures = tree.settle("parent", alive, now_ns)
             reported |= {one: departure.counters[0] or 0 for one, departure in departures.items()}
     assert reported == {name: used[name] for name in used if name not in living}

@@ -1,4 +1,4 @@
-/* What slurmlens._cgroup knows of slurmlens_tally.h; the compiler checks one against the other. */
+/* What slurmlens._cgroup knows of slurmlens_tick.h; the compiler checks one against the other. */
 #define SL_FROM_CGROUP ...
 #define SL_FROM_PROCESSES ...
 #define SL_FROM_NODE ...
@@ -34,7 +34,7 @@ struct sl_account {
 	...;
 };
 
-struct sl_course {
+struct sl_profile {
 	int64_t offset_ns;
 	int64_t width_ns;
 	int64_t first_bin;
@@ -57,7 +57,7 @@ struct sl_pointed {
 
 struct sl_member {
 	struct sl_account *account;
-	struct sl_course *course;
+	struct sl_profile *profile;
 	struct sl_account *node_account;
 	struct sl_account *job_account;
 };
@@ -72,16 +72,16 @@ struct sl_tick {
 int64_t sl_account_total(const struct sl_account *account, int field);
 void sl_account_take(struct sl_account *account, const struct sl_rules *rules, const struct sl_reading *reading,
                      int64_t now_ns);
-void sl_course_begin(struct sl_course *course, const struct sl_rules *rules, int64_t born_ns);
-int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int source,
-                     const struct sl_account *account, uint64_t have, int64_t now_ns, int64_t gap_ns,
-                     int64_t slow_gap_ns);
-int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
-                  double value);
-void sl_course_halve(struct sl_course *course, const struct sl_rules *rules);
-void sl_course_column(const struct sl_course *course, int column, int32_t first, double *rows);
-size_t sl_course_bytes(const struct sl_course *course);
-void sl_course_free(struct sl_course *course);
+void sl_profile_begin(struct sl_profile *profile, const struct sl_rules *rules, int64_t born_ns);
+int sl_profile_follow(struct sl_profile *profile, const struct sl_rules *rules, int source,
+                      const struct sl_account *account, uint64_t have, int64_t now_ns, int64_t gap_ns,
+                      int64_t slow_gap_ns);
+int sl_profile_add(struct sl_profile *profile, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
+                   double value);
+void sl_profile_halve(struct sl_profile *profile, const struct sl_rules *rules);
+void sl_profile_column(const struct sl_profile *profile, int column, int32_t first, double *rows);
+size_t sl_profile_bytes(const struct sl_profile *profile);
+void sl_profile_free(struct sl_profile *profile);
 int sl_points_values(struct sl_points *points, const struct sl_rules *rules, const struct sl_account *const *accounts,
                      int64_t tick_ns, int64_t interval_ns, double *values);
 size_t sl_points_all(const struct sl_pointed *jobs, size_t n, const struct sl_rules *rules, int64_t tick_ns,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmlens.runtime.endpoint import Address, FixedEndpoint, Turns
+from slurmlens.runtime.endpoint import Address, AddressRotation, FixedEndpoint
 
 A, B, C = ("a", 1), ("b", 2), ("c", 3)
 
@@ -21,43 +21,43 @@ class Told:
 
 
 def test_the_turn_goes_round_as_addresses_fail_and_stays_as_long_as_none_does() -> None:
-    turns = Turns(Told(A, B, C))
-    assert turns.addresses() == turns.addresses() == (A, B, C)
-    assert turns.failed(A)
-    assert turns.addresses() == turns.addresses() == (B, C, A)
-    assert turns.failed(B)
-    assert turns.failed(C)
-    assert turns.addresses() == (A, B, C)
+    rotation = AddressRotation(Told(A, B, C))
+    assert rotation.addresses() == rotation.addresses() == (A, B, C)
+    assert rotation.failed(A)
+    assert rotation.addresses() == rotation.addresses() == (B, C, A)
+    assert rotation.failed(B)
+    assert rotation.failed(C)
+    assert rotation.addresses() == (A, B, C)
 
 
 def test_one_that_comes_back_does_not_take_the_turn_from_one_that_works() -> None:
     told = Told(A, B)
-    turns = Turns(told)
-    turns.addresses()
-    turns.failed(A)
+    rotation = AddressRotation(told)
+    rotation.addresses()
+    rotation.failed(A)
     told.told = (B,)
-    assert turns.addresses() == (B,)
+    assert rotation.addresses() == (B,)
     told.told = (A, C, B)
-    assert turns.addresses()[0] == B
+    assert rotation.addresses()[0] == B
 
 
 def test_where_the_one_whose_turn_it_was_is_gone_the_preferred_one_is_tried() -> None:
     told = Told(A, B)
-    turns = Turns(told)
-    turns.addresses()
-    turns.failed(A)
+    rotation = AddressRotation(told)
+    rotation.addresses()
+    rotation.failed(A)
     told.told = (C, A)
-    assert turns.addresses() == (C, A)
-    assert not turns.failed(B), "that one is not asked any more, whatever it does"
-    assert turns.addresses() == (C, A)
+    assert rotation.addresses() == (C, A)
+    assert not rotation.failed(B), "that one is not asked any more, whatever it does"
+    assert rotation.addresses() == (C, A)
 
 
 def test_with_one_address_there_is_no_other() -> None:
-    turns = Turns(FixedEndpoint("a", 1))
-    assert turns.addresses() == (A,)
-    assert not turns.failed(A)
-    assert not turns.failed(None)
-    assert turns.addresses() == (A,)
+    rotation = AddressRotation(FixedEndpoint("a", 1))
+    assert rotation.addresses() == (A,)
+    assert not rotation.failed(A)
+    assert not rotation.failed(None)
+    assert rotation.addresses() == (A,)
 
 
 @given(count=st.integers(1, 5), dead=st.sets(st.integers(0, 4)), begins=st.integers(0, 4))
@@ -65,14 +65,14 @@ def test_whoever_tries_as_often_as_there_are_addresses_finds_one_that_works(
     count: int, dead: set[int], begins: int
 ) -> None:
     addresses = [("host", number) for number in range(count)]
-    turns = Turns(Told(*addresses))
+    rotation = AddressRotation(Told(*addresses))
     for _ in range(begins):
-        turns.failed(turns.addresses()[0])
+        rotation.failed(rotation.addresses()[0])
     tried = []
     for _ in range(count):
-        tried.append(turns.addresses()[0])
+        tried.append(rotation.addresses()[0])
         if tried[-1][1] not in dead:
             break
-        turns.failed(tried[-1])
+        rotation.failed(tried[-1])
     assert len(set(tried)) == len(tried)
     assert (tried[-1][1] not in dead) == any(number not in dead for number in range(count))

@@ -15,7 +15,7 @@ from slurmlens.discovery.answers import Instance
 from slurmlens.runtime.endpoint import Address, text_of
 
 
-class Whereabouts:
+class FoundEndpoint:
     """Where one receiver is. `fixed` stands in the settings; `asked_by` names the program that asks."""
 
     def __init__(self, fixed: Address, asked_by: str, known: Iterable[Address] = ()) -> None:

@@ -5,7 +5,7 @@ counts, less what its living children count, less what was already known to belo
 children that died since then used in all. One dead child: exact. Several: an exact sum, split by how long each had gone
 unseen and how busy it had been, and marked as split.
 
-Owns the family tree of watched cgroups and each parent's `own`. Pure: counters come in as tuples of `REST_FIELDS`, all
+Owns the tree of watched cgroups and each parent's `own`. Pure: counters come in as tuples of `REMAINDER_FIELDS`, all
 read at one time; nothing here reads. The tree is as deep as the layout: node, user (v1), job, step. A dead parent (v1
 removes a user's folder with the user's last job) is solved from its own parent first. Fed and asked by `engine`.
 """
@@ -19,11 +19,11 @@ import msgspec
 from slurmlens.events import FigureSource
 
 Counters = tuple[int | None, ...]
-"""One value per field of `REST_FIELDS`; None where it cannot be read."""
+"""One value per field of `REMAINDER_FIELDS`; None where it cannot be read."""
 
-REST_FIELDS = ("cpu_usage_ns", "cpu_user_ns", "cpu_system_ns")
-_NOTHING: Counters = (0,) * len(REST_FIELDS)
-_UNREAD: Counters = (None,) * len(REST_FIELDS)
+REMAINDER_FIELDS = ("cpu_usage_ns", "cpu_user_ns", "cpu_system_ns")
+_NOTHING: Counters = (0,) * len(REMAINDER_FIELDS)
+_UNREAD: Counters = (None,) * len(REMAINDER_FIELDS)
 
 
 class Departure(msgspec.Struct, frozen=True):
@@ -51,8 +51,8 @@ class _Member(msgspec.Struct):
         return unseen_ns * max(0.001, used_ns / max(1, self.seen_ns - self.born_ns))
 
 
-class Kinship:
-    """The family tree of the cgroups that are watched, by name."""
+class ParentRemainder:
+    """The tree of the cgroups that are watched, by name, and what each parent counts beyond its living children."""
 
     def __init__(self) -> None:
         self._members: dict[str, _Member] = {}

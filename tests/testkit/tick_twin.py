@@ -1,4 +1,4 @@
-"""The arithmetic of a tick in plain Python: what tests compare `slurmlens.cgroup.tally` (C) with.
+"""The arithmetic of a tick in plain Python: what tests compare `slurmlens.cgroup.tick` (C) with.
 
 It is what the sampler ran on before; it is slow and easy to read. Names and meanings are those of
 `slurmlens.node.sampler`'s accounts, recorder and points.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 
 from slurmlens.cgroup.reading import Reading
-from slurmlens.cgroup.tally import tier_of
+from slurmlens.cgroup.tick import tier_of
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import Point, Profile
 from slurmlens.metrics import FIELD_INDEX, FIELDS, METRICS, Kind, Metric, Source, Tier
@@ -166,7 +166,7 @@ class _Column:
         ]
 
 
-class Course:
+class ProfileBins:
     """One sighting's profile in the making."""
 
     __slots__ = ("_before", "_bins", "_columns", "_first_bin", "_max_points", "_offset_ns", "_sent_ns", "_width_ns")
@@ -226,7 +226,7 @@ class Course:
         self._width_ns *= 2
 
     def profile(self) -> Profile | None:
-        """The whole course; None where nothing was measured."""
+        """The whole profile; None where nothing was measured."""
         return self._from(0)
 
     def delta(self) -> Profile | None:

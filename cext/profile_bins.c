@@ -1,11 +1,11 @@
 /*
- * The flight recorder: a job's course at a bounded number of bins; see slurmlens_tally.h.
+ * The flight recorder: a job's profile at a bounded number of bins; see slurmlens_tick.h.
  *
- * A course begins with narrow bins. When it would need more than max_points, two neighbours become one and the bins are
+ * A profile begins with narrow bins. When it would need more than max_points, two neighbours become one and the bins are
  * twice as wide. A reading stands for the time since the one before it and is spread over the bins that it covers.
  *
  * Room for max_points bins is set aside once, as addresses. The kernel gives the memory a page at a time as bins are
- * filled and gets it back when a course is halved: growing moves nothing, and what is not used is not there.
+ * filled and gets it back when a profile is halved: growing moves nothing, and what is not used is not there.
  */
 #include <errno.h>
 #include <float.h>
@@ -16,20 +16,20 @@
 #include <unistd.h>
 
 #include "files.h"
-#include "slurmlens_tally.h"
+#include "slurmlens_tick.h"
 
 #define NS_PER_S 1000000000LL
 
-static struct sl_bin *bin_of(const struct sl_course *course, int64_t bin, int column)
+static struct sl_bin *bin_of(const struct sl_profile *profile, int64_t bin, int column)
 {
-	int place = __builtin_popcount(course->columns & ((1U << column) - 1));
+	int place = __builtin_popcount(profile->columns & ((1U << column) - 1));
 
-	return course->bins + (size_t)bin * (size_t)course->stride + place;
+	return profile->bins + (size_t)bin * (size_t)profile->stride + place;
 }
 
-static size_t bytes_of(const struct sl_course *course, int32_t bins)
+static size_t bytes_of(const struct sl_profile *profile, int32_t bins)
 {
-	return (size_t)bins * (size_t)course->stride * sizeof(struct sl_bin);
+	return (size_t)bins * (size_t)profile->stride * sizeof(struct sl_bin);
 }
 
 static size_t whole_pages(size_t bytes)
@@ -100,12 +100,12 @@ static void add_to_bin(struct sl_bin *bin, double seconds, double value)
 }
 
 /* What one column's old bins `left` and `right`, those of them that there are, say together. */
-static struct sl_bin joined(const struct sl_course *course, int column, int64_t left, int64_t right)
+static struct sl_bin joined(const struct sl_profile *profile, int column, int64_t left, int64_t right)
 {
 	double low = 0, high = 0, mean = 0, covered = 0;
 
 	for (int64_t index = left; index <= right; index++) {
-		const struct sl_bin *bin = index < 0 || index >= course->count ? NULL : bin_of(course, index, column);
+		const struct sl_bin *bin = index < 0 || index >= profile->count ? NULL : bin_of(profile, index, column);
 
 		if (!bin || bin->covered <= 0)
 			continue;
@@ -119,116 +119,116 @@ static struct sl_bin joined(const struct sl_course *course, int column, int64_t 
 	return (struct sl_bin){(float)low, (float)high, (float)mean, (float)covered};
 }
 
-void sl_course_halve(struct sl_course *course, const struct sl_rules *rules)
+void sl_profile_halve(struct sl_profile *profile, const struct sl_rules *rules)
 {
-	int32_t lead = course->first_bin % 2 != 0; /* an empty bin before the first keeps the pairs aligned */
-	int32_t half = (course->count + lead + 1) / 2;
+	int32_t lead = profile->first_bin % 2 != 0; /* an empty bin before the first keeps the pairs aligned */
+	int32_t half = (profile->count + lead + 1) / 2;
 
 	for (int64_t bin = 0; bin < half; bin++) {
 		for (int column = 0; column < rules->columns; column++) {
-			if (course->columns & 1U << column)
-				*bin_of(course, bin, column) =
-				        joined(course, column, 2 * bin - lead, 2 * bin - lead + 1);
+			if (profile->columns & 1U << column)
+				*bin_of(profile, bin, column) =
+				        joined(profile, column, 2 * bin - lead, 2 * bin - lead + 1);
 		}
 	}
-	if (half < course->count)
-		empty(course->bins, bytes_of(course, half), bytes_of(course, course->count));
-	course->count = half;
-	course->first_bin /= 2;
-	course->width_ns *= 2;
+	if (half < profile->count)
+		empty(profile->bins, bytes_of(profile, half), bytes_of(profile, profile->count));
+	profile->count = half;
+	profile->first_bin /= 2;
+	profile->width_ns *= 2;
 }
 
 /* Gives the columns in the mask a place in every bin. Seldom: most come with a job's first reading, all at once. */
-static int place_columns(struct sl_course *course, uint32_t columns)
+static int place_columns(struct sl_profile *profile, uint32_t columns)
 {
-	struct sl_course fresh = *course;
+	struct sl_profile fresh = *profile;
 
 	fresh.columns |= columns;
-	if (fresh.columns == course->columns)
+	if (fresh.columns == profile->columns)
 		return 0;
 	fresh.stride = __builtin_popcount(fresh.columns);
 	fresh.bins = set_aside(bytes_of(&fresh, fresh.max_points));
 	if (!fresh.bins)
 		return -ENOMEM;
 	for (int column = 0; column < SL_METRICS_MAX; column++) {
-		for (int64_t bin = 0; course->columns & 1U << column && bin < course->count; bin++)
-			*bin_of(&fresh, bin, column) = *bin_of(course, bin, column);
+		for (int64_t bin = 0; profile->columns & 1U << column && bin < profile->count; bin++)
+			*bin_of(&fresh, bin, column) = *bin_of(profile, bin, column);
 	}
-	give_back(course->bins, bytes_of(course, course->max_points));
-	*course = fresh;
+	give_back(profile->bins, bytes_of(profile, profile->max_points));
+	*profile = fresh;
 	return 0;
 }
 
 /* Bins up to the one that holds the wall time before end_ns. */
-static void make_room(struct sl_course *course, const struct sl_rules *rules, int64_t end_ns)
+static void make_room(struct sl_profile *profile, const struct sl_rules *rules, int64_t end_ns)
 {
 	int64_t needed;
 
-	while ((end_ns - 1) / course->width_ns - course->first_bin >= course->max_points)
-		sl_course_halve(course, rules);
-	needed = (end_ns - 1) / course->width_ns - course->first_bin + 1;
-	if (needed > course->count)
-		course->count = (int32_t)needed;
+	while ((end_ns - 1) / profile->width_ns - profile->first_bin >= profile->max_points)
+		sl_profile_halve(profile, rules);
+	needed = (end_ns - 1) / profile->width_ns - profile->first_bin + 1;
+	if (needed > profile->count)
+		profile->count = (int32_t)needed;
 }
 
 /* The column has its place. */
-static void add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
+static void add(struct sl_profile *profile, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
                 double value)
 {
-	int64_t begin_ns = from_ns + course->offset_ns, end_ns = to_ns + course->offset_ns;
+	int64_t begin_ns = from_ns + profile->offset_ns, end_ns = to_ns + profile->offset_ns;
 
-	if (begin_ns < course->first_bin * course->width_ns)
-		begin_ns = course->first_bin * course->width_ns;
+	if (begin_ns < profile->first_bin * profile->width_ns)
+		begin_ns = profile->first_bin * profile->width_ns;
 	if (end_ns <= begin_ns)
 		end_ns = begin_ns + 1;
-	make_room(course, rules, end_ns);
-	for (int64_t bin = begin_ns / course->width_ns; bin <= (end_ns - 1) / course->width_ns; bin++) {
-		int64_t left = bin * course->width_ns, right = left + course->width_ns;
+	make_room(profile, rules, end_ns);
+	for (int64_t bin = begin_ns / profile->width_ns; bin <= (end_ns - 1) / profile->width_ns; bin++) {
+		int64_t left = bin * profile->width_ns, right = left + profile->width_ns;
 		int64_t covered_ns = (right < end_ns ? right : end_ns) - (left > begin_ns ? left : begin_ns);
 
-		add_to_bin(bin_of(course, bin - course->first_bin, column), (double)covered_ns / NS_PER_S, value);
+		add_to_bin(bin_of(profile, bin - profile->first_bin, column), (double)covered_ns / NS_PER_S, value);
 	}
-	course->there |= 1U << column;
+	profile->there |= 1U << column;
 }
 
-int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
-                  double value)
+int sl_profile_add(struct sl_profile *profile, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
+                   double value)
 {
-	if (place_columns(course, 1U << column))
+	if (place_columns(profile, 1U << column))
 		return -ENOMEM;
-	add(course, rules, column, from_ns, to_ns, value);
+	add(profile, rules, column, from_ns, to_ns, value);
 	return 0;
 }
 
-static void follow_one(struct sl_course *course, const struct sl_rules *rules, const struct sl_metric *metric,
+static void follow_one(struct sl_profile *profile, const struct sl_rules *rules, const struct sl_metric *metric,
                        int64_t value, int64_t now_ns, int64_t gap_ns)
 {
 	int column = metric->column;
-	int is_first = !(course->begun & 1U << column);
-	int64_t before = course->before[column], before_ns = course->before_ns[column];
+	int is_first = !(profile->begun & 1U << column);
+	int64_t before = profile->before[column], before_ns = profile->before_ns[column];
 	double growth = value > before ? (double)(value - before) : 0;
 
-	course->before[column] = value;
-	course->before_ns[column] = now_ns;
-	course->begun |= 1U << column;
+	profile->before[column] = value;
+	profile->before_ns[column] = now_ns;
+	profile->begun |= 1U << column;
 	if (is_first || now_ns <= before_ns || now_ns - before_ns > gap_ns)
 		return;
 	if (metric->is_gauge)
-		add(course, rules, column, before_ns, now_ns, (double)value * metric->scale);
+		add(profile, rules, column, before_ns, now_ns, (double)value * metric->scale);
 	else
-		add(course, rules, column, before_ns, now_ns,
+		add(profile, rules, column, before_ns, now_ns,
 		    growth * metric->scale * NS_PER_S / (double)(now_ns - before_ns));
 }
 
-/* Whether a reading of the fields in `have` says something for a column of the course. */
+/* Whether a reading of the fields in `have` says something for a column of the profile. */
 static int is_told(const struct sl_metric *metric, int source, uint64_t have)
 {
 	return metric->column >= 0 && metric->source == source && have & SL_BIT(metric->field);
 }
 
-int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int source,
-                     const struct sl_account *account, uint64_t have, int64_t now_ns, int64_t gap_ns,
-                     int64_t slow_gap_ns)
+int sl_profile_follow(struct sl_profile *profile, const struct sl_rules *rules, int source,
+                      const struct sl_account *account, uint64_t have, int64_t now_ns, int64_t gap_ns,
+                      int64_t slow_gap_ns)
 {
 	uint64_t known = have & account->known;
 	uint32_t columns = 0;
@@ -237,28 +237,28 @@ int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int
 		if (is_told(&rules->metric[i], source, known))
 			columns |= 1U << rules->metric[i].column;
 	}
-	if (place_columns(course, columns))
+	if (place_columns(profile, columns))
 		return -ENOMEM;
 	for (int i = 0; i < rules->metrics; i++) {
 		const struct sl_metric *metric = &rules->metric[i];
 
 		if (is_told(metric, source, known))
-			follow_one(course, rules, metric, sl_account_total(account, metric->field), now_ns,
+			follow_one(profile, rules, metric, sl_account_total(account, metric->field), now_ns,
 			           metric->tier == SL_TIER_SLOW ? slow_gap_ns : gap_ns);
 	}
 	return 0;
 }
 
-void sl_course_begin(struct sl_course *course, const struct sl_rules *rules, int64_t born_ns)
+void sl_profile_begin(struct sl_profile *profile, const struct sl_rules *rules, int64_t born_ns)
 {
 	for (int i = 0; i < rules->metrics; i++) {
 		const struct sl_metric *metric = &rules->metric[i];
 
 		if (metric->column < 0 || metric->source == SL_FROM_NODE)
 			continue;
-		course->before[metric->column] = 0;
-		course->before_ns[metric->column] = born_ns;
-		course->begun |= 1U << metric->column;
+		profile->before[metric->column] = 0;
+		profile->before_ns[metric->column] = born_ns;
+		profile->begun |= 1U << metric->column;
 	}
 }
 
@@ -273,10 +273,10 @@ static double plain(float value)
 	return rint(value * step) / step;
 }
 
-void sl_course_column(const struct sl_course *course, int column, int32_t first, double *rows)
+void sl_profile_column(const struct sl_profile *profile, int column, int32_t first, double *rows)
 {
-	for (int32_t index = first; index < course->count; index++) {
-		const struct sl_bin *bin = bin_of(course, index, column);
+	for (int32_t index = first; index < profile->count; index++) {
+		const struct sl_bin *bin = bin_of(profile, index, column);
 
 		*rows++ = plain(bin->low);
 		*rows++ = plain(bin->mean);
@@ -285,15 +285,15 @@ void sl_course_column(const struct sl_course *course, int column, int32_t first,
 	}
 }
 
-size_t sl_course_bytes(const struct sl_course *course)
+size_t sl_profile_bytes(const struct sl_profile *profile)
 {
-	return whole_pages(bytes_of(course, course->count));
+	return whole_pages(bytes_of(profile, profile->count));
 }
 
-void sl_course_free(struct sl_course *course)
+void sl_profile_free(struct sl_profile *profile)
 {
-	give_back(course->bins, bytes_of(course, course->max_points));
-	course->bins = NULL;
-	course->count = course->stride = 0;
-	course->there = course->columns = 0;
+	give_back(profile->bins, bytes_of(profile, profile->max_points));
+	profile->bins = NULL;
+	profile->count = profile->stride = 0;
+	profile->there = profile->columns = 0;
 }

@@ -1,13 +1,13 @@
 /*
- * What readings add up to: the running account of each cgroup, a job's course (the flight recorder) and its points.
+ * What readings add up to: the running account of each cgroup, a job's profile (the flight recorder) and its points.
  *
  * The arithmetic of a tick, for all jobs in one call. It was Python first; with 200 jobs that cost twice what reading the
  * counters costs. Owns no descriptor and reads no file. Invariants: what a reading lacks stays as it was; a counter that
  * falls is carried on from where it was, and not counted twice when it comes back; a bin that nothing covered is a gap and stays one. One thread at a time may use
- * an object. Used by slurmlens.cgroup.tally; the Python twin that tests compare it with is tests/testkit/tally_twin.py.
+ * an object. Used by slurmlens.cgroup.tick; the Python twin that tests compare it with is tests/testkit/tick_twin.py.
  */
-#ifndef SLURMLENS_TALLY_H
-#define SLURMLENS_TALLY_H
+#ifndef SLURMLENS_TICK_H
+#define SLURMLENS_TICK_H
 
 #include "slurmlens_cgroup.h"
 
@@ -16,7 +16,7 @@ enum sl_source { SL_FROM_CGROUP, SL_FROM_PROCESSES, SL_FROM_NODE, SL_SOURCES };
 
 enum { SL_METRICS_MAX = 32 };
 
-/* One metric of metrics.METRICS. `column`: its place in a course, -1 where it is not recorded. */
+/* One metric of metrics.METRICS. `column`: its place in a profile, -1 where it is not recorded. */
 struct sl_metric {
 	int32_t field;
 	int32_t source;
@@ -63,10 +63,10 @@ struct sl_bin {
 };
 
 /*
- * A job's course. Bins are aligned to multiples of their width on the wall clock; time runs on boottime, `offset_ns` is the
+ * A job's profile. Bins are aligned to multiples of their width on the wall clock; time runs on boottime, `offset_ns` is the
  * difference when it began. `bins` holds `stride` columns of the first bin, then of the second and so on.
  */
-struct sl_course {
+struct sl_profile {
 	int64_t offset_ns;
 	int64_t width_ns;
 	int64_t first_bin;
@@ -82,33 +82,33 @@ struct sl_course {
 };
 
 /* The cgroup was born at boottime born_ns: the counters of the cgroup and of its processes were zero then. */
-void sl_course_begin(struct sl_course *course, const struct sl_rules *rules, int64_t born_ns);
+void sl_profile_begin(struct sl_profile *profile, const struct sl_rules *rules, int64_t born_ns);
 
 /*
  * `account` took a reading of the fields in `have`. A pause longer than gap_ns (of fields of the slow tier: slow_gap_ns)
  * leaves a gap. 0, or -ENOMEM: then the reading is in no bin.
  */
-int sl_course_follow(struct sl_course *course, const struct sl_rules *rules, int source,
-                     const struct sl_account *account, uint64_t have, int64_t now_ns, int64_t gap_ns,
-                     int64_t slow_gap_ns);
+int sl_profile_follow(struct sl_profile *profile, const struct sl_rules *rules, int source,
+                      const struct sl_account *account, uint64_t have, int64_t now_ns, int64_t gap_ns,
+                      int64_t slow_gap_ns);
 
 /* The column's metric was `value` from boottime from_ns to to_ns; an instant counts as covering a moment. 0 or -ENOMEM. */
-int sl_course_add(struct sl_course *course, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
-                  double value);
+int sl_profile_add(struct sl_profile *profile, const struct sl_rules *rules, int column, int64_t from_ns, int64_t to_ns,
+                   double value);
 
 /* Half the bins, twice as wide. */
-void sl_course_halve(struct sl_course *course, const struct sl_rules *rules);
+void sl_profile_halve(struct sl_profile *profile, const struct sl_rules *rules);
 
 /*
  * Writes lowest, mean and highest value and seconds covered of each bin of a column that has a place, from bin `first` on.
  * The values have the seven digits that a float has.
  */
-void sl_course_column(const struct sl_course *course, int column, int32_t first, double *rows);
+void sl_profile_column(const struct sl_profile *profile, int column, int32_t first, double *rows);
 
 /* The memory that its bins take: whole pages. */
-size_t sl_course_bytes(const struct sl_course *course);
+size_t sl_profile_bytes(const struct sl_profile *profile);
 
-void sl_course_free(struct sl_course *course);
+void sl_profile_free(struct sl_profile *profile);
 
 /* The totals at a job's last points of one tier: what rates are growth since. */
 struct sl_points {
@@ -144,12 +144,12 @@ int sl_points_sum(const struct sl_pointed *jobs, size_t n, const struct sl_rules
                   int64_t interval_ns, double *sums);
 
 /*
- * A cgroup that is read at ticks. Only a job has a course, and an account of the node's pressure while it ran. On v1 a step
+ * A cgroup that is read at ticks. Only a job has a profile, and an account of the node's pressure while it ran. On v1 a step
  * has the account of its job, to which its OOM kills are added: the kernel counts none there.
  */
 struct sl_member {
 	struct sl_account *account;
-	struct sl_course *course;
+	struct sl_profile *profile;
 	struct sl_account *node_account;
 	struct sl_account *job_account;
 };
@@ -163,7 +163,7 @@ struct sl_tick {
 };
 
 /*
- * Accounts and courses take n readings, one per member; a cgroup that has gone takes none. Returns how many readings have
+ * Accounts and profiles take n readings, one per member; a cgroup that has gone takes none. Returns how many readings have
  * an error: look at those.
  */
 size_t sl_take_all(const struct sl_member *members, const struct sl_reading *readings, size_t n,

@@ -1,9 +1,9 @@
-"""The C arithmetic of a tick (`cext/slurmlens_tally.h`) for Python: accounts, courses and points of all jobs at once.
+"""The C arithmetic of a tick (`cext/slurmlens_tick.h`) for Python: accounts, profiles and points of all jobs at once.
 
 Owns the table of metrics as C sees it and the bindings; what they mean stands with those who use them (`node.sampler`'s
 accounts, recorder and points). With 200 jobs the same in Python cost twice what reading the counters costs.
 
-Invariants: an object is used by one thread at a time; C keeps no pointer beyond the call, but `TallyBatch` keeps alive
+Invariants: an object is used by one thread at a time; C keeps no pointer beyond the call, but `TickBatch` keeps alive
 what its array points to.
 """
 
@@ -49,11 +49,11 @@ def tier_of(metric: Metric) -> Tier:
 
 
 COLUMN_OF = {metric.name: column for column, metric in enumerate(metric for metric in METRICS if metric.in_profile)}
-"""Where a metric's bins are in a course."""
+"""Where a metric's bins are in a profile."""
 
 
 def _rules() -> Any:
-    assert len(METRICS) <= lib.SL_METRICS_MAX, "raise SL_METRICS_MAX in cext/slurmlens_tally.h"
+    assert len(METRICS) <= lib.SL_METRICS_MAX, "raise SL_METRICS_MAX in cext/slurmlens_tick.h"
     rules = ffi.new("struct sl_rules *")
     for index, metric in enumerate(METRICS):
         one = rules.metric[index]
@@ -88,53 +88,53 @@ def total(account: Any, field: int) -> int:
     return int(lib.sl_account_total(account, field))
 
 
-def new_course(*, offset_ns: int, width_ns: int, first_bin: int, max_points: int) -> Any:
-    """A `struct sl_course` that frees its bins when it goes."""
-    course = ffi.new("struct sl_course *")
-    course.offset_ns, course.width_ns = offset_ns, width_ns
-    course.first_bin, course.max_points = first_bin, max_points
-    return ffi.gc(course, lib.sl_course_free)
+def new_profile(*, offset_ns: int, width_ns: int, first_bin: int, max_points: int) -> Any:
+    """A `struct sl_profile` that frees its bins when it goes."""
+    profile = ffi.new("struct sl_profile *")
+    profile.offset_ns, profile.width_ns = offset_ns, width_ns
+    profile.first_bin, profile.max_points = first_bin, max_points
+    return ffi.gc(profile, lib.sl_profile_free)
 
 
-def begin(course: Any, born_ns: int) -> None:
+def begin(profile: Any, born_ns: int) -> None:
     """The cgroup was born at boottime `born_ns`, its counters zero."""
-    lib.sl_course_begin(course, RULES, born_ns)
+    lib.sl_profile_begin(profile, RULES, born_ns)
 
 
-def follow(course: Any, source: Source, account: Any, have: int, now_ns: int, gap_ns: int, slow_gap_ns: int) -> None:
+def follow(profile: Any, source: Source, account: Any, have: int, now_ns: int, gap_ns: int, slow_gap_ns: int) -> None:
     """The account took a reading of the fields in `have`. Raises MemoryError."""
-    rc = lib.sl_course_follow(course, RULES, SOURCE_NUMBER[source], account, have, now_ns, gap_ns, slow_gap_ns)
+    rc = lib.sl_profile_follow(profile, RULES, SOURCE_NUMBER[source], account, have, now_ns, gap_ns, slow_gap_ns)
     if rc:
         raise MemoryError("no memory for a job's profile")
 
 
-def add(course: Any, metric: str, from_ns: int, to_ns: int, value: float) -> None:
+def add(profile: Any, metric: str, from_ns: int, to_ns: int, value: float) -> None:
     """`metric` was `value` from boottime `from_ns` to `to_ns`. Raises MemoryError."""
-    if lib.sl_course_add(course, RULES, COLUMN_OF[metric], from_ns, to_ns, value):
+    if lib.sl_profile_add(profile, RULES, COLUMN_OF[metric], from_ns, to_ns, value):
         raise MemoryError("no memory for a job's profile")
 
 
-def halve(course: Any) -> None:
+def halve(profile: Any) -> None:
     """Half the bins, twice as wide."""
-    lib.sl_course_halve(course, RULES)
+    lib.sl_profile_halve(profile, RULES)
 
 
-def course_bytes(course: Any) -> int:
+def profile_bytes(profile: Any) -> int:
     """The memory of its bins, in whole pages."""
-    return int(lib.sl_course_bytes(course))
+    return int(lib.sl_profile_bytes(profile))
 
 
 VALUES_PER_BIN = 4
 
 
-def column_bins(course: Any, metric: str, first: int) -> Iterator[tuple[float, ...]] | None:
+def column_bins(profile: Any, metric: str, first: int) -> Iterator[tuple[float, ...]] | None:
     """Lowest, mean, highest and seconds covered of each of a metric's bins from `first` on; None where it has none."""
     column = COLUMN_OF[metric]
-    if not course.there >> column & 1:
+    if not profile.there >> column & 1:
         return None
-    count = VALUES_PER_BIN * (course.count - first)
+    count = VALUES_PER_BIN * (profile.count - first)
     rows = ffi.new("double[]", count)
-    lib.sl_course_column(course, column, first, rows)
+    lib.sl_profile_column(profile, column, first, rows)
     values = iter(ffi.unpack(rows, count))
     return zip(*[values] * VALUES_PER_BIN, strict=True)
 
@@ -180,31 +180,31 @@ class PointsBatch:
         return list(ffi.unpack(self._values, count))
 
 
-class Member(msgspec.Struct, frozen=True):
-    """What a reading of one cgroup goes into; a step has no course, but on v1 its job's account. All are C structs."""
+class TickMember(msgspec.Struct, frozen=True):
+    """What a reading of one cgroup goes into; a step has no profile, but on v1 its job's account. All are C structs."""
 
     cgroup: OpenCgroup
     account: Any
-    course: Any | None = None
+    profile: Any | None = None
     node_account: Any | None = None
     job_account: Any | None = None
 
 
-def _parts(member: Member) -> tuple[Any | None, ...]:
-    return member.course, member.node_account, member.job_account
+def _parts(member: TickMember) -> tuple[Any | None, ...]:
+    return member.profile, member.node_account, member.job_account
 
 
-class TallyBatch(ReadingBatch):
-    """Cgroups that are read together and whose readings go into accounts and courses in the same breath."""
+class TickBatch(ReadingBatch):
+    """Cgroups that are read together and whose readings go into accounts and profiles in the same breath."""
 
-    def __init__(self, reader: CgroupReader, members: Iterable[Member], ends: Sequence[int] = ()) -> None:
+    def __init__(self, reader: CgroupReader, members: Iterable[TickMember], ends: Sequence[int] = ()) -> None:
         self._kept = tuple(members)
         super().__init__(reader, [member.cgroup for member in self._kept], ends)
         rows = [[one or ffi.NULL for one in (member.account, *_parts(member))] for member in self._kept]
         self._members = ffi.new("struct sl_member[]", rows or 1)
         self._tick = ffi.new("struct sl_tick *")
 
-    def tally(self, now_ns: int, gap_ns: int, slow_gap_ns: int, node_pressure: ReadingBatch | None) -> int:
+    def take(self, now_ns: int, gap_ns: int, slow_gap_ns: int, node_pressure: ReadingBatch | None) -> int:
         """Takes the last readings, which belong to boottime `now_ns`; says how many of them have an error."""
         tick = self._tick
         tick.now_ns, tick.gap_ns, tick.slow_gap_ns = now_ns, gap_ns, slow_gap_ns

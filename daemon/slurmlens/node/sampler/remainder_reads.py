@@ -1,8 +1,8 @@
-"""Parents and children among the watched cgroups, read together: what `kinship` needs to know at births and deaths.
+"""Reads parents and children among the watched cgroups together: what `parent_remainder` needs at births and deaths.
 
-Owns the descriptors by which a family's counters are read at one time, those of the parents alone included (the user's
-folder on v1, the node's). Parents are read at births and deaths only, never at ticks: an ancestor's counter costs a
-flush of all its descendants. Used by `engine`, in its thread.
+Owns the descriptors by which the counters of a parent and its children are read at one time, those of the parents alone
+included (the user's folder on v1, the node's). Parents are read at births and deaths only, never at ticks: an
+ancestor's counter costs a flush of all its descendants. Used by `engine`, in its thread.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from slurmlens.cgroup.reader import FAST_TICK, CgroupReader, OpenCgroup
 from slurmlens.cgroup.reading import Reading
 from slurmlens.errors import ReaderError
 from slurmlens.node.sampler.accounts import Account
-from slurmlens.node.sampler.kinship import REST_FIELDS, Counters, Departure, Kinship
+from slurmlens.node.sampler.parent_remainder import REMAINDER_FIELDS, Counters, Departure, ParentRemainder
 from slurmlens.node.sampler.watched import Cgroup
 
-LARGE_FAMILY = 32
+MANY_CHILDREN = 32
 """From here on a birth alone does not have the whole family read."""
 
 
@@ -28,13 +28,13 @@ class _Ancestor(msgspec.Struct, frozen=True):
     handle: OpenCgroup
 
 
-class Families:
+class RemainderReads:
     """Every watched cgroup and its ancestors, by name."""
 
     def __init__(self, reader: CgroupReader, on_failure: Callable[[str, Exception | None], None]) -> None:
         self._reader = reader
         self._on_failure = on_failure
-        self._kinship = Kinship()
+        self._remainder = ParentRemainder()
         self._handles: dict[str, OpenCgroup] = {}
         self._accounts: dict[str, Account] = {}
         self._ancestors: dict[str, _Ancestor] = {}
@@ -52,46 +52,48 @@ class Families:
     def adopt_step(self, name: str, step: Cgroup, job: str, now_ns: int, *, newborn: bool) -> None:
         """A step's cgroup is watched from now on, inside the job named `job`."""
         self._accounts[name] = step.account
-        self._adopt(name, step.handle, job if job in self._kinship else None, now_ns, newborn=newborn)
+        self._adopt(name, step.handle, job if job in self._remainder else None, now_ns, newborn=newborn)
 
     def balance(self, name: str) -> None:
         """The cgroup and all its children were read just now."""
-        if name in self._awaited and self._handles[name].fields.issuperset(REST_FIELDS[:1]):
+        if name in self._awaited and self._handles[name].fields.issuperset(REMAINDER_FIELDS[:1]):
             self._find_parent(name)
-        if name in self._kinship:
-            self._note([name, *self._kinship.children(name)])
-            self._kinship.balance(name)
+        if name in self._remainder:
+            self._note([name, *self._remainder.children(name)])
+            self._remainder.balance(name)
 
     def _note(self, names: Iterable[str]) -> None:
-        """Tell kinship the newest readings, which nobody needs at every tick."""
+        """Give `parent_remainder` the newest readings, which nobody needs at every tick."""
         for name in names:
             account = self._accounts.get(name)
             if account is not None and account.last_ns:
-                counters = tuple(account.current(field) for field in REST_FIELDS)
-                self._kinship.note(name, counters, account.last_ns)
+                counters = tuple(account.current(field) for field in REMAINDER_FIELDS)
+                self._remainder.note(name, counters, account.last_ns)
 
     def settle_births(self, name: str, now_ns: int) -> dict[str, Departure | None]:
         """After the first reading of a newly adopted one: learn what its parent counts that is of nobody we watch.
 
         Answers with whoever was found dead meanwhile.
         """
-        parent = self._kinship.parent(name) if name in self._kinship else None
-        if parent is None or (self._kinship.is_balanced(parent) and len(self._kinship.children(parent)) > LARGE_FAMILY):
+        parent = self._remainder.parent(name) if name in self._remainder else None
+        if parent is None or (
+            self._remainder.is_balanced(parent) and len(self._remainder.children(parent)) > MANY_CHILDREN
+        ):
             return {}
-        alive = self._read_family(parent)
-        dead = [one for one in (parent, *self._kinship.children(parent)) if one not in alive]
+        alive = self._read_with_children(parent)
+        dead = [one for one in (parent, *self._remainder.children(parent)) if one not in alive]
         if dead:
             return self.bury(dead, now_ns)
         for one, counters in alive.items():
-            self._kinship.note(one, counters, now_ns)
-        self._kinship.balance(parent)
+            self._remainder.note(one, counters, now_ns)
+        self._remainder.balance(parent)
         return {}
 
     def bury(self, names: Iterable[str], now_ns: int) -> dict[str, Departure | None]:
         """These are gone: what they, and all that is found gone with them, used in all; None where nobody can tell."""
         found: dict[str, Departure | None] = {}
         for name in names:
-            if name in self._kinship:
+            if name in self._remainder:
                 found |= self._bury_one(name, now_ns)
         for name in found:
             self._close(name)
@@ -103,38 +105,38 @@ class Families:
             ancestor.handle.close()
 
     def _bury_one(self, name: str, now_ns: int) -> dict[str, Departure | None]:
-        parent = self._kinship.parent(name)
+        parent = self._remainder.parent(name)
         while parent is not None:
-            self._note(self._kinship.descendants(parent))
-            alive = self._read_family(parent)
+            self._note(self._remainder.descendants(parent))
+            alive = self._read_with_children(parent)
             alive.pop(name, None)
             if parent in alive:
-                return dict(self._kinship.settle(parent, alive, now_ns))
-            name, parent = parent, self._kinship.parent(parent)
-        gone = self._kinship.descendants(name)
-        self._kinship.remove(name)
+                return dict(self._remainder.settle(parent, alive, now_ns))
+            name, parent = parent, self._remainder.parent(parent)
+        gone = self._remainder.descendants(name)
+        self._remainder.remove(name)
         return dict.fromkeys(gone)
 
-    def _read_family(self, parent: str) -> dict[str, Counters]:
+    def _read_with_children(self, parent: str) -> dict[str, Counters]:
         """The counters of a parent and its children, those that are alive, the parent's first."""
-        names = [parent, *sorted(self._kinship.children(parent))]
+        names = [parent, *sorted(self._remainder.children(parent))]
         handles = [self._handles[name] for name in names]
         readings = zip(names, handles, self._reader.read(handles, FAST_TICK), strict=True)
         return {name: rest_counters(one) for name, handle, one in readings if not (one.gone and was_there(handle))}
 
     def _adopt(self, name: str, handle: OpenCgroup, parent: str | None, now_ns: int, *, newborn: bool) -> None:
         self._handles[name] = handle
-        self._kinship.add(name, parent, now_ns, newborn=newborn)
+        self._remainder.add(name, parent, now_ns, newborn=newborn)
 
     def _ancestor(self, place: CgroupPlace, now_ns: int, *, newborn: bool) -> str | None:
         """The name of a parent folder, watched from now on if it was not; v1 has the node's folder above the user's."""
         name = str(place.cpu)
-        if name in self._kinship and not self._kinship.children(name) and not self._read_family(name):
+        if name in self._remainder and not self._remainder.children(name) and not self._read_with_children(name):
             self.bury([name], now_ns)
-        if name in self._kinship:
+        if name in self._remainder:
             return name
         try:
-            handle = self._reader.open(place, REST_FIELDS)
+            handle = self._reader.open(place, REMAINDER_FIELDS)
         except ReaderError as error:
             self._on_failure(error.reason, error)
             return None
@@ -147,7 +149,7 @@ class Families:
         self._adopt(name, handle, grandparent, now_ns, newborn=newborn and grandparent is not None)
         if grandparent is not None:
             self.settle_births(name, now_ns)
-        return name if name in self._kinship else None
+        return name if name in self._remainder else None
 
     def _find_parent(self, name: str) -> None:
         """The job's CPU folder has appeared, so the one above it is there too; what that one counts beyond the jobs
@@ -156,12 +158,12 @@ class Families:
         parent = self._ancestor(self._awaited.pop(name), now_ns, newborn=False)
         if parent is None:
             return
-        self._kinship.set_parent(name, parent)
-        alive = self._read_family(parent)
-        if len(alive) == 1 + len(self._kinship.children(parent)):
+        self._remainder.set_parent(name, parent)
+        alive = self._read_with_children(parent)
+        if len(alive) == 1 + len(self._remainder.children(parent)):
             for one, counters in alive.items():
-                self._kinship.note(one, counters, now_ns)
-            self._kinship.balance(parent)
+                self._remainder.note(one, counters, now_ns)
+            self._remainder.balance(parent)
 
     def _close(self, name: str) -> None:
         self._awaited.pop(name, None)
@@ -178,8 +180,8 @@ def was_there(handle: OpenCgroup) -> bool:
 
 
 def rest_counters(reading: Reading) -> Counters:
-    """Of a reading, what `kinship` reckons with."""
-    return tuple(reading.get(name) for name in REST_FIELDS)
+    """Of a reading, what `parent_remainder` reckons with."""
+    return tuple(reading.get(name) for name in REMAINDER_FIELDS)
 
 
 def _above(place: CgroupPlace) -> CgroupPlace | None:

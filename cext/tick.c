@@ -1,9 +1,9 @@
-/* All members of a tick at once, and points made of accounts; see slurmlens_tally.h. */
+/* All members of a tick at once, and points made of accounts; see slurmlens_tick.h. */
 #include <errno.h>
 #include <math.h>
 
 #include "files.h"
-#include "slurmlens_tally.h"
+#include "slurmlens_tick.h"
 
 /* The node's pressure stands in where the cgroup tells none; all jobs share one reading. */
 static void follow_node(const struct sl_member *job, const struct sl_rules *rules, const struct sl_tick *tick)
@@ -11,8 +11,8 @@ static void follow_node(const struct sl_member *job, const struct sl_rules *rule
 	if (!tick->node_pressure || !job->node_account || job->account->known & SL_BIT(SL_PRESSURE_CPU_SOME_US))
 		return;
 	sl_account_take(job->node_account, rules, tick->node_pressure, tick->now_ns);
-	sl_course_follow(job->course, rules, SL_FROM_NODE, job->node_account, tick->node_pressure->have, tick->now_ns,
-	                 tick->gap_ns, tick->slow_gap_ns);
+	sl_profile_follow(job->profile, rules, SL_FROM_NODE, job->node_account, tick->node_pressure->have, tick->now_ns,
+	                  tick->gap_ns, tick->slow_gap_ns);
 }
 
 /* A step's reading; what was killed in it since the last one was killed in its job. */
@@ -33,8 +33,8 @@ static void take_job(const struct sl_member *job, const struct sl_rules *rules, 
                      const struct sl_tick *tick)
 {
 	sl_account_take(job->account, rules, reading, tick->now_ns);
-	sl_course_follow(job->course, rules, SL_FROM_CGROUP, job->account, reading->have, tick->now_ns, tick->gap_ns,
-	                 tick->slow_gap_ns);
+	sl_profile_follow(job->profile, rules, SL_FROM_CGROUP, job->account, reading->have, tick->now_ns, tick->gap_ns,
+	                  tick->slow_gap_ns);
 	follow_node(job, rules, tick);
 }
 
@@ -49,7 +49,7 @@ size_t sl_take_all(const struct sl_member *members, const struct sl_reading *rea
 		errors += readings[i].error != 0;
 		if (readings[i].error == ENODEV || readings[i].error == ENOENT)
 			continue;
-		if (member->course)
+		if (member->profile)
 			take_job(member, rules, &readings[i], tick);
 		else
 			take_step(member, rules, &readings[i], tick->now_ns);

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from slurmlens.delivery.batches import Stream
-from slurmlens.delivery.spool import Account, DropKind, Spool, SpoolLimits
-from slurmlens.delivery.spool.store import Change
+from slurmlens.delivery.spool import DropKind, DropTotal, Spool, SpoolLimits
+from slurmlens.delivery.spool.store import SpoolChange
 from slurmlens.errors import SpoolError
 from testkit.spools import KIB, SpoolSetup, settled, take_all
 
@@ -24,17 +24,17 @@ DROPPED = MADE - 5
 @pytest.fixture
 def setup(tmp_path: Path) -> SpoolSetup:
     (tmp_path / "run").mkdir()
-    return SpoolSetup(tmp_path / "spool", untold=tmp_path / "run" / "untold.json")
+    return SpoolSetup(tmp_path / "spool", unreported=tmp_path / "run" / "untold.json")
 
 
-def notice(accounts: Mapping[DropKind, Account]) -> bytes:
+def notice(accounts: Mapping[DropKind, DropTotal]) -> bytes:
     return json.dumps({f"{stream.value} {reason}": one.lines for (stream, reason), one in accounts.items()}).encode()
 
 
 def fill(spool: Spool) -> None:
     """The disk is full from now on."""
 
-    async def full(_: Change) -> None:
+    async def full(_: SpoolChange) -> None:
         raise SpoolError("database or disk is full", reason="full")
 
     spool._writer._disk.apply = full
@@ -85,7 +85,7 @@ async def test_a_daemon_that_is_killed_while_its_disk_is_full_has_what_it_droppe
     second_life = await setup.opened(limits=LIMITS, notice=notice)
     await settled(second_life)
     assert await notices(second_life) == [{"metrics memory_limit": DROPPED}]
-    assert not setup.untold.exists(), "the spool's own file has it now"
+    assert not setup.unreported.exists(), "the spool's own file has it now"
     await second_life.close()
     third_life = await setup.opened(limits=LIMITS, notice=notice)
     assert third_life.state.dropped[Stream.METRICS, "memory_limit"].lines == DROPPED
@@ -114,10 +114,10 @@ async def test_what_was_left_joins_the_totals_that_the_file_has_once(setup: Spoo
     await settled(spool)
     fill(spool)
     await drop_metrics(setup, spool)
-    left = setup.untold.read_bytes()
+    left = setup.unreported.read_bytes()
     await kill(spool)
     for _ in range(2):  # killed again before it could remove the file
-        setup.untold.write_bytes(left)
+        setup.unreported.write_bytes(left)
         life = await setup.opened(limits=LIMITS, notice=notice)
         await settled(life)
         dropped = {kind: account.lines for kind, account in life.state.dropped.items()}
@@ -156,14 +156,14 @@ async def test_with_a_disk_in_order_there_is_no_such_file(setup: SpoolSetup) -> 
     await settled(spool)
     reading.cancel()
     assert spool.state.dropped[Stream.EVENTS, "age"].lines == 1
-    assert not setup.untold.exists()
+    assert not setup.unreported.exists()
     await spool.close()
-    assert not setup.untold.exists()
+    assert not setup.unreported.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"[1]", b'[{"stream":"other"}]', b"\xff\xfe"])
 async def test_a_file_that_cannot_be_read_is_told_and_stops_nothing(setup: SpoolSetup, content: bytes) -> None:
-    setup.untold.write_bytes(content)
+    setup.unreported.write_bytes(content)
     spool = await setup.opened(notice=notice)
     assert setup.counted("spool_totals_unreadable") == 1
     assert spool.state.dropped == {}
@@ -173,8 +173,8 @@ async def test_a_file_that_cannot_be_read_is_told_and_stops_nothing(setup: Spool
 
 
 async def test_a_file_that_cannot_be_written_is_told_and_stops_nothing(setup: SpoolSetup) -> None:
-    setup.untold.parent.rmdir()
-    setup.untold.parent.write_bytes(b"in the way")
+    setup.unreported.parent.rmdir()
+    setup.unreported.parent.write_bytes(b"in the way")
     spool = await setup.opened(limits=LIMITS, notice=notice)
     fill(spool)
     await drop_metrics(setup, spool)

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmlens.cgroup import tally
+from slurmlens.cgroup import tick
 from slurmlens.cgroup.reader import CgroupReader
 from slurmlens.cgroup.reading import Reading, reading_of
 from slurmlens.events import Point, Profile
 from slurmlens.metrics import FIELDS, METRICS, Source, Tier
 from slurmlens.node.sampler.accounts import Account
 from slurmlens.node.sampler.points import JobsPoints, Points
-from slurmlens.node.sampler.recorder import Course
-from testkit import tally_twin as twin
+from slurmlens.node.sampler.recorder import ProfileBins
+from testkit import tick_twin as twin
 
 MS = 1_000_000
 WALL_NS = 1_795_347_263_400_000_000
@@ -27,20 +27,20 @@ GAP_NS = 25_000 * MS
 field_names = st.sampled_from([field.name for field in FIELDS])
 readings = st.dictionaries(field_names, st.integers(0, 2**50), max_size=12).map(reading_of)
 pauses_ns = st.integers(0, 40_000).map(lambda pause_ms: pause_ms * MS)
-courses = st.lists(st.tuples(pauses_ns, readings), min_size=1, max_size=40)
+profiles = st.lists(st.tuples(pauses_ns, readings), min_size=1, max_size=40)
 
 
-@given(courses, st.booleans())
-def test_accounts_agree(course: Sequence[tuple[int, Reading]], from_zero: bool) -> None:
+@given(profiles, st.booleans())
+def test_accounts_agree(profile: Sequence[tuple[int, Reading]], from_zero: bool) -> None:
     ours, plain = Account(from_zero=from_zero), twin.Account(from_zero=from_zero)
     now_ns = BOOT_NS
-    for pause_ns, reading in course:
+    for pause_ns, reading in profile:
         now_ns += pause_ns
         ours.take(reading, now_ns)
         plain.take(reading, now_ns)
     assert (ours.samples, ours.first_ns, ours.last_ns) == (plain.samples, plain.first_ns, plain.last_ns)
     for field in FIELDS:
-        if field.name in tally.GAUGE_FIELDS:
+        if field.name in tick.GAUGE_FIELDS:
             assert ours.highest(field.name) == plain.highest(field.name)
             assert ours.current(field.name) == plain.current(field.name)
         else:
@@ -48,16 +48,19 @@ def test_accounts_agree(course: Sequence[tuple[int, Reading]], from_zero: bool) 
 
 
 @settings(deadline=None)
-@given(courses, st.sampled_from([16, 33, 360]), st.sampled_from([0.125, 1.25, 10.0]), st.booleans())
-def test_courses_agree(course: Sequence[tuple[int, Reading]], max_points: int, width_s: float, newborn: bool) -> None:
-    ours, plain = Course(WALL_NS, BOOT_NS, width_s, max_points), twin.Course(WALL_NS, BOOT_NS, width_s, max_points)
+@given(profiles, st.sampled_from([16, 33, 360]), st.sampled_from([0.125, 1.25, 10.0]), st.booleans())
+def test_courses_agree(profile: Sequence[tuple[int, Reading]], max_points: int, width_s: float, newborn: bool) -> None:
+    ours, plain = (
+        ProfileBins(WALL_NS, BOOT_NS, width_s, max_points),
+        twin.ProfileBins(WALL_NS, BOOT_NS, width_s, max_points),
+    )
     account = twin.Account()
     mine = Account()
     if newborn:
         ours.begin(BOOT_NS)
         plain.begin(BOOT_NS)
     now_ns = BOOT_NS
-    for pause_ns, reading in course:
+    for pause_ns, reading in profile:
         now_ns += pause_ns
         account.take(reading, now_ns)
         mine.take(reading, now_ns)
@@ -90,12 +93,12 @@ def same_point(ours: Point, plain: Point) -> bool:
     )
 
 
-@given(courses, st.sampled_from(list(Tier)), st.booleans())
-def test_points_agree(course: Sequence[tuple[int, Reading]], tier: Tier, from_zero: bool) -> None:
+@given(profiles, st.sampled_from(list(Tier)), st.booleans())
+def test_points_agree(profile: Sequence[tuple[int, Reading]], tier: Tier, from_zero: bool) -> None:
     ours, plain = Points(tier, from_zero=from_zero), twin.Points(tier, from_zero=from_zero)
     mine, account = Account(), twin.Account()
     tick_ns = WALL_NS
-    for pause_ns, reading in course:
+    for pause_ns, reading in profile:
         tick_ns += pause_ns + MS
         mine.take(reading, tick_ns)
         account.take(reading, tick_ns)
@@ -104,12 +107,12 @@ def test_points_agree(course: Sequence[tuple[int, Reading]], tier: Tier, from_ze
 
 
 @pytest.mark.thorough
-@given(st.lists(courses, min_size=1, max_size=4), st.sampled_from(list(Tier)))
+@given(st.lists(profiles, min_size=1, max_size=4), st.sampled_from(list(Tier)))
 def test_a_sum_is_what_the_points_add_up_to(jobs: list[list[tuple[int, Reading]]], tier: Tier) -> None:
     accounts = []
-    for course in jobs:
+    for profile in jobs:
         account = Account()
-        for _, reading in course:
+        for _, reading in profile:
             account.take(reading, BOOT_NS)
         accounts.append(account)
     alone = [Points(tier, from_zero=True).values({Source.CGROUP: one}, WALL_NS, 10_000 * MS) for one in accounts]
@@ -126,7 +129,7 @@ def test_a_sum_is_what_the_points_add_up_to(jobs: list[list[tuple[int, Reading]]
 
 
 def test_every_recorded_metric_has_a_column_of_its_own() -> None:
-    assert sorted(tally.COLUMN_OF.values()) == list(range(len([metric for metric in METRICS if metric.in_profile])))
+    assert sorted(tick.COLUMN_OF.values()) == list(range(len([metric for metric in METRICS if metric.in_profile])))
 
 
 def test_a_counter_that_no_machine_reaches_stops_instead_of_turning_negative() -> None:
@@ -137,6 +140,6 @@ def test_a_counter_that_no_machine_reaches_stops_instead_of_turning_negative() -
 
 
 def test_a_batch_of_nothing_is_read_and_tallied() -> None:
-    batch = tally.TallyBatch(CgroupReader(), [])
+    batch = tick.TickBatch(CgroupReader(), [])
     batch.read()
-    assert batch.tally(BOOT_NS, GAP_NS, GAP_NS, None) == 0
+    assert batch.take(BOOT_NS, GAP_NS, GAP_NS, None) == 0
