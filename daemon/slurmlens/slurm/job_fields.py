@@ -32,7 +32,7 @@ from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 from slurmlens.slurm.states import happened_times, parse_state
 
 
-class Told(enum.IntEnum):
+class RecordTeller(enum.IntEnum):
     """Who tells of a job; the value is the column of the table."""
 
     QUEUE = 0
@@ -100,7 +100,9 @@ _ROWS = (
     _Row("flags", words, ("flags", "flags", "")),
 )
 
-UNTOLD_BY_PYSLURM = frozenset(row.name for row in _ROWS if row.paths[Told.QUEUE] and not row.paths[Told.PYSLURM])
+UNTOLD_BY_PYSLURM = frozenset(
+    row.name for row in _ROWS if row.paths[RecordTeller.QUEUE] and not row.paths[RecordTeller.PYSLURM]
+)
 """Fields that squeue's JSON tells and pyslurm does not: the reason why the queue is asked of squeue where it is
 there.
 """
@@ -112,11 +114,11 @@ class _Field(NamedTuple):
     path: tuple[str, ...]
 
 
-def _column(told: Told) -> tuple[_Field, ...]:
+def _column(told: RecordTeller) -> tuple[_Field, ...]:
     return tuple(_Field(row.name, row.read, tuple(row.paths[told].split("."))) for row in _ROWS if row.paths[told])
 
 
-_COLUMNS = {told: _column(told) for told in Told}
+_COLUMNS = {told: _column(told) for told in RecordTeller}
 _EMPTY: Mapping[str, Any] = {"tres": {}, "nodes": (), "flags": (), _STATE: (), _REQUESTED: {}}
 
 
@@ -138,7 +140,11 @@ def take(unknown: Counter[str], name: str, value: Any, otherwise: Any = None) ->
 
 
 def read_job(
-    entry: Any, told: Told, source: RecordSource, unknown: Counter[str], more: Callable[[JobState], Mapping[str, Any]]
+    entry: Any,
+    told: RecordTeller,
+    source: RecordSource,
+    unknown: Counter[str],
+    more: Callable[[JobState], Mapping[str, Any]],
 ) -> JobRecord:
     """The record of one entry; `more` gives what the table does not hold (outcomes), once the state is known.
 
@@ -176,5 +182,5 @@ def read_job(
 _PATHS = {(told, field.name): field.path for told, fields in _COLUMNS.items() for field in fields}
 
 
-def _path_of(told: Told, name: str) -> tuple[str, ...]:
+def _path_of(told: RecordTeller, name: str) -> tuple[str, ...]:
     return _PATHS[told, name]

@@ -17,7 +17,7 @@ from typing import Any
 
 from slurmlens.errors import DecodeError
 from slurmlens.slurm.amounts import MIB
-from slurmlens.slurm.job_fields import Told, member, node_names, read_job, take
+from slurmlens.slurm.job_fields import RecordTeller, member, node_names, read_job, take
 from slurmlens.slurm.json_stream import JsonList
 from slurmlens.slurm.json_values import (
     MAX_TEXT_CHARS,
@@ -104,7 +104,7 @@ def _queue_job(job: Any, exit_of: Callable[[Any], Any], unknown: Counter[str]) -
         has_exit = exits["exit_code"] or exits["exit_signal"]  # 0 of a job that waits or runs is not an exit code yet
         return exits if state.has_ended or has_exit else {}
 
-    return read_job(job, Told.QUEUE, RecordSource.QUEUE, unknown, outcome)
+    return read_job(job, RecordTeller.QUEUE, RecordSource.QUEUE, unknown, outcome)
 
 
 def _accounted_job(job: Any, unknown: Counter[str]) -> JobRecord:
@@ -117,7 +117,7 @@ def _accounted_job(job: Any, unknown: Counter[str]) -> JobRecord:
         allocated = take(unknown, "cpu_count", _allocated_cpus(job))
         return fields | ({"cpu_count": allocated} if allocated else {})
 
-    record = read_job(job, Told.ACCOUNTING, RecordSource.ACCOUNTING, unknown, outcome)
+    record = read_job(job, RecordTeller.ACCOUNTING, RecordSource.ACCOUNTING, unknown, outcome)
     listed = member(job, "steps")
     if not isinstance(listed, list):
         return record

@@ -18,7 +18,7 @@ from typing import Any
 
 from slurmlens.errors import DecodeError, SourceError
 from slurmlens.slurm.amounts import MIB
-from slurmlens.slurm.job_fields import Told, node_names, read_job, take
+from slurmlens.slurm.job_fields import RecordTeller, node_names, read_job, take
 from slurmlens.slurm.json_values import minutes, number, text, words
 from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, Record, RecordSource
 from slurmlens.slurm.source import Scheduler
@@ -113,7 +113,7 @@ def read_pyslurm_job(job: Mapping[str, Any], unknown: Counter[str]) -> JobRecord
             for name, member in (("exit_code", "exit_code"), ("exit_signal", "exit_code_signal"))
         }
 
-    return read_job(job, Told.PYSLURM, RecordSource.QUEUE, unknown, outcome)
+    return read_job(job, RecordTeller.PYSLURM, RecordSource.QUEUE, unknown, outcome)
 
 
 def _named(entry: Mapping[str, Any], what: str) -> str:

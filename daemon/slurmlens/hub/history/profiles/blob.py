@@ -39,14 +39,14 @@ _PLAIN_BYTES = 96
 _LOW_NIBBLE_CLEARED = bytes(value & 0xF0 for value in range(256))
 
 
-class Kind(IntEnum):
+class BlobKind(IntEnum):
     """How values are written: as three bytes of a float32, or as one byte of a scale (`coarse`)."""
 
     FINE = 0
     COARSE = 1
 
 
-class Part(IntEnum):
+class CoursePart(IntEnum):
     """The parts of a course in the order in which they stand in a blob."""
 
     MEAN = 0
@@ -55,18 +55,18 @@ class Part(IntEnum):
     WEIGHT = 3
 
 
-ALL_PARTS = frozenset(Part)
-_KINDS = frozenset(Kind)
+ALL_PARTS = frozenset(CoursePart)
+_KINDS = frozenset(BlobKind)
 
 
 def pack(course: Course, *, lasting: bool = True) -> bytes:
     """The bytes of a course of at most `MOST_BINS` bins; one that is not `lasting` is cheap to write, and larger."""
     parts = (course.mean, course.high, course.low, course.weight)
     planes = [_planes(_joined(part, course)) for part in parts]
-    return write(course, Kind.FINE, [squeezed(plane, lasting=lasting) for plane in planes])
+    return write(course, BlobKind.FINE, [squeezed(plane, lasting=lasting) for plane in planes])
 
 
-def unpack(data: bytes, parts: Collection[Part] = ALL_PARTS) -> Course:
+def unpack(data: bytes, parts: Collection[CoursePart] = ALL_PARTS) -> Course:
     """The course in a blob with the parts asked for; DecodeError says what is wrong with one that is damaged.
 
     Values are what was packed to within `PRECISION`, gaps are gaps.
@@ -74,17 +74,22 @@ def unpack(data: bytes, parts: Collection[Part] = ALL_PARTS) -> Course:
     from slurmlens.hub.history.profiles.coarse import read_coarse_parts
 
     course, kind, names, stored = read(data)
-    if kind is Kind.COARSE:
+    if kind is BlobKind.COARSE:
         read_coarse_parts(course, names, stored, parts)
         return course
-    wanted = ((Part.MEAN, course.mean), (Part.HIGH, course.high), (Part.LOW, course.low), (Part.WEIGHT, course.weight))
+    wanted = (
+        (CoursePart.MEAN, course.mean),
+        (CoursePart.HIGH, course.high),
+        (CoursePart.LOW, course.low),
+        (CoursePart.WEIGHT, course.weight),
+    )
     for part, columns in wanted:
         if part in parts and stored[part]:
             _read_part(columns, names, course.count, stored[part])
     return course
 
 
-def kind_of(data: bytes) -> Kind:
+def kind_of(data: bytes) -> BlobKind:
     """How the values of a blob are written."""
     return read(data)[1]
 
@@ -94,7 +99,7 @@ def fold(blobs: Iterable[bytes]) -> bytes:
     return pack(fold_courses([unpack(blob) for blob in blobs]))
 
 
-def write(course: Course, kind: Kind, parts: list[bytes]) -> bytes:
+def write(course: Course, kind: BlobKind, parts: list[bytes]) -> bytes:
     """Head, names, tail and these parts."""
     tail = pack(course.tail, lasting=False) if course.tail else b""
     whole_ns = _NEVER if course.whole_from_ns is None else course.whole_from_ns
@@ -106,7 +111,7 @@ def write(course: Course, kind: Kind, parts: list[bytes]) -> bytes:
     return _FRONT.pack(VERSION, kind, zlib.crc32(rest, kind)) + rest
 
 
-def read(data: bytes) -> tuple[Course, Kind, tuple[str, ...], list[bytes]]:
+def read(data: bytes) -> tuple[Course, BlobKind, tuple[str, ...], list[bytes]]:
     """A course without values, how they are written, the columns' names and the four parts as they are stored."""
     if len(data) < _FRONT.size + _HEAD.size:
         raise DecodeError(f"a stored course of {len(data)} bytes: its head alone has {_FRONT.size + _HEAD.size}")
@@ -126,7 +131,7 @@ def read(data: bytes) -> tuple[Course, Kind, tuple[str, ...], list[bytes]]:
     for size in sizes:
         parts.append(data[offset : offset + size])
         offset += size
-    return course, Kind(kind), names, parts
+    return course, BlobKind(kind), names, parts
 
 
 def _joined(part: Columns, course: Course) -> array[float]:

@@ -22,7 +22,7 @@ _STEPS = 254
 
 def coarsen(data: bytes) -> bytes:
     """The coarse blob of a course that nothing will be added to; one that is coarse already stays as it is."""
-    if blob.kind_of(data) is blob.Kind.COARSE:
+    if blob.kind_of(data) is blob.BlobKind.COARSE:
         return data
     course = settled(blob.unpack(data))
     while course.count > COARSE_BINS:
@@ -30,7 +30,7 @@ def coarsen(data: bytes) -> bytes:
     course.weight = {}
     scales = [max((value for value in course.high[name] if value >= 0), default=0.0) for name in course.names]
     parts = [_written(part, scales) for part in (course.mean, course.high, course.low)]
-    return blob.write(course, blob.Kind.COARSE, [*parts, b""])
+    return blob.write(course, blob.BlobKind.COARSE, [*parts, b""])
 
 
 def _written(part: Columns, scales: Sequence[float]) -> bytes:
@@ -42,13 +42,13 @@ def _written(part: Columns, scales: Sequence[float]) -> bytes:
 
 
 def read_coarse_parts(
-    course: Course, names: tuple[str, ...], stored: Sequence[bytes], parts: Collection[blob.Part]
+    course: Course, names: tuple[str, ...], stored: Sequence[bytes], parts: Collection[blob.CoursePart]
 ) -> None:
     """Fill a course from the parts of a coarse blob."""
     wanted = (
-        (blob.Part.MEAN, course.mean, GAP_MEAN),
-        (blob.Part.HIGH, course.high, GAP_HIGH),
-        (blob.Part.LOW, course.low, GAP_LOW),
+        (blob.CoursePart.MEAN, course.mean, GAP_MEAN),
+        (blob.CoursePart.HIGH, course.high, GAP_HIGH),
+        (blob.CoursePart.LOW, course.low, GAP_LOW),
     )
     for part, columns, gap in wanted:
         data = stored[part]

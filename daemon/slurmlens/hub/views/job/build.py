@@ -19,9 +19,9 @@ from slurmlens.hub.views.job import usage
 from slurmlens.hub.views.job.advice import build_advice
 from slurmlens.hub.views.job.allocation import allocation_of, cores_by_node, memory_per_node_bytes, node_names
 from slurmlens.hub.views.job.charts import build_charts, limits_of
-from slurmlens.hub.views.job.headline import Told, headline
+from slurmlens.hub.views.job.headline import HeadlineBasis, headline
 from slurmlens.hub.views.job.oddities import Stop, middle_of, node_notes, odd_beside, stopped_computing
-from slurmlens.hub.views.job.profile_bins import Part, grid_for, on_grid, shrink
+from slurmlens.hub.views.job.profile_bins import BinValue, grid_for, on_grid, shrink
 from slurmlens.hub.views.job.provenance import provenance_of
 from slurmlens.hub.views.job.steps import build_steps
 from slurmlens.hub.views.job.timeline import build_bands, build_marks
@@ -55,7 +55,7 @@ def build_job_view(facts: JobFacts) -> JobView:
     cpu = usage.job_cpu(nodes, allocation.cores, times.ran.used)
     memory, peak_node = usage.job_memory(nodes)
     provenance = provenance_of(facts, nodes, phase)
-    told = Told(facts, phase, allocation, times.ran, times.waited_s, cpu, memory, peak_node, stops)
+    told = HeadlineBasis(facts, phase, allocation, times.ran, times.waited_s, cpu, memory, peak_node, stops)
     return JobView(
         made_ns=facts.as_of_ns,
         phase=phase,
@@ -187,8 +187,8 @@ def _node_views(
 def _with_courses(facts: JobFacts, node: NodeFacts, view: NodeView, cores: int | None) -> NodeView:
     return msgspec.structs.replace(
         view,
-        cpu_course=_course(facts, node, "cpu_cores", Part.MEAN, cores),
-        memory_course=_course(facts, node, "memory_bytes", Part.HIGH, view.memory.asked),
+        cpu_course=_course(facts, node, "cpu_cores", BinValue.MEAN, cores),
+        memory_course=_course(facts, node, "memory_bytes", BinValue.HIGH, view.memory.asked),
     )
 
 
@@ -209,7 +209,9 @@ def _node_view(node: NodeFacts, cores: int | None, memory_bytes: float | None, r
     )
 
 
-def _course(facts: JobFacts, node: NodeFacts, column: str, part: Part, whole: float | None) -> tuple[float | None, ...]:
+def _course(
+    facts: JobFacts, node: NodeFacts, column: str, part: BinValue, whole: float | None
+) -> tuple[float | None, ...]:
     """A sparkline's points as shares of what the node gave, else of its own highest value."""
     if node.profile is None or facts.start_ns is None:
         return ()

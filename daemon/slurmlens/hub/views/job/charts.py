@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.facts import NodeFacts
 from slurmlens.hub.views.job.profile_bins import (
+    BinValue,
     Grid,
-    Part,
     bands_of,
     grid_for,
     has_values,
@@ -48,7 +48,7 @@ class ChartPlan:
     up: tuple[str, str | None]
     totals: tuple[str, ...]
     down: tuple[str, str | None] | None = None
-    part: Part = Part.MEAN
+    part: BinValue = BinValue.MEAN
     substitute_note: str | None = None
     why_empty: str = "not measured"
 
@@ -58,7 +58,7 @@ _OF_NODE = "of the whole node, not of the job alone"
 
 PLANS: tuple[ChartPlan, ...] = (
     ChartPlan("cpu", "CPU", "cores", ("cpu_cores", None), ("cpu_s",)),
-    ChartPlan("memory", "Memory", "bytes", ("memory_bytes", None), ("memory_peak_bytes",), part=Part.HIGH),
+    ChartPlan("memory", "Memory", "bytes", ("memory_bytes", None), ("memory_peak_bytes",), part=BinValue.HIGH),
     ChartPlan(
         "io",
         "I/O",
@@ -186,7 +186,7 @@ def _limit(plan: ChartPlan, limits: Limits) -> tuple[float | None, str | None]:
 
 
 def _series(
-    nodes: Sequence[NodeFacts], odd: Sequence[str], column: str, part: Part, grid: Grid, sign: int
+    nodes: Sequence[NodeFacts], odd: Sequence[str], column: str, part: BinValue, grid: Grid, sign: int
 ) -> tuple[Series, ...]:
     courses = {node.node: on_grid(node.profile, column, grid, part) for node in nodes}
     if len(nodes) <= MOST_LINES:

@@ -24,7 +24,7 @@ _MOST_STOPPED_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HeadlineBasis:
     """What the sentence may draw on beside the facts."""
 
     facts: JobFacts
@@ -38,7 +38,7 @@ class Told:
     stops: dict[str, Stop]
 
 
-def headline(told: Told) -> str:
+def headline(told: HeadlineBasis) -> str:
     """The sentence, with at most two more that point at the cause; fit to be shown anywhere."""
     if told.phase is Phase.PENDING:
         first = _pending(told)
@@ -50,7 +50,7 @@ def headline(told: Told) -> str:
     return visible(" ".join(sentence for sentence in sentences if sentence))
 
 
-def _pending(told: Told) -> str:
+def _pending(told: HeadlineBasis) -> str:
     record = told.facts.record
     words = pending_words(record.reason, record.reason_text) if record else None
     so_far = f" for {fmt.duration(told.waited_s)}" if told.waited_s is not None else ""
@@ -59,7 +59,7 @@ def _pending(told: Told) -> str:
     return f"Waits{so_far}: {words}."
 
 
-def _running(told: Told) -> str:
+def _running(told: HeadlineBasis) -> str:
     if told.facts.scheduler_silent_since_ns is not None:
         return _out_of_touch(told, told.facts.scheduler_silent_since_ns)
     verb = "Suspended after running" if told.facts.outcome.state is JobState.SUSPENDED else "Running"
@@ -70,7 +70,7 @@ def _running(told: Told) -> str:
     return f"{first}{_where(told)}" + (f": {used}." if used else "; no figures yet.")
 
 
-def _out_of_touch(told: Told, since_ns: int) -> str:
+def _out_of_touch(told: HeadlineBasis, since_ns: int) -> str:
     """Nothing is ended by guess; but what is hours old is not told as if it were of now."""
     silent = fmt.duration((told.facts.as_of_ns - since_ns) / NS_PER_S)
     nodes = [node for node in told.facts.nodes if node.state is NodeState.RUNNING]
@@ -78,7 +78,7 @@ def _out_of_touch(told: Told, since_ns: int) -> str:
     return f"Ran when the scheduler last answered, {silent} ago; {still or 'its nodes are silent, too'}."
 
 
-def _used_words(told: Told) -> str:
+def _used_words(told: HeadlineBasis) -> str:
     parts = []
     if told.cpu.ratio is not None and told.allocation.cores:
         least = "at least " if told.phase is Phase.ENDED and not told.cpu.complete else ""
@@ -90,17 +90,17 @@ def _used_words(told: Told) -> str:
     return " and ".join(parts)
 
 
-def _completed(told: Told) -> str:
+def _completed(told: HeadlineBasis) -> str:
     used = _used_words(told)
     return f"Completed{_after(told)}{_where(told)}" + (f"; used {used}." if used else ".") + _kills_survived(told)
 
 
-def _kills_survived(told: Told) -> str:
+def _kills_survived(told: HeadlineBasis) -> str:
     kills = told.facts.outcome.oom_kills
     return f" {_killed_words(told)} on the way." if kills else ""
 
 
-def _failed(told: Told) -> str:
+def _failed(told: HeadlineBasis) -> str:
     outcome = told.facts.outcome
     where, after = _on_only_node(told), _after(told)
     if outcome.oom_kills:
@@ -118,13 +118,13 @@ def _failed(told: Told) -> str:
     return f"Failed{where}{after}; {_reason_or_silence(told)}."
 
 
-def _reason_or_silence(told: Told) -> str:
+def _reason_or_silence(told: HeadlineBasis) -> str:
     record = told.facts.record
     reason = record.reason if record and record.reason not in (None, "None") else None
     return f"the scheduler's reason is {reason}" if reason else "nobody told an exit code"
 
 
-def _first_failed_step(told: Told) -> str:
+def _first_failed_step(told: HeadlineBasis) -> str:
     failed = [step for step in _steps(told) if step.step not in ("batch", "extern") and _went_wrong(step)]
     if not failed:
         return ""
@@ -137,7 +137,7 @@ def _went_wrong(step: StepRecord) -> bool:
     return step.state.has_ended and step.state not in (JobState.COMPLETED, JobState.CANCELLED)
 
 
-def _out_of_memory(told: Told) -> str:
+def _out_of_memory(told: HeadlineBasis) -> str:
     seen = bool(told.facts.outcome.oom_kills)
     where = f" on {fold(_oom_nodes(told.facts.nodes))}" if seen else ""
     peak = (
@@ -153,20 +153,20 @@ def _oom_nodes(nodes: Sequence[NodeFacts]) -> list[str]:
     return [node.node for node in nodes if node.totals and node.totals.oom_kills]
 
 
-def _killed_words(told: Told) -> str:
+def _killed_words(told: HeadlineBasis) -> str:
     kills = told.facts.outcome.oom_kills or 0
     nodes = _oom_nodes(told.facts.nodes)
     where = f" on {fold(nodes)}" if nodes else ""
     return f"{fmt.count(kills, 'process was', 'processes were')} killed for memory{where}"
 
 
-def _timeout(told: Told) -> str:
+def _timeout(told: HeadlineBasis) -> str:
     limit = f" of {fmt.duration(told.ran.asked)}" if told.ran.asked else ""
     used = _used_words(told)
     return f"Reached its time limit{limit}{_where(told)}" + (f"; used {used}." if used else ".")
 
 
-def _cancelled(told: Told) -> str:
+def _cancelled(told: HeadlineBasis) -> str:
     by = told.facts.outcome.cancelled_by
     actor = f" by {by}" if by else ""
     if told.facts.start_ns is None:
@@ -175,18 +175,18 @@ def _cancelled(told: Told) -> str:
     return f"Cancelled{actor}{_after(told)}."
 
 
-def _node_failed(told: Told) -> str:
+def _node_failed(told: HeadlineBasis) -> str:
     silent = [node.node for node in told.facts.nodes if node.end_ns is None]
     named = silent if 0 < len(silent) < len(told.facts.nodes) else []
     where = f"Node {fold(named)}" if named else "A node"
     return f"{where} failed{_after(told)}, and the job ended with it."
 
 
-def _preempted(told: Told) -> str:
+def _preempted(told: HeadlineBasis) -> str:
     return f"Preempted{_after(told)} to make room for another job."
 
 
-def _requeued(told: Told) -> str:
+def _requeued(told: HeadlineBasis) -> str:
     later = [run for run in told.facts.runs if run.number > told.facts.run]
     if not later:
         return f"Requeued{_after(told)}; its next run has not started."
@@ -194,19 +194,19 @@ def _requeued(told: Told) -> str:
     return f"Requeued{_after(told)}; run {following.number}: {STATE_STYLES[following.state].word}."
 
 
-def _boot_failed(told: Told) -> str:
+def _boot_failed(told: HeadlineBasis) -> str:
     return f"Its nodes did not boot{_after(told)}."
 
 
-def _deadline(told: Told) -> str:
+def _deadline(told: HeadlineBasis) -> str:
     return f"Reached its deadline{_after(told)}."
 
 
-def _ended(told: Told) -> str:
+def _ended(told: HeadlineBasis) -> str:
     return f"Ended{_after(told)}; the scheduler has not said how."
 
 
-_ENDED: dict[JobState, Callable[[Told], str]] = {
+_ENDED: dict[JobState, Callable[[HeadlineBasis], str]] = {
     JobState.COMPLETED: _completed,
     JobState.FAILED: _failed,
     JobState.OUT_OF_MEMORY: _out_of_memory,
@@ -220,7 +220,7 @@ _ENDED: dict[JobState, Callable[[Told], str]] = {
 }
 
 
-def _stopped(told: Told) -> list[str]:
+def _stopped(told: HeadlineBasis) -> list[str]:
     """Which nodes stopped computing long before the end: the likely place of the cause."""
     if told.facts.outcome.state is JobState.COMPLETED or not told.stops or told.facts.end_ns is None:
         return []
@@ -232,7 +232,7 @@ def _stopped(told: Told) -> list[str]:
     return [f"{fold(names)} stopped computing {fmt.duration(before_s)} before the end."]
 
 
-def _neighbours(told: Told) -> list[str]:
+def _neighbours(told: HeadlineBasis) -> list[str]:
     """Other jobs that failed on one of the nodes today: is it the node or the job?"""
     if told.phase is not Phase.ENDED or told.facts.outcome.state not in (JobState.FAILED, JobState.NODE_FAIL):
         return []
@@ -243,26 +243,26 @@ def _neighbours(told: Told) -> list[str]:
     return [f"{others} failed on {worst.node} today."]
 
 
-def _subject(told: Told) -> str:
+def _subject(told: HeadlineBasis) -> str:
     if told.facts.outcome.source is OutcomeSource.HOOK:
         return "Job"
     return "Batch script" if any(step.step == "batch" for step in _steps(told)) else "Job"
 
 
-def _steps(told: Told) -> tuple[StepRecord, ...]:
+def _steps(told: HeadlineBasis) -> tuple[StepRecord, ...]:
     return told.facts.record.steps if told.facts.record else ()
 
 
-def _after(told: Told) -> str:
+def _after(told: HeadlineBasis) -> str:
     return f" after {fmt.duration(told.ran.used)}" if told.ran.used is not None else ""
 
 
-def _where(told: Told) -> str:
+def _where(told: HeadlineBasis) -> str:
     nodes = told.allocation.node_list
     if not nodes:
         return ""
     return f" on {nodes}" if len(nodes) <= 24 else f" on {fmt.count(told.allocation.node_count or 0, 'node')}"
 
 
-def _on_only_node(told: Told) -> str:
+def _on_only_node(told: HeadlineBasis) -> str:
     return f" on {told.allocation.node_list}" if told.allocation.node_count == 1 and told.allocation.node_list else ""

@@ -24,7 +24,7 @@ MOST_COLUMNS = 400
 GAP = -1.0
 
 
-class Part(enum.Enum):
+class BinValue(enum.Enum):
     """Which value of a bin: the mean of a rate, or the highest of a gauge whose peak matters."""
 
     MEAN = "mean"
@@ -64,7 +64,7 @@ def grid_for(courses: Iterable[Course], start_ns: int, end_ns: int) -> Grid | No
     return Grid(first_ns, width_ns, max(1, -(-(end_ns - first_ns) // width_ns)))
 
 
-def on_grid(course: Course | None, column: str, grid: Grid, part: Part = Part.MEAN) -> array[float]:
+def on_grid(course: Course | None, column: str, grid: Grid, part: BinValue = BinValue.MEAN) -> array[float]:
     """One column of a course, brought onto the grid; bins that no bin of the course falls into are gaps."""
     values = _values(course, column, part)
     if course is None or values is None:
@@ -77,10 +77,10 @@ def on_grid(course: Course | None, column: str, grid: Grid, part: Part = Part.ME
     return _placed(values, (start_ns - grid.start_ns) // width_ns, grid.count)
 
 
-def _values(course: Course | None, column: str, part: Part) -> array[float] | None:
+def _values(course: Course | None, column: str, part: BinValue) -> array[float] | None:
     if course is None:
         return None
-    return (course.mean if part is Part.MEAN else course.high).get(column)
+    return (course.mean if part is BinValue.MEAN else course.high).get(column)
 
 
 def _placed(values: array[float], first: int, count: int) -> array[float]:
@@ -92,12 +92,12 @@ def _placed(values: array[float], first: int, count: int) -> array[float]:
     return gaps * before + inside + gaps * after if before or after else inside
 
 
-def _halved(values: array[float], start_ns: int, width_ns: int, part: Part) -> tuple[array[float], int, int]:
+def _halved(values: array[float], start_ns: int, width_ns: int, part: BinValue) -> tuple[array[float], int, int]:
     """Two neighbours as one; beside a gap the other counts alone."""
     before = start_ns % (2 * width_ns) // width_ns
     gaps = array("f", [GAP])
     even = gaps * before + values + gaps * ((before + len(values)) % 2)
-    if part is Part.HIGH:
+    if part is BinValue.HIGH:
         joined = array("f", map(max, even[0::2], even[1::2]))
     else:
         pairs = zip(even[0::2], even[1::2], strict=True)
@@ -105,7 +105,7 @@ def _halved(values: array[float], start_ns: int, width_ns: int, part: Part) -> t
     return joined, start_ns - before * width_ns, 2 * width_ns
 
 
-def _spread(values: array[float], start_ns: int, width_ns: int, grid: Grid, part: Part) -> array[float]:
+def _spread(values: array[float], start_ns: int, width_ns: int, grid: Grid, part: BinValue) -> array[float]:
     """Bins that the grid's are no multiple of: each goes where its middle lies."""
     bins: list[list[float]] = [[] for _ in range(grid.count)]
     middle_ns = start_ns + width_ns // 2 - grid.start_ns
@@ -113,7 +113,7 @@ def _spread(values: array[float], start_ns: int, width_ns: int, grid: Grid, part
         place = (middle_ns + index * width_ns) // grid.width_ns
         if value >= 0 and 0 <= place < grid.count:
             bins[place].append(value)
-    join = max if part is Part.HIGH else _mean
+    join = max if part is BinValue.HIGH else _mean
     return array("f", [join(found) if found else GAP for found in bins])
 
 
@@ -185,7 +185,7 @@ def average(course: Course | None, column: str) -> float | None:
 
 def highest(course: Course | None, column: str) -> float | None:
     """The highest value seen."""
-    found = max(_values(course, column, Part.HIGH) or (), default=GAP)
+    found = max(_values(course, column, BinValue.HIGH) or (), default=GAP)
     return found if found >= 0 else None
 
 
@@ -195,5 +195,5 @@ def has_values(course: Course | None, column: str) -> bool:
 
 
 def _measured(course: Course | None, column: str) -> array[float] | None:
-    means = _values(course, column, Part.MEAN)
+    means = _values(course, column, BinValue.MEAN)
     return means if means and max(means) >= 0 else None

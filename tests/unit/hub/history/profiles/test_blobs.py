@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from slurmlens.errors import DecodeError, UnsupportedVersion
 from slurmlens.events import Point, Profile
 from slurmlens.hub.history.profiles import columns
-from slurmlens.hub.history.profiles.blob import PRECISION, Part, fold, pack, unpack
+from slurmlens.hub.history.profiles.blob import PRECISION, CoursePart, fold, pack, unpack
 from slurmlens.hub.history.profiles.coarse import COARSE_BINS, coarsen
 from slurmlens.hub.history.profiles.course import Course, course_of, piece_of
 from slurmlens.hub.history.profiles.fold import settled
@@ -75,7 +75,7 @@ def full_course(seed: int = 1) -> bytes:
 
 
 def test_a_view_reads_the_parts_it_draws() -> None:
-    found = unpack(full_course(), {Part.MEAN})
+    found = unpack(full_course(), {CoursePart.MEAN})
     assert len(found.mean["cpu_cores"]) == 360
     assert (found.high, found.low, found.weight) == ({}, {}, {})
 
