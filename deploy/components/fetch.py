@@ -72,7 +72,7 @@ def _unpack(folder: Path, suite: str, packages: Sequence[str]) -> None:
     apt = folder / "apt"
     for part in ("lists/partial", "cache/archives/partial", "parts"):
         (apt / part).mkdir(parents=True)
-    (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n")
+    (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n")
     places = {"Etc::sourcelist": "sources.list", "Etc::sourceparts": "parts", "State::lists": "lists", "Cache": "cache"}
     options = [f"-oDir::{where}={apt / part}" for where, part in places.items()]
     # As root apt would ask as user _apt, who may not see our folders.
@@ -84,7 +84,7 @@ def _unpack(folder: Path, suite: str, packages: Sequence[str]) -> None:
     shutil.rmtree(apt)
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Where this machine has its Debian from, in apt's own words."""
     argv = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian"]
     found = [line for line in run(argv, cwd=Path("/")).splitlines() if "security" not in line]

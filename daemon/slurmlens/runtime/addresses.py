@@ -11,8 +11,9 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable
-
-import psutil
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
 
 from slurmlens.clock import NS_PER_S, Clock
 
@@ -63,11 +64,37 @@ async def resolve_name(name: str) -> frozenset[str]:
     return frozenset(str(entry[4][0]) for entry in found)
 
 
-def own_addresses() -> frozenset[str]:
-    """Every address of this host."""
-    families = (socket.AF_INET, socket.AF_INET6)
-    interfaces = psutil.net_if_addrs().values()
-    return frozenset(one.address.split("%")[0] for own in interfaces for one in own if one.family in families)
+def own_addresses(proc_net: Path = Path("/proc/self/net")) -> frozenset[str]:
+    """Every address of this host, from the kernel's files: getifaddrs would need AF_NETLINK, which our units forbid."""
+    tables = (("fib_trie", local_ipv4), ("if_inet6", local_ipv6))
+    return frozenset(address for name, read in tables for address in read(_text(proc_net / name)))
+
+
+def local_ipv4(fib_trie: str) -> frozenset[str]:
+    """The addresses that `/proc/net/fib_trie` has as this host's: `|-- ADDRESS`, and below it `/32 host LOCAL`."""
+    lines = [line.split() for line in fib_trie.splitlines()]
+    return frozenset(
+        leaf[1]
+        for leaf, kind in pairwise(lines)
+        if len(leaf) == 2 and leaf[0] == "|--" and kind == ["/32", "host", "LOCAL"] and _is_address(leaf[1])
+    )
+
+
+def local_ipv6(if_inet6: str) -> frozenset[str]:
+    """The addresses of `/proc/net/if_inet6`: 32 hexadecimal digits begin each line."""
+    found = set()
+    for line in if_inet6.splitlines():
+        with suppress(ValueError, IndexError):
+            found.add(str(ipaddress.IPv6Address(bytes.fromhex(line.split()[0]))))
+    return frozenset(found)
+
+
+def _text(path: Path) -> str:
+    """Empty where a kernel without that protocol has no such file."""
+    try:
+        return path.read_text("ascii", "replace")
+    except OSError:
+        return ""
 
 
 def _is_address(text: str) -> bool:
