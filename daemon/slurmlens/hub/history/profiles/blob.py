@@ -6,9 +6,10 @@ tail and of the four parts); the columns' names (`columns`); the tail (a blob of
 lows, weights, each all columns one after another and compressed by itself, so that a view inflates what it draws. A
 part of size 0 is not there.
 
-A value is a float32 rounded to 11 bits of mantissa (`PRECISION`: relative, half a unit of the last bit kept). Its upper
-three bytes are laid apart (all second bytes, then all third, all fourth), which zlib makes a quarter smaller. Its level
-is 1: higher ones cost three times as much for a twentieth. A piece that waits to be folded stays uncompressed.
+A value is a float32 rounded to 11 bits of mantissa (`PRECISION`: relative, half a unit of the last bit kept). The upper
+three bytes of a column's values are laid apart (all second bytes, then all third, all fourth), which zlib makes a
+quarter smaller. Its level is 1: higher ones cost three times as much for a twentieth. A piece that waits to be folded
+stays uncompressed.
 
 Fed by `history.record` (`pack`, `fold`), read by `history.read` (`unpack`). Bytes that are no such blob are a
 `DecodeError` that says what is wrong with them.
@@ -20,8 +21,9 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
+from types import MappingProxyType
 
 from slurmlens.errors import DecodeError, UnsupportedVersion
 from slurmlens.hub.history.profiles.columns import read_names, write_names
@@ -55,37 +57,42 @@ class CoursePart(IntEnum):
     WEIGHT = 3
 
 
-ALL_PARTS = frozenset(CoursePart)
+Wanted = Mapping[CoursePart, Collection[str] | None]
+"""Which columns of which parts are to be read, None for all of a part; a part that is not named is not read."""
+
+ALL: Wanted = MappingProxyType(dict.fromkeys(CoursePart))
+DRAWN: Wanted = MappingProxyType({CoursePart.MEAN: None, CoursePart.HIGH: ("memory_bytes",), CoursePart.WEIGHT: None})
+"""What people are shown: the means, the peak of memory, and the weights with which pieces are put together."""
+
 _KINDS = frozenset(BlobKind)
 
 
 def pack(course: Course, *, lasting: bool = True) -> bytes:
     """The bytes of a course of at most `MOST_BINS` bins; one that is not `lasting` is cheap to write, and larger."""
     parts = (course.mean, course.high, course.low, course.weight)
-    planes = [_planes(_joined(part, course)) for part in parts]
+    planes = [b"".join(_planes(part[name]) for name in course.names) if part else b"" for part in parts]
     return write(course, BlobKind.FINE, [squeezed(plane, lasting=lasting) for plane in planes])
 
 
-def unpack(data: bytes, parts: Collection[CoursePart] = ALL_PARTS) -> Course:
-    """The course in a blob with the parts asked for; DecodeError says what is wrong with one that is damaged.
+def unpack(data: bytes, wanted: Wanted = ALL) -> Course:
+    """The course in a blob with what is wanted of it; DecodeError says what is wrong with one that is damaged.
 
     Values are what was packed to within `PRECISION`, gaps are gaps.
     """
-    from slurmlens.hub.history.profiles.coarse import read_coarse_parts
+    from slurmlens.hub.history.profiles.coarse import read_coarse_part
 
-    course, kind, names, stored = read(data)
-    if kind is BlobKind.COARSE:
-        read_coarse_parts(course, names, stored, parts)
-        return course
-    wanted = (
+    course, kind, names, stored = read(data, wanted)
+    parts = (
         (CoursePart.MEAN, course.mean),
         (CoursePart.HIGH, course.high),
         (CoursePart.LOW, course.low),
         (CoursePart.WEIGHT, course.weight),
     )
-    for part, columns in wanted:
-        if part in parts and stored[part]:
-            _read_part(columns, names, course.count, stored[part])
+    read_part = read_coarse_part if kind is BlobKind.COARSE else _read_part
+    for part, columns in parts:
+        if stored[part] and part in wanted:
+            of_part = wanted[part]
+            read_part(columns, part, names, names if of_part is None else of_part, course.count, stored[part])
     return course
 
 
@@ -111,7 +118,7 @@ def write(course: Course, kind: BlobKind, parts: list[bytes]) -> bytes:
     return _FRONT.pack(VERSION, kind, zlib.crc32(rest, kind)) + rest
 
 
-def read(data: bytes) -> tuple[Course, BlobKind, tuple[str, ...], list[bytes]]:
+def read(data: bytes, wanted: Wanted = ALL) -> tuple[Course, BlobKind, tuple[str, ...], list[bytes]]:
     """A course without values, how they are written, the columns' names and the four parts as they are stored."""
     if len(data) < _FRONT.size + _HEAD.size:
         raise DecodeError(f"a stored course of {len(data)} bytes: its head alone has {_FRONT.size + _HEAD.size}")
@@ -126,19 +133,12 @@ def read(data: bytes) -> tuple[Course, BlobKind, tuple[str, ...], list[bytes]]:
     names, offset = read_names(data, column_count, _FRONT.size + _HEAD.size)
     course = Course(start_ns=start_ns, width_ns=width_ns, count=count, told_ns=told_ns)
     course.whole_from_ns = None if whole_ns == _NEVER else whole_ns
-    course.tail = unpack(data[offset : offset + tail_size]) if tail_size else None
+    course.tail = unpack(data[offset : offset + tail_size], wanted) if tail_size else None
     parts, offset = [], offset + tail_size
     for size in sizes:
         parts.append(data[offset : offset + size])
         offset += size
     return course, BlobKind(kind), names, parts
-
-
-def _joined(part: Columns, course: Course) -> array[float]:
-    values = array("f")
-    for name in course.names if part else ():
-        values += part[name]
-    return values
 
 
 def _planes(values: array[float]) -> bytes:
@@ -158,13 +158,12 @@ def squeezed(planes: bytes, *, lasting: bool = True) -> bytes:
 
 
 def inflated(data: bytes, size: int) -> bytes:
-    """What `squeezed` made, `size` bytes; never more is unpacked, whatever the bytes claim."""
+    """The first `size` bytes of what `squeezed` made; never more is unpacked, whatever the bytes claim."""
     if data[0] == 0:
-        planes = data[1:]
+        planes = data[1 : size + 1]
     else:
-        inflater = zlib.decompressobj()
         try:
-            planes = inflater.decompress(data, size + 1)
+            planes = zlib.decompressobj().decompress(data, max(1, size))
         except zlib.error as error:
             raise DecodeError(f"a part of a stored course does not unpack: {error}") from None
     if len(planes) != size:
@@ -172,15 +171,22 @@ def inflated(data: bytes, size: int) -> bytes:
     return planes
 
 
-def _read_part(columns: Columns, names: tuple[str, ...], count: int, data: bytes) -> None:
-    lanes = count * len(names)
-    planes = inflated(data, _KEPT_BYTES * lanes)
-    raw = bytearray(4 * lanes)
-    raw[1::4], raw[2::4], raw[3::4] = planes[:lanes], planes[lanes : 2 * lanes], planes[2 * lanes :]
-    values = array("f")
-    values.frombytes(_native(raw))
-    for index, name in enumerate(names):
-        columns[name] = values[index * count : (index + 1) * count]
+def _read_part(
+    columns: Columns, part: CoursePart, names: Sequence[str], wanted: Collection[str], count: int, data: bytes
+) -> None:
+    places = [index for index, name in enumerate(names) if name in wanted]
+    size = _KEPT_BYTES * count
+    planes = inflated(data, size * (places[-1] + 1)) if places else b""
+    for index in places:
+        begin = size * index
+        raw = bytearray(4 * count)
+        raw[1::4] = planes[begin : begin + count]
+        raw[2::4] = planes[begin + count : begin + 2 * count]
+        raw[3::4] = planes[begin + 2 * count : begin + size]
+        values = array("f", bytes(raw))
+        if sys.byteorder == "big":
+            values.byteswap()
+        columns[names[index]] = values
 
 
 def _little(values: array[float]) -> bytes:
@@ -188,11 +194,3 @@ def _little(values: array[float]) -> bytes:
         values = values[:]
         values.byteswap()
     return values.tobytes()
-
-
-def _native(raw: bytearray) -> bytes:
-    if sys.byteorder == "big":
-        swapped = array("f", bytes(raw))
-        swapped.byteswap()
-        return swapped.tobytes()
-    return bytes(raw)

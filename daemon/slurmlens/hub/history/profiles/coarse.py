@@ -13,11 +13,12 @@ from collections.abc import Collection, Sequence
 
 from slurmlens.errors import DecodeError
 from slurmlens.hub.history.profiles import blob
-from slurmlens.hub.history.profiles.course import GAP_HIGH, GAP_LOW, GAP_MEAN, Columns, Course, halved
+from slurmlens.hub.history.profiles.course import GAP_HIGH, GAP_LOW, GAP_MEAN, Columns, halved
 from slurmlens.hub.history.profiles.fold import settled
 
 COARSE_BINS = 120
 _STEPS = 254
+_GAPS = {blob.CoursePart.MEAN: GAP_MEAN, blob.CoursePart.HIGH: GAP_HIGH, blob.CoursePart.LOW: GAP_LOW}
 
 
 def coarsen(data: bytes) -> bytes:
@@ -41,24 +42,15 @@ def _written(part: Columns, scales: Sequence[float]) -> bytes:
     return struct.pack(f"<{len(scales)}f", *scales) + blob.squeezed(bytes(steps)) if steps else b""
 
 
-def read_coarse_parts(
-    course: Course, names: tuple[str, ...], stored: Sequence[bytes], parts: Collection[blob.CoursePart]
+def read_coarse_part(
+    columns: Columns, part: blob.CoursePart, names: Sequence[str], wanted: Collection[str], count: int, data: bytes
 ) -> None:
-    """Fill a course from the parts of a coarse blob."""
-    wanted = (
-        (blob.CoursePart.MEAN, course.mean, GAP_MEAN),
-        (blob.CoursePart.HIGH, course.high, GAP_HIGH),
-        (blob.CoursePart.LOW, course.low, GAP_LOW),
-    )
-    for part, columns, gap in wanted:
-        data = stored[part]
-        if part not in parts or not data:
-            continue
-        if len(data) <= 4 * len(names):
-            raise DecodeError(f"a part of a coarse course ends within its scales ({len(data)} bytes)")
-        scales = struct.unpack_from(f"<{len(names)}f", data)
-        steps = blob.inflated(data[4 * len(names) :], course.count * len(names))
-        for index, (name, scale) in enumerate(zip(names, scales, strict=True)):
-            values = [gap, *(step * scale / _STEPS for step in range(_STEPS + 1))]
-            own = steps[index * course.count : (index + 1) * course.count]
-            columns[name] = array("f", [values[step] for step in own])
+    """Fill the columns that are wanted from a part of a coarse blob."""
+    if len(data) <= 4 * len(names):
+        raise DecodeError(f"a part of a stored coarse course ends within its scales ({len(data)} bytes)")
+    scales = struct.unpack_from(f"<{len(names)}f", data)
+    steps = blob.inflated(data[4 * len(names) :], count * len(names))
+    for index, (name, scale) in enumerate(zip(names, scales, strict=True)):
+        if name in wanted:
+            values = [_GAPS[part], *(step * scale / _STEPS for step in range(_STEPS + 1))]
+            columns[name] = array("f", [values[step] for step in steps[index * count : (index + 1) * count]])

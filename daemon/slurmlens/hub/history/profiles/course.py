@@ -19,7 +19,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from operator import add
+from operator import add, mul
 from typing import Any, NamedTuple, TypeAlias
 
 from slurmlens.clock import NS_PER_S
@@ -75,8 +75,10 @@ class Course:
         """Seconds that each bin of a metric stands for, 0 in a gap."""
         if self.weight:
             return self.weight[name]
-        width_s = self.width_s
-        return array("f", [width_s if value >= 0 else 0.0 for value in self.mean[name]])
+        width_s, means = self.width_s, self.mean[name]
+        if means and min(means) >= 0:
+            return array("f", [width_s]) * len(means)
+        return array("f", [width_s if value >= 0 else 0.0 for value in means])
 
 
 class _Bins(NamedTuple):
@@ -181,6 +183,38 @@ def bounded(course: Course) -> Course:
     while course.count > MOST_BINS:
         course = halved(course)
     return course
+
+
+def widened(course: Course, times: int) -> Course:
+    """On bins `times` as wide, a power of two."""
+    if times < 2:
+        return course
+    return halved(course) if times == 2 else _grouped(course, times)
+
+
+def _grouped(course: Course, times: int) -> Course:
+    """What halving again and again comes to, in one go: each wide bin from a slice of narrow ones."""
+    width_ns = times * course.width_ns
+    before = course.start_ns % width_ns // course.width_ns
+    begins = range(-before, course.count, times)
+    slices = [slice(max(0, begin), min(begin + times, course.count)) for begin in begins]
+    made = replace(
+        course,
+        start_ns=course.start_ns - before * course.width_ns,
+        width_ns=width_ns,
+        count=len(slices),
+        low={name: array("f", [min(values[group]) for group in slices]) for name, values in course.low.items()},
+        high={name: array("f", [max(values[group]) for group in slices]) for name, values in course.high.items()},
+        mean={},
+        weight={},
+    )
+    for name, means in course.mean.items():
+        weights = course.weights(name)
+        sums = [sum(weights[group]) for group in slices]
+        areas = [sum(map(mul, means[group], weights[group])) for group in slices]
+        made.weight[name] = array("f", sums)
+        made.mean[name] = array("f", [area / own if own else GAP_MEAN for area, own in zip(areas, sums, strict=True)])
+    return made
 
 
 def halved(course: Course) -> Course:

@@ -12,16 +12,18 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from slurmlens.hub.history.profiles.course import (
     GAP_HIGH,
     GAP_LOW,
     GAP_MEAN,
     MOST_BINS,
+    Columns,
     Course,
     bounded,
-    halved,
     sliced,
+    widened,
 )
 
 _MOST_LAID = 16 * MOST_BINS
@@ -29,25 +31,31 @@ _MOST_LAID = 16 * MOST_BINS
 
 def fold_courses(pieces: Sequence[Course]) -> Course:
     """One course from the pieces of one sighting, of which there is one at least; the latest tail stays apart."""
-    whole = max((piece for piece in pieces if piece.whole_from_ns is not None), key=_told, default=None)
-    if whole is not None and whole.whole_from_ns is not None:
-        pieces = [_before(piece, whole.whole_from_ns) for piece in pieces]
-    last = max(pieces, key=_told)
-    tails = [piece for piece in pieces if piece.tail is not None]
-    course = put_together([replace(piece, tail=None) for piece in pieces])
-    return replace(
-        course,
-        tail=max(tails, key=_told).tail if tails else None,
-        told_ns=last.told_ns,
-        whole_from_ns=whole.whole_from_ns if whole else None,
-    )
+    settled_pieces, tail, whole_from_ns = _told_apart(pieces)
+    told_ns = max(piece.told_ns for piece in pieces)
+    return replace(put_together(settled_pieces), tail=tail, told_ns=told_ns, whole_from_ns=whole_from_ns)
+
+
+def shown_course(pieces: Sequence[Course]) -> Course:
+    """The same with the tail in it: what is shown of a sighting, to which nothing will be folded any more."""
+    settled_pieces, tail, _ = _told_apart(pieces)
+    return put_together([*settled_pieces, tail] if tail else settled_pieces)
 
 
 def settled(course: Course) -> Course:
-    """The course with its tail in it: what is shown of a job that runs."""
-    if course.tail is None:
-        return course
-    return put_together([replace(course, tail=None), course.tail])
+    """A course with its tail in it."""
+    return shown_course([course])
+
+
+def _told_apart(pieces: Sequence[Course]) -> tuple[list[Course], Course | None, int | None]:
+    """What is final of the pieces of one sighting, the tail that counts, and from when on a summary told all."""
+    whole = max((piece for piece in pieces if piece.whole_from_ns is not None), key=_told, default=None)
+    whole_from_ns = whole.whole_from_ns if whole else None
+    if whole_from_ns is not None:
+        pieces = [_before(piece, whole_from_ns) for piece in pieces]
+    with_tail = [piece for piece in pieces if piece.tail is not None]
+    tail = max(with_tail, key=_told).tail if with_tail else None
+    return [replace(piece, tail=None) if piece.tail else piece for piece in pieces], tail, whole_from_ns
 
 
 def put_together(pieces: Sequence[Course]) -> Course:
@@ -62,8 +70,10 @@ def put_together(pieces: Sequence[Course]) -> Course:
         narrowest_ns = min(piece.width_ns for piece in rest)
         narrow = [piece for piece in rest if piece.width_ns == narrowest_ns]
         rest = [piece for piece in rest if piece.width_ns > narrowest_ns]
-        # laid beside each other they are halved in one go, unless years lie between them
-        rest += [halved(_laid(narrow))] if _span(narrow) <= _MOST_LAID else [halved(piece) for piece in narrow]
+        times = min((piece.width_ns for piece in rest), default=width_ns) // narrowest_ns
+        # laid beside each other they are widened in one go, unless years lie between them
+        together = [_laid(narrow)] if _span(narrow) <= _MOST_LAID else narrow
+        rest += [widened(piece, times) for piece in together]
     return _laid([*rest, *apart])
 
 
@@ -77,16 +87,50 @@ def _span(pieces: Sequence[Course]) -> int:
 
 
 def _laid(pieces: Sequence[Course]) -> Course:
-    """Pieces of one width as one course over all their bins."""
+    """Pieces of one width as one course over all their bins; a part that one of them lacks is left away."""
     if len(pieces) == 1:
         return pieces[0]
-    first_ns = min(piece.start_ns for piece in pieces)
-    made = replace(pieces[0], start_ns=first_ns, count=_span(pieces), low={}, mean={}, high={}, weight={})
-    # the longest first: it is laid into free bins, which costs a copy
-    ordered = sorted(pieces, key=lambda piece: -piece.count)
-    for name in dict.fromkeys(name for piece in pieces for name in piece.mean):
-        _lay_column(made, name, [piece for piece in ordered if name in piece.mean])
+    ordered = sorted(pieces, key=lambda piece: piece.start_ns)
+    first_ns, width_ns = ordered[0].start_ns, ordered[0].width_ns
+    begins = [(piece.start_ns - first_ns) // width_ns for piece in ordered]
+    made = replace(ordered[0], count=_span(ordered), low={}, mean={}, high={}, weight={})
+    ends = accumulate((begin + piece.count for begin, piece in zip(begins, ordered, strict=True)), max)
+    overlap = any(begin < end for begin, end in zip(begins[1:], ends, strict=False))
+    is_plain = not overlap and not any(piece.weight for piece in pieces)
+    parts: list[tuple[Columns, float, list[Columns]]] = [(made.mean, GAP_MEAN, [piece.mean for piece in ordered])]
+    if all(piece.high for piece in ordered):
+        parts.append((made.high, GAP_HIGH, [piece.high for piece in ordered]))
+    if all(piece.low for piece in ordered):
+        parts.append((made.low, GAP_LOW, [piece.low for piece in ordered]))
+    if not is_plain:
+        parts.append((made.weight, 0.0, [_all_weights(piece) for piece in ordered]))
+    for name in dict.fromkeys(name for piece in ordered for name in piece.mean):
+        if overlap:
+            _join_column(made, name, ordered, begins)
+            continue
+        for into, gap, columns in parts:
+            if any(name in column for column in columns):
+                into[name] = _row(name, columns, begins, gap, made.count)
     return made
+
+
+def _row(name: str, columns: Sequence[Columns], begins: Sequence[int], gap: float, count: int) -> array[float]:
+    """One part of a metric, piece after piece, with gaps between."""
+    values = array("f")
+    gaps = array("f", [gap])
+    for begin, column in zip(begins, columns, strict=True):
+        own = column.get(name)
+        if own is not None:
+            missing = begin - len(values)
+            if missing:
+                values += gaps * missing
+            values += own
+    missing = count - len(values)
+    return values + gaps * missing if missing else values
+
+
+def _all_weights(piece: Course) -> Columns:
+    return piece.weight or {name: piece.weights(name) for name in piece.mean}
 
 
 def _told(piece: Course) -> tuple[int, int, int]:
@@ -124,45 +168,50 @@ def _spread(piece: Course, width_ns: int) -> Course:
         for index in range(piece.count)
     ]
     for name in piece.mean:
-        _put_gaps(made, name)
-        bins = zip(places, piece.low[name], piece.mean[name], piece.high[name], piece.weights(name), strict=True)
-        for place, low, mean, high, weight in bins:
-            _join_bin(made, name, place, low, mean, high, weight)
+        _put_gaps(made, name, piece)
+        for index, place in enumerate(places):
+            _join_bin(made, name, place, piece, index, piece.weights(name)[index])
     return made
 
 
-def _put_gaps(course: Course, name: str) -> None:
-    course.low[name] = array("f", [GAP_LOW]) * course.count
+def _put_gaps(course: Course, name: str, like: Course) -> None:
+    """A metric without a measurement, in the parts that the other course has."""
     course.mean[name] = array("f", [GAP_MEAN]) * course.count
-    course.high[name] = array("f", [GAP_HIGH]) * course.count
     course.weight[name] = array("f", [0.0]) * course.count
+    if name in like.low:
+        course.low[name] = array("f", [GAP_LOW]) * course.count
+    if name in like.high:
+        course.high[name] = array("f", [GAP_HIGH]) * course.count
 
 
-def _lay_column(made: Course, name: str, pieces: Sequence[Course]) -> None:
-    _put_gaps(made, name)
-    weights = made.weight[name]
-    for piece in pieces:
-        first = (piece.start_ns - made.start_ns) // made.width_ns
-        end = first + piece.count
-        own = piece.weights(name)
-        if not any(weights[first:end]):
-            made.low[name][first:end] = piece.low[name]
-            made.mean[name][first:end] = piece.mean[name]
-            made.high[name][first:end] = piece.high[name]
-            weights[first:end] = own
+def _join_column(made: Course, name: str, pieces: Sequence[Course], begins: Sequence[int]) -> None:
+    """One metric of pieces of which some tell the same bins."""
+    there = [(begin, piece) for begin, piece in zip(begins, pieces, strict=True) if name in piece.mean]
+    like = min((piece for _, piece in there), key=lambda piece: (name in piece.low) + (name in piece.high))
+    _put_gaps(made, name, like)
+    for begin, piece in sorted(there, key=lambda pair: -pair[1].count):
+        end, own = begin + piece.count, piece.weights(name)
+        if any(made.weight[name][begin:end]):
+            for index, weight in enumerate(own):
+                _join_bin(made, name, begin + index, piece, index, weight)
             continue
-        bins = zip(range(first, end), piece.low[name], piece.mean[name], piece.high[name], own, strict=True)
-        for place, low, mean, high, weight in bins:
-            _join_bin(made, name, place, low, mean, high, weight)
+        made.mean[name][begin:end] = piece.mean[name]
+        made.weight[name][begin:end] = own
+        if name in made.low:
+            made.low[name][begin:end] = piece.low[name]
+        if name in made.high:
+            made.high[name][begin:end] = piece.high[name]
 
 
-def _join_bin(made: Course, name: str, place: int, low: float, mean: float, high: float, weight: float) -> None:
+def _join_bin(made: Course, name: str, place: int, piece: Course, index: int, weight: float) -> None:
     """One bin more at a place: the lowest, the highest, and the mean of both by weight."""
     if not weight:
         return
-    lows, means, highs, weights = made.low[name], made.mean[name], made.high[name], made.weight[name]
-    had = weights[place]
-    lows[place] = min(lows[place], low)
-    highs[place] = max(highs[place], high)
+    means, weights = made.mean[name], made.weight[name]
+    had, mean = weights[place], piece.mean[name][index]
     means[place] = (means[place] * had + mean * weight) / (had + weight) if had else mean
     weights[place] = had + weight
+    if name in made.low:
+        made.low[name][place] = min(made.low[name][place], piece.low[name][index])
+    if name in made.high:
+        made.high[name][place] = max(made.high[name][place], piece.high[name][index])

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from slurmlens.events import EventKind, JobProfile, JobSummary, Totals
 from slurmlens.hub.database import tables as schema
 from slurmlens.hub.history.profiles.course import Course, piece_of, whole_of
-from slurmlens.hub.history.profiles.fold import fold_courses, settled
+from slurmlens.hub.history.profiles.fold import shown_course
 from slurmlens.hub.history.read.reading import of_job
 from slurmlens.runtime.beside import beside
 from slurmlens.wire import ecs
@@ -57,7 +57,7 @@ def _folded(rows: Iterable[tuple[str, str, bytes]]) -> dict[tuple[str, str], Cou
         piece = _piece(body)
         if piece is not None:
             pieces.setdefault((node, sighting), []).append(piece)
-    return {key: settled(fold_courses(own)) for key, own in pieces.items()}
+    return {key: shown_course(own) for key, own in pieces.items()}
 
 
 def _piece(body: bytes) -> Course | None:

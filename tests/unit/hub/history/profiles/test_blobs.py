@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from slurmlens.errors import DecodeError, UnsupportedVersion
 from slurmlens.events import Point, Profile
 from slurmlens.hub.history.profiles import columns
-from slurmlens.hub.history.profiles.blob import PRECISION, CoursePart, fold, pack, unpack
+from slurmlens.hub.history.profiles.blob import DRAWN, PRECISION, CoursePart, fold, pack, unpack
 from slurmlens.hub.history.profiles.coarse import COARSE_BINS, coarsen
 from slurmlens.hub.history.profiles.course import Course, course_of, piece_of
-from slurmlens.hub.history.profiles.fold import settled
+from slurmlens.hub.history.profiles.fold import settled, shown_course
 from slurmlens.metrics import METRICS
 
 S = 1_000_000_000
@@ -74,10 +74,37 @@ def full_course(seed: int = 1) -> bytes:
     return pack(course)
 
 
-def test_a_view_reads_the_parts_it_draws() -> None:
-    found = unpack(full_course(), {CoursePart.MEAN})
-    assert len(found.mean["cpu_cores"]) == 360
-    assert (found.high, found.low, found.weight) == ({}, {}, {})
+@pytest.mark.parametrize("data", [full_course(), coarsen(full_course())], ids=["fine", "coarse"])
+def test_a_view_reads_what_it_draws_and_that_is_what_is_there(data: bytes) -> None:
+    found, whole = unpack(data, {CoursePart.MEAN: None, CoursePart.HIGH: ("pids_count",)}), unpack(data)
+    assert found.mean == whole.mean
+    assert found.high == {"pids_count": whole.high["pids_count"]}
+    assert (found.low, found.weight) == ({}, {})
+
+
+@given(st.integers(1, 4), st.integers(0, 3))
+@settings(deadline=None)
+def test_what_is_drawn_of_folded_pieces_is_the_same_as_of_all_that_is_known(count: int, apart: int) -> None:
+    pieces = []
+    for number in range(count):
+        points = [Point(1 + number, 2 + number, 3 + number)] * 5
+        profile = Profile(
+            start_ns=START_NS + number * (4 + apart - 1) * 10 * S,
+            width_s=10.0,
+            columns=dict.fromkeys(("cpu_cores", "memory_bytes"), points),
+        )
+        piece = piece_of(profile, number)
+        assert piece is not None
+        pieces.append(pack(piece, lasting=False))
+    drawn = shown_course([unpack(piece, DRAWN) for piece in pieces])
+    whole = shown_course([unpack(piece) for piece in pieces])
+    assert (drawn.start_ns, drawn.count, drawn.mean, drawn.weight) == (
+        whole.start_ns,
+        whole.count,
+        whole.mean,
+        whole.weight,
+    )
+    assert drawn.high == {"memory_bytes": whole.high["memory_bytes"]}
 
 
 def test_every_metric_of_a_profile_has_a_number() -> None:
@@ -97,7 +124,7 @@ def test_bytes_that_are_no_course_are_an_error_that_says_so(data: bytes) -> None
 
 
 @given(st.integers(0, 5), st.data())
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=40)
 def test_a_damaged_blob_is_an_error_whatever_is_done_with_it(seed: int, data: st.DataObject) -> None:
     blob = bytearray(coarsen(full_course(seed)) if data.draw(st.booleans()) else full_course(seed))
     for _ in range(data.draw(st.integers(1, 4))):
