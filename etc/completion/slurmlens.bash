@@ -17,7 +17,7 @@ _shtab_slurmlens_campaign_stop_option_strings=(-h --help --state --hub)
 _shtab_slurmlens_campaign_option_strings=(-h --help)
 _shtab_slurmlens_job_option_strings=(-h --help --run --json --wide --hub)
 _shtab_slurmlens_jobs_option_strings=(-h --help --state --user --account --partition --node --limit --json --wide --hub)
-_shtab_slurmlens_status_option_strings=(-h --help --config --socket --relay --closely --for -q --quiet --json --prometheus)
+_shtab_slurmlens_status_option_strings=(-h --help --config --socket --relay --hub --closely --for -q --quiet --json --prometheus)
 _shtab_slurmlens_validate_option_strings=(-h --help -q --quiet --json --words --program)
 _shtab_slurmlens_option_strings=(-h --help --version)
 
@@ -63,6 +63,7 @@ _shtab_slurmlens_jobs___wide_nargs=0
 _shtab_slurmlens_status__h_nargs=0
 _shtab_slurmlens_status___help_nargs=0
 _shtab_slurmlens_status___relay_nargs=0
+_shtab_slurmlens_status___hub_nargs='?'
 _shtab_slurmlens_status__q_nargs=0
 _shtab_slurmlens_status___quiet_nargs=0
 _shtab_slurmlens_status___json_nargs=0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,3 +71,8 @@ def test_a_hostile_name_is_one_harmless_line() -> None:
     assert "\n" not in shown
     assert "\x1b" not in shown
     assert "\u202e" not in shown
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\u00a0=", " =", "＝", "＋", "－", "＠", "\u3000@"])
+def test_no_cell_of_a_table_begins_a_formula_however_it_is_spelled(start: str) -> None:
+    assert cell(start + "SUM(A1)").startswith("'")

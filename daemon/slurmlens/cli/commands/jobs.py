@@ -10,7 +10,7 @@ import sys
 import urllib.parse
 
 from slurmlens.cli.ask import hub as hub_client
-from slurmlens.cli.show.screen import sheet_for, show
+from slurmlens.cli.show.screen import sheet_for, show, show_json
 from slurmlens.errors import HubError
 from slurmlens.hub.views.job.view import JobsView
 from slurmlens.hub.views.jobs.terminal import render_jobs
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         body = hub_client.fetch(hub_client.hub_address(arguments.hub), f"/jobs.json{query}")
         if arguments.json:
-            show(body.decode("utf-8", "replace"))
+            show_json(body)
             return hub_client.EXIT_DONE
         view = hub_client.decode(body, JobsView)
     except HubError as error:

@@ -1,8 +1,8 @@
-"""`slurmlens status`: how the node daemon or the relay on this machine fares, asked over its local socket.
+"""`slurmlens status`: how the node daemon or the relay on this machine fares, or a hub with its cluster.
 
-Owns the asking; what is said of each stands in `node_status` and `relay_status`. Exit status 0: all is well; 1:
-something needs a look (a receiver that is away, a stage that failed, no dropbox); 3: the daemon does not answer. Called
-by `cli.main`.
+Owns the asking (a local socket, or the hub's `/status.json`); what is said of each stands in `node_status`,
+`relay_status` and `views.status`. Exit status 0: all is well; 1: something needs a look (a receiver that is away, a
+stage that failed, no dropbox, a silent node); 3: the daemon does not answer. Called by `cli.main`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,25 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from slurmlens.cli.ask import hub as hub_client
 from slurmlens.cli.ask.status_socket import ask
 from slurmlens.cli.show import node_status, relay_status
-from slurmlens.cli.show.screen import show
+from slurmlens.cli.show.screen import sheet_for, show, show_json
 from slurmlens.cli.show.status_words import trouble_lines
 from slurmlens.config.load import NODE_PATH, RELAY_PATH, load_node, load_relay
 from slurmlens.config.node import NodeConfig
 from slurmlens.config.relay import RelayConfig
 from slurmlens.delivery.status_socket import LookClosely, Refusal
-from slurmlens.errors import ConfigError
+from slurmlens.errors import ConfigError, HubError
+from slurmlens.hub.views.status.build import build_status_view
+from slurmlens.hub.views.status.terminal import render_status
+from slurmlens.hub.views.status.view import StatusDocument, Weight
 from slurmlens.node.status import FIGURE_TEXTS, figures
 from slurmlens.relay import status as relay_facts
+from slurmlens.shown.text import visible
 from slurmlens.wire.prometheus import exposition
 
-SUMMARY = "how the node daemon on this machine fares: jobs, sampling cost, receivers"
+SUMMARY = "how the node daemon on this machine fares, or the hub and its cluster"
 
 EPILOG = """example:
   slurmlens status
@@ -37,6 +42,7 @@ EPILOG = """example:
   slurmlens status --closely 4711       have job 4711 read every second for ten minutes
   slurmlens status --config /etc/slurmlens/n1.toml     one of several daemons on this machine
   slurmlens status --relay              of slurmlens-relay on this machine
+  slurmlens status --hub                of the hub and what is odd with its cluster; --hub URL names another one
   slurmlens status --quiet              for cron, which sends what is said: only what needs a look
 
 exit status: 0 all is well (and for --prometheus), 1 something needs a look, 3 the daemon does not answer"""
@@ -91,6 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--socket", type=Path, metavar="PATH", help="its status socket, where the settings are not at hand"
     )
     parser.add_argument("--relay", action="store_true", help="of the relay on this machine")
+    parser.add_argument(
+        "--hub", nargs="?", const="", metavar="URL", help="of a hub: this one, else $SLURMLENS_HUB, else this machine's"
+    )
     parser.add_argument("--closely", type=int, metavar="ID", help="have this job read every second for a while")
     parser.add_argument(
         "--for", dest="seconds", type=float, default=600.0, metavar="SECONDS", help="for how long (default: 600)"
@@ -103,6 +112,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask, show, and judge."""
+    if arguments.hub is not None:
+        return _run_hub(arguments)
     if arguments.relay and arguments.closely is not None:
         print("slurmlens status: --closely: a relay reads no jobs; ask on the job's node", file=sys.stderr)
         return EXIT_USAGE
@@ -126,9 +137,30 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_WELL
     troubles = list(daemon.troubles_of(status))
     if arguments.json:
-        show(answer.decode())
+        show_json(answer)
     else:
         show(trouble_lines(troubles) if arguments.quiet else daemon.render(status, troubles))
+    return EXIT_TROUBLE if troubles else EXIT_WELL
+
+
+def _run_hub(arguments: argparse.Namespace) -> int:
+    """Ask a hub, show, and judge."""
+    if arguments.relay or arguments.closely is not None or arguments.prometheus:
+        print("slurmlens status: --hub goes with --json and --quiet alone", file=sys.stderr)
+        return EXIT_USAGE
+    try:
+        body = hub_client.fetch(hub_client.hub_address(arguments.hub or None), "/status.json")
+        view = build_status_view(hub_client.decode(body, StatusDocument))
+    except HubError as error:
+        print(f"slurmlens status: {visible(str(error))}", file=sys.stderr)
+        return EXIT_SILENT
+    troubles = [oddity.what for oddity in view.oddities if oddity.weight is not Weight.NOTE]
+    if arguments.json:
+        show_json(body)
+    elif arguments.quiet:
+        show(trouble_lines(troubles))
+    else:
+        show(render_status(view, sheet_for(wide=False)))
     return EXIT_TROUBLE if troubles else EXIT_WELL
 
 

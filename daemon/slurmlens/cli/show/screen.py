@@ -1,20 +1,22 @@
 """The reader's terminal: how wide, whether it takes colour, which zone its clock shows, and a pipe that closes early.
 
-Owns nothing; asks the machine once. Feeds `hub.reports.ink.Sheet`, which is told and never asks.
+Owns nothing; asks the machine once. Feeds `shown.terminal.Sheet`, which is told and never asks.
 """
 
 from __future__ import annotations
 
 import datetime
 import os
+import re
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from slurmlens.shown.terminal import NARROW, Ink, Sheet
 
 WIDE_COLUMNS = 120
+_NOT_ASCII = re.compile(r"[^\x0a\x20-\x7e]+")
 
 
 def sheet_for(*, wide: bool, url: str | None = None, environment: Mapping[str, str] = os.environ) -> Sheet:
@@ -47,6 +49,22 @@ class ReaderZone(datetime.tzinfo):
         if when is None:
             return time.localtime()
         return time.localtime(time.mktime((*when.timetuple()[:8], -1)))
+
+
+def show_json(body: bytes) -> None:
+    """Writes JSON as it came; to a terminal in ASCII, for in a terminal a control or direction character acts."""
+    text = body.decode("utf-8", "replace")
+    show(_NOT_ASCII.sub(_escaped, text) if sys.stdout.isatty() else text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return "".join(f"\\u{unit:04x}" for unit in _utf16_units(match.group()))
+
+
+def _utf16_units(text: str) -> Iterator[int]:
+    """JSON's escapes are of UTF-16, so a character beyond the first plane is two."""
+    packed = text.encode("utf-16-be", "surrogatepass")
+    return (packed[at] << 8 | packed[at + 1] for at in range(0, len(packed), 2))
 
 
 def show(text: str) -> None:

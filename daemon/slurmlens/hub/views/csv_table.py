@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from slurmlens.hub.views.job.view import JobLine, JobsView, JobView, NodeView
@@ -143,4 +144,9 @@ def cell(value: object) -> str:
     if isinstance(value, int):
         return str(value)
     text = visible(str(value))
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return f"'{text}" if _reads_as_formula(text) else text
+
+
+def _reads_as_formula(text: str) -> bool:
+    """Whether a spreadsheet would: it passes over blanks, and takes the full-width signs for the plain ones."""
+    return unicodedata.normalize("NFKC", text.lstrip()[:1]) in _FORMULA_STARTS

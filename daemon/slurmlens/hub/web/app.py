@@ -1,8 +1,8 @@
-"""The hub's HTTP application: which address is answered by whom, and the headers that every answer carries.
+"""The hub's HTTP application: its pages put together, and the headers that every answer carries.
 
-Made by `hub.pipeline` with `make_app`; owns the table of routes and nothing that lives longer than a request. The
-content security policy allows what this process serves and nothing else: no inline script, no style attribute, no
-other host.
+Made by `hub.pipeline` with `make_app`; which address is answered by whom stands in `routes`. Owns nothing that lives
+longer than a request. The content security policy allows what this process serves and nothing else: no inline script,
+no style attribute, no other host.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from slurmlens.config.hub import HubConfig
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.host_check import host_middleware
-from slurmlens.hub.web.pages import Pages
+from slurmlens.hub.web.pages.job import JobPage
+from slurmlens.hub.web.pages.jobs import JobsPage
+from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import LiveFeed, Queries, StatusOf, TakeEvents
 from slurmlens.hub.web.render import make_environment
+from slurmlens.hub.web.routes import Pages, route_definitions
 
 SECURITY_HEADERS: dict[str, str] = {
     "Content-Security-Policy": (
@@ -29,10 +32,6 @@ SECURITY_HEADERS: dict[str, str] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-_JOB = r"/jobs/{job_id:\d+}"
-_RUN = _JOB + r"/{run:\d+}"
-_FORM = r".{form:json|csv}"
 
 
 def make_app(
@@ -47,35 +46,20 @@ def make_app(
     """The application; `clock` is the machine's unless a test says otherwise."""
     assets = Assets()
     environment = make_environment(assets)
-    pages = Pages(queries, live, status, environment, clock or SystemClock())
+    pages = Pages(
+        jobs=JobsPage(queries, environment, clock or SystemClock()),
+        job=JobPage(queries, live, environment),
+        status=StatusPage(status, environment),
+        assets=assets,
+    )
     app = web.Application(
         middlewares=[error_middleware(environment), host_middleware(settings.listen)],
         client_max_size=settings.listen.max_body_bytes,
     )
     app.on_response_prepare.append(_secure)
-    app.add_routes(_routes(pages, assets))
+    app.add_routes(route_definitions(pages))
     app.router.add_post("/api/v1/events", _events_handler(take_events))
     return app
-
-
-def _routes(pages: Pages, assets: Assets) -> list[web.RouteDef]:
-    lists = [
-        web.get(path, pages.jobs)
-        for base in ("/jobs", "/users/{user}", "/nodes/{node}", "/partitions/{partition}", "/accounts/{account}")
-        for path in (base, base + _FORM)
-    ]
-    # Data forms stand before the plain address: {user} would swallow "alice.json" otherwise.
-    lists.sort(key=lambda route: not route.path.endswith(_FORM))
-    jobs = [web.get(base + form, pages.job) for base in (_JOB, _RUN) for form in (_FORM, "")]
-    return [
-        web.get("/", pages.home),
-        *jobs,
-        *(web.get(base + "/live", pages.job_live) for base in (_JOB, _RUN)),
-        *(web.get(base + "/events.json", pages.job_events) for base in (_JOB, _RUN)),
-        *lists,
-        web.get("/status.json", pages.status),
-        web.get(r"/static/{version:\w+}/{name:[\w./-]+}", assets.serve),
-    ]
 
 
 def _events_handler(take_events: TakeEvents) -> Handler:

@@ -64,7 +64,7 @@ def make_environment(assets: Assets) -> jinja2.Environment:
 
 def render_part(environment: jinja2.Environment, part: str, context: Mapping[str, Any]) -> str:
     """The inside of one part of a job's page; `context` is its `job_context`, the same for all parts."""
-    return environment.get_template(f"parts/{part}.html").render(context)
+    return environment.get_template(f"job/parts/{part}.html").render(context)
 
 
 def job_context(view: JobView) -> dict[str, Any]:

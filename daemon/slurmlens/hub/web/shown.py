@@ -61,7 +61,7 @@ class Shown:
 
         def rendered() -> str:
             context = {"page_title": page_title(self.view), "address": address, "parts": PARTS, **self.context}
-            return self._environment.get_template("job.html").render(context)
+            return self._environment.get_template("job/page.html").render(context)
 
         return await self._once(("page", address), rendered)
 

@@ -40,7 +40,7 @@ def test_escaping_is_on_and_unknown_names_are_errors() -> None:
 
 
 def test_every_part_has_its_template() -> None:
-    assert set(PARTS) <= {path.stem for path in (WEB / "templates" / "parts").glob("*.html")}
+    assert set(PARTS) <= {path.stem for path in (WEB / "templates" / "job" / "parts").glob("*.html")}
 
 
 def test_the_style_sheet_and_the_browser_part_ask_nobody_else() -> None:

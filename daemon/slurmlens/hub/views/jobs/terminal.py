@@ -50,6 +50,6 @@ def _line(row: JobLine, name_columns: int, sheet: Sheet) -> str:
     head = f"  {state}{row.job_id:>8}  {pad(visible(row.name or ''), name_columns)} {pad(visible(row.user or ''), 7)}"
     room = sheet.columns - _FIXED_COLUMNS - name_columns
     if row.phase is Phase.PENDING:
-        return f"{head} {clip(row.reason or 'no reason given yet', room)}"
+        return f"{head} {clip(visible(row.reason or 'no reason given yet'), room)}"
     figures = f"{fmt.duration(row.ran.used):>10} {fmt.percent(row.cpu.ratio):>5} {fmt.percent(row.memory.ratio):>5}"
     return f"{head} {figures} {clip(visible(row.node_list or ''), room - _FIGURE_COLUMNS)}"

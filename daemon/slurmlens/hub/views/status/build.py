@@ -1,0 +1,201 @@
+"""The status document to what is worth a look: pure.
+
+Owns the rules of what is odd; adding one is adding a function to `RULES`. A rule yields oddities with what to do about
+them. Invariant: nothing is called lost that was not, and a silent node is no loss. Fed with the document by the page
+and by the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.hub.views.status.view import NodeDocument, NodeLine, Oddity, StatusDocument, StatusView, Weight
+from slurmlens.shown import format as fmt
+from slurmlens.shown.text import visible
+
+MOST_NODES_SHOWN = 200
+MOST_NAMED = 6
+SILENT_BEATS = 3
+SILENT_AT_LEAST_S = 120.0
+SKEW_WORTH_A_LOOK_S = 2.0
+HOLD_WORTH_A_LOOK_MS = 50.0
+QUEUE_SILENT_S = 120.0
+
+_REFUSAL_ADVICE = {
+    "cluster": "Some node calls its cluster by another name: make `cluster` the same in node.toml and hub.toml.",
+    "token": "A node shows a token that is not in the hub's token file.",
+    "token_node": "A node shows another node's token.",
+    "origin": "A node's credential came from an address that the scheduler does not give for it (NodeAddr).",
+    "unknown_node": "Somebody speaks as a node that the scheduler does not know.",
+    "replayed": "A credential came twice: somebody repeats requests, or a proxy does.",
+    "relay": "A relay is not listed in [auth] relays of hub.toml.",
+}
+
+
+def build_status_view(document: StatusDocument) -> StatusView:
+    """What page and terminal show."""
+    oddities = [oddity for rule in RULES for oddity in rule(document)]
+    oddities.sort(key=lambda oddity: list(Weight).index(oddity.weight))
+    lines = [_node_line(node, document.now_ns) for node in document.nodes]
+    lines.sort(key=lambda line: (not line.is_odd, line.node))
+    return StatusView(
+        cluster=document.cluster,
+        version=document.version,
+        made_ns=document.now_ns,
+        sentence=_sentence(oddities, document, sum(line.is_silent for line in lines)),
+        oddities=tuple(oddities),
+        scheduler=document.scheduler,
+        stages={name: _stage_words(state.running, state.last_error) for name, state in document.stages.items()},
+        loop=document.loop,
+        watchers=document.watchers,
+        held=sum(document.held.values()),
+        nodes=tuple(lines[:MOST_NODES_SHOWN]),
+        node_count=len(lines),
+        silent_count=sum(line.is_silent for line in lines),
+    )
+
+
+def _sentence(oddities: list[Oddity], document: StatusDocument, silent: int) -> str:
+    heard = f"{fmt.count(len(document.nodes) - silent, 'node')} of {len(document.nodes)} heard of"
+    lost = sum(oddity.weight is Weight.LOST for oddity in oddities)
+    look = sum(oddity.weight is Weight.LOOK for oddity in oddities)
+    if not document.nodes:
+        heard = "no node has been heard of yet"
+    if lost:
+        return f"Something was lost; {heard}."
+    return (
+        f"{fmt.count(look, 'thing needs a look', 'things need a look')}; {heard}." if look else f"All is well; {heard}."
+    )
+
+
+def _stage_words(is_running: bool, last_error: str | None) -> str:
+    if is_running:
+        return "running"
+    return f"failed: {last_error}" if last_error else "ended"
+
+
+def _node_line(node: NodeDocument, now_ns: int) -> NodeLine:
+    dropped = sum(told.lines for told in node.dropped)
+    is_silent = _is_silent(node, now_ns)
+    is_skewed = node.skew_s is not None and abs(node.skew_s) >= SKEW_WORTH_A_LOOK_S
+    return NodeLine(
+        node=node.node,
+        last_heard_ns=node.last_heard_ns,
+        version=node.version or "",
+        running=len(node.running),
+        skew_s=node.skew_s,
+        dropped=dropped,
+        is_silent=is_silent,
+        is_odd=is_silent or is_skewed or dropped > 0,
+    )
+
+
+def _is_silent(node: NodeDocument, now_ns: int) -> bool:
+    patience_s = max(SILENT_AT_LEAST_S, SILENT_BEATS * (node.interval_s or 0.0))
+    return now_ns - node.last_heard_ns > patience_s * NS_PER_S
+
+
+def _named(names: list[str]) -> str:
+    shown = ", ".join(visible(name) for name in sorted(names)[:MOST_NAMED])
+    return f"{shown} and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else shown
+
+
+def _drops(document: StatusDocument) -> Iterator[Oddity]:
+    losers = {node.node: sum(told.lines for told in node.dropped) for node in document.nodes}
+    losers = {name: lines for name, lines in losers.items() if lines}
+    if losers:
+        yield Oddity(
+            weight=Weight.LOST,
+            what=f"{fmt.count(sum(losers.values()), 'line')} were given up by {_named(list(losers))}",
+            advice="`slurmlens status` there says which stream, and why: a receiver was away for longer than the spool"
+            " holds. Raise [spool] max_bytes, or mend the receiver.",
+        )
+
+
+def _silent_nodes(document: StatusDocument) -> Iterator[Oddity]:
+    silent = [node for node in document.nodes if _is_silent(node, document.now_ns)]
+    if silent:
+        yield Oddity(
+            weight=Weight.LOOK,
+            what=f"{fmt.count(len(silent), 'node')} silent: {_named([node.node for node in silent])}",
+            advice="Is the machine up? `systemctl status slurmlens-node` there, and `slurmlens status`.",
+            since_ns=min(node.last_heard_ns for node in silent),
+        )
+
+
+def _skews(document: StatusDocument) -> Iterator[Oddity]:
+    skewed = {node.node: node.skew_s for node in document.nodes if abs(node.skew_s or 0.0) >= SKEW_WORTH_A_LOOK_S}
+    if skewed:
+        worst = max(skewed, key=lambda name: abs(skewed[name] or 0.0))
+        seconds = skewed[worst] or 0.0
+        yield Oddity(
+            weight=Weight.LOOK,
+            what=f"the clock of {visible(worst)} is {fmt.duration(abs(seconds))} {'ahead' if seconds > 0 else 'behind'}"
+            + (f", and {len(skewed) - 1} more are off" if len(skewed) > 1 else ""),
+            advice="Times of its jobs are off by as much: chronyc tracking there.",
+        )
+
+
+def _scheduler(document: StatusDocument) -> Iterator[Oddity]:
+    scheduler = document.scheduler
+    since_ns = scheduler.last_queue_ns or scheduler.asked_since_ns
+    if document.now_ns - since_ns > QUEUE_SILENT_S * NS_PER_S:
+        yield Oddity(
+            weight=Weight.LOOK,
+            what="the scheduler does not answer"
+            + (f": {visible(scheduler.last_error)}" if scheduler.last_error else ""),
+            advice="Jobs are shown by what nodes tell alone. `squeue --json` as the hub's user, on this host?",
+            since_ns=since_ns,
+        )
+
+
+def _refusals(document: StatusDocument) -> Iterator[Oddity]:
+    for reason, count in sorted(document.refused.items()):
+        yield Oddity(
+            weight=Weight.LOOK if reason in _REFUSAL_ADVICE else Weight.NOTE,
+            what=f"{count} refused so far: {visible(reason)}",
+            advice=_REFUSAL_ADVICE.get(reason, "The hub's log names who sent it, docs/specs/hub-api.md what it means."),
+        )
+
+
+def _stages(document: StatusDocument) -> Iterator[Oddity]:
+    for name, state in document.stages.items():
+        if not state.running and state.last_error:
+            yield Oddity(
+                weight=Weight.LOOK,
+                what=f"the hub's part “{visible(name)}” failed: {visible(state.last_error)}",
+                advice="It is tried again by itself; journalctl -u slurmlens-hub says more.",
+            )
+
+
+def _held(document: StatusDocument) -> Iterator[Oddity]:
+    if total := sum(document.held.values()):
+        yield Oddity(
+            weight=Weight.NOTE,
+            what=f"{fmt.count(total, 'sighting')} fit no run yet",
+            advice="The scheduler has not told of their jobs: they are tried again with everything new.",
+        )
+
+
+def _holds(document: StatusDocument) -> Iterator[Oddity]:
+    if document.loop is not None and document.loop.longest_hold_ms >= HOLD_WORTH_A_LOOK_MS:
+        yield Oddity(
+            weight=Weight.NOTE,
+            what=f"the hub's loop was held for {document.loop.longest_hold_ms:.0f} ms at once,"
+            f" {fmt.count(document.loop.held, 'time')} for {HOLD_WORTH_A_LOOK_MS:.0f} ms or longer",
+            advice="Whoever asked meanwhile waited as long.",
+            since_ns=document.loop.longest_hold_ns,
+        )
+
+
+RULES: tuple[Callable[[StatusDocument], Iterator[Oddity]], ...] = (
+    _drops,
+    _scheduler,
+    _silent_nodes,
+    _stages,
+    _skews,
+    _refusals,
+    _held,
+    _holds,
+)

@@ -1,0 +1,117 @@
+"""What `/status.json` says, and what page and terminal make of it.
+
+Owns the types. `StatusDocument` is the document as the hub writes it (a reader of another release passes over what it
+does not know); `StatusView` is made of it by `build`, for the page and for `slurmlens status --hub` alike.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from slurmlens.events import DroppedLines
+
+
+class SchedulerDocument(msgspec.Struct, kw_only=True):
+    """How the scheduler answers."""
+
+    release: str | None = None
+    asked_since_ns: int = 0
+    last_queue_ns: int | None = None
+    last_accounting_ns: int | None = None
+    last_error: str | None = None
+    failures: int = 0
+
+
+class StageDocument(msgspec.Struct, kw_only=True):
+    """How one of the hub's stages fares."""
+
+    running: bool = False
+    failures: int = 0
+    last_error: str | None = None
+
+
+class LoopDocument(msgspec.Struct, kw_only=True):
+    """The longest hold of the hub's event loop (CPU time) and when it was."""
+
+    longest_hold_ms: float = 0.0
+    longest_hold_ns: int = 0
+    held: int = 0
+
+
+class NodeDocument(msgspec.Struct, kw_only=True):
+    """One node daemon as the hub knows it."""
+
+    node: str
+    last_heard_ns: int
+    version: str | None = None
+    boot_id: str | None = None
+    interval_s: float | None = None
+    skew_s: float | None = None
+    running: tuple[int, ...] = ()
+    dropped: tuple[DroppedLines, ...] = ()
+
+
+class StatusDocument(msgspec.Struct, kw_only=True):
+    """The whole document."""
+
+    version: str = ""
+    cluster: str = ""
+    now_ns: int = 0
+    scheduler: SchedulerDocument = msgspec.field(default_factory=SchedulerDocument)
+    watchers: int = 0
+    loop: LoopDocument | None = None
+    stages: dict[str, StageDocument] = {}
+    counters: dict[str, float] = {}
+    refused: dict[str, int] = {}
+    held: dict[str, int] = {}
+    nodes: tuple[NodeDocument, ...] = ()
+
+
+class Weight(enum.Enum):
+    """How much an oddity matters. LOST: something is gone. LOOK: a person is needed. NOTE: good to know."""
+
+    LOST = "lost"
+    LOOK = "look"
+    NOTE = "note"
+
+
+class Oddity(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is not as it should be: what, and what to do."""
+
+    weight: Weight
+    what: str
+    advice: str
+    since_ns: int | None = None
+
+
+class NodeLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One node in the table; `is_odd` puts it first."""
+
+    node: str
+    last_heard_ns: int
+    version: str
+    running: int
+    skew_s: float | None
+    dropped: int
+    is_silent: bool
+    is_odd: bool
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """The page: one sentence, the oddities (worst first), the hub's parts, and the nodes (odd ones first, not all)."""
+
+    cluster: str
+    version: str
+    made_ns: int
+    sentence: str
+    oddities: tuple[Oddity, ...]
+    scheduler: SchedulerDocument
+    stages: dict[str, str]
+    loop: LoopDocument | None
+    watchers: int
+    held: int
+    nodes: tuple[NodeLine, ...]
+    node_count: int
+    silent_count: int

@@ -1,0 +1,104 @@
+"""What addresses say: numbers, job ids as squeue shows them, filters. Everything else is refused with what would do.
+
+Owns the reading of every part of an address that is not a name. Invariant: what is checked is what is used, so one
+number has one spelling (no leading zeros) and no other job is ever shown than the one that was named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from slurmlens.errors import DecodeError, PageError
+from slurmlens.hub.history.facts import JobFilter, StateFilter
+from slurmlens.slurm.job_ids import JobReference, parse_job_reference
+from slurmlens.slurm.records import JobState
+
+MOST_ROWS = 1000
+MOST_RUNS = 10**6
+JOB_SEGMENT = r"[^/.]{1,40}"
+"""A job's part of an address; what it means is decided by `job_reference`, which names what is wrong with a slip."""
+
+FILTERS = ("state", "user", "partition", "account", "node", "limit")
+_SHOWN_CHARACTERS = 40
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
+_LEADING_ZERO = re.compile(r"(?:^|[_+])0[0-9]")
+
+
+def number_in(text: str, least: int, most: int) -> int | None:
+    """The number that `text` spells in the one way there is, within these bounds; else None."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    value = int(text)
+    return value if least <= value <= most else None
+
+
+def job_reference(text: str) -> JobReference:
+    """A job id as people type it and squeue prints it; PageError 404 for what is none."""
+    text = text.strip()
+    if not _LEADING_ZERO.search(text):
+        try:
+            return parse_job_reference(text)
+        except DecodeError:
+            pass
+    raise PageError(
+        404,
+        "no-such-job",
+        f"{text[:_SHOWN_CHARACTERS]!r} is no job id",
+        "Job ids are as squeue shows them: 4711, a task of an array 4700_11, a part of a heterogeneous job 4711+1.",
+    )
+
+
+def job_and_run(request: web.Request) -> tuple[JobReference, int | None]:
+    """Which run an address names; no run is the latest."""
+    reference = job_reference(request.match_info["job_id"])
+    run_text = request.match_info.get("run")
+    if run_text is None:
+        return reference, None
+    run = number_in(run_text, 1, MOST_RUNS)
+    if run is None:
+        message = f"{run_text[:_SHOWN_CHARACTERS]!r} is no run of a job"
+        raise PageError(404, "no-such-job", message, "Runs are counted from 1.")
+    return reference, run
+
+
+def filters_of(request: web.Request) -> dict[str, str]:
+    """The filters that an address names, those of its path included."""
+    asked = {key: request.query[key] for key in FILTERS if request.query.get(key)}
+    return asked | {key: request.match_info[key] for key in FILTERS if key in request.match_info}
+
+
+def job_filter(filters: Mapping[str, str]) -> JobFilter:
+    """The filters as history takes them; PageError 400 names the one that cannot be used."""
+    return JobFilter(
+        state=_state(filters.get("state")),
+        user=filters.get("user"),
+        account=filters.get("account"),
+        partition=filters.get("partition"),
+        node=filters.get("node"),
+        limit=_limit(filters.get("limit")),
+    )
+
+
+def _state(text: str | None) -> StateFilter | JobState | None:
+    if text is None:
+        return None
+    known: dict[str, StateFilter | JobState] = {state.value.lower(): state for state in JobState}
+    known.update({group.value: group for group in StateFilter})
+    found = known.get(text.lower())
+    if found is None:
+        message = f"state={text[:_SHOWN_CHARACTERS]!r} is no state"
+        raise PageError(400, "bad-filter", message, f"One of: {', '.join(sorted(known))}.")
+    return found
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return JobFilter().limit
+    found = number_in(text, 1, MOST_ROWS)
+    if found is None:
+        message = f"limit={text[:_SHOWN_CHARACTERS]!r} cannot be used"
+        raise PageError(400, "bad-filter", message, f"A number from 1 to {MOST_ROWS}.")
+    return found

@@ -1,0 +1,97 @@
+"""One job: its page, its figures as JSON and CSV, its events, and the stream that keeps its page up to date.
+
+Fed by `ports.Queries` through `view_cache`, so that all who look at a job share one reading. The forms of an address
+are one handler: they cannot tell different things.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import jinja2
+from aiohttp import web
+
+from slurmlens.errors import PageError
+from slurmlens.hub.views.csv_table import job_csv
+from slurmlens.hub.web.addresses import job_and_run
+from slurmlens.hub.web.answers import bytes_answer, csv_answer, html_answer
+from slurmlens.hub.web.live_stream import stream_job
+from slurmlens.hub.web.ports import LiveFeed, Queries
+from slurmlens.hub.web.session import viewer_of
+from slurmlens.hub.web.shown import Shown
+from slurmlens.hub.web.view_cache import ViewCache
+from slurmlens.runtime.beside import beside
+from slurmlens.slurm.job_ids import JobReference, shown_job_id
+
+FRESH_S = 0.25
+"""A page and the JSON it asks for at once are made from one reading."""
+
+
+class JobPage:
+    """All forms of one job."""
+
+    def __init__(self, queries: Queries, feed: LiveFeed, environment: jinja2.Environment) -> None:
+        self._queries = queries
+        self._views = ViewCache(queries, environment)
+        self._feed = feed
+
+    async def show(self, request: web.Request) -> web.Response:
+        """`GET /jobs/ID[/RUN]`, `.json`, `.csv`."""
+        shown = await self._shown(request, asyncio.get_running_loop().time() - FRESH_S)
+        form = request.match_info.get("form")
+        if form == "json":
+            return bytes_answer(await shown.json())
+        if form == "csv":
+            return csv_answer(await beside(lambda: job_csv(shown.view)), f"job-{shown.view.identity.job_id}.csv")
+        return html_answer(await shown.page(_address(shown, request)))
+
+    async def live(self, request: web.Request) -> web.StreamResponse:
+        """`GET /jobs/ID[/RUN]/live`."""
+        return await stream_job(viewer_of(request), request, lambda since: self._shown(request, since), self._feed)
+
+    async def events(self, request: web.Request) -> web.Response:
+        """`GET /jobs/ID/events.json`: every event the hub holds of the job, as the nodes sent it."""
+        viewer = viewer_of(request)
+        reference, run = job_and_run(request)
+        job_id = _own_id(reference, run)
+        documents = await self._queries.job_events(viewer, job_id, run)
+        return web.Response(body=b"[" + b",\n".join(documents) + b"]\n", content_type="application/json")
+
+    async def _shown(self, request: web.Request, not_before: float) -> Shown:
+        viewer = viewer_of(request)
+        reference, run = job_and_run(request)
+        job_id = _own_id(reference, run)
+        shown = await self._views.get(viewer, job_id, run, not_before=not_before)
+        if shown is None:
+            raise _no_such_job(reference, run)
+        return shown
+
+
+def _own_id(reference: JobReference, run: int | None) -> int:
+    """The job's own id. A task of an array or a component has one as well, by which alone it is found so far."""
+    if reference.array_task_id is not None or reference.het_job_offset is not None:
+        raise _no_such_job(reference, run)
+    return reference.job_id
+
+
+def _address(shown: Shown, request: web.Request) -> str:
+    """The page's own address without a form at its end, by the job's own id."""
+    run = request.match_info.get("run")
+    return f"/jobs/{shown.view.identity.job_id}" + (f"/{run}" if run is not None else "")
+
+
+def _no_such_job(reference: JobReference, run: int | None) -> PageError:
+    """404 that says what to do."""
+    job = shown_job_id(
+        reference.job_id,
+        array_job_id=reference.job_id,
+        array_task_id=reference.array_task_id,
+        het_job_id=reference.job_id,
+        het_job_offset=reference.het_job_offset,
+    )
+    which = f"job {job}" if run is None else f"run {run} of job {job}"
+    advice = (
+        "The hub hears of a job when its first node tells of it or when the scheduler is next asked: "
+        "if it was submitted in the last minute, reload. Jobs from before the hub was set up are not here."
+    )
+    return PageError(404, "no-such-job", f"The hub knows no {which}", advice)

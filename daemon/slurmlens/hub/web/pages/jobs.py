@@ -1,0 +1,56 @@
+"""The list of jobs: `/jobs`, and `/users/NAME` and its like, which are the same list with a filter.
+
+Fed by `ports.Queries`; feeds browsers, `slurmlens jobs` and spreadsheets. A job id typed into the search box leads to
+the job's own page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import jinja2
+from aiohttp import web
+
+from slurmlens.clock import Clock
+from slurmlens.hub.history.facts import StateFilter
+from slurmlens.hub.views.csv_table import jobs_csv
+from slurmlens.hub.views.job.view import JobsView
+from slurmlens.hub.views.jobs.build import build_jobs_view
+from slurmlens.hub.web.addresses import FILTERS, filters_of, job_filter, job_reference
+from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
+from slurmlens.hub.web.ports import Queries
+from slurmlens.hub.web.session import viewer_of
+
+
+class JobsPage:
+    """All forms of the list."""
+
+    def __init__(self, queries: Queries, environment: jinja2.Environment, clock: Clock) -> None:
+        self._queries = queries
+        self._template = environment.get_template("jobs/page.html")
+        self._clock = clock
+
+    async def home(self, request: web.Request) -> web.Response:
+        """`GET /`: the list of jobs."""
+        raise web.HTTPFound("/jobs")
+
+    async def show(self, request: web.Request) -> web.Response:
+        """The list as page, JSON or CSV."""
+        if request.query.get("id"):
+            job_reference(request.query["id"])
+            raise web.HTTPFound(f"/jobs/{quote(request.query['id'].strip(), safe='+')}")
+        fixed = {key: request.match_info[key] for key in FILTERS if key in request.match_info}
+        filters = filters_of(request)
+        wanted = job_filter(filters)
+        rows = await self._queries.jobs(viewer_of(request), wanted)
+        view = build_jobs_view(rows, filters, wanted.limit, self._clock.wall_ns())
+        return self._answer(request.match_info.get("form"), view, fixed)
+
+    def _answer(self, form: str | None, view: JobsView, fixed: Mapping[str, str]) -> web.Response:
+        if form == "json":
+            return json_answer(view)
+        if form == "csv":
+            return csv_answer(jobs_csv(view), "jobs.csv")
+        states = [state.value for state in StateFilter]
+        return html_answer(self._template.render(view=view, fixed=fixed, states=states))

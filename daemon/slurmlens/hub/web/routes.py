@@ -1,0 +1,60 @@
+"""The table of addresses: which is answered by whom. Adding a page is a file in `pages/` and a row here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from slurmlens.hub.web.addresses import JOB_SEGMENT
+from slurmlens.hub.web.assets import Assets
+from slurmlens.hub.web.pages.job import JobPage
+from slurmlens.hub.web.pages.jobs import JobsPage
+from slurmlens.hub.web.pages.status import StatusPage
+
+_DATA_FORM = r".{form:json|csv}"
+_JOB = f"/jobs/{{job_id:{JOB_SEGMENT}}}"
+_RUN = _JOB + r"/{run:\d{1,20}}"
+_LISTS = ("/jobs", "/users/{user}", "/nodes/{node}", "/partitions/{partition}", "/accounts/{account}")
+
+
+class Pages(NamedTuple):
+    """Whoever answers."""
+
+    jobs: JobsPage
+    job: JobPage
+    status: StatusPage
+    assets: Assets
+
+
+class Route(NamedTuple):
+    """One address that can be read; `has_data_forms`: also with `.json` and `.csv` at its end."""
+
+    path: str
+    handler: Handler
+    has_data_forms: bool = False
+
+
+def table(pages: Pages) -> tuple[Route, ...]:
+    """Every address that can be read."""
+    return (
+        Route("/", pages.jobs.home),
+        Route(_JOB, pages.job.show, has_data_forms=True),
+        Route(_RUN, pages.job.show, has_data_forms=True),
+        Route(_JOB + "/live", pages.job.live),
+        Route(_RUN + "/live", pages.job.live),
+        Route(_JOB + "/events.json", pages.job.events),
+        Route(_RUN + "/events.json", pages.job.events),
+        *(Route(path, pages.jobs.show, has_data_forms=True) for path in _LISTS),
+        Route("/status", pages.status.show),
+        Route("/status.json", pages.status.document),
+        Route(r"/static/{version:\w+}/{name:[\w./-]+}", pages.assets.serve),
+    )
+
+
+def route_definitions(pages: Pages) -> list[web.RouteDef]:
+    """The table as aiohttp takes it. Data forms stand before all plain addresses: {user} would swallow "alice.json"."""
+    rows = table(pages)
+    data = [web.get(row.path + _DATA_FORM, row.handler) for row in rows if row.has_data_forms]
+    return data + [web.get(row.path, row.handler) for row in rows]

@@ -1,0 +1,110 @@
+"""What the status page calls odd, by weight, and how the terminal says it."""
+
+from __future__ import annotations
+
+import datetime
+
+import msgspec
+import pytest
+
+from slurmlens.events import DroppedLines
+from slurmlens.hub.views.status.build import MOST_NODES_SHOWN, build_status_view
+from slurmlens.hub.views.status.terminal import render_status
+from slurmlens.hub.views.status.view import (
+    LoopDocument,
+    NodeDocument,
+    SchedulerDocument,
+    StageDocument,
+    StatusDocument,
+    StatusView,
+    Weight,
+)
+from slurmlens.shown.terminal import Sheet
+
+NOW_NS = 1_795_420_800 * 10**9
+S = 10**9
+
+
+def a_well_hub(**changes: object) -> StatusDocument:
+    well = StatusDocument(
+        version="1",
+        cluster="demo",
+        now_ns=NOW_NS,
+        scheduler=SchedulerDocument(release="22.05", asked_since_ns=NOW_NS - 3600 * S, last_queue_ns=NOW_NS - 20 * S),
+        stages={"queue": StageDocument(running=True)},
+        nodes=(NodeDocument(node="c1", last_heard_ns=NOW_NS - 5 * S, version="1", interval_s=60.0, skew_s=0.01),),
+    )
+    return msgspec.structs.replace(well, **changes)
+
+
+def a_node(name: str, **changes: object) -> NodeDocument:
+    node = NodeDocument(node=name, last_heard_ns=NOW_NS - 5 * S, version="1", interval_s=60.0)
+    return msgspec.structs.replace(node, **changes)
+
+
+def weights(view: StatusView) -> list[Weight]:
+    return [oddity.weight for oddity in view.oddities]
+
+
+def test_where_all_is_well_nothing_is_odd() -> None:
+    view = build_status_view(a_well_hub())
+    assert view.oddities == ()
+    assert view.sentence == "All is well; 1 node of 1 heard of."
+
+
+DROPPED = (DroppedLines(stream="events", reason="age", lines=3, since_ns=NOW_NS - 60 * S),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "weight", "words"),
+    [
+        ({"nodes": (a_node("c1", dropped=DROPPED),)}, Weight.LOST, "3 lines were given up by c1"),
+        ({"nodes": (a_node("c1", last_heard_ns=NOW_NS - 181 * S),)}, Weight.LOOK, "1 node silent: c1"),
+        ({"nodes": (a_node("c1", skew_s=-54.0),)}, Weight.LOOK, "the clock of c1 is 54 s behind"),
+        ({"scheduler": SchedulerDocument(asked_since_ns=NOW_NS - 500 * S, last_error="no")}, Weight.LOOK, "answer: no"),
+        ({"stages": {"queue": StageDocument(last_error="boom")}}, Weight.LOOK, "“queue” failed: boom"),
+        ({"refused": {"cluster": 7}}, Weight.LOOK, "7 refused so far: cluster"),
+        ({"refused": {"malformed": 1}}, Weight.NOTE, "1 refused so far: malformed"),
+        ({"held": {"no-record": 2}}, Weight.NOTE, "2 sightings fit no run yet"),
+        ({"loop": LoopDocument(longest_hold_ms=80.0, longest_hold_ns=NOW_NS, held=2)}, Weight.NOTE, "held for 80 ms"),
+    ],
+)
+def test_what_is_odd_is_said_with_its_weight_and_what_to_do(
+    changes: dict[str, object], weight: Weight, words: str
+) -> None:
+    [oddity] = build_status_view(a_well_hub(**changes)).oddities
+    assert oddity.weight is weight
+    assert words in oddity.what
+    assert oddity.advice
+
+
+def test_a_node_that_beats_seldom_is_not_silent_before_three_beats() -> None:
+    slow = a_node("c1", interval_s=300.0, last_heard_ns=NOW_NS - 800 * S)
+    assert build_status_view(a_well_hub(nodes=(slow,))).oddities == ()
+
+
+def test_what_is_lost_comes_before_what_is_noted() -> None:
+    view = build_status_view(a_well_hub(nodes=(a_node("c1", dropped=DROPPED),), held={"no-record": 1}))
+    assert weights(view) == [Weight.LOST, Weight.NOTE]
+    assert view.sentence.startswith("Something was lost")
+
+
+def test_of_many_nodes_the_odd_ones_are_shown_first_and_the_rest_counted() -> None:
+    nodes = (*(a_node(f"n{number:04}") for number in range(1000)), a_node("z", dropped=DROPPED))
+    view = build_status_view(a_well_hub(nodes=nodes))
+    assert view.nodes[0].node == "z"
+    assert (len(view.nodes), view.node_count) == (MOST_NODES_SHOWN, 1001)
+
+
+def test_the_terminal_says_the_same_in_80_columns_and_lets_no_name_act() -> None:
+    evil = a_node("c1\x1b[31m", last_heard_ns=NOW_NS - 900 * S)
+    text = render_status(build_status_view(a_well_hub(nodes=(evil,), refused={"cluster": 2})), Sheet(datetime.UTC))
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "silent" in text
+    assert "make `cluster` the same" in " ".join(text.split())
+
+
+def test_the_document_of_a_later_release_is_read_as_far_as_it_is_known() -> None:
+    body = b'{"version":"9","cluster":"demo","now_ns":5,"surprise":[1],"nodes":[{"node":"c1","last_heard_ns":1,"x":2}]}'
+    assert msgspec.json.decode(body, type=StatusDocument).nodes[0].node == "c1"
