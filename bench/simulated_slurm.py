@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from slurmlens.campaign.early_stop import Course
+from slurmlens.campaign.early_stop import ObjectiveCourse
 from slurmlens.campaign.fold import Attempt, AttemptId, State
-from slurmlens.campaign.record import Event, Outcome
+from slurmlens.campaign.record import AttemptOutcome, Event
 from slurmlens.campaign.seen import Finish, QueuedJob, Sight
 from slurmlens.campaign.settings import Campaign
 from slurmlens.campaign.space import Parameters
@@ -24,11 +24,11 @@ from slurmlens.errors import SourceError
 
 REMEMBERED_S = 300.0
 OUTCOME_STATES = {
-    Outcome.FINE: "COMPLETED",
-    Outcome.APPLICATION: "FAILED",
-    Outcome.NODE: "NODE_FAIL",
-    Outcome.GAVE_WAY: "PREEMPTED",
-    Outcome.TIME: "TIMEOUT",
+    AttemptOutcome.FINE: "COMPLETED",
+    AttemptOutcome.APPLICATION: "FAILED",
+    AttemptOutcome.NODE: "NODE_FAIL",
+    AttemptOutcome.GAVE_WAY: "PREEMPTED",
+    AttemptOutcome.TIME: "TIMEOUT",
 }
 
 
@@ -39,7 +39,7 @@ class Run(NamedTuple):
 
     duration_s: float
     values: Mapping[str, float]
-    outcome: Outcome = Outcome.FINE
+    outcome: AttemptOutcome = AttemptOutcome.FINE
     course: Sequence[float] = ()
 
 
@@ -124,7 +124,7 @@ class SimulatedSlurm:
         self.requests += 1
         queue = {job.job_id: self._line(job) for job in self._remembered()}
         finished: dict[AttemptId, Finish] = {}
-        courses: dict[AttemptId, Course] = {}
+        courses: dict[AttemptId, ObjectiveCourse] = {}
         for attempt in state.live.values():
             job = self.jobs.get(attempt.job_id or 0)
             if job is None or (job.started_s is None and job.ended_s is None):
@@ -191,14 +191,14 @@ class SimulatedSlurm:
         return QueuedJob(job.job_id, job.name, job.state, reason, "n1", job.started_s, self._elapsed_s(job), job.nodes)
 
     def _outcome(self, job: SimulatedJob) -> Finish:
-        words = {state: outcome for outcome, state in OUTCOME_STATES.items()} | {"CANCELLED": Outcome.WITHDRAWN}
+        words = {state: outcome for outcome, state in OUTCOME_STATES.items()} | {"CANCELLED": AttemptOutcome.WITHDRAWN}
         fine = job.state == "COMPLETED"
         node_s = job.nodes * self._elapsed_s(job)
         return Finish(
             words[job.state], job.state.lower(), f"n{job.job_id}", node_s, "job", job.run.values if fine else {}
         )
 
-    def _course(self, job: SimulatedJob) -> Course:
+    def _course(self, job: SimulatedJob) -> ObjectiveCourse:
         elapsed_s = self._elapsed_s(job)
         share = min(1.0, elapsed_s / job.run.duration_s) if job.run.duration_s else 1.0
-        return Course(job.run.course[: int(share * len(job.run.course))], elapsed_s)
+        return ObjectiveCourse(job.run.course[: int(share * len(job.run.course))], elapsed_s)

@@ -5,8 +5,8 @@ simulated scheduler) commits the event that comes of it and calls `apply`. Every
 what is remembered here besides (looks of early stopping, back-offs) may be lost at any moment.
 
 The protocol of a job, by which no point runs twice and none is lost whatever dies when:
-an Intent is committed; the job is submitted *held*; its id is committed (Held); that id, and no other, is released.
-After a crash an Intent without an id is looked up by its job name: the lowest id is adopted, further ones are
+an Intent is committed; the job is submitted *held*; its id is committed (AttemptHeld); that id, and no other, is
+released. After a crash an Intent without an id is looked up by its job name: the lowest id is adopted, further ones are
 cancelled as strays while they are still held. User code starts only after a release, and only a recorded id is
 released.
 """
@@ -21,7 +21,7 @@ from slurmlens.campaign.early_stop import EarlyStop, Judgement
 from slurmlens.campaign.fold import Attempt, AttemptId, PointState, State
 from slurmlens.campaign.optimisers import Optimiser
 from slurmlens.campaign.policy import WITHDRAWN_PAUSE, Again, Tell, enough, excluded, follow, room
-from slurmlens.campaign.record import Event, Outcome, Verdict
+from slurmlens.campaign.record import AttemptOutcome, Event, PointVerdict
 from slurmlens.campaign.search import Search
 from slurmlens.campaign.seen import Finish, QueuedJob, Sight
 from slurmlens.campaign.settings import Campaign
@@ -38,13 +38,13 @@ class Write(NamedTuple):
 
 
 class Submit(NamedTuple):
-    """Submit the attempt held and commit its Held; `look_first`: it may be in the queue already, adopt it then."""
+    """Submit the attempt held and commit AttemptHeld; `look_first`: it may be in the queue already, adopt it then."""
 
     attempt: Attempt
     look_first: bool
 
 
-class Release(NamedTuple):
+class ReleaseAttempt(NamedTuple):
     """Let the attempt's job go and commit Released."""
 
     attempt: Attempt
@@ -57,7 +57,7 @@ class End(NamedTuple):
     signal: str | None = None
 
 
-Decision = Write | Submit | Release | End
+Decision = Write | Submit | ReleaseAttempt | End
 
 
 class Controller:
@@ -137,9 +137,9 @@ class Controller:
             if attempt is None:
                 continue
             outcome = finish.outcome
-            if outcome is Outcome.WITHDRAWN and attempt.cancel is not None:
-                outcome = Outcome.STOPPED
-            self._early.ended(attempt_id, sight.courses.get(attempt_id), whole=outcome is Outcome.FINE)
+            if outcome is AttemptOutcome.WITHDRAWN and attempt.cancel is not None:
+                outcome = AttemptOutcome.STOPPED
+            self._early.ended(attempt_id, sight.courses.get(attempt_id), whole=outcome is AttemptOutcome.FINE)
             yield Write(_ended(attempt, now_s, finish._replace(outcome=outcome)))
         yield from self._lost(now_s, sight)
 
@@ -158,7 +158,7 @@ class Controller:
             since_s = self._unseen_since_s.setdefault(attempt.id, now_s)
             if now_s - since_s >= self.campaign.failure.lost_after_s:
                 reason = f"slurmctld does not know job {attempt.job_id} any more"
-                yield Write(_ended(attempt, now_s, Finish(Outcome.LOST, reason, "", 0.0, "none", {})))
+                yield Write(_ended(attempt, now_s, Finish(AttemptOutcome.LOST, reason, "", 0.0, "none", {})))
 
     def _starts(self, now_s: float, sight: Sight) -> Iterator[Decision]:
         for attempt in self.state.live.values():
@@ -167,7 +167,7 @@ class Controller:
                 started_s = now_s if job.started_s is None else job.started_s
                 point, number = attempt.id
                 yield Write(
-                    record.Running(
+                    record.AttemptRunning(
                         at_s=now_s, point=point, attempt=number, started_s=started_s, node_list=job.node_list
                     )
                 )
@@ -190,7 +190,7 @@ class Controller:
         hopeless = lacking == "deadline" or (lacking == "node_hours" and not self.state.live)
         if hopeless or (self.state.stopping is not None and self.state.stopping.cancel):
             reason = f"no further attempt: {lacking or 'the campaign was stopped'}"
-            yield Write(_told(point, now_s, Tell(Verdict.WITHDRAWN, {}, 1.0, reason)))
+            yield Write(_told(point, now_s, Tell(PointVerdict.WITHDRAWN, {}, 1.0, reason)))
         elif lacking is None and self.state.paused is None:
             yield Write(_intent(point, now_s, nodes, due.limit_s, due.exclude))
 
@@ -211,7 +211,7 @@ class Controller:
             if now_s < self._not_before_s.get(attempt.id, 0.0):
                 continue
             if attempt.id in self._fresh or self._job(attempt, sight) is not None:
-                yield Release(attempt)
+                yield ReleaseAttempt(attempt)
 
     # ending runs
 
@@ -269,7 +269,9 @@ class Controller:
         """
         if sight.queue is None or now_s < attempt.intent.at_s + self.campaign.poll.stray_after_s:
             return
-        yield Write(_ended(attempt, now_s, Finish(Outcome.WITHDRAWN, "stopped before it ran", "", 0.0, "none", {})))
+        yield Write(
+            _ended(attempt, now_s, Finish(AttemptOutcome.WITHDRAWN, "stopped before it ran", "", 0.0, "none", {}))
+        )
 
     def _due(self, job_id: int, now_s: float) -> bool:
         return now_s >= self._ending.get(job_id, 0.0)
@@ -313,7 +315,7 @@ class Controller:
         if state.stopping.cancel or (not state.live and self._no_room(now_s)):
             for point in state.untold.values():
                 if not point.attempts:
-                    yield Write(_told(point, now_s, Tell(Verdict.WITHDRAWN, {}, 1.0, state.stopping.reason)))
+                    yield Write(_told(point, now_s, Tell(PointVerdict.WITHDRAWN, {}, 1.0, state.stopping.reason)))
         if state.live or state.untold or sight.queue is None:
             return
         if state.last_unknown_s is not None and now_s < state.last_unknown_s + self.campaign.poll.stray_after_s:
@@ -354,15 +356,15 @@ def _cancel(attempt: Attempt, now_s: float, rule: str, reason: str) -> record.Ca
     return record.Cancel(at_s=now_s, point=attempt.id[0], attempt=attempt.id[1], rule=rule, reason=reason)
 
 
-def _ended(attempt: Attempt, now_s: float, finish: Finish) -> record.Ended:
+def _ended(attempt: Attempt, now_s: float, finish: Finish) -> record.AttemptEnded:
     point, number = attempt.id
-    return record.Ended(
+    return record.AttemptEnded(
         at_s=now_s, point=point, attempt=number, outcome=finish.outcome, reason=finish.reason,
         node_list=finish.node_list, node_seconds=finish.node_seconds, source=finish.source, values=dict(finish.values),
     )  # fmt: skip
 
 
-def _told(point: PointState, now_s: float, tell: Tell) -> record.Told:
-    return record.Told(
+def _told(point: PointState, now_s: float, tell: Tell) -> record.PointTold:
+    return record.PointTold(
         at_s=now_s, point=point.number, verdict=tell.verdict, values=tell.values, excess=tell.excess, reason=tell.reason
     )

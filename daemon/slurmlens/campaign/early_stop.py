@@ -28,7 +28,7 @@ _RUNG_PEERS = 3
 _MEDIAN_PEERS = 5
 
 
-class Course(NamedTuple):
+class ObjectiveCourse(NamedTuple):
     """The objective so far, one value a step, smaller is better; `elapsed_s` since the run began."""
 
     values: Sequence[float]
@@ -97,7 +97,7 @@ class EarlyStop:
         self._looks: dict[AttemptId, int] = {}
         self._rungs: dict[int, dict[AttemptId, float]] = {}
 
-    def ended(self, attempt: AttemptId, course: Course | None, *, whole: bool) -> None:
+    def ended(self, attempt: AttemptId, course: ObjectiveCourse | None, *, whole: bool) -> None:
         """A run is over; its course teaches what a whole one looks like."""
         self._looks.pop(attempt, None)
         if whole and course is not None and course.values:
@@ -105,7 +105,7 @@ class EarlyStop:
             self._durations_s.append(course.elapsed_s)
 
     def judge(
-        self, attempts: Sequence[Attempt], courses: Mapping[AttemptId, Course], best: float
+        self, attempts: Sequence[Attempt], courses: Mapping[AttemptId, ObjectiveCourse], best: float
     ) -> dict[AttemptId, Judgement]:
         """Those of the running attempts that cannot win, by the rule, after enough agreeing looks."""
         lost: dict[AttemptId, Judgement] = {}
@@ -125,7 +125,7 @@ class EarlyStop:
             return self._steps
         return round(statistics.median(len(course) for course in self._finished)) if self._finished else None
 
-    def _reason(self, attempt: AttemptId, course: Course, best: float) -> str | None:
+    def _reason(self, attempt: AttemptId, course: ObjectiveCourse, best: float) -> str | None:
         steps = self._expected()
         if self._settings.rule == "none" or steps is None:
             return None
@@ -160,7 +160,7 @@ class EarlyStop:
                 return f"rank {better + 1} of {len(peers)} at step {rung}"
         return None
 
-    def _saved(self, nodes: int, course: Course) -> tuple[float, float]:
+    def _saved(self, nodes: int, course: ObjectiveCourse) -> tuple[float, float]:
         """Node seconds not spent: by the run's own rate, and by the median length of finished runs."""
         steps = self._expected() or len(course.values)
         guesses = [course.elapsed_s * max(0.0, steps / len(course.values) - 1)]

@@ -17,16 +17,16 @@ from slurmlens.campaign.settings import (
     LAST_WORD,
     NAME_PATTERN,
     Campaign,
-    Constraint,
     EarlyStopSettings,
     Extractor,
     FailureSettings,
+    FigureConstraint,
     JobSettings,
     LimitSettings,
     Objective,
     OptimiserSettings,
     PollSettings,
-    Running,
+    RunningFigure,
     StopSettings,
 )
 from slurmlens.campaign.space import Choice, Integer, Parameter, Real, Space, Value
@@ -246,13 +246,13 @@ class _Reader:
             return None
         return Objective(name, goal == "max")
 
-    def _constraint(self, name: str, table: Mapping[str, Any]) -> Constraint | None:
+    def _constraint(self, name: str, table: Mapping[str, Any]) -> FigureConstraint | None:
         least, most = table.get("min"), table.get("max")
         bounds = [bound for bound in (least, most) if bound is not None]
         if not bounds or not all(_is_number(bound) for bound in bounds) or set(table) - {"name", "min", "max"}:
             self.wrong(("constraint", name), "a constraint has a name and min or max, or both, as numbers")
             return None
-        return Constraint(name, least, most)
+        return FigureConstraint(name, least, most)
 
     def _results(self) -> Iterator[Extractor]:
         tables = self.values.get("result", {})
@@ -282,7 +282,7 @@ class _Reader:
                     table.get("take") == "last",
                 )
 
-    def _running(self) -> Running | None:
+    def _running(self) -> RunningFigure | None:
         table = self.values.get("running")
         if table is None:
             return None
@@ -300,7 +300,7 @@ class _Reader:
             return None
         if not self._inside(here, table["file"]):
             return None
-        return Running(table["file"], self._pattern(here, table.get("match", LAST_WORD)) or LAST_WORD, steps)
+        return RunningFigure(table["file"], self._pattern(here, table.get("match", LAST_WORD)) or LAST_WORD, steps)
 
     def _pattern(self, here: KeyPath, text: str) -> str | None:
         try:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from slurmlens.campaign import record
-from slurmlens.campaign.record import Event, Outcome, Verdict
+from slurmlens.campaign.record import AttemptOutcome, Event, PointVerdict
 from slurmlens.campaign.settings import Campaign
 from slurmlens.campaign.space import Parameters, canonical
 from slurmlens.errors import CampaignError
@@ -33,10 +33,10 @@ class Attempt:
     intent: record.Intent
     job_id: int | None = None
     released: bool = False
-    unknown: record.Unknown | None = None
-    running: record.Running | None = None
+    unknown: record.SubmissionUnknown | None = None
+    running: record.AttemptRunning | None = None
     cancel: record.Cancel | None = None
-    ended: record.Ended | None = None
+    ended: record.AttemptEnded | None = None
     held_at_s: float | None = None
 
     @property
@@ -56,7 +56,7 @@ class PointState:
 
     asked: record.Asked
     attempts: list[Attempt] = field(default_factory=list)
-    told: record.Told | None = None
+    told: record.PointTold | None = None
 
     @property
     def number(self) -> int:
@@ -71,7 +71,7 @@ class PointState:
     @property
     def feasible(self) -> bool:
         """Told, with values, and no constraint broken."""
-        return self.told is not None and self.told.verdict is Verdict.FINE and self.told.excess <= 0
+        return self.told is not None and self.told.verdict is PointVerdict.FINE and self.told.excess <= 0
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class State:
     reserved_s: float = 0.0
     saved_low_s: float = 0.0
     saved_high_s: float = 0.0
-    counts: dict[Verdict, int] = field(default_factory=lambda: dict.fromkeys(Verdict, 0))
+    counts: dict[PointVerdict, int] = field(default_factory=lambda: dict.fromkeys(PointVerdict, 0))
     trace: list[tuple[int, float]] = field(default_factory=list)
     opened: record.Opened | None = None
     paused: str | None = None
@@ -110,9 +110,9 @@ class State:
                 self._asked(event)
             case record.Intent():
                 self._intent(event)
-            case record.Ended():
+            case record.AttemptEnded():
                 self._ended(event)
-            case record.Told():
+            case record.PointTold():
                 self._told(event)
             case record.Paused():
                 self.paused = event.reason
@@ -154,44 +154,47 @@ class State:
         self.reserved_s += attempt.reserved_s
 
     def _of_attempt(self, event: Event) -> None:
-        assert isinstance(event, record.Unknown | record.Held | record.Released | record.Running | record.Cancel)
+        assert isinstance(
+            event,
+            record.SubmissionUnknown | record.AttemptHeld | record.Released | record.AttemptRunning | record.Cancel,
+        )
         attempt = self.live.get((event.point, event.attempt))
         if attempt is None:
             raise CampaignError(f"the journal speaks of attempt {event.point}.{event.attempt}, which does not live")
         match event:
-            case record.Unknown():
+            case record.SubmissionUnknown():
                 attempt.unknown = event
                 self.last_unknown_s = event.at_s
-            case record.Held():
+            case record.AttemptHeld():
                 self._held(attempt, event)
             case record.Released():
                 attempt.released = True
-            case record.Running():
+            case record.AttemptRunning():
                 attempt.running = event
             case record.Cancel():
                 attempt.cancel = event
 
-    def _held(self, attempt: Attempt, event: record.Held) -> None:
+    def _held(self, attempt: Attempt, event: record.AttemptHeld) -> None:
         if attempt.job_id is not None:
             raise CampaignError(f"attempt {event.point}.{event.attempt} has job {attempt.job_id} already")
         attempt.job_id, attempt.held_at_s = event.job_id, event.at_s
         self.job_ids[event.job_id] = attempt.id
 
-    def _ended(self, event: record.Ended) -> None:
+    def _ended(self, event: record.AttemptEnded) -> None:
         attempt = self.live.pop((event.point, event.attempt), None)
         if attempt is None:
             raise CampaignError(f"the journal ends attempt {event.point}.{event.attempt}, which does not live")
         attempt.ended = event
         self.reserved_s -= attempt.reserved_s
         self.used_s += event.node_seconds
-        if event.outcome is Outcome.STOPPED and attempt.cancel is not None:
+        if event.outcome is AttemptOutcome.STOPPED and attempt.cancel is not None:
             self.saved_low_s += attempt.cancel.saved_low_s
             self.saved_high_s += attempt.cancel.saved_high_s
-        if event.outcome is Outcome.NODE and event.node_list:
+        if event.outcome is AttemptOutcome.NODE and event.node_list:
             self.bad_nodes[event.node_list] = event.at_s
-        self.withdrawn_in_a_row = self.withdrawn_in_a_row + 1 if event.outcome is Outcome.WITHDRAWN else 0
+        self.withdrawn_in_a_row = self.withdrawn_in_a_row + 1 if event.outcome is AttemptOutcome.WITHDRAWN else 0
 
-    def _told(self, event: record.Told) -> None:
+    def _told(self, event: record.PointTold) -> None:
         point = self.point(event.point)
         if point.told is not None:
             raise CampaignError(f"the journal tells point {event.point} twice")

@@ -23,10 +23,10 @@ from typing import NamedTuple
 
 from slurmlens.campaign import record
 from slurmlens.campaign.fold import ENFORCEMENT_S, PointState, State
-from slurmlens.campaign.record import Outcome, Verdict
+from slurmlens.campaign.record import AttemptOutcome, PointVerdict
 from slurmlens.campaign.settings import Campaign
 
-_INFRASTRUCTURE = (Outcome.NODE, Outcome.GAVE_WAY, Outcome.LOST)
+_INFRASTRUCTURE = (AttemptOutcome.NODE, AttemptOutcome.GAVE_WAY, AttemptOutcome.LOST)
 WITHDRAWN_PAUSE = 3
 
 
@@ -40,7 +40,7 @@ class Again(NamedTuple):
 class Tell(NamedTuple):
     """The optimiser gets a verdict."""
 
-    verdict: Verdict
+    verdict: PointVerdict
     values: dict[str, float]
     excess: float
     reason: str
@@ -49,7 +49,7 @@ class Tell(NamedTuple):
 def follow(state: State, point: PointState, now_s: float) -> Again | Tell | None:
     """What is due for a point that is not told; None while an attempt lives or nothing was tried yet."""
     if point.asked.refused is not None:
-        return Tell(Verdict.INFEASIBLE, {}, point.asked.excess, f"not allowed: {point.asked.refused}")
+        return Tell(PointVerdict.INFEASIBLE, {}, point.asked.excess, f"not allowed: {point.asked.refused}")
     if point.asked.same_as is not None:
         told = state.point(point.asked.same_as).told
         if told is None:
@@ -73,27 +73,27 @@ def _next_limit(campaign: Campaign, point: PointState) -> float | None:
     if last.outcome in _INFRASTRUCTURE:
         tried = sum(end.outcome in _INFRASTRUCTURE for end in ends)
         return limit_s if tried < failure.node_attempts else None
-    if last.outcome is Outcome.TIME:
+    if last.outcome is AttemptOutcome.TIME:
         more_s = min(failure.time_max_s, limit_s * failure.time_factor)
-        tried = sum(end.outcome is Outcome.TIME for end in ends)
+        tried = sum(end.outcome is AttemptOutcome.TIME for end in ends)
         return more_s if tried < failure.time_attempts and more_s > limit_s else None
-    if last.outcome is Outcome.APPLICATION and (code := re.match(r"exit code (\d+)", last.reason)):
-        tried = sum(end.outcome is Outcome.APPLICATION for end in ends)
+    if last.outcome is AttemptOutcome.APPLICATION and (code := re.match(r"exit code (\d+)", last.reason)):
+        tried = sum(end.outcome is AttemptOutcome.APPLICATION for end in ends)
         return limit_s if code[1] in failure.retry_exit_codes and tried < failure.node_attempts else None
     return None
 
 
-def _verdict(campaign: Campaign, point: PointState, last: record.Ended) -> Tell:
-    if last.outcome is Outcome.FINE:
-        return Tell(Verdict.FINE, dict(last.values), excess_of(campaign, last.values), "")
-    if last.outcome is Outcome.STOPPED:
+def _verdict(campaign: Campaign, point: PointState, last: record.AttemptEnded) -> Tell:
+    if last.outcome is AttemptOutcome.FINE:
+        return Tell(PointVerdict.FINE, dict(last.values), excess_of(campaign, last.values), "")
+    if last.outcome is AttemptOutcome.STOPPED:
         cancel = point.attempts[-1].cancel
         value = cancel.value if cancel else None
         values = {} if value is None else {campaign.objectives[0].name: value}
-        return Tell(Verdict.STOPPED, values, 0.0, cancel.reason if cancel else last.reason)
-    if last.outcome in (Outcome.WITHDRAWN, Outcome.DEADLINE):
-        return Tell(Verdict.WITHDRAWN, {}, 1.0, last.reason or last.outcome.value)
-    return Tell(Verdict.INFEASIBLE, {}, 1.0, last.reason or last.outcome.value)
+        return Tell(PointVerdict.STOPPED, values, 0.0, cancel.reason if cancel else last.reason)
+    if last.outcome in (AttemptOutcome.WITHDRAWN, AttemptOutcome.DEADLINE):
+        return Tell(PointVerdict.WITHDRAWN, {}, 1.0, last.reason or last.outcome.value)
+    return Tell(PointVerdict.INFEASIBLE, {}, 1.0, last.reason or last.outcome.value)
 
 
 def excess_of(campaign: Campaign, values: dict[str, float]) -> float:

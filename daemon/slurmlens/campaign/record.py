@@ -18,7 +18,7 @@ from slurmlens.campaign.space import Parameters
 from slurmlens.errors import DecodeError
 
 
-class Outcome(enum.Enum):
+class AttemptOutcome(enum.Enum):
     """How an attempt ended, by what has to follow."""
 
     FINE = "fine"
@@ -33,7 +33,7 @@ class Outcome(enum.Enum):
     DEADLINE = "deadline"
 
 
-class Verdict(enum.Enum):
+class PointVerdict(enum.Enum):
     """What an optimiser is told of a point."""
 
     FINE = "fine"
@@ -76,7 +76,7 @@ class Intent(_Event, frozen=True, tag="intent"):
     exclude: tuple[str, ...] = ()
 
 
-class Unknown(_Event, frozen=True, tag="unknown"):
+class SubmissionUnknown(_Event, frozen=True, tag="unknown"):
     """A submission gave no job id: it may have happened, or happen yet."""
 
     point: int
@@ -84,7 +84,7 @@ class Unknown(_Event, frozen=True, tag="unknown"):
     reason: str
 
 
-class Held(_Event, frozen=True, tag="held"):
+class AttemptHeld(_Event, frozen=True, tag="held"):
     """The attempt is this job, which waits held."""
 
     point: int
@@ -99,7 +99,7 @@ class Released(_Event, frozen=True, tag="released"):
     attempt: int
 
 
-class Running(_Event, frozen=True, tag="running"):
+class AttemptRunning(_Event, frozen=True, tag="running"):
     """The job was first seen at work."""
 
     point: int
@@ -120,12 +120,12 @@ class Cancel(_Event, frozen=True, tag="cancel"):
     saved_high_s: float = 0.0
 
 
-class Ended(_Event, frozen=True, tag="ended"):
+class AttemptEnded(_Event, frozen=True, tag="ended"):
     """The attempt is over. `node_seconds` by `source`: "job" (the run's own clock), "scheduler" or "none"."""
 
     point: int
     attempt: int
-    outcome: Outcome
+    outcome: AttemptOutcome
     reason: str = ""
     node_list: str = ""
     node_seconds: float = 0.0
@@ -133,11 +133,11 @@ class Ended(_Event, frozen=True, tag="ended"):
     values: dict[str, float] = {}
 
 
-class Told(_Event, frozen=True, tag="told"):
+class PointTold(_Event, frozen=True, tag="told"):
     """The optimiser is told of a point, once."""
 
     point: int
-    verdict: Verdict
+    verdict: PointVerdict
     values: dict[str, float] = {}
     excess: float = 0.0
     reason: str = ""
@@ -167,7 +167,8 @@ class Closed(_Event, frozen=True, tag="closed"):
 
 
 Event = (
-    Opened | Asked | Intent | Unknown | Held | Released | Running | Cancel | Ended | Told | Paused | Resumed | Stopping
+    Opened | Asked | Intent | SubmissionUnknown | AttemptHeld | Released | AttemptRunning | Cancel | AttemptEnded
+    | PointTold | Paused | Resumed | Stopping
     | Closed
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from slurmlens.campaign.job_script import EXIT_RECORD
-from slurmlens.campaign.settings import Extractor, Running
+from slurmlens.campaign.settings import Extractor, RunningFigure
 
 MOST_BYTES = 64 * 1024 * 1024
 COURSE_MOST = 100_000
@@ -119,7 +119,7 @@ def _matched(text: str, pattern: str, name: str, *, last: bool) -> str:
 class CourseReader:
     """Follows a file that grows, reading only what is new; whole lines only."""
 
-    def __init__(self, running: Running, sign: float) -> None:
+    def __init__(self, running: RunningFigure, sign: float) -> None:
         self._file = running.file
         self._pattern = re.compile(running.match.encode())
         self._sign = sign

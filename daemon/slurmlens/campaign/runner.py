@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from slurmlens.campaign import record
-from slurmlens.campaign.controller import REFUSALS_PAUSE, Controller, Decision, End, Release, Submit, Write
+from slurmlens.campaign.controller import REFUSALS_PAUSE, Controller, Decision, End, ReleaseAttempt, Submit, Write
 from slurmlens.campaign.fold import ENFORCEMENT_S, Attempt, AttemptId, State
 from slurmlens.campaign.record import Event
 from slurmlens.campaign.scheduler import LATER
@@ -26,7 +26,7 @@ _MOST_DECISIONS = 100_000
 
 
 class Commands(Protocol):
-    """What is asked of Slurm; `scheduler.Scheduler` on a cluster."""
+    """What is asked of Slurm; `scheduler.CampaignScheduler` on a cluster."""
 
     def submit_held(self, attempt: Attempt, batch: Path, deadline_s: float | None) -> int: ...
 
@@ -38,7 +38,7 @@ class Commands(Protocol):
 
 
 class Looks(Protocol):
-    """How the world is seen; `watch.Watch` on a cluster."""
+    """How the world is seen; `watch.QueueWatch` on a cluster."""
 
     def look(self, state: State, now_s: float) -> Sight: ...
 
@@ -100,7 +100,7 @@ class Runner:
                 self.write(event)
             case Submit(attempt, look_first):
                 self._submit(attempt, look_first=look_first)
-            case Release(attempt):
+            case ReleaseAttempt(attempt):
                 self._release(attempt)
             case End(job_ids, signal):
                 with contextlib.suppress(SourceError):  # not ended yet: decided again in a while
@@ -120,7 +120,7 @@ class Runner:
             self._refused(attempt.id, str(error))
             return
         point, number = attempt.id
-        self.write(record.Held(at_s=self._clock(), point=point, attempt=number, job_id=job_id))
+        self.write(record.AttemptHeld(at_s=self._clock(), point=point, attempt=number, job_id=job_id))
         self.controller.answered(attempt.id, fresh=fresh)
 
     def _adopted(self, attempt: Attempt) -> int | None:
@@ -132,7 +132,7 @@ class Runner:
         live = self.controller.state.live[attempt]
         point, number = attempt
         if live.unknown is None or live.unknown.reason != reason:
-            self.write(record.Unknown(at_s=self._clock(), point=point, attempt=number, reason=reason))
+            self.write(record.SubmissionUnknown(at_s=self._clock(), point=point, attempt=number, reason=reason))
         lasting = not LATER.search(reason)
         if lasting and self.controller.tries(attempt) >= REFUSALS_PAUSE and self.controller.state.paused is None:
             self.write(record.Paused(at_s=self._clock(), reason=f"sbatch refuses: {reason}"))

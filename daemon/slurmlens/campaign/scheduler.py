@@ -33,7 +33,7 @@ LATER = re.compile(
 """Refusals that pass by themselves."""
 
 
-class Scheduler:
+class CampaignScheduler:
     """Slurm's commands, for one campaign."""
 
     def __init__(self, campaign: Campaign, *, timeout_s: float) -> None:

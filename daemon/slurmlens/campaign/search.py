@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from slurmlens.campaign import record
 from slurmlens.campaign.fold import State
-from slurmlens.campaign.optimisers import Answer, Optimiser, versions
-from slurmlens.campaign.record import Event, Verdict
+from slurmlens.campaign.optimisers import Evaluation, Optimiser, versions
+from slurmlens.campaign.record import Event, PointVerdict
 from slurmlens.campaign.settings import Campaign
 from slurmlens.campaign.space import Parameters, canonical
 from slurmlens.errors import CampaignError
@@ -68,7 +68,7 @@ class Search:
             self._versions = event.versions
         elif isinstance(event, record.Asked):
             self._check(event)
-        elif isinstance(event, record.Told):
+        elif isinstance(event, record.PointTold):
             self._optimiser.tell(event.point - 1, self._answer(event))
 
     def close(self) -> None:
@@ -87,12 +87,12 @@ class Search:
             " Install those again, or start a new campaign"
         )
 
-    def _answer(self, event: record.Told) -> Answer:
+    def _answer(self, event: record.PointTold) -> Evaluation:
         names = [one.name for one in self._campaign.objectives]
         values: tuple[float, ...] = ()
         if all(name in event.values for name in names):
             values = tuple(one.minimised(event.values[one.name]) for one in self._campaign.objectives)
         violations: tuple[float, ...] = ()
-        if event.verdict is Verdict.FINE:
+        if event.verdict is PointVerdict.FINE:
             violations = tuple(one.violation(event.values[one.name]) for one in self._campaign.constraints)
-        return Answer(values, event.excess, violations, event.verdict)
+        return Evaluation(values, event.excess, violations, event.verdict)

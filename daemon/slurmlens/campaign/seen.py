@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from slurmlens.campaign.early_stop import Course
+from slurmlens.campaign.early_stop import ObjectiveCourse
 from slurmlens.campaign.fold import AttemptId
-from slurmlens.campaign.record import Outcome
+from slurmlens.campaign.record import AttemptOutcome
 
 
 class QueuedJob(NamedTuple):
@@ -31,7 +31,7 @@ class QueuedJob(NamedTuple):
 class Finish(NamedTuple):
     """An attempt that is over, with what its files say."""
 
-    outcome: Outcome
+    outcome: AttemptOutcome
     reason: str
     node_list: str
     node_seconds: float
@@ -45,4 +45,4 @@ class Sight:
 
     queue: Mapping[int, QueuedJob] | None = None
     finished: Mapping[AttemptId, Finish] = field(default_factory=dict)
-    courses: Mapping[AttemptId, Course] = field(default_factory=dict)
+    courses: Mapping[AttemptId, ObjectiveCourse] = field(default_factory=dict)

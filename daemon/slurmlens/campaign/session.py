@@ -20,9 +20,9 @@ from slurmlens.campaign.journal import Journal, Lock
 from slurmlens.campaign.optimisers import make_optimiser, versions
 from slurmlens.campaign.record import Event
 from slurmlens.campaign.runner import Runner
-from slurmlens.campaign.scheduler import Scheduler, wall_clock_s
+from slurmlens.campaign.scheduler import CampaignScheduler, wall_clock_s
 from slurmlens.campaign.settings import Campaign
-from slurmlens.campaign.watch import Figures, Watch
+from slurmlens.campaign.watch import Figures, QueueWatch
 from slurmlens.errors import CampaignError, JournalBusy
 
 BUSY_WAIT_S = 5.0
@@ -56,7 +56,7 @@ def read_state(campaign: Campaign, places: Places) -> State:
         journal.close()
 
 
-class Session:
+class CampaignSession:
     """The one controller of a campaign; CampaignError where another has it, or its file is not that of the journal."""
 
     def __init__(self, campaign: Campaign, places: Places, figures: Figures, tell: Callable[[Event], None]) -> None:
@@ -70,8 +70,8 @@ class Session:
         if (holder := self._lock.take()) is not None:
             raise CampaignError(f"campaign {campaign.name} is run by {holder} already: this one ends")
         self._journal = Journal(places.journal)
-        self._scheduler = Scheduler(campaign, timeout_s=campaign.poll.timeout_s)
-        self._watch = Watch(campaign, self._scheduler, places.folder_of, figures)
+        self._scheduler = CampaignScheduler(campaign, timeout_s=campaign.poll.timeout_s)
+        self._watch = QueueWatch(campaign, self._scheduler, places.folder_of, figures)
         self.runner = self._new_runner()
         self.trouble: str | None = None
 

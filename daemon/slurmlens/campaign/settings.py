@@ -155,7 +155,7 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True)
-class Constraint:
+class FigureConstraint:
     """A figure that must lie within bounds; None is no bound."""
 
     name: str
@@ -184,7 +184,7 @@ class Extractor:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningFigure:
     """The objective while a run runs: a file that grows, a pattern for its figure, the steps of a whole run."""
 
     file: str
@@ -201,9 +201,9 @@ class Campaign:
     text: str
     space: Space
     objectives: tuple[Objective, ...]
-    constraints: tuple[Constraint, ...]
+    constraints: tuple[FigureConstraint, ...]
     results: tuple[Extractor, ...]
-    running: Running | None
+    running: RunningFigure | None
     job: JobSettings
     optimiser: OptimiserSettings
     limits: LimitSettings

@@ -10,7 +10,7 @@ import msgspec
 
 from slurmlens.campaign.fold import PointState, State
 from slurmlens.campaign.pareto import front
-from slurmlens.campaign.record import Outcome, Verdict
+from slurmlens.campaign.record import AttemptOutcome, PointVerdict
 from slurmlens.campaign.space import Parameters
 
 VIEW_VERSION = 1
@@ -81,7 +81,8 @@ def campaign_view(state: State, *, trouble: str | None = None) -> CampaignView:
         attempt.ended
         for point in state.points
         for attempt in point.attempts
-        if attempt.ended and attempt.ended.outcome in (Outcome.NODE, Outcome.GAVE_WAY, Outcome.LOST)
+        if attempt.ended
+        and attempt.ended.outcome in (AttemptOutcome.NODE, AttemptOutcome.GAVE_WAY, AttemptOutcome.LOST)
     ]
     word, why = _state(state)
     return CampaignView(
@@ -161,6 +162,6 @@ def _progress(point: PointState) -> str:
 
 def _excess(point: PointState) -> str:
     told = point.told
-    if told is None or told.verdict is not Verdict.FINE or told.excess <= 0:
+    if told is None or told.verdict is not PointVerdict.FINE or told.excess <= 0:
         return ""
     return f"breaks constraints by {told.excess:.3g}"

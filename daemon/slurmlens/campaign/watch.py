@@ -10,25 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from slurmlens.campaign.early_stop import Course
+from slurmlens.campaign.early_stop import ObjectiveCourse
 from slurmlens.campaign.fold import Attempt, AttemptId, State
-from slurmlens.campaign.record import Outcome
+from slurmlens.campaign.record import AttemptOutcome
 from slurmlens.campaign.results import CourseReader, ExitRecord, Missing, extract, read_exit_record
-from slurmlens.campaign.scheduler import Scheduler
+from slurmlens.campaign.scheduler import CampaignScheduler
 from slurmlens.campaign.seen import Finish, QueuedJob, Sight
 from slurmlens.campaign.settings import Campaign
 from slurmlens.errors import SourceError
 
 _OUTCOMES = {
-    "TIMEOUT": Outcome.TIME,
-    "OUT_OF_MEMORY": Outcome.MEMORY,
-    "NODE_FAIL": Outcome.NODE,
-    "BOOT_FAIL": Outcome.NODE,
-    "PREEMPTED": Outcome.GAVE_WAY,
-    "CANCELLED": Outcome.WITHDRAWN,
-    "REVOKED": Outcome.WITHDRAWN,
-    "DEADLINE": Outcome.DEADLINE,
-    "FAILED": Outcome.APPLICATION,
+    "TIMEOUT": AttemptOutcome.TIME,
+    "OUT_OF_MEMORY": AttemptOutcome.MEMORY,
+    "NODE_FAIL": AttemptOutcome.NODE,
+    "BOOT_FAIL": AttemptOutcome.NODE,
+    "PREEMPTED": AttemptOutcome.GAVE_WAY,
+    "CANCELLED": AttemptOutcome.WITHDRAWN,
+    "REVOKED": AttemptOutcome.WITHDRAWN,
+    "DEADLINE": AttemptOutcome.DEADLINE,
+    "FAILED": AttemptOutcome.APPLICATION,
 }
 _NOT_OVER = frozenset({"PENDING", "RUNNING", "SUSPENDED", "UNKNOWN"})
 
@@ -36,11 +36,11 @@ Figures = Callable[[int, str], float]
 """A figure of the hub's for a job; Missing where it cannot be had."""
 
 
-class Watch:
+class QueueWatch:
     """Remembers how far growing files were read, and since when a result is awaited."""
 
     def __init__(
-        self, campaign: Campaign, scheduler: Scheduler, folder_of: Callable[[AttemptId], Path], figures: Figures
+        self, campaign: Campaign, scheduler: CampaignScheduler, folder_of: Callable[[AttemptId], Path], figures: Figures
     ) -> None:
         self._campaign = campaign
         self._scheduler = scheduler
@@ -93,9 +93,11 @@ class Watch:
             return self._result(attempt, job, written, now_s)
         if over and job is not None:
             code = written.code if written is not None else job.exit_code
-            return _made(_OUTCOMES.get(job.state, Outcome.APPLICATION), _reason(job, code), attempt, job, written)
+            return _made(
+                _OUTCOMES.get(job.state, AttemptOutcome.APPLICATION), _reason(job, code), attempt, job, written
+            )
         if written is not None and queue is not None and job is None:
-            return _made(Outcome.APPLICATION, f"exit code {written.code}", attempt, job, written)
+            return _made(AttemptOutcome.APPLICATION, f"exit code {written.code}", attempt, job, written)
         return None
 
     def _result(
@@ -111,21 +113,25 @@ class Watch:
             since_s = self._awaited_since_s.setdefault(attempt.id, now_s)
             if missing.late and now_s - since_s < self._campaign.failure.file_wait_s:
                 return None
-            return _made(Outcome.APPLICATION, f"no result: {missing}", attempt, job, written)
+            return _made(AttemptOutcome.APPLICATION, f"no result: {missing}", attempt, job, written)
         self._awaited_since_s.pop(attempt.id, None)
-        return _made(Outcome.FINE, "", attempt, job, written)._replace(values=figures)
+        return _made(AttemptOutcome.FINE, "", attempt, job, written)._replace(values=figures)
 
-    def _courses(self, state: State, finished: dict[AttemptId, Finish], now_s: float) -> dict[AttemptId, Course]:
+    def _courses(
+        self, state: State, finished: dict[AttemptId, Finish], now_s: float
+    ) -> dict[AttemptId, ObjectiveCourse]:
         running = self._campaign.running
         if running is None:
             return {}
         sign = -1.0 if self._campaign.objectives[0].maximise else 1.0
-        courses: dict[AttemptId, Course] = {}
+        courses: dict[AttemptId, ObjectiveCourse] = {}
         for attempt in state.live.values():
             if attempt.running is not None or attempt.id in finished:
                 reader = self._readers.setdefault(attempt.id, CourseReader(running, sign))
                 began_s = attempt.running.started_s if attempt.running else now_s
-                courses[attempt.id] = Course(reader.read(self._folder_of(attempt.id)), max(0.0, now_s - began_s))
+                courses[attempt.id] = ObjectiveCourse(
+                    reader.read(self._folder_of(attempt.id)), max(0.0, now_s - began_s)
+                )
         return courses
 
 
@@ -136,7 +142,9 @@ def _reason(job: QueuedJob, code: int | None) -> str:
     return job.state.lower().replace("_", " ") + where
 
 
-def _made(outcome: Outcome, reason: str, attempt: Attempt, job: QueuedJob | None, written: ExitRecord | None) -> Finish:
+def _made(
+    outcome: AttemptOutcome, reason: str, attempt: Attempt, job: QueuedJob | None, written: ExitRecord | None
+) -> Finish:
     nodes, node_list = attempt.intent.nodes, job.node_list if job is not None else ""
     if not node_list and attempt.running is not None:
         node_list = attempt.running.node_list

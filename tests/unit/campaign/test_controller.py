@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from slurmlens.campaign import record
 from slurmlens.campaign.fold import ENFORCEMENT_S, fold
-from slurmlens.campaign.record import Event, Outcome, Verdict
+from slurmlens.campaign.record import AttemptOutcome, Event, PointVerdict
 from slurmlens.campaign.runner import Runner
 from slurmlens.campaign.settings import Campaign
 from slurmlens.campaign.space import Parameters, canonical
@@ -119,7 +119,9 @@ def test_limits_hold_whatever_happens(
     campaign = bowl(tmp_path, at_once=at_once, points=30, limits=limits)
 
     def unruly(parameters: Parameters, attempt: int) -> Run:
-        outcome = source.choice([Outcome.FINE] * 3 + [Outcome.NODE, Outcome.APPLICATION, Outcome.GAVE_WAY])
+        outcome = source.choice(
+            [AttemptOutcome.FINE] * 3 + [AttemptOutcome.NODE, AttemptOutcome.APPLICATION, AttemptOutcome.GAVE_WAY]
+        )
         return behave(parameters, attempt)._replace(duration_s=source.uniform(1, 900), outcome=outcome)
 
     world = Mortal(campaign, unruly, source, deaths=10, mishaps=0.1)
@@ -158,14 +160,14 @@ def test_a_node_failure_runs_the_same_point_elsewhere(tmp_path: Path) -> None:
 
     def first_node_fails(parameters: Parameters, attempt: int) -> Run:
         run = behave(parameters, attempt)
-        return run._replace(outcome=Outcome.NODE, values={}) if attempt == 1 else run
+        return run._replace(outcome=AttemptOutcome.NODE, values={}) if attempt == 1 else run
 
     runner, _ = closed(campaign, first_node_fails)
     for point in runner.controller.state.points:
-        assert [one.ended.outcome for one in point.attempts if one.ended] == [Outcome.NODE, Outcome.FINE]
+        assert [one.ended.outcome for one in point.attempts if one.ended] == [AttemptOutcome.NODE, AttemptOutcome.FINE]
         assert point.attempts[1].intent.exclude
         assert point.told is not None
-        assert point.told.verdict is Verdict.FINE
+        assert point.told.verdict is PointVerdict.FINE
 
 
 def test_a_timeout_gets_more_time_once_and_is_then_infeasible(tmp_path: Path) -> None:
@@ -174,15 +176,15 @@ def test_a_timeout_gets_more_time_once_and_is_then_infeasible(tmp_path: Path) ->
     for point in runner.controller.state.points:
         assert [one.intent.limit_s for one in point.attempts] == [600.0, 1200.0]
         assert point.told is not None
-        assert point.told.verdict is Verdict.INFEASIBLE
+        assert point.told.verdict is PointVerdict.INFEASIBLE
 
 
 def test_an_application_failure_is_infeasible_with_its_reason(tmp_path: Path) -> None:
     campaign = bowl(tmp_path, points=2)
-    runner, _ = closed(campaign, lambda parameters, attempt: Run(10.0, {}, Outcome.APPLICATION))
+    runner, _ = closed(campaign, lambda parameters, attempt: Run(10.0, {}, AttemptOutcome.APPLICATION))
     told = runner.controller.state.points[0].told
     assert told is not None
-    assert (told.verdict, told.reason) == (Verdict.INFEASIBLE, "failed")
+    assert (told.verdict, told.reason) == (PointVerdict.INFEASIBLE, "failed")
 
 
 def test_what_someone_cancels_is_not_tried_again_and_three_pause_the_campaign(tmp_path: Path) -> None:
@@ -196,7 +198,7 @@ def test_what_someone_cancels_is_not_tried_again_and_three_pause_the_campaign(tm
     state = runner.controller.state
     assert state.paused is not None
     assert all(len(point.attempts) <= 1 for point in state.points)
-    assert {point.told.verdict for point in state.points if point.told} == {Verdict.WITHDRAWN}
+    assert {point.told.verdict for point in state.points if point.told} == {PointVerdict.WITHDRAWN}
 
 
 def test_a_job_that_slurmctld_forgot_is_lost_and_its_point_runs_once_more(tmp_path: Path) -> None:
@@ -212,7 +214,7 @@ def test_a_job_that_slurmctld_forgot_is_lost_and_its_point_runs_once_more(tmp_pa
         if runner.controller.state.closed:
             break
     outcomes = [one.ended.outcome for one in runner.controller.state.points[0].attempts if one.ended]
-    assert outcomes == [Outcome.LOST, Outcome.FINE]
+    assert outcomes == [AttemptOutcome.LOST, AttemptOutcome.FINE]
 
 
 def test_a_late_submission_is_swept_and_never_let_go(tmp_path: Path) -> None:
@@ -251,7 +253,7 @@ def test_an_id_that_cannot_be_written_down_is_not_released(tmp_path: Path) -> No
     slurm = SimulatedSlurm(campaign, behave, 3)
 
     def full(event: Event) -> None:
-        if isinstance(event, record.Held):
+        if isinstance(event, record.AttemptHeld):
             raise JournalBusy("database or disk is full")
 
     journal = MemoryJournal(full)
@@ -281,7 +283,7 @@ def test_a_refusal_by_a_count_limit_means_later(tmp_path: Path) -> None:
 
     world.slurm.submit_held = limited  # type: ignore[assignment]
     state = world.live(campaign).controller.state
-    assert state.counts[Verdict.FINE] == 2
+    assert state.counts[PointVerdict.FINE] == 2
     assert not any(isinstance(event, record.Paused) for event in world.journal.events)
 
 
@@ -304,7 +306,7 @@ def test_an_event_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     campaign = bowl(tmp_path)
     first = record.Asked(at_s=0, point=1, parameters={"x": 0.5, "n": 4})
     intent = record.Intent(at_s=0, point=1, attempt=1, nodes=1, limit_s=60)
-    held = record.Held(at_s=0, point=1, attempt=1, job_id=7)
+    held = record.AttemptHeld(at_s=0, point=1, attempt=1, job_id=7)
     with pytest.raises(CampaignError, match="has job 7 already"):
         fold(campaign, [first, intent, held, held])
     with pytest.raises(CampaignError, match="never asked for"):

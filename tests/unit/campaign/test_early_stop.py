@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.campaign import record
-from slurmlens.campaign.early_stop import LEAST_VALUES, Course, EarlyStop, extrapolate
+from slurmlens.campaign.early_stop import LEAST_VALUES, EarlyStop, ObjectiveCourse, extrapolate
 from slurmlens.campaign.fold import Attempt
 from slurmlens.campaign.settings import EarlyStopSettings
 
@@ -21,7 +21,7 @@ def decay(end: float, amplitude: float, tau: float, steps: int) -> list[float]:
 
 def attempt(point: int) -> Attempt:
     intent = record.Intent(at_s=0, point=point, attempt=1, nodes=2, limit_s=600)
-    return Attempt(intent, running=record.Running(at_s=0, point=point, attempt=1, started_s=0))
+    return Attempt(intent, running=record.AttemptRunning(at_s=0, point=point, attempt=1, started_s=0))
 
 
 @given(
@@ -49,7 +49,7 @@ def judged(rule: str, course: list[float], best: float, *, looks: int = 1, after
     early = EarlyStop(EarlyStopSettings(rule=rule, looks=looks, after=after), 60)
     one = attempt(1)
     return [
-        one.id in early.judge([one], {one.id: Course(course[:seen], float(seen))}, best)
+        one.id in early.judge([one], {one.id: ObjectiveCourse(course[:seen], float(seen))}, best)
         for seen in range(1, len(course))
     ]
 
@@ -72,23 +72,23 @@ def test_several_looks_must_agree() -> None:
 def test_what_is_saved_is_told_by_the_runs_own_rate() -> None:
     early = EarlyStop(EarlyStopSettings(looks=1), 60)
     one = attempt(1)
-    lost = early.judge([one], {one.id: Course(decay(2.0, 5.0, 5, 30), 100.0)}, 1.0)[one.id]
+    lost = early.judge([one], {one.id: ObjectiveCourse(decay(2.0, 5.0, 5, 30), 100.0)}, 1.0)[one.id]
     assert (lost.saved_low_s, lost.saved_high_s) == (pytest.approx(200.0), pytest.approx(200.0))  # 2 nodes, 100 s to go
 
 
 def test_median_needs_finished_peers() -> None:
     early = EarlyStop(EarlyStopSettings(rule="median", looks=1), 60)
-    bad, course = attempt(9), Course(decay(3.0, 1.0, 5, 30), 30.0)
+    bad, course = attempt(9), ObjectiveCourse(decay(3.0, 1.0, 5, 30), 30.0)
     assert early.judge([bad], {bad.id: course}, 0.0) == {}
     for point in range(1, 6):
-        early.ended((point, 1), Course(decay(1.0, 1.0, 5, 60), 60.0), whole=True)
+        early.ended((point, 1), ObjectiveCourse(decay(1.0, 1.0, 5, 60), 60.0), whole=True)
     assert "median" in early.judge([bad], {bad.id: course}, 0.0)[bad.id].reason
 
 
 def test_asha_lets_the_best_third_go_on() -> None:
     early = EarlyStop(EarlyStopSettings(rule="asha", looks=1), 60)
     runs = [attempt(point) for point in range(1, 7)]
-    courses = {run.id: Course([float(run.id[0])] * 10, 10.0) for run in runs}
+    courses = {run.id: ObjectiveCourse([float(run.id[0])] * 10, 10.0) for run in runs}
     early.judge(runs, courses, 0.0)
     assert {point for point, _ in early.judge(runs, courses, 0.0)} == {3, 4, 5, 6}
 

@@ -14,7 +14,7 @@ from slurmlens.campaign import record
 from slurmlens.campaign.controller import Controller
 from slurmlens.campaign.file import read_campaign
 from slurmlens.campaign.optimisers import make_optimiser
-from slurmlens.campaign.record import Outcome, Verdict
+from slurmlens.campaign.record import AttemptOutcome, PointVerdict
 from slurmlens.campaign.settings import OPTIMISERS, Campaign
 from slurmlens.campaign.space import Parameters, canonical
 from slurmlens.errors import CampaignError
@@ -103,10 +103,10 @@ def test_what_failed_is_not_asked_again_and_the_search_goes_on(tmp_path: Path) -
 
     def fails_left(parameters: Parameters, attempt: int) -> Run:
         run = value(parameters, attempt)
-        return run._replace(outcome=Outcome.APPLICATION, values={}) if float(parameters["x"]) < 0 else run
+        return run._replace(outcome=AttemptOutcome.APPLICATION, values={}) if float(parameters["x"]) < 0 else run
 
     state = run_to_end(campaign, SimulatedSlurm(campaign, fails_left, 3)).controller.state
-    assert state.counts[Verdict.INFEASIBLE] > 0
+    assert state.counts[PointVerdict.INFEASIBLE] > 0
     assert state.best is not None
     assert float(state.best.parameters["x"]) >= 0
     assert all(len(point.attempts) <= 1 for point in state.points)

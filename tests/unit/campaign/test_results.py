@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from slurmlens.campaign.job_script import lay_out, render
 from slurmlens.campaign.results import MOST_BYTES, CourseReader, Missing, extract, read_exit_record
 from slurmlens.campaign.scheduler import accounting_line, elapsed_s, queue_line
-from slurmlens.campaign.settings import Extractor, Running
+from slurmlens.campaign.settings import Extractor, RunningFigure
 from slurmlens.errors import CampaignError
 from testkit.campaigns import bowl
 
@@ -81,7 +81,7 @@ def test_whatever_an_exit_record_holds_it_is_read_or_left(
 
 
 def test_a_course_is_read_as_it_grows_and_only_whole_lines(tmp_path: Path) -> None:
-    reader = CourseReader(Running("course", r"(\S+)\s*$"), 1.0)
+    reader = CourseReader(RunningFigure("course", r"(\S+)\s*$"), 1.0)
     assert reader.read(tmp_path) == []
     (tmp_path / "course").write_text("1 cd 5.0\n2 cd x\n3 cd 4.")
     assert reader.read(tmp_path) == [5.0]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import NamedTuple, Protocol, cast
 
-from slurmlens.campaign.record import Verdict
+from slurmlens.campaign.record import PointVerdict
 from slurmlens.campaign.settings import Campaign
 from slurmlens.campaign.space import Parameters
 from slurmlens.errors import CampaignError
 
 
-class Answer(NamedTuple):
+class Evaluation(NamedTuple):
     """What is known of a point: objectives (smaller is better; empty where there are none) and `excess`, the sum of
     broken constraints (0 or less: none); `violations` has one a constraint, negative is slack.
     """
@@ -23,7 +23,7 @@ class Answer(NamedTuple):
     values: tuple[float, ...]
     excess: float
     violations: tuple[float, ...]
-    verdict: Verdict
+    verdict: PointVerdict
 
 
 class Optimiser(Protocol):
@@ -32,7 +32,7 @@ class Optimiser(Protocol):
     def ask(self) -> Parameters | None:
         """The next point; None while answers are needed first, or at the end."""
 
-    def tell(self, number: int, answer: Answer) -> None:
+    def tell(self, number: int, answer: Evaluation) -> None:
         """The answer to the ask of that number (from 0)."""
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from slurmlens.campaign.optimisers import Answer
+from slurmlens.campaign.optimisers import Evaluation
 from slurmlens.campaign.space import Parameters, Space
 from slurmlens.errors import CampaignError
 
@@ -23,12 +23,12 @@ class Blocking:
     """`solve(evaluate)` is the library's call; `evaluate` takes unit-cube points and gives their answers."""
 
     def __init__(
-        self, space: Space, solve: Callable[[Callable[[Sequence[Sequence[float]]], list[Answer]]], None]
+        self, space: Space, solve: Callable[[Callable[[Sequence[Sequence[float]]], list[Evaluation]]], None]
     ) -> None:
         self._space = space
         self._solve = solve
         self._wanted: list[Parameters] = []
-        self._answers: dict[int, Answer] = {}
+        self._answers: dict[int, Evaluation] = {}
         self._asked = 0
         self._batch: range = range(0)
         self._closed = False
@@ -47,7 +47,7 @@ class Blocking:
         self._asked += 1
         return self._wanted.pop(0)
 
-    def tell(self, number: int, answer: Answer) -> None:
+    def tell(self, number: int, answer: Evaluation) -> None:
         """The answer to an ask; the last one of what the solver waits for lets it go on."""
         self._answers[number] = answer
         if not self._wanted and all(one in self._answers for one in self._batch) and not self._over:
@@ -89,7 +89,7 @@ class Blocking:
         self._over = True
         self._caller_turn.release()
 
-    def _evaluate(self, points: Sequence[Sequence[float]]) -> list[Answer]:
+    def _evaluate(self, points: Sequence[Sequence[float]]) -> list[Evaluation]:
         if self._closed:
             raise _Closed
         first = self._asked + len(self._wanted)

@@ -14,9 +14,9 @@ import math
 import random
 from collections.abc import Iterator
 
-from slurmlens.campaign.optimisers import Answer
+from slurmlens.campaign.optimisers import Evaluation
 from slurmlens.campaign.optimisers.latin_hypercube import design
-from slurmlens.campaign.record import Verdict
+from slurmlens.campaign.record import PointVerdict
 from slurmlens.campaign.settings import Campaign
 from slurmlens.campaign.space import Choice, Integer, Parameters, Real, canonical
 
@@ -58,9 +58,9 @@ class Compass:
         self._numbers += 1
         return self._space.decode(units)
 
-    def tell(self, number: int, answer: Answer) -> None:
+    def tell(self, number: int, answer: Evaluation) -> None:
         """Take an answer; the last one of a poll decides where the next goes."""
-        wins = answer.verdict is Verdict.FINE and bool(answer.values)
+        wins = answer.verdict is PointVerdict.FINE and bool(answer.values)
         excess = max(0.0, answer.excess)
         self._merits[number] = (excess, answer.values[0]) if wins else _WORST
         if not self._queue and self._merits.keys() == self._asked.keys():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 
-from slurmlens.campaign.optimisers import Answer
+from slurmlens.campaign.optimisers import Evaluation
 from slurmlens.campaign.settings import Campaign
 from slurmlens.campaign.space import Parameters, Space
 
@@ -40,7 +40,7 @@ class LatinHypercube:
         self._next += 1
         return self._points[self._next - 1]
 
-    def tell(self, number: int, answer: Answer) -> None:
+    def tell(self, number: int, answer: Evaluation) -> None:
         """Nothing: a design does not learn."""
 
     @property

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from slurmlens.campaign.optimisers import Answer
+from slurmlens.campaign.optimisers import Evaluation
 from slurmlens.campaign.optimisers.blocking import Blocking
 from slurmlens.campaign.optimisers.latin_hypercube import design
 from slurmlens.campaign.optimisers.penalty import Penalty
@@ -20,7 +20,7 @@ from slurmlens.campaign.settings import Campaign
 
 PACKAGES = ("openmdao", "scipy", "numpy")
 _DIFFERENCE = 1e-3
-Evaluate = Callable[[Sequence[Sequence[float]]], list[Answer]]
+Evaluate = Callable[[Sequence[Sequence[float]]], list[Evaluation]]
 
 
 def make(campaign: Campaign, method: str) -> Blocking:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from slurmlens.campaign.optimisers import Answer
+from slurmlens.campaign.optimisers import Evaluation
 from slurmlens.campaign.optimisers.penalty import Penalty
 from slurmlens.campaign.settings import Campaign
 from slurmlens.campaign.space import Choice, Integer, Parameters, Real
@@ -47,7 +47,7 @@ class OptunaStudy:
         self._trials.append(trial)
         return point
 
-    def tell(self, number: int, answer: Answer) -> None:
+    def tell(self, number: int, answer: Evaluation) -> None:
         """The trial's values, or those that stand for a failure."""
         trial, self._trials[number] = self._trials[number], None
         trial.set_user_attr(_EXCESS, max(0.0, answer.excess) or float(not answer.values))

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from slurmlens.campaign.optimisers import Answer
+from slurmlens.campaign.optimisers import Evaluation
 from slurmlens.campaign.optimisers.blocking import Blocking
 from slurmlens.campaign.optimisers.penalty import Penalty
 from slurmlens.campaign.settings import Campaign
 
 PACKAGES = ("scipy", "numpy")
-Evaluate = Callable[[Sequence[Sequence[float]]], list[Answer]]
+Evaluate = Callable[[Sequence[Sequence[float]]], list[Evaluation]]
 
 
 def make(campaign: Campaign, method: str) -> Blocking:

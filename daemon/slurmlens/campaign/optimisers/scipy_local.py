@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from slurmlens.campaign.optimisers import Answer
+from slurmlens.campaign.optimisers import Evaluation
 from slurmlens.campaign.optimisers.blocking import Blocking
 from slurmlens.campaign.optimisers.latin_hypercube import design
 from slurmlens.campaign.optimisers.penalty import Penalty
@@ -23,7 +23,7 @@ def make(campaign: Campaign, method: str) -> Blocking:
     """The search from the middle of the space."""
     import scipy.optimize  # late: half a second and 70 MiB
 
-    def solve(evaluate: Callable[[Sequence[Sequence[float]]], list[Answer]]) -> None:
+    def solve(evaluate: Callable[[Sequence[Sequence[float]]], list[Evaluation]]) -> None:
         known: dict[tuple[float, ...], tuple[float, tuple[float, ...]]] = {}
         penalty = Penalty()
 

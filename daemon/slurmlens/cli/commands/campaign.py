@@ -20,7 +20,7 @@ from slurmlens.shown.text import visible
 if TYPE_CHECKING:
     from slurmlens.campaign.fold import Attempt, State
     from slurmlens.campaign.record import Event
-    from slurmlens.campaign.scheduler import Scheduler
+    from slurmlens.campaign.scheduler import CampaignScheduler
     from slurmlens.campaign.settings import Campaign
     from slurmlens.campaign.watch import Figures
 
@@ -111,10 +111,10 @@ def _first_jobs(arguments: argparse.Namespace, campaign: Campaign, *, count: int
     from slurmlens.campaign.fold import Attempt
     from slurmlens.campaign.job_script import lay_out, shown
     from slurmlens.campaign.optimisers import make_optimiser
-    from slurmlens.campaign.scheduler import Scheduler
+    from slurmlens.campaign.scheduler import CampaignScheduler
 
     optimiser = make_optimiser(campaign)
-    scheduler = Scheduler(campaign, timeout_s=campaign.poll.timeout_s)
+    scheduler = CampaignScheduler(campaign, timeout_s=campaign.poll.timeout_s)
     lines: list[str] = []
     answer = ""
     with tempfile.TemporaryDirectory(prefix="slurmlens-campaign-") as folder:
@@ -133,7 +133,7 @@ def _first_jobs(arguments: argparse.Namespace, campaign: Campaign, *, count: int
     return [*lines, answer]
 
 
-def _asked(scheduler: Scheduler, attempt: Attempt, batch: Path) -> str:
+def _asked(scheduler: CampaignScheduler, attempt: Attempt, batch: Path) -> str:
     try:
         return f"slurmctld would take the job: {scheduler.test(attempt, batch).strip()}"
     except SourceError as error:
@@ -142,13 +142,13 @@ def _asked(scheduler: Scheduler, attempt: Attempt, batch: Path) -> str:
 
 def _work(arguments: argparse.Namespace, campaign: Campaign) -> int:
     """Run, or resume."""
-    from slurmlens.campaign.session import Places, Session
+    from slurmlens.campaign.session import CampaignSession, Places
 
     if arguments.dry_run:
         print("\n".join(_first_jobs(arguments, campaign, count=min(5, campaign.limits.at_once))))
         return EXIT_DONE
     places = Places(campaign, arguments.state)
-    session = Session(campaign, places, _hub_figures(arguments.hub), _teller(arguments))
+    session = CampaignSession(campaign, places, _hub_figures(arguments.hub), _teller(arguments))
     try:
         session.open()
         if arguments.verb == "resume":
@@ -238,7 +238,7 @@ def _report(arguments: argparse.Namespace, campaign: Campaign) -> int:
 def _stop(arguments: argparse.Namespace, campaign: Campaign) -> int:
     """Ask the controller that runs; where none does, be it until all is over."""
     from slurmlens.campaign.journal import Lock
-    from slurmlens.campaign.session import Places, Session, read_state
+    from slurmlens.campaign.session import CampaignSession, Places, read_state
 
     places = Places(campaign, arguments.state)
     read_state(campaign, places)
@@ -249,7 +249,7 @@ def _stop(arguments: argparse.Namespace, campaign: Campaign) -> int:
         print(f"asked {holder} to stop")
         return EXIT_DONE
     lock.free()
-    session = Session(campaign, places, _hub_figures(arguments.hub), lambda event: None)
+    session = CampaignSession(campaign, places, _hub_figures(arguments.hub), lambda event: None)
     try:
         session.stop("someone asked for it")
         session.work(lambda state, trouble: print(f"waits: {trouble}") if trouble else None)
