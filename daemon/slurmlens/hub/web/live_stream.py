@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
@@ -24,6 +25,7 @@ from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.web.point_delta import held_by
 from slurmlens.hub.web.ports import LiveFeed
 from slurmlens.hub.web.shown import Held, Shown, server_sent
+from slurmlens.runtime.turns import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -32,20 +34,24 @@ LEAST_PAUSE_S = 0.4
 IDLE_S = 5.0
 """Without any change, durations and shares still move on."""
 
+STREAMS_A_TURN = 32
+"""So many are written to before the hub looks at its other connections; some 0.1 ms each."""
+
 ShownSince = Callable[[float], Awaitable[Shown]]
 """The job as read at this moment of the loop's clock or later."""
 
 
 async def stream_job(
-    viewer: Viewer, request: web.Request, shown_since: ShownSince, feed: LiveFeed
+    viewer: Viewer, request: web.Request, shown_since: ShownSince, feed: LiveFeed, turns: Turns
 ) -> web.StreamResponse:
     """Answers `GET /jobs/ID/live` until the job's figures are final, the browser leaves or the hub stops."""
     view = (await shown_since(_now())).view
+    await turns.take()
     async with sse_response(request, headers={"Cache-Control": "no-store"}) as response:
         with feed.watch(viewer, view.identity.job_id) as changes:
             waker = _Waker(changes)
             try:
-                await _follow(response, shown_since, waker, held_by_browser(request, view))
+                await _follow(response, shown_since, waker, held_by_browser(request, view), turns)
             except ConnectionError:
                 pass  # the browser has left
             except Exception:  # the answer has begun: no error page can follow; the browser asks again by itself
@@ -70,15 +76,19 @@ def held_by_browser(request: web.Request, view: JobView) -> Held:
     return Held(charts_name=name, charts=charts)
 
 
-async def _follow(response: EventSourceResponse, shown_since: ShownSince, waker: _Waker, held: Held) -> None:
+async def _follow(
+    response: EventSourceResponse, shown_since: ShownSince, waker: _Waker, held: Held, turns: Turns
+) -> None:
     while response.is_connected():
         shown = await shown_since(waker.woken_at)
         events, held = await shown.news(held)
+        await turns.take()
         await response.write(events)
         if not shown.view.is_live:
             await response.write(server_sent("ended", {"made_ns": shown.view.made_ns}))
             return
-        if not await waker.wait(IDLE_S):
+        # not all at once: those who connected together would wake together for as long as they look
+        if not await waker.wait(IDLE_S * random.uniform(0.8, 1.2)):  # noqa: S311  # no secret
             return
         await asyncio.sleep(LEAST_PAUSE_S)
 
@@ -88,25 +98,30 @@ class _Waker:
 
     def __init__(self, changes: AsyncIterator[Change]) -> None:
         self._some = asyncio.Event()
+        self._has_ended = False
         self.woken_at = _now()
         """When the last change was heard of, or waiting for one was given up: a view from before is too old."""
         self._task = asyncio.create_task(self._read(changes))
 
     async def _read(self, changes: AsyncIterator[Change]) -> None:
-        async for _ in changes:
-            self.woken_at = _now()
+        try:
+            async for _ in changes:
+                self.woken_at = _now()
+                self._some.set()
+        finally:
+            self._has_ended = True
             self._some.set()
 
     async def wait(self, most_s: float) -> bool:
         """Until something changed or `most_s` passed; False once the feed has ended."""
-        waiting = asyncio.create_task(self._some.wait())
-        await asyncio.wait({waiting, self._task}, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if not self._some.is_set():
+        try:
+            async with asyncio.timeout(most_s):
+                await self._some.wait()
+        except TimeoutError:
             # some seconds old is new enough where nothing happened, and those who wait together share it
             self.woken_at = max(self.woken_at, _now() - most_s / 2)
         self._some.clear()
-        return not self._task.done()
+        return not self._has_ended
 
     async def close(self) -> None:
         self._task.cancel()

@@ -15,12 +15,13 @@ from slurmlens.errors import PageError
 from slurmlens.hub.views.csv_table import job_csv
 from slurmlens.hub.web.addresses import job_and_run
 from slurmlens.hub.web.answers import bytes_answer, csv_answer, html_answer
-from slurmlens.hub.web.live_stream import stream_job
+from slurmlens.hub.web.live_stream import STREAMS_A_TURN, stream_job
 from slurmlens.hub.web.ports import LiveFeed, Queries
 from slurmlens.hub.web.session import viewer_of
 from slurmlens.hub.web.shown import Shown
 from slurmlens.hub.web.view_cache import ViewCache
 from slurmlens.runtime.beside import beside
+from slurmlens.runtime.turns import Turns
 from slurmlens.slurm.job_ids import JobReference, shown_job_id
 
 FRESH_S = 0.25
@@ -34,6 +35,7 @@ class JobPage:
         self._queries = queries
         self._views = ViewCache(queries, environment)
         self._feed = feed
+        self._turns = Turns(STREAMS_A_TURN)
 
     async def show(self, request: web.Request) -> web.Response:
         """`GET /jobs/ID[/RUN]`, `.json`, `.csv`."""
@@ -47,7 +49,9 @@ class JobPage:
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """`GET /jobs/ID[/RUN]/live`."""
-        return await stream_job(viewer_of(request), request, lambda since: self._shown(request, since), self._feed)
+        return await stream_job(
+            viewer_of(request), request, lambda since: self._shown(request, since), self._feed, self._turns
+        )
 
     async def events(self, request: web.Request) -> web.Response:
         """`GET /jobs/ID/events.json`: every event the hub holds of the job, as the nodes sent it."""
