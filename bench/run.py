@@ -44,6 +44,8 @@ CASES = {
     "P25": "bench.p25_bursts",
     "P26": "bench.p26_scheduler",
     "P38": "bench.p38_beats",
+    "P34": "bench.p34_early_stop",
+    "P35": "bench.p35_campaign_controller",
     "SPOOL": "bench.spool_append",
     "DISK": "bench.disk_writes",
     "REPLAY": "bench.replay",
