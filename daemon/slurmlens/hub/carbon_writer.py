@@ -36,7 +36,7 @@ BACKOFF_MIN_S = 0.5
 BACKOFF_MAX_S = 30.0
 
 
-class Batch(msgspec.Struct, frozen=True):
+class QueuedPoints(msgspec.Struct, frozen=True):
     """Lines of one interval and their number."""
 
     payload: bytes
@@ -59,13 +59,13 @@ class CarbonWriter:
         self._reporter = reporter
         self._clock = clock
         self._sleep = sleep
-        self._waiting: deque[Batch] = deque()
-        self._written: deque[tuple[int, Batch]] = deque()
+        self._waiting: deque[QueuedPoints] = deque()
+        self._written: deque[tuple[int, QueuedPoints]] = deque()
         self._given = asyncio.Event()
 
     def write(self, payload: bytes, count: int) -> None:
         """Take `count` lines of carbon plaintext; they leave when carbon takes them."""
-        self._waiting.append(Batch(payload, count))
+        self._waiting.append(QueuedPoints(payload, count))
         self._drop_oldest()
         self._given.set()
 
@@ -122,7 +122,7 @@ class CarbonWriter:
             self._given.clear()
             await self._given.wait()
 
-    def _remember(self, batch: Batch) -> None:
+    def _remember(self, batch: QueuedPoints) -> None:
         now_ns = self._clock.monotonic_ns()
         self._written.append((now_ns, batch))
         while self._written and now_ns - self._written[0][0] > RESEND_S * NS_PER_S:

@@ -40,7 +40,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile | None = None
 
 
-class Watch:
+class NewsWatch:
     """One reader's view of the changes of one job (or of all, where `job_id` is None); an async iterator of `Change`.
 
     Ends when the hub closes. Leaving the `with` block of `Live.watch` forgets it.
@@ -86,17 +86,17 @@ class Live:
     def __init__(self, settings: HubProfileConfig, queue_changes: int = QUEUE_CHANGES) -> None:
         self._settings = settings
         self._queue_changes = queue_changes
-        self._watches: set[Watch] = set()
+        self._watches: set[NewsWatch] = set()
         self._running: dict[str, frozenset[int]] = {}
         self._closed = False
 
     @contextmanager
-    def watch(self, viewer: Viewer, job_id: int | None) -> Iterator[Watch]:
+    def watch(self, viewer: Viewer, job_id: int | None) -> Iterator[NewsWatch]:
         """A watch of one job's changes, or of every job's with None, until the block is left.
 
         The viewer has read the job before: a change tells nothing but that it is to be read again, or bins of it.
         """
-        watch = Watch(job_id, self._queue_changes)
+        watch = NewsWatch(job_id, self._queue_changes)
         if self._closed:
             watch.close()
         self._watches.add(watch)

@@ -8,7 +8,7 @@ import pytest
 
 from slurmlens.config.hub import HubProfileConfig
 from slurmlens.hub.access.viewer import EVERYBODY
-from slurmlens.hub.news import Change, ChangeKind, Live, Watch
+from slurmlens.hub.news import Change, ChangeKind, Live, NewsWatch
 
 VIEW = Change(kind=ChangeKind.VIEW, job_id=7)
 
@@ -22,7 +22,7 @@ def live() -> Live:
     return Live(HubProfileConfig(live_interval_s=10, idle_interval_s=300), queue_changes=4)
 
 
-async def taken(watch: Watch, count: int) -> list[Change]:
+async def taken(watch: NewsWatch, count: int) -> list[Change]:
     return [await asyncio.wait_for(anext(watch), 5) for _ in range(count)]
 
 

@@ -18,7 +18,7 @@ from slurmlens.hub.web.host_check import host_middleware
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
 from slurmlens.hub.web.pages.status import StatusPage
-from slurmlens.hub.web.ports import LiveFeed, Queries, StatusOf, TakeEvents
+from slurmlens.hub.web.ports import HistoryQueries, LiveFeed, StatusOf, TakeEvents
 from slurmlens.hub.web.render import make_environment
 from slurmlens.hub.web.routes import Pages, route_definitions
 
@@ -36,7 +36,7 @@ SECURITY_HEADERS: dict[str, str] = {
 
 def make_app(
     *,
-    queries: Queries,
+    queries: HistoryQueries,
     live: LiveFeed,
     take_events: TakeEvents,
     status: StatusOf,

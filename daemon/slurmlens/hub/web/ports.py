@@ -15,7 +15,7 @@ from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow
 from slurmlens.hub.news import Change
 
 
-class Queries(Protocol):
+class HistoryQueries(Protocol):
     """History, asked."""
 
     async def job_facts(

@@ -1,6 +1,6 @@
 """One job's view, made once for all who look at it in the same moment.
 
-Owns the few views that are fresh. Fed by `ports.Queries`; asked by `pages` and `live_stream`. A thousand open pages of
+Owns the few views that are fresh. Fed by `ports`; asked by `pages` and `live_stream`. A thousand open pages of
 one job cost one reading, one view and one rendering per change. Whoever asks says from when on an answer is new enough,
 so that nobody is ever given a view from before the change that woke them.
 
@@ -17,7 +17,7 @@ import jinja2
 
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.views.job.build import build_job_view
-from slurmlens.hub.web.ports import Queries
+from slurmlens.hub.web.ports import HistoryQueries
 from slurmlens.hub.web.shown import Shown
 from slurmlens.runtime.beside import beside
 
@@ -45,7 +45,7 @@ class _Projection:
 class ViewCache:
     """Views by (viewer, job id, run)."""
 
-    def __init__(self, queries: Queries, environment: jinja2.Environment) -> None:
+    def __init__(self, queries: HistoryQueries, environment: jinja2.Environment) -> None:
         self._queries = queries
         self._environment = environment
         self._kept: dict[Key, _Projection] = {}

@@ -1,6 +1,6 @@
 """One job: its page, its figures as JSON and CSV, its events, and the stream that keeps its page up to date.
 
-Fed by `ports.Queries` through `view_cache`, so that all who look at a job share one reading. The forms of an address
+Fed by `ports` through `view_cache`, so that all who look at a job share one reading. The forms of an address
 are one handler: they cannot tell different things.
 """
 
@@ -16,7 +16,7 @@ from slurmlens.hub.views.csv_table import job_csv
 from slurmlens.hub.web.addresses import job_and_run
 from slurmlens.hub.web.answers import bytes_answer, csv_answer, html_answer
 from slurmlens.hub.web.live_stream import STREAMS_A_TURN, stream_job
-from slurmlens.hub.web.ports import LiveFeed, Queries
+from slurmlens.hub.web.ports import HistoryQueries, LiveFeed
 from slurmlens.hub.web.session import viewer_of
 from slurmlens.hub.web.shown import Shown
 from slurmlens.hub.web.view_cache import ViewCache
@@ -31,7 +31,7 @@ FRESH_S = 0.25
 class JobPage:
     """All forms of one job."""
 
-    def __init__(self, queries: Queries, feed: LiveFeed, environment: jinja2.Environment) -> None:
+    def __init__(self, queries: HistoryQueries, feed: LiveFeed, environment: jinja2.Environment) -> None:
         self._queries = queries
         self._views = ViewCache(queries, environment)
         self._feed = feed

@@ -1,6 +1,6 @@
 """The list of jobs: `/jobs`, and `/users/NAME` and its like, which are the same list with a filter.
 
-Fed by `ports.Queries`; feeds browsers, `slurmlens jobs` and spreadsheets. A job id typed into the search box leads to
+Fed by `ports`; feeds browsers, `slurmlens jobs` and spreadsheets. A job id typed into the search box leads to
 the job's own page.
 """
 
@@ -19,14 +19,14 @@ from slurmlens.hub.views.job.view import JobsView
 from slurmlens.hub.views.jobs.build import build_jobs_view
 from slurmlens.hub.web.addresses import FILTERS, filters_of, job_filter, job_reference
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
-from slurmlens.hub.web.ports import Queries
+from slurmlens.hub.web.ports import HistoryQueries
 from slurmlens.hub.web.session import viewer_of
 
 
 class JobsPage:
     """All forms of the list."""
 
-    def __init__(self, queries: Queries, environment: jinja2.Environment, clock: Clock) -> None:
+    def __init__(self, queries: HistoryQueries, environment: jinja2.Environment, clock: Clock) -> None:
         self._queries = queries
         self._template = environment.get_template("jobs/page.html")
         self._clock = clock
