@@ -14,7 +14,7 @@ HUB = ROOT / "daemon" / "slurmlens" / "hub"
 
 FRONT_DOORS = (
     ("history/read/queries.py", "Queries"),
-    ("web/ports.py", "Queries"),
+    ("web/ports.py", "HistoryQueries"),
     ("web/ports.py", "LiveFeed"),
     ("web/view_cache.py", "ViewCache"),
 )
