@@ -44,7 +44,9 @@ from slurmlens.hub.scheduler.queue_series import QueueSeries
 from slurmlens.hub.scheduler.records import Recorder
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.hub.web.app import make_app
+from slurmlens.hub.web.doors import Bounds, Doors, DoorSite
 from slurmlens.runtime.authentication import Authenticator
+from slurmlens.runtime.descriptors import raise_descriptor_limit
 from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.runtime.loop_watch import watch_of_running_loop
 from slurmlens.runtime.supervisor import Supervisor
@@ -120,6 +122,7 @@ class HubPipeline:
         self._supervisor.add("accounting", self._poller.poll_accounting)
         self._supervisor.add("refresh", self._keep_fresh)
         self._supervisor.add("reconcile", self._keep_reconciled)
+        self._supervisor.add("doors", self._doors.watch)
         if self._tls is not None:
             self._supervisor.add("certificate", partial(self._tls.keep_fresh, self._reporter))
         for name, stage in () if self._consul is None else self._consul.stages:
@@ -204,7 +207,9 @@ class HubPipeline:
         )
 
     async def _listen(self) -> None:
+        self._doors = Doors(Bounds.of_descriptors(raise_descriptor_limit()), self._reporter)
         app = make_app(
+            doors=self._doors,
             queries=self._queries,
             live=self.live,
             take_events=self._ingest.take,
@@ -218,7 +223,7 @@ class HubPipeline:
         listen = self._config.listen
         try:
             tls = None if self._tls is None else self._tls.context
-            await web.TCPSite(self._runner, listen.host, listen.port, ssl_context=tls).start()
+            await DoorSite(self._runner, self._doors, listen.host, listen.port, tls).start()
         except OSError as error:
             await self._runner.cleanup()
             question = "; is another hub running?" if error.errno == errno.EADDRINUSE else ""

@@ -7,12 +7,16 @@ no style attribute, no other host.
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from slurmlens.clock import Clock, SystemClock
 from slurmlens.config.hub import HubConfig
+from slurmlens.errors import PageError
 from slurmlens.hub.web.assets import Assets
+from slurmlens.hub.web.doors import BODY_S, Doors
 from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.host_check import host_middleware
 from slurmlens.hub.web.pages.job import JobPage
@@ -41,9 +45,10 @@ def make_app(
     take_events: TakeEvents,
     status: StatusOf,
     settings: HubConfig,
+    doors: Doors | None = None,
     clock: Clock | None = None,
 ) -> web.Application:
-    """The application; `clock` is the machine's unless a test says otherwise."""
+    """The application; `clock` is the machine's unless a test says otherwise, which may also do without `doors`."""
     assets = Assets()
     environment = make_environment(assets)
     pages = Pages(
@@ -53,20 +58,30 @@ def make_app(
         assets=assets,
     )
     app = web.Application(
-        middlewares=[error_middleware(environment), host_middleware(settings.listen)],
+        middlewares=[
+            *([] if doors is None else [doors.middleware()]),
+            error_middleware(environment),
+            host_middleware(settings.listen),
+        ],
         client_max_size=settings.listen.max_body_bytes,
     )
     app.on_response_prepare.append(_secure)
     app.add_routes(route_definitions(pages))
-    app.router.add_post("/api/v1/events", _events_handler(take_events))
+    app.router.add_post("/api/v1/events", _events_handler(take_events, doors))
     return app
 
 
-def _events_handler(take_events: TakeEvents) -> Handler:
+def _events_handler(take_events: TakeEvents, doors: Doors | None) -> Handler:
     async def handler(request: web.Request) -> web.Response:
-        body = await request.read()
+        try:
+            async with asyncio.timeout(BODY_S):
+                body = await request.read()
+        except TimeoutError as error:
+            raise PageError(408, "slow", f"the body did not come within {BODY_S:g} s", "Send it again.") from error
         headers = {name.lower(): value for name, value in request.headers.items()}
         status, answer = await take_events(body, headers, request.remote)
+        if status == 200 and doors is not None:
+            doors.proved(request)
         return web.Response(status=status, body=answer, content_type="application/json")
 
     return handler
