@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from slurmlens.config.relay import RelayConfig
 
 KEY_REFUSED = InternalEvent(
-    "consul_settings_refused", logging.ERROR, "{message}; what held before holds on", ("reason",)
+    "consul_settings_refused", logging.ERROR, "{problem}; what held before holds on", ("reason",)
 )
 KEYS_CHANGED = InternalEvent("consul_settings_changed", logging.INFO, "settings from Consul now: {settings}")
 
@@ -184,7 +184,7 @@ class Consul(Generic[C]):
 
     def _take_settings(self, prefix: str, pairs: dict[str, bytes]) -> None:
         for error in self._overrides.take(prefix, pairs):
-            self._reporter.report(KEY_REFUSED, reason=error.reason, message=str(error))
+            self._reporter.report(KEY_REFUSED, reason=error.reason, problem=str(error))
         accepted = self._overrides.accepted
         if accepted != self._memory.known.settings:
             self._memory.known.settings = accepted

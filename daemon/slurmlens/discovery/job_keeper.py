@@ -21,14 +21,14 @@ from slurmlens.discovery.job_keys import Keys
 from slurmlens.errors import DiscoveryError
 from slurmlens.runtime.backoff import Backoff
 from slurmlens.slurm.records import JobRecord, NodeRecord, PartitionRecord
-from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.telemetry.internal import Reporter, lasting
 
 STOCK_EVERY_S = 600.0
 
-UNWRITTEN = InternalEvent(
+UNWRITTEN = lasting(
     "consul_job_keys_failed",
     logging.WARNING,
-    "{waiting} jobs and partitions wait for Consul: {message}; trying again in {wait_s:.1f} s",
+    "{waiting} jobs and partitions wait for Consul: {problem}; trying again in {wait_s:.1f} s",
     ("reason",),
 )
 
@@ -154,5 +154,5 @@ class JobKeeper:
     async def _failed(self, error: DiscoveryError) -> None:
         wait_s = self._backoff.next_s()
         waiting = len(self._jobs) + len(self._partitions)
-        self._reporter.report(UNWRITTEN, reason=error.reason, waiting=waiting, message=str(error), wait_s=wait_s)
+        self._reporter.report(UNWRITTEN, reason=error.reason, waiting=waiting, problem=str(error), wait_s=wait_s)
         await self._sleep(wait_s)

@@ -19,7 +19,7 @@ from slurmlens.discovery.client import UNKNOWN, ConsulClient
 from slurmlens.discovery.health import Health
 from slurmlens.errors import DiscoveryError
 from slurmlens.runtime.backoff import Backoff
-from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.telemetry.internal import InternalEvent, Reporter, lasting
 
 BEATS_A_TTL = 3
 LEAVE_TIMEOUT_S = 2.0
@@ -28,16 +28,16 @@ REGISTERED = InternalEvent("consul_registered", logging.INFO, "registered as ser
 FORGOTTEN = InternalEvent(
     "consul_forgot_service", logging.WARNING, "the agent has forgotten {service}; telling it again"
 )
-UNTOLD = InternalEvent(
+UNTOLD = lasting(
     "consul_registration_failed",
     logging.WARNING,
-    "Consul does not know how {service} fares: {message}; trying again in {wait_s:.1f} s",
+    "Consul does not know how {service} fares: {problem}; trying again in {wait_s:.1f} s",
     ("reason",),
 )
 NOT_LEFT = InternalEvent(
     "consul_deregistration_failed",
     logging.WARNING,
-    "{service} could not be taken away: {message}; it will turn critical",
+    "{service} could not be taken away: {problem}; it will turn critical",
     ("reason",),
 )
 
@@ -108,7 +108,7 @@ class Registration:
             state.failures_in_a_row += 1
             state.last_error = str(error)
             wait_s = self._backoff.next_s()
-            self._reporter.report(UNTOLD, reason=error.reason, service=service.id, message=str(error), wait_s=wait_s)
+            self._reporter.report(UNTOLD, reason=error.reason, service=service.id, problem=str(error), wait_s=wait_s)
             return wait_s
         state.failures_in_a_row, state.last_error = 0, None
         self._backoff.reset()
@@ -143,10 +143,10 @@ class Registration:
             self.state.is_registered = False
         except TimeoutError:
             message = f"no answer within {LEAVE_TIMEOUT_S:g} s"
-            self._reporter.report(NOT_LEFT, reason="timeout", service=service.id, message=message)
+            self._reporter.report(NOT_LEFT, reason="timeout", service=service.id, problem=message)
         except DiscoveryError as error:
             if error.reason != UNKNOWN:
-                self._reporter.report(NOT_LEFT, reason=error.reason, service=service.id, message=str(error))
+                self._reporter.report(NOT_LEFT, reason=error.reason, service=service.id, problem=str(error))
 
     def _described(self, service: Service, health: Health) -> dict[str, object]:
         """The body of a registration: https://developer.hashicorp.com/consul/api-docs/agent/service"""

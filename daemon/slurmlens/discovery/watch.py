@@ -21,17 +21,17 @@ from slurmlens.discovery.blocking import START, QueryPace, next_index, wait_of
 from slurmlens.discovery.client import ConsulClient, Reply
 from slurmlens.errors import DiscoveryError
 from slurmlens.runtime.backoff import Backoff
-from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.telemetry.internal import InternalEvent, Reporter, lasting
 
 T = TypeVar("T")
 
 BURST = 8
 REFILL_S = 2.0
 
-UNANSWERED = InternalEvent(
+UNANSWERED = lasting(
     "consul_watch_failed",
     logging.WARNING,
-    "{watch}: {message}; what is known stays good, trying again in {wait_s:.1f} s",
+    "{watch}: {problem}; what is known stays good, trying again in {wait_s:.1f} s",
     ("watch", "reason"),
 )
 ANSWERS_AGAIN = InternalEvent(
@@ -104,5 +104,5 @@ class ConsulWatch(Generic[T]):
         self.state.failures_in_a_row += 1
         self.state.last_error = str(error)
         wait_s = self._backoff.next_s()
-        self._reporter.report(UNANSWERED, watch=self.name, reason=error.reason, message=str(error), wait_s=wait_s)
+        self._reporter.report(UNANSWERED, watch=self.name, reason=error.reason, problem=str(error), wait_s=wait_s)
         await self._sleep(wait_s)

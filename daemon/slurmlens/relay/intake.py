@@ -34,10 +34,10 @@ from slurmlens.wire.ingest import (
 )
 
 REQUEST_REFUSED = InternalEvent(
-    "relay_requests_refused", logging.WARNING, "refused events of {peer} as node {node}: {message}", ("reason",)
+    "relay_requests_refused", logging.WARNING, "refused events of {peer} as node {node}: {problem}", ("reason",)
 )
 LINE_REFUSED = InternalEvent(
-    "relay_lines_refused", logging.WARNING, "refused line {line} of node {node}: {message}", ("reason",)
+    "relay_lines_refused", logging.WARNING, "refused line {line} of node {node}: {problem}", ("reason",)
 )
 TAKEN = InternalEvent("relay_events", logging.DEBUG, "took {count} events of node {node}")
 
@@ -85,7 +85,7 @@ class Intake:
         except SlurmlensError as error:
             node = headers.get("x-slurmlens-node", "?")[:64]
             text = str(error)
-            self._reporter.report(REQUEST_REFUSED, reason=error.reason, peer=peer, node=node, message=text)
+            self._reporter.report(REQUEST_REFUSED, reason=error.reason, peer=peer, node=node, problem=text)
             return answer(status_of(error), reason=error.reason, message=text)
 
     async def _take(self, body: bytes, headers: Mapping[str, str]) -> IngestAnswer:
@@ -117,7 +117,7 @@ class Intake:
                 kept.append(told[number - 1] + b"\n")
             elif problem is not None:
                 refused.append(RefusedLine(number, problem.reason, str(problem)))
-                self._reporter.report(LINE_REFUSED, reason=problem.reason, line=number, node=node, message=str(problem))
+                self._reporter.report(LINE_REFUSED, reason=problem.reason, line=number, node=node, problem=str(problem))
         return len(kept), b"".join(kept), refused
 
     async def _commit(self, lines: bytes, count: int) -> None:

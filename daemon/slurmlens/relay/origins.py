@@ -6,11 +6,10 @@ address here, as slurmd's own host names do. Asked by `runtime.authentication`.
 
 from __future__ import annotations
 
-from ClusterShell.NodeSet import NodeSet, NodeSetParseError
-
 from slurmlens.clock import Clock
-from slurmlens.errors import ConfigError
+from slurmlens.errors import ConfigError, DecodeError
 from slurmlens.runtime.addresses import Addresses, Resolve
+from slurmlens.slurm import hostlist as host_list
 
 
 class RelayOrigins:
@@ -37,8 +36,8 @@ class RelayOrigins:
 
 
 def nodes_of(hostlist: str) -> frozenset[str]:
-    """The names in a hostlist; ConfigError where it is none."""
+    """The names in a hostlist; ConfigError where it is none. Group syntax ("@rack1") is text here and runs nothing."""
     try:
-        return frozenset(NodeSet(hostlist))
-    except NodeSetParseError as error:
+        return frozenset(host_list.expand(hostlist))
+    except DecodeError as error:
         raise ConfigError(f"no hostlist: {error}", key="nodes") from error

@@ -4,7 +4,9 @@ Owns the meaning of levels. WARNING: something was not as expected, nothing is l
 operator is needed. INFO: the course of things. DEBUG: for whoever looks for a fault.
 
 Each component declares its events as constants of type `InternalEvent` beside its code and calls `report`. A flood of
-one event is cut to a few lines a minute, told by how many; the counter counts all of them.
+one event is cut to a few lines a minute, and the next line says how many were left out; the counter counts all of them.
+A trouble that lasts (`lasting`: a receiver that is away) has one line when it begins, one an hour, and is `over` when
+the component says so.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from slurmlens.telemetry.counters import Counter, Counters
 T = TypeVar("T")
 
 LOGGER_NAME = "slurmlens"
-_WINDOW_NS = 60 * NS_PER_S
+MINUTE_S = 60
+HOUR_S = 3600
 _WINDOWS_LIMIT = 1000
 
 
@@ -28,18 +31,24 @@ class InternalEvent(msgspec.Struct, frozen=True):
     """One thing that can happen inside: its counter is `<name>_total` with `labels`, its line is `text` filled in.
 
     `text` names fields in braces, as `str.format`, and may name `count`; `labels` are those of its fields that come
-    from a bounded set.
+    from a bounded set. At most `lines` lines are written in `window_s`.
     """
 
     name: str
     level: int
     text: str
     labels: tuple[str, ...] = ()
-    lines_per_minute: int = 10
+    lines: int = 10
+    window_s: int = MINUTE_S
+
+
+def lasting(name: str, level: int, text: str, labels: tuple[str, ...] = ()) -> InternalEvent:
+    """A trouble that is met at every try: one line when it begins, and one an hour."""
+    return InternalEvent(name, level, text, labels, lines=1, window_s=HOUR_S)
 
 
 class _Window(msgspec.Struct):
-    """Lines of one event and label set in the current minute."""
+    """Lines of one event and label set in its current window."""
 
     began_ns: int
     lines: int = 0
@@ -59,7 +68,7 @@ class Reporter:
     def report(
         self, event: InternalEvent, *, count: float = 1, cause: BaseException | None = None, **fields: object
     ) -> None:
-        """Count `event` (by `count`) and write its line unless its minute is full; `cause` adds a traceback."""
+        """Count `event` (by `count`) and write its line unless its window is full; `cause` adds a traceback."""
         labels = tuple(str(fields[label]) for label in event.labels)
         self._counter(event).add(count, *labels)
         if not self._logger.isEnabledFor(event.level):
@@ -67,12 +76,21 @@ class Reporter:
         suppressed = self._admit(event, labels)
         if suppressed is None:
             return
-        more = f" ({suppressed} more like this in the last minute)" if suppressed else ""
-        told = {"count": count, **fields}
+        period = "hour" if event.window_s == HOUR_S else "minute"
+        more = f" ({suppressed} more like this in the last {period})" if suppressed else ""
+        known = {"count": count, **fields}
         extra = {"event": event.name, **{_safe(name): _writable(value) for name, value in fields.items()}}
         self._logger.log(
-            event.level, "%s", f"{_writable(event.text.format_map(told))}{more}", extra=extra, exc_info=cause
+            event.level, "%s", f"{_writable(event.text.format_map(known))}{more}", extra=extra, exc_info=cause
         )
+
+    def over(self, event: InternalEvent, *labels: str) -> None:
+        """A lasting trouble has ended, all of it that has these among its labels: the next one is written at once."""
+        self._windows = {
+            key: window
+            for key, window in self._windows.items()
+            if key[0] != event.name or not set(labels) <= set(key[1:])
+        }
 
     def _counter(self, event: InternalEvent) -> Counter:
         counter = self._counters.get(event.name)
@@ -89,10 +107,10 @@ class Reporter:
             self._windows.clear()
         window = self._windows.get(key)
         suppressed = 0
-        if window is None or now_ns - window.began_ns >= _WINDOW_NS:
+        if window is None or now_ns - window.began_ns >= event.window_s * NS_PER_S:
             suppressed = window.suppressed if window else 0
             window = self._windows[key] = _Window(now_ns)
-        if window.lines >= event.lines_per_minute:
+        if window.lines >= event.lines:
             window.suppressed += 1
             return None
         window.lines += 1

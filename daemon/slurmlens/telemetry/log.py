@@ -1,12 +1,15 @@
 """The program's own log on standard output: JSON for machines and journald, a readable line on a terminal.
 
-Owns the set-up of Python's logging, called once by each `main`. Fed by `telemetry.internal` and by whoever logs plainly
-below the logger `slurmlens`. Not for job events: those go through the queue.
+Owns the set-up of Python's logging, called once by each `main`. Where standard output is the journal, each line begins
+with its priority (sd-daemon(3), `SyslogLevelPrefix=`), so that `journalctl -p warning` finds what it should. Fed by
+`telemetry.internal` and by whoever logs plainly below the logger `slurmlens`. Not for job events: those go through the
+queue.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -14,6 +17,9 @@ from typing import Any, TextIO
 from slurmlens.telemetry.internal import LOGGER_NAME
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+"""syslog's, by the least level of each; below them all is 7, debug."""
+
 _COLOURS = {logging.WARNING: "\033[33m", logging.ERROR: "\033[31m", logging.CRITICAL: "\033[31m"}
 
 
@@ -22,12 +28,35 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> logging.L
     out = sys.stdout if stream is None else stream
     handler = logging.StreamHandler(out)
     on_terminal = out.isatty()
-    handler.setFormatter(_LineFormatter(colour=on_terminal) if _as_line(style, on_terminal) else _json_formatter())
+    formatter = _LineFormatter(colour=on_terminal) if _as_line(style, on_terminal) else _json_formatter()
+    handler.setFormatter(_WithPriority(formatter) if _is_journal(out) else formatter)
     logger = logging.getLogger(LOGGER_NAME)
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
     return logger
+
+
+class _WithPriority(logging.Formatter):
+    """`<4>` before every line of a record: the journal takes it off and keeps it as PRIORITY."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self._formatter = formatter
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next((number for level, number in _PRIORITIES if record.levelno >= level), 7)
+        return "\n".join(f"<{priority}>{line}" for line in self._formatter.format(record).split("\n"))
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Whether systemd connected this very stream to the journal (`JOURNAL_STREAM` in systemd.exec(5))."""
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return (str(status.st_dev), str(status.st_ino)) == (device, inode)
 
 
 def set_level(level: str) -> None:

@@ -22,18 +22,18 @@ from slurmlens.delivery.batches import BatchQueue
 from slurmlens.delivery.sinks.pace import ReplayPace
 from slurmlens.errors import DeliveryError
 from slurmlens.runtime.backoff import Backoff
-from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.telemetry.internal import InternalEvent, Reporter, lasting
 
-SINK_FAILED = InternalEvent(
+SINK_FAILED = lasting(
     "sink_failed",
     logging.WARNING,
-    "{sink} did not take {lines} lines: {message}; trying again in {wait_s:.1f} s",
+    "{sink} did not take {lines} lines: {problem}; trying again in {wait_s:.1f} s",
     ("sink", "reason"),
 )
 SINK_LOST = InternalEvent(
     "sink_lost_lines",
     logging.ERROR,
-    "{sink} will never take {lines} lines, they are lost: {message}",
+    "{sink} will never take {lines} lines, they are lost: {problem}",
     ("sink", "reason"),
 )
 SINK_RECOVERED = InternalEvent(
@@ -137,6 +137,7 @@ class Delivery:
         self._lines.add(taken, name)
         self._bytes.add(len(payload), name)
         if self.state.failures_in_a_row:
+            self._reporter.over(SINK_FAILED, name)
             self._reporter.report(SINK_RECOVERED, sink=name, failures=self.state.failures_in_a_row)
         self.state.last_delivered_ns = self._clock.monotonic_ns()
         self.state.failures_in_a_row = 0
@@ -146,7 +147,7 @@ class Delivery:
     def _lost(self, error: DeliveryError, count: int) -> None:
         self.state.last_error = str(error)
         self._reporter.report(
-            SINK_LOST, count=count, sink=self.sink.name, reason=error.reason, lines=count, message=str(error)
+            SINK_LOST, count=count, sink=self.sink.name, reason=error.reason, lines=count, problem=str(error)
         )
 
     async def _wait(self, error: DeliveryError, count: int) -> None:
@@ -155,6 +156,6 @@ class Delivery:
         self.measure()
         wait_s = self._backoff.next_s()
         self._reporter.report(
-            SINK_FAILED, sink=self.sink.name, reason=error.reason, lines=count, message=str(error), wait_s=wait_s
+            SINK_FAILED, sink=self.sink.name, reason=error.reason, lines=count, problem=str(error), wait_s=wait_s
         )
         await self._sleep(wait_s)

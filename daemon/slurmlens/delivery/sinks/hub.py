@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TARGET = "/api/v1/events"
 LINE_REFUSED = InternalEvent(
-    "hub_refused_lines", logging.ERROR, "the hub refused line {line}, it is lost: {message}", ("reason",)
+    "hub_refused_lines", logging.ERROR, "the hub refused line {line}, it is lost: {problem}", ("reason",)
 )
 _GZIP = 31  # zlib's window bits: the largest window, with gzip's header
 _LEVEL = 3
@@ -159,7 +159,7 @@ class HubSink:
         """Take the hub's word: how many lines it refused for ever, and how often it wants profiles."""
         for refused in taken.refused:
             text = f"{refused.reason}: {refused.message}"[:_MAX_TEXT]
-            self._reporter.report(LINE_REFUSED, reason=refused.reason[:40], line=refused.line, message=text)
+            self._reporter.report(LINE_REFUSED, reason=refused.reason[:40], line=refused.line, problem=text)
         interval_s = taken.profile_interval_s
         if interval_s is not None and math.isfinite(interval_s) and interval_s > 0:
             self._on_profile_interval(interval_s)
@@ -172,7 +172,7 @@ class HubSink:
         lines = payload.splitlines(keepends=True)
         if len(lines) == 1:
             text = f"too_large: {len(payload)} bytes"
-            self._reporter.report(LINE_REFUSED, reason="too_large", line=1, message=text)
+            self._reporter.report(LINE_REFUSED, reason="too_large", line=1, problem=text)
             return 0
         middle = len(lines) // 2
         taken = await self.deliver(b"".join(lines[:middle]), middle)

@@ -26,7 +26,7 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.kafka_records import KafkaRecord, records
 
 RECORD_REFUSED = InternalEvent(
-    "kafka_refused_lines", logging.ERROR, "Kafka will never take an event, it is lost: {message}", ("reason",)
+    "kafka_refused_lines", logging.ERROR, "Kafka will never take an event, it is lost: {problem}", ("reason",)
 )
 _MAX_TEXT = 300
 
@@ -156,7 +156,7 @@ class KafkaSink:
 
     def _refuse(self, handover: _Handover, reason: str, message: str) -> None:
         handover.refused += 1
-        self._reporter.report(RECORD_REFUSED, reason=reason, message=message)
+        self._reporter.report(RECORD_REFUSED, reason=reason, problem=message)
 
     async def _close_producer(self) -> None:
         producer, self._producer, self._flight = self._producer, None, None

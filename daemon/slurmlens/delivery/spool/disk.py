@@ -31,7 +31,7 @@ _OF_NO_USE = frozenset({"corrupt", "foreign", "version"})
 SET_ASIDE = InternalEvent(
     "spool_set_aside",
     logging.ERROR,
-    "{path} cannot be used ({reason}: {message}); it is kept as {aside} and a new one begins. What it held is not sent",
+    "{path} cannot be used ({reason}: {problem}); it is kept as {aside} and a new one begins. What it held is not sent",
     ("reason",),
 )
 ASIDE_REMOVED = InternalEvent("spool_aside_removed", logging.WARNING, "{path}, set aside long ago, was removed")
@@ -140,7 +140,7 @@ class Disk:
         path = self.folder / place.DATABASE
         try:
             aside = place.set_aside(self.folder, error.reason, self._clock.wall_ns())
-            self._reporter.report(SET_ASIDE, path=path, reason=error.reason, message=error, aside=aside.name)
+            self._reporter.report(SET_ASIDE, path=path, reason=error.reason, problem=error, aside=aside.name)
             for old in place.forget_older(self.folder):
                 self._reporter.report(ASIDE_REMOVED, path=old)
         except OSError as failure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from slurmlens.telemetry.internal import InternalEvent
+from slurmlens.telemetry.internal import InternalEvent, lasting
 
 OPENED = InternalEvent(
     "spool_opened", logging.INFO, "{folder} ({durability}): {events} batches of events and {metrics} of metrics wait"
@@ -17,12 +17,12 @@ VOLATILE = InternalEvent(
 MEMORY_ONLY = InternalEvent(
     "spool_memory_only",
     logging.WARNING,
-    "{message}: what waits is kept in memory alone. Set [spool] path to a local disk",
+    "{problem}: what waits is kept in memory alone. Set [spool] path to a local disk",
 )
-FAILED = InternalEvent(
+FAILED = lasting(
     "spool_failed",
     logging.ERROR,
-    "the spool's disk takes nothing ({reason}): {message}. Events stay in the dropbox until a receiver has them; "
+    "the spool's disk takes nothing ({reason}): {problem}. Events stay in the dropbox until a receiver has them; "
     "tried again every {retry_s:g} s",
     ("reason",),
 )

@@ -297,10 +297,10 @@ class Writer:
         if error.reason == "network":
             self._disk = None
             self._lose_disk("disk_lost")
-            self._reporter.report(MEMORY_ONLY, message=error)
+            self._reporter.report(MEMORY_ONLY, problem=error)
         else:
             if self.failure != error.reason:
-                self._reporter.report(FAILED, cause=cause, reason=error.reason, message=error, retry_s=self._retry_s)
+                self._reporter.report(FAILED, cause=cause, reason=error.reason, problem=error, retry_s=self._retry_s)
             self.failure = error.reason
             self._stop_waiting()
             self._retrying = asyncio.get_running_loop().call_later(

@@ -32,10 +32,10 @@ from slurmlens.wire.ingest import (
 )
 
 REQUEST_REFUSED = InternalEvent(
-    "ingest_requests_refused", logging.WARNING, "refused events of {peer} as node {node}: {message}", ("reason",)
+    "ingest_requests_refused", logging.WARNING, "refused events of {peer} as node {node}: {problem}", ("reason",)
 )
 LINE_REFUSED = InternalEvent(
-    "ingest_lines_refused", logging.WARNING, "refused line {line} of node {node}: {message}", ("reason",)
+    "ingest_lines_refused", logging.WARNING, "refused line {line} of node {node}: {problem}", ("reason",)
 )
 TAKEN = InternalEvent("ingest_events", logging.DEBUG, "took {count} events of node {node}", ("state",))
 
@@ -100,7 +100,7 @@ class Ingest:
             status = status_of(error)
             node = headers.get("x-slurmlens-node", "?")[:64]
             text = str(error)
-            self._reporter.report(REQUEST_REFUSED, reason=error.reason, peer=peer, node=node, message=text)
+            self._reporter.report(REQUEST_REFUSED, reason=error.reason, peer=peer, node=node, problem=text)
             self._refusals[error.reason] += 1
             return answer(status, reason=error.reason, message=text)
         finally:
@@ -142,7 +142,7 @@ class Ingest:
             elif problem is not None:
                 refused.append(RefusedLine(number, problem.reason, str(problem)))
                 self._refusals[problem.reason] += 1
-                self._reporter.report(LINE_REFUSED, reason=problem.reason, line=number, node=node, message=str(problem))
+                self._reporter.report(LINE_REFUSED, reason=problem.reason, line=number, node=node, problem=str(problem))
         return events, refused
 
     def _tell(self, new: Sequence[AnyEvent]) -> None:

@@ -36,7 +36,7 @@ UNKNOWN_SHAPE = InternalEvent(
     logging.WARNING,
     "{question}: {field} came in a shape or of a size that is not known, and counts as not told",
     ("field",),
-    lines_per_minute=1,
+    lines=1,
 )
 FOREIGN = InternalEvent(
     "scheduler_cluster_foreign",

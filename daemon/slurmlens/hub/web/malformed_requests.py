@@ -12,7 +12,7 @@ from slurmlens.shown.text import visible
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 MALFORMED = InternalEvent(
-    "http_requests_malformed", logging.WARNING, "a request was no HTTP that is spoken here: {error}", lines_per_minute=1
+    "http_requests_malformed", logging.WARNING, "a request was no HTTP that is spoken here: {error}", lines=1
 )
 _LONGEST = 200
 

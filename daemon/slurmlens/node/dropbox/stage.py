@@ -47,7 +47,7 @@ OVERFLOWED = InternalEvent(
     "dropbox_overflowed", logging.WARNING, "{folder}: inotify overflowed, the folder is read again"
 )
 REFUSED = InternalEvent(
-    "dropbox_refused", logging.ERROR, "{path}: no usable hook event ({reason}): {message}; {outcome}", ("reason",)
+    "dropbox_refused", logging.ERROR, "{path}: no usable hook event ({reason}): {problem}; {outcome}", ("reason",)
 )
 UNREADABLE = InternalEvent("dropbox_unreadable", logging.WARNING, "{path}: {cause_text}; tried again")
 UNUSABLE = InternalEvent(
@@ -238,7 +238,7 @@ class Dropbox:
         except OSError as error:
             self._out.add(path.name)
             outcome = f"left there ({error.strerror})"
-        self._reporter.report(REFUSED, path=path, reason=refusal.reason, message=refusal, outcome=outcome)
+        self._reporter.report(REFUSED, path=path, reason=refusal.reason, problem=refusal, outcome=outcome)
 
     def _tell_flaws(self, event: HookEvent) -> None:
         for variable in event.unusable:

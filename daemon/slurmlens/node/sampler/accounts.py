@@ -80,5 +80,6 @@ class Account:
         return int(self.record.last[index]) if self.record.known >> index & 1 else None
 
     def highest(self, name: str) -> int | None:
-        """The highest value of a gauge that any reading showed; None where none was above 0."""
-        return int(self.record.highest[FIELD_INDEX[name]]) or None
+        """The highest value of a gauge that any reading showed, 0 included; None where it was never read."""
+        index = FIELD_INDEX[name]
+        return int(self.record.highest[index]) if self.record.known >> index & 1 else None

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+import msgspec
+
 from slurmlens.cgroup.reader import FAST_TICK, FULL_TICK, CgroupReader
 from slurmlens.cgroup.reading import field_mask
 from slurmlens.clock import NS_PER_S, Moment
@@ -154,8 +156,10 @@ class Engine:
         return bool(numbers)
 
     def retime(self, interval_s: float, budget_share: float, now: Moment) -> None:
-        """Sample at another interval from now on; profiles keep their bins."""
+        """Sample at another interval from now on; profiles that have begun keep their bins, later ones fit it."""
+        self._settings = msgspec.structs.replace(self._settings, interval_s=interval_s, budget_share=budget_share)
         self.schedule.retime(interval_s, budget_share, now)
+        self._node_figures.retime(interval_s)
         self._lines.retime(interval_s, self._settings.slow_every)
 
     # --- time

@@ -55,9 +55,13 @@ class NodeFigures:
         self._block_names: tuple[str, ...] = ()
         self._prefix = node_prefix(cluster, node)
         self._block = SeriesBlock(self._prefix, ())
-        self._interval_ns = round(max(interval_s, LEAST_INTERVAL_S) * NS_PER_S)
         self._before: Figures = {}
         self._before_ns = 0
+        self.retime(interval_s)
+
+    def retime(self, interval_s: float) -> None:
+        """Points at another interval from now on."""
+        self._interval_ns = round(max(interval_s, LEAST_INTERVAL_S) * NS_PER_S)
 
     def is_due(self, tick_ns: int) -> bool:
         """Whether an interval ends at this aligned wall time."""

@@ -18,7 +18,7 @@ from slurmlens.errors import ReaderError
 from slurmlens.metrics import Source, Tier
 from slurmlens.node.sampler.accounts import Account
 from slurmlens.node.sampler.orders import EngineSettings
-from slurmlens.node.sampler.process_io import ProcessIo
+from slurmlens.node.sampler.process_io import PROCESS_IO_FORBIDDEN, ProcessIo
 from slurmlens.node.sampler.remainder_reads import was_there
 from slurmlens.node.sampler.rest import NO_REST, Rest
 from slurmlens.node.sampler.schedule import Schedule
@@ -143,7 +143,7 @@ class Reads:
             watched.refused = True
             self._may_see_processes = self._may_see_processes or False
             watched.process_account.forget()
-            self._on_failure("process_io_forbidden", None)
+            self._on_failure(PROCESS_IO_FORBIDDEN, None)
             return
         if moved is not None:
             self._may_see_processes = True

@@ -19,7 +19,8 @@ from typing import TypeVar
 from slurmlens.clock import NS_PER_S, Clock, Moment
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.points import Lines
-from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.node.sampler.process_io import PROCESS_IO_FORBIDDEN
+from slurmlens.telemetry.internal import InternalEvent, Reporter, lasting
 
 T = TypeVar("T")
 Order = Callable[[Engine, Moment], object]
@@ -30,6 +31,12 @@ SAMPLER_FAILED = InternalEvent(
 )
 READ_FAILED = InternalEvent(
     "cgroup_read_failed", logging.WARNING, "a cgroup could not be read: {reason} {detail}", ("reason",)
+)
+IO_FORBIDDEN = lasting(
+    "process_io_forbidden",
+    logging.INFO,
+    "processes may not be looked at, so jobs have no I/O where the kernel counts none for them; "
+    "the unit is shipped so, and its drop-in for process I/O grants the right",
 )
 JOIN_TIMEOUT_S = 5.0
 
@@ -136,7 +143,14 @@ class SamplerThread:
 
 def failure_reporter(reporter: Reporter) -> Callable[[str, Exception | None], None]:
     """What the engine calls for everything that fails alone."""
-    return lambda reason, error: reporter.report(READ_FAILED, reason=reason, detail=error or "")
+
+    def report(reason: str, error: Exception | None) -> None:
+        if reason == PROCESS_IO_FORBIDDEN:
+            reporter.report(IO_FORBIDDEN)
+        else:
+            reporter.report(READ_FAILED, reason=reason, detail=error or "")
+
+    return report
 
 
 def _settle(answer: asyncio.Future[T], result: T) -> None:

@@ -145,8 +145,8 @@ async def test_who_proves_nothing_is_answered_before_anything_is_unpacked(intake
         (b"x" * (MIB + 1), "", 413, "too_large"),
         (gzip.compress(b"x" * (MIB + 1)), "gzip", 413, "too_large"),
         (b"no gzip", "gzip", 400, "gzip"),
-        (gzip.compress(b"x")[:-4], "gzip", 400, "gzip"),
-        (gzip.compress(b"x") + b"more", "gzip", 400, "gzip"),
+        (gzip.compress(b"x", mtime=0)[:-4], "gzip", 400, "gzip"),
+        (gzip.compress(b"x", mtime=0) + b"more", "gzip", 400, "gzip"),
         (b"x", "br", 400, "encoding"),
     ],
 )

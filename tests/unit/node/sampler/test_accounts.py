@@ -100,3 +100,11 @@ def test_a_total_never_falls(values: list[int]) -> None:
         assert total is not None
         assert total >= before
         before = total
+
+
+def test_a_peak_of_zero_is_known_to_be_zero() -> None:
+    """The extern step of a job whose users never log in keeps nothing in memory."""
+    account = Account()
+    account.take(reading_of({"memory_peak_bytes": 0}), 1)
+    assert account.highest("memory_peak_bytes") == 0
+    assert account.highest("memory_current_bytes") is None

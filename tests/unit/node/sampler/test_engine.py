@@ -249,3 +249,14 @@ def test_a_v1_job_whose_memory_folders_come_before_its_cpu_folders_is_measured_w
     assert totals.cpu_s is not None
     assert totals.cpu_s.source is EXACT
     bench.engine.close()
+
+
+def test_an_interval_that_was_changed_at_run_time_is_that_of_later_births(bench: Bench) -> None:
+    bench.start(7, "0")
+    bench.engine.retime(60.0, 0.02, bench.now())
+    bench.start(8, "0", slot=1)
+    bench.pass_time(300.0)
+    older, later = bench.finish(7).profile, bench.finish(8).profile
+    assert older is not None
+    assert later is not None
+    assert (older.width_s, later.width_s) == (2.5, 15.0)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from slurmlens.cgroup.reading import reading_of
+from slurmlens.clock import NS_PER_S
 from slurmlens.node.sampler import node_figures
 from slurmlens.node.sampler.node_figures import GAUGES, RATES, NodeFigures
 
@@ -92,3 +93,12 @@ def test_a_parser_answers_or_says_that_the_text_is_not_the_kernels(parse, text: 
     except (ValueError, LookupError, StopIteration):
         return
     assert all(isinstance(value, (int, float)) for value in figures.values())
+
+
+def test_another_interval_holds_for_the_nodes_own_points(tmp_path: Path) -> None:
+    figures = NodeFigures(tmp_path, "demo", "n0", 10.0)
+    figures.lines(None, 600 * NS_PER_S)
+    assert figures.is_due(610 * NS_PER_S)
+    figures.retime(60.0)
+    assert not figures.is_due(610 * NS_PER_S)
+    assert figures.is_due(660 * NS_PER_S)
