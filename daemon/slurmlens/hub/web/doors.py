@@ -41,13 +41,13 @@ TURNED_AWAY = InternalEvent(
     logging.WARNING,
     "{reason}: connections are turned away or cut off; {open} are open, {strangers} of them proved no node",
     ("reason",),
-    lines_per_minute=1,
+    lines=1,
 )
 READERS_TURNED_AWAY = InternalEvent(
     "readers_turned_away",
     logging.WARNING,
     "{readers} pages are in the making: more are told to come back",
-    lines_per_minute=1,
+    lines=1,
 )
 
 _FULL = (
