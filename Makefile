@@ -99,6 +99,8 @@ golden: $(INSTALLED) ## rewrite the golden files; review them as code
 bench: setup components ## the targets' table, measured, into docs/performance.md
 	$(BIN)/python -m bench.run $(ARGS)
 
+include packaging/package.mk
+
 .PHONY: clean
 clean: ## remove what was built and fetched here, and what killed instances left
 	@$(PYTHON) -m deploy clean

@@ -24,9 +24,9 @@ _WIDTH = 100
 SHIPPED: dict[str, type] = {"node.toml": NodeConfig, "hub.toml": HubConfig, "relay.toml": RelayConfig}
 # What a shipped file sets, so that a node or hub started with it does something useful.
 SWITCHED_ON: dict[str, frozenset[str]] = {
-    "node.toml": frozenset({"sinks.hub", "sinks.carbon"}),
+    "node.toml": frozenset({"sinks.hub"}),
     "hub.toml": frozenset(),
-    "relay.toml": frozenset({"carbon", "sinks.hub", "sinks.carbon"}),
+    "relay.toml": frozenset({"sinks.hub"}),
 }
 
 

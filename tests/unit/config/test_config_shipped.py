@@ -10,9 +10,9 @@ import pytest
 from slurmlens.config.hub import HubConfig
 from slurmlens.config.load import load_hub, load_node, load_relay
 from slurmlens.config.node import NodeConfig
-from slurmlens.config.relay import RelayCarbonConfig, RelayConfig
+from slurmlens.config.relay import RelayConfig
 from slurmlens.config.render import SHIPPED, render
-from slurmlens.config.sinks import CarbonSinkConfig, HubSinkConfig, SinksConfig
+from slurmlens.config.sinks import HubSinkConfig, SinksConfig
 from testkit.checkout import ROOT
 
 ETC = ROOT / "etc" / "slurmlens"
@@ -25,13 +25,12 @@ def test_the_shipped_file_is_made_from_the_dataclasses(name: str, request: pytes
     assert (ETC / name).read_text() == render(name), "run `make golden` and review the change"
 
 
-def test_the_shipped_files_load_and_switch_hub_and_carbon_on() -> None:
+def test_the_shipped_files_load_and_switch_no_receiver_on_but_the_hub() -> None:
     node = load_node(ETC / "node.toml")
-    assert node == NodeConfig(node=node.node, sinks=SinksConfig(hub=HubSinkConfig(), carbon=CarbonSinkConfig()))
+    assert node == NodeConfig(node=node.node, sinks=SinksConfig(hub=HubSinkConfig()))
     assert load_hub(ETC / "hub.toml") == HubConfig()
     relay = load_relay(ETC / "relay.toml")
-    sinks = SinksConfig(hub=HubSinkConfig(), carbon=CarbonSinkConfig())
-    assert relay == RelayConfig(name=relay.name, carbon=RelayCarbonConfig(), sinks=sinks)
+    assert relay == RelayConfig(name=relay.name, sinks=SinksConfig(hub=HubSinkConfig()))
 
 
 def test_a_relay_replays_for_a_rack_and_says_so_in_its_file() -> None:

@@ -1,0 +1,125 @@
+"""One virtual machine on an image: starts from the image's state, takes commands by ssh on a loopback port.
+
+Owns the qemu process and a disk that holds only what this machine wrote; the image itself stays as it is. The guest
+reaches no network. KVM where it can be used, else emulation, which is many times slower.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.errors import ComponentFailed
+from deploy.vm.image import ADDRESS, Image
+
+BOOT_S = 240.0
+POLL_S = 0.5
+KERNEL_LINE = "root=/dev/vda rw console=ttyS0 systemd.unified_cgroup_hierarchy=1 psi=1 net.ifnames=0 mitigations=off"
+
+
+class VirtualMachine:
+    """`start`, then `run` commands in it as root; `power_off` is a power cut."""
+
+    def __init__(self, image: Image, folder: Path, memory_mib: int = 2048) -> None:
+        self._image = image
+        self._folder = folder
+        self._memory_mib = memory_mib
+        self._disk = folder / "disk.img"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = _free_port()
+
+    @property
+    def console(self) -> Path:
+        return self._folder / "console.log"
+
+    def start(self) -> None:
+        """Boots it and waits until it takes commands."""
+        if not self._disk.exists():
+            subprocess.run(["cp", "--sparse=always", self._image.disk, self._disk], check=True)
+        argv: list[str | Path] = [
+            "qemu-system-x86_64",
+            *("-accel", _accelerator(), "-cpu", "max", "-smp", "2", "-m", str(self._memory_mib)),
+            *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+            *("-kernel", self._image.kernel, "-initrd", self._image.initrd, "-append", KERNEL_LINE),
+            *("-drive", f"file={self._disk},format=raw,if=virtio,cache=unsafe"),
+            *("-nic", f"user,model=virtio-net-pci,restrict=on,hostfwd=tcp:127.0.0.1:{self._port}-{ADDRESS}:22"),
+            *("-object", "rng-random,id=r,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=r"),
+            *("-serial", f"file:{self.console}"),
+        ]
+        with (self._folder / "qemu.log").open("ab") as log:
+            self._process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self._wait_for_ssh()
+
+    def _wait_for_ssh(self) -> None:
+        deadline = time.monotonic() + BOOT_S
+        while self._ssh("true", None).returncode != 0:
+            if self._process is None or self._process.poll() is not None:
+                raise ComponentFailed("virtual machine", "ended while it booted", self._folder / "qemu.log")
+            if time.monotonic() > deadline:
+                raise ComponentFailed("virtual machine", f"takes no commands after {BOOT_S:g} s", self.console)
+            time.sleep(POLL_S)
+
+    def run(self, command: str, *, check: bool = True, given: bytes | None = None) -> str:
+        """What a shell command printed in the guest, errors too; raises ComponentFailed unless it ended with 0."""
+        done = self._ssh(command, given)
+        said = done.stdout.decode(errors="replace")
+        if check and done.returncode != 0:
+            raise ComponentFailed("virtual machine", f"`{command}` ended with {done.returncode}: {said[-3000:]}")
+        return said
+
+    def until(self, command: str, within_s: float = 60.0) -> str:
+        """Runs the command again until it ends with 0; returns what it printed then."""
+        deadline = time.monotonic() + within_s
+        while (done := self._ssh(command, None)).returncode != 0:
+            if time.monotonic() > deadline:
+                said = done.stdout.decode(errors="replace")[-3000:]
+                raise ComponentFailed("virtual machine", f"`{command}` not within {within_s:g} s: {said}")
+            time.sleep(POLL_S)
+        return done.stdout.decode(errors="replace")
+
+    def put(self, text: str, path: str) -> None:
+        """Writes a file in the guest."""
+        self.run(f"cat > {shlex.quote(path)}", given=text.encode())
+
+    def copy(self, files: Sequence[Path], folder: str) -> None:
+        """Copies files into a folder of the guest."""
+        names = [one.name for one in files]
+        archive = subprocess.run(["tar", "-C", files[0].parent, "-cf", "-", *names], check=True, capture_output=True)
+        self.run(f"mkdir -p {folder} && tar -C {folder} -xf -", given=archive.stdout)
+
+    def power_off(self) -> None:
+        """Ends it as a power cut does; `start` boots it again from its own disk."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _ssh(self, command: str, given: bytes | None) -> subprocess.CompletedProcess[bytes]:
+        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=5",
+                   f"ControlPath={self._folder}/ssh", "ControlMaster=auto", "ControlPersist=60")  # fmt: skip
+        return subprocess.run(
+            ["ssh", "-p", str(self._port), "-i", self._image.identity, *(f"-o{one}" for one in options),
+             "root@127.0.0.1", command],
+            input=given or b"",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            check=False,
+        )  # fmt: skip
+
+
+def _accelerator() -> str:
+    """KVM only where the processor has what it needs: /dev/kvm may be there without, and a guest then never begins."""
+    flags = Path("/proc/cpuinfo").read_text().split()
+    usable = os.access("/dev/kvm", os.R_OK | os.W_OK) and not {"vmx", "svm"}.isdisjoint(flags)
+    return "kvm" if usable else "tcg,thread=multi"
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])

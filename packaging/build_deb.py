@@ -1,0 +1,133 @@
+"""Makes the Debian packages from what `make install` installed and from the same lists of files as the spec: files/*.
+
+`%config(noreplace) PATH` in a list is a conffile of dpkg, `%dir PATH` an empty folder, patterns are the shell's. A file
+that no list names, or that two lists name, ends the build. Maintainer scripts never fail and touch no job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+MAINTAINER = "slurmlens <slurmlens@localhost>"
+
+
+@dataclass(frozen=True)
+class Package:
+    """One binary package: its list of files, what it needs, what it says of itself."""
+
+    files: str
+    name: str
+    needs: str
+    summary: str
+    unit: str = ""
+
+
+PACKAGES = (
+    Package(
+        "base",
+        "slurmlens",
+        "python3 (>= {python}), python3 (<< {next_python}), libc6, libmunge2",
+        "command line and libraries",
+    ),
+    Package("hooks", "slurmlens-hooks", "slurmlens (= {version})", "Prolog and Epilog for Slurm"),
+    Package("node", "slurmlens-node", "slurmlens (= {version})", "daemon of a compute node", "slurmlens-node.service"),
+    Package("hub", "slurmlens-hub", "slurmlens (= {version})", "the cluster's hub", "slurmlens-hub.service"),
+    Package(
+        "relay", "slurmlens-relay", "slurmlens (= {version})", "relay between nodes and hub", "slurmlens-relay.service"
+    ),
+)
+
+
+class UnlistedFiles(Exception):
+    """The lists and what was installed do not agree."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Debian packages from an installed tree.")
+    parser.add_argument("--version", required=True)
+    for name in ("installed", "work", "into"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    options = parser.parse_args()
+    options.into.mkdir(parents=True, exist_ok=True)
+    left = {path for path in options.installed.rglob("*") if not path.is_dir() or path.is_symlink()}
+    for package in PACKAGES:
+        root = options.work / package.name
+        moved, conffiles = fill(root, options.installed, package.files)
+        if moved - left:
+            raise UnlistedFiles(f"in two lists: {sorted(moved - left)[:5]}")
+        left -= moved
+        control(root, package, options.version, conffiles)
+        target = options.into / f"{package.name}_{options.version}_{architecture()}.deb"
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(root), str(target)], check=True)
+    if left:
+        raise UnlistedFiles(f"in no list: {sorted(map(str, left))[:5]}")
+    return 0
+
+
+def fill(root: Path, installed: Path, files: str) -> tuple[set[Path], list[str]]:
+    """Copy what the list names; returns which files those are, and which of them a site edits."""
+    moved: set[Path] = set()
+    conffiles: list[str] = []
+    for line in (HERE / "files" / files).read_text().split("\n"):
+        mark, _, pattern = line.rpartition(" ")
+        if mark == "%dir":
+            (root / pattern[1:]).mkdir(parents=True, exist_ok=True)
+            continue
+        found = sorted(installed.glob(pattern[1:])) if pattern else []
+        if pattern and not found:
+            raise UnlistedFiles(f"files/{files} names {pattern}, which was not installed")
+        for path in found:
+            target = root / path.relative_to(installed)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                shutil.copytree(path, target, symlinks=True)
+                moved |= {one for one in path.rglob("*") if not one.is_dir() or one.is_symlink()}
+            else:
+                shutil.copy2(path, target, follow_symlinks=False)
+                moved.add(path)
+            if mark.startswith("%config"):
+                conffiles.append(f"/{path.relative_to(installed)}")
+    return moved, conffiles
+
+
+def control(root: Path, package: Package, version: str, conffiles: list[str]) -> None:
+    """The DEBIAN folder: control, conffiles, md5sums and the scripts."""
+    debian = root / "DEBIAN"
+    debian.mkdir()
+    major, minor = sys.version_info[:2]
+    needs = package.needs.format(version=version, python=f"{major}.{minor}", next_python=f"{major}.{minor + 1}")
+    size_kib = sum(path.lstat().st_size for path in root.rglob("*") if path.is_file()) // 1024
+    (debian / "control").write_text(
+        f"Package: {package.name}\nVersion: {version}\nArchitecture: {architecture()}\nMaintainer: {MAINTAINER}\n"
+        f"Section: admin\nPriority: optional\nInstalled-Size: {size_kib}\nDepends: {needs}\n"
+        f"Description: shows every Slurm job whole: {package.summary}\n"
+        " Metrics of cgroups, events of Slurm's hooks and the scheduler's records,\n joined for each job.\n"
+    )
+    if conffiles:
+        (debian / "conffiles").write_text("".join(f"{name}\n" for name in conffiles))
+    files = sorted(
+        path for path in root.rglob("*") if path.is_file() and not path.is_symlink() and debian not in path.parents
+    )
+    (debian / "md5sums").write_text(
+        "".join(f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(root)}\n" for path in files)  # noqa: S324
+    )
+    kind = "service" if package.unit else package.files
+    for script in sorted((HERE / "scriptlets").glob(f"{kind}.*")):
+        target = debian / script.suffix[1:]
+        target.write_text("#!/bin/sh\n" + script.read_text().replace("@UNIT@", package.unit))
+        target.chmod(0o755)
+
+
+def architecture() -> str:
+    return subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

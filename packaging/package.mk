@@ -1,0 +1,82 @@
+# Installing and packaging. `install` is what the spec and the deb use; nothing here needs a network but `wheels`.
+#
+#   make install DESTDIR=/tmp/root PREFIX=/usr      the whole product, as files
+#   make dist                                       slurmlens-VERSION.tar.gz, with wheels and browser part: rpmbuild -ta
+#   make rpm, make deb                              the packages, into dist/
+
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' daemon/slurmlens/__init__.py)
+DESTDIR ?=
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+PACKAGE_PYTHON ?= $(PYTHON)
+WHEELS ?= build/wheels
+LIBRARY := $(PREFIX)/lib/slurmlens/python
+PACKAGE_VENV := build/package-venv
+OFFLINE = PIP_DISABLE_PIP_VERSION_CHECK=1 $(PACKAGE_VENV)/bin/pip install -q --no-index --find-links $(WHEELS)
+PROGRAMS := slurmlens:slurmlens.cli.main slurmlens-node:slurmlens.node.start slurmlens-hub:slurmlens.hub.main \
+            slurmlens-relay:slurmlens.relay.main
+PLACED := sed -e 's,/usr/bin/slurmlens,$(PREFIX)/bin/slurmlens,g' -e 's,/usr/share/doc,$(PREFIX)/share/doc,g'
+
+# Wheels of this Python, held against the hashes in bundle.txt; a release's archive brings them along.
+.PHONY: wheels
+wheels: $(WHEELS)/.complete
+$(WHEELS)/.complete: packaging/bundle.txt packaging/build.txt
+	@rm -rf $(WHEELS) $(PACKAGE_VENV)
+	@$(PACKAGE_PYTHON) -m venv $(PACKAGE_VENV)
+	@for list in build bundle; do \
+	  $(PACKAGE_VENV)/bin/pip download -q --only-binary=:all: --require-hashes -d $(WHEELS) -r packaging/$$list.txt; done
+	@touch $@
+
+.PHONY: install
+install: wheels $(VENDOR)/uPlot.iife.min.js ## all files below DESTDIR, as packages have them; PREFIX=/usr
+	@test -x $(PACKAGE_VENV)/bin/pip || $(PACKAGE_PYTHON) -m venv $(PACKAGE_VENV)
+	$(OFFLINE) --require-hashes -r packaging/build.txt
+	$(OFFLINE) --require-hashes --no-compile --target $(DESTDIR)$(LIBRARY) -r packaging/bundle.txt
+	$(OFFLINE) --no-deps --no-build-isolation --no-compile --upgrade --target $(DESTDIR)$(LIBRARY) .
+	rm -rf $(DESTDIR)$(LIBRARY)/bin $(DESTDIR)$(LIBRARY)/etc
+	$(PACKAGE_VENV)/bin/python -m compileall -q --invalidation-mode unchecked-hash $(and $(DESTDIR),-s $(DESTDIR)) $(DESTDIR)$(LIBRARY)
+	install -d $(DESTDIR)$(PREFIX)/bin
+	for program in $(PROGRAMS); do \
+	  sed -e 's,@PYTHON@,$(PACKAGE_PYTHON),' -e 's,@LIBRARY@,$(LIBRARY),' -e "s,@MODULE@,$${program#*:}," \
+	    packaging/launcher.in > $(DESTDIR)$(PREFIX)/bin/$${program%%:*}; \
+	  chmod 0755 $(DESTDIR)$(PREFIX)/bin/$${program%%:*}; done
+	$(MAKE) -s -C slurm_hooks install DESTDIR=$(DESTDIR) libexecdir=$(PREFIX)/libexec
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/system-preset
+	for unit in systemd/*.service systemd/*.mount; do \
+	  $(PLACED) $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit); done
+	install -m 0644 packaging/50-slurmlens.preset $(DESTDIR)$(PREFIX)/lib/systemd/system-preset/
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/sysusers.d systemd/sysusers.d/slurmlens.conf
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d systemd/tmpfiles.d/slurmlens.conf
+	install -D -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/slurmlens etc/slurmlens/*.toml
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens etc/slurm/slurmlens.conf
+	for part in carbon logstash; do install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/$$part etc/$$part/*; done
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
+	install -D -m 0644 etc/completion/slurmlens.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/slurmlens
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/zsh/site-functions etc/completion/_slurmlens
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/slurmlens README.md docs/*.md
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/slurmlens/specs docs/specs/*.md
+
+.PHONY: dist
+dist: dist/slurmlens-$(VERSION).tar.gz ## the release's archive: sources, wheels, browser part
+dist/slurmlens-$(VERSION).tar.gz: wheels $(VENDOR)/uPlot.iife.min.js
+	@mkdir -p dist
+	git archive --format=tar --prefix=slurmlens-$(VERSION)/ -o dist/sources.tar HEAD
+	tar -r -f dist/sources.tar --owner=0 --group=0 --transform 's,^,slurmlens-$(VERSION)/,' $(WHEELS) $(VENDOR)
+	gzip -n -c dist/sources.tar > $@
+	rm dist/sources.tar
+
+.PHONY: rpm
+rpm: dist ## RPMs into dist/
+	rpmbuild -ta --nodeps --define '_topdir $(CURDIR)/build/rpm' --define 'slurmlens_python $(PACKAGE_PYTHON)' \
+	  dist/slurmlens-$(VERSION).tar.gz
+	cp build/rpm/RPMS/*/*.rpm dist/
+
+.PHONY: deb
+deb: ## Debian packages into dist/
+	rm -rf build/deb
+	$(MAKE) -s install DESTDIR=$(CURDIR)/build/deb/all
+	$(PACKAGE_PYTHON) packaging/build_deb.py --version $(VERSION) --installed build/deb/all --work build/deb --into dist
+
+.PHONY: test-vm
+test-vm: deb ## a virtual machine with systemd, cgroup v2 and Slurm 22.05: installed, run, counted; needs root and qemu
+	$(BIN)/pytest tests/vm $(ARGS)
