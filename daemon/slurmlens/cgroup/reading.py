@@ -1,7 +1,7 @@
 """What the reader read: the counters of many cgroups at one time, and one cgroup's as a value.
 
 Owns `Reading` and the layout of a record as Python sees it (`cext/slurmlens_cgroup.h`: the fields' values, the mask
-of those that were read, the error). Pure; filled by `reader` and `reader_py`, read by `node.sampler`.
+of those that were read, the error). Pure; filled by `reader`, read by `node.sampler`.
 """
 
 from __future__ import annotations

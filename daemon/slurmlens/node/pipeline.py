@@ -127,6 +127,7 @@ class NodePipeline:
             profile_interval_s=self._profile_interval_s,
             dropbox_open=self._dropbox.is_open,
             dropbox_waiting=self._dropbox.out_count,
+            dropbox_full=self._dropbox.is_full,
             cgroup_tree_found=tree.found,
             cgroup_tree_watched=tree.watching,
             unnamed_cgroups=tree.unnamed,

@@ -51,6 +51,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     profile_interval_s: float
     dropbox_open: bool
     dropbox_waiting: int
+    dropbox_full: bool = False
     cgroup_tree_found: bool
     cgroup_tree_watched: bool
     unnamed_cgroups: int

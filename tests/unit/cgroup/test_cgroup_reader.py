@@ -20,13 +20,13 @@ from slurmlens._cgroup import ffi, lib
 from slurmlens.cgroup import reader as reader_module
 from slurmlens.cgroup.layout import IO_AND_PIDS_FIELDS, LAYOUTS, CgroupPlace, Hierarchy, step_place
 from slurmlens.cgroup.reader import ALL_FIELDS, CPU_USAGE, FAST_TICK, FULL_TICK, CgroupReader, ReadingBatch
-from slurmlens.cgroup.reader_py import files_of, read_cgroup, read_node_pressure
 from slurmlens.cgroup.reading import RECORD_WORDS, Reading
 from slurmlens.cgroup.tree import CgroupTree
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import ReaderError
 from slurmlens.metrics import FIELDS, Tier
 from testkit.checkout import ROOT
+from testkit.plain_reader import files_of, read_cgroup, read_node_pressure
 from testkit.recorded_cgroups import Recording
 
 HEADER = ROOT / "cext" / "slurmlens_cgroup.h"

@@ -11,7 +11,7 @@ import pytest
 
 from slurmlens.cgroup.layout import CgroupPlace, Hierarchy
 from slurmlens.cgroup.reader import FULL_TICK, CgroupReader
-from slurmlens.cgroup.reader_py import read_cgroup
+from testkit.plain_reader import read_cgroup
 from testkit.real_cgroups import RealNode, missing, missing_v2, real_node, real_v2_cgroup
 
 on_v1 = pytest.mark.skipif(missing() is not None, reason=str(missing()))

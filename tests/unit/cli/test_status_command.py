@@ -126,6 +126,13 @@ def test_a_daemon_that_is_well_in_the_terminal(
     ("trouble", "words"),
     [
         (changed(WELL, dropbox_open=False), "no hook event arrives"),
+        (changed(WELL, dropbox_full=True), "the dropbox is full"),
+        (
+            changed(
+                WELL, counters={'hook_events_lost_total{role="prolog"}': 2, 'hook_events_lost_total{role="epilog"}': 1}
+            ),
+            "3 hook events were lost",
+        ),
         (changed(WELL, sinks=(changed(HUB, failures_in_a_row=3, last_error="refused"),)), "hub takes nothing: refused"),
         (changed(WELL, sinks=(changed(HUB, backlog_lines=9, lag_s=600.0),)), "hub lags 10 min behind"),
         (changed(WELL, stages={"cgroups": "failed: OSError: x"}), "stage cgroups failed"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -401,3 +403,20 @@ async def test_a_file_that_vanishes_before_it_is_read_is_no_error(site: Site) ->
 
 async def _until(holds: Callable[[], object]) -> None:
     await until(holds, "the dropbox comes so far", poll_s=0)
+
+
+@needs_root
+@pytest.mark.parametrize("options", ["size=16k", "nr_inodes=4"], ids=["no block is left", "no inode is left"])
+def test_a_dropbox_whose_file_system_has_no_room_says_that_it_is_full(site: Site, options: str) -> None:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(site.base)], check=False)
+    if mounted.returncode:
+        pytest.skip("no file system may be mounted here")
+    try:
+        dropbox = site.make()
+        assert not dropbox.is_full
+        with contextlib.suppress(OSError):
+            for number in range(8):
+                (site.base / f".{number}").write_bytes(b"x" * 4096)
+        assert dropbox.is_full
+    finally:
+        subprocess.run(["umount", str(site.base)], check=True)

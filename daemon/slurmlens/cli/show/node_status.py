@@ -13,6 +13,9 @@ from slurmlens.cli.show.status_words import age, consul_lines, delivery_troubles
 from slurmlens.delivery.status_socket import Refusal
 from slurmlens.node.status import NodeStatus, SamplerStatus
 
+HOOK_EVENTS_LOST = "hook_events_lost_total"
+"""The counter of `node.dropbox.losses`."""
+
 
 def decode(answer: bytes) -> NodeStatus | Refusal:
     """What the daemon said. Raises msgspec.DecodeError for what no daemon says."""
@@ -26,6 +29,11 @@ def troubles_of(status: NodeStatus) -> Iterator[str]:
     """What an operator should look at, in words."""
     if not status.dropbox_open:
         yield "the dropbox folder is not there: no hook event arrives"
+    if status.dropbox_full:
+        yield "the dropbox is full: hooks cannot leave their events, which are lost"
+    lost = sum(value for name, value in status.counters.items() if name.startswith(HOOK_EVENTS_LOST))
+    if lost:
+        yield f"{lost:.0f} hook events were lost since the daemon began: see lost/ beside the dropbox"
     yield from delivery_troubles(status.sinks, status.stages, status.spool, status.consul)
     if status.sampler is not None and status.sampler.thinning > 1:
         yield f"sampling costs more than its budget: one tick in {status.sampler.thinning} is read"

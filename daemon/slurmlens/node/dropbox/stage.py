@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import deque
 from pathlib import Path
 
@@ -112,6 +113,16 @@ class Dropbox:
     def is_open(self) -> bool:
         """Whether the folder is there and watched."""
         return self._watch is not None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether its file system has no room for one more event: blocks or inodes are used up. False where unknown."""
+        try:
+            room = os.statvfs(self._folder)
+        except OSError:
+            return False
+        # A file system that counts no inodes (f_files 0) does not run out of them.
+        return room.f_bavail == 0 or (room.f_files > 0 and room.f_favail == 0)
 
     @property
     def out_count(self) -> int:
