@@ -8,13 +8,13 @@ costs freshness at the next start with Consul away, is told, and nothing more. U
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from slurmlens.runtime.endpoint import Address
+from slurmlens.runtime.whole_file import write_whole
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -46,13 +46,9 @@ class MemoryFile:
 
     def save(self) -> None:
         """Write what is `known` now."""
-        beside = self._path.with_name(f".{self._path.name}.tmp")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(self.known))
-            beside.rename(self._path)
+            write_whole(self._path, msgspec.json.encode(self.known))
         except OSError as error:
             self._reporter.report(UNWRITABLE, path=self._path, cause_text=error.strerror or str(error))
 

@@ -8,13 +8,13 @@ saved, nothing more. Used by `pipeline` and `registry_driver`.
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from slurmlens.errors import DecodeError
 from slurmlens.node.registry import memory
 from slurmlens.node.registry.memory import Memory
+from slurmlens.runtime.whole_file import write_whole
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -56,12 +56,8 @@ class SightingFile:
         """Write it, unless there is nothing to tell and never was."""
         if not (known.sightings or known.ended) and not self._anything:
             return
-        beside = self._path.with_name(f".{self._path.name}.tmp")
         try:
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(memory.encode(known))
-            beside.rename(self._path)
+            write_whole(self._path, memory.encode(known))
         except OSError as error:
             self._reporter.report(UNWRITABLE, path=self._path, cause_text=error.strerror or str(error))
             return

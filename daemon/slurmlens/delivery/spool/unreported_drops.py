@@ -8,7 +8,6 @@ that cannot be read or written is told and costs what it would have saved. Writt
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 
 from slurmlens.delivery.batches import Stream
 from slurmlens.delivery.spool.store import DropKind, DropTotal
+from slurmlens.runtime.whole_file import write_whole
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 MAX_BYTES = 1024 * 1024
@@ -74,10 +74,6 @@ class UnreportedDrops:
 
     def _write(self, accounts: Mapping[DropKind, DropTotal]) -> None:
         totals = [_Total(stream, reason, one.since_ns, one.lines) for (stream, reason), one in accounts.items()]
-        beside = self._path.with_name(f".{self._path.name}.tmp")
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(totals))
-        beside.rename(self._path)
+        write_whole(self._path, msgspec.json.encode(totals))
