@@ -21,6 +21,8 @@ from slurmlens.events import Profile
 from slurmlens.hub.access.viewer import Viewer
 
 QUEUE_CHANGES = 256
+LOOKED_S = 60.0
+"""How long somebody who asked once (a terminal, a program) counts as somebody who looks."""
 
 
 class ChangeKind(enum.Enum):
@@ -88,6 +90,7 @@ class Live:
         self._queue_changes = queue_changes
         self._watches: set[NewsWatch] = set()
         self._running: dict[str, frozenset[int]] = {}
+        self._looked: dict[int, float] = {}
         self._closed = False
 
     @contextmanager
@@ -105,6 +108,13 @@ class Live:
         finally:
             self._watches.discard(watch)
 
+    def looked(self, viewer: Viewer, job_id: int) -> None:
+        """The viewer has asked for a job once; its nodes shall send what is new for a while, as for a live page."""
+        now_s = asyncio.get_running_loop().time()
+        self._looked.pop(job_id, None)
+        self._looked = {other: until_s for other, until_s in self._looked.items() if until_s > now_s}
+        self._looked[job_id] = now_s + LOOKED_S
+
     def publish(self, change: Change) -> None:
         """Tells every watch that cares."""
         for watch in self._watches:
@@ -121,6 +131,9 @@ class Live:
     def wanted_interval_s(self, node: str) -> float:
         """How often this node shall send what is new of its jobs' profiles now."""
         watched = {watch.job_id for watch in self._watches}
+        if self._looked:
+            now_s = asyncio.get_running_loop().time()
+            watched.update(job_id for job_id, until_s in self._looked.items() if until_s > now_s)
         is_watched = not watched.isdisjoint(self._running.get(node, frozenset()))
         return self._settings.live_interval_s if is_watched else self._settings.idle_interval_s
 

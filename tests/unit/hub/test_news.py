@@ -89,3 +89,15 @@ def test_a_node_sends_often_while_somebody_watches_one_of_its_jobs(live: Live) -
         assert live.wanted_interval_s("n1") == 300
     assert live.watcher_count == 0
     assert live.wanted_interval_s("n2") == 300
+
+
+async def test_who_asked_once_counts_as_somebody_who_looks_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = HubProfileConfig(live_interval_s=10.0, idle_interval_s=300.0)
+    live = Live(settings)
+    live.runs_on("n1", [7])
+    assert live.wanted_interval_s("n1") == 300.0
+    live.looked(EVERYBODY, 7)
+    assert live.wanted_interval_s("n1") == 10.0
+    monkeypatch.setattr("slurmlens.hub.news.LOOKED_S", -1.0)
+    live.looked(EVERYBODY, 7)
+    assert live.wanted_interval_s("n1") == 300.0

@@ -71,6 +71,56 @@ def test_a_signal_is_named_and_explained() -> None:
     assert "signal 200" in sentence(ended(JobState.FAILED, "FAILED 0:200", exit_signal=200))
 
 
+def test_a_job_ended_by_a_signal_still_names_the_step_that_went_wrong_first() -> None:
+    facts = gallery.failed_on_faulty_node()
+    assert facts.record is not None
+    record = msgspec.structs.replace(facts.record, derived_exit_code=42, derived_exit_signal=0)
+    outcome = Outcome(
+        state=JobState.FAILED, label="FAILED 0:15", source=OutcomeSource.SCHEDULER, exit_code=0, exit_signal=15
+    )
+    view = build_job_view(msgspec.structs.replace(facts, record=record, outcome=outcome))
+    assert "SIGTERM" in view.headline
+    assert "Step 0 exited with 42 first." in view.headline
+    assert view.derived_exit_text == "42:0"
+
+
+def test_the_scheduler_is_not_said_to_be_silent_before_it_told_the_end() -> None:
+    facts = gallery.out_of_memory()
+    outcome = Outcome(state=JobState.FAILED, label="FAILED", source=OutcomeSource.HOOK, exit_code=137, oom_kills=1)
+    told = sentence(msgspec.structs.replace(facts, outcome=outcome))
+    assert "the scheduler has not told the end yet" in told
+    assert "does not say so" not in told
+
+
+def test_a_running_job_whose_node_booted_is_not_said_to_run() -> None:
+    node = msgspec.structs.replace(
+        make_node("c1", 31), state=NodeState.RECONCILED, reconciled_reason="node-booted", end_ns=START_NS + 31 * S
+    )
+    facts = make_facts(
+        JobState.RUNNING, "RUNNING", 60, record=make_record(JobState.RUNNING, 60, nodes=("c1",)), nodes=(node,)
+    )
+    told = sentence(msgspec.structs.replace(facts, end_ns=None, as_of_ns=START_NS + 60 * S))
+    assert told.startswith("c1 booted anew while the job ran there, later than 2026-11-23T10:14:36Z")
+
+
+def test_the_schedulers_node_list_is_shown_where_the_hooks_was_cut_short() -> None:
+    facts = gallery.failed_on_faulty_node()
+    assert facts.identity is not None
+    cut = msgspec.structs.replace(facts.identity, node_list="c[1")
+    assert build_job_view(msgspec.structs.replace(facts, identity=cut)).allocation.node_list == "c[1-2]"
+
+
+def test_the_most_processes_at_once_are_part_of_what_is_shown() -> None:
+    facts = gallery.failed_on_faulty_node()
+    nodes = tuple(
+        msgspec.structs.replace(node, totals=msgspec.structs.replace(node.totals, pids_peak=17))
+        if node.totals
+        else node
+        for node in facts.nodes
+    )
+    assert {node.pids_peak for node in build_job_view(msgspec.structs.replace(facts, nodes=nodes)).nodes} == {17}
+
+
 def test_each_outcome_has_its_own_words() -> None:
     assert sentence(ended(JobState.PREEMPTED, "PREEMPTED")).startswith("Preempted after 31 s to make room")
     assert sentence(ended(JobState.TIMEOUT, "TIMEOUT")).startswith("Reached its time limit of 10 min on c[1-2]")

@@ -36,6 +36,9 @@ class LiveFeed(Protocol):
     def watch(self, viewer: Viewer, job_id: int | None) -> AbstractContextManager[AsyncIterator[Change]]:
         """Changes of one job (of all with None) until the block is left."""
 
+    def looked(self, viewer: Viewer, job_id: int) -> None:
+        """Somebody asked for a job once."""
+
 
 TakeEvents = Callable[[bytes, Mapping[str, str], str | None], Awaitable[tuple[int, bytes]]]
 """Body, headers by lower-case name and the peer's address of `POST /api/v1/events` to status and JSON of the answer."""

@@ -34,8 +34,11 @@ def node_names(facts: JobFacts) -> tuple[str, ...]:
 
 
 def node_list(facts: JobFacts) -> str | None:
-    """The nodes as Slurm folds them, `c[1-2]`; None where none is known."""
-    if facts.identity and facts.identity.node_list:
+    """The nodes as Slurm folds them, `c[1-2]`; None where none is known.
+
+    The scheduler's list is whole; a hook's is the environment's and may be cut short.
+    """
+    if facts.identity and facts.identity.node_list and not (facts.record and facts.record.nodes):
         return facts.identity.node_list
     return fold(node_names(facts)) or None
 

@@ -37,7 +37,7 @@ from slurmlens.hub.views.job.view import (
     Times,
     rows_shown,
 )
-from slurmlens.hub.views.states import phase_of
+from slurmlens.hub.views.states import exit_text, phase_of
 from slurmlens.shown.text import encodable
 
 COURSE_POINTS = 24
@@ -62,6 +62,7 @@ def build_job_view(facts: JobFacts) -> JobView:
         state=facts.outcome.state,
         state_text=facts.outcome.label,
         headline=headline(told),
+        derived_exit_text=_derived_exit(facts),
         identity=_identity(facts),
         times=times,
         allocation=allocation,
@@ -81,6 +82,11 @@ def build_job_view(facts: JobFacts) -> JobView:
         is_live=facts.is_live,
         last_news_ns=max((node.last_heard_ns for node in facts.nodes if node.last_heard_ns is not None), default=None),
     )
+
+
+def _derived_exit(facts: JobFacts) -> str | None:
+    record = facts.record
+    return exit_text(record.derived_exit_code, record.derived_exit_signal) if record else None
 
 
 def _identity(facts: JobFacts) -> Identity:
@@ -205,6 +211,7 @@ def _node_view(node: NodeFacts, cores: int | None, memory_bytes: float | None, r
         io=usage.node_io(node),
         pressure=usage.node_pressure(node, ran_s),
         oom_kills=node.totals.oom_kills if node.totals else None,
+        pids_peak=node.totals.pids_peak if node.totals else None,
         unseen_s=node.unseen_s or 0.0,
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, OutcomeSource
+from slurmlens.hub.history.facts import ClosedReason, JobFacts, NodeFacts, NodeState, OutcomeSource
 from slurmlens.hub.views.job.allocation import fold
 from slurmlens.hub.views.job.oddities import Stop
 from slurmlens.hub.views.job.timeline import step_end_words
@@ -62,12 +62,23 @@ def _pending(told: HeadlineBasis) -> str:
 def _running(told: HeadlineBasis) -> str:
     if told.facts.scheduler_silent_since_ns is not None:
         return _out_of_touch(told, told.facts.scheduler_silent_since_ns)
+    booted = [node for node in told.facts.nodes if node.reconciled_reason == ClosedReason.NODE_BOOTED.value]
+    if booted:
+        return _booted(told, booted)
     verb = "Suspended after running" if told.facts.outcome.state is JobState.SUSPENDED else "Running"
     first = f"{verb} for {fmt.duration(told.ran.used)}"
     if told.ran.asked:
         first += f" of {fmt.duration(told.ran.asked)}"
     used = _used_words(told)
     return f"{first}{_where(told)}" + (f": {used}." if used else "; no figures yet.")
+
+
+def _booted(told: HeadlineBasis, booted: Sequence[NodeFacts]) -> str:
+    """What ran on a node is gone with its boot, long before the scheduler notices."""
+    names = fold(node.node for node in booted)
+    last_ns = max((node.end_ns for node in booted if node.end_ns is not None), default=None)
+    since = f", later than {fmt.iso_s(last_ns)}" if last_ns is not None else ""
+    return f"{names} booted anew while the job ran there{since}; the scheduler still says running."
 
 
 def _out_of_touch(told: HeadlineBasis, since_ns: int) -> str:
@@ -105,17 +116,25 @@ def _failed(told: HeadlineBasis) -> str:
     where, after = _on_only_node(told), _after(told)
     if outcome.oom_kills:
         code = f"exited with {outcome.exit_code}" if outcome.exit_code else "failed"
-        witness = "oom counters; the scheduler does not say so"
+        witness = f"oom counters; {_scheduler_on_memory(told)}"
         return f"{_subject(told)} {code}{after}; {_killed_words(told)} ({witness})."
+    step = _first_failed_step(told)
     if outcome.exit_signal and (mark := slurm_mark_words(outcome.exit_signal)):
-        return f"Failed{where}{after}: {mark} (exit code {outcome.exit_code or 0}:{outcome.exit_signal})."
+        return f"Failed{where}{after}: {mark} (exit code {outcome.exit_code or 0}:{outcome.exit_signal}).{step}"
     if outcome.exit_signal:
-        return f"{_subject(told)} was ended by {signal_words(outcome.exit_signal)}{where}{after}."
+        return f"{_subject(told)} was ended by {signal_words(outcome.exit_signal)}{where}{after}.{step}"
     if outcome.exit_code:
         words = exit_words(outcome.exit_code)
         meaning = f" ({words})" if words else ""
-        return f"{_subject(told)} exited with {outcome.exit_code}{meaning}{where}{after}.{_first_failed_step(told)}"
+        return f"{_subject(told)} exited with {outcome.exit_code}{meaning}{where}{after}.{step}"
     return f"Failed{where}{after}; {_reason_or_silence(told)}."
+
+
+def _scheduler_on_memory(told: HeadlineBasis) -> str:
+    """Its silence is told only once it has spoken of the end; 125 is Slurm's own mark for a kill for memory."""
+    if told.facts.outcome.source is not OutcomeSource.SCHEDULER:
+        return "the scheduler has not told the end yet"
+    return "Slurm's mark 125 says so, too" if told.facts.outcome.exit_signal == 125 else "the scheduler does not say so"
 
 
 def _reason_or_silence(told: HeadlineBasis) -> str:

@@ -125,6 +125,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     io: InputOutput = InputOutput()
     pressure: Pressure = Pressure()
     oom_kills: int | None = None
+    pids_peak: int | None = None
+    """The most processes and threads at once."""
     unseen_s: float = 0.0
     odd: bool = False
     notes: tuple[Note, ...] = ()
@@ -254,6 +256,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     state: JobState
     state_text: str
     headline: str
+    derived_exit_text: str | None = None
+    """The highest exit code of the job's steps, as Slurm derives it; None where nobody told."""
     identity: Identity
     times: Times
     allocation: Allocation

@@ -40,6 +40,8 @@ class JobPage:
     async def show(self, request: web.Request) -> web.Response:
         """`GET /jobs/ID[/RUN]`, `.json`, `.csv`."""
         shown = await self._shown(request, asyncio.get_running_loop().time() - FRESH_S)
+        if shown.view.is_live:
+            self._feed.looked(viewer_of(request), shown.view.identity.job_id)
         form = request.match_info.get("form")
         if form == "json":
             return bytes_answer(await shown.json())
