@@ -42,7 +42,7 @@ LINE_REFUSED = InternalEvent(
 TAKEN = InternalEvent("relay_events", logging.DEBUG, "took {count} events of node {node}")
 
 
-class Prove(Protocol):
+class ProveNode(Protocol):
     """Says which node a request comes from (`runtime.authentication.Authenticator`)."""
 
     async def node_of(self, headers: Mapping[str, str], body: bytes) -> str:
@@ -59,7 +59,7 @@ class Intake:
         max_body_bytes: int,
         pending_bytes: int,
         commit_timeout_s: float,
-        prove: Prove,
+        prove: ProveNode,
         queue: BatchQueue,
         room: Room,
         wanted_interval_s: Callable[[str], float | None],

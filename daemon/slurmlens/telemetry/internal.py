@@ -47,7 +47,7 @@ def lasting(name: str, level: int, text: str, labels: tuple[str, ...] = ()) -> I
     return InternalEvent(name, level, text, labels, lines=1, window_s=HOUR_S)
 
 
-class _Window(msgspec.Struct):
+class _EventLines(msgspec.Struct):
     """Lines of one event and label set in its current window."""
 
     began_ns: int
@@ -63,7 +63,7 @@ class Reporter:
         self._clock = clock
         self._logger = logger or logging.getLogger(LOGGER_NAME)
         self._counters: dict[str, Counter] = {}
-        self._windows: dict[tuple[str, ...], _Window] = {}
+        self._windows: dict[tuple[str, ...], _EventLines] = {}
 
     def report(
         self, event: InternalEvent, *, count: float = 1, cause: BaseException | None = None, **fields: object
@@ -109,7 +109,7 @@ class Reporter:
         suppressed = 0
         if window is None or now_ns - window.began_ns >= event.window_s * NS_PER_S:
             suppressed = window.suppressed if window else 0
-            window = self._windows[key] = _Window(now_ns)
+            window = self._windows[key] = _EventLines(now_ns)
         if window.lines >= event.lines:
             window.suppressed += 1
             return None

@@ -57,14 +57,14 @@ class _Any(msgspec.Struct, frozen=True):
     cut: tuple[str, ...] = ()
 
 
-class _Versioned(msgspec.Struct, frozen=True):
+class _VersionedFile(msgspec.Struct, frozen=True):
     v: int
 
 
 # Not strict: a number may stand in quotes, as the environment has it.
 _decode_usual = msgspec.json.Decoder(UsualFile, strict=False).decode
 _decode_any = msgspec.json.Decoder(_Any, strict=False).decode
-_decode_version = msgspec.json.Decoder(_Versioned, strict=False).decode
+_decode_version = msgspec.json.Decoder(_VersionedFile, strict=False).decode
 
 # The first covers ValidationError, which callers that care catch before.
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

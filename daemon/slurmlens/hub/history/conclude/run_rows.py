@@ -38,7 +38,7 @@ class RunRow(NamedTuple):
     nodes: tuple[str, ...]
 
 
-class Moment(NamedTuple):
+class SourcedTime(NamedTuple):
     """A run's start or end, and who told it."""
 
     time_ns: int | None
@@ -119,37 +119,37 @@ def _group(outcome: Outcome, record: JobRecord | None, has_ended: bool) -> State
     return StateFilter.FINISHED if over else StateFilter.RUNNING
 
 
-def _start(record: JobRecord | None, rows: Sequence[Row]) -> Moment:
+def _start(record: JobRecord | None, rows: Sequence[Row]) -> SourcedTime:
     hook_ns = min((row["start_ns"] for row in rows if row["start_witness"] == Witness.HOOK.value), default=None)
     if record is not None:
         return _finer(record.start_s, hook_ns)
     if hook_ns is not None:
-        return Moment(hook_ns, TimeSource.HOOK)
+        return SourcedTime(hook_ns, TimeSource.HOOK)
     first_ns = min((row["start_ns"] for row in rows), default=None)
-    return Moment(first_ns, TimeSource.CGROUP if rows else None)
+    return SourcedTime(first_ns, TimeSource.CGROUP if rows else None)
 
 
-def _end(record: JobRecord | None, rows: Sequence[Row], has_ended: bool) -> Moment:
+def _end(record: JobRecord | None, rows: Sequence[Row], has_ended: bool) -> SourcedTime:
     hook_ns = max((row["end_ns"] for row in rows if row["end_witness"] == Witness.HOOK.value), default=None)
     if record is not None and VANISHED not in record.state_flags:
         return _finer(record.end_s, hook_ns, KILL_S)
     if not has_ended:
-        return Moment(None, None)
+        return SourcedTime(None, None)
     last = max(rows, key=lambda row: row["end_ns"] or row["closed_ns"])
     if last["end_ns"] is None:
-        return Moment(last["closed_ns"], TimeSource.RECONCILED)
-    return Moment(last["end_ns"], TimeSource.HOOK if last["end_ns"] == hook_ns else TimeSource.CGROUP)
+        return SourcedTime(last["closed_ns"], TimeSource.RECONCILED)
+    return SourcedTime(last["end_ns"], TimeSource.HOOK if last["end_ns"] == hook_ns else TimeSource.CGROUP)
 
 
-def _finer(scheduler_s: int | None, hook_ns: int | None, late_s: float = TOLERANCE_S) -> Moment:
+def _finer(scheduler_s: int | None, hook_ns: int | None, late_s: float = TOLERANCE_S) -> SourcedTime:
     """The hook's time where it agrees with the scheduler's second, or is no later than that, else the scheduler's."""
     if scheduler_s is None:
-        return Moment(None, None)
+        return SourcedTime(None, None)
     scheduler_ns = scheduler_s * NS_PER_S
     earliest_ns, latest_ns = -round(TOLERANCE_S * NS_PER_S), round((late_s + 1) * NS_PER_S)
     if hook_ns is not None and earliest_ns <= hook_ns - scheduler_ns <= latest_ns:
-        return Moment(hook_ns, TimeSource.HOOK)
-    return Moment(scheduler_ns, TimeSource.SCHEDULER)
+        return SourcedTime(hook_ns, TimeSource.HOOK)
+    return SourcedTime(scheduler_ns, TimeSource.SCHEDULER)
 
 
 def _sum(rows: Sequence[Row], name: str) -> Any:
