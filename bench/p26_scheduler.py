@@ -25,9 +25,10 @@ from slurmlens.clock import SystemClock
 from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import SourceError
 from slurmlens.hub.database.store import Store
+from slurmlens.hub.history.record.applying import Applier
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_digest import digest
-from slurmlens.hub.scheduler.records import Recorder
+from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.slurm import json_records
 from slurmlens.slurm.command import Answer, run_command
 from slurmlens.slurm.pieces import Pieces
@@ -95,7 +96,7 @@ async def _poll(slurm: SmallSlurm, folder: Path, seconds: float) -> tuple[int, f
         return await asyncio.to_thread(read, [run.stdout.encode()])
 
     clock = SystemClock()
-    store = await Store.open(f"sqlite+aiosqlite:///{folder}/hub.sqlite3")
+    store = await Store.open(f"sqlite:///{folder}/hub.sqlite3")
     seen = 0
 
     def count(records: Sequence[object]) -> None:
@@ -104,12 +105,11 @@ async def _poll(slurm: SmallSlurm, folder: Path, seconds: float) -> tuple[int, f
 
     poller = Poller(
         CommandSource(SlurmConfig(command_timeout_s=120), inside),
-        Recorder(store, "demo"),
+        SchedulerRecords(store, (await Applier.load(store)).concluder, "demo"),
         lambda nodes: None,
         interval_s=SlurmConfig().poll_interval_s,
         clock=clock,
         reporter=Reporter(Counters(), clock),
-        told=lambda job_ids: None,
         queue_told=count,
     )
     polling = asyncio.create_task(poller.poll_queue())

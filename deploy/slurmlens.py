@@ -75,7 +75,7 @@ runtime_path = {_quoted(f"{folder}/run")}
 port = {port}
 
 [database]
-url = {_quoted(f"sqlite+aiosqlite:///{folder}/hub.sqlite3")}
+url = {_quoted(f"sqlite:///{folder}/hub.sqlite3")}
 
 [slurm]
 poll_interval_s = 2

@@ -98,7 +98,7 @@ def hub(folder: Path, database_url: str | None = None) -> Server:
     tokens = folder / "tokens"
     tokens.touch(0o600)
     tokens.write_text(f"* {TOKEN}\n")
-    url = database_url or f"sqlite+aiosqlite:///{folder}/hub.sqlite3"
+    url = database_url or f"sqlite:///{folder}/hub.sqlite3"
     (folder / "hub.toml").write_text(CONFIG.format(folder=folder, port=port, database_url=url))
     return Server([sys.executable, "-m", "slurmlens.hub.main", "--config", str(folder / "hub.toml")], folder, port)
 

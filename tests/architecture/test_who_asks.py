@@ -21,6 +21,10 @@ FRONT_DOORS = (
 """Classes that answer what leaves the hub: each public method takes a viewer first."""
 
 OWN_NEEDS = {
+    "history/reconcile.py": {"reconcile"},
+    "history/record/applying.py": {"load"},
+    "history/record/packing.py": {"pack"},
+    "history/refresh.py": {"refresh"},
     "scheduler/records.py": {"open_executions", "nodes"},
     "scheduler/unconfirmed.py": {"end"},
 }

@@ -154,7 +154,7 @@ runtime_path = "{place.folder}"
 [listen]
 port = {self.port}
 [database]
-url = "sqlite+aiosqlite:///{self._database}"
+url = "sqlite:///{self._database}"
 [auth]
 munge = false
 token_file = "{place.folder}/tokens"

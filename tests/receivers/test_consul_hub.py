@@ -48,7 +48,7 @@ runtime_path = "{folder}"
 [listen]
 port = 0
 [database]
-url = "sqlite+aiosqlite:///{folder}/hub.sqlite3"
+url = "sqlite:///{folder}/hub.sqlite3"
 [auth]
 munge = false
 token_file = "{folder}/tokens"

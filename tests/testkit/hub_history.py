@@ -1,7 +1,8 @@
-"""History in a real SQLite file, with all its sides at hand."""
+"""History in a real database, with all its sides at hand."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slurmlens.events import AnyEvent
@@ -10,11 +11,15 @@ from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
-from slurmlens.hub.history.record.apply import Applied, Applier
+from slurmlens.hub.history.record.applying import Applied, Applier
+from slurmlens.hub.history.record.packing import Packer
+from slurmlens.hub.history.record.storing import Request
 from slurmlens.hub.history.refresh import Refresher
-from slurmlens.hub.scheduler.records import Recorder
+from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
+from slurmlens.wire import ecs
+from slurmlens.wire.received import ReceivedLine, receive
 from testkit.manual_clock import ManualClock
 from testkit.told_events import BEGIN_S
 
@@ -25,36 +30,63 @@ class History:
 
     store: Store
     clock: ManualClock
+    applier: Applier
 
     def __post_init__(self) -> None:
-        self.applier = Applier(self.store)
-        self.recorder = Recorder(self.store, "demo")
-        self.refresher = Refresher(self.store)
-        self.reconciler = Reconciler(self.store)
-        self.unconfirmed = Unconfirmed(self.store, self.recorder, "demo")
-        self.queries = Queries(self.store, self.clock, "demo")
+        self.concluder, self.beats = self.applier.concluder, self.applier.beats
+        self.records = SchedulerRecords(self.store, self.concluder, "demo")
+        self.refresher = Refresher(self.store, self.concluder)
+        self.reconciler = Reconciler(self.store, self.beats, self.concluder)
+        self.unconfirmed = Unconfirmed(self.store, self.records, "demo")
+        self.packer = Packer(self.store)
+        self.queries = Queries(self.store, self.beats, self.clock, "demo")
+
+    @classmethod
+    async def open(cls, url: str, clock: ManualClock) -> History:
+        """On the database at a URL; `close` it."""
+        store = await Store.open(url)
+        return cls(store, clock, await Applier.load(store))
+
+    async def close(self) -> None:
+        await self.beats.write(self.store)
+        await self.store.close()
+
+    async def apply(self, events: Sequence[AnyEvent], received_ns: int | None = None) -> Applied:
+        """Events came in one request."""
+        now_ns = self.clock.wall_ns() if received_ns is None else received_ns
+        return await self.applier.apply(request_of(events, now_ns))
 
     async def hear(self, *events: AnyEvent) -> Applied:
         """Events came in and their jobs' runs were made anew."""
-        applied = await self.applier.apply(events, self.clock.wall_ns())
+        applied = await self.apply(events)
         await self.refresh()
         return applied
 
     async def learn(self, *records: JobRecord) -> set[int]:
         """The scheduler answered and its jobs' runs were made anew."""
-        changed = await self.recorder.take(records, self.clock.wall_ns())
+        changed = await self.records.take(records, self.clock.wall_ns())
         await self.refresh()
         return changed
 
     async def refresh(self) -> None:
-        refreshed = await self.refresher.refresh(self.clock.wall_ns())
-        assert not refreshed.failed
+        """What was left to be done is done."""
+        while (refreshed := await self.refresher.refresh(self.clock.wall_ns())).done:
+            assert not refreshed.failed
+        while (await self.packer.pack()).batches:
+            pass
 
     async def facts(self, job_id: int = 7, run: int | None = None) -> JobFacts:
         """The facts of a job that must be there."""
         facts = await self.queries.job_facts(EVERYBODY, job_id, run)
         assert facts is not None
         return facts
+
+
+def request_of(events: Sequence[AnyEvent], received_ns: int) -> Request:
+    """A request's body with these events, and its lines as the hub reads them."""
+    lines = [ecs.encode(event) for event in events]
+    received = [ReceivedLine(number, receive(line)) for number, line in enumerate(lines, start=1)]
+    return Request(b"\n".join(lines) + b"\n", "", received, received_ns)
 
 
 def record(

@@ -15,7 +15,7 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.errors import SourceError
-from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary, Place
+from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, Place
 from slurmlens.hub.history.reconcile import Reconciler
 from slurmlens.hub.intake.origins import NodeOrigins
 from slurmlens.hub.scheduler.poller import Poller
@@ -25,6 +25,7 @@ from slurmlens.node.registry import memory as remembered
 from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, RecordSource
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
+from slurmlens.wire.received import ReceivedSummary
 from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
 
@@ -278,15 +279,16 @@ class Cluster:
         self.hub_since_ns = self.clock.wall_ns()
         self.poller = Poller(
             self.controller,  # type: ignore[arg-type]
-            self.history.recorder,
+            self.history.records,
             NodeOrigins(self.clock, own=frozenset()).replace,
             interval_s=STEP_S * POLL_EVERY_STEPS,
             clock=self.clock,
             reporter=Reporter(Counters(), self.clock),
-            told=lambda job_ids: None,
         )
-        self.history.reconciler = Reconciler(self.history.store, self.hub_since_ns)
-        self.history.unconfirmed = Unconfirmed(self.history.store, self.history.recorder, "demo", self.hub_since_ns)
+        self.history.reconciler = Reconciler(
+            self.history.store, self.history.beats, self.history.concluder, self.hub_since_ns
+        )
+        self.history.unconfirmed = Unconfirmed(self.history.store, self.history.records, "demo", self.hub_since_ns)
         await self.poller._catch_up()
 
     def stop_hub(self) -> None:
@@ -296,7 +298,7 @@ class Cluster:
         """The hub dies after it has stored what the nodes sent, and before it has answered."""
         for node in self.nodes.values():
             if self.poller is not None and node.is_up and node.is_reached:
-                await self.history.applier.apply(node.outbox, self.clock.wall_ns())
+                await self.history.apply(node.outbox)
         self.stop_hub()
 
     # --- what Slurm does
@@ -395,15 +397,15 @@ class Cluster:
         if not node.is_up or not node.is_reached or self.poller is None:
             return
         if twice and self._last.get(name):
-            await self.history.applier.apply(self._last[name], self.clock.wall_ns())
+            await self.history.apply(self._last[name])
         if not node.outbox:
             return
         events, node.outbox = node.outbox, []
-        applied = await self.history.applier.apply(events, self.clock.wall_ns())
+        applied = await self.history.apply(events)
         node.acknowledged(events)
         self._last[name] = events
         self.poller.news_of((one.job.job_id for one in applied.new if isinstance(one, JobStart)), ended=False)
-        ended = (one.job.job_id for one in applied.new if isinstance(one, JobEnd | JobSummary))
+        ended = (one.job.job_id for one in applied.new if isinstance(one, JobEnd | ReceivedSummary))
         self.poller.news_of(ended, ended=True)
 
     def _controller_finds_out(self) -> None:

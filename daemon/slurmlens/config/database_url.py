@@ -13,14 +13,14 @@ from urllib.parse import unquote, urlsplit
 DRIVERS = {
     "sqlite": "sqlite3",
     "sqlite+pysqlite": "sqlite3",
-    "sqlite+aiosqlite": "aiosqlite",
+    "sqlite+aiosqlite": "sqlite3",
     "postgresql": "psycopg",
     "postgresql+psycopg": "psycopg",
-    "postgresql+asyncpg": "asyncpg",
+    "postgresql+asyncpg": "psycopg",
 }
-"""Each scheme with the package that speaks it."""
+"""Each scheme with the package that speaks it; those of asynchronous drivers stand in settings of earlier releases."""
 
-_HOW = "use sqlite+aiosqlite:////PATH (four slashes) or postgresql+asyncpg://USER@HOST/NAME"
+_HOW = "use sqlite:////PATH (four slashes) or postgresql://USER@HOST/NAME"
 _POSTGRESQL_PORT = 5432
 
 

@@ -20,7 +20,7 @@ class DatabaseConfig(Settings):
     """Where the truth is kept."""
 
     url: str = setting(
-        "sqlite+aiosqlite:////var/lib/slurmlens-hub/hub.sqlite3",
+        "sqlite:////var/lib/slurmlens-hub/hub.sqlite3",
         "SQLAlchemy's URL of the database",
         pattern=r"[a-z0-9+]+://.*",
         pattern_text="DIALECT+DRIVER://…",

@@ -120,6 +120,10 @@ class Live:
         for watch in self._watches:
             watch.offer(change)
 
+    def is_watched(self, job_id: int) -> bool:
+        """Whether somebody would be told of a change of this job."""
+        return any(watch.job_id in (None, job_id) for watch in self._watches)
+
     def runs_on(self, node: str, job_ids: Collection[int]) -> None:
         """Replaces what is known of the jobs on a node (its heartbeat lists them)."""
         self._running[node] = frozenset(job_ids)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,20 +28,22 @@ from slurmlens import __version__
 from slurmlens.clock import Clock
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import ConfigError, SourceError
-from slurmlens.events import AnyEvent, JobEnd, JobStart, JobSummary
+from slurmlens.events import JobEnd, JobStart
 from slurmlens.hub.access.viewer import EVERYBODY, Viewer
 from slurmlens.hub.carbon_writer import CarbonWriter
-from slurmlens.hub.database.store import Store
+from slurmlens.hub.database.store import Store, StoreError
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
-from slurmlens.hub.history.record.apply import Applier
+from slurmlens.hub.history.record.applying import Applier
+from slurmlens.hub.history.record.concluding import Concluded
+from slurmlens.hub.history.record.packing import Packer
 from slurmlens.hub.history.refresh import Refresher
 from slurmlens.hub.intake.ingest import Ingest
 from slurmlens.hub.intake.origins import NodeOrigins
 from slurmlens.hub.news import Change, ChangeKind, Live
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_series import QueueSeries
-from slurmlens.hub.scheduler.records import Recorder
+from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.doors import Bounds, Doors, DoorSite
@@ -55,6 +57,7 @@ from slurmlens.slurm.pyslurm_source import prefer_pyslurm
 from slurmlens.slurm.records import JobRecord, NodeRecord, PartitionRecord
 from slurmlens.slurm.source import CommandSource, Scheduler
 from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.wire.received import ReceivedEvent, ReceivedSummary
 
 if TYPE_CHECKING:
     from slurmlens.discovery.health import Health
@@ -67,9 +70,18 @@ REFRESH_FAILED = InternalEvent(
     "runs_refresh_failed", logging.ERROR, "the runs of job {job_id} could not be made anew: {error}"
 )
 
+PROFILES_UNREADABLE = InternalEvent(
+    "profiles_unreadable",
+    logging.ERROR,
+    "{count} profiles could not be read and are lost",
+)
+
 RECONCILE_EVERY_S = 5.0
-GATHER_S = 0.1
-"""Facts that come within this are worked off together: a job's start comes from all its nodes at once."""
+REFRESH_EVERY_S = 0.2
+"""How late a job of very many nodes may be shown."""
+
+PACK_EVERY_S = 2.0
+WRITE_BEATS_EVERY_S = 5.0
 
 SHUTDOWN_S = 2.0
 
@@ -84,7 +96,6 @@ class HubPipeline:
         self._config = config
         self._clock = clock
         self._reporter = reporter
-        self._stale = asyncio.Event()
         self.live = Live(config.profile)
         self._tls = ServerTls(config.listen) if config.listen.is_tls else None
         self.port: int | None = None
@@ -93,21 +104,26 @@ class HubPipeline:
     async def start(self) -> None:
         """Opens everything that can fail for a setting's sake; ConfigError says which."""
         self._store = await Store.open(self._config.database.url)
-        self._applier = Applier(self._store)
-        self._refresher = Refresher(self._store)
-        self._reconciler = Reconciler(self._store, self._clock.wall_ns())
+        self._applier = await Applier.load(self._store)
+        self._applier.concluded = self._concluded
+        concluder = self._applier.concluder
+        self._refresher = Refresher(self._store, concluder)
+        self._packer = Packer(self._store)
+        self._reconciler = Reconciler(self._store, self._applier.beats, concluder, self._clock.wall_ns())
         accounting = self._config.slurm.accounting
         self._queries = Queries(
             self._store,
+            self._applier.beats,
             self._clock,
             self._config.cluster,
             accounting=accounting,
             scheduler_silent_since=lambda: self._poller.silent_since_ns(),
         )
-        self._recorder = Recorder(self._store, self._config.cluster)
-        self._unconfirmed = Unconfirmed(self._store, self._recorder, self._config.cluster, self._clock.wall_ns())
+        self._records = SchedulerRecords(self._store, concluder, self._config.cluster)
+        self._records.concluded = self._concluded
+        self._unconfirmed = Unconfirmed(self._store, self._records, self._config.cluster, self._clock.wall_ns())
         self._origins = NodeOrigins(self._clock, relays=self._config.auth.relays)
-        self._origins.replace((await self._recorder.nodes()).values())
+        self._origins.replace((await self._records.nodes()).values())
         try:
             self._ingest = self._make_ingest()
             self._consul = self._make_consul()
@@ -123,6 +139,8 @@ class HubPipeline:
         self._supervisor.add("refresh", self._keep_fresh)
         self._supervisor.add("reconcile", self._keep_reconciled)
         self._supervisor.add("doors", self._doors.watch)
+        self._supervisor.add("packing", self._keep_packed)
+        self._supervisor.add("beats", self._keep_beats)
         if self._tls is not None:
             self._supervisor.add("certificate", partial(self._tls.keep_fresh, self._reporter))
         for name, stage in () if self._consul is None else self._consul.stages:
@@ -139,6 +157,8 @@ class HubPipeline:
         """Ends live pages, finishes requests, closes port and database. Call it when `run` has ended."""
         self.live.close()
         await self._runner.cleanup()
+        with suppress(StoreError):  # the next heartbeats say the same
+            await self._applier.beats.write(self._store)
         await self._store.close()
 
     def _make_consul(self) -> HubConsul | None:
@@ -195,12 +215,11 @@ class HubPipeline:
         wants_partitions = consul is not None and consul.job_keys
         return Poller(
             scheduler,
-            self._recorder,
+            self._records,
             self._origins.replace,
             interval_s=self._config.slurm.poll_interval_s,
             clock=self._clock,
             reporter=self._reporter,
-            told=self._recorded,
             cluster=self._config.cluster,
             partitions_told=self._take_partitions if wants_partitions else None,
             queue_told=None if self._queue_series is None else self._queue_series.take,
@@ -231,44 +250,54 @@ class HubPipeline:
             raise ConfigError(message, key="listen") from error
         self.port = self._runner.addresses[0][1]
 
-    def _applied(self, new: Sequence[AnyEvent]) -> None:
-        """Events were stored: runs are to be made anew, and accounting is to be asked."""
-        self._stale.set()
+    def _applied(self, new: Sequence[ReceivedEvent]) -> None:
+        """Events were stored: accounting is to be asked about their jobs."""
         self._poller.news_of((event.job.job_id for event in new if isinstance(event, JobStart)), ended=False)
-        ended = (event.job.job_id for event in new if isinstance(event, JobEnd | JobSummary))
+        ended = (event.job.job_id for event in new if isinstance(event, JobEnd | ReceivedSummary))
         self._poller.news_of(ended, ended=True)
 
-    def _recorded(self, job_ids: Iterable[int]) -> None:
-        """The scheduler told something new of these jobs."""
-        if any(True for _ in job_ids):
-            self._stale.set()
+    def _concluded(self, concluded: Concluded) -> None:
+        """Runs were made anew: whoever watches is told."""
+        for key, error in concluded.failed.items():
+            self._reporter.report(REFRESH_FAILED, job_id=key.job_id, error=repr(error), cause=error)
+        for key in concluded.done:
+            self.live.publish(Change(kind=ChangeKind.VIEW, job_id=key.job_id))
+        if self._consul is not None:
+            self._consul.news_of(key.job_id for key in concluded.done)
 
     async def _keep_fresh(self) -> None:
-        """A stage: makes runs anew after facts came in, first of all those that a crash left over."""
+        """A stage: makes anew what the storing transactions left, first of all what a crash left over."""
         while True:
-            self._stale.clear()
-            while True:
-                refreshed = await self._refresher.refresh(self._clock.wall_ns())
-                for key, error in refreshed.failed.items():
-                    self._reporter.report(REFRESH_FAILED, job_id=key.job_id, error=repr(error), cause=error)
-                for key in refreshed.done:
-                    self.live.publish(Change(kind=ChangeKind.VIEW, job_id=key.job_id))
-                if self._consul is not None:
-                    self._consul.news_of(key.job_id for key in refreshed.done)
-                if not refreshed.done and not refreshed.failed:
-                    break
-            await self._stale.wait()
-            await asyncio.sleep(GATHER_S)
+            refreshed = await self._refresher.refresh(self._clock.wall_ns())
+            self._concluded(refreshed)
+            if not refreshed.done and not refreshed.failed:
+                await asyncio.sleep(REFRESH_EVERY_S)
+
+    async def _keep_packed(self) -> None:
+        """A stage: packs the profiles of what came in."""
+        while True:
+            packed = await self._packer.pack()
+            if packed.unreadable:
+                self._reporter.report(PROFILES_UNREADABLE, count=packed.unreadable)
+            if not packed.batches:
+                await asyncio.sleep(PACK_EVERY_S)
+
+    async def _keep_beats(self) -> None:
+        """A stage: writes what is known of the nodes' heartbeats."""
+        while True:
+            await asyncio.sleep(WRITE_BEATS_EVERY_S)
+            await self._applier.beats.write(self._store)
 
     async def _keep_reconciled(self) -> None:
         """A stage: closes what nobody will end any more, and keeps the counts of what was refused."""
         while True:
             await asyncio.sleep(RECONCILE_EVERY_S)
             now_ns = self._clock.wall_ns()
-            for verdict in await self._reconciler.reconcile(now_ns, self._poller.state.last_queue_ns):
+            reconciled = await self._reconciler.reconcile(now_ns, self._poller.state.last_queue_ns)
+            for verdict in reconciled.closed:
                 self._reporter.report(RECONCILED, reason=verdict.reason.value, sighting=verdict.sighting.sighting)
-                self._stale.set()
-            self._recorded(await self._unconfirmed.end(now_ns, self._poller.state.last_queue_ns))
+            self._concluded(reconciled.concluded)
+            await self._unconfirmed.end(now_ns, self._poller.state.last_queue_ns)
             refusals = self._ingest.take_refusals()
             if refusals:
                 await self._applier.count_refusals(refusals, now_ns)

@@ -10,7 +10,7 @@ import math
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import DecodeError
-from slurmlens.events import AnyEvent, JobProfile, JobStart, JobSummary, Profile, Totals
+from slurmlens.events import Event, Figure, JobIdentity, NodeHeartbeat, Profile, Totals
 
 EARLIEST_NS = 946_684_800 * NS_PER_S
 LATEST_NS = 4_102_444_800 * NS_PER_S
@@ -20,24 +20,71 @@ MAX_SLOT = 1_000_000
 MAX_COUNT = 2**53
 """Counts are added up over nodes; beyond this no sum would fit a column or be exact in JavaScript."""
 
+MAX_FIGURE = 1e18
+MAX_INTERVAL_S = 86_400.0
+MAX_RUNNING = 100_000
+MOST_AHEAD_NS = 86_400 * NS_PER_S
+MAX_NAME_CHARS = 4096
+MAX_LIST_CHARS = 1_048_576
+_LISTS = frozenset({"node_list", "cpus_per_node"})
+_TEXTS = (
+    "sluid",
+    "user_name",
+    "account",
+    "partition",
+    "qos",
+    "job_name",
+    "node_list",
+    "cpus_per_node",
+)
 
-def check_values(event: AnyEvent) -> None:
-    """Refuses values that are well typed and make no sense: they would spoil every figure they meet."""
+
+def check_values(event: Event, now_ns: int | None = None) -> None:
+    """Refuses values that are well typed and make no sense: they would spoil every figure they meet.
+
+    `now_ns` is the taker's clock: what is told to happen later than `MOST_AHEAD_NS` after it is refused, for it would
+    stand before everything else in every list. A node whose clock is that wrong has to be mended; a smaller skew is
+    kept as it is told, measured by heartbeats and shown.
+    """
     times = [event.time_ns]
-    profile: Profile | None = None
-    if isinstance(event, JobStart | JobSummary) and not 0 <= (event.slot or 0) <= MAX_SLOT:
-        raise DecodeError(f"slot {event.slot}", reason="value")
-    if isinstance(event, JobSummary):
-        times += [event.start_ns, event.end_ns]
-        profile = event.profile
-        _check_totals(event.totals)
-    elif isinstance(event, JobProfile):
-        profile = event.profile
+    if not 0 <= (getattr(event, "slot", None) or 0) <= MAX_SLOT:
+        raise DecodeError("slot", reason="value")
+    totals, profile, job = (getattr(event, name, None) for name in ("totals", "profile", "job"))
+    if totals is not None:
+        times += [event.start_ns, event.end_ns]  # type: ignore[attr-defined]  # a summary, raw or not
+        _check_totals(totals)
+        _check_figure("unseen_s", event.unseen_s)  # type: ignore[attr-defined]
+    if job is not None:
+        _check_identity(job)
     if profile is not None:
         times.append(profile.start_ns)
-        _check_profile(profile)
+        check_width(profile.width_s)
+        if isinstance(profile, Profile):
+            check_profile(profile)
+    if isinstance(event, NodeHeartbeat):
+        _check_heartbeat(event)
+    _check_times(times, LATEST_NS if now_ns is None else now_ns + MOST_AHEAD_NS)
+
+
+def _check_times(times: list[int], latest_ns: int) -> None:
     if not all(EARLIEST_NS <= time_ns <= LATEST_NS for time_ns in times):
         raise DecodeError("a time before the year 2000 or after 2100: set the node's clock", reason="value")
+    if max(times) > latest_ns:
+        raise DecodeError("a time more than a day ahead of the clock here: set the node's clock", reason="time")
+
+
+def _check_heartbeat(beat: NodeHeartbeat) -> None:
+    if not 0 < beat.interval_s <= MAX_INTERVAL_S:
+        raise DecodeError(f"a heartbeat each {beat.interval_s} s", reason="value")
+    if len(beat.version) > MAX_NAME_CHARS or len(beat.running) > MAX_RUNNING:
+        raise DecodeError("a heartbeat of a very long version or list", reason="value")
+
+
+def _check_identity(job: JobIdentity) -> None:
+    for name in _TEXTS:
+        text = getattr(job, name)
+        if text is not None and len(text) > (MAX_LIST_CHARS if name in _LISTS else MAX_NAME_CHARS):
+            raise DecodeError(f"{name} has {len(text)} characters", reason="value")
 
 
 def _check_totals(totals: Totals) -> None:
@@ -48,11 +95,23 @@ def _check_totals(totals: Totals) -> None:
             value = getattr(part, name)
             if isinstance(value, int) and not 0 <= value <= MAX_COUNT:
                 raise DecodeError(f"{name} is {value}", reason="value")
+            if isinstance(value, Figure):
+                _check_figure(name, value.value)
 
 
-def _check_profile(profile: Profile) -> None:
+def _check_figure(name: str, value: float) -> None:
+    if not 0 <= value <= MAX_FIGURE:
+        raise DecodeError(f"{name} is {value}", reason="value")
+
+
+def check_width(width_s: float) -> None:
+    """Refuses bins that are no time wide, or longer than months."""
+    if not (math.isfinite(width_s) and 0.001 <= width_s <= 1e7):
+        raise DecodeError(f"a profile whose bins are {width_s} s wide", reason="value")
+
+
+def check_profile(profile: Profile) -> None:
+    """Refuses columns of unequal lengths, or too long ones."""
     lengths = {len(column) for column in profile.columns.values()}
     if len(lengths) > 1 or max(lengths, default=0) > MAX_BINS:
         raise DecodeError(f"a profile whose columns have {sorted(lengths)[:5]} bins", reason="value")
-    if not (math.isfinite(profile.width_s) and 0.001 <= profile.width_s <= 1e7):
-        raise DecodeError(f"a profile whose bins are {profile.width_s} s wide", reason="value")

@@ -7,20 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.hub.database.store import Store
 from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
 
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path}/hub.sqlite3"
+    return f"sqlite:///{tmp_path}/hub.sqlite3"
 
 
 @pytest.fixture
 async def history(database_url: str, clock: ManualClock) -> AsyncIterator[History]:
-    store = await Store.open(database_url)
+    opened = await History.open(database_url, clock)
     try:
-        yield History(store, clock)
+        yield opened
     finally:
-        await store.close()
+        await opened.close()

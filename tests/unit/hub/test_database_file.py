@@ -22,7 +22,7 @@ def open_umask() -> Iterator[None]:
 
 
 def url_of(path: Path) -> str:
-    return f"sqlite+aiosqlite:///{path}"
+    return f"sqlite:///{path}"
 
 
 def test_a_second_hub_is_refused_and_the_next_one_is_not(tmp_path: Path) -> None:
@@ -38,8 +38,7 @@ async def test_others_never_get_at_the_data_whatever_the_umask(tmp_path: Path) -
     path = tmp_path / "data" / "hub.sqlite3"
     with held(url_of(path)):
         store = await Store.open(url_of(path))
-        async with store.write():
-            modes = {file.name: file.stat().st_mode & 0o007 for file in path.parent.iterdir()}
+        modes = await store.write(lambda _: {file.name: file.stat().st_mode & 0o007 for file in path.parent.iterdir()})
         assert "hub.sqlite3-wal" in modes
         await store.close()
     assert set(modes.values()) == {0}

@@ -63,7 +63,7 @@ runtime_path = "{tmp_path}"
 [listen]
 port = 0
 [database]
-url = "sqlite+aiosqlite:///{tmp_path}/hub.sqlite3"
+url = "sqlite:///{tmp_path}/hub.sqlite3"
 [auth]
 munge = false
 token_file = "{tmp_path}/tokens"
@@ -206,7 +206,7 @@ async def test_who_brings_no_token_is_refused(folder: Path) -> None:
     ("old", "new", "said"),
     [
         ("port = 0", 'port = "x"', "listen.port"),
-        ("sqlite+aiosqlite:///", "nosuch:///", "database.url"),
+        ("sqlite:///", "nosuch:///", "database.url"),
         ("/tokens", "/none", "auth.token_file"),
     ],
 )

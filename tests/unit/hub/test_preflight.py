@@ -30,7 +30,7 @@ def database(url: str) -> str:
 def file_of(folder: Path, name: str, content: bytes | None) -> str:
     path = folder / name
     path.mkdir() if content is None else path.write_bytes(content)
-    return database(f"sqlite+aiosqlite:///{path}")
+    return database(f"sqlite:///{path}")
 
 
 def closed_port() -> int:
@@ -47,9 +47,9 @@ CANNOT_START: dict[str, tuple[Callable[[Path], str], str]] = {
     "a driver that is none": (lambda at: database(f"sqlite+none:///{at}/a"), ":2: database.url: no driver"),
     "a database that is a folder": (lambda at: file_of(at, "folder", None), "folder is a folder"),
     "a database that is something else": (lambda at: file_of(at, "text", b"words\n" * 9), "is no SQLite database"),
-    "a database in memory": (lambda at: database("sqlite+aiosqlite://"), ":2: database.url: "),
-    "a database in memory, in full": (lambda at: database("sqlite+aiosqlite:///:memory:"), "in memory forgets"),
-    "a relative database": (lambda at: database("sqlite+aiosqlite:///hub.sqlite3"), "'hub.sqlite3' is relative"),
+    "a database in memory": (lambda at: database("sqlite://"), ":2: database.url: "),
+    "a database in memory, in full": (lambda at: database("sqlite:///:memory:"), "in memory forgets"),
+    "a relative database": (lambda at: database("sqlite:///hub.sqlite3"), "'hub.sqlite3' is relative"),
     "a port that is no number": (lambda at: database("postgresql+asyncpg://u@h:abc/d"), ":2: database.url: Port"),
     "no name of a database": (lambda at: database("postgresql+asyncpg://u@127.0.0.1"), "names no database"),
     "a server that does not resolve": (
@@ -75,7 +75,7 @@ CANNOT_START: dict[str, tuple[Callable[[Path], str], str]] = {
 def written(folder: Path, text: str) -> Path:
     path = folder / "hub.toml"
     if "[database]" not in text:
-        text += database(f"sqlite+aiosqlite:///{folder}/data/hub.sqlite3")
+        text += database(f"sqlite:///{folder}/data/hub.sqlite3")
     path.write_text(f"{text}")
     return path
 
@@ -117,7 +117,7 @@ def test_a_database_of_before_is_only_read(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE t (a)")
     connection.close()
     before = file.read_bytes(), os.stat(file).st_mtime_ns
-    path = written(tmp_path, database(f"sqlite+aiosqlite:///{file}"))
+    path = written(tmp_path, database(f"sqlite:///{file}"))
     assert slurmlens(["validate", str(path)]) == 0
     assert (file.read_bytes(), os.stat(file).st_mtime_ns) == before
     assert not list(tmp_path.glob("*-wal"))

@@ -68,7 +68,7 @@ def test_what_a_program_writes_by_default_lies_in_the_folders_that_its_unit_make
     for unit, runtime_path, state in (
         ("slurmlens-node.service", node.runtime_path, node.spool.path.parent),
         ("slurmlens-relay.service", relay.runtime_path, relay.spool.path.parent),
-        ("slurmlens-hub.service", hub.runtime_path, Path(hub.database.url.removeprefix("sqlite+aiosqlite:///")).parent),
+        ("slurmlens-hub.service", hub.runtime_path, Path(hub.database.url.removeprefix("sqlite:///")).parent),
     ):
         assert runtime_path == Path("/run") / setting(unit, "RuntimeDirectory")
         assert state == Path("/var/lib") / setting(unit, "StateDirectory")

@@ -1,30 +1,30 @@
-"""Opens the hub's database and hands out its two kinds of transactions.
+"""Opens the hub's database and hands out its two kinds of transactions: questions, and work that writes.
 
-Owns the engine, the schema's version and the rule of one writer: writes of this process queue up behind one lock, each
-is one transaction, and on SQLite it takes the write lock at its beginning (BEGIN IMMEDIATE), so that nothing it read
-can change below it. SQLite: WAL, synchronous=FULL, because a node forgets a batch that we have acknowledged.
-Foreign exceptions are translated here: StoreError says whether to try again. Used by `apply`, `refresh` and `queries`.
+Owns the readers (a few threads with a connection each, never the writer's), the one writer (a thread and a connection
+of its own, in which all work stands in line) and a lock against a second hub. So a reader never keeps the writer
+waiting, the event loop waits for neither, and what is asked costs no thread hop a statement. More questions than
+can wait are turned away. Foreign exceptions are translated here: StoreError says that whoever asked shall try again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event, insert, inspect, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from slurmlens.errors import ConfigError, DeliveryError
-from slurmlens.hub.database import tables as schema
+from slurmlens.hub.database import engines, migration
+from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.database.lock import AdvisoryLock
 
-_WRITES = "slurmlens_writes"
-_BUSY_TIMEOUT_MS = 10_000
+READERS = 4
+MOST_WAITING_READERS = 64
+
+_Answer = TypeVar("_Answer")
 
 
 class StoreError(DeliveryError):
@@ -34,112 +34,97 @@ class StoreError(DeliveryError):
 class Store:
     """The open database. Make it with `await Store.open(url)`; close it."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._writing = asyncio.Lock()
-        self._waiting_writers = 0
+    def __init__(self, writing: Engine, reading: Engine, lock: AdvisoryLock | None) -> None:
+        self._writing_engine = writing
+        self._reading_engine = reading
+        self._lock = lock
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._waiting_readers = 0
+        self.is_postgresql = writing.dialect.name == engines.POSTGRESQL
 
     @classmethod
     async def open(cls, url: str) -> Store:
-        """Opens or creates the database; ConfigError where the URL is of no use or the schema is not ours."""
+        """Opens, creates or upgrades the database.
+
+        ConfigError where the URL is of no use, the schema is not ours, or another hub has it.
+        """
+        parsed = engines.database_url(url)
+        return await asyncio.to_thread(cls._open, parsed)
+
+    @classmethod
+    def _open(cls, url: URL) -> Store:
+        engines.make_folder(url)
+        writing = engines.writing_engine(url)
+        lock = None if writing.dialect.name == engines.SQLITE else AdvisoryLock(url)
         try:
-            parsed = make_url(url)
-            if parsed.get_backend_name() == "sqlite" and parsed.database:
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            engine = create_async_engine(parsed)
-        except (SQLAlchemyError, ImportError, OSError) as error:
-            raise ConfigError(f"{error}; use sqlite+aiosqlite:///PATH", key="database.url") from error
-        if engine.dialect.name == "sqlite":
-            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-            event.listen(engine.sync_engine, "begin", _begin_sqlite)
-        store = cls(engine)
-        try:
-            async with store.write() as connection:
-                await connection.run_sync(_create_or_check)
-        except StoreError as error:
-            await store.close()
-            raise ConfigError(f"cannot be opened: {error}", key="database.url") from error
-        except ConfigError:
-            await store.close()
+            with writing.connect() as connection:
+                migration.bring_up_to_date(connection)
+        except BaseException as error:
+            if lock is not None:
+                lock.release()
+            if isinstance(error, _foreign(writing)):
+                raise ConfigError(f"cannot be opened: {_said(error)}", key="database.url") from error
             raise
-        return store
+        finally:
+            writing.dispose()
+        return cls(writing, engines.reading_engine(url, READERS), lock)
 
     async def close(self) -> None:
-        """Closes all connections; what was committed is there."""
-        await self._engine.dispose()
+        """Ends what is under way and closes all connections; what was committed is there."""
+        await asyncio.to_thread(self._close)
 
-    @property
-    def upsert(self) -> Any:
-        """The dialect's INSERT, which knows ON CONFLICT; spelled the same for both databases."""
-        return postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+    def _close(self) -> None:
+        self._readers.shutdown()
+        self._writer.shutdown()
+        self._reading_engine.dispose()
+        self._writing_engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether somebody waits to write: work that can be parted shall end its transaction then."""
-        return self._waiting_writers > 0
-
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction that may write: all of it or nothing. StoreError where the database refuses."""
-        async with self._turn_to_write(), self._transaction(writes=True) as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def _turn_to_write(self) -> AsyncIterator[None]:
-        self._waiting_writers += 1
+    async def read(self, question: Callable[[Connection], _Answer]) -> _Answer:
+        """Asks in a thread, of one consistent view; StoreError where the database refuses or too many wait."""
+        if self._waiting_readers >= MOST_WAITING_READERS:
+            raise StoreError("too many questions wait for the database; ask again", reason="busy")
+        self._waiting_readers += 1
         try:
-            await self._writing.acquire()
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, question)
         finally:
-            self._waiting_writers -= 1
-        try:
-            yield
-        finally:
-            self._writing.release()
+            self._waiting_readers -= 1
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """One consistent view, for reading."""
-        async with self._transaction(writes=False) as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def _transaction(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+    def _read(self, question: Callable[[Connection], _Answer]) -> _Answer:
         try:
-            async with self._engine.connect() as connection:
-                await connection.execution_options(**{_WRITES: writes})
-                async with connection.begin():
-                    yield connection
+            with self._reading_engine.connect() as connection, connection.begin():
+                return question(connection)
         except SQLAlchemyError as error:
-            raise StoreError(f"database: {error}", reason="database") from error
+            raise StoreError(f"database: {_said(error)}", reason="database") from error
+
+    async def write(self, work: Callable[[Transaction], _Answer]) -> _Answer:
+        """Does work in the writer's thread, in one transaction: all of it or nothing.
+
+        StoreError where the database refuses. Work that was begun is ended, whoever gives up waiting for it.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
+
+    def _write(self, work: Callable[[Transaction], _Answer]) -> _Answer:
+        try:
+            with self._writing_engine.connect() as connection, connection.begin():
+                transaction = Transaction(connection)
+                try:
+                    return work(transaction)
+                finally:
+                    transaction.close()
+        except _foreign(self._writing_engine) as error:
+            raise StoreError(f"database: {_said(error)}", reason="database") from error
 
 
-def _create_or_check(connection: Connection) -> None:
-    """Makes the tables in an empty database, upgrades one of an older release, refuses one of a newer."""
-    if not inspect(connection).has_table(schema.schema_version.name):
-        schema.metadata.create_all(connection)
-        connection.execute(insert(schema.schema_version).values(version=schema.VERSION))
-        return
-    version = connection.execute(select(schema.schema_version.c.version)).scalar()
-    while version in schema.UPGRADES:
-        for statement in schema.UPGRADES[version]:
-            connection.exec_driver_sql(statement)
-        version += 1
-        connection.execute(update(schema.schema_version).values(version=version))
-    if version != schema.VERSION:
-        raise ConfigError(
-            f"its schema is version {version}, this release writes {schema.VERSION}: use the matching release",
-            key="database.url",
-        )
+def _foreign(engine: Engine) -> tuple[type[Exception], ...]:
+    """What SQLAlchemy and the driver raise: bulk statements go to the driver itself."""
+    driver: Any = engine.dialect.dbapi
+    return (SQLAlchemyError, driver.Error)
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # else the driver begins transactions as it likes
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _said(error: BaseException) -> str:
+    """The driver's own words, without SQLAlchemy's statement and background."""
+    own = getattr(error, "orig", None) or error
+    return " ".join(str(own).split())[:300]

@@ -8,6 +8,7 @@ own wins (it is finer than the scheduler's whole seconds), and `start_source`/`e
 from __future__ import annotations
 
 import enum
+from typing import NamedTuple
 
 import msgspec
 
@@ -195,6 +196,14 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Another, older job had the same id; `runs` lists only this one's."""
 
 
+class ListPlace(NamedTuple):
+    """Where a job stands in a list: its section, its time of order there, and its run's number in the database."""
+
+    section: int
+    order_ns: int
+    run: int
+
+
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """One job in a list: its latest run.
 
@@ -229,6 +238,7 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     array_tasks: str | None = None
     held: int = 0
     """Sightings of this job id that are not assigned to a run yet."""
+    place: ListPlace | None = None
 
 
 class StateFilter(enum.Enum):
@@ -241,7 +251,10 @@ class StateFilter(enum.Enum):
 
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs to list; None is any. Running ones come first, then pending, then the rest, each newest first."""
+    """Which jobs to list; None is any. Running ones come first, then pending, then the rest, each newest first.
+
+    `after` is the place of the last job that was listed before: the list goes on behind it, at the same cost.
+    """
 
     state: StateFilter | JobState | None = None
     user: str | None = None
@@ -249,6 +262,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     partition: str | None = None
     node: str | None = None
     limit: int = 200
+    after: ListPlace | None = None
 
 
 class NodeHeard(msgspec.Struct, frozen=True, kw_only=True):

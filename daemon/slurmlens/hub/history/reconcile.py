@@ -4,8 +4,8 @@ Owns the decision (pure, `verdicts`) and writes it (`Reconciler`). A sighting is
 no longer lists it, was booted anew, or is silent although the scheduler ended or forgot the run, or never knew it; and
 where the end was told but the summary did not come. Invariants: nothing is ended by guess (somebody's word is needed:
 the node's, or the scheduler's), and nobody's silence counts while it was the hub that was away. What is closed is
-opened again by the node that lists it (`heartbeats`), and an end that arrives later after all wins in every view.
-Called by the hub's pipeline every few seconds.
+opened again by the node that lists it (`record.node_beats`), and an end that arrives later after all wins in every
+view. Called by the hub's pipeline every few seconds.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
-from sqlalchemy import and_, select, update
+from sqlalchemy import Connection, and_, select
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.database import tables as schema
-from slurmlens.hub.database.statements import mark_stale
+from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.store import Store
+from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.facts import ClosedReason, StateFilter
+from slurmlens.hub.history.record.concluding import Concluded, Concluder, JobKey
+from slurmlens.hub.history.record.node_beats import NodeBeat, NodeBeats, NodeName, SightingName
 from slurmlens.slurm.records import JobState
 
 END_GRACE_NS = 120 * NS_PER_S
@@ -36,8 +37,6 @@ LISTED_GRACE_NS = 240 * NS_PER_S
 
 SILENT_BEATS = 3
 """Heartbeats in a row that a silent node has left out."""
-
-_running_decoder = msgspec.json.Decoder(tuple[tuple[int, str], ...])
 
 
 class RunIs(enum.Enum):
@@ -56,6 +55,7 @@ class RunIs(enum.Enum):
 class OpenSighting:
     """A sighting without a summary, as far as closing cares; `run_end_ns` is the scheduler's."""
 
+    rid: int
     cluster: str
     node: str
     sighting: str
@@ -106,9 +106,16 @@ class Verdict:
     closed_ns: int
 
 
-def verdicts(sightings: Iterable[OpenSighting], heard: Mapping[tuple[str, str], Heard], now: Now) -> list[Verdict]:
+class Reconciled(NamedTuple):
+    """What was closed, and the jobs that were concluded for it."""
+
+    closed: Sequence[Verdict]
+    concluded: Concluded
+
+
+def verdicts(sightings: Iterable[OpenSighting], heard: Mapping[NodeName, Heard], now: Now) -> list[Verdict]:
     """The sightings to be closed now."""
-    decided = (_verdict(sighting, heard.get((sighting.cluster, sighting.node)), now) for sighting in sightings)
+    decided = (_verdict(sighting, heard.get(NodeName(sighting.cluster, sighting.node)), now) for sighting in sightings)
     return [verdict for verdict in decided if verdict]
 
 
@@ -172,34 +179,53 @@ def _is_forgotten(ended: OpenSighting, heard: Heard | None) -> bool:
 class Reconciler:
     """Closes what `verdicts` says; `started_ns` is when this hub began to listen."""
 
-    def __init__(self, store: Store, started_ns: int = 0) -> None:
+    def __init__(self, store: Store, beats: NodeBeats, concluder: Concluder, started_ns: int = 0) -> None:
         self._store = store
+        self._beats = beats
+        self._concluder = concluder
         self._started_ns = started_ns
 
-    async def reconcile(self, now_ns: int, scheduler_ns: int | None = None) -> Sequence[Verdict]:
-        """Looks at every open sighting once; returns what was closed. The jobs are marked stale.
+    async def reconcile(self, now_ns: int, scheduler_ns: int | None = None) -> Reconciled:
+        """Looks at every open sighting once; what is closed has its job concluded in the same transaction.
 
         `scheduler_ns` is when the scheduler last told its queue; None where it did not yet.
         """
         now = Now(now_ns, self._started_ns, scheduler_ns)
-        async with self._store.write() as connection:
-            found = [_open_sighting(row) for row in (await connection.execute(_open_query())).mappings()]
-            rows = (await connection.execute(select(schema.nodes))).mappings()
-            heard = {(row["cluster"], row["node"]): _heard(row) for row in rows if row["boot_id"]}
-            closed = verdicts(found, heard, now)
-            table = schema.sightings
-            for verdict in closed:
-                one = verdict.sighting
-                is_one = and_(
-                    table.c.cluster == one.cluster, table.c.node == one.node, table.c.sighting == one.sighting
-                )
-                values = {"closed_ns": verdict.closed_ns, "closed_reason": verdict.reason.value}
-                await connection.execute(update(table).where(is_one).values(values))
-                await mark_stale(connection, self._store.upsert, one.cluster, one.job_id)
-        return closed
+        found = await self._store.read(_open_sightings)
+        nodes = {NodeName(one.cluster, one.node) for one in found}
+        heard = {place: told for place in nodes if (told := _heard(self._beats.known.get(place)))}
+        decided = verdicts(found, heard, now)
+        if not decided:
+            return Reconciled((), Concluded())
+
+        def work(transaction: Transaction) -> Reconciled:
+            closed = _close(transaction, decided)
+            jobs = {JobKey(verdict.sighting.cluster, verdict.sighting.job_id) for verdict in closed}
+            return Reconciled(closed, self._concluder.conclude(transaction, jobs, now_ns))
+
+        reconciled = await self._store.write(work)
+        self._beats.closed.update(
+            SightingName(verdict.sighting.cluster, verdict.sighting.node, verdict.sighting.sighting)
+            for verdict in reconciled.closed
+            if verdict.sighting.end_ns is None and verdict.reason is not ClosedReason.RUN_ENDED
+        )
+        return reconciled
 
 
-def _open_query() -> Any:
+def _close(transaction: Transaction, decided: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """Writes what still holds: a sighting that told something since it was read is left for the next time."""
+    columns = ("rid", "heard_ns", "summary_id", "closed_ns")
+    rows = transaction.find(schema.sightings, columns, ("rid",), [(one.sighting.rid,) for one in decided])
+    heard = {rid: heard_ns for rid, heard_ns, summary_id, closed_ns in rows if summary_id is None and closed_ns is None}
+    closed = tuple(one for one in decided if heard.get(one.sighting.rid) == one.sighting.heard_ns)
+    changes = [
+        {"rid": one.sighting.rid, "closed_ns": one.closed_ns, "closed_reason": one.reason.value} for one in closed
+    ]
+    transaction.change(schema.sightings, ("rid",), changes)
+    return closed
+
+
+def _open_sightings(connection: Connection) -> list[OpenSighting]:
     """Open sightings, each with the scheduler's run that it belongs to, where there is one."""
     sightings, runs = schema.sightings, schema.runs
     of_run = and_(
@@ -209,25 +235,45 @@ def _open_query() -> Any:
         runs.c.submit_s.is_not(None),
     )
     is_open = and_(sightings.c.summary_id.is_(None), sightings.c.closed_ns.is_(None))
-    of_runs = (runs.c.end_ns.label("run_end_ns"), runs.c.state.label("run_state"), runs.c.state_group)
-    return select(sightings, *of_runs).outerjoin(runs, of_run).where(is_open)
+    columns = [sightings.c[name] for name in _SIGHTING_FIELDS]
+    query = (
+        select(*columns, runs.c.state_group, runs.c.state, runs.c.end_ns)
+        .select_from(sightings.outerjoin(runs, of_run))
+        .where(is_open)
+    )
+    return [_open_sighting(row) for row in connection.execute(query)]
 
 
-def _open_sighting(row: Mapping[Any, Any]) -> OpenSighting:
-    names = (name for name in OpenSighting.__slots__ if name != "run")
-    return OpenSighting(run=_run_is(row), **{name: row[name] for name in names})
+_SIGHTING_FIELDS = (
+    "rid",
+    "cluster",
+    "node",
+    "sighting",
+    "job_id",
+    "boot_id",
+    "last_boottime_ns",
+    "heard_ns",
+    "end_ns",
+)
 
 
-def _run_is(row: Mapping[Any, Any]) -> RunIs:
-    if row["state_group"] is None:
+def _open_sighting(row: Sequence[Any]) -> OpenSighting:
+    *own, state_group, state, end_ns = row
+    told = dict(zip(_SIGHTING_FIELDS, own, strict=True))
+    return OpenSighting(run=_run_is(state_group, state, end_ns), run_end_ns=end_ns, **told)
+
+
+def _run_is(state_group: str | None, state: str | None, end_ns: int | None) -> RunIs:
+    if state_group is None:
         return RunIs.NONE
-    if row["state_group"] not in (StateFilter.FINISHED.value, StateFilter.FAILED.value):
+    if state_group not in (StateFilter.FINISHED.value, StateFilter.FAILED.value):
         return RunIs.OPEN
-    is_forgotten = row["run_state"] == JobState.UNKNOWN.value or row["run_end_ns"] is None
+    is_forgotten = state == JobState.UNKNOWN.value or end_ns is None
     return RunIs.FORGOTTEN if is_forgotten else RunIs.ENDED
 
 
-def _heard(row: Mapping[Any, Any]) -> Heard:
-    running = frozenset(sighting for _, sighting in _running_decoder.decode(row["running"]))
-    heard_ns = row["beat_heard_ns"]
-    return Heard(heard_ns, row["boot_id"], row["boottime_ns"], row["interval_s"], running)
+def _heard(beat: NodeBeat | None) -> Heard | None:
+    if beat is None or beat.boot_id is None or beat.beat_heard_ns is None:
+        return None
+    running = frozenset(sighting for _, sighting in beat.running)
+    return Heard(beat.beat_heard_ns, beat.boot_id, beat.boottime_ns or 0, beat.interval_s or 0.0, running)

@@ -7,17 +7,20 @@ out; `hub.web` mounts it. Everything refused is counted by a reason from a bound
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from slurmlens.clock import Clock
-from slurmlens.errors import SlurmlensError
-from slurmlens.events import AnyEvent, JobProfile, JobStart, NodeHeartbeat
-from slurmlens.hub.history.record.apply import Applied
+from slurmlens.errors import DecodeError, SlurmlensError
+from slurmlens.events import JobStart, NodeHeartbeat
+from slurmlens.hub.history.record.applying import Applied
+from slurmlens.hub.history.record.storing import Request
 from slurmlens.hub.news import Change, ChangeKind, Live
 from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.wire.event_values import check_values
 from slurmlens.wire.ingest import (
     MAX_REFUSED_TOLD,
     IngestAnswer,
@@ -26,10 +29,10 @@ from slurmlens.wire.ingest import (
     answer,
     check_not_all_foreign,
     check_role,
-    lines_of,
     status_of,
     unpack,
 )
+from slurmlens.wire.received import ReceivedEvent, ReceivedLine, ReceivedProfile, profile_of, received_lines
 
 REQUEST_REFUSED = InternalEvent(
     "ingest_requests_refused", logging.WARNING, "refused events of {peer} as node {node}: {problem}", ("reason",)
@@ -39,8 +42,14 @@ LINE_REFUSED = InternalEvent(
 )
 TAKEN = InternalEvent("ingest_events", logging.DEBUG, "took {count} events of node {node}", ("state",))
 
-MAX_PENDING = 64
+MAX_PENDING = 512
 """Requests that may wait for the database at once; more are told to come back."""
+
+MAX_LINES = 20_000
+"""Lines of one request; a node sends some hundred, a relay some thousand."""
+
+UNPACKED_ON_THE_LOOP_BYTES = 32 * 1024
+"""A body of more bytes, as sent, is unpacked and read in a thread: it would hold the loop for milliseconds."""
 
 
 class Prove(Protocol):
@@ -50,7 +59,14 @@ class Prove(Protocol):
         """The node; RefusedError or SourceError otherwise."""
 
 
-Apply = Callable[[Sequence[AnyEvent], int], Awaitable[Applied]]
+Apply = Callable[[Request], Awaitable[Applied]]
+
+
+class _Taken(NamedTuple):
+    """What a request says, read once."""
+
+    lines: list[ReceivedLine]
+    refused: list[RefusedLine]
 
 
 class Ingest:
@@ -69,7 +85,7 @@ class Ingest:
         live: Live,
         reporter: Reporter,
         clock: Clock,
-        applied: Callable[[Sequence[AnyEvent]], None],
+        applied: Callable[[Sequence[ReceivedEvent]], None],
         relays: Collection[str] = (),
     ) -> None:
         self._cluster = cluster
@@ -92,7 +108,7 @@ class Ingest:
     async def take(self, body: bytes, headers: Mapping[str, str], peer: str | None) -> IngestAnswer:
         """Answers one request; `headers` by lower-case names, `body` as it was sent."""
         if self._pending >= MAX_PENDING:
-            return answer(429, reason="busy", message="too many requests wait for the database")
+            return answer(503, reason="busy", message="too many requests wait for the database")
         self._pending += 1
         try:
             return await self._take(body, headers)
@@ -111,10 +127,14 @@ class Ingest:
             raise TooLarge(f"the body has {len(body)} bytes, at most {self._max_body_bytes} are taken")
         node = await self._prove.node_of(headers, body)  # before anything is unpacked
         is_relay = check_role(headers, node, self._relays)
-        lines = unpack(body, headers.get("content-encoding", ""), self._max_body_bytes)
-        events, refused = self._decode(lines, node, is_relay=is_relay)
-        check_not_all_foreign(len(events), refused)
-        applied = await self._apply(events, self._clock.wall_ns())
+        encoding = headers.get("content-encoding", "")
+        if len(body) > UNPACKED_ON_THE_LOOP_BYTES:
+            taken = await asyncio.to_thread(self._read, body, encoding, node, is_relay)
+        else:
+            taken = self._read(body, encoding, node, is_relay)
+        self._tell_refused(node, taken.refused)
+        check_not_all_foreign(len(taken.lines), taken.refused)
+        applied = await self._apply(Request(body, encoding, taken.lines, self._clock.wall_ns()))
         self._reporter.report(TAKEN, count=len(applied.new), state="new", node=node)
         self._reporter.report(TAKEN, count=applied.known, state="known", node=node)
         self._tell(applied.new)
@@ -122,30 +142,51 @@ class Ingest:
             200,
             accepted=len(applied.new),
             known=applied.known,
-            refused=refused[:MAX_REFUSED_TOLD],
+            refused=taken.refused[:MAX_REFUSED_TOLD],
             profile_interval_s=self._live.wanted_interval_s(node),
-            **(self._wanted_by_node(events) if is_relay else {}),
+            **(self._wanted_by_node(taken.lines) if is_relay else {}),
         )
 
-    def _wanted_by_node(self, events: Sequence[AnyEvent]) -> dict[str, object]:
+    def _wanted_by_node(self, lines: Sequence[ReceivedLine]) -> dict[str, object]:
         """How often a relay's nodes, those of this request, shall send news."""
-        nodes = sorted({event.node for event in events})
+        nodes = sorted({line.event.node for line in lines})
         return {"profile_intervals_s": {node: self._live.wanted_interval_s(node) for node in nodes}}
 
-    def _decode(self, lines: bytes, node: str, *, is_relay: bool) -> tuple[list[AnyEvent], list[RefusedLine]]:
-        """A relay has proved its nodes itself."""
-        events: list[AnyEvent] = []
+    def _read(self, body: bytes, encoding: str, node: str, is_relay: bool) -> _Taken:
+        """The lines that are taken, and those that are not; a relay has proved its nodes itself."""
+        lines: list[ReceivedLine] = []
         refused: list[RefusedLine] = []
-        for number, event, problem in lines_of(lines, lambda told: is_relay or told == node, self._cluster):
-            if event is not None:
-                events.append(event)
-            elif problem is not None:
+        unpacked = unpack(body, encoding, self._max_body_bytes)
+        if unpacked.count(b"\n") > MAX_LINES:
+            raise TooLarge(f"more than {MAX_LINES} lines in one request")
+        now_ns = self._clock.wall_ns()
+        for number, found in received_lines(unpacked):
+            problem = found if isinstance(found, DecodeError) else self._problem(found, node, is_relay, now_ns)
+            if problem is not None:
                 refused.append(RefusedLine(number, problem.reason, str(problem)))
-                self._refusals[problem.reason] += 1
-                self._reporter.report(LINE_REFUSED, reason=problem.reason, line=number, node=node, problem=str(problem))
-        return events, refused
+            elif not isinstance(found, DecodeError):
+                lines.append(ReceivedLine(number, found))
+        return _Taken(lines, refused)
 
-    def _tell(self, new: Sequence[AnyEvent]) -> None:
+    def _problem(self, event: ReceivedEvent, node: str, is_relay: bool, now_ns: int) -> DecodeError | None:
+        """Why an event can't be taken although it decodes."""
+        if not is_relay and event.node != node:
+            return DecodeError(f"host.name is {event.node!r}, but another node sent it", reason="node")
+        if event.cluster != self._cluster:
+            message = f"cluster is {event.cluster!r}, here it is {self._cluster!r}: make `cluster` the same in both"
+            return DecodeError(message, reason="cluster")
+        try:
+            check_values(event, now_ns)
+        except DecodeError as error:
+            return error
+        return None
+
+    def _tell_refused(self, node: str, refused: Sequence[RefusedLine]) -> None:
+        for one in refused:
+            self._refusals[one.reason] += 1
+            self._reporter.report(LINE_REFUSED, reason=one.reason, line=one.line, node=node, problem=one.message)
+
+    def _tell(self, new: Sequence[ReceivedEvent]) -> None:
         """Tells whoever watches, and the pipeline that runs are to be made anew."""
         for event in new:
             if isinstance(event, NodeHeartbeat):
@@ -153,8 +194,15 @@ class Ingest:
         for event in new:  # a heartbeat of the same batch may be older than a start
             if isinstance(event, JobStart):
                 self._live.started_on(event.node, event.job.job_id)
-            elif isinstance(event, JobProfile):
-                change = Change(kind=ChangeKind.POINTS, job_id=event.job_id, node=event.node, profile=event.profile)
-                self._live.publish(change)
+            elif isinstance(event, ReceivedProfile) and self._live.is_watched(event.job_id):
+                self._publish_points(event)
         if new:
             self._applied(new)
+
+    def _publish_points(self, event: ReceivedProfile) -> None:
+        try:
+            profile = profile_of(event.profile)
+        except DecodeError:
+            return  # stored as it is; whoever packs it counts it
+        change = Change(kind=ChangeKind.POINTS, job_id=event.job_id, node=event.node, profile=profile)
+        self._live.publish(change)

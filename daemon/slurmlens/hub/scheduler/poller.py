@@ -3,7 +3,7 @@
 Owns when what is asked: the whole queue at the polite pace, nodes at the start and now and then, and accounting for
 just those jobs that news came of (a sighting began or ended, the queue no longer lists a job), a moment after the news,
 so that many become one question. slurmdbd learns of things a little later than nodes do: a job whose end is not there
-yet is asked for again, ever more seldom. Fed by `pipeline` with job ids; feeds history's `Recorder` and the origins.
+yet is asked for again, ever more seldom. Fed by `pipeline` with job ids; feeds `SchedulerRecords` and the origins.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import SourceError
 from slurmlens.hub.history.conclude.executions import is_partial
+from slurmlens.hub.history.record.executions import ExecutionKey
 from slurmlens.hub.scheduler.queue_digest import digest, plausible
-from slurmlens.hub.scheduler.records import ExecutionKey, Recorder
+from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.slurm.politeness import Politeness
 from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, Record
 from slurmlens.slurm.source import Scheduler
@@ -89,21 +90,21 @@ class _Due:
 
 
 class Poller:
-    """The hub's questions to one scheduler; `told` is called with the jobs of which something new was learnt,
-    `partitions_told` with the partitions and nodes, `queue_told` with each whole queue. `cluster` is what the hub calls
-    the cluster, compared with what Slurm calls it.
+    """The hub's questions to one scheduler.
+
+    `partitions_told` is called with the partitions and nodes, `queue_told` with each whole queue. `cluster` is what the
+    hub calls the cluster, compared with what Slurm calls it.
     """
 
     def __init__(
         self,
         scheduler: Scheduler,
-        recorder: Recorder,
+        records: SchedulerRecords,
         nodes_told: Callable[[Sequence[NodeRecord]], None],
         *,
         interval_s: float,
         clock: Clock,
         reporter: Reporter,
-        told: Callable[[Iterable[int]], None],
         partitions_told: Callable[[Sequence[PartitionRecord], Sequence[NodeRecord]], None] | None = None,
         queue_told: Callable[[Sequence[JobRecord]], None] | None = None,
         cluster: str | None = None,
@@ -113,13 +114,12 @@ class Poller:
         self._partitions_told = partitions_told
         self._queue_told = queue_told
         self._scheduler = scheduler
-        self._recorder = recorder
+        self._records = records
         self._nodes_told = nodes_told
         self._politeness = Politeness(interval_s)
         self._accounting_pace = Politeness(DEBOUNCE_S, burst=1)
         self._clock = clock
         self._reporter = reporter
-        self._told = told
         self._sleep = sleep
         self._due: dict[int, _Due] = {}
         self._news = asyncio.Event()
@@ -178,7 +178,7 @@ class Poller:
             self._politeness.began(self._clock.monotonic_ns())
         if answer is not None and answer.records:
             self._nodes_due_ns = now_ns + round(NODES_EVERY_S * NS_PER_S)
-            await self._recorder.take_nodes(answer.records)
+            await self._records.take_nodes(answer.records)
             self._nodes_told(answer.records)
             await self._ask_partitions(answer.records)
 
@@ -221,8 +221,7 @@ class Poller:
         self._count_unknown("queue", queue.answer)
         if self._queue_told is not None:
             self._queue_told(queue.answer.records)
-        changed = await self._recorder.take(queue.answer.records, now_ns)
-        self._told(changed)
+        changed = await self._records.take(queue.answer.records, now_ns)
         missing = await self._missing(queue.listed, now_ns, is_whole=not answer.refused)
         self.news_of((changed & queue.ended) | missing, ended=True)
 
@@ -231,11 +230,11 @@ class Poller:
 
         An answer of which a part could not be read does not count as missing anything.
         """
-        missing = await self._recorder.open_executions() - frozenset(listed)
+        missing = await self._records.open_executions() - frozenset(listed)
         self._missed = {key: self._missed.get(key, 0) + is_whole for key in missing}
         forgotten = {key for key, misses in self._missed.items() if misses > MISSES_TO_FORGET}
         if forgotten:
-            self._told(await self._recorder.forget(forgotten, now_ns))
+            await self._records.forget(forgotten, now_ns)
         return {key.job_id for key in missing - forgotten}
 
     async def _catch_up(self) -> None:
@@ -254,15 +253,14 @@ class Poller:
             return
         self.state.last_accounting_ns = self._clock.wall_ns()
         given_up = self._settle(asked, answer.records)
-        await self._recorder.touch(given_up)
-        self._told(given_up)
+        await self._records.touch(given_up, self._clock.wall_ns())
         await self._take_accounted("accounting", answer)
 
     async def _take_accounted(self, question: str, answer: Decoded[JobRecord]) -> None:
         now_ns = self._clock.wall_ns()
         answer = await asyncio.to_thread(plausible, answer, now_ns / NS_PER_S)
         self._count_unknown(question, answer)
-        self._told(await self._recorder.take(answer.records, now_ns))
+        await self._records.take(answer.records, now_ns)
 
     def _count_unknown(self, question: str, answer: Decoded[JobRecord]) -> None:
         for name, count in answer.unknown.items():

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from slurmlens.hub.scheduler.records import ExecutionKey
+from slurmlens.hub.history.record.executions import ExecutionKey
 from slurmlens.slurm.records import Decoded, JobRecord
 
 MAX_AHEAD_S = 86_400

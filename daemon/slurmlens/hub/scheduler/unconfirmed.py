@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import and_, exists, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, and_, exists, select
 
-from slurmlens.hub.database import tables as schema
 from slurmlens.hub.database.store import Store
-from slurmlens.hub.history.facts import ClosedReason, StateFilter
-from slurmlens.hub.history.read.reading import fetch, nodes_of_runs, of_job
+from slurmlens.hub.history import tables as schema
+from slurmlens.hub.history.conclude.run_rows import Section
+from slurmlens.hub.history.facts import ClosedReason
+from slurmlens.hub.history.read.reading import fetch, of_job
 from slurmlens.hub.history.reconcile import END_GRACE_NS, Now
-from slurmlens.hub.scheduler.records import ExecutionKey, Recorder
+from slurmlens.hub.history.record.executions import ExecutionKey
+from slurmlens.hub.scheduler.records import SchedulerRecords
 
 Row = Mapping[str, Any]
 
@@ -27,9 +28,9 @@ Row = Mapping[str, Any]
 class Unconfirmed:
     """Ends what the nodes have ended; `started_ns` is when this hub began to listen."""
 
-    def __init__(self, store: Store, recorder: Recorder, cluster: str, started_ns: int = 0) -> None:
+    def __init__(self, store: Store, records: SchedulerRecords, cluster: str, started_ns: int = 0) -> None:
         self._store = store
-        self._recorder = recorder
+        self._records = records
         self._cluster = cluster
         self._started_ns = started_ns
 
@@ -41,13 +42,15 @@ class Unconfirmed:
         now = Now(now_ns, self._started_ns, scheduler_ns)
         if now.scheduler_answers or now.silent_ns(scheduler_ns or 0) <= END_GRACE_NS:
             return set()
-        async with self._store.read() as connection:
-            over = [
-                ExecutionKey(run["job_id"], run["submit_s"])
-                for run in await fetch(connection, self._without_open_parts())
-                if await self._all_told(connection, run, now)
-            ]
-        return await self._recorder.forget(over, now_ns) if over else set()
+        over = await self._store.read(lambda connection: self._over(connection, now))
+        return await self._records.forget(over, now_ns) if over else set()
+
+    def _over(self, connection: Connection, now: Now) -> list[ExecutionKey]:
+        return [
+            ExecutionKey(run["job_id"], run["submit_s"])
+            for run in fetch(connection, self._without_open_parts())
+            if self._all_told(connection, run, now)
+        ]
 
     def _without_open_parts(self) -> Any:
         """Runs that the scheduler told as running, of whose job nodes hold nothing for open."""
@@ -56,21 +59,19 @@ class Unconfirmed:
         of_the_job = and_(sightings.c.cluster == runs.c.cluster, sightings.c.job_id == runs.c.job_id)
         is_open = and_(of_the_job, sightings.c.end_ns.is_(None), sightings.c.closed_ns.is_(None))
         return (
-            select(runs.c.job_id, runs.c.number, runs.c.submit_s)
+            select(runs.c.job_id, runs.c.number, runs.c.submit_s, runs.c.nodes)
             .join(executions, same)
-            .where(runs.c.cluster == self._cluster, runs.c.is_latest == 1, executions.c.is_open == 1)
-            .where(runs.c.state_group == StateFilter.RUNNING.value)
+            .where(runs.c.cluster == self._cluster, runs.c.section == Section.RUNNING.value, executions.c.is_open == 1)
             .where(exists().where(of_the_job), ~exists().where(is_open))
         )
 
-    async def _all_told(self, connection: AsyncConnection, run: Row, now: Now) -> bool:
+    def _all_told(self, connection: Connection, run: Row, now: Now) -> bool:
         """Whether every node of the run has told its end, and long enough ago for the scheduler to tell it, too."""
-        table, key = schema.sightings, (run["job_id"], run["number"])
-        rows = await fetch(connection, select(table).where(of_job(table, self._cluster, run["job_id"])))
-        nodes = await nodes_of_runs(connection, self._cluster, {run["job_id"]})
+        table = schema.sightings
+        rows = fetch(connection, select(table).where(of_job(table, self._cluster, run["job_id"])))
         told = _ended_on(row for row in rows if row["run"] == run["number"])
         is_late = all(now.silent_ns(row["heard_ns"]) > END_GRACE_NS for row in rows)
-        return is_late and told.issuperset(nodes.get(key, ()))
+        return is_late and told.issuperset(schema.decode_nodes(run["nodes"]))
 
 
 def _ended_on(rows: Iterable[Row]) -> set[str]:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from slurmlens.events import DroppedLines
 from slurmlens.hub.access.viewer import EVERYBODY
-from slurmlens.hub.database import tables as schema
+from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.facts import DroppedEvents
 from slurmlens.hub.history.record.drops import COURSE_ROWS_MAX, KINDS_MAX, dropped_within, superfluous
 from slurmlens.hub.views.job.build import build_job_view
@@ -92,8 +92,8 @@ async def test_a_node_whose_last_word_is_missing_may_have_dropped_it_after_the_e
 
 
 async def rows(history: History) -> int:
-    async with history.store.read() as connection:
-        return (await connection.execute(select(func.count()).select_from(schema.drops))).scalar_one()
+    query = select(func.count()).select_from(schema.drops)
+    return await history.store.read(lambda connection: connection.execute(query).scalar_one())
 
 
 @pytest.mark.thorough

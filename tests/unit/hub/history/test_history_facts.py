@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from slurmlens.events import AnyEvent, EventKind, Witness
 from slurmlens.hub.access.viewer import EVERYBODY
-from slurmlens.hub.database.store import Store
-from slurmlens.hub.history import refresh
 from slurmlens.hub.history.facts import (
     HeldReason,
     JobFacts,
@@ -23,6 +21,8 @@ from slurmlens.hub.history.facts import (
     TimeSource,
 )
 from slurmlens.hub.history.read.queries import Queries
+from slurmlens.hub.history.record import concluding
+from slurmlens.hub.history.record.concluding import Concluded, JobKey, mark_stale
 from slurmlens.slurm.records import JobState, RecordSource
 from testkit.hub_history import History, record
 from testkit.manual_clock import ManualClock
@@ -99,8 +99,7 @@ async def test_the_order_of_arrival_does_not_matter(
 
 async def _facts_of(events: list[AnyEvent], scheduler_first: bool) -> JobFacts:
     with tempfile.TemporaryDirectory() as folder:
-        store = await Store.open(f"sqlite+aiosqlite:///{folder}/hub.sqlite3")
-        history = History(store, ManualClock())
+        history = await History.open(f"sqlite:///{folder}/hub.sqlite3", ManualClock())
         try:
             if scheduler_first:
                 await history.learn(FAILED)
@@ -109,7 +108,7 @@ async def _facts_of(events: list[AnyEvent], scheduler_first: bool) -> JobFacts:
             await history.learn(FAILED)
             return await history.facts()
         finally:
-            await store.close()
+            await history.close()
 
 
 async def test_a_requeue_makes_two_runs_each_with_its_own_nodes(history: History) -> None:
@@ -186,13 +185,13 @@ async def test_other_jobs_that_failed_on_the_node_that_day_are_known(history: Hi
     assert failed == {"n1": (9,), "n2": (9, 8)}
 
 
-async def test_deltas_are_dropped_when_the_summary_contains_them_and_their_ids_stay_known(history: History) -> None:
+async def test_deltas_that_a_summary_contains_are_kept_as_sent_and_stay_known(history: History) -> None:
     early, late = ONE.points(0.2, 1.0), ONE.points(10, 2.0)
     await history.hear(ONE.start(0.2), early)
     assert len(await history.queries.job_events(EVERYBODY, 7)) == 2
     await history.hear(ONE.summary(0.2, 31.4))
     await history.hear(late)
-    assert len(await history.queries.job_events(EVERYBODY, 7)) == 2
+    assert len(await history.queries.job_events(EVERYBODY, 7)) == 4
     assert (await history.hear(early, late)).known == 2
 
 
@@ -259,15 +258,14 @@ async def test_heartbeats_move_forward_only_and_are_not_kept(history: History) -
 
 
 async def test_the_database_is_still_there_after_closing(database_url: str, clock: ManualClock) -> None:
-    store = await Store.open(database_url)
-    await History(store, clock).hear(*LIFE)
-    await store.close()
-    store = await Store.open(database_url)
+    history = await History.open(database_url, clock)
+    await history.hear(*LIFE)
+    await history.close()
+    history = await History.open(database_url, clock)
     try:
-        facts = await History(store, clock).facts()
-        assert len(facts.nodes) == 2
+        assert len((await history.facts()).nodes) == 2
     finally:
-        await store.close()
+        await history.close()
 
 
 async def test_a_record_without_a_submit_time_is_passed_over(history: History) -> None:
@@ -277,19 +275,20 @@ async def test_a_record_without_a_submit_time_is_passed_over(history: History) -
 async def test_a_job_whose_facts_cannot_be_put_together_spoils_no_other(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = refresh.assign
+    real = concluding.assign
 
     def fails_for_one(seen: object, executions: object) -> object:
         if any(one.sighting.startswith("n1-7-") for one in seen):  # type: ignore[attr-defined]
             raise ArithmeticError("odd")
         return real(seen, executions)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(refresh, "assign", fails_for_one)
-    await history.applier.apply([ONE.start(0), Told(job_id=8).start(0)], BEGIN_S)
-    refreshed = await history.refresher.refresh(BEGIN_S)
-    assert [key.job_id for key in refreshed.done] == [8]
-    assert [key.job_id for key in refreshed.failed] == [7]
-    assert not (await history.refresher.refresh(BEGIN_S)).failed
+    monkeypatch.setattr(concluding, "assign", fails_for_one)
+    concluded: list[Concluded] = []
+    history.applier.concluded = concluded.append
+    await history.apply([ONE.start(0), Told(job_id=8).start(0)], BEGIN_S)
+    assert [key.job_id for key in concluded[0].done] == [8]
+    assert [key.job_id for key in concluded[0].failed] == [7]
+    assert await history.queries.job_facts(EVERYBODY, 8) is not None
 
 
 async def test_a_node_that_contradicts_itself_about_a_sightings_job_leaves_no_phantom(history: History) -> None:
@@ -316,7 +315,7 @@ async def test_a_page_stays_live_until_accounting_has_had_its_word_or_long_enoug
 
 async def test_without_accounting_the_queue_has_the_last_word(history: History) -> None:
     await history.learn(record(JobState.CANCELLED, end=0, source=RecordSource.QUEUE))
-    facts = await Queries(history.store, history.clock, "demo", accounting=False).job_facts(EVERYBODY, 7)
+    facts = await Queries(history.store, history.beats, history.clock, "demo", accounting=False).job_facts(EVERYBODY, 7)
     assert facts is not None
     assert not facts.is_live
 
@@ -335,12 +334,11 @@ async def test_a_killed_jobs_end_is_its_epilogs_within_the_time_slurm_gives_it_t
 
 
 async def test_a_page_is_live_while_something_that_was_told_is_not_yet_part_of_the_run(
-    history: History, clock: ManualClock
+    history: History,
 ) -> None:
     await history.learn(record(JobState.CANCELLED, end=0))
     assert not (await history.facts()).is_live
-    await history.recorder.take([record(JobState.CANCELLED, end=0, cancelled_by="3001")], clock.wall_ns())
+    await history.store.write(lambda transaction: mark_stale(transaction, [JobKey("demo", 7)]))
     assert (await history.facts()).is_live
     await history.refresh()
-    facts = await history.facts()
-    assert (facts.is_live, facts.outcome.cancelled_by) == (False, "alice")
+    assert not (await history.facts()).is_live

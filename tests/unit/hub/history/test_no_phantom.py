@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Table, select
+from sqlalchemy import Connection, Table, select
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.access.viewer import EVERYBODY
-from slurmlens.hub.database import tables as schema
-from slurmlens.hub.database.store import Store
+from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.facts import JobFilter, NodeState, StateFilter
 from slurmlens.slurm.records import JobState
 from testkit.hub_history import History
@@ -100,8 +99,11 @@ class Judge:
 
     async def rows(self, table: Table, **values: object) -> list[Mapping[str, Any]]:
         query = select(table).where(*(table.c[name] == value for name, value in values.items()))
-        async with self.cluster.history.store.read() as connection:
-            return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+        def question(connection: Connection) -> list[Mapping[str, Any]]:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+        return await self.cluster.history.store.read(question)
 
 
 class World:
@@ -229,9 +231,9 @@ REQUEUED_TWICE_AND_JUST_ENDED = [
 
 
 async def _live(script: list[tuple[str, int, bool]], folder: Path) -> None:
-    store = await Store.open(f"sqlite+aiosqlite:///{folder}/hub.sqlite3")
+    history = await History.open(f"sqlite:///{folder}/hub.sqlite3", ManualClock())
     try:
-        world = World(History(store, ManualClock()))
+        world = World(history)
         for node in world.cluster.nodes.values():
             node.start_daemon(remembers=False, beats_first=True)
         await world.cluster.start_hub()
@@ -239,7 +241,7 @@ async def _live(script: list[tuple[str, int, bool]], folder: Path) -> None:
             await world.do(what, number, flag)
         await world.settle()
     finally:
-        await store.close()
+        await history.close()
 
 
 def _judge(script: list[tuple[str, int, bool]]) -> None:

@@ -19,7 +19,7 @@ async def closed(history: History, seconds: float, scheduler: float | None = Non
     """What is closed at that time; `scheduler` is when it last told its queue."""
     found = await history.reconciler.reconcile(at_ns(seconds), None if scheduler is None else at_ns(scheduler))
     await history.refresh()
-    return [verdict.reason for verdict in found]
+    return [verdict.reason for verdict in found.closed]
 
 
 async def test_a_sighting_that_its_node_no_longer_lists_is_closed_once(history: History, clock: ManualClock) -> None:
@@ -123,7 +123,7 @@ async def test_what_was_closed_too_early_is_opened_again_by_the_node_that_lists_
 async def test_a_hub_that_was_away_does_not_take_it_for_the_nodes_silence(history: History, clock: ManualClock) -> None:
     await history.hear(ONE.start(1), ONE.beat(2, ONE.sighting))
     await history.learn(record(JobState.COMPLETED, end=30, nodes=("n1",)))
-    history.reconciler = Reconciler(history.store, started_ns=at_ns(3600))
+    history.reconciler = Reconciler(history.store, history.beats, history.concluder, started_ns=at_ns(3600))
     assert await closed(history, 3605, scheduler=3601) == []
     clock.advance(3606)
     await history.hear(ONE.end(30.2), ONE.summary(1, 30.2))
@@ -187,8 +187,8 @@ async def test_an_epilog_that_was_lost_on_a_node_without_a_cgroup_does_not_keep_
 async def test_a_run_that_the_scheduler_forgot_ends_on_a_silent_node(history: History, clock: ManualClock) -> None:
     await history.hear(ONE.start(1), ONE.beat(2, ONE.sighting))
     await history.learn(record(JobState.RUNNING, nodes=("n1",)))
-    (key,) = await history.recorder.open_executions()
-    await history.recorder.forget([key], clock.wall_ns())
+    (key,) = await history.records.open_executions()
+    await history.records.forget([key], clock.wall_ns())
     await history.refresh()
     assert await closed(history, 60) == []
     assert await closed(history, 300) == [ClosedReason.RUN_FORGOTTEN]
@@ -202,8 +202,8 @@ async def test_a_run_that_the_scheduler_forgot_goes_on_where_its_node_lists_it(
 ) -> None:
     await history.hear(ONE.start(1))
     await history.learn(record(JobState.RUNNING, nodes=("n1",)))
-    (key,) = await history.recorder.open_executions()
-    await history.recorder.forget([key], clock.wall_ns())
+    (key,) = await history.records.open_executions()
+    await history.records.forget([key], clock.wall_ns())
     clock.advance(290)
     await history.hear(ONE.beat(290, ONE.sighting))
     assert await closed(history, 300, scheduler=299) == []

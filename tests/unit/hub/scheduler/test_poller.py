@@ -78,16 +78,16 @@ class Bench:
         self.scheduler = Scripted(clock)
         self.origins = NodeOrigins(clock, own=frozenset())
         self.told: list[int] = []
+        history.records.concluded = lambda concluded: self.told.extend(key.job_id for key in concluded.done)
         self.counters = Counters()
         self.history = history
         self.poller = Poller(
             self.scheduler,
-            history.recorder,
+            history.records,
             self.origins.replace,
             interval_s=30,
             clock=clock,
             reporter=Reporter(self.counters, clock),
-            told=self.told.extend,
             cluster="cluster",
             sleep=self._sleep,
         )
@@ -139,7 +139,7 @@ async def test_nodes_then_the_queue_at_once_and_then_two_questions_a_minute(benc
         (180, "queue"),
     ]
     assert bench.origins.known
-    assert list(await bench.history.recorder.nodes()) == ["n1"]
+    assert list(await bench.history.records.nodes()) == ["n1"]
 
 
 async def test_a_scheduler_that_is_down_is_asked_ever_more_seldom_and_it_shows(bench: Bench) -> None:

@@ -54,7 +54,7 @@ async def test_a_scheduler_that_answers_has_the_word(finished: History) -> None:
 
 
 async def test_a_hub_that_just_began_waits_for_the_scheduler(finished: History) -> None:
-    finished.unconfirmed = Unconfirmed(finished.store, finished.recorder, "demo", started_ns=at_ns(390))
+    finished.unconfirmed = Unconfirmed(finished.store, finished.records, "demo", started_ns=at_ns(390))
     assert await ended(finished, 400, scheduler=None) == set()
     assert await ended(finished, 520, scheduler=None) == {7}
 

@@ -1,7 +1,7 @@
 """The runs of one job id as rows: pure.
 
 Owns how a run's times and figures follow from the scheduler's execution and the sightings assigned to it. Fed by
-`refresh` with rows; what it returns replaces all rows of `runs` and `run_nodes` of that job.
+`record.concluding` with rows; what it returns becomes the rows of `runs` and `run_nodes` of that job.
 
 A run's start and end are the hooks' own times where they agree with the scheduler's whole seconds: the first Prolog,
 the last Epilog. A Prolog that ran much later (without PrologFlags=Alloc it runs at the first step) is not the start.
@@ -9,6 +9,7 @@ the last Epilog. A Prolog that ran much later (without PrologFlags=Alloc it runs
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from slurmlens.events import JobIdentity, Witness
 from slurmlens.hub.history.conclude.assignment import TOLERANCE_S, Run, Seen
 from slurmlens.hub.history.conclude.executions import VANISHED, is_over
 from slurmlens.hub.history.conclude.outcome import outcome_of
+from slurmlens.hub.history.conclude.tellers import identity_told
 from slurmlens.hub.history.facts import Outcome, StateFilter, TimeSource
 from slurmlens.slurm.records import ENDED_UNWELL, JobRecord, JobState
 
@@ -28,7 +30,18 @@ sends the first signal, and gives its processes KillWait (30 s by default) to go
 
 Row = Mapping[str, Any]
 _encoder = msgspec.json.Encoder()
-_identity_decoder = msgspec.json.Decoder(JobIdentity | None)
+
+
+class Section(enum.IntEnum):
+    """The parts of a list in their order; only a job's latest run is listed."""
+
+    RUNNING = 0
+    PENDING = 1
+    OVER = 2
+    NOT_LISTED = 9
+
+
+_SECTION_OF = {StateFilter.RUNNING: Section.RUNNING, StateFilter.PENDING: Section.PENDING}
 
 
 class RunRow(NamedTuple):
@@ -65,7 +78,7 @@ def seen_of(row: Row) -> Seen:
 
 def identity_of(row: Row) -> JobIdentity | None:
     """What a sighting's hooks told of the job."""
-    return _identity_decoder.decode(row["identity"]) if row["identity"] else None
+    return identity_told(row["tellers"])
 
 
 def merged_identity(rows: Sequence[Row]) -> JobIdentity | None:
@@ -85,13 +98,14 @@ def run_row(run: Run, record: JobRecord | None, rows: Sequence[Row], is_latest: 
     outcome = outcome_of(record, told, has_ended, _sum(rows, "oom_kills"))
     start, end = _start(record, rows), _end(record, rows, has_ended)
     submit_ns = record.submit_s * NS_PER_S if record and record.submit_s else None
+    group = _group(outcome, record, has_ended)
     columns = {
         "number": run.number,
         "incarnation": run.incarnation,
-        "is_latest": int(is_latest),
+        "section": (_SECTION_OF.get(group, Section.OVER) if is_latest else Section.NOT_LISTED).value,
         "submit_s": record.submit_s if record else None,
         "state": outcome.state.value,
-        "state_group": _group(outcome, record, has_ended).value,
+        "state_group": group.value,
         "name": record.name if record else told and told.job_name,
         "user": (record.user if record else None) or (told.user_name if told else None),
         "account": (record.account if record else None) or (told.account if told else None),

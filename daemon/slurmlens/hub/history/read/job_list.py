@@ -8,80 +8,98 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, tuple_
 
 from slurmlens.hub.access.predicates import visible_runs
 from slurmlens.hub.access.viewer import Viewer
-from slurmlens.hub.database import tables as schema
-from slurmlens.hub.database.statements import chunks
+from slurmlens.hub.database.pieces import pieces_of
+from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.executions import decode_record
-from slurmlens.hub.history.facts import JobFilter, JobRow, StateFilter
-from slurmlens.hub.history.read.reading import Row, fetch, nanoseconds, nodes_of_runs, outcome_of_row
+from slurmlens.hub.history.conclude.run_rows import Section
+from slurmlens.hub.history.facts import JobFilter, JobRow, ListPlace, StateFilter
+from slurmlens.hub.history.read.reading import Row, fetch, nanoseconds, outcome_of_row
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 
-_PARTS = (
-    (StateFilter.RUNNING,),
-    (StateFilter.PENDING,),
-    (StateFilter.FINISHED, StateFilter.FAILED),
-)
-"""The parts of a list in their order; a query each, so that the long one goes by its index."""
+_SECTIONS = (Section.RUNNING, Section.PENDING, Section.OVER)
+"""The sections of a list in their order; a query each, so that the long one goes by its index."""
 
-_PARTS_OF = {
-    StateFilter.RUNNING: ((StateFilter.RUNNING,),),
-    StateFilter.PENDING: ((StateFilter.PENDING,),),
-    StateFilter.FAILED: ((StateFilter.FAILED,),),
-    StateFilter.FINISHED: ((StateFilter.FINISHED, StateFilter.FAILED),),
+_SECTIONS_OF = {
+    StateFilter.RUNNING: (Section.RUNNING,),
+    StateFilter.PENDING: (Section.PENDING,),
+    StateFilter.FAILED: (Section.OVER,),
+    StateFilter.FINISHED: (Section.OVER,),
 }
 
 
-async def list_jobs(viewer: Viewer, connection: AsyncConnection, cluster: str, which: JobFilter) -> tuple[JobRow, ...]:
+def list_jobs(viewer: Viewer, connection: Connection, cluster: str, which: JobFilter) -> tuple[JobRow, ...]:
     """Jobs by their latest run, as `JobFilter` says."""
-    parts = _PARTS_OF[which.state] if isinstance(which.state, StateFilter) else _PARTS
+    sections = _SECTIONS_OF[which.state] if isinstance(which.state, StateFilter) else _SECTIONS
     rows: list[Row] = []
-    for part in parts:
-        if len(rows) < which.limit:
-            rows += await fetch(connection, _list_query(viewer, cluster, which, part, which.limit - len(rows)))
-    job_ids = {row["job_id"] for row in rows}
-    held = await _held_counts(connection, cluster, job_ids)
-    nodes = await nodes_of_runs(connection, cluster, job_ids)
-    return tuple(_job_row(row, nodes.get((row["job_id"], row["number"]), ()), held) for row in rows)
+    for section in sections:
+        is_reached = which.after is None or section >= which.after.section
+        if is_reached and len(rows) < which.limit:
+            rows += fetch(connection, list_query(viewer, cluster, which, section, which.limit - len(rows)))
+    held = _held_counts(connection, cluster, {row["job_id"] for row in rows})
+    return tuple(_job_row(row, held) for row in rows)
 
 
-def _list_query(
-    viewer: Viewer, cluster: str, which: JobFilter, groups: tuple[StateFilter, ...], limit: int
-) -> Select[Any]:
-    runs, executions = schema.runs, schema.executions
+def list_query(viewer: Viewer, cluster: str, which: JobFilter, section: Section, limit: int) -> Select[Any]:
+    """One section's rows. The first filter that is set goes by its index, which has the rows in the list's order; the
+    others are looked at row by row, and kept from tempting the database to take their index and sort.
+    """
+    runs, executions, run_nodes = schema.runs, schema.executions, schema.run_nodes
     same = and_(*(runs.c[name] == executions.c[name] for name in ("cluster", "job_id", "submit_s")))
-    query = select(runs, executions.c.record).outerjoin(executions, same)
-    query = query.where(runs.c.cluster == cluster, runs.c.is_latest == 1, visible_runs(viewer))
-    query = query.where(runs.c.state_group.in_([group.value for group in groups]))
-    if isinstance(which.state, JobState):
-        query = query.where(runs.c.state == which.state.value)
-    for name in ("user", "account", "partition"):
-        if (value := getattr(which, name)) is not None:
-            query = query.where(runs.c[name] == value)
+    equal = _equal_columns(which)
     if which.node is not None:
-        run_nodes = schema.run_nodes
-        same_run = and_(*(runs.c[name] == run_nodes.c[name] for name in ("cluster", "job_id", "number")))
-        query = query.join(run_nodes, same_run).where(run_nodes.c.node == which.node)
-    return query.order_by(runs.c.order_ns.desc(), runs.c.job_id.desc()).limit(limit)
+        place: tuple[ColumnElement[Any], ...] = (run_nodes.c.order_ns, run_nodes.c.run)
+        joined = run_nodes.join(runs, runs.c.rid == run_nodes.c.run).outerjoin(executions, same)
+        conditions = [run_nodes.c.node == which.node, run_nodes.c.section == section.value]
+        conditions += [_unindexed(runs.c[name]) == value for name, value in equal]
+    else:
+        place = (runs.c.order_ns, runs.c.rid)
+        joined = runs.outerjoin(executions, same)
+        conditions = [runs.c.section == section.value]
+        conditions += [runs.c[name] == value for name, value in equal[:1]]
+        conditions += [_unindexed(runs.c[name]) == value for name, value in equal[1:]]
+    if which.after is not None and which.after.section == section:
+        conditions.append(tuple_(*place) < tuple_(which.after.order_ns, which.after.run))
+    query = (
+        select(runs, executions.c.record)
+        .select_from(joined)
+        .where(runs.c.cluster == cluster, visible_runs(viewer), *conditions)
+    )
+    return query.order_by(*(column.desc() for column in place)).limit(limit)
 
 
-async def _held_counts(connection: AsyncConnection, cluster: str, job_ids: Collection[int]) -> dict[int, int]:
+def _equal_columns(which: JobFilter) -> list[tuple[str, str]]:
+    """Columns and the values they must have, the most telling first."""
+    equal = [(name, value) for name in ("user", "account") if (value := getattr(which, name)) is not None]
+    if which.state is StateFilter.FAILED:
+        equal.append(("state_group", StateFilter.FAILED.value))
+    elif isinstance(which.state, JobState):
+        equal.append(("state", which.state.value))
+    return equal if which.partition is None else [*equal, ("partition", which.partition)]
+
+
+def _unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return column + ""
+
+
+def _held_counts(connection: Connection, cluster: str, job_ids: Collection[int]) -> dict[int, int]:
     table = schema.sightings
     held: dict[int, int] = {}
-    for chunk in chunks(job_ids):
+    for piece in pieces_of(job_ids):
         query = (
             select(table.c.job_id, func.count())
-            .where(table.c.cluster == cluster, table.c.job_id.in_(chunk), table.c.held_reason.is_not(None))
+            .where(table.c.cluster == cluster, table.c.job_id.in_(piece), table.c.held_reason.is_not(None))
             .group_by(table.c.job_id)
         )
-        held.update((job_id, count) for job_id, count in await connection.execute(query))
+        held.update((job_id, count) for job_id, count in connection.execute(query))
     return held
 
 
-def _job_row(row: Row, nodes: tuple[str, ...], held: Mapping[int, int]) -> JobRow:
+def _job_row(row: Row, held: Mapping[int, int]) -> JobRow:
+    nodes = schema.decode_nodes(row["nodes"])
     record = decode_record(row["record"]) if row["record"] else None
     told = record or JobRecord(job_id=row["job_id"], state=JobState.UNKNOWN, source=RecordSource.QUEUE)
     node_count = told.node_count or len(nodes) or None
@@ -112,4 +130,5 @@ def _job_row(row: Row, nodes: tuple[str, ...], held: Mapping[int, int]) -> JobRo
         array_task_id=told.array_task_id,
         array_tasks=told.array_tasks,
         held=held.get(row["job_id"], 0),
+        place=ListPlace(row["section"], row["order_ns"], row["rid"]),
     )

@@ -1,69 +1,66 @@
 """The courses of a job's sightings, as what draws them needs them.
 
-Owns how they are found: today they are folded out of the stored events when somebody looks. Feeds `job_reader`; knows
-the tables and `history.profiles`, and nothing of what is drawn.
+Owns how they are found: a sighting's packed course, the pieces that wait to be folded into it, and, out of the bodies
+as they were sent, what came since `record.packing` last looked. Feeds `job_reader`; knows the tables and
+`history.profiles`, and nothing of what is drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
-import msgspec
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
-from slurmlens.events import EventKind, JobProfile, JobSummary, Totals
-from slurmlens.hub.database import tables as schema
-from slurmlens.hub.history.profiles.course import Course, piece_of, whole_of
+from slurmlens.errors import DecodeError
+from slurmlens.events import EventKind
+from slurmlens.hub.database.pieces import pieces_of
+from slurmlens.hub.history import tables as schema
+from slurmlens.hub.history.bodies import LinePlace, lines_at
+from slurmlens.hub.history.profiles.blob import unpack
+from slurmlens.hub.history.profiles.course import Course
 from slurmlens.hub.history.profiles.fold import shown_course
-from slurmlens.hub.history.read.reading import of_job
-from slurmlens.runtime.beside import beside
-from slurmlens.wire import ecs
+from slurmlens.hub.history.record.packing import PACKED, course_told
+from slurmlens.hub.history.record.storing import KINDS
+from slurmlens.wire.received import receive
 
-_KINDS = (EventKind.JOB_SUMMARY.value, EventKind.JOB_PROFILE.value)
-
-
-class _Summary(msgspec.Struct, frozen=True):
-    totals: Totals
+_PROFILE_KINDS = (KINDS.index(EventKind.JOB_PROFILE), KINDS.index(EventKind.JOB_SUMMARY))
 
 
-class _SummaryDocument(msgspec.Struct, frozen=True):
-    """A summary's document without its profile, which is nearly all of it."""
+def courses_of(connection: Connection, sightings: Collection[int]) -> dict[int, Course]:
+    """The course of each of these sightings (`sightings.rid`) as far as it was told."""
+    pieces: dict[int, list[Course]] = {}
+    for piece in pieces_of(sightings):
+        for sighting, blob in _packed(connection, piece):
+            try:
+                pieces.setdefault(sighting, []).append(unpack(blob))
+            except DecodeError:
+                continue  # a damaged blob: the rest of the job is there
+        for sighting, course in _told_since(connection, piece):
+            pieces.setdefault(sighting, []).append(course)
+    return {sighting: shown_course(own) for sighting, own in pieces.items()}
 
-    slurm: _Summary
+
+def _packed(connection: Connection, sightings: list[int]) -> list[tuple[int, bytes]]:
+    whole, waiting = schema.courses, schema.course_pieces
+    found = connection.execute(select(whole.c.sighting, whole.c.course).where(whole.c.sighting.in_(sightings))).all()
+    query = select(waiting.c.sighting, waiting.c.piece).where(waiting.c.sighting.in_(sightings))
+    return [(row[0], row[1]) for row in (*found, *connection.execute(query))]
 
 
-_totals_decoder = msgspec.json.Decoder(_SummaryDocument)
-
-
-def totals_of(body: bytes) -> Totals:
-    """The totals in a summary's document."""
-    return _totals_decoder.decode(body).slurm.totals
-
-
-async def courses_of_job(connection: AsyncConnection, cluster: str, job_id: int) -> dict[tuple[str, str], Course]:
-    """The course of each sighting of a job as far as it was told, by (node, sighting)."""
-    events = schema.events
-    query = select(events.c.node, events.c.sighting, events.c.body).where(
-        of_job(events, cluster, job_id), events.c.kind.in_(_KINDS), events.c.body.is_not(None)
+def _told_since(connection: Connection, sightings: list[int]) -> list[tuple[int, Course]]:
+    """What came after the last batch that was packed."""
+    marks, events = schema.marks, schema.events
+    packed = connection.execute(select(marks.c.value).where(marks.c.name == PACKED)).scalar() or 0
+    query = select(events.c.batch, events.c.line, events.c.sighting).where(
+        events.c.sighting.in_(sightings), events.c.kind.in_(_PROFILE_KINDS), events.c.batch > packed
     )
-    rows = [tuple(row) for row in await connection.execute(query)]
-    return await beside(lambda: _folded(rows))
-
-
-def _folded(rows: Iterable[tuple[str, str, bytes]]) -> dict[tuple[str, str], Course]:
-    pieces: dict[tuple[str, str], list[Course]] = {}
-    for node, sighting, body in rows:
-        piece = _piece(body)
-        if piece is not None:
-            pieces.setdefault((node, sighting), []).append(piece)
-    return {key: shown_course(own) for key, own in pieces.items()}
-
-
-def _piece(body: bytes) -> Course | None:
-    event = ecs.decode(body)
-    if isinstance(event, JobProfile):
-        return piece_of(event.profile, event.boottime_ns)
-    if isinstance(event, JobSummary) and event.profile is not None:
-        return whole_of(event.profile, event.boottime_ns)
-    return None
+    owners = {LinePlace(batch, line): sighting for batch, line, sighting in connection.execute(query)}
+    told = []
+    for place, line in lines_at(connection, owners):
+        try:
+            course = course_told(receive(line))
+        except DecodeError:
+            continue  # whoever packs it counts it
+        if course is not None:
+            told.append((owners[place], course))
+    return told

@@ -9,24 +9,21 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, Table, and_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Select, Table, and_
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import DroppedLines
-from slurmlens.hub.database import tables as schema
-from slurmlens.hub.database.statements import chunks
 from slurmlens.hub.history.facts import NodeHeard, Outcome
+from slurmlens.hub.history.record.node_beats import NodeBeat, NodeBeats, NodeName
 
 Row = Mapping[str, Any]
 
 _outcome_decoder = msgspec.json.Decoder(Outcome)
-_running_decoder = msgspec.json.Decoder(tuple[tuple[int, str], ...])
 
 
-async def fetch(connection: AsyncConnection, query: Select[Any]) -> list[Row]:
+def fetch(connection: Connection, query: Select[Any]) -> list[Row]:
     """All rows of a query."""
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def of_job(table: Table, cluster: str, job_id: int) -> Any:
@@ -44,40 +41,22 @@ def outcome_of_row(row: Row) -> Outcome:
     return _outcome_decoder.decode(row["outcome"])
 
 
-def node_heard(row: Row, dropped: tuple[DroppedLines, ...] = ()) -> NodeHeard:
-    """A node daemon, from a row of `nodes`."""
-    running = _running_decoder.decode(row["running"]) if row["running"] else ()
+def node_heard(place: NodeName, beat: NodeBeat, dropped: tuple[DroppedLines, ...] = ()) -> NodeHeard:
+    """A node daemon, from what was heard of it last."""
     return NodeHeard(
-        cluster=row["cluster"],
-        node=row["node"],
-        last_heard_ns=row["heard_ns"],
-        version=row["version"],
-        boot_id=row["boot_id"],
-        interval_s=row["interval_s"],
-        skew_s=row["skew_s"],
-        running=tuple(job_id for job_id, _ in running),
+        cluster=place.cluster,
+        node=place.node,
+        last_heard_ns=beat.heard_ns,
+        version=beat.version,
+        boot_id=beat.boot_id,
+        interval_s=beat.interval_s,
+        skew_s=beat.skew_s,
+        running=tuple(job_id for job_id, _ in beat.running),
         dropped=dropped,
     )
 
 
-async def heard_nodes(connection: AsyncConnection, cluster: str, nodes: Collection[str]) -> dict[str, NodeHeard]:
+def heard_nodes(beats: NodeBeats, cluster: str, nodes: Collection[str]) -> dict[str, NodeHeard]:
     """These node daemons by name, as far as they were ever heard of."""
-    table = schema.nodes
-    heard: dict[str, NodeHeard] = {}
-    for chunk in chunks(nodes):
-        query = select(table).where(table.c.cluster == cluster, table.c.node.in_(chunk))
-        heard.update({row["node"]: node_heard(row) for row in await fetch(connection, query)})
-    return heard
-
-
-async def nodes_of_runs(
-    connection: AsyncConnection, cluster: str, job_ids: Collection[int]
-) -> dict[tuple[int, int], tuple[str, ...]]:
-    """The nodes of these jobs' runs, by (job id, run number)."""
-    table = schema.run_nodes
-    found: dict[tuple[int, int], list[str]] = {}
-    for chunk in chunks(job_ids):
-        query = select(table).where(table.c.cluster == cluster, table.c.job_id.in_(chunk)).order_by(table.c.node)
-        for row in await fetch(connection, query):
-            found.setdefault((row["job_id"], row["number"]), []).append(row["node"])
-    return {key: tuple(nodes) for key, nodes in found.items()}
+    known = ((NodeName(cluster, node), beats.known.get(NodeName(cluster, node))) for node in nodes)
+    return {place.node: node_heard(place, beat) for place, beat in known if beat is not None}

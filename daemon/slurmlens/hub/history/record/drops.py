@@ -3,7 +3,7 @@
 Owns the table `drops`. A node's notice repeats all its totals, and totals only grow; so a total is stored when it is
 first told, one that comes again or too late tells nothing else, and what was given up between two notices is the
 difference of two rows. The rows of a node are bounded: where a total has too many, one is left of each piece of its
-time, and always the greatest, so that the sum stays exact and what was when is told less closely. Written by `apply`;
+time, and always the greatest, so that the sum stays exact and what was when is told less closely. Written by `storing`;
 read by `job_reader` and `queries`.
 """
 
@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, delete, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, func, select
 
 from slurmlens.events import DroppedLines, LinesDropped
-from slurmlens.hub.database import tables as schema
-from slurmlens.hub.database.statements import NodeRows, chunks
+from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.database.pieces import pieces_of
+from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.facts import DroppedEvents
 
 Row = Mapping[str, Any]
@@ -35,57 +35,44 @@ Beyond that the oldest are forgotten."""
 class _Kind(NamedTuple):
     """What one total of a node counts; `since_ns` is when its spool began to count."""
 
+    cluster: str
+    node: str
     stream: str
     reason: str
     since_ns: int
 
 
-async def keep_drops(own: NodeRows, notices: Iterable[LinesDropped]) -> None:
-    """Stores the totals that these notices tell, and forgets what is more than `drops` may hold of the node."""
-    rows: list[dict[str, Any]] = [
-        {
-            "cluster": own.cluster,
-            "node": own.node,
-            "stream": told.stream,
-            "reason": told.reason,
-            "since_ns": told.since_ns,
-            "lines": told.lines,
-            "told_ns": notice.time_ns,
-        }
+_KIND = _Kind._fields
+
+
+def keep_drops(transaction: Transaction, notices: Iterable[LinesDropped]) -> None:
+    """Stores the totals that these notices tell, and forgets what is more than `drops` may hold of a node."""
+    rows = [
+        (notice.cluster, notice.node, told.stream, told.reason, told.since_ns, told.lines, notice.time_ns)
         for notice in notices
         for told in notice.dropped
         if told.lines
     ]
-    if rows:
-        await own.connection.execute(own.upsert(schema.drops).on_conflict_do_nothing(), rows)
-        for kind in {_Kind(row["stream"], row["reason"], row["since_ns"]) for row in rows}:
-            await _thin(own, kind)
-        await _forget_oldest(own)
+    transaction.insert_new(schema.drops, (*_KIND, "lines", "told_ns"), rows)
+    for kind in {_Kind(*row[:5]) for row in rows}:
+        _thin(transaction, kind)
+    for cluster, node in {row[:2] for row in rows}:
+        _forget_oldest(transaction, cluster, node)
 
 
-async def _thin(own: NodeRows, kind: _Kind) -> None:
-    table, of_kind = schema.drops, _of(own, kind)
-    query = select(table.c.lines, table.c.told_ns).where(of_kind).order_by(table.c.lines)
-    course = [(lines, told_ns) for lines, told_ns in await own.connection.execute(query)]
+def _thin(transaction: Transaction, kind: _Kind) -> None:
+    course = sorted(transaction.find(schema.drops, ("lines", "told_ns"), _KIND, [kind]))
     many = superfluous(course, COURSE_ROWS_MAX if kind.stream == _EVENTS else 1)
-    for chunk in chunks(many):
-        await own.connection.execute(delete(table).where(of_kind, table.c.lines.in_(chunk)))
+    transaction.take_away(schema.drops, (*_KIND, "lines"), [(*kind, lines) for lines in many])
 
 
-async def _forget_oldest(own: NodeRows) -> None:
-    table = schema.drops
-    kinds = (table.c.stream, table.c.reason, table.c.since_ns)
-    query = select(*kinds).where(own.of(table)).distinct().order_by(table.c.since_ns.desc()).offset(KINDS_MAX)
-    for row in (await own.connection.execute(query)).all():
-        await own.connection.execute(delete(table).where(_of(own, _Kind(*row))))
+def _forget_oldest(transaction: Transaction, cluster: str, node: str) -> None:
+    found = transaction.find(schema.drops, _KIND, ("cluster", "node"), [(cluster, node)])
+    kinds = sorted({_Kind(*row) for row in found}, key=lambda kind: kind.since_ns, reverse=True)
+    transaction.take_away(schema.drops, _KIND, kinds[KINDS_MAX:])
 
 
-def _of(own: NodeRows, kind: _Kind) -> Any:
-    table = schema.drops
-    return and_(own.of(table), *(table.c[name] == value for name, value in kind._asdict().items()))
-
-
-def superfluous(course: Sequence[tuple[int, int]], rows_max: int) -> list[int]:
+def superfluous(course: Sequence[tuple[int, ...]], rows_max: int) -> list[int]:
     """Which totals may go where there are more than `rows_max`; `course` holds (lines, told_ns), the least first.
 
     The time is cut into half as many pieces, so that not every notice has to do it again; each keeps its greatest.
@@ -99,25 +86,25 @@ def superfluous(course: Sequence[tuple[int, int]], rows_max: int) -> list[int]:
     return sorted({lines for lines, _ in course} - {*kept.values(), course[-1][0]})
 
 
-async def dropped_totals(connection: AsyncConnection) -> dict[tuple[str, str], tuple[DroppedLines, ...]]:
+def dropped_totals(connection: Connection) -> dict[tuple[str, str], tuple[DroppedLines, ...]]:
     """The newest totals by cluster and node."""
     table = schema.drops
     kind = (table.c.cluster, table.c.node, table.c.stream, table.c.reason, table.c.since_ns)
     query = select(*kind, func.max(table.c.lines)).group_by(*kind).order_by(*kind)
     found: dict[tuple[str, str], list[DroppedLines]] = {}
-    for cluster, node, stream, reason, since_ns, lines in await connection.execute(query):
+    for cluster, node, stream, reason, since_ns, lines in connection.execute(query):
         told = DroppedLines(stream=stream, reason=reason, since_ns=since_ns, lines=lines)
         found.setdefault((cluster, node), []).append(told)
     return {place: tuple(told) for place, told in found.items()}
 
 
-async def dropped_events(connection: AsyncConnection, cluster: str, nodes: Collection[str]) -> dict[str, list[Row]]:
+def dropped_events(connection: Connection, cluster: str, nodes: Collection[str]) -> dict[str, list[Row]]:
     """Everything that these nodes ever told of events given up."""
     table = schema.drops
     found: dict[str, list[Row]] = {}
-    for chunk in chunks(nodes):
-        query = select(table).where(table.c.cluster == cluster, table.c.node.in_(chunk))
-        for row in (await connection.execute(query.where(table.c.stream == _EVENTS))).mappings():
+    for piece in pieces_of(nodes):
+        query = select(table).where(table.c.cluster == cluster, table.c.node.in_(piece))
+        for row in connection.execute(query.where(table.c.stream == _EVENTS)).mappings():
             found.setdefault(row["node"], []).append(dict(row))
     return found
 

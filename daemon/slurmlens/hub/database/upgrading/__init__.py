@@ -1,0 +1,1 @@
+"""What upgrades need beside their statements: the tables as they were at a version."""

@@ -1,0 +1,1 @@
+"""Alembic's revisions of the hub's schema, a file each."""

@@ -1,0 +1,79 @@
+"""Who told what of a job's identity, out of a sighting's events: pure.
+
+Owns the bytes of `sightings.tellers`. The start, the summary and the end that count each tell an identity; which of
+them is believed is decided when it is read, so that it does not matter in which order they came. Written by
+`record.sighting_fold`; read by `run_rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from slurmlens.events import JobIdentity
+
+_IDENTITY_FIELDS = tuple(name for name in JobIdentity.__struct_fields__ if name != "job_id")
+_encoder = msgspec.json.Encoder()
+
+
+class Teller(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One event's word on the job, and its place among others of its kind."""
+
+    boottime_ns: int
+    id: str
+    job: JobIdentity
+
+
+class Tellers(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The start, summary and end that count. What the summary and the end tell alike the start is not kept twice."""
+
+    start: Teller | None = None
+    summary: Teller | None = None
+    end: Teller | None = None
+
+
+_decoder = msgspec.json.Decoder(Tellers)
+
+
+def encode_tellers(told: Tellers) -> bytes:
+    """As they are stored."""
+    return _encoder.encode(told_once(told))
+
+
+def decode_tellers(tellers: bytes) -> Tellers:
+    """As they were stored."""
+    return _decoder.decode(tellers)
+
+
+def identity_told(tellers: bytes) -> JobIdentity | None:
+    """What was told of the job, field by field, the start first: an Epilog's restart count misleads."""
+    told = _decoder.decode(tellers)
+    known = [teller.job for teller in (told.start, told.summary, told.end) if teller]
+    if len(known) < 2:
+        return known[0] if known else None
+    return JobIdentity(known[0].job_id, *(_first(name, known) for name in _IDENTITY_FIELDS))
+
+
+def told_once(told: Tellers) -> Tellers:
+    """Without what the summary and the end repeat of the start."""
+    if told.start is None:
+        return told
+    return Tellers(told.start, _less(told.summary, told.start.job), _less(told.end, told.start.job))
+
+
+def _less(teller: Teller | None, known: JobIdentity) -> Teller | None:
+    if teller is None:
+        return None
+    job = teller.job
+    differing = {
+        name: value
+        for name in _IDENTITY_FIELDS
+        if (value := getattr(job, name)) is not None and value != getattr(known, name)
+    }
+    return Teller(teller.boottime_ns, teller.id, JobIdentity(job.job_id, **differing))
+
+
+def _first(name: str, told: Iterable[JobIdentity]) -> Any:
+    return next((value for job in told if (value := getattr(job, name)) is not None), None)

@@ -1,0 +1,152 @@
+"""The newest heartbeat of each node, in memory: what `nodes` holds, ahead of it by some seconds.
+
+Owns what is known of node daemons. A heartbeat counts if it is newer than the last one, whatever order they come in;
+it is superseded by the next, so none is written by itself: what changed is written every few seconds, and read back at
+the start. Invariant: there is one hub a database (`database.lock`), hence nothing in the table is newer than here.
+What a node lists runs there, so a sighting that was closed while the node was silent is to be opened again: `closed`
+has those by name. Fed by `storing`; asked by `reconcile` and the readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.events import NodeHeartbeat
+from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.database.store import Store
+from slurmlens.hub.history import tables as schema
+from slurmlens.hub.history.facts import ClosedReason
+
+BOOT_PATIENCE_S = 150.0
+"""How long no heartbeat of the boot that is known has come before one whose clock is older is believed."""
+
+LATEST_CLOSED = 100_000
+"""So many closed sightings are known for being opened again; older ones stay closed."""
+
+_encoder = msgspec.json.Encoder()
+_running_decoder = msgspec.json.Decoder(tuple[tuple[int, str], ...])
+
+
+class NodeName(NamedTuple):
+    """A node of a cluster."""
+
+    cluster: str
+    node: str
+
+
+class SightingName(NamedTuple):
+    """What a sighting is called by its node."""
+
+    cluster: str
+    node: str
+    sighting: str
+
+
+@dataclass(slots=True)
+class NodeBeat:
+    """What was heard of one node daemon last; all but `heard_ns` is of its newest heartbeat, None where none came."""
+
+    heard_ns: int
+    beat_ns: int | None = None
+    beat_heard_ns: int | None = None
+    boot_id: str | None = None
+    boottime_ns: int | None = None
+    version: str | None = None
+    interval_s: float | None = None
+    skew_s: float | None = None
+    running: tuple[tuple[int, str], ...] = ()
+
+
+_COLUMNS = tuple(name for name in NodeBeat.__dataclass_fields__ if name != "running")
+
+
+class NodeBeats:
+    """All node daemons that were ever heard of."""
+
+    def __init__(self) -> None:
+        self.known: dict[NodeName, NodeBeat] = {}
+        self.closed: set[SightingName] = set()
+        self._changed: set[NodeName] = set()
+
+    def load(self, connection: Connection) -> None:
+        """Takes over what an earlier hub has written."""
+        for row in connection.execute(select(schema.nodes)).mappings():
+            values = {name: value for name, value in row.items() if name not in ("cluster", "node", "running")}
+            running = _running_decoder.decode(row["running"]) if row["running"] else ()
+            self.known[NodeName(row["cluster"], row["node"])] = NodeBeat(running=running, **values)
+        table = schema.sightings
+        query = select(table.c.cluster, table.c.node, table.c.sighting, table.c.closed_reason)
+        may_open = query.where(table.c.closed_ns.is_not(None), table.c.end_ns.is_(None))
+        for cluster, node, sighting, reason in connection.execute(
+            may_open.order_by(table.c.closed_ns.desc()).limit(LATEST_CLOSED)
+        ):
+            if reason != ClosedReason.RUN_ENDED.value:
+                self.closed.add(SightingName(cluster, node, sighting))
+
+    def hear(self, place: NodeName, received_ns: int, beats: Iterable[NodeHeartbeat] = ()) -> list[NodeHeartbeat]:
+        """Notes that the node lives, with or without heartbeats in what it sent; returns those that were news."""
+        known = self.known.get(place)
+        if known is None:
+            known = self.known[place] = NodeBeat(received_ns)
+        known.heard_ns = received_ns
+        self._changed.add(place)
+        return [beat for beat in beats if _take(beat, known, received_ns)]
+
+    def to_open_again(self, beats: Iterable[NodeHeartbeat]) -> list[SightingName]:
+        """Sightings that were closed and that these heartbeats list."""
+        if not self.closed:
+            return []
+        listed = (SightingName(beat.cluster, beat.node, name) for beat in beats for _, name in beat.running)
+        return [name for name in listed if name in self.closed]
+
+    async def write(self, store: Store) -> None:
+        """Writes the nodes of which something was heard since the last time."""
+        changed, self._changed = self._changed, set()
+        if not changed:
+            return
+        try:
+            await store.write(lambda transaction: self._put(transaction, changed))
+        except BaseException:
+            self._changed |= changed
+            raise
+
+    def _put(self, transaction: Transaction, places: Iterable[NodeName]) -> None:
+        """In the writer's thread: a row that is told anew meanwhile is written again the next time."""
+        transaction.put(schema.nodes, ("cluster", "node"), [_row(place, self.known[place]) for place in places])
+
+
+def _row(place: NodeName, known: NodeBeat) -> dict[str, Any]:
+    row: dict[str, Any] = {"cluster": place.cluster, "node": place.node}
+    row.update((name, getattr(known, name)) for name in _COLUMNS)
+    row["running"] = _encoder.encode(known.running)
+    return row
+
+
+def _take(beat: NodeHeartbeat, known: NodeBeat, received_ns: int) -> bool:
+    """Keeps a heartbeat that tells more than the last one.
+
+    Boots are told apart by the node's clock, and where that is wrong by patience: an old boot's heartbeat may come
+    again for a moment, a new boot's keep coming.
+    """
+    if not _is_newer(beat, known, received_ns):
+        return False
+    known.beat_ns, known.beat_heard_ns = beat.time_ns, received_ns
+    known.boot_id, known.boottime_ns = beat.boot_id, beat.boottime_ns
+    known.version, known.interval_s, known.running = beat.version, beat.interval_s, beat.running
+    known.skew_s = (beat.time_ns - received_ns) / NS_PER_S
+    return True
+
+
+def _is_newer(beat: NodeHeartbeat, known: NodeBeat, received_ns: int) -> bool:
+    if known.boot_id is None or known.boottime_ns is None or known.beat_ns is None or known.beat_heard_ns is None:
+        return True
+    if known.boot_id == beat.boot_id:
+        return beat.boottime_ns > known.boottime_ns
+    silent_s = (received_ns - known.beat_heard_ns) / NS_PER_S
+    return beat.time_ns > known.beat_ns or silent_s > BOOT_PATIENCE_S

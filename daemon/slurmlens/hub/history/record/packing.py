@@ -1,0 +1,183 @@
+"""Packs profiles: what nodes told of their jobs' courses becomes one bounded course a sighting.
+
+Owns `courses` and `course_pieces`. It goes through the stored bodies in their order, once, behind the commits: storing
+never waits for it, and a mark in the database says how far it has come, moved in the transaction that writes the
+courses. A delta becomes a piece; a dozen pieces, or the summary, are folded into the course. A profile that cannot be
+read is lost alone and counted. `Packer.pack` is called by a stage of the hub's; `read.profiles` reads what it wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from slurmlens.errors import DecodeError
+from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.database.store import Store
+from slurmlens.hub.history import tables as schema
+from slurmlens.hub.history.bodies import split
+from slurmlens.hub.history.profiles import blob
+from slurmlens.hub.history.profiles.course import Course, piece_of, whole_of
+from slurmlens.hub.history.profiles.fold import fold_courses
+from slurmlens.hub.history.record.node_beats import SightingName
+from slurmlens.wire.received import ReceivedEvent, ReceivedProfile, ReceivedSummary, profile_of, receive
+
+PACKED = "packed"
+"""The mark: the last batch whose profiles are in `courses` and `course_pieces`."""
+
+PIECES_AT_ONCE = 12
+"""A page reads a course and at most so many pieces; to fold with each piece would cost five times as much."""
+
+MOST_BATCHES = 200
+MOST_BODY_BYTES = 4 * 1024 * 1024
+
+_PROFILE = b'"profile":{'
+
+
+@dataclass(slots=True)
+class Packed:
+    """What one turn did: batches gone through, profiles packed, and those that could not be read."""
+
+    batches: int = 0
+    profiles: int = 0
+    unreadable: int = 0
+
+
+@dataclass(slots=True)
+class _Told:
+    """Courses told in some batches, each with its sighting and the place of its line."""
+
+    last_batch: int = 0
+    packed: Packed = field(default_factory=Packed)
+    by_name: dict[SightingName, list[tuple[int, int, str, Course]]] = field(default_factory=dict)
+
+
+class _Courses(NamedTuple):
+    """Rows to be written: pieces that wait, and courses in which the pieces that waited are contained."""
+
+    last_batch: int
+    pieces: list[tuple[int, int, int, bytes]]
+    whole: list[dict[str, object]]
+
+
+def course_told(event: ReceivedEvent) -> Course | None:
+    """The course that an event tells, None where it tells none; DecodeError where its columns cannot be read."""
+    if isinstance(event, ReceivedProfile):
+        return piece_of(profile_of(event.profile), event.boottime_ns)
+    if isinstance(event, ReceivedSummary) and event.profile is not None:
+        return whole_of(profile_of(event.profile), event.boottime_ns)
+    return None
+
+
+class Packer:
+    """Goes through the batches; one turn at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def pack(self) -> Packed:
+        """Packs the profiles of the next batches; nothing is in the answer where all are packed."""
+        packed, courses = await self._store.read(_pack)
+        if packed.batches:
+            await self._store.write(lambda transaction: _write(transaction, courses))
+        return packed
+
+
+def _pack(connection: Connection) -> tuple[Packed, _Courses]:
+    """In a reader's thread: all that takes long."""
+    told = _read_batches(connection)
+    reading = Transaction(connection)
+    try:
+        return told.packed, _put_together(reading, told)
+    finally:
+        reading.close()
+
+
+def _read_batches(connection: Connection) -> _Told:
+    marks, batches = schema.marks, schema.batches
+    mark = connection.execute(select(marks.c.value).where(marks.c.name == PACKED)).scalar() or 0
+    query = select(batches.c.id, batches.c.encoding, batches.c.body).where(batches.c.id > mark).order_by(batches.c.id)
+    told, read_bytes = _Told(mark), 0
+    for batch, encoding, body in connection.execute(query.limit(MOST_BATCHES)):
+        told.last_batch = batch
+        told.packed.batches += 1
+        _read_body(told, batch, split(encoding, body))
+        read_bytes += len(body)
+        if read_bytes > MOST_BODY_BYTES:
+            break
+    return told
+
+
+def _read_body(told: _Told, batch: int, lines: list[bytes]) -> None:
+    for number, line in enumerate(lines, start=1):
+        if _PROFILE not in line:
+            continue
+        try:
+            event = receive(line)
+            course = course_told(event)
+        except DecodeError:
+            told.packed.unreadable += 1
+            continue
+        if course is not None and isinstance(event, ReceivedProfile | ReceivedSummary):
+            name = SightingName(event.cluster, event.node, event.sighting)
+            told.by_name.setdefault(name, []).append((batch, number, event.id, course))
+            told.packed.profiles += 1
+
+
+def _put_together(transaction: Transaction, told: _Told) -> _Courses:
+    """Which pieces are kept, and which courses they fill."""
+    found = transaction.find(schema.sightings, ("rid", *SightingName._fields), SightingName._fields, told.by_name)
+    rids = {SightingName(*row[1:]): row[0] for row in found}
+    new = dict(_those_kept(transaction, told, rids))
+    keys = [(rid,) for rid in new]
+    known: dict[int, list[bytes]] = {}
+    for rid, course in transaction.find(schema.courses, ("sighting", "course"), ("sighting",), keys):
+        known[rid] = [course]
+    waiting: dict[int, list[bytes]] = {}
+    for rid, piece in transaction.find(schema.course_pieces, ("sighting", "piece"), ("sighting",), keys):
+        waiting.setdefault(rid, []).append(piece)
+    courses = _Courses(told.last_batch, [], [])
+    for rid, own in new.items():
+        is_whole = any(course.whole_from_ns is not None for _, _, course in own)
+        if is_whole or len(waiting.get(rid, ())) + len(own) >= PIECES_AT_ONCE:
+            before = [*known.get(rid, ()), *waiting.get(rid, ())]
+            courses.whole.append({"sighting": rid, "course": _folded(before, [course for _, _, course in own])})
+        else:
+            packed = ((rid, batch, line, blob.pack(course, lasting=False)) for batch, line, course in own)
+            courses.pieces.extend(packed)
+    return courses
+
+
+def _write(transaction: Transaction, courses: _Courses) -> None:
+    """In the writer's thread: rows, made before."""
+    transaction.take_away(schema.course_pieces, ("sighting",), [(row["sighting"],) for row in courses.whole])
+    transaction.insert_new(schema.course_pieces, ("sighting", "batch", "line", "piece"), courses.pieces)
+    transaction.put(schema.courses, ("sighting",), courses.whole)
+    transaction.put(schema.marks, ("name",), [{"name": PACKED, "value": courses.last_batch}])
+
+
+def _those_kept(
+    transaction: Transaction, told: _Told, rids: dict[SightingName, int]
+) -> Iterator[tuple[int, list[tuple[int, int, Course]]]]:
+    """Of each sighting what its events' rows know: a line that came twice counts once, a refused one not at all."""
+    keys = [(rids[name], event_id) for name, own in told.by_name.items() if name in rids for _, _, event_id, _ in own]
+    found = transaction.find(schema.events, ("sighting", "batch", "line"), ("sighting", "id"), keys)
+    kept = set(found)
+    for name, own in told.by_name.items():
+        if (rid := rids.get(name)) is not None:
+            courses = [(batch, line, course) for batch, line, _, course in own if (rid, batch, line) in kept]
+            if courses:
+                yield rid, courses
+
+
+def _folded(known: Collection[bytes], told: list[Course]) -> bytes:
+    readable = []
+    for piece in known:
+        try:
+            readable.append(blob.unpack(piece))
+        except DecodeError:
+            continue  # a damaged blob: what is told now stands
+    return blob.pack(fold_courses([*readable, *told]) if len(readable) + len(told) > 1 else told[0])

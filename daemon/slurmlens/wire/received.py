@@ -1,0 +1,129 @@
+"""Events as the hub takes them: everything decoded once but the columns of profiles, which stay bytes; pure.
+
+A profile is four fifths of what a node sends, and nothing that is concluded of a job depends on its values, so its
+`columns` are kept raw here until somebody packs or draws them (measured: 5 us a line instead of 16 with all points).
+Invariants: `profile_of` gives what `wire.ecs.decode` would have given, or a DecodeError; a document of another
+`slurm.schema` is refused as such; every field that is not raw is checked as `wire.ecs` and `wire.event_values` do.
+Fed by the hub's intake; `history.record` stores what comes out, and the lines themselves as they were sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from slurmlens.errors import DecodeError
+from slurmlens.events import (
+    SCHEMA_VERSION,
+    Event,
+    EventKind,
+    Identifier,
+    JobEnd,
+    JobId,
+    JobIdentity,
+    JobStart,
+    LinesDropped,
+    NodeHeartbeat,
+    Point,
+    Profile,
+    Totals,
+    Unsigned,
+    Witness,
+)
+from slurmlens.wire.ecs import MAX_LINE_BYTES, MAX_MESSAGE_CHARS, decode
+from slurmlens.wire.event_values import check_profile
+
+_NUL = b"\\u0000"
+
+
+class RawProfile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A profile whose columns are the JSON that came."""
+
+    start_ns: Unsigned
+    width_s: float
+    columns: msgspec.Raw
+
+
+class ReceivedProfile(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.JOB_PROFILE.value):
+    """`events.JobProfile` with its columns raw."""
+
+    sighting: Identifier
+    job_id: JobId
+    profile: RawProfile
+
+
+class ReceivedSummary(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.JOB_SUMMARY.value):
+    """`events.JobSummary` with its profile's columns raw."""
+
+    sighting: Identifier
+    job: JobIdentity
+    start_ns: Unsigned
+    end_ns: Unsigned
+    start_witness: Witness
+    end_witness: Witness
+    unseen_s: Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+    slot: Unsigned | None
+    totals: Totals
+    profile: RawProfile | None
+
+
+SightingEvent = JobStart | JobEnd | ReceivedProfile | ReceivedSummary
+ReceivedEvent = SightingEvent | NodeHeartbeat | LinesDropped
+
+
+class ReceivedLine(NamedTuple):
+    """One line of a body, from 1, and the event in it."""
+
+    number: int
+    event: ReceivedEvent
+
+
+class _Document(msgspec.Struct, frozen=True, gc=False):
+    slurm: ReceivedEvent
+
+
+_decoder = msgspec.json.Decoder(_Document)
+_columns_decoder = msgspec.json.Decoder(dict[str, list[Point]])
+
+
+def received_lines(body: bytes) -> Iterator[tuple[int, ReceivedEvent | DecodeError]]:
+    """Every line of NDJSON with its number, from 1: the event, or why it is none. Empty lines are passed over."""
+    for number, line in enumerate(body.split(b"\n"), start=1):
+        if not line or line.isspace():
+            continue
+        try:
+            yield number, receive(line)
+        except DecodeError as error:
+            yield number, error
+
+
+def receive(line: bytes) -> ReceivedEvent:
+    """The event in one line; DecodeError with the reasons of `ecs.decode`, or `value` for a NUL in a text.
+
+    PostgreSQL cannot hold a NUL in a text, and no name in Slurm has one.
+    """
+    if len(line) > MAX_LINE_BYTES:
+        raise DecodeError(f"{len(line)} bytes, at most {MAX_LINE_BYTES} are allowed", reason="too_long")
+    if _NUL in line:
+        raise DecodeError("a NUL character in a text", reason="value")
+    try:
+        event = _decoder.decode(line).slurm
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        decode(line)  # says what is wrong in the words that nodes and relays know
+        raise DecodeError(str(error)[:MAX_MESSAGE_CHARS], reason="field") from error
+    if event.schema != SCHEMA_VERSION:
+        decode(line)
+    return event
+
+
+def profile_of(raw: RawProfile) -> Profile:
+    """The profile with its points; DecodeError where the columns are none, or make no sense."""
+    try:
+        columns = _columns_decoder.decode(raw.columns)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(f"a profile's columns: {error}"[:MAX_MESSAGE_CHARS], reason="field") from error
+    profile = Profile(start_ns=raw.start_ns, width_s=raw.width_s, columns=columns)
+    check_profile(profile)
+    return profile
