@@ -80,11 +80,11 @@ class ReceivedLine(NamedTuple):
     event: ReceivedEvent
 
 
-class _Document(msgspec.Struct, frozen=True, gc=False):
+class _ReceivedDocument(msgspec.Struct, frozen=True, gc=False):
     slurm: ReceivedEvent
 
 
-_decoder = msgspec.json.Decoder(_Document)
+_decoder = msgspec.json.Decoder(_ReceivedDocument)
 _columns_decoder = msgspec.json.Decoder(dict[str, list[Point]])
 
 

@@ -62,7 +62,7 @@ class Prove(Protocol):
 Apply = Callable[[Request], Awaitable[Applied]]
 
 
-class _Taken(NamedTuple):
+class _LinesTaken(NamedTuple):
     """What a request says, read once."""
 
     lines: list[ReceivedLine]
@@ -152,7 +152,7 @@ class Ingest:
         nodes = sorted({line.event.node for line in lines})
         return {"profile_intervals_s": {node: self._live.wanted_interval_s(node) for node in nodes}}
 
-    def _read(self, body: bytes, encoding: str, node: str, is_relay: bool) -> _Taken:
+    def _read(self, body: bytes, encoding: str, node: str, is_relay: bool) -> _LinesTaken:
         """The lines that are taken, and those that are not; a relay has proved its nodes itself."""
         lines: list[ReceivedLine] = []
         refused: list[RefusedLine] = []
@@ -166,7 +166,7 @@ class Ingest:
                 refused.append(RefusedLine(number, problem.reason, str(problem)))
             elif not isinstance(found, DecodeError):
                 lines.append(ReceivedLine(number, found))
-        return _Taken(lines, refused)
+        return _LinesTaken(lines, refused)
 
     def _problem(self, event: ReceivedEvent, node: str, is_relay: bool, now_ns: int) -> DecodeError | None:
         """Why an event can't be taken although it decodes."""

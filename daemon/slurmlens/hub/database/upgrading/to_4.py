@@ -43,23 +43,23 @@ SightingName = tuple[str, str, str]
 """Cluster, node, sighting."""
 
 
-class _Told(msgspec.Struct):
+class _OldTold(msgspec.Struct):
     job: msgspec.Raw = msgspec.Raw(b"")
     witness: str | None = None
     totals: msgspec.Raw = msgspec.Raw(b"")
 
 
-class _Document(msgspec.Struct):
-    slurm: _Told
+class _OldDocument(msgspec.Struct):
+    slurm: _OldTold
 
 
-class _Teller(msgspec.Struct, array_like=True):
+class _OldTeller(msgspec.Struct, array_like=True):
     boottime_ns: int
     id: str
     job: msgspec.Raw
 
 
-_decoder = msgspec.json.Decoder(_Document)
+_decoder = msgspec.json.Decoder(_OldDocument)
 _nodes = msgspec.json.Encoder()
 
 
@@ -172,7 +172,7 @@ class _Move:
         sightings = self._tables["sightings"]
         columns = ("rid", "tellers", "totals", "cluster", "node", "sighting")
         found = self._transaction.find(sightings, columns, columns[3:], names)
-        known = {row[3:]: [row[0], msgspec.json.decode(row[1], type=dict[str, _Teller]), row[2]] for row in found}
+        known = {row[3:]: [row[0], msgspec.json.decode(row[1], type=dict[str, _OldTeller]), row[2]] for row in found}
         for begin in range(0, len(kept), _LINES_A_BODY):
             self._body(kept[begin : begin + _LINES_A_BODY], known)
         changed = [
@@ -231,14 +231,14 @@ def _take(sighting: list[Any], row: Row) -> str | None:
         return None
     kind = row["kind"].removeprefix("job-")
     place = row["boottime_ns"], row["id"]
-    known: _Teller | None = sighting[1].get(kind)
+    known: _OldTeller | None = sighting[1].get(kind)
     is_better = known is None or (place < _place(known) if kind == "start" else place > _place(known))
     if is_better and told.job:
-        sighting[1][kind] = _Teller(*place, told.job)
+        sighting[1][kind] = _OldTeller(*place, told.job)
         if told.totals:
             sighting[2] = bytes(told.totals)
     return told.witness
 
 
-def _place(teller: _Teller) -> tuple[int, str]:
+def _place(teller: _OldTeller) -> tuple[int, str]:
     return teller.boottime_ns, teller.id

@@ -47,7 +47,7 @@ class Packed:
 
 
 @dataclass(slots=True)
-class _Told:
+class _CoursesTold:
     """Courses told in some batches, each with its sighting and the place of its line."""
 
     last_batch: int = 0
@@ -55,7 +55,7 @@ class _Told:
     by_name: dict[SightingName, list[tuple[int, int, str, Course]]] = field(default_factory=dict)
 
 
-class _Courses(NamedTuple):
+class _CourseRows(NamedTuple):
     """Rows to be written: pieces that wait, and courses in which the pieces that waited are contained."""
 
     last_batch: int
@@ -86,7 +86,7 @@ class Packer:
         return packed
 
 
-def _pack(connection: Connection) -> tuple[Packed, _Courses]:
+def _pack(connection: Connection) -> tuple[Packed, _CourseRows]:
     """In a reader's thread: all that takes long."""
     told = _read_batches(connection)
     reading = Transaction(connection)
@@ -96,11 +96,11 @@ def _pack(connection: Connection) -> tuple[Packed, _Courses]:
         reading.close()
 
 
-def _read_batches(connection: Connection) -> _Told:
+def _read_batches(connection: Connection) -> _CoursesTold:
     marks, batches = schema.marks, schema.batches
     mark = connection.execute(select(marks.c.value).where(marks.c.name == PACKED)).scalar() or 0
     query = select(batches.c.id, batches.c.encoding, batches.c.body).where(batches.c.id > mark).order_by(batches.c.id)
-    told, read_bytes = _Told(mark), 0
+    told, read_bytes = _CoursesTold(mark), 0
     for batch, encoding, body in connection.execute(query.limit(MOST_BATCHES)):
         told.last_batch = batch
         told.packed.batches += 1
@@ -111,7 +111,7 @@ def _read_batches(connection: Connection) -> _Told:
     return told
 
 
-def _read_body(told: _Told, batch: int, lines: list[bytes]) -> None:
+def _read_body(told: _CoursesTold, batch: int, lines: list[bytes]) -> None:
     for number, line in enumerate(lines, start=1):
         if _PROFILE not in line:
             continue
@@ -127,7 +127,7 @@ def _read_body(told: _Told, batch: int, lines: list[bytes]) -> None:
             told.packed.profiles += 1
 
 
-def _put_together(transaction: Transaction, told: _Told) -> _Courses:
+def _put_together(transaction: Transaction, told: _CoursesTold) -> _CourseRows:
     """Which pieces are kept, and which courses they fill."""
     found = transaction.find(schema.sightings, ("rid", *SightingName._fields), SightingName._fields, told.by_name)
     rids = {SightingName(*row[1:]): row[0] for row in found}
@@ -139,7 +139,7 @@ def _put_together(transaction: Transaction, told: _Told) -> _Courses:
     waiting: dict[int, list[bytes]] = {}
     for rid, piece in transaction.find(schema.course_pieces, ("sighting", "piece"), ("sighting",), keys):
         waiting.setdefault(rid, []).append(piece)
-    courses = _Courses(told.last_batch, [], [])
+    courses = _CourseRows(told.last_batch, [], [])
     for rid, own in new.items():
         is_whole = any(course.whole_from_ns is not None for _, _, course in own)
         if is_whole or len(waiting.get(rid, ())) + len(own) >= PIECES_AT_ONCE:
@@ -151,7 +151,7 @@ def _put_together(transaction: Transaction, told: _Told) -> _Courses:
     return courses
 
 
-def _write(transaction: Transaction, courses: _Courses) -> None:
+def _write(transaction: Transaction, courses: _CourseRows) -> None:
     """In the writer's thread: rows, made before."""
     transaction.take_away(schema.course_pieces, ("sighting",), [(row["sighting"],) for row in courses.whole])
     transaction.insert_new(schema.course_pieces, ("sighting", "batch", "line", "piece"), courses.pieces)
@@ -160,7 +160,7 @@ def _write(transaction: Transaction, courses: _Courses) -> None:
 
 
 def _those_kept(
-    transaction: Transaction, told: _Told, rids: dict[SightingName, int]
+    transaction: Transaction, told: _CoursesTold, rids: dict[SightingName, int]
 ) -> Iterator[tuple[int, list[tuple[int, int, Course]]]]:
     """Of each sighting what its events' rows know: a line that came twice counts once, a refused one not at all."""
     keys = [(rids[name], event_id) for name, own in told.by_name.items() if name in rids for _, _, event_id, _ in own]
