@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
-_shtab_slurmlens_subparsers=(campaign job jobs status validate)
+_shtab_slurmlens_subparsers=(campaign doctor job jobs status validate)
 
 _shtab_slurmlens_campaign_run_option_strings=(-h --help --state --hub --dry-run --json --wide)
 _shtab_slurmlens_campaign_validate_option_strings=(-h --help --state --hub)
@@ -15,19 +15,21 @@ _shtab_slurmlens_campaign_report_option_strings=(-h --help --state --hub --outpu
 _shtab_slurmlens_campaign_resume_option_strings=(-h --help --state --hub --dry-run --json --wide)
 _shtab_slurmlens_campaign_stop_option_strings=(-h --help --state --hub)
 _shtab_slurmlens_campaign_option_strings=(-h --help)
+_shtab_slurmlens_doctor_option_strings=(-h --help --json --config)
 _shtab_slurmlens_job_option_strings=(-h --help --run --json --wide --hub)
 _shtab_slurmlens_jobs_option_strings=(-h --help --state --user --account --partition --node --limit --json --wide --hub)
 _shtab_slurmlens_status_option_strings=(-h --help --config --socket --relay --hub --closely --for -q --quiet --json --prometheus)
 _shtab_slurmlens_validate_option_strings=(-h --help -q --quiet --json --words --program)
 _shtab_slurmlens_option_strings=(-h --help --version)
 
+_shtab_slurmlens_doctor___config_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_status___config_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_status___socket_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_validate_pos_0_COMPGEN=_shtab_compgen_files
 
 _shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(campaign job jobs status validate)
+_shtab_slurmlens_pos_0_choices=(campaign doctor job jobs status validate)
 
 _shtab_slurmlens_campaign_run__h_nargs=0
 _shtab_slurmlens_campaign_run___help_nargs=0
@@ -52,6 +54,9 @@ _shtab_slurmlens_campaign_stop___help_nargs=0
 _shtab_slurmlens_campaign_pos_0_nargs=A...
 _shtab_slurmlens_campaign__h_nargs=0
 _shtab_slurmlens_campaign___help_nargs=0
+_shtab_slurmlens_doctor__h_nargs=0
+_shtab_slurmlens_doctor___help_nargs=0
+_shtab_slurmlens_doctor___json_nargs=0
 _shtab_slurmlens_job__h_nargs=0
 _shtab_slurmlens_job___help_nargs=0
 _shtab_slurmlens_job___json_nargs=0

@@ -1,0 +1,105 @@
+"""What is right and wrong on a compute node, from what its files and units say. Pure: `ExaminedNode` in, findings out.
+
+Owns the judgements and the command that mends each fault; `commands.doctor` gathers the `ExaminedNode` and prints.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import msgspec
+
+LIBEXEC = "/usr/libexec/slurmlens"
+HOOKS = {"prolog": "slurmlens-prolog", "epilog": "slurmlens-epilog"}
+State = Literal["right", "wrong", "unknown"]
+
+
+class Diagnosis(msgspec.Struct, frozen=True):
+    """One thing that was looked at; `remedy` is the command or line that mends it, empty where nothing is wrong."""
+
+    subject: str
+    state: State
+    told: str
+    remedy: str = ""
+
+
+class ExaminedNode(msgspec.Struct, frozen=True):
+    """What was found. `executables` are paths below the folders and lines of slurm.conf that can be executed, links
+    followed: path to what it leads to. `units` has the ActiveState by unit, empty where no systemd answers."""
+
+    slurm: Mapping[str, str] | None
+    executables: Mapping[str, str]
+    units: Mapping[str, str]
+    is_dropbox_there: bool
+    config_errors: tuple[str, ...]
+    cluster: str
+    is_munge_answering: bool
+
+
+def diagnose(machine: ExaminedNode) -> list[Diagnosis]:
+    """Every finding, in the order in which a site sets things up."""
+    return [*_settings(machine), *_hooks(machine), _dropbox(machine), _munge(machine), *_units(machine)]
+
+
+def _settings(machine: ExaminedNode) -> Iterator[Diagnosis]:
+    if machine.config_errors:
+        for error in machine.config_errors:
+            yield Diagnosis("settings", "wrong", error, "slurmlens validate /etc/slurmlens/node.toml")
+        return
+    named = (machine.slurm or {}).get("clustername", "")
+    if named and named.lower() != machine.cluster.lower():
+        told = f"cluster is {machine.cluster!r} in node.toml, ClusterName is {named!r} in slurm.conf"
+        yield Diagnosis("settings", "wrong", told, f'cluster = "{named}" in /etc/slurmlens/node.toml')
+    else:
+        yield Diagnosis("settings", "right", f"node.toml can be used; cluster {machine.cluster}")
+
+
+def _hooks(machine: ExaminedNode) -> Iterator[Diagnosis]:
+    if machine.slurm is None:
+        yield Diagnosis("slurm.conf", "unknown", "none can be read here", "export SLURM_CONF=/path/to/slurm.conf")
+        return
+    for key, program in HOOKS.items():
+        yield _hook(machine, key, program, machine.slurm.get(key, ""))
+    flags = {one.strip().lower() for one in machine.slurm.get("prologflags", "").split(",")}
+    if flags.isdisjoint({"contain", "alloc"}):
+        told = "without PrologFlags=Contain a node hears of a job at its first step only"
+        yield Diagnosis("prologflags", "wrong", told, "PrologFlags=Contain in slurm.conf, then: scontrol reconfigure")
+    else:
+        yield Diagnosis("prologflags", "right", machine.slurm["prologflags"])
+
+
+def _hook(machine: ExaminedNode, key: str, program: str, value: str) -> Diagnosis:
+    name = key.capitalize()
+    if not value:
+        line = f"{name}={LIBEXEC}/{program} in slurm.conf, then: scontrol reconfigure"
+        return Diagnosis(key, "wrong", f"slurm.conf has no {name}: jobs are found in the cgroup tree only", line)
+    called = {path: target for path, target in machine.executables.items() if fnmatch.fnmatchcase(path, value)}
+    if not called:
+        told = f"{name}={value} names nothing that can be executed: a Prolog that is missing may drain the node"
+        return Diagnosis(key, "wrong", told, f"ln -s {LIBEXEC}/{program} {value.replace('*', '50-slurmlens')}")
+    if any(target.rsplit("/", 1)[-1] in (program, "slurmlens-hook") for target in called.values()):
+        return Diagnosis(key, "right", f"{name}={value} calls {program}")
+    told = f"{name}={value} is a site's own: whether it calls us cannot be seen from here"
+    return Diagnosis(key, "unknown", told, f"{LIBEXEC}/slurmlens-hook.sh in a line of it")
+
+
+def _dropbox(machine: ExaminedNode) -> Diagnosis:
+    if machine.is_dropbox_there:
+        return Diagnosis("dropbox", "right", "/run/slurmlens/events is there")
+    return Diagnosis("dropbox", "wrong", "/run/slurmlens/events is missing", "systemd-tmpfiles --create slurmlens.conf")
+
+
+def _munge(machine: ExaminedNode) -> Diagnosis:
+    if machine.is_munge_answering:
+        return Diagnosis("munge", "right", "munged answers")
+    return Diagnosis("munge", "wrong", "munged makes no credential", "systemctl start munge")
+
+
+def _units(machine: ExaminedNode) -> Iterator[Diagnosis]:
+    for unit, state in machine.units.items():
+        if state == "active":
+            yield Diagnosis(unit, "right", "is running")
+        else:
+            yield Diagnosis(unit, "wrong", f"is {state}", f"systemctl enable --now {unit}")
