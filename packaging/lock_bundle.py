@@ -22,7 +22,7 @@ BUILD = ("setuptools>=69", "wheel", "cffi>=1.16")
 def main() -> int:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lock("bundle.txt", [*project["dependencies"], *extras["hub"], *extras["kafka"]])
+    lock("bundle.txt", [*project["dependencies"], *extras["hub"], *extras["kafka"], *extras["postgresql"]])
     lock("build.txt", BUILD)
     return 0
 
