@@ -21,11 +21,11 @@ from slurmlens.campaign import record
 from slurmlens.campaign.controller import Controller, Submit, Write
 from slurmlens.campaign.fold import Attempt, AttemptId
 from slurmlens.campaign.optimisers import make_optimiser
-from slurmlens.campaign.record import Outcome, Verdict
+from slurmlens.campaign.record import AttemptOutcome, PointVerdict
 from slurmlens.campaign.runner import Runner
 from slurmlens.campaign.seen import Finish, QueuedJob, Sight
 from slurmlens.campaign.settings import Campaign, LimitSettings, OptimiserSettings
-from slurmlens.campaign.watch import Watch
+from slurmlens.campaign.watch import QueueWatch
 
 TOLD = 10_000
 RUNNING = 500
@@ -83,16 +83,16 @@ def _end(controller: Controller, number: int) -> None:
     """The run of the one living attempt ends with a value that depends on its number."""
     (attempt,) = controller.state.live.values()
     values = {"cd": 0.01 + (number * 7919 % 1000) / 1000, "cl": 0.6}
-    finish = Finish(Outcome.FINE, "", "n1", 60.0, "job", values)
+    finish = Finish(AttemptOutcome.FINE, "", "n1", 60.0, "job", values)
     point, tries = attempt.id
-    controller.apply(record.Held(at_s=0, point=point, attempt=tries, job_id=number))
+    controller.apply(record.AttemptHeld(at_s=0, point=point, attempt=tries, job_id=number))
     decision = controller.decide(0.0, Sight({}, {attempt.id: finish}))
     assert isinstance(decision, Write)
     controller.apply(decision.event)
     told = controller.decide(0.0, Sight({}))
     assert isinstance(told, Write)
-    assert isinstance(told.event, record.Told)
-    assert told.event.verdict is Verdict.FINE
+    assert isinstance(told.event, record.PointTold)
+    assert told.event.verdict is PointVerdict.FINE
     controller.apply(told.event)
 
 
@@ -121,7 +121,7 @@ def _idle_share(folder: Path) -> tuple[float, str]:
     controller = Controller(campaign, make_optimiser(campaign))
     queue = _Queue(campaign)
     folder_of: Callable[[AttemptId], Path] = lambda attempt: folder / f"{attempt[0]}.{attempt[1]}"  # noqa: E731
-    watch = Watch(campaign, queue, folder_of, lambda job, figure: 0.0)  # type: ignore[arg-type]
+    watch = QueueWatch(campaign, queue, folder_of, lambda job, figure: 0.0)  # type: ignore[arg-type]
     runner = Runner(controller, _Nowhere(), queue, watch, lambda: 60.0, folder_of)  # type: ignore[arg-type]
     _fill(runner, queue, folder_of)
     turns_ms: list[float] = []
@@ -143,9 +143,9 @@ def _fill(runner: Runner, queue: _Queue, folder_of: Callable[[AttemptId], Path])
         for event in (
             record.Asked(at_s=0, point=job_id, parameters=controller._search.proposal() or {}),
             record.Intent(at_s=0, point=job_id, attempt=1, nodes=1, limit_s=1200),
-            record.Held(at_s=0, point=job_id, attempt=1, job_id=job_id),
+            record.AttemptHeld(at_s=0, point=job_id, attempt=1, job_id=job_id),
             record.Released(at_s=0, point=job_id, attempt=1),
-            record.Running(at_s=0, point=job_id, attempt=1, started_s=0.0),
+            record.AttemptRunning(at_s=0, point=job_id, attempt=1, started_s=0.0),
         ):
             controller.apply(event)
         folder_of((job_id, 1)).mkdir()

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from deploy import checks, instance, slurmlens
+from deploy import campaign, checks, instance, slurmlens
 from deploy.cache import cache_root
 from deploy.errors import DeployError
 from deploy.progress import Progress
@@ -32,7 +32,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us with & has it ignored
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    progress = Progress(STEPS)
+    progress = Progress(STEPS + options.with_campaign)
     try:
         return _demo(options, progress)
     except DeployError as error:
@@ -71,6 +71,9 @@ def _in_sandbox(options: argparse.Namespace, progress: Progress, sandbox: Sandbo
         ended = run_jobs(stack.slurm, planned, folder, progress.say)
     with progress.step("checking"):
         checks.check_all(stack, ended, progress.check)
+    if options.with_campaign:
+        with progress.step("running a campaign: the fastest block size of a matrix product"):
+            campaign.run_campaign(stack.slurm, stack.hub.url, progress.say, progress.check)
     with progress.step("showing"):
         _show(stack, ended, progress)
     good = progress.failures == 0
@@ -139,6 +142,7 @@ def _make_setup() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo ARGS=…", description=__doc__)
     parser.add_argument("--exit-after-check", action="store_true", help="end after the checks, for tests")
+    parser.add_argument("--with-campaign", action="store_true", help="an optimisation campaign besides, 15 s longer")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the random jobs")
     parser.add_argument("--random", type=int, default=3, metavar="COUNT", help="how many random jobs")
     return parser.parse_args()

@@ -16,7 +16,7 @@ from typing import Any
 
 from slurmlens.campaign import session
 from slurmlens.campaign.journal import Journal
-from slurmlens.campaign.scheduler import Scheduler
+from slurmlens.campaign.scheduler import CampaignScheduler
 from slurmlens.cli import main
 
 
@@ -53,7 +53,7 @@ def arm(step: int, when: str) -> None:
     Journal.append = mortal(Journal.append)  # type: ignore[method-assign]
     session.lay_out = mortal(session.lay_out)
     for name in ("submit_held", "release", "find", "end", "queue"):
-        setattr(Scheduler, name, mortal(getattr(Scheduler, name)))
+        setattr(CampaignScheduler, name, mortal(getattr(CampaignScheduler, name)))
 
 
 def _started_and_left(arguments: Any, **named: Any) -> Any:

@@ -45,7 +45,7 @@ def parallel(view: CampaignView) -> str:
         return ""
     axes = [*names, *figures]
     scales = [_scale([_cell(one, name) for one in shown]) for name in axes]
-    places = [_LEFT + place * (WIDTH - _LEFT - _RIGHT) / max(1, len(axes) - 1) for place in range(len(axes))]
+    places = [_LEFT + place * (WIDTH - 2 * _LEFT) / max(1, len(axes) - 1) for place in range(len(axes))]
     lines = "".join(
         _thread(one, axes, scales, places, view) for one in sorted(shown, key=lambda one: one.point == view.best)
     )

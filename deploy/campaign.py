@@ -1,0 +1,51 @@
+"""The demo's campaign: the block size of a matrix product, whose optimum is known, found by real jobs of alice's.
+
+Owns the copy of the shipped example in alice's home and what is looked at afterwards: the optimum, and that each point
+ran once by its own word. Used by the demo with --with-campaign.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.sandbox import CHECKOUT
+from deploy.slurm import SmallSlurm
+from deploy.slurmlens import program
+
+EXAMPLE = CHECKOUT / "examples" / "block-size"
+BEST = {"tile_m": 48, "tile_n": 96, "order": "ikj"}
+QUICK = "\n[poll]\ninterval_s = 0.5\ninterval_max_s = 1.0\n"
+MOST_S = 120.0
+
+
+def run_campaign(slurm: SmallSlurm, hub: str, say: Callable[[str], None], check: Callable[[bool, str], None]) -> None:
+    """Run it to its end, show its status, write its page."""
+    folder = slurm.sandbox.folder / "home/alice/block-size"
+    file = _lay_out(slurm, folder)
+
+    def campaign(verb: str, *options: str) -> str:
+        argv = [str(program("slurmlens")), "campaign", verb, *options, str(file)]
+        env = {"LEDGER": str(folder / "ledger")}
+        return slurm.sandbox.run(argv, user="alice", cwd=folder, env=env, timeout_s=MOST_S).stdout
+
+    say(f"$ slurmlens campaign run {file}")
+    campaign("run")
+    say(campaign("status"))
+    view = json.loads(campaign("status", "--json"))
+    best = next((point for point in view["points"] if point["point"] == view["best"]), None)
+    check(best is not None and best["parameters"] == BEST, "the campaign found the known optimum")
+    names = [line.split()[0] for line in (folder / "ledger").read_text().splitlines()]
+    check(len(names) == len(set(names)) == len(view["points"]), "each of its points ran once")
+    say(f"its page:  {campaign('report', '--hub', hub).strip()}")
+
+
+def _lay_out(slurm: SmallSlurm, folder: Path) -> Path:
+    shutil.copytree(EXAMPLE, folder)
+    file = folder / "campaign.toml"
+    text = file.read_text().replace("time_s = 60\n", 'time_s = 60\nenvironment = ["LEDGER"]\n')
+    file.write_text(text + QUICK)
+    slurm.sandbox.run(["chown", "-R", "alice:", str(folder)])
+    return file
