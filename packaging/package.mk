@@ -79,4 +79,4 @@ deb: ## Debian packages into dist/
 
 .PHONY: test-vm
 test-vm: deb ## a virtual machine with systemd, cgroup v2 and Slurm 22.05: installed, run, counted; needs root and qemu
-	$(BIN)/pytest tests/vm $(ARGS)
+	SLURMLENS_VM=1 $(BIN)/pytest tests/vm $(ARGS)
