@@ -16,9 +16,9 @@ from deploy.components.lumber import Tls as ServerTls
 
 from slurmlens.config.sinks import BeatsSinkConfig, LogstashSinkConfig
 from slurmlens.delivery.sinks.beats import BeatsSink
-from slurmlens.delivery.sinks.endpoint import FixedEndpoint
 from slurmlens.delivery.sinks.logstash import LogstashSink
 from slurmlens.errors import DeliveryError
+from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.runtime.tls import ClientTls
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter

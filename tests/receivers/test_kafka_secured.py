@@ -12,9 +12,9 @@ import pytest
 
 from slurmlens.clock import SystemClock
 from slurmlens.config.kafka import KafkaSinkConfig
-from slurmlens.delivery.sinks.endpoint import FixedEndpoint
 from slurmlens.delivery.sinks.kafka import KafkaSink
 from slurmlens.errors import DeliveryError
+from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs

@@ -18,10 +18,10 @@ from deploy.components.kafka import Kafka
 
 from slurmlens.clock import SystemClock
 from slurmlens.config.kafka import KafkaSinkConfig
-from slurmlens.delivery.sinks.endpoint import FixedEndpoint
 from slurmlens.delivery.sinks.kafka import Brokers, KafkaSink
 from slurmlens.errors import DeliveryError
 from slurmlens.events import JobStart
+from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs

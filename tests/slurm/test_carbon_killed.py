@@ -15,8 +15,8 @@ from deploy.sandbox import Sandbox
 from slurmlens.clock import SystemClock
 from slurmlens.config.sinks import CarbonSinkConfig
 from slurmlens.delivery.sinks.carbon import CarbonSink
-from slurmlens.delivery.sinks.endpoint import FixedEndpoint
 from slurmlens.errors import DeliveryError
+from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire.carbon import SeriesBlock, slot_prefix

@@ -24,8 +24,8 @@ from slurmlens.config.sinks import (
 )
 from slurmlens.delivery.batches import Stream
 from slurmlens.delivery.sinks.delivery import Sink
-from slurmlens.delivery.sinks.endpoint import Endpoint, FixedEndpoint
 from slurmlens.runtime.backoff import Backoff
+from slurmlens.runtime.endpoint import Endpoint, FixedEndpoint
 from slurmlens.telemetry.internal import Reporter
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import pytest
 
 from slurmlens.cli.main import main as slurmlens
 from slurmlens.config.sinks import HubSinkConfig
-from slurmlens.delivery.sinks.endpoint import FixedEndpoint
 from slurmlens.delivery.sinks.hub import HubSink
 from slurmlens.delivery.sinks.proof import proof_of
 from slurmlens.errors import DeliveryError
 from slurmlens.events import JobEnd, JobStart, LinesDropped
+from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from slurmlens.config.sinks import BeatsSinkConfig
 from slurmlens.delivery.sinks.connection import Connection, connect
-from slurmlens.delivery.sinks.endpoint import Address, AddressRotation, Endpoint, text_of
 from slurmlens.errors import DecodeError, DeliveryError
+from slurmlens.runtime.endpoint import Address, AddressRotation, Endpoint, text_of
 from slurmlens.wire.beats import Acknowledgements, Window, encode_window
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from slurmlens.clock import Clock
 from slurmlens.config.sinks import CarbonSinkConfig
-from slurmlens.delivery.sinks.endpoint import Endpoint
 from slurmlens.delivery.sinks.unacknowledged import UnacknowledgedSender
+from slurmlens.runtime.endpoint import Endpoint
 from slurmlens.telemetry.internal import Reporter
 
 

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from slurmlens.delivery.sinks.endpoint import Address
 from slurmlens.errors import DeliveryError, TransportError
 from slurmlens.runtime.channel import Channel
+from slurmlens.runtime.endpoint import Address
 
 if TYPE_CHECKING:
     from slurmlens.runtime.tls import ClientTls

@@ -22,9 +22,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka_errors
 
 from slurmlens.config.kafka import KafkaSinkConfig
-from slurmlens.delivery.sinks.endpoint import Address, text_of
 from slurmlens.delivery.sinks.kafka_security import security_options
 from slurmlens.errors import DeliveryError
+from slurmlens.runtime.endpoint import Address, text_of
 from slurmlens.wire.kafka_records import KafkaRecord
 
 Outcome = BaseException | None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from slurmlens.clock import Clock
 from slurmlens.config.sinks import LogstashSinkConfig
-from slurmlens.delivery.sinks.endpoint import Endpoint
 from slurmlens.delivery.sinks.unacknowledged import UnacknowledgedSender
+from slurmlens.runtime.endpoint import Endpoint
 from slurmlens.telemetry.internal import Reporter
 
 if TYPE_CHECKING:

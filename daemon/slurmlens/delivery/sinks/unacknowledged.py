@@ -22,8 +22,8 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.delivery.sinks.connection import Connection, connect
-from slurmlens.delivery.sinks.endpoint import Address, AddressRotation, Endpoint, text_of
 from slurmlens.errors import DeliveryError
+from slurmlens.runtime.endpoint import Address, AddressRotation, Endpoint, text_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 
 from slurmlens.config.sinks import BeatsSinkConfig
 from slurmlens.delivery.sinks.beats import BeatsSink
-from slurmlens.delivery.sinks.endpoint import FixedEndpoint
 from slurmlens.errors import DeliveryError
+from slurmlens.runtime.endpoint import FixedEndpoint
 from testkit.beats_receiver import (
     BeatsReceiver,
     acknowledge_all,

@@ -12,8 +12,8 @@ import pytest
 from slurmlens.config.sinks import CarbonSinkConfig
 from slurmlens.delivery.sinks.carbon import CarbonSink
 from slurmlens.delivery.sinks.connection import Connection
-from slurmlens.delivery.sinks.endpoint import FixedEndpoint
 from slurmlens.errors import DeliveryError
+from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from slurmlens.config.sinks import HubSinkConfig
-from slurmlens.delivery.sinks.endpoint import FixedEndpoint
 from slurmlens.delivery.sinks.hub import MANGLED_LIMIT, HubSink
 from slurmlens.delivery.sinks.proof import proof_of, read_token, request_payload
 from slurmlens.errors import DeliveryError
 from slurmlens.runtime import munge
+from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock

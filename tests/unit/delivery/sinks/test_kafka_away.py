@@ -16,11 +16,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from slurmlens.config.kafka import KafkaSinkConfig
-from slurmlens.delivery.sinks.endpoint import Address, FixedEndpoint
 from slurmlens.delivery.sinks.kafka import Brokers, KafkaSink
 from slurmlens.discovery.answers import Instance
 from slurmlens.discovery.found_endpoint import FoundEndpoint
 from slurmlens.errors import DeliveryError
+from slurmlens.runtime.endpoint import Address, FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs

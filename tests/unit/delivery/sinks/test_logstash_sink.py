@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from slurmlens.config.sinks import LogstashSinkConfig
-from slurmlens.delivery.sinks.endpoint import FixedEndpoint
 from slurmlens.delivery.sinks.logstash import LogstashSink
 from slurmlens.errors import DeliveryError
+from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.runtime.tls import ClientTls
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter

@@ -10,11 +10,11 @@ import pytest
 
 from slurmlens.config.auth import AuthConfig
 from slurmlens.config.sinks import HubSinkConfig
-from slurmlens.delivery.sinks.endpoint import FixedEndpoint
 from slurmlens.delivery.sinks.hub import HubSink
 from slurmlens.delivery.sinks.proof import proof_of
 from slurmlens.errors import RefusedError
 from slurmlens.runtime.authentication import Authenticator
+from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock

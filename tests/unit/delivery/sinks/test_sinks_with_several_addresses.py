@@ -12,9 +12,9 @@ from slurmlens.config.sinks import BeatsSinkConfig, CarbonSinkConfig, HubSinkCon
 from slurmlens.delivery.sinks.beats import BeatsSink
 from slurmlens.delivery.sinks.carbon import CarbonSink
 from slurmlens.delivery.sinks.delivery import Sink
-from slurmlens.delivery.sinks.endpoint import Address
 from slurmlens.delivery.sinks.hub import HubSink
 from slurmlens.errors import DeliveryError
+from slurmlens.runtime.endpoint import Address
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.beats_receiver import BeatsReceiver, acknowledge_all, acknowledging, then_closing
