@@ -34,7 +34,7 @@ def _declared(tree: ast.AST) -> Iterator[tuple[str, list[str], str]]:
             continue
         values = [_constant(argument) for argument in node.args]
         match node.func:
-            case ast.Name(id="InternalEvent") if len(values) >= 3:
+            case ast.Name(id="InternalEvent" | "lasting") if len(values) >= 3 and isinstance(values[0], str):
                 yield f"{values[0]}_total", _labels(node, 3), f"log line: {values[2]}"
             case ast.Attribute(attr="counter" | "gauge") if len(values) >= 2 and isinstance(values[0], str):
                 yield values[0], _labels(node, 2), str(values[1])
