@@ -90,8 +90,11 @@ def _io(text: bytes) -> Fields:
     sums = dict.fromkeys(names.values(), 0)
     for line in _lines(text):
         device, *values = line.split(b" ")
-        if device != b"(unknown)" and not re.fullmatch(rb"[0-9]+:[0-9]+", device):
-            raise _Damaged
+        if device != b"(unknown)":
+            major, colon, minor = device.partition(b":")
+            if not colon:
+                raise _Damaged
+            _number(major), _number(minor)
         for value in values:
             name, equals, digits = value.partition(b"=")
             if equals and name in names:

@@ -68,8 +68,7 @@ class Account:
         for index in GAUGES:
             if have >> index & 1:
                 last[index] = values[index]
-                if values[index] > (self._highest[index] or 0):
-                    self._highest[index] = values[index]
+                self._highest[index] = max(values[index], self._highest[index] or 0)
 
     def _rebase(self, reading: Reading) -> None:
         self._pending_base = False
