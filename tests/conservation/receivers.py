@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import gzip
 import socket
 import sqlite3
 import sys
@@ -186,10 +187,12 @@ timeout_s = 2
         return {row[0] for row in self._rows("SELECT id FROM events")}
 
     async def store(self) -> Store:
-        # A delta of a profile that the summary contains loses its body: it is no hook's event.
-        return Store().take(
-            row[0] for row in self._rows("SELECT body FROM events ORDER BY rowid") if row[0] is not None
-        )
+        """The lines of the events that the hub holds, out of the bodies that it keeps as they were sent."""
+        bodies: dict[int, list[bytes]] = {}
+        for number, encoding, body in self._rows("SELECT id, encoding, body FROM batches"):
+            bodies[number] = (gzip.decompress(body) if encoding == "gzip" else body).split(b"\n")
+        places = self._rows("SELECT batch, line FROM events ORDER BY batch, line")
+        return Store().take(bodies[batch][line - 1] for batch, line in places if batch in bodies)
 
     async def stop(self) -> None:
         await self.program.end()
