@@ -108,3 +108,7 @@ def test_the_terminal_says_the_same_in_80_columns_and_lets_no_name_act() -> None
 def test_the_document_of_a_later_release_is_read_as_far_as_it_is_known() -> None:
     body = b'{"version":"9","cluster":"demo","now_ns":5,"surprise":[1],"nodes":[{"node":"c1","last_heard_ns":1,"x":2}]}'
     assert msgspec.json.decode(body, type=StatusDocument).nodes[0].node == "c1"
+
+
+def test_a_hub_that_heard_of_nobody_does_not_say_that_all_is_well() -> None:
+    assert build_status_view(a_well_hub(nodes=())).sentence == "No node has been heard of yet."

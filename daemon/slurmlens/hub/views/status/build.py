@@ -62,6 +62,8 @@ def _sentence(oddities: list[Oddity], document: StatusDocument, silent: int) -> 
     look = sum(oddity.weight is Weight.LOOK for oddity in oddities)
     if not document.nodes:
         heard = "no node has been heard of yet"
+        if not lost and not look:
+            return f"{heard[0].upper()}{heard[1:]}."
     if lost:
         return f"Something was lost; {heard}."
     return (
