@@ -39,6 +39,7 @@ CASES = {
     "P16": "bench.p16_carbon_encode",
     "P17": "bench.p17_hook_to_page",
     "P19": "bench.p19_job_page",
+    "P18": "bench.p18_hub_ingest",
     "P23": "bench.p23_nodes_on_one_hub",
     "P24": "bench.p24_noise",
     "P25": "bench.p25_bursts",

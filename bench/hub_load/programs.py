@@ -35,6 +35,7 @@ url = "{database_url}"
 [auth]
 munge = false
 token_file = "{folder}/tokens"
+relays = {relays}
 [slurm]
 squeue = "false"
 scontrol = "false"
@@ -92,14 +93,16 @@ class Server:
             self._process.wait()
 
 
-def hub(folder: Path, database_url: str | None = None) -> Server:
+def hub(folder: Path, database_url: str | None = None, relays: tuple[str, ...] = ()) -> Server:
     """A hub with a database of its own in `folder`, or the one that the URL names."""
     port = free_port()
     tokens = folder / "tokens"
     tokens.touch(0o600)
     tokens.write_text(f"* {TOKEN}\n")
     url = database_url or f"sqlite:///{folder}/hub.sqlite3"
-    (folder / "hub.toml").write_text(CONFIG.format(folder=folder, port=port, database_url=url))
+    (folder / "hub.toml").write_text(
+        CONFIG.format(folder=folder, port=port, database_url=url, relays=json.dumps(relays))
+    )
     return Server([sys.executable, "-m", "slurmlens.hub.main", "--config", str(folder / "hub.toml")], folder, port)
 
 

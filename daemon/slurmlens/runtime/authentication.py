@@ -116,18 +116,21 @@ class TokenFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
-        self._tokens: list[tuple[str, bytes]] = []
+        self._nodes: dict[bytes, frozenset[str]] = {}
         self._read()
 
     def nodes_of(self, token: str) -> frozenset[str]:
-        """The nodes a token speaks for. Takes as long for a wrong token as for a right one."""
+        """The nodes a token speaks for.
+
+        Tokens are found by their SHA-256: it costs the same with one token and with 10,000, and how long it takes says
+        nothing about how much of a wrong one was right.
+        """
         try:
             if self._stamp_now() != self._stamp:
                 self._read()
         except (OSError, ConfigError) as error:
             raise SourceError(f"token file: {error}") from error
-        told = token.encode(errors="replace")
-        return frozenset([node for node, known in self._tokens if hmac.compare_digest(told, known)])
+        return self._nodes.get(_digest(token), frozenset())
 
     def _stamp_now(self) -> tuple[int, int, int]:
         status = self._path.stat()
@@ -142,7 +145,7 @@ class TokenFile:
             raise ConfigError(f"cannot be read: {error}", path=self._path, key="auth.token_file") from error
         if problem := mode_problem(mode, owner, os.geteuid()):
             raise ConfigError(problem, path=self._path, key="auth.token_file")
-        tokens: list[tuple[str, bytes]] = []
+        nodes: dict[bytes, frozenset[str]] = {}
         owners: dict[str, tuple[str, int]] = {}
         for number, line in enumerate(lines, start=1):
             words = line.split()
@@ -157,8 +160,12 @@ class TokenFile:
                     f"{words[0]} has the token of {node} (line {first}): each node speaks for itself, give it its own"
                 )
                 raise ConfigError(message, path=self._path, line=number)
-            tokens.append((words[0], words[1].encode()))
-        self._stamp, self._tokens = stamp, tokens
+            nodes[_digest(words[1])] = frozenset([words[0]])
+        self._stamp, self._nodes = stamp, nodes
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="replace")).digest()
 
 
 def mode_problem(mode: int, owner_uid: int, reader_uid: int) -> str | None:

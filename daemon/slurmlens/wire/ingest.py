@@ -24,7 +24,6 @@ RETRY_AFTER_S = 5
 
 RELAY_HEADER = "x-slurmlens-relay"
 
-_CHUNK_BYTES = 64 * 1024
 _GZIP = 31
 
 
@@ -110,20 +109,16 @@ def unpack(body: bytes, encoding: str, max_bytes: int) -> bytes:
         return body
     if encoding != "gzip":
         raise DecodeError(f"content-encoding {encoding[:40]!r}: send gzip or nothing", reason="encoding")
-    unpacked = bytearray()
     unpacker = zlib.decompressobj(_GZIP)
-    rest = body
     try:
-        while rest and not unpacker.eof:
-            unpacked += unpacker.decompress(rest, min(_CHUNK_BYTES, max_bytes + 1 - len(unpacked)))
-            if len(unpacked) > max_bytes:
-                raise TooLarge(f"the body unpacks to more than {max_bytes} bytes")
-            rest = unpacker.unconsumed_tail
+        unpacked = unpacker.decompress(body, max_bytes + 1)
     except zlib.error as error:
         raise DecodeError(f"no gzip: {error}", reason="gzip") from error
+    if len(unpacked) > max_bytes:
+        raise TooLarge(f"the body unpacks to more than {max_bytes} bytes")
     if not unpacker.eof or unpacker.unused_data:
         raise DecodeError("the gzip ends too early or too late", reason="gzip")
-    return bytes(unpacked)
+    return unpacked
 
 
 def status_of(error: SlurmlensError) -> int:

@@ -84,8 +84,8 @@ def identity_of(row: Row) -> JobIdentity | None:
 def merged_identity(rows: Sequence[Row]) -> JobIdentity | None:
     """What the hooks on all nodes told of the job, the first to know a field winning."""
     told = [identity for identity in map(identity_of, rows) if identity]
-    if not told:
-        return None
+    if len(told) < 2:
+        return told[0] if told else None
     fields = JobIdentity.__struct_fields__
     values = {name: [getattr(one, name) for one in told if getattr(one, name) is not None] for name in fields}
     return JobIdentity(**{name: known[0] for name, known in values.items() if known})

@@ -50,9 +50,14 @@ def decode_tellers(tellers: bytes) -> Tellers:
 def identity_told(tellers: bytes) -> JobIdentity | None:
     """What was told of the job, field by field, the start first: an Epilog's restart count misleads."""
     told = _decoder.decode(tellers)
-    known = [teller.job for teller in (told.start, told.summary, told.end) if teller]
-    if len(known) < 2:
-        return known[0] if known else None
+    tellers_in_order = (told.start, told.summary, told.end)
+    known = [teller.job for teller in tellers_in_order if teller]
+    if not known:
+        return None
+    first, nothing = known[0], JobIdentity(known[0].job_id)
+    known = [first, *(job for job in known[1:] if job != nothing)]  # most say what the first one said
+    if len(known) == 1:
+        return first
     return JobIdentity(known[0].job_id, *(_first(name, known) for name in _IDENTITY_FIELDS))
 
 

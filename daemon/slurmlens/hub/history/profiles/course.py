@@ -119,9 +119,7 @@ def _course_of(profile: Profile, told_ns: int) -> Course | None:
 
 
 def _bins(points: Sequence[Point], count: int) -> _Bins:
-    flat: list[Any] = []
-    for point in points:
-        flat += (point.low, point.mean, point.high)
+    flat: list[Any] = [value for point in points for value in (point.low, point.mean, point.high)]
     try:
         bins = _thirds(array("f", flat))  # a None in it raises
         plain = min(bins.low) >= 0 <= min(bins.mean) and max(bins.high) <= _GREATEST and math.isfinite(sum(bins.mean))

@@ -46,13 +46,26 @@ class Packed:
     unreadable: int = 0
 
 
+class _PlacedProfile(NamedTuple):
+    """An event with a profile, and the place of its line."""
+
+    batch: int
+    line: int
+    event: ReceivedProfile | ReceivedSummary
+
+    @property
+    def start_ns(self) -> int:
+        """When its profile begins."""
+        return 0 if self.event.profile is None else self.event.profile.start_ns
+
+
 @dataclass(slots=True)
 class _CoursesTold:
-    """Courses told in some batches, each with its sighting and the place of its line."""
+    """Profiles told in some batches, by their sighting."""
 
     last_batch: int = 0
     packed: Packed = field(default_factory=Packed)
-    by_name: dict[SightingName, list[tuple[int, int, str, Course]]] = field(default_factory=dict)
+    by_name: dict[SightingName, list[_PlacedProfile]] = field(default_factory=dict)
 
 
 class _CourseRows(NamedTuple):
@@ -101,13 +114,15 @@ def _read_batches(connection: Connection) -> _CoursesTold:
     mark = connection.execute(select(marks.c.value).where(marks.c.name == PACKED)).scalar() or 0
     query = select(batches.c.id, batches.c.encoding, batches.c.body).where(batches.c.id > mark).order_by(batches.c.id)
     told, read_bytes = _CoursesTold(mark), 0
-    for batch, encoding, body in connection.execute(query.limit(MOST_BATCHES)):
+    streamed = connection.execution_options(yield_per=20).execute(query.limit(MOST_BATCHES))
+    for batch, encoding, body in streamed:
         told.last_batch = batch
         told.packed.batches += 1
         _read_body(told, batch, split(encoding, body))
         read_bytes += len(body)
         if read_bytes > MOST_BODY_BYTES:
             break
+    streamed.close()
     return told
 
 
@@ -117,21 +132,18 @@ def _read_body(told: _CoursesTold, batch: int, lines: list[bytes]) -> None:
             continue
         try:
             event = receive(line)
-            course = course_told(event)
         except DecodeError:
-            told.packed.unreadable += 1
-            continue
-        if course is not None and isinstance(event, ReceivedProfile | ReceivedSummary):
+            continue  # it was refused
+        if isinstance(event, ReceivedProfile | ReceivedSummary) and event.profile is not None:
             name = SightingName(event.cluster, event.node, event.sighting)
-            told.by_name.setdefault(name, []).append((batch, number, event.id, course))
-            told.packed.profiles += 1
+            told.by_name.setdefault(name, []).append(_PlacedProfile(batch, number, event))
 
 
 def _put_together(transaction: Transaction, told: _CoursesTold) -> _CourseRows:
     """Which pieces are kept, and which courses they fill."""
     found = transaction.find(schema.sightings, ("rid", *SightingName._fields), SightingName._fields, told.by_name)
     rids = {SightingName(*row[1:]): row[0] for row in found}
-    new = dict(_those_kept(transaction, told, rids))
+    new = {rid: own for rid, kept in _those_kept(transaction, told, rids) if (own := _read_profiles(told.packed, kept))}
     keys = [(rid,) for rid in new]
     known: dict[int, list[bytes]] = {}
     for rid, course in transaction.find(schema.courses, ("sighting", "course"), ("sighting",), keys):
@@ -161,16 +173,35 @@ def _write(transaction: Transaction, courses: _CourseRows) -> None:
 
 def _those_kept(
     transaction: Transaction, told: _CoursesTold, rids: dict[SightingName, int]
-) -> Iterator[tuple[int, list[tuple[int, int, Course]]]]:
+) -> Iterator[tuple[int, list[_PlacedProfile]]]:
     """Of each sighting what its events' rows know: a line that came twice counts once, a refused one not at all."""
-    keys = [(rids[name], event_id) for name, own in told.by_name.items() if name in rids for _, _, event_id, _ in own]
-    found = transaction.find(schema.events, ("sighting", "batch", "line"), ("sighting", "id"), keys)
-    kept = set(found)
+    keys = [(rids[name], one.event.id) for name, own in told.by_name.items() if name in rids for one in own]
+    kept = set(transaction.find(schema.events, ("sighting", "batch", "line"), ("sighting", "id"), keys))
     for name, own in told.by_name.items():
         if (rid := rids.get(name)) is not None:
-            courses = [(batch, line, course) for batch, line, _, course in own if (rid, batch, line) in kept]
-            if courses:
-                yield rid, courses
+            yield rid, [one for one in own if (rid, one.batch, one.line) in kept]
+
+
+def _read_profiles(packed: Packed, kept: list[_PlacedProfile]) -> list[tuple[int, int, Course]]:
+    """The courses that one sighting's events tell. A delta that a summary beside it contains is not even read."""
+    whole_from_ns = min((one.start_ns for one in kept if _is_whole(one)), default=None)
+    courses = []
+    for one in kept:
+        if whole_from_ns is not None and not _is_whole(one) and one.start_ns >= whole_from_ns:
+            continue
+        try:
+            course = course_told(one.event)
+        except DecodeError:
+            packed.unreadable += 1
+            continue
+        if course is not None:
+            packed.profiles += 1
+            courses.append((one.batch, one.line, course))
+    return courses
+
+
+def _is_whole(one: _PlacedProfile) -> bool:
+    return isinstance(one.event, ReceivedSummary)
 
 
 def _folded(known: Collection[bytes], told: list[Course]) -> bytes:
