@@ -20,6 +20,7 @@ from deploy.components.consul import Consul
 from deploy.components.go_carbon import GoCarbon
 from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber
+from deploy.components.postgresql import PostgreSql
 from deploy.errors import MachineLacks
 from deploy.sandbox import Sandbox
 
@@ -79,6 +80,24 @@ def consul(component_sandbox: Sandbox) -> Iterator[Consul]:
 def go_carbon(component_sandbox: Sandbox) -> Iterator[GoCarbon]:
     """A store that keeps a point a second of the product's series."""
     with running(GoCarbon(component_sandbox)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql(component_sandbox: Sandbox) -> Iterator[PostgreSql]:
+    """A database server; a test makes the database it wants."""
+    with running_made(PostgreSql, component_sandbox) as server:
+        yield server
+
+
+@contextmanager
+def running_made(make: Callable[[Sandbox], Server], sandbox: Sandbox) -> Iterator[Server]:
+    """The same for a server that finds out when it is made what the machine lacks."""
+    try:
+        server = make(sandbox)
+    except MachineLacks as error:
+        pytest.skip(str(error))
+    with running(server):
         yield server
 
 

@@ -82,6 +82,7 @@ REFRESH_EVERY_S = 0.2
 
 PACK_EVERY_S = 2.0
 WRITE_BEATS_EVERY_S = 5.0
+STATISTICS_EVERY_S = 3600.0
 
 SHUTDOWN_S = 2.0
 
@@ -141,6 +142,7 @@ class HubPipeline:
         self._supervisor.add("doors", self._doors.watch)
         self._supervisor.add("packing", self._keep_packed)
         self._supervisor.add("beats", self._keep_beats)
+        self._supervisor.add("statistics", self._keep_statistics)
         if self._tls is not None:
             self._supervisor.add("certificate", partial(self._tls.keep_fresh, self._reporter))
         for name, stage in () if self._consul is None else self._consul.stages:
@@ -287,6 +289,12 @@ class HubPipeline:
         while True:
             await asyncio.sleep(WRITE_BEATS_EVERY_S)
             await self._applier.beats.write(self._store)
+
+    async def _keep_statistics(self) -> None:
+        """A stage: plans stay right while tables grow."""
+        while True:
+            await asyncio.sleep(STATISTICS_EVERY_S)
+            await self._store.keep_statistics()
 
     async def _keep_reconciled(self) -> None:
         """A stage: closes what nobody will end any more, and keeps the counts of what was refused."""

@@ -23,6 +23,7 @@ from slurmlens.hub.database.lock import AdvisoryLock
 
 READERS = 4
 MOST_WAITING_READERS = 64
+_ANALYSIS_LIMIT = 1_000
 
 _Answer = TypeVar("_Answer")
 
@@ -106,6 +107,11 @@ class Store:
         """
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
 
+    async def keep_statistics(self) -> None:
+        """Has SQLite look again at what its plans go by, where a table has grown; a server does so by itself."""
+        if not self.is_postgresql:
+            await self.write(_optimize)
+
     def _write(self, work: Callable[[Transaction], _Answer]) -> _Answer:
         try:
             with self._writing_engine.connect() as connection, connection.begin():
@@ -116,6 +122,11 @@ class Store:
                     transaction.close()
         except _foreign(self._writing_engine) as error:
             raise StoreError(f"database: {_said(error)}", reason="database") from error
+
+
+def _optimize(transaction: Transaction) -> None:
+    for pragma in (f"analysis_limit={_ANALYSIS_LIMIT}", "optimize"):
+        transaction.core.exec_driver_sql(f"PRAGMA {pragma}")
 
 
 def _foreign(engine: Engine) -> tuple[type[Exception], ...]:

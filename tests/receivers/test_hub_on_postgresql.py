@@ -1,0 +1,86 @@
+"""The hub's history on a real PostgreSQL: one plan for both databases."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import itertools
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from deploy.components.postgresql import PostgreSql
+
+from slurmlens.errors import ConfigError
+from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.history.facts import JobFilter, StateFilter
+from testkit.checkout import ROOT
+from testkit.hub_history import History
+from testkit.manual_clock import ManualClock
+from testkit.told_events import Told
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def database_url(postgresql: PostgreSql) -> str:
+    return postgresql.make_database(f"history{next(_numbers)}")
+
+
+def same_history() -> ModuleType:
+    """The tests of one history made twice, whose calls and comparison are used here on the other database."""
+    path = ROOT / "tests" / "unit/hub/history/test_same_history.py"
+    spec = importlib.util.spec_from_file_location("same_history_on_sqlite", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+async def test_the_same_calls_are_concluded_equally_and_every_page_is_there(database_url: str, tmp_path: Path) -> None:
+    same = same_history()
+    old = tmp_path / "old.sqlite3"
+    old.write_bytes(gzip.decompress((same.FIXTURES / "hub-version-3.sqlite3.gz").read_bytes()))
+    history = await History.open(database_url, ManualClock())
+    try:
+        await same.replay(history)
+        await same.assert_same_conclusions(history, old)
+        await history.refresh()
+        rows = await history.queries.jobs(EVERYBODY, JobFilter())
+        assert len(rows) > 40
+        following = await history.queries.jobs(EVERYBODY, JobFilter(after=rows[9].place))
+        assert following == rows[10:]
+        failed = await history.queries.jobs(EVERYBODY, JobFilter(node="n1", state=StateFilter.FAILED))
+        assert {row.job_id for row in failed} <= {row.job_id for row in rows}
+        for row in rows:
+            facts = await history.facts(row.job_id)
+            assert facts.run == row.run
+            await history.queries.job_events(EVERYBODY, row.job_id)
+    finally:
+        await history.close()
+
+
+async def test_a_second_hub_on_one_database_is_refused(database_url: str) -> None:
+    history = await History.open(database_url, ManualClock())
+    try:
+        with pytest.raises(ConfigError, match="another hub has it open"):
+            await History.open(database_url, ManualClock())
+    finally:
+        await history.close()
+    await (await History.open(database_url, ManualClock())).close()
+
+
+async def test_what_was_acknowledged_is_there_for_the_next_hub_and_known(database_url: str) -> None:
+    one = Told()
+    history = await History.open(database_url, ManualClock())
+    await history.hear(one.start(1), one.summary(1, 3))
+    await history.close()
+    history = await History.open(database_url, ManualClock())
+    try:
+        assert (await history.facts()).nodes[0].samples == 4
+        assert (await history.apply([one.start(1), one.summary(1, 3)])).known == 2
+    finally:
+        await history.close()

@@ -1,0 +1,76 @@
+"""Lists cost the same however many jobs there were: every statement of a list goes by an index, in the list's order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, text
+from sqlalchemy.dialects import sqlite
+
+from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.history.conclude.run_rows import Section
+from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
+from slurmlens.hub.history.read.job_list import list_query
+from slurmlens.slurm.records import JobState
+from testkit.hub_history import History
+
+RUNS = 20_000
+
+MAKE_RUNS = f"""
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {RUNS})
+INSERT INTO runs (rid, cluster, job_id, number, incarnation, section, state, state_group, "user", account, "partition",
+    order_ns, end_ns, outcome, nodes)
+SELECT i, 'demo', i, 1, 1, 2, CASE i % 10 WHEN 0 THEN 'FAILED' ELSE 'COMPLETED' END,
+    CASE i % 10 WHEN 0 THEN 'failed' ELSE 'finished' END, 'user' || (i * 7 % 300), 'account' || (i % 40),
+    'part' || (i % 5), i * 1000, i * 1000 + 500, '{{"state":"COMPLETED","label":"COMPLETED","source":"nobody"}}',
+    '["n1"]' FROM n
+"""
+MAKE_NODES = "INSERT INTO run_nodes SELECT 'n' || (rid % 100), section, order_ns, rid FROM runs"
+
+FILTERS = [
+    JobFilter(),
+    JobFilter(user="user7"),
+    JobFilter(account="account3"),
+    JobFilter(partition="part2"),
+    JobFilter(node="n5"),
+    JobFilter(state=StateFilter.FAILED),
+    JobFilter(state=JobState.COMPLETED),
+    JobFilter(user="user7", state=StateFilter.FAILED),
+    JobFilter(account="account3", partition="part2"),
+    JobFilter(node="n5", user="user7"),
+]
+AFTER = [None, ListPlace(Section.OVER, 5_000_000, 5_000)]
+
+
+async def test_every_list_walks_an_index_and_sorts_nothing(history: History) -> None:
+    await history.store.write(_fill)
+    walks = {}
+    for which, after in itertools.product(FILTERS, AFTER):
+        wanted = msgspec.structs.replace(which, after=after)
+        query = list_query(EVERYBODY, "demo", wanted, Section.OVER, 200)
+        steps = await history.store.read(_plan_of(query))
+        if any("SCAN" in step or "TEMP B-TREE" in step for step in steps):
+            walks[repr(wanted)] = steps
+    assert walks == {}
+
+
+def _plan_of(query: Select[Any]) -> Callable[[Connection], list[str]]:
+    statement = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+    explain = text(f"EXPLAIN QUERY PLAN {statement}")
+    return lambda connection: [row[-1] for row in connection.execute(explain)]
+
+
+def _fill(transaction: Transaction) -> None:
+    for statement in (MAKE_RUNS, MAKE_NODES, "ANALYZE"):
+        transaction.core.exec_driver_sql(statement)
+
+
+async def test_statistics_are_kept_while_the_hub_runs(history: History) -> None:
+    await history.store.write(_fill)
+    await history.store.keep_statistics()
+    query = text("SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'runs'")
+    assert (await history.store.read(lambda connection: connection.execute(query).scalar_one())) > 5
