@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,21 +82,6 @@ def test_a_word_stands_in_the_glossary_once() -> None:
     table = MAP.read_text().partition("## Words")[2]
     words = [word.strip() for row in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE) for word in row.split(",")]
     assert sorted({word for word in words if words.count(word) > 1}) == []
-
-
-STILL_TWICE = frozenset({"Moment", "Prove"})
-"""Names that stood for two things when the rule came; none may be added."""
-
-
-def test_a_class_name_stands_for_one_thing() -> None:
-    """Private ones (`_Name`) are their module's own affair."""
-    places = defaultdict(list)
-    for path in PACKAGE.rglob("*.py"):
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places[node.name].append(str(path.relative_to(PACKAGE)))
-    twice = {name: where for name, where in places.items() if len(where) > 1}
-    assert {name: where for name, where in twice.items() if name not in STILL_TWICE} == {}
 
 
 @pytest.mark.parametrize("word", ["sighting", "slot", "dropbox", "rediscover", "witness", "spool", "run", "held"])

@@ -1,13 +1,13 @@
 """The hub, wired: the one place where its stages meet.
 
-    nodes ─► web ─► ingest ─► history ─► queries ─► reports ─► web, JSON
-                       │          ▲          live ──────────────► SSE
+    nodes ─► web ─► ingest ─► history ─► queries ─► views ─► web, JSON
+                       │          ▲          live ───────────► SSE
                        └─► live   │
                       slurm ─► poller ─► (refresh, reconcile)
                                   └────► queue_series ─► carbon_writer ─► carbon
 
-Owns the stages' order of beginning and end, and the news that go between them: new events and new records make runs
-stale (`refresh`), and send the poller to accounting; runs made anew are told to whoever watches. What each hands to the
+Owns the stages' order of beginning and end, and the news that go between them: new events send the poller to
+accounting; runs that were concluded anew are told to whoever watches. What each hands to the
 web part is spelled out as protocols in `web.ports`.
 """
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from slurmlens.clock import Clock
 from slurmlens.delivery.batches import Batch, BatchQueue, Stream
 from slurmlens.errors import DeliveryError, RefusedError, SlurmlensError
 from slurmlens.relay.room import Room
+from slurmlens.runtime.authentication import Prove
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.ingest import (
     MAX_REFUSED_TOLD,
@@ -42,13 +42,6 @@ LINE_REFUSED = InternalEvent(
 TAKEN = InternalEvent("relay_events", logging.DEBUG, "took {count} events of node {node}")
 
 
-class ProveNode(Protocol):
-    """Says which node a request comes from (`runtime.authentication.Authenticator`)."""
-
-    async def node_of(self, headers: Mapping[str, str], body: bytes) -> str:
-        """The node; RefusedError or SourceError otherwise."""
-
-
 class Intake:
     """One relay's door for events. `wanted_interval_s` says how often the hub wants a node's profiles."""
 
@@ -59,7 +52,7 @@ class Intake:
         max_body_bytes: int,
         pending_bytes: int,
         commit_timeout_s: float,
-        prove: ProveNode,
+        prove: Prove,
         queue: BatchQueue,
         room: Room,
         wanted_interval_s: Callable[[str], float | None],

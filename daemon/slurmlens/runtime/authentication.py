@@ -39,6 +39,13 @@ class Origins(Protocol):
         """Whether it is known yet which nodes there are."""
 
 
+class Prove(Protocol):
+    """Says which node a request comes from, for whoever takes events; `Authenticator` does."""
+
+    async def node_of(self, headers: Mapping[str, str], body: bytes) -> str:
+        """The node; RefusedError or SourceError otherwise."""
+
+
 Refuse = Callable[[str, str], RefusedError]
 Check = Callable[[str, str, bytes], Awaitable[None]]
 

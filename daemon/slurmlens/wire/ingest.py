@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from slurmlens.errors import DecodeError, DeliveryError, RefusedError, SlurmlensError, SourceError
-from slurmlens.events import AnyEvent
+from slurmlens.events import AnyEvent, Event
 from slurmlens.wire import ecs
 from slurmlens.wire.event_values import check_values
 
@@ -74,21 +74,23 @@ def lines_of(body: bytes, may_tell: Callable[[str], bool], cluster: str) -> Iter
     for number, found in ecs.decode_lines(body):
         if isinstance(found, DecodeError):
             yield IngestLine(number, None, found)
-        elif problem := _problem(found, may_tell, cluster):
+        elif problem := problem_of(found, may_tell, cluster):
             yield IngestLine(number, None, problem)
         else:
             yield IngestLine(number, found, None)
 
 
-def _problem(event: AnyEvent, may_tell: Callable[[str], bool], cluster: str) -> DecodeError | None:
-    """Why an event can't be taken although it decodes."""
+def problem_of(
+    event: Event, may_tell: Callable[[str], bool], cluster: str, now_ns: int | None = None
+) -> DecodeError | None:
+    """Why an event can't be taken although it decodes; `now_ns` as `event_values.check_values` takes it."""
     if not may_tell(event.node):
         return DecodeError(f"host.name is {event.node!r}, but another node sent it", reason="node")
     if event.cluster != cluster:
         message = f"cluster is {event.cluster!r}, here it is {cluster!r}: make `cluster` the same in both"
         return DecodeError(message, reason="cluster")
     try:
-        check_values(event)
+        check_values(event, now_ns)
     except DecodeError as error:
         return error
     return None

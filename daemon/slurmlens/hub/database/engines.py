@@ -15,19 +15,13 @@ from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from slurmlens.config.database_url import DRIVERS
 from slurmlens.errors import ConfigError
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
-_DRIVERS = {
-    "sqlite": SQLITE,
-    "sqlite+pysqlite": SQLITE,
-    "sqlite+aiosqlite": SQLITE,
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-    "postgresql+asyncpg": "postgresql+psycopg",
-}
-"""Drivers that a URL may name. The asynchronous ones stand in settings of releases before this one."""
+_DIALECTS = {"sqlite3": SQLITE, "psycopg": "postgresql+psycopg"}
+"""SQLAlchemy's name for each of the packages that `config.database_url.DRIVERS` names."""
 
 _BUSY_TIMEOUT_MS = 10_000
 _READER_CACHE_KIB = 16 * 1024
@@ -42,11 +36,11 @@ def database_url(text: str) -> URL:
     except (SQLAlchemyError, ValueError) as error:
         message = f"{text!r} is no URL of a database; use sqlite:////PATH or postgresql://USER@HOST/NAME"
         raise ConfigError(message, key="database.url") from error
-    driver = _DRIVERS.get(url.drivername)
-    if driver is None:
+    package = DRIVERS.get(url.drivername)
+    if package is None:
         message = f"{url.drivername!r} is not known here; use sqlite:////PATH or postgresql://USER@HOST/NAME"
         raise ConfigError(message, key="database.url")
-    return url.set(drivername=driver)
+    return url.set(drivername=_DIALECTS[package])
 
 
 def make_folder(url: URL) -> None:

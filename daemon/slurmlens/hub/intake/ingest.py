@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from slurmlens.clock import Clock
 from slurmlens.errors import DecodeError, SlurmlensError
@@ -19,8 +19,8 @@ from slurmlens.events import JobStart, NodeHeartbeat
 from slurmlens.hub.history.record.applying import Applied
 from slurmlens.hub.history.record.storing import Request
 from slurmlens.hub.news import Change, ChangeKind, Live
+from slurmlens.runtime.authentication import Prove
 from slurmlens.telemetry.internal import InternalEvent, Reporter
-from slurmlens.wire.event_values import check_values
 from slurmlens.wire.ingest import (
     MAX_REFUSED_TOLD,
     IngestAnswer,
@@ -29,6 +29,7 @@ from slurmlens.wire.ingest import (
     answer,
     check_not_all_foreign,
     check_role,
+    problem_of,
     status_of,
     unpack,
 )
@@ -50,13 +51,6 @@ MAX_LINES = 20_000
 
 UNPACKED_ON_THE_LOOP_BYTES = 32 * 1024
 """A body of more bytes, as sent, is unpacked and read in a thread: it would hold the loop for milliseconds."""
-
-
-class Prove(Protocol):
-    """Says which node a request comes from (`runtime.authentication.Authenticator`)."""
-
-    async def node_of(self, headers: Mapping[str, str], body: bytes) -> str:
-        """The node; RefusedError or SourceError otherwise."""
 
 
 Apply = Callable[[Request], Awaitable[Applied]]
@@ -160,26 +154,20 @@ class Ingest:
         if unpacked.count(b"\n") > MAX_LINES:
             raise TooLarge(f"more than {MAX_LINES} lines in one request")
         now_ns = self._clock.wall_ns()
+
+        def may_tell(of_node: str) -> bool:
+            return is_relay or of_node == node
+
         for number, found in received_lines(unpacked):
-            problem = found if isinstance(found, DecodeError) else self._problem(found, node, is_relay, now_ns)
+            if isinstance(found, DecodeError):
+                problem: DecodeError | None = found
+            else:
+                problem = problem_of(found, may_tell, self._cluster, now_ns)
             if problem is not None:
                 refused.append(RefusedLine(number, problem.reason, str(problem)))
             elif not isinstance(found, DecodeError):
                 lines.append(ReceivedLine(number, found))
         return _LinesTaken(lines, refused)
-
-    def _problem(self, event: ReceivedEvent, node: str, is_relay: bool, now_ns: int) -> DecodeError | None:
-        """Why an event can't be taken although it decodes."""
-        if not is_relay and event.node != node:
-            return DecodeError(f"host.name is {event.node!r}, but another node sent it", reason="node")
-        if event.cluster != self._cluster:
-            message = f"cluster is {event.cluster!r}, here it is {self._cluster!r}: make `cluster` the same in both"
-            return DecodeError(message, reason="cluster")
-        try:
-            check_values(event, now_ns)
-        except DecodeError as error:
-            return error
-        return None
 
     def _tell_refused(self, node: str, refused: Sequence[RefusedLine]) -> None:
         for one in refused:
