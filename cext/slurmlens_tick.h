@@ -3,8 +3,9 @@
  *
  * The arithmetic of a tick, for all jobs in one call. It was Python first; with 200 jobs that cost twice what reading the
  * counters costs. Owns no descriptor and reads no file. Invariants: what a reading lacks stays as it was; a counter that
- * falls is carried on from where it was, and not counted twice when it comes back; a bin that nothing covered is a gap and stays one. One thread at a time may use
- * an object. Used by slurmlens.cgroup.tick; the Python twin that tests compare it with is tests/testkit/tick_twin.py.
+ * falls is carried on from where it was, and not counted twice when it comes back; a bin that nothing covered is a gap
+ * and stays one. One thread at a time may use an object. Used by slurmlens.cgroup.tick; the Python twin that tests
+ * compare it with is tests/testkit/tick_twin.py.
  */
 #ifndef SLURMLENS_TICK_H
 #define SLURMLENS_TICK_H
