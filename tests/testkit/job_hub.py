@@ -13,6 +13,7 @@ from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow, StateFilter
 from slurmlens.hub.news import Live
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.web.app import make_app
+from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import ENDED_UNWELL, JobState
 from testkit.job_gallery import GALLERY
 from testkit.job_parts import START_NS, S
@@ -33,6 +34,11 @@ class FixedHistory:
         self.facts = dict(facts)
         self.asked: list[JobFilter] = []
         self.read = 0
+        self.parts: dict[JobReference, int] = {}
+
+    async def own_job_id(self, viewer: Viewer, reference: JobReference) -> int | None:
+        is_part = reference.array_task_id is not None or reference.het_job_offset is not None
+        return self.parts.get(reference) if is_part else reference.job_id
 
     async def job_facts(
         self, viewer: Viewer, job_id: int, run: int | None = None, cluster: str | None = None

@@ -157,11 +157,25 @@ runs = Table(
     Column("oom_kills", BigInteger),
     Column("outcome", LargeBinary, nullable=False),
     Column("nodes", LargeBinary, nullable=False),  # JSON, in the scheduler's order
+    Column("array_job_id", BigInteger),
+    Column("array_task_id", BigInteger),
+    Column("het_job_id", BigInteger),
+    Column("het_job_offset", BigInteger),
 )
 Index("runs_of_job", runs.c.cluster, runs.c.job_id, runs.c.number, unique=True)
 Index("runs_listed", runs.c.section, runs.c.order_ns, runs.c.rid)
 for _name in ("user", "account", "partition", "state", "state_group"):
     Index(f"runs_listed_by_{_name}", runs.c[_name], runs.c.section, runs.c.order_ns, runs.c.rid)
+_is_task = runs.c.array_job_id.is_not(None)
+Index("runs_of_array", runs.c.array_job_id, runs.c.array_task_id, sqlite_where=_is_task, postgresql_where=_is_task)
+_is_component = runs.c.het_job_id.is_not(None)
+Index(
+    "runs_of_het_job",
+    runs.c.het_job_id,
+    runs.c.het_job_offset,
+    sqlite_where=_is_component,
+    postgresql_where=_is_component,
+)
 _has_failed = runs.c.state_group == "failed"
 Index("runs_failed", runs.c.end_ns, sqlite_where=_has_failed, postgresql_where=_has_failed)
 

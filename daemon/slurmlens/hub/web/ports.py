@@ -13,6 +13,7 @@ from typing import Protocol
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow
 from slurmlens.hub.news import Change
+from slurmlens.slurm.job_ids import JobReference
 
 
 class HistoryQueries(Protocol):
@@ -22,6 +23,9 @@ class HistoryQueries(Protocol):
         self, viewer: Viewer, job_id: int, run: int | None = None, cluster: str | None = None
     ) -> JobFacts | None:
         """One run of a job, its latest where none is named; None where nobody told of it."""
+
+    async def own_job_id(self, viewer: Viewer, reference: JobReference) -> int | None:
+        """The job's own id, also of an array's task or a part of a heterogeneous job; None where there is none."""
 
     async def jobs(self, viewer: Viewer, wanted: JobFilter, /) -> Sequence[JobRow]:
         """Newest first."""

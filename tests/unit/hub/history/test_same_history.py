@@ -27,7 +27,8 @@ from testkit.manual_clock import ManualClock
 
 FIXTURES = ROOT / "tests" / "fixtures/hub"
 
-NOT_IN_THE_OLD = {"rid", "tellers", "totals", "section", "nodes"}
+PART_OF = {"array_job_id", "array_task_id", "het_job_id", "het_job_offset"}
+NOT_IN_THE_OLD = {"rid", "tellers", "totals", "section", "nodes", *PART_OF}
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from slurmlens.hub.history.facts import StateFilter
 from slurmlens.hub.views.job.view import JobsView, JobView
+from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState
 from testkit.job_gallery import GALLERY
 from testkit.job_hub import FixedHistory, gallery_id, make_gallery_app
@@ -113,6 +114,18 @@ async def test_what_is_not_there_says_so_and_what_to_do(client: Client, path: st
     page = await client.get(path)
     assert page.status == 404
     assert "/jobs" in await page.text()
+
+
+async def test_a_task_and_a_component_have_the_page_of_their_own_job(served: tuple[Client, FixedHistory]) -> None:
+    client, history = served
+    history.parts = {JobReference(4700, array_task_id=11): 4711, JobReference(4600, het_job_offset=1): 4712}
+    for shown, own in (("4700_11", 4711), ("4600+1", 4712)):
+        data = await (await client.get(f"/jobs/{shown}.json")).read()
+        assert msgspec.json.decode(data, type=JobView).identity.job_id == own
+        assert (await client.get(f"/jobs/{shown}/events.json")).status == 200
+    missing = await client.get("/jobs/4700_12.json")
+    assert missing.status == 404
+    assert msgspec.json.decode(await missing.read())["message"] == "The hub knows no job 4700_12"
 
 
 async def test_a_program_gets_its_errors_as_json(client: Client) -> None:

@@ -119,6 +119,7 @@ def run_row(run: Run, record: JobRecord | None, rows: Sequence[Row], is_latest: 
         "memory_peak_bytes": max((row["memory_peak_bytes"] for row in rows if row["memory_peak_bytes"]), default=None),
         "oom_kills": _sum(rows, "oom_kills"),
         "outcome": _encoder.encode(outcome),
+        **_membership(record or told),
     }
     recorded = record.nodes if record else ()
     return RunRow(columns, tuple(dict.fromkeys((*recorded, *(row["node"] for row in rows)))))
@@ -131,6 +132,14 @@ def _group(outcome: Outcome, record: JobRecord | None, has_ended: bool) -> State
         return StateFilter.FAILED
     over = outcome.state.has_ended or (is_over(record) if record else has_ended)
     return StateFilter.FINISHED if over else StateFilter.RUNNING
+
+
+_MEMBERSHIP = ("array_job_id", "array_task_id", "het_job_id", "het_job_offset")
+
+
+def _membership(known: JobRecord | JobIdentity | None) -> dict[str, int | None]:
+    """Of which array or heterogeneous job it is a part; the scheduler's word where there is one."""
+    return {name: getattr(known, name, None) for name in _MEMBERSHIP}
 
 
 def _start(record: JobRecord | None, rows: Sequence[Row]) -> SourcedTime:

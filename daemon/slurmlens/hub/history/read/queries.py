@@ -23,6 +23,7 @@ from slurmlens.hub.history.read.job_reader import JobReader
 from slurmlens.hub.history.read.reading import fetch, node_heard, of_job
 from slurmlens.hub.history.record.drops import dropped_totals
 from slurmlens.hub.history.record.node_beats import NodeBeats
+from slurmlens.slurm.job_ids import JobReference
 
 
 class Queries:
@@ -74,6 +75,27 @@ class Queries:
         now_ns = self._clock.wall_ns()
         reader = JobReader(viewer, connection, self._beats, cluster, job_id, now_ns, accounting=self._accounting)
         return reader.facts(chosen, runs)
+
+    async def own_job_id(self, viewer: Viewer, reference: JobReference) -> int | None:
+        """The id of its own that a task of an array, or a part of a heterogeneous job, has beside the one it is shown
+        by; the latest where ids were used again. Any other job's is the one in the reference, unasked.
+
+        None where no such part is known, or may be seen.
+        """
+        runs = schema.runs
+        if reference.array_task_id is not None:
+            is_it = (runs.c.array_job_id == reference.job_id) & (runs.c.array_task_id == reference.array_task_id)
+        elif reference.het_job_offset is not None:
+            is_it = (runs.c.het_job_id == reference.job_id) & (runs.c.het_job_offset == reference.het_job_offset)
+        else:
+            return reference.job_id
+        query = (
+            select(runs.c.job_id)
+            .where(runs.c.cluster == self._cluster, is_it, visible_runs(viewer))
+            .order_by(runs.c.order_ns.desc())
+            .limit(1)
+        )
+        return await self._store.read(lambda connection: connection.execute(query).scalar())
 
     async def jobs(self, viewer: Viewer, which: JobFilter) -> tuple[JobRow, ...]:
         """Jobs by their latest run, as `JobFilter` says."""

@@ -12,6 +12,7 @@ import jinja2
 from aiohttp import web
 
 from slurmlens.errors import PageError
+from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.views.csv_table import job_csv
 from slurmlens.hub.web.addresses import job_and_run
 from slurmlens.hub.web.answers import bytes_answer, csv_answer, html_answer
@@ -59,25 +60,24 @@ class JobPage:
         """`GET /jobs/ID/events.json`: every event the hub holds of the job, as the nodes sent it."""
         viewer = viewer_of(request)
         reference, run = job_and_run(request)
-        job_id = _own_id(reference, run)
+        job_id = await self._own_id(viewer, reference, run)
         documents = await self._queries.job_events(viewer, job_id, run)
         return web.Response(body=b"[" + b",\n".join(documents) + b"]\n", content_type="application/json")
 
     async def _shown(self, request: web.Request, not_before: float) -> Shown:
         viewer = viewer_of(request)
         reference, run = job_and_run(request)
-        job_id = _own_id(reference, run)
+        job_id = await self._own_id(viewer, reference, run)
         shown = await self._views.get(viewer, job_id, run, not_before=not_before)
         if shown is None:
             raise _no_such_job(reference, run)
         return shown
 
-
-def _own_id(reference: JobReference, run: int | None) -> int:
-    """The job's own id. A task of an array or a component has one as well, by which alone it is found so far."""
-    if reference.array_task_id is not None or reference.het_job_offset is not None:
-        raise _no_such_job(reference, run)
-    return reference.job_id
+    async def _own_id(self, viewer: Viewer, reference: JobReference, run: int | None) -> int:
+        job_id = await self._queries.own_job_id(viewer, reference)
+        if job_id is None:
+            raise _no_such_job(reference, run)
+        return job_id
 
 
 def _address(shown: Shown, request: web.Request) -> str:
