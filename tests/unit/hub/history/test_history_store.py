@@ -172,7 +172,7 @@ async def test_a_schema_of_a_later_release_is_refused_and_left_alone(database_ur
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
     connection.close()
-    with pytest.raises(ConfigError, match="schema is version 99, this release writes \\d+"):
+    with pytest.raises(ConfigError, match=r"schema is version 99, this release writes \d+"):
         await Store.open(database_url)
 
 
