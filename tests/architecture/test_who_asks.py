@@ -21,6 +21,8 @@ FRONT_DOORS = (
 """Classes that answer what leaves the hub: each public method takes a viewer first."""
 
 OWN_NEEDS = {
+    "access/account_people.py": {"of"},
+    "access/tokens.py": {"user_of_session"},
     "history/reconcile.py": {"reconcile"},
     "history/record/applying.py": {"load"},
     "history/record/packing.py": {"pack"},

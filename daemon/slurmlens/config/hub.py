@@ -7,6 +7,7 @@ part only its own table. Durations are seconds and sizes bytes, always numbers, 
 from collections.abc import Iterator
 from pathlib import Path
 
+from slurmlens.config.access import AccessConfig
 from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import HubConsulConfig
 from slurmlens.config.database_url import problem_of
@@ -67,6 +68,7 @@ class SlurmConfig(Settings):
     squeue: str = setting("squeue", "name on PATH or full path")
     scontrol: str = setting("scontrol", "name on PATH or full path")
     sacct: str = setting("sacct", "name on PATH or full path")
+    sacctmgr: str = setting("sacctmgr", "name on PATH or full path; asked where [access] needs accounts")
     accounting: bool = setting(True, "ask sacct; without slurmdbd set false")
 
 
@@ -85,6 +87,9 @@ class HubConfig(Settings):
     listen: HubListenConfig = section(HubListenConfig, "where the hub answers; loopback until you say otherwise")
     database: DatabaseConfig = section(DatabaseConfig, "where the truth is kept")
     auth: HubAuthConfig = section(HubAuthConfig, "who may send events")
+    access: AccessConfig | None = optional_section(
+        "who may see what; without it whoever is on this machine sees everything, and nobody else anything"
+    )
     slurm: SlurmConfig = section(SlurmConfig, "how the scheduler is asked")
     profile: HubProfileConfig = section(HubProfileConfig, "how often nodes send what is new of a running job")
     consul: HubConsulConfig | None = optional_section("Consul: the hub as a service, the keys of 2015")

@@ -1,4 +1,4 @@
-"""Asks the scheduler by its commands: `squeue`, `sacct -D`, `scontrol show`.
+"""Asks the scheduler by its commands: `squeue`, `sacct -D`, `scontrol show`, `sacctmgr show`.
 
 Owns which command is asked; in which form, and what can be believed of it, the release decides (`releases`), and what
 an answer means is the decoders' (`json_records`; `queue_text`, `accounting_text` and `scontrol_text` where JSON is
@@ -17,7 +17,8 @@ from typing import Protocol
 
 from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import DecodeError, SourceError
-from slurmlens.slurm import accounting_text, json_records, queue_text, scontrol_text
+from slurmlens.slurm import accounting_text, associations, json_records, queue_text, scontrol_text
+from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.command import Answer, RunCommand, clean_environment, run_command
 from slurmlens.slurm.pieces import Pieces
 from slurmlens.slurm.records import Decoded, JobRecord, NodeRecord, PartitionRecord
@@ -118,6 +119,17 @@ class CommandSource:
         if answers_of(await self.release()).partitions is Form.JSON:
             return await self._ask([name, "-a", "show", "partitions", "--json"], json_records.partitions)
         return await self._ask([name, "-a", "-o", "show", "partition"], scontrol_text.partitions)
+
+    async def account_people(self, cluster: str) -> tuple[AccountPerson, ...]:
+        """Members and coordinators of every account, by `sacctmgr`; nothing where there is no accounting."""
+        if not self._settings.accounting:
+            return ()
+        ask = [self._settings.sacctmgr, "--noheader", "--parsable2", "show"]
+        fields = f"format={','.join(associations.ASSOCIATION_FIELDS)}"
+        members = await self._ask([*ask, "associations", f"cluster={cluster}", fields], associations.associations)
+        fields = f"format={','.join(associations.COORDINATOR_FIELDS)}"
+        leading = await self._ask([*ask, "accounts", "withcoordinators", fields], associations.coordinators)
+        return associations.account_people(members, leading)
 
     async def _accounted(self, which: Sequence[str]) -> Decoded[JobRecord]:
         if not self._settings.accounting:

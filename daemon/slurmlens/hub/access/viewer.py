@@ -1,8 +1,8 @@
 """Who looks: the first argument of every public read of the hub.
 
-Owns `Viewer` and the roles. A viewer is made at a door (web, socket) and handed through to the query, where
-`predicates` turns it into a condition; nothing between the two looks into it. One role exists so far: the hub listens
-on loopback and everybody who reaches it may see everything.
+Owns `Person` (who was proved), the roles, and `Viewer` (a person with what the rules give him). A viewer is made at a
+door (web, socket) by `rules` and handed through to the query, where `predicates` turns it into a condition; nothing
+between the two looks into it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,66 @@ import msgspec
 
 
 class Role(enum.Enum):
-    """What somebody may see. EVERYBODY: whoever reaches the hub, and that is all jobs."""
+    """What somebody may see.
+
+    EVERYBODY: all there is, without a name; whoever is on the hub's machine while no rules are set. USER: own jobs, and
+    what `[access] users_see` adds. COORDINATOR: the jobs of the accounts that he coordinates. OPERATOR: all jobs, and
+    how the hub fares. MANAGEMENT: sums over all, and how the hub fares. AUDITOR: who looked at whose job.
+    """
 
     EVERYBODY = "everybody"
+    USER = "user"
+    COORDINATOR = "coordinator"
+    OPERATOR = "operator"
+    MANAGEMENT = "management"
+    AUDITOR = "auditor"
+
+
+class Way(enum.Enum):
+    """How somebody proved who he is."""
+
+    MUNGE = "munge"
+    SOCKET = "socket"
+    PROXY = "proxy"
+    SESSION = "session"
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Somebody who proved who he is: his Unix name on this cluster, and by which way."""
+
+    name: str
+    way: Way
 
 
 class Viewer(msgspec.Struct, frozen=True):
-    """Somebody who reads; `who` is a name for the log. Equal viewers see the same, so answers may be kept by viewer."""
+    """Somebody who reads. Equal viewers see the same, so answers may be kept by viewer.
+
+    `who` is the name that jobs are compared with; `accounts` are those whose jobs he may see all of; `sees_all_jobs`
+    may come from a role or from `users_see`.
+    """
 
     who: str
     roles: frozenset[Role]
+    accounts: frozenset[str] = frozenset()
+    sees_all_jobs: bool = False
+
+    @property
+    def is_somebody(self) -> bool:
+        """Whether there is a name behind it, which a log can hold."""
+        return Role.USER in self.roles
+
+    @property
+    def sees_the_hub(self) -> bool:
+        """Whether he may see how the hub fares: its counters, what it refused, its nodes' daemons."""
+        return not self.roles.isdisjoint(_SEE_THE_HUB)
+
+    @property
+    def sees_looks(self) -> bool:
+        """Whether he may see all of who looked at whose job; everybody may see who looked at his own."""
+        return Role.AUDITOR in self.roles
 
 
-EVERYBODY = Viewer("everybody", frozenset({Role.EVERYBODY}))
+_SEE_THE_HUB = frozenset({Role.EVERYBODY, Role.OPERATOR, Role.MANAGEMENT, Role.AUDITOR})
+
+EVERYBODY = Viewer("everybody", frozenset({Role.EVERYBODY}), sees_all_jobs=True)
 """Also the viewer behind what the hub hands to receivers that all may read, as the job keys in Consul."""

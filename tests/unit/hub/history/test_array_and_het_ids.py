@@ -11,6 +11,7 @@ from slurmlens.hub.access.viewer import EVERYBODY, Viewer
 from slurmlens.hub.history.facts import JobFilter
 from slurmlens.slurm.job_ids import parse_job_reference
 from slurmlens.slurm.records import JobState
+from testkit.database_versions import take_back_to
 from testkit.hub_history import History, record
 from testkit.manual_clock import ManualClock
 from testkit.told_events import Told
@@ -84,5 +85,5 @@ def as_version_4(url: str) -> None:
             connection.execute(text(f"DROP INDEX {index}"))
         for column in ("array_job_id", "array_task_id", "het_job_id", "het_job_offset"):
             connection.execute(text(f"ALTER TABLE runs DROP COLUMN {column}"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+        take_back_to(connection, 4)
     engine.dispose()

@@ -10,7 +10,8 @@ import msgspec
 from sqlalchemy import Connection, Select, text
 from sqlalchemy.dialects import sqlite
 
-from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.access.predicates import claims
+from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.history.conclude.run_rows import Section
 from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
@@ -56,6 +57,18 @@ async def test_every_list_walks_an_index_and_sorts_nothing(history: History) -> 
         if any("SCAN" in step or "TEMP B-TREE" in step for step in steps):
             walks[repr(wanted)] = steps
     assert walks == {}
+
+
+async def test_a_user_s_own_list_walks_the_indexes_of_his_name_and_accounts(history: History) -> None:
+    await history.store.write(_fill)
+    viewer = Viewer("user7", frozenset({Role.USER}), accounts=frozenset({"account3", "account'4"}))
+    own = claims(viewer)
+    assert own is not None
+    assert len(own) == 3
+    for claim, after in itertools.product(own, AFTER):
+        query = list_query(viewer, "demo", JobFilter(after=after), Section.OVER, 200, claim)
+        steps = await history.store.read(_plan_of(query))
+        assert not any("SCAN" in step or "TEMP B-TREE" in step for step in steps), steps
 
 
 def _plan_of(query: Select[Any]) -> Callable[[Connection], list[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, tuple_
 
-from slurmlens.hub.access.predicates import visible_runs
+from slurmlens.hub.access.predicates import Claim, claims, visible_runs, visible_sightings
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.history import tables as schema
@@ -38,18 +38,37 @@ def list_jobs(viewer: Viewer, connection: Connection, cluster: str, which: JobFi
     for section in sections:
         is_reached = which.after is None or section >= which.after.section
         if is_reached and len(rows) < which.limit:
-            rows += fetch(connection, list_query(viewer, cluster, which, section, which.limit - len(rows)))
-    held = _held_counts(connection, cluster, {row["job_id"] for row in rows})
+            rows += _section_rows(viewer, connection, cluster, which, section, which.limit - len(rows))
+    held = _held_counts(viewer, connection, cluster, {row["job_id"] for row in rows})
     return tuple(_job_row(row, held) for row in rows)
 
 
-def list_query(viewer: Viewer, cluster: str, which: JobFilter, section: Section, limit: int) -> Select[Any]:
-    """One section's rows. The first filter that is set goes by its index, which has the rows in the list's order; the
-    others are looked at row by row, and kept from tempting the database to take their index and sort.
+def _section_rows(
+    viewer: Viewer, connection: Connection, cluster: str, which: JobFilter, section: Section, limit: int
+) -> list[Row]:
+    """One section's rows that the viewer may see. Whoever does not see all is asked for by each of his claims: each
+    goes by its index, where all at once would walk through everybody's jobs.
+    """
+    own = claims(viewer)
+    if own is None or which.node is not None or which.user is not None or which.account is not None:
+        return fetch(connection, list_query(viewer, cluster, which, section, limit))
+    found: dict[int, Row] = {}
+    for claim in own:
+        rows = fetch(connection, list_query(viewer, cluster, which, section, limit, claim))
+        found.update((row["rid"], row) for row in rows)
+    return sorted(found.values(), key=lambda row: (row["order_ns"], row["rid"]), reverse=True)[:limit]
+
+
+def list_query(
+    viewer: Viewer, cluster: str, which: JobFilter, section: Section, limit: int, claim: Claim | None = None
+) -> Select[Any]:
+    """One section's rows, those of one claim where one is named. The first filter that is set goes by its index, which
+    has the rows in the list's order; the others are looked at row by row, and kept from tempting the database to take
+    their index and sort.
     """
     runs, executions, run_nodes = schema.runs, schema.executions, schema.run_nodes
     same = and_(*(runs.c[name] == executions.c[name] for name in ("cluster", "job_id", "submit_s")))
-    equal = _equal_columns(which)
+    equal = [*(() if claim is None else (tuple(claim),)), *_equal_columns(which)]
     if which.node is not None:
         place: tuple[ColumnElement[Any], ...] = (run_nodes.c.order_ns, run_nodes.c.run)
         joined = run_nodes.join(runs, runs.c.rid == run_nodes.c.run).outerjoin(executions, same)
@@ -85,13 +104,14 @@ def _unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return column + ""
 
 
-def _held_counts(connection: Connection, cluster: str, job_ids: Collection[int]) -> dict[int, int]:
+def _held_counts(viewer: Viewer, connection: Connection, cluster: str, job_ids: Collection[int]) -> dict[int, int]:
     table = schema.sightings
     held: dict[int, int] = {}
     for piece in pieces_of(job_ids):
         query = (
             select(table.c.job_id, func.count())
             .where(table.c.cluster == cluster, table.c.job_id.in_(piece), table.c.held_reason.is_not(None))
+            .where(visible_sightings(viewer))
             .group_by(table.c.job_id)
         )
         held.update((job_id, count) for job_id, count in connection.execute(query))

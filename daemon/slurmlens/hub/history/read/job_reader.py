@@ -10,11 +10,11 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Table, select
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import EventKind, Totals
-from slurmlens.hub.access.predicates import visible_runs
+from slurmlens.hub.access.predicates import visible_runs, visible_sightings
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.history import tables as schema
@@ -78,7 +78,7 @@ class JobReader:
     def facts(self, run: Row, runs: Sequence[Row]) -> JobFacts:
         """The facts of `run`, one of `runs`, which are all under this job id by number."""
         record, heard_ns = self._record(run["submit_s"])
-        sightings = self._all(schema.sightings)
+        sightings = self._all(schema.sightings, visible_sightings(self._viewer))
         own = [row for row in sightings if row["run"] == run["number"]]
         parts = self._parts(own)
         nodes = self._nodes(run, record, parts)
@@ -115,8 +115,8 @@ class JobReader:
             return True
         return bool(self._all(schema.stale_jobs))  # told, and not yet part of the run
 
-    def _all(self, table: Table) -> list[Row]:
-        return fetch(self._connection, select(table).where(of_job(table, self._cluster, self._job_id)))
+    def _all(self, table: Table, *conditions: ColumnElement[bool]) -> list[Row]:
+        return fetch(self._connection, select(table).where(of_job(table, self._cluster, self._job_id), *conditions))
 
     def _record(self, submit_s: int | None) -> tuple[JobRecord | None, int | None]:
         """The execution with this submit time, seen in the light of those after it."""

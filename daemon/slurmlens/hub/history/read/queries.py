@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, func, select
 
 from slurmlens.clock import Clock
-from slurmlens.hub.access.predicates import visible_runs
+from slurmlens.hub.access.predicates import visible_runs, visible_sightings
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
@@ -111,8 +111,7 @@ class Queries:
     def _job_events(self, viewer: Viewer, connection: Connection, job_id: int, run: int | None) -> list[bytes]:
         events, sightings = schema.events, schema.sightings
         query = select(events.c.batch, events.c.line).join(sightings, sightings.c.rid == events.c.sighting)
-        may_see = exists().where(of_job(schema.runs, self._cluster, job_id), visible_runs(viewer))
-        query = query.where(of_job(sightings, self._cluster, job_id), may_see)
+        query = query.where(of_job(sightings, self._cluster, job_id), visible_sightings(viewer))
         if run is not None:
             query = query.where(sightings.c.run == run)
         ordered = [LinePlace(*row) for row in connection.execute(query.order_by(events.c.time_ns, events.c.id))]
@@ -120,10 +119,12 @@ class Queries:
         return [lines[place] for place in ordered if place in lines]
 
     async def status(self, viewer: Viewer) -> HistoryStatus:
-        """What history says of itself; `viewer` is asked for nothing yet, since it names no run."""
-        return await self._store.read(self._status)
+        """What history says of itself: nothing to who may not see the hub, no job ids to who does not see all jobs."""
+        if not viewer.sees_the_hub:
+            return HistoryStatus(refused={}, held={}, nodes=())
+        return await self._store.read(lambda connection: self._status(viewer, connection))
 
-    def _status(self, connection: Connection) -> HistoryStatus:
+    def _status(self, viewer: Viewer, connection: Connection) -> HistoryStatus:
         sightings, refusals = schema.sightings, schema.refusals
         held_query = (
             select(sightings.c.held_reason, func.count())
@@ -133,10 +134,9 @@ class Queries:
         refused = connection.execute(select(refusals.c.reason, refusals.c["count"]))
         held = connection.execute(held_query)
         dropped = dropped_totals(connection)
+        nodes = (node_heard(place, beat, dropped.get(place, ())) for place, beat in sorted(self._beats.known.items()))
         return HistoryStatus(
             refused={row.reason: row[1] for row in refused},
             held={row.held_reason: row[1] for row in held},
-            nodes=tuple(
-                node_heard(place, beat, dropped.get(place, ())) for place, beat in sorted(self._beats.known.items())
-            ),
+            nodes=tuple(node if viewer.sees_all_jobs else msgspec.structs.replace(node, running=()) for node in nodes),
         )
