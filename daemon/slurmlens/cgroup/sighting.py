@@ -16,6 +16,9 @@ from slurmlens.cgroup.layout import CgroupPlace
 from slurmlens.cgroup.tree import JobCgroup, StepCgroup
 from slurmlens.clock import Moment
 
+SLUIDS_LEARNT = 1024
+"""Of jobs whose folders have not been seen: what an Epilog says of one that has gone is of no use to anybody."""
+
 
 class CgroupSeen(msgspec.Struct, frozen=True):
     """A job's cgroup (`step` None) or a step's is there. Open it at once: it may live for less than half a second.
@@ -75,6 +78,8 @@ class CgroupRoster:
     def learn(self, sluid: str, job_id: int) -> None:
         """A hook of Slurm said which job a SLUID is; its folder needs no title then."""
         self._known_sluids[sluid] = job_id
+        if len(self._known_sluids) > SLUIDS_LEARNT:
+            del self._known_sluids[next(iter(self._known_sluids))]
 
     def look_at(self, key: str, job: JobCgroup | None, when: Moment) -> Iterator[Sighting]:
         """Takes a look at one job's folder; None when it is not there."""

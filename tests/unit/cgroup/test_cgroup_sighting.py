@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.cgroup.layout import CgroupPlace, Hierarchy
-from slurmlens.cgroup.sighting import CgroupGone, CgroupRoster, CgroupSeen, Moment, Sighting
+from slurmlens.cgroup.sighting import SLUIDS_LEARNT, CgroupGone, CgroupRoster, CgroupSeen, Moment, Sighting
 from slurmlens.cgroup.tree import JobCgroup, StepCgroup
 
 NOW = Moment(1, 2)
@@ -67,6 +67,16 @@ def test_what_a_hook_said_of_a_sluid_names_its_folder_once() -> None:
     assert seen.job_id == 3
     list(roster.look_at(sluid, None, NOW))
     assert list(roster.look_at(sluid, _job(key=sluid, job_id=None, sluid=sluid), NOW)) == [], "told anew for a new life"
+
+
+def test_what_hooks_say_of_jobs_whose_folders_are_not_seen_is_forgotten_after_a_thousand_more() -> None:
+    roster = CgroupRoster()
+    for number in range(SLUIDS_LEARNT + 1):
+        roster.learn(f"s{number:013d}", number + 1)
+    first, last = "s" + "0" * 13, f"s{SLUIDS_LEARNT:013d}"
+    assert list(roster.look_at(first, _job(key=first, job_id=None, sluid=first), NOW)) == []
+    (seen,) = roster.look_at(last, _job(key=last, job_id=None, sluid=last), NOW)
+    assert seen.job_id == SLUIDS_LEARNT + 1
 
 
 def test_a_name_once_known_stays_when_the_title_is_gone() -> None:

@@ -53,7 +53,9 @@ from slurmlens.node.registry.protocol import (
 from slurmlens.node.registry.roster import Roster
 from slurmlens.node.registry.sighting import Sighting, SightingPhase
 
-REMEMBERED_HOOKS = 20_000
+REMEMBERED_HOOKS = 4_096
+"""As many as the dropbox's own file system holds at one time."""
+
 DAY_S = 86_400.0
 
 

@@ -8,7 +8,7 @@ with the registry's instructions; gives carbon lines, profiles and totals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
@@ -21,7 +21,7 @@ from slurmlens.node.sampler.accounts import Account
 from slurmlens.node.sampler.lines import SlotLines, Standing
 from slurmlens.node.sampler.node_figures import NodeFigures
 from slurmlens.node.sampler.orders import EngineSettings, Finished, JobOrder, StepOrder
-from slurmlens.node.sampler.parent_remainder import REMAINDER_FIELDS, Departure
+from slurmlens.node.sampler.parent_remainder import REMAINDER_FIELDS
 from slurmlens.node.sampler.points import Lines, Points
 from slurmlens.node.sampler.process_io import ProcessIo
 from slurmlens.node.sampler.reads import Bound, Pair, Reads
@@ -93,6 +93,7 @@ class Engine:
             self.unwatch(watched.job.name, now)
             watched.account.renew()
             watched.silent.clear()
+        self._take_over(order.name, now)
         handle = self._reads.open(lambda: self._reader.open_job(order.place))
         if handle is None:
             return
@@ -112,6 +113,7 @@ class Engine:
         watched = self._watched.get(order.number)
         if watched is None or watched.job is None or watched.is_gone:
             return
+        self._take_over(order.name, now)
         handle = self._reads.open(lambda: self._reader.open_step(order.place))
         if handle is None:
             return
@@ -170,6 +172,7 @@ class Engine:
             self._look([self._watched[number] for number in due.young if number in self._watched], now)
             return Lines()
         self._reads.read_pressure()
+        self._remainders.settle_parents(now.boottime_ns)
         self._read_all(FULL_TICK if due.slow else FAST_TICK, now)
         lines = [self._lines.tick(self._stand(), Tier.FAST, due.tick_ns)]
         if due.slow:
@@ -254,7 +257,7 @@ class Engine:
         if gone:
             self._bury(gone, now)
         else:
-            self._balance(one for _, one in pairs)
+            self._balance((one for _, one in pairs), now)
 
     def _first_look(self, watched: Watched, one: Cgroup, now: Moment) -> None:
         self._by_name[one.name] = (watched, one)
@@ -262,11 +265,13 @@ class Engine:
         if one.born_ns is not None:
             self.schedule.born(watched.number, now.boottime_ns)
         self._look([watched], now)
-        self._record_departures(self._remainders.settle_births(one.name, now.boottime_ns), now)
+        self._remainders.settle_births(one.name, now.boottime_ns)
+        self._record_departures(now)
 
-    def _balance(self, cgroups: Iterable[Cgroup]) -> None:
+    def _balance(self, cgroups: Iterable[Cgroup], now: Moment) -> None:
         for one in cgroups:
             self._remainders.balance(one.name)
+        self._record_departures(now)
 
     def _revise_some(self, now: Moment) -> None:
         """What changes late in those that are no longer young is rare (a controller switched on, a process outside of
@@ -279,7 +284,7 @@ class Engine:
         self._revised = begin + REVISED_IN_ONE_GO
         some = [one for _, one in every[begin : self._revised]]
         self._reads.complete(some)
-        self._balance(some)
+        self._balance(some, now)
 
     # --- births and deaths
 
@@ -299,13 +304,21 @@ class Engine:
             points={tier: Points(tier, from_zero=order.newborn) for tier in Tier},
         )
 
+    def _take_over(self, name: str, now: Moment) -> None:
+        """A cgroup that outlived its run is another run's from now on; what was used so far is the first one's."""
+        watched, _ = self._by_name.get(name, (None, None))
+        if watched is not None:
+            self._look([watched], now)
+            self._bury([name], now)
+
     def _bury(self, names: Iterable[str], now: Moment) -> None:
         wanted = list(names)
-        found = self._remainders.bury(wanted, now.boottime_ns)
-        self._record_departures(dict.fromkeys(wanted) | found, now)
+        self._remainders.bury(wanted, now.boottime_ns)
+        self._record_departures(now, wanted)
 
-    def _record_departures(self, departures: Mapping[str, Departure | None], now: Moment) -> None:
-        for name, departure in departures.items():
+    def _record_departures(self, now: Moment, names: Iterable[str] = ()) -> None:
+        """Whoever was found dead, and those of `names` of which nobody can tell what they used, is read no more."""
+        for name, departure in (dict.fromkeys(names) | self._remainders.departures()).items():
             watched, one = self._by_name.pop(name, (None, None))
             if watched is None or one is None:
                 continue

@@ -7,7 +7,7 @@ unseen and how busy it had been, and marked as split.
 
 Owns the tree of watched cgroups and each parent's `own`. Pure: counters come in as tuples of `REMAINDER_FIELDS`, all
 read at one time; nothing here reads. The tree is as deep as the layout: node, user (v1), job, step. A dead parent (v1
-removes a user's folder with the user's last job) is solved from its own parent first. Fed and asked by `engine`.
+removes a user's folder with the user's last job) is solved from its own parent first. Used by `remainder_reads`.
 """
 
 from __future__ import annotations
@@ -64,11 +64,15 @@ class ParentRemainder:
         """A cgroup is watched from now on; its parent, if it has one, must be known.
 
         A newborn counts nothing yet, so nothing in it can be from unknown dead children; of an older one `balance` must
-        tell first what it holds.
+        tell first what it holds, and of its parent again how much of that is the parent's own.
         """
+        assert name not in self._members, "it would leave its children, and its parent, with a name that nobody has"
         self._members[name] = _Member(parent, now_ns, seen_ns=now_ns, own=_NOTHING if newborn else None)
-        if parent is not None:
-            self._members[parent].children.add(name)
+        if parent is None:
+            return
+        self._members[parent].children.add(name)
+        if not newborn:
+            self._members[parent].own = None
 
     def set_parent(self, name: str, parent: str) -> None:
         """The parent of one that was added without one; `balance` must tell next what the parent holds."""
@@ -76,6 +80,13 @@ class ParentRemainder:
         member = self._members[parent]
         member.children.add(name)
         member.own = None
+
+    def set_apart(self, name: str) -> None:
+        """It has another parent than was believed, which is not known yet."""
+        member = self._members[name]
+        if member.parent in self._members:
+            self._members[member.parent].children.discard(name)
+        member.parent = None
 
     def remove(self, name: str) -> None:
         """It is no longer watched; its children, if any are left, go with it."""

@@ -101,6 +101,27 @@ def test_an_unbalanced_parent_can_tell_nothing() -> None:
     assert departure.source is FigureSource.LAST_SAMPLE
 
 
+def test_a_child_found_late_was_in_what_its_parent_seemed_to_count_for_itself() -> None:
+    tree = tree_of("a")
+    tree.add("late", "parent", 0, newborn=False)
+    tree.note("late", cpu(300), 10)
+    assert not tree.is_balanced("parent")
+    tree.note("parent", cpu(1000), 10)
+    tree.note("a", cpu(0), 10)
+    tree.balance("parent")
+    (departure,) = tree.settle("parent", {"parent": cpu(1050), "a": cpu(0)}, 20).values()
+    assert departure.counters == cpu(350)
+
+
+def test_a_child_that_is_set_apart_lives_on_when_its_parent_is_gone() -> None:
+    tree = tree_of("a", "b")
+    tree.set_apart("a")
+    tree.remove("parent")
+    assert "a" in tree
+    assert tree.parent("a") is None
+    assert "b" not in tree
+
+
 def test_a_field_that_the_parent_lacks_stays_as_the_child_told_it() -> None:
     tree = tree_of("a")
     tree.note("a", (50, 30, None), 10)
