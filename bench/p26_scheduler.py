@@ -25,10 +25,13 @@ from slurmlens.clock import SystemClock
 from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import SourceError
 from slurmlens.hub.database.store import Store
+from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.applying import Applier
+from slurmlens.hub.news import News, QueueReceived
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_digest import digest
 from slurmlens.hub.scheduler.records import SchedulerRecords
+from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.slurm import json_records
 from slurmlens.slurm.command import Answer, run_command
 from slurmlens.slurm.pieces import Pieces
@@ -97,20 +100,18 @@ async def _poll(slurm: SmallSlurm, folder: Path, seconds: float) -> tuple[int, f
 
     clock = SystemClock()
     store = await Store.open(f"sqlite:///{folder}/hub.sqlite3")
-    seen = 0
 
-    def count(records: Sequence[object]) -> None:
-        nonlocal seen
-        seen = len(records)
-
+    news, reporter = News(), Reporter(Counters(), clock)
+    queues = news.subscribe(QueueReceived)
+    announcer = Announcer(news, reporter)
     poller = Poller(
         CommandSource(SlurmConfig(command_timeout_s=120), inside),
-        SchedulerRecords(store, (await Applier.load(store)).concluder, "demo"),
-        lambda nodes: None,
+        SchedulerRecords(store, (await Applier.load(store, announcer)).concluder, "demo", announcer),
+        news,
+        SchedulerState(asked_since_ns=clock.wall_ns()),
         interval_s=SlurmConfig().poll_interval_s,
         clock=clock,
-        reporter=Reporter(Counters(), clock),
-        queue_told=count,
+        reporter=reporter,
     )
     polling = asyncio.create_task(poller.poll_queue())
     await asyncio.sleep(SETTLE_S)
@@ -120,6 +121,7 @@ async def _poll(slurm: SmallSlurm, folder: Path, seconds: float) -> tuple[int, f
     await asyncio.gather(polling, return_exceptions=True)
     after = _requests(slurm)
     await store.close()
+    seen = max((len(fact.records) for fact in queues.take_all() if isinstance(fact, QueueReceived)), default=0)
     return after[0] - before[0], after[1] - before[1], seen
 
 

@@ -11,10 +11,9 @@ import pytest_asyncio
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
 
-from slurmlens.hub.news import Live
 from testkit.checkout import ROOT
 from testkit.chromium import LAUNCH, PROGRAM
-from testkit.job_hub import FixedHistory, make_gallery_app
+from testkit.job_hub import FixedHistory, Live, make_gallery_app
 
 ARTIFACTS = ROOT / "tests" / "artifacts"
 VENDOR = ROOT / "daemon/slurmlens/hub/web/static/vendor/job.js"

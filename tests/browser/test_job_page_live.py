@@ -7,7 +7,6 @@ import pytest
 from playwright.async_api import Page, expect
 
 from slurmlens.hub.history.facts import JobFacts
-from slurmlens.hub.news import Change, ChangeKind
 from testkit.job_gallery import completed, failed_on_faulty_node, pending, running
 from testkit.job_hub import gallery_id, renumbered
 
@@ -21,7 +20,7 @@ PATIENCE_MS = 15_000
 
 def tell(hub: Hub, facts: JobFacts) -> None:
     hub.history.facts[JOB] = renumbered(facts, JOB)
-    hub.live.publish(Change(kind=ChangeKind.VIEW, job_id=JOB))
+    hub.live.change(JOB)
 
 
 async def points(page: Page, key: str = "cpu") -> int:

@@ -11,13 +11,17 @@ from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
+from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.applying import Applied, Applier
 from slurmlens.hub.history.record.packing import Packer
 from slurmlens.hub.history.record.storing import Request
 from slurmlens.hub.history.refresh import Refresher
+from slurmlens.hub.news import News
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
 from slurmlens.wire.received import ReceivedLine, receive
 from testkit.manual_clock import ManualClock
@@ -31,21 +35,33 @@ class History:
     store: Store
     clock: ManualClock
     applier: Applier
+    news: News
+    announcer: Announcer
+    reporter: Reporter
 
     def __post_init__(self) -> None:
         self.concluder, self.beats = self.applier.concluder, self.applier.beats
-        self.records = SchedulerRecords(self.store, self.concluder, "demo")
-        self.refresher = Refresher(self.store, self.concluder)
-        self.reconciler = Reconciler(self.store, self.beats, self.concluder)
-        self.unconfirmed = Unconfirmed(self.store, self.records, "demo")
-        self.packer = Packer(self.store)
+        self.records = SchedulerRecords(self.store, self.concluder, "demo", self.announcer)
+        self.refresher = Refresher(self.store, self.concluder, self.news, self.announcer, self.clock)
+        self.listens_since(0)
+        self.packer = Packer(self.store, self.news, self.reporter)
         self.queries = Queries(self.store, self.beats, self.clock, "demo")
 
     @classmethod
     async def open(cls, url: str, clock: ManualClock) -> History:
         """On the database at a URL; `close` it."""
         store = await Store.open(url)
-        return cls(store, clock, await Applier.load(store))
+        news, reporter = News(), Reporter(Counters(), clock)
+        announcer = Announcer(news, reporter)
+        return cls(store, clock, await Applier.load(store, announcer), news, announcer, reporter)
+
+    def listens_since(self, started_ns: int) -> None:
+        """A hub that was started then judges what nobody ends."""
+        since = {"last_queue_ns": lambda: None, "clock": self.clock, "started_ns": started_ns}
+        self.reconciler = Reconciler(
+            self.store, self.beats, self.concluder, self.announcer, reporter=self.reporter, **since
+        )
+        self.unconfirmed = Unconfirmed(self.store, self.records, "demo", **since)
 
     async def close(self) -> None:
         await self.beats.write(self.store)

@@ -10,7 +10,8 @@ from aiohttp import web
 from slurmlens.config.hub import HubConfig, HubProfileConfig
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow, StateFilter
-from slurmlens.hub.news import Live
+from slurmlens.hub.intake.profile_demand import ProfileDemand
+from slurmlens.hub.news import News, RunsChanged
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.web.app import make_app
 from slurmlens.slurm.job_ids import JobReference
@@ -120,14 +121,34 @@ async def plain_status(viewer: Viewer) -> dict[str, object]:
     return {"nodes": []}
 
 
+class Live:
+    """What changes, and who is there to see it."""
+
+    def __init__(self) -> None:
+        self.news = News()
+        self.demand = ProfileDemand(self.news, HubProfileConfig())
+
+    @property
+    def watcher_count(self) -> int:
+        return self.demand.watcher_count()
+
+    def change(self, job_id: int) -> None:
+        """Something about a job's runs changed."""
+        self.news.publish(RunsChanged(job_id))
+
+    def close(self) -> None:
+        """The hub stops."""
+        self.news.close()
+
+
 def make_gallery_app(facts: Mapping[int, JobFacts] | None = None) -> tuple[web.Application, tuple[FixedHistory, Live]]:
     """The application over the whole gallery, numbered from `FIRST_JOB_ID` in its order, or over `facts`."""
     if facts is None:
         facts = {id_: renumbered(make(), id_) for id_, make in enumerate(GALLERY.values(), FIRST_JOB_ID)}
-    history, live = FixedHistory(facts), Live(HubProfileConfig())
+    history, live = FixedHistory(facts), Live()
     app = make_app(
         queries=history,
-        live=live,
+        live=live.demand,
         take_events=take_nothing,
         status=plain_status,
         settings=HubConfig(),

@@ -16,10 +16,8 @@ import msgspec
 from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.errors import SourceError
 from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, Place
-from slurmlens.hub.history.reconcile import Reconciler
-from slurmlens.hub.intake.origins import NodeOrigins
 from slurmlens.hub.scheduler.poller import Poller
-from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
+from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import memory as remembered
 from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, RecordSource
@@ -280,15 +278,13 @@ class Cluster:
         self.poller = Poller(
             self.controller,  # type: ignore[arg-type]
             self.history.records,
-            NodeOrigins(self.clock, own=frozenset()).replace,
+            self.history.news,
+            SchedulerState(asked_since_ns=self.clock.wall_ns()),
             interval_s=STEP_S * POLL_EVERY_STEPS,
             clock=self.clock,
             reporter=Reporter(Counters(), self.clock),
         )
-        self.history.reconciler = Reconciler(
-            self.history.store, self.history.beats, self.history.concluder, self.hub_since_ns
-        )
-        self.history.unconfirmed = Unconfirmed(self.history.store, self.history.records, "demo", self.hub_since_ns)
+        self.history.listens_since(self.hub_since_ns)
         await self.poller._catch_up()
 
     def stop_hub(self) -> None:

@@ -68,6 +68,11 @@ class JobKeeper:
             self._jobs[job_id] = None
         self._stirred.set()
 
+    def look_at_all(self) -> None:
+        """Something about any of the jobs that have keys may have changed."""
+        self._jobs.update(dict.fromkeys(job_keys.job_ids(self._written)))
+        self._stirred.set()
+
     def take_partitions(self, partitions: Sequence[PartitionRecord], nodes: Sequence[NodeRecord]) -> None:
         """The cluster as the scheduler told it just now."""
         by_name = {node.name: node for node in nodes}

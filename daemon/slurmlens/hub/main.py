@@ -69,8 +69,7 @@ async def serve(config: HubConfig, clock: Clock, database: DatabaseFile | None =
     MalformedRequests(reporter).install()
     notifier = Notifier()
     with signals.handling() as stop:
-        pipeline = HubPipeline(config, clock, reporter)
-        await pipeline.start()
+        pipeline = await HubPipeline.open(config, clock, reporter)
         host, port, scheme = config.listen.host, pipeline.port, "https" if config.listen.is_tls else "http"
         reporter.report(STARTED, version=__version__, cluster=config.cluster, scheme=scheme, host=host, port=port)
         if (watch := watch_of_running_loop()) is not None:

@@ -1,153 +1,219 @@
-"""Who watches which job, and what they are told: publish and subscribe inside one hub process.
+"""What has just changed, and who hears of it: publish and subscribe inside one hub process.
 
-Owns the watches and what is known of which jobs run on which node. Fed by `ingest` and the reconcile task (what
-changed); feeds `web`'s server-sent events and the answer to nodes (how often profile deltas are wanted).
+Owns the kinds of facts and the subscriptions. A fact says that something changed and of what; the truth is read from
+where it is kept. Published by `history`, once a transaction is committed, and by `scheduler`; heard by stages, pages.
 
-Invariants: publishing never waits; a watch's queue is bounded, and one that overflows is emptied and told RESYNC once,
-so a slow browser costs bounded memory and sees the truth again by reading anew. Lives on one event loop, keeps nothing.
+Invariants: publishing never waits and costs those alone who subscribed to this kind, of this job where they named one.
+What waits for a hearer is bounded, and a newer fact about the same thing takes the older one's place; a hearer that is
+slower than that loses all that waits and gets `Missed` once, so it costs bounded memory and sees the truth by reading
+anew. Everything here lives on one event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import enum
-from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Hashable, Sequence
 
 import msgspec
 
-from slurmlens.config.hub import HubProfileConfig
-from slurmlens.events import Profile
-from slurmlens.hub.access.viewer import Viewer
+from slurmlens.slurm.records import JobRecord, NodeRecord, PartitionRecord
 
-QUEUE_CHANGES = 256
-LOOKED_S = 60.0
-"""How long somebody who asked once (a terminal, a program) counts as somebody who looks."""
+MOST_WAITING = 256
 
 
-class ChangeKind(enum.Enum):
-    """VIEW: read the job's facts again. POINTS: the profile grew by what is attached. RESYNC: changes were lost."""
-
-    VIEW = "view"
-    POINTS = "points"
-    RESYNC = "resync"
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that changed about one job; `node` and `profile` come with POINTS."""
-
-    kind: ChangeKind
-    job_id: int
-    node: str | None = None
-    profile: Profile | None = None
-
-
-class NewsWatch:
-    """One reader's view of the changes of one job (or of all, where `job_id` is None); an async iterator of `Change`.
-
-    Ends when the hub closes. Leaving the `with` block of `Live.watch` forgets it.
-    """
-
-    def __init__(self, job_id: int | None, size: int = QUEUE_CHANGES) -> None:
-        self.job_id = job_id
-        self._size = size
-        self._changes: list[Change] = []
-        self._more = asyncio.Event()
-        self._closed = False
-
-    def offer(self, change: Change) -> None:
-        """Takes a change if it is of this watch's job; never waits."""
-        if self.job_id not in (None, change.job_id):
-            return
-        if len(self._changes) >= self._size:
-            self._changes = [Change(kind=ChangeKind.RESYNC, job_id=change.job_id)]
-        elif not (change.kind is ChangeKind.VIEW and change in self._changes):
-            self._changes.append(change)
-        self._more.set()
-
-    def close(self) -> None:
-        """Lets the reader finish what is queued, then ends its iteration."""
-        self._closed = True
-        self._more.set()
-
-    def __aiter__(self) -> AsyncIterator[Change]:
-        return self
-
-    async def __anext__(self) -> Change:
-        while not self._changes:
-            if self._closed:
-                raise StopAsyncIteration
-            self._more.clear()
-            await self._more.wait()
-        return self._changes.pop(0)
-
-
-class Live:
-    """All watches of this hub process."""
-
-    def __init__(self, settings: HubProfileConfig, queue_changes: int = QUEUE_CHANGES) -> None:
-        self._settings = settings
-        self._queue_changes = queue_changes
-        self._watches: set[NewsWatch] = set()
-        self._running: dict[str, frozenset[int]] = {}
-        self._looked: dict[int, float] = {}
-        self._closed = False
-
-    @contextmanager
-    def watch(self, viewer: Viewer, job_id: int | None) -> Iterator[NewsWatch]:
-        """A watch of one job's changes, or of every job's with None, until the block is left.
-
-        The viewer has read the job before: a change tells nothing but that it is to be read again, or bins of it.
-        """
-        watch = NewsWatch(job_id, self._queue_changes)
-        if self._closed:
-            watch.close()
-        self._watches.add(watch)
-        try:
-            yield watch
-        finally:
-            self._watches.discard(watch)
-
-    def looked(self, viewer: Viewer, job_id: int) -> None:
-        """The viewer has asked for a job once; its nodes shall send what is new for a while, as for a live page."""
-        now_s = asyncio.get_running_loop().time()
-        self._looked.pop(job_id, None)
-        self._looked = {other: until_s for other, until_s in self._looked.items() if until_s > now_s}
-        self._looked[job_id] = now_s + LOOKED_S
-
-    def publish(self, change: Change) -> None:
-        """Tells every watch that cares."""
-        for watch in self._watches:
-            watch.offer(change)
-
-    def is_watched(self, job_id: int) -> bool:
-        """Whether somebody would be told of a change of this job."""
-        return any(watch.job_id in (None, job_id) for watch in self._watches)
-
-    def runs_on(self, node: str, job_ids: Collection[int]) -> None:
-        """Replaces what is known of the jobs on a node (its heartbeat lists them)."""
-        self._running[node] = frozenset(job_ids)
-
-    def started_on(self, node: str, job_id: int) -> None:
-        """Adds a job to a node between two heartbeats."""
-        self._running[node] = self._running.get(node, frozenset()) | {job_id}
-
-    def wanted_interval_s(self, node: str) -> float:
-        """How often this node shall send what is new of its jobs' profiles now."""
-        watched = {watch.job_id for watch in self._watches}
-        if self._looked:
-            now_s = asyncio.get_running_loop().time()
-            watched.update(job_id for job_id, until_s in self._looked.items() if until_s > now_s)
-        is_watched = not watched.isdisjoint(self._running.get(node, frozenset()))
-        return self._settings.live_interval_s if is_watched else self._settings.idle_interval_s
+class Fact(msgspec.Struct, frozen=True):
+    """Something that changed."""
 
     @property
-    def watcher_count(self) -> int:
-        """How many readers are there now."""
-        return len(self._watches)
+    def about(self) -> Hashable:
+        """A newer fact of the same kind about the same takes this one's place while it waits."""
+        return None
+
+
+class FactOfJob(Fact, frozen=True):
+    """Something that changed about one job."""
+
+    job_id: int
+
+    @property
+    def about(self) -> Hashable:
+        """The job."""
+        return self.job_id
+
+
+class RunsChanged(FactOfJob, frozen=True):
+    """The job's runs were concluded anew."""
+
+
+class ProfileGrew(FactOfJob, frozen=True):
+    """Bins were added to the profile of one of the job's sightings."""
+
+
+class SightingBegan(FactOfJob, frozen=True):
+    """A node told that it runs the job."""
+
+    node: str
+
+    @property
+    def about(self) -> Hashable:
+        """The job on the node."""
+        return self.job_id, self.node
+
+
+class SightingEnded(FactOfJob, frozen=True):
+    """A node told that the job has ended there, or the summary of what it used."""
+
+
+class BeatReceived(Fact, frozen=True):
+    """A node's daemon lives; these jobs run there by its own word."""
+
+    cluster: str
+    node: str
+    job_ids: frozenset[int]
+
+    @property
+    def about(self) -> Hashable:
+        """The node."""
+        return self.cluster, self.node
+
+
+class BatchStored(Fact, frozen=True):
+    """A request with new events was stored: its profiles are still to be packed."""
+
+
+class RunsMarked(Fact, frozen=True):
+    """Marks were left in `stale_jobs`: runs of these jobs are still to be concluded."""
+
+
+class QueueReceived(Fact, frozen=True):
+    """The scheduler's whole queue, as it was told just now."""
+
+    records: Sequence[JobRecord]
+
+
+class NodesReceived(Fact, frozen=True):
+    """The scheduler's nodes, as they were told just now."""
+
+    records: Sequence[NodeRecord]
+
+
+class PartitionsReceived(Fact, frozen=True):
+    """The scheduler's partitions and nodes, as they were told just now."""
+
+    partitions: Sequence[PartitionRecord]
+    nodes: Sequence[NodeRecord]
+
+
+class Missed(Fact, frozen=True):
+    """Facts were lost to this hearer: everything that it subscribed to may have changed."""
+
+
+class Subscription:
+    """Facts that wait for one hearer; an async iterator that ends when the hub closes, and once `close` was called."""
+
+    def __init__(self, news: News, kinds: Sequence[type[Fact]], job_id: int | None, most_waiting: int) -> None:
+        self.kinds = tuple(kinds)
+        self.job_id = job_id
+        self._news = news
+        self._most_waiting = most_waiting
+        self._waiting: dict[tuple[type[Fact], Hashable], Fact] = {}
+        self._stirred = asyncio.Event()
+        self._has_ended = False
+        self._is_waited_for = False
+
+    def offer(self, fact: Fact) -> None:
+        """Takes a fact; never waits."""
+        key = type(fact), fact.about
+        self._waiting.pop(key, None)
+        if len(self._waiting) >= self._most_waiting:
+            self._waiting = {(Missed, None): Missed()}
+        else:
+            self._waiting[key] = fact
+        self._stirred.set()
+
+    def take_all(self) -> list[Fact]:
+        """What waits, oldest first, without waiting for more."""
+        facts, self._waiting = list(self._waiting.values()), {}
+        return facts
+
+    async def wait(self) -> None:
+        """Until something waits, or nothing will come any more."""
+        self._is_waited_for = True
+        try:
+            while not self._waiting and not self._has_ended:
+                self._stirred.clear()
+                await self._stirred.wait()
+        finally:
+            self._is_waited_for = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the hearer has taken everything and waits for more."""
+        return self._is_waited_for and not self._waiting
+
+    def end(self) -> None:
+        """Lets the hearer take what waits, then ends the iteration."""
+        self._has_ended = True
+        self._stirred.set()
 
     def close(self) -> None:
-        """Ends every watch, now and to come: the hub stops."""
-        self._closed = True
-        for watch in self._watches:
-            watch.close()
+        """The hearer wants no more."""
+        self._news.forget(self)
+        self.end()
+
+    def __aiter__(self) -> AsyncIterator[Fact]:
+        return self
+
+    async def __anext__(self) -> Fact:
+        await self.wait()
+        if not self._waiting:
+            raise StopAsyncIteration
+        return self._waiting.pop(next(iter(self._waiting)))
+
+
+class News:
+    """All subscriptions of this hub process."""
+
+    def __init__(self) -> None:
+        self._hearers: dict[tuple[type[Fact], int | None], set[Subscription]] = {}
+        self._is_closed = False
+
+    def subscribe(
+        self, *kinds: type[Fact], job_id: int | None = None, most_waiting: int = MOST_WAITING
+    ) -> Subscription:
+        """Facts of these kinds from now on, of one job alone where it is named; until `Subscription.close`."""
+        hearer = Subscription(self, kinds, job_id, most_waiting)
+        if self._is_closed:
+            hearer.end()
+            return hearer
+        for kind in kinds:
+            self._hearers.setdefault((kind, job_id), set()).add(hearer)
+        return hearer
+
+    def forget(self, hearer: Subscription) -> None:
+        """Takes a subscription out; one that is not there is no error."""
+        for kind in hearer.kinds:
+            place = kind, hearer.job_id
+            hearers = self._hearers.get(place, set())
+            hearers.discard(hearer)
+            if not hearers:
+                self._hearers.pop(place, None)
+
+    def publish(self, fact: Fact) -> None:
+        """Offers a fact to all who subscribed to its kind, and to its job."""
+        kind = type(fact)
+        for hearer in self._hearers.get((kind, None), ()):
+            hearer.offer(fact)
+        if isinstance(fact, FactOfJob):
+            for hearer in self._hearers.get((kind, fact.job_id), ()):
+                hearer.offer(fact)
+
+    def is_heard(self, kind: type[Fact]) -> bool:
+        """Whether somebody hears all facts of this kind."""
+        return (kind, None) in self._hearers
+
+    def close(self) -> None:
+        """Ends every subscription, now and to come: the hub stops."""
+        self._is_closed = True
+        for hearer in {one for hearers in self._hearers.values() for one in hearers}:
+            hearer.end()

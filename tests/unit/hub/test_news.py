@@ -1,4 +1,4 @@
-"""Who watches which job and what they are told."""
+"""What has changed and who hears of it."""
 
 from __future__ import annotations
 
@@ -8,96 +8,143 @@ import pytest
 
 from slurmlens.config.hub import HubProfileConfig
 from slurmlens.hub.access.viewer import EVERYBODY
-from slurmlens.hub.news import Change, ChangeKind, Live, NewsWatch
-
-VIEW = Change(kind=ChangeKind.VIEW, job_id=7)
-
-
-def points(number: int, job_id: int = 7) -> Change:
-    return Change(kind=ChangeKind.POINTS, job_id=job_id, node=f"n{number}")
+from slurmlens.hub.intake.profile_demand import ProfileDemand
+from slurmlens.hub.news import (
+    BeatReceived,
+    Fact,
+    Missed,
+    News,
+    NodesReceived,
+    ProfileGrew,
+    QueueReceived,
+    RunsChanged,
+    SightingBegan,
+    Subscription,
+)
+from testkit.waiting import until
 
 
 @pytest.fixture
-def live() -> Live:
-    return Live(HubProfileConfig(live_interval_s=10, idle_interval_s=300), queue_changes=4)
+def news() -> News:
+    return News()
 
 
-async def taken(watch: NewsWatch, count: int) -> list[Change]:
-    return [await asyncio.wait_for(anext(watch), 5) for _ in range(count)]
+async def taken(hearer: Subscription, count: int) -> list[Fact]:
+    return [await asyncio.wait_for(anext(hearer), 5) for _ in range(count)]
 
 
-async def test_a_watch_sees_its_own_job_in_order(live: Live) -> None:
-    with live.watch(EVERYBODY, 7) as watch:
-        for change in (points(1), points(2, job_id=8), VIEW):
-            live.publish(change)
-        assert await taken(watch, 2) == [points(1), VIEW]
+async def test_a_hearer_of_one_job_hears_of_it_in_order_and_of_no_other(news: News) -> None:
+    hearer = news.subscribe(RunsChanged, ProfileGrew, job_id=7)
+    for fact in (ProfileGrew(7), ProfileGrew(8), RunsChanged(7), SightingBegan(7, "n1")):
+        news.publish(fact)
+    assert await taken(hearer, 2) == [ProfileGrew(7), RunsChanged(7)]
+    assert hearer.take_all() == []
 
 
-async def test_a_watch_of_all_sees_every_job(live: Live) -> None:
-    with live.watch(EVERYBODY, None) as watch:
-        live.publish(points(1))
-        live.publish(points(2, job_id=8))
-        assert await taken(watch, 2) == [points(1), points(2, job_id=8)]
+async def test_a_hearer_of_all_hears_of_every_job(news: News) -> None:
+    hearer = news.subscribe(RunsChanged)
+    news.publish(RunsChanged(7))
+    news.publish(RunsChanged(8))
+    assert await taken(hearer, 2) == [RunsChanged(7), RunsChanged(8)]
 
 
-async def test_a_slow_reader_is_told_to_read_anew_once_and_costs_no_memory(live: Live) -> None:
-    with live.watch(EVERYBODY, 7) as watch:
-        for number in range(1000):
-            live.publish(points(number))
-        found = await taken(watch, 1)
-        assert found[0].kind is ChangeKind.RESYNC
-        assert len(watch._changes) <= 4
+async def test_a_slow_hearer_is_told_once_that_everything_may_have_changed_and_costs_no_memory(news: News) -> None:
+    hearer = news.subscribe(RunsChanged, most_waiting=4)
+    for job_id in range(999):
+        news.publish(RunsChanged(job_id))
+    waiting = hearer.take_all()
+    assert waiting[0] == Missed()
+    assert len(waiting) <= 4
+    assert waiting.count(Missed()) == 1
+    assert waiting[-1] == RunsChanged(998)
+    news.publish(RunsChanged(7))
+    assert hearer.take_all() == [RunsChanged(7)]
 
 
-async def test_the_same_news_twice_is_told_once(live: Live) -> None:
-    with live.watch(EVERYBODY, 7) as watch:
-        live.publish(VIEW)
-        live.publish(VIEW)
-        live.publish(points(1))
-        assert await taken(watch, 2) == [VIEW, points(1)]
+async def test_the_same_fact_twice_is_told_once_and_the_newest_of_a_kind_stands(news: News) -> None:
+    hearer = news.subscribe(RunsChanged, BeatReceived, QueueReceived, NodesReceived)
+    for fact in (
+        RunsChanged(7),
+        RunsChanged(7),
+        BeatReceived("demo", "n1", frozenset({7})),
+        BeatReceived("demo", "n2", frozenset()),
+        BeatReceived("demo", "n1", frozenset()),
+        QueueReceived(()),
+        NodesReceived(()),
+        QueueReceived([]),
+    ):
+        news.publish(fact)
+    assert hearer.take_all() == [
+        RunsChanged(7),
+        BeatReceived("demo", "n2", frozenset()),
+        BeatReceived("demo", "n1", frozenset()),
+        NodesReceived(()),
+        QueueReceived([]),
+    ]
 
 
-async def test_a_reader_waits_until_there_is_something(live: Live) -> None:
-    with live.watch(EVERYBODY, 7) as watch:
-        reading = asyncio.create_task(taken(watch, 1))
-        await asyncio.sleep(0)
-        assert not reading.done()
-        live.publish(VIEW)
-        assert await reading == [VIEW]
+async def test_a_hearer_waits_until_there_is_something(news: News) -> None:
+    hearer = news.subscribe(RunsChanged)
+    hearing = asyncio.create_task(taken(hearer, 1))
+    await until(lambda: hearer.is_idle, "the hearer waits")
+    assert not hearing.done()
+    news.publish(RunsChanged(7))
+    assert not hearer.is_idle
+    assert await hearing == [RunsChanged(7)]
 
 
-async def test_closing_ends_every_watch_now_and_to_come(live: Live) -> None:
-    with live.watch(EVERYBODY, 7) as watch:
-        live.publish(VIEW)
-        live.close()
-        assert [change async for change in watch] == [VIEW]
-    with live.watch(EVERYBODY, 7) as late:
-        assert [change async for change in late] == []
+async def test_who_has_closed_hears_no_more_and_is_forgotten(news: News) -> None:
+    hearer, other = news.subscribe(RunsChanged), news.subscribe(RunsChanged)
+    hearer.close()
+    news.publish(RunsChanged(7))
+    assert (hearer.take_all(), other.take_all()) == ([], [RunsChanged(7)])
+    other.close()
+    assert not news.is_heard(RunsChanged)
 
 
-def test_a_node_sends_often_while_somebody_watches_one_of_its_jobs(live: Live) -> None:
-    live.runs_on("n1", [7, 8])
-    live.started_on("n2", 9)
-    assert live.wanted_interval_s("n1") == 300
-    with live.watch(EVERYBODY, 7), live.watch(EVERYBODY, 9):
-        assert (live.wanted_interval_s("n1"), live.wanted_interval_s("n2"), live.wanted_interval_s("n3")) == (
-            10,
-            10,
-            300,
-        )
-        live.runs_on("n1", [8])
-        assert live.wanted_interval_s("n1") == 300
-    assert live.watcher_count == 0
-    assert live.wanted_interval_s("n2") == 300
+async def test_closing_ends_every_subscription_now_and_to_come(news: News) -> None:
+    hearer = news.subscribe(RunsChanged)
+    news.publish(RunsChanged(7))
+    news.close()
+    assert [fact async for fact in hearer] == [RunsChanged(7)]
+    assert [fact async for fact in news.subscribe(RunsChanged)] == []
 
 
-async def test_who_asked_once_counts_as_somebody_who_looks_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = HubProfileConfig(live_interval_s=10.0, idle_interval_s=300.0)
-    live = Live(settings)
-    live.runs_on("n1", [7])
-    assert live.wanted_interval_s("n1") == 300.0
-    live.looked(EVERYBODY, 7)
-    assert live.wanted_interval_s("n1") == 10.0
-    monkeypatch.setattr("slurmlens.hub.news.LOOKED_S", -1.0)
-    live.looked(EVERYBODY, 7)
-    assert live.wanted_interval_s("n1") == 300.0
+# --- how often nodes are asked
+
+
+@pytest.fixture
+def demand(news: News) -> ProfileDemand:
+    return ProfileDemand(news, HubProfileConfig(live_interval_s=10, idle_interval_s=300))
+
+
+def test_a_node_sends_often_while_somebody_watches_one_of_its_jobs(news: News, demand: ProfileDemand) -> None:
+    news.publish(BeatReceived("demo", "n1", frozenset({7, 8})))
+    news.publish(SightingBegan(9, "n2"))
+    assert demand.wanted_interval_s("n1") == 300
+    with demand.watch(EVERYBODY, 7), demand.watch(EVERYBODY, 9), demand.watch(EVERYBODY, 9):
+        assert [demand.wanted_interval_s(node) for node in ("n1", "n2", "n3")] == [10, 10, 300]
+        assert demand.watcher_count() == 3
+        news.publish(BeatReceived("demo", "n1", frozenset({8})))
+        assert demand.wanted_interval_s("n1") == 300
+    assert demand.watcher_count() == 0
+    assert demand.wanted_interval_s("n2") == 300
+
+
+async def test_who_watches_hears_of_the_runs_and_of_the_profile(news: News, demand: ProfileDemand) -> None:
+    with demand.watch(EVERYBODY, 7) as hearer:
+        for fact in (RunsChanged(7), RunsChanged(8), ProfileGrew(7)):
+            news.publish(fact)
+        assert await taken(hearer, 2) == [RunsChanged(7), ProfileGrew(7)]
+
+
+async def test_who_asked_once_counts_as_somebody_who_looks_for_a_while(
+    news: News, demand: ProfileDemand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    news.publish(BeatReceived("demo", "n1", frozenset({7})))
+    assert demand.wanted_interval_s("n1") == 300.0
+    demand.looked(EVERYBODY, 7)
+    assert demand.wanted_interval_s("n1") == 10.0
+    monkeypatch.setattr("slurmlens.hub.intake.profile_demand.LOOKED_S", -1.0)
+    demand.looked(EVERYBODY, 7)
+    assert demand.wanted_interval_s("n1") == 300.0

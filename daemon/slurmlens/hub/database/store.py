@@ -23,6 +23,7 @@ from slurmlens.hub.database.lock import AdvisoryLock
 
 READERS = 4
 MOST_WAITING_READERS = 64
+STATISTICS_EVERY_S = 3600.0
 _ANALYSIS_LIMIT = 1_000
 
 _Answer = TypeVar("_Answer")
@@ -111,6 +112,12 @@ class Store:
         """Has SQLite look again at what its plans go by, where a table has grown; a server does so by itself."""
         if not self.is_postgresql:
             await self.write(_optimize)
+
+    async def run_upkeep(self) -> None:
+        """A stage: plans stay right while tables grow."""
+        while True:
+            await asyncio.sleep(STATISTICS_EVERY_S)
+            await self.keep_statistics()
 
     def _write(self, work: Callable[[Transaction], _Answer]) -> _Answer:
         try:

@@ -5,26 +5,35 @@ no longer lists it, was booted anew, or is silent although the scheduler ended o
 where the end was told but the summary did not come. Invariants: nothing is ended by guess (somebody's word is needed:
 the node's, or the scheduler's), and nobody's silence counts while it was the hub that was away. What is closed is
 opened again by the node that lists it (`record.node_beats`), and an end that arrives later after all wins in every
-view. Called by the hub's pipeline every few seconds.
+view. A stage of the hub's, every few seconds.
 """
 
 from __future__ import annotations
 
+import asyncio
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, select
 
-from slurmlens.clock import NS_PER_S
+from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.facts import ClosedReason, StateFilter
+from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.concluding import Concluded, Concluder, JobKey
 from slurmlens.hub.history.record.node_beats import NodeBeat, NodeBeats, NodeName, SightingName
 from slurmlens.slurm.records import JobState
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+RECONCILED = InternalEvent(
+    "sightings_reconciled", logging.INFO, "closed {sighting}: nobody told its end ({reason})", ("reason",)
+)
+RECONCILE_EVERY_S = 5.0
 
 END_GRACE_NS = 120 * NS_PER_S
 """How long an Epilog, a retry and a jittered summary may take after the scheduler's or the node's end."""
@@ -177,13 +186,40 @@ def _is_forgotten(ended: OpenSighting, heard: Heard | None) -> bool:
 
 
 class Reconciler:
-    """Closes what `verdicts` says; `started_ns` is when this hub began to listen."""
+    """Closes what `verdicts` says. `started_ns` is when this hub began to listen.
 
-    def __init__(self, store: Store, beats: NodeBeats, concluder: Concluder, started_ns: int = 0) -> None:
+    `last_queue_ns` answers when the scheduler last told its queue.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        beats: NodeBeats,
+        concluder: Concluder,
+        announcer: Announcer,
+        *,
+        last_queue_ns: Callable[[], int | None],
+        clock: Clock,
+        reporter: Reporter,
+        started_ns: int,
+    ) -> None:
         self._store = store
         self._beats = beats
         self._concluder = concluder
+        self._announcer = announcer
+        self._last_queue_ns = last_queue_ns
+        self._clock = clock
+        self._reporter = reporter
         self._started_ns = started_ns
+
+    async def run(self) -> None:
+        """A stage: closes what nobody will end any more, for ever."""
+        while True:
+            await asyncio.sleep(RECONCILE_EVERY_S)
+            reconciled = await self.reconcile(self._clock.wall_ns(), self._last_queue_ns())
+            for verdict in reconciled.closed:
+                self._reporter.report(RECONCILED, reason=verdict.reason.value, sighting=verdict.sighting.sighting)
+            self._announcer.concluded(reconciled.concluded)
 
     async def reconcile(self, now_ns: int, scheduler_ns: int | None = None) -> Reconciled:
         """Looks at every open sighting once; what is closed has its job concluded in the same transaction.

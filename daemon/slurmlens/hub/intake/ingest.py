@@ -2,23 +2,22 @@
 
 Owns the answer's meaning (`docs/specs/hub-api.md`): 200 says that every line was stored, known before, or refused for
 ever by number and reason; anything else that nothing was stored. Framework-free: bytes and headers in, status and JSON
-out; `hub.web` mounts it. Everything refused is counted by a reason from a bounded set.
+out; `hub.web` mounts it. Everything refused is counted by a reason from a bounded set. What a stored request has
+changed is said by whoever stores it (`history.record.announcing`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from slurmlens.clock import Clock
 from slurmlens.errors import DecodeError, SlurmlensError
-from slurmlens.events import JobStart, NodeHeartbeat
 from slurmlens.hub.history.record.applying import Applied
 from slurmlens.hub.history.record.storing import Request
-from slurmlens.hub.news import Change, ChangeKind, Live
+from slurmlens.hub.intake.refusals import Refusals
 from slurmlens.runtime.authentication import Prove
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.ingest import (
@@ -33,7 +32,7 @@ from slurmlens.wire.ingest import (
     status_of,
     unpack,
 )
-from slurmlens.wire.received import ReceivedEvent, ReceivedLine, ReceivedProfile, profile_of, received_lines
+from slurmlens.wire.received import ReceivedLine, received_lines
 
 REQUEST_REFUSED = InternalEvent(
     "ingest_requests_refused", logging.WARNING, "refused events of {peer} as node {node}: {problem}", ("reason",)
@@ -64,7 +63,7 @@ class _LinesTaken(NamedTuple):
 
 
 class Ingest:
-    """One hub's intake. `applied` is called with the events that were new, after they were stored.
+    """One hub's intake. `wanted_interval_s` answers how often a node shall send what is new of its jobs' profiles.
 
     `relays` are speakers that may tell of other nodes.
     """
@@ -76,28 +75,22 @@ class Ingest:
         max_body_bytes: int,
         prove: Prove,
         apply: Apply,
-        live: Live,
+        wanted_interval_s: Callable[[str], float],
+        refusals: Refusals,
         reporter: Reporter,
         clock: Clock,
-        applied: Callable[[Sequence[ReceivedEvent]], None],
         relays: Collection[str] = (),
     ) -> None:
         self._cluster = cluster
         self._max_body_bytes = max_body_bytes
         self._prove = prove
         self._apply = apply
-        self._live = live
+        self._wanted_interval_s = wanted_interval_s
+        self._refusals = refusals
         self._reporter = reporter
         self._clock = clock
-        self._applied = applied
         self._relays = frozenset(relays)
         self._pending = 0
-        self._refusals: Counter[str] = Counter()
-
-    def take_refusals(self) -> Mapping[str, int]:
-        """What was refused since the last call, by reason; for the count that outlives the process."""
-        refusals, self._refusals = self._refusals, Counter()
-        return refusals
 
     async def take(self, body: bytes, headers: Mapping[str, str], peer: str | None) -> IngestAnswer:
         """Answers one request; `headers` by lower-case names, `body` as it was sent."""
@@ -111,7 +104,7 @@ class Ingest:
             node = headers.get("x-slurmlens-node", "?")[:64]
             text = str(error)
             self._reporter.report(REQUEST_REFUSED, reason=error.reason, peer=peer, node=node, problem=text)
-            self._refusals[error.reason] += 1
+            self._refusals.add(error.reason)
             return answer(status, reason=error.reason, message=text)
         finally:
             self._pending -= 1
@@ -131,20 +124,19 @@ class Ingest:
         applied = await self._apply(Request(body, encoding, taken.lines, self._clock.wall_ns()))
         self._reporter.report(TAKEN, count=len(applied.new), state="new", node=node)
         self._reporter.report(TAKEN, count=applied.known, state="known", node=node)
-        self._tell(applied.new)
         return answer(
             200,
             accepted=len(applied.new),
             known=applied.known,
             refused=taken.refused[:MAX_REFUSED_TOLD],
-            profile_interval_s=self._live.wanted_interval_s(node),
+            profile_interval_s=self._wanted_interval_s(node),
             **(self._wanted_by_node(taken.lines) if is_relay else {}),
         )
 
     def _wanted_by_node(self, lines: Sequence[ReceivedLine]) -> dict[str, object]:
         """How often a relay's nodes, those of this request, shall send news."""
         nodes = sorted({line.event.node for line in lines})
-        return {"profile_intervals_s": {node: self._live.wanted_interval_s(node) for node in nodes}}
+        return {"profile_intervals_s": {node: self._wanted_interval_s(node) for node in nodes}}
 
     def _read(self, body: bytes, encoding: str, node: str, is_relay: bool) -> _LinesTaken:
         """The lines that are taken, and those that are not; a relay has proved its nodes itself."""
@@ -171,26 +163,5 @@ class Ingest:
 
     def _tell_refused(self, node: str, refused: Sequence[RefusedLine]) -> None:
         for one in refused:
-            self._refusals[one.reason] += 1
+            self._refusals.add(one.reason)
             self._reporter.report(LINE_REFUSED, reason=one.reason, line=one.line, node=node, problem=one.message)
-
-    def _tell(self, new: Sequence[ReceivedEvent]) -> None:
-        """Tells whoever watches, and the pipeline that runs are to be made anew."""
-        for event in new:
-            if isinstance(event, NodeHeartbeat):
-                self._live.runs_on(event.node, [job_id for job_id, _ in event.running])
-        for event in new:  # a heartbeat of the same batch may be older than a start
-            if isinstance(event, JobStart):
-                self._live.started_on(event.node, event.job.job_id)
-            elif isinstance(event, ReceivedProfile) and self._live.is_watched(event.job_id):
-                self._publish_points(event)
-        if new:
-            self._applied(new)
-
-    def _publish_points(self, event: ReceivedProfile) -> None:
-        try:
-            profile = profile_of(event.profile)
-        except DecodeError:
-            return  # stored as it is; whoever packs it counts it
-        change = Change(kind=ChangeKind.POINTS, job_id=event.job_id, node=event.node, profile=profile)
-        self._live.publish(change)

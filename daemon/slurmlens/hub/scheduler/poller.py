@@ -3,7 +3,8 @@
 Owns when what is asked: the whole queue at the polite pace, nodes at the start and now and then, and accounting for
 just those jobs that news came of (a sighting began or ended, the queue no longer lists a job), a moment after the news,
 so that many become one question. slurmdbd learns of things a little later than nodes do: a job whose end is not there
-yet is asked for again, ever more seldom. Fed by `pipeline` with job ids; feeds `SchedulerRecords` and the origins.
+yet is asked for again, ever more seldom. Hears of jobs in `news`; feeds `SchedulerRecords`, and `news` with the queue,
+nodes and partitions as they were told.
 """
 
 from __future__ import annotations
@@ -11,16 +12,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import SourceError
 from slurmlens.hub.history.conclude.executions import is_partial
 from slurmlens.hub.history.record.executions import ExecutionKey
+from slurmlens.hub.news import (
+    Missed,
+    News,
+    NodesReceived,
+    PartitionsReceived,
+    QueueReceived,
+    SightingBegan,
+    SightingEnded,
+)
 from slurmlens.hub.scheduler.queue_digest import digest, plausible
 from slurmlens.hub.scheduler.records import SchedulerRecords
+from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.slurm.politeness import Politeness
-from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, Record
+from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, Record
 from slurmlens.slurm.source import Scheduler
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -53,31 +64,7 @@ STEP_TRIES = 11
 """How often accounting is asked about a run that is over while some of its steps are not: for about half an hour."""
 
 MISSES_TO_FORGET = 3
-SILENT_AFTER_S = 120.0
-SILENT_AFTER_POLLS = 4
-
-
-@dataclass(slots=True)
-class SchedulerState:
-    """How the scheduler fares, for /status.json.
-
-    `records_refused` and `fields_unknown` (by field) count what answers held that could not be made out.
-    """
-
-    release: str | None = None
-    asked_since_ns: int = 0
-    last_queue_ns: int | None = None
-    last_accounting_ns: int | None = None
-    last_error: str | None = None
-    failures: int = 0
-    cluster: str | None = None
-    """Slurm's own ClusterName, once it was told."""
-
-    is_foreign: bool = False
-    """Whether that is another than the hub's setting."""
-
-    records_refused: int = 0
-    fields_unknown: dict[str, int] = field(default_factory=dict)
+MOST_SIGHTINGS_WAITING = 20_000
 
 
 @dataclass(slots=True)
@@ -90,48 +77,51 @@ class _Due:
 
 
 class Poller:
-    """The hub's questions to one scheduler.
+    """The hub's questions to one scheduler, of which it keeps `state`.
 
-    `partitions_told` is called with the partitions and nodes, `queue_told` with each whole queue. `cluster` is what the
-    hub calls the cluster, compared with what Slurm calls it.
+    `cluster` is what the hub calls the cluster, compared with what Slurm calls it.
     """
 
     def __init__(
         self,
         scheduler: Scheduler,
         records: SchedulerRecords,
-        nodes_told: Callable[[Sequence[NodeRecord]], None],
+        news: News,
+        state: SchedulerState,
         *,
         interval_s: float,
         clock: Clock,
         reporter: Reporter,
-        partitions_told: Callable[[Sequence[PartitionRecord], Sequence[NodeRecord]], None] | None = None,
-        queue_told: Callable[[Sequence[JobRecord]], None] | None = None,
         cluster: str | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._cluster = cluster
-        self._partitions_told = partitions_told
-        self._queue_told = queue_told
         self._scheduler = scheduler
         self._records = records
-        self._nodes_told = nodes_told
+        self._news = news
+        self.state = state
+        self._heard = news.subscribe(SightingBegan, SightingEnded, most_waiting=MOST_SIGHTINGS_WAITING)
+        self._cluster = cluster
         self._politeness = Politeness(interval_s)
         self._accounting_pace = Politeness(DEBOUNCE_S, burst=1)
         self._clock = clock
         self._reporter = reporter
         self._sleep = sleep
         self._due: dict[int, _Due] = {}
-        self._news = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self._is_behind = True
         self._missed: dict[ExecutionKey, int] = {}
         self._nodes_due_ns = 0
-        self._silence_ns = round(max(SILENT_AFTER_S, SILENT_AFTER_POLLS * interval_s) * NS_PER_S)
-        self.state = SchedulerState(asked_since_ns=clock.wall_ns())
 
-    def silent_since_ns(self) -> int | None:
-        """Since when the scheduler has not told its queue, where that is too long ago to be believed; else None."""
-        since_ns = self.state.last_queue_ns or self.state.asked_since_ns
-        return since_ns if self._clock.wall_ns() - since_ns > self._silence_ns else None
+    async def hear(self) -> None:
+        """A stage: notes the jobs that accounting shall be asked about, for as long as there is news."""
+        async for fact in self._heard:
+            if isinstance(fact, SightingBegan):
+                self.news_of((fact.job_id,), ended=False)
+            elif isinstance(fact, SightingEnded):
+                self.news_of((fact.job_id,), ended=True)
+            elif isinstance(fact, Missed):
+                self._is_behind = True
+                self._stirred.set()
 
     def news_of(self, job_ids: Iterable[int], *, ended: bool) -> None:
         """These jobs began or ended: accounting shall be asked about them soon."""
@@ -140,7 +130,7 @@ class Poller:
             known = self._due.get(job_id)
             if known is None or known.tries or (ended and not known.has_ended):
                 self._due[job_id] = _Due(min(at_ns, known.at_ns) if known else at_ns, ended)
-        self._news.set()
+        self._stirred.set()
 
     async def poll_queue(self) -> None:
         """A stage: asks for the queue, and now and then for the nodes, for ever."""
@@ -153,12 +143,14 @@ class Poller:
                 await self._ask_queue()
 
     async def poll_accounting(self) -> None:
-        """A stage: catches up on what happened while the hub was away, then asks about jobs that news came of."""
-        await self._catch_up()
+        """A stage: catches up on what the hub has not heard of, then asks about jobs that news came of."""
         while True:
-            while not self._due:
-                self._news.clear()
-                await self._news.wait()
+            if self._is_behind:
+                await self._catch_up()
+            if not self._due:
+                self._stirred.clear()
+                await self._stirred.wait()
+                continue
             first_ns = min(due.at_ns for due in self._due.values())
             await self._sleep(max(0, first_ns - self._clock.monotonic_ns()) / NS_PER_S)
             await self._wait(self._accounting_pace)
@@ -179,17 +171,17 @@ class Poller:
         if answer is not None and answer.records:
             self._nodes_due_ns = now_ns + round(NODES_EVERY_S * NS_PER_S)
             await self._records.take_nodes(answer.records)
-            self._nodes_told(answer.records)
+            self._news.publish(NodesReceived(answer.records))
             await self._ask_partitions(answer.records)
 
     async def _ask_partitions(self, nodes: Sequence[NodeRecord]) -> None:
         """As often as for the nodes, and only where somebody wants them."""
-        if self._partitions_told is None:
+        if not self._news.is_heard(PartitionsReceived):
             return
         await self._wait(self._politeness)
         answer = await self._ask("partitions", self._scheduler.partitions, self._politeness)
         if answer is not None:
-            self._partitions_told(answer.records, nodes)
+            self._news.publish(PartitionsReceived(answer.records, nodes))
 
     async def _learn_release(self) -> None:
         try:
@@ -219,8 +211,7 @@ class Poller:
         self.state.last_queue_ns = now_ns
         queue = await asyncio.to_thread(digest, answer, now_ns / NS_PER_S)
         self._count_unknown("queue", queue.answer)
-        if self._queue_told is not None:
-            self._queue_told(queue.answer.records)
+        self._news.publish(QueueReceived(queue.answer.records))
         changed = await self._records.take(queue.answer.records, now_ns)
         missing = await self._missing(queue.listed, now_ns, is_whole=not answer.refused)
         self.news_of((changed & queue.ended) | missing, ended=True)
@@ -238,6 +229,7 @@ class Poller:
         return {key.job_id for key in missing - forgotten}
 
     async def _catch_up(self) -> None:
+        self._is_behind = False
         since_s = self._clock.wall_ns() // NS_PER_S - CATCH_UP_S
         answer = await self._ask("catch-up", lambda: self._scheduler.executions_since(since_s), self._accounting_pace)
         if answer is not None:

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.hub.news import News, QueueReceived
 from slurmlens.runtime.intervals import next_interval
 from slurmlens.slurm.job_ids import waiting_task_count
 from slurmlens.slurm.records import JobRecord, JobState
@@ -89,13 +90,14 @@ def _whose(record: JobRecord, groups_of: Callable[[str], Sequence[str]]) -> Iter
 
 
 class QueueSeries:
-    """The stage; `take` the queue, `run` it until cancelled."""
+    """The stage; the queue comes by `news`. `silent_since_ns` answers None while the scheduler does."""
 
     def __init__(
         self,
         interval_s: float,
         write: Callable[[bytes, int], None],
         silent_since_ns: Callable[[], int | None],
+        news: News,
         clock: Clock,
         *,
         groups_of: Callable[[str], Sequence[str]] = supplementary_groups,
@@ -107,6 +109,7 @@ class QueueSeries:
         self._clock = clock
         self._groups_of = groups_of
         self._sleep = sleep
+        self._heard = news.subscribe(QueueReceived)
         self._queue: Sequence[JobRecord] | None = None
         self._counted: Sequence[JobRecord] | None = None
         self._amounts: dict[tuple[Whose, JobState], QueueAmount] = {}
@@ -114,14 +117,13 @@ class QueueSeries:
         self._groups: dict[str, Sequence[str]] = {}
         self._groups_until_ns = 0
 
-    def take(self, records: Sequence[JobRecord]) -> None:
-        """The whole queue, as the scheduler has just told it."""
-        self._queue = records
-
     async def run(self) -> None:
         """Points at every whole multiple of the interval, stamped with it."""
         while True:
             due_ns = await next_interval(self._interval_ns, self._clock, self._sleep)
+            for fact in self._heard.take_all():
+                if isinstance(fact, QueueReceived):
+                    self._queue = fact.records
             if self._queue is None or self._silent_since_ns() is not None:
                 continue
             if due_ns >= self._groups_until_ns:

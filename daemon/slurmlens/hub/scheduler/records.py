@@ -15,6 +15,7 @@ from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as history_schema
+from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.concluding import Concluded, Concluder, JobKey
 from slurmlens.hub.history.record.executions import ExecutionKey, Executions
 from slurmlens.hub.scheduler import tables as schema
@@ -28,14 +29,14 @@ _node_decoder = msgspec.json.Decoder(NodeRecord)
 
 
 class SchedulerRecords:
-    """What the scheduler says of one cluster; `concluded` is told, on the loop, which jobs were concluded."""
+    """What the scheduler says of one cluster."""
 
-    def __init__(self, store: Store, concluder: Concluder, cluster: str) -> None:
+    def __init__(self, store: Store, concluder: Concluder, cluster: str, announcer: Announcer) -> None:
         self._store = store
         self._concluder = concluder
         self._executions = Executions(concluder, cluster)
         self._cluster = cluster
-        self.concluded: Callable[[Concluded], None] = lambda concluded: None
+        self._announcer = announcer
 
     async def take(self, records: Iterable[JobRecord], heard_ns: int) -> set[int]:
         """Merges records into what is known; returns the jobs of which something new was told."""
@@ -60,8 +61,7 @@ class SchedulerRecords:
 
     async def _write(self, work: Callable[[Transaction], Concluded]) -> set[int]:
         concluded = await self._store.write(work)
-        if concluded.done or concluded.failed:
-            self.concluded(concluded)
+        self._announcer.concluded(concluded)
         return {key.job_id for key in concluded.done} | {key.job_id for key in concluded.failed}
 
     async def open_executions(self) -> set[ExecutionKey]:

@@ -2,17 +2,19 @@
 
 Owns that conclusion. Invariants: while the scheduler answers nothing is concluded, for it decides; the word of every
 node that it named is needed, an end told or a boot; and nothing of the job may be open anywhere, for a requeue would
-look the same. What is concluded is marked as vanished, so that the scheduler's next word wins, whatever it is. Called
-by the hub's pipeline beside `reconcile`, which closes what nodes do not end.
+look the same. What is concluded is marked as vanished, so that the scheduler's next word wins, whatever it is. A
+stage of the hub's beside `reconcile`, which closes what nodes do not end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, and_, exists, select
 
+from slurmlens.clock import Clock
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.run_rows import Section
@@ -24,18 +26,37 @@ from slurmlens.hub.scheduler.records import SchedulerRecords
 
 Row = Mapping[str, Any]
 
+LOOK_EVERY_S = 5.0
+
 
 class Unconfirmed:
     """Ends what the nodes have ended; `started_ns` is when this hub began to listen."""
 
-    def __init__(self, store: Store, records: SchedulerRecords, cluster: str, started_ns: int = 0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        records: SchedulerRecords,
+        cluster: str,
+        *,
+        last_queue_ns: Callable[[], int | None],
+        clock: Clock,
+        started_ns: int,
+    ) -> None:
         self._store = store
         self._records = records
         self._cluster = cluster
+        self._last_queue_ns = last_queue_ns
+        self._clock = clock
         self._started_ns = started_ns
 
+    async def run(self) -> None:
+        """A stage: looks every few seconds, for ever."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self.end(self._clock.wall_ns(), self._last_queue_ns())
+
     async def end(self, now_ns: int, scheduler_ns: int | None) -> set[int]:
-        """The jobs of which a run is over by the word of its nodes alone; they are marked stale.
+        """The jobs of which a run is over by the word of its nodes alone.
 
         `scheduler_ns` is when the scheduler last told its queue; None where it did not yet.
         """

@@ -1,6 +1,6 @@
 """A running job's page, kept up to date: server-sent events made from the same view as everything else.
 
-Fed by `live` (something changed about this job) and by history (what it is now); feeds `web/src/live.js`. Three events:
+Fed by `news` (something changed about this job) and by history (what it is now); feeds `web/src/live.js`. Three events:
 `view` (the parts of the page whose HTML changed, and when a node last told something), `points` (see `point_delta`) and
 `ended` (nothing more will come). Changes only wake the stream: what is sent always comes from reading the facts anew,
 so a lost change costs a moment, never a wrong page. A connection that comes back gets all parts, and the points since
@@ -20,7 +20,7 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
 from slurmlens.hub.access.viewer import Viewer
-from slurmlens.hub.news import Change
+from slurmlens.hub.news import Fact
 from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.web.point_delta import held_by
 from slurmlens.hub.web.ports import LiveFeed
@@ -96,14 +96,14 @@ async def _follow(
 class _Waker:
     """Reads changes as fast as they come and remembers only that there were some."""
 
-    def __init__(self, changes: AsyncIterator[Change]) -> None:
+    def __init__(self, changes: AsyncIterator[Fact]) -> None:
         self._some = asyncio.Event()
         self._has_ended = False
         self.woken_at = _now()
         """When the last change was heard of, or waiting for one was given up: a view from before is too old."""
         self._task = asyncio.create_task(self._read(changes))
 
-    async def _read(self, changes: AsyncIterator[Change]) -> None:
+    async def _read(self, changes: AsyncIterator[Fact]) -> None:
         try:
             async for _ in changes:
                 self.woken_at = _now()

@@ -1,7 +1,7 @@
 """What the web part needs from the rest of the hub, as protocols: `hub.pipeline` hands in what fits.
 
-Owns no behaviour. Tests hand in facts they made; the hub hands in history, live and ingest. The web part knows
-neither SQL nor the scheduler.
+Owns no behaviour. Tests hand in facts they made; the hub hands in history, intake and what is wanted of nodes. The web
+part knows neither SQL nor the scheduler.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow
-from slurmlens.hub.news import Change
+from slurmlens.hub.news import Fact
 from slurmlens.slurm.job_ids import JobReference
 
 
@@ -37,8 +37,8 @@ class HistoryQueries(Protocol):
 class LiveFeed(Protocol):
     """Tells who watches what changed."""
 
-    def watch(self, viewer: Viewer, job_id: int | None) -> AbstractContextManager[AsyncIterator[Change]]:
-        """Changes of one job (of all with None) until the block is left."""
+    def watch(self, viewer: Viewer, job_id: int) -> AbstractContextManager[AsyncIterator[Fact]]:
+        """What changes about one job until the block is left."""
 
     def looked(self, viewer: Viewer, job_id: int) -> None:
         """Somebody asked for a job once."""

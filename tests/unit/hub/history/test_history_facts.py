@@ -22,7 +22,8 @@ from slurmlens.hub.history.facts import (
 )
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.record import concluding
-from slurmlens.hub.history.record.concluding import Concluded, JobKey, mark_stale
+from slurmlens.hub.history.record.concluding import JobKey, mark_stale
+from slurmlens.hub.news import RunsChanged
 from slurmlens.slurm.records import JobState, RecordSource
 from testkit.hub_history import History, record
 from testkit.manual_clock import ManualClock
@@ -283,11 +284,10 @@ async def test_a_job_whose_facts_cannot_be_put_together_spoils_no_other(
         return real(seen, executions)  # type: ignore[arg-type]
 
     monkeypatch.setattr(concluding, "assign", fails_for_one)
-    concluded: list[Concluded] = []
-    history.applier.concluded = concluded.append
+    changed = history.news.subscribe(RunsChanged)
     await history.apply([ONE.start(0), Told(job_id=8).start(0)], BEGIN_S)
-    assert [key.job_id for key in concluded[0].done] == [8]
-    assert [key.job_id for key in concluded[0].failed] == [7]
+    assert changed.take_all() == [RunsChanged(8)]
+    assert history.reporter.counters.snapshot()["runs_refresh_failed_total"] == 1
     assert await history.queries.job_facts(EVERYBODY, 8) is not None
 
 

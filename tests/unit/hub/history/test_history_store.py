@@ -19,7 +19,8 @@ from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.record import storing
 from slurmlens.hub.history.record.applying import Applied
-from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS, Concluded
+from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS
+from slurmlens.hub.news import RunsChanged, RunsMarked
 from slurmlens.wire.received import SightingEvent
 from testkit.checkout import ROOT
 from testkit.hub_history import History
@@ -105,11 +106,10 @@ async def test_two_writers_take_turns(history: History) -> None:
 
 async def test_a_job_of_many_nodes_is_concluded_now_and_then_and_a_mark_remembers_it(history: History) -> None:
     """With each commit it would cost the square of its nodes."""
-    concluded: list[Concluded] = []
-    history.applier.concluded = concluded.append
+    heard = history.news.subscribe(RunsChanged, RunsMarked)
     await history.apply([Told(1, f"n{number}").start(1) for number in range(WIDE_SIGHTINGS)], at_ns(1))
     await history.apply([Told(1, "late").start(1)], at_ns(1.05))
-    assert [len(one.done) for one in concluded] == [1]
+    assert heard.take_all() == [RunsChanged(1), RunsMarked()]
     assert len((await history.facts(1)).nodes) == WIDE_SIGHTINGS
     refreshed = await history.refresher.refresh(at_ns(2))
     assert [key.job_id for key in refreshed.done] == [1]

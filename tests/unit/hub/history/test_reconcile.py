@@ -6,7 +6,6 @@ import pytest
 
 from slurmlens.events import Witness
 from slurmlens.hub.history.facts import ClosedReason, NodeState, TimeSource
-from slurmlens.hub.history.reconcile import Reconciler
 from slurmlens.slurm.records import JobState
 from testkit.hub_history import History, record
 from testkit.manual_clock import ManualClock
@@ -123,7 +122,7 @@ async def test_what_was_closed_too_early_is_opened_again_by_the_node_that_lists_
 async def test_a_hub_that_was_away_does_not_take_it_for_the_nodes_silence(history: History, clock: ManualClock) -> None:
     await history.hear(ONE.start(1), ONE.beat(2, ONE.sighting))
     await history.learn(record(JobState.COMPLETED, end=30, nodes=("n1",)))
-    history.reconciler = Reconciler(history.store, history.beats, history.concluder, started_ns=at_ns(3600))
+    history.listens_since(at_ns(3600))
     assert await closed(history, 3605, scheduler=3601) == []
     clock.advance(3606)
     await history.hear(ONE.end(30.2), ONE.summary(1, 30.2))

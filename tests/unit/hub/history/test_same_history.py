@@ -17,7 +17,6 @@ from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.tellers import identity_told
 from slurmlens.hub.history.facts import JobFilter
-from slurmlens.hub.history.reconcile import Reconciler
 from slurmlens.hub.history.record.executions import ExecutionKey
 from slurmlens.slurm.records import JobRecord
 from slurmlens.wire import ecs
@@ -59,7 +58,7 @@ async def replay(history: History) -> None:
             case "refresh":
                 await history.refresher.refresh(now_ns)
             case "start":
-                history.reconciler = Reconciler(history.store, history.beats, history.concluder, now_ns)
+                history.listens_since(now_ns)
             case "reconcile":
                 await history.reconciler.reconcile(now_ns, call["scheduler_ns"])
 

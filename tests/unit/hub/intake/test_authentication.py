@@ -12,6 +12,7 @@ import pytest
 from slurmlens.config.auth import AuthConfig
 from slurmlens.errors import ConfigError, RefusedError, SourceError
 from slurmlens.hub.intake.origins import NodeOrigins
+from slurmlens.hub.news import News
 from slurmlens.runtime import munge
 from slurmlens.runtime.authentication import Authenticator, TokenFile, allowed_uids, mode_problem
 from slurmlens.slurm.records import NodeRecord
@@ -34,7 +35,7 @@ def origins(clock: ManualClock, *records: NodeRecord) -> NodeOrigins:
     async def resolve(name: str) -> frozenset[str]:
         return frozenset({"10.0.0.1"} if name == "host1" else ())
 
-    made = NodeOrigins(clock, resolve, own=frozenset({"127.0.0.1", "192.168.7.7"}))
+    made = NodeOrigins(News(), clock, resolve, own=frozenset({"127.0.0.1", "192.168.7.7"}))
     made.replace(records)
     return made
 
@@ -112,7 +113,7 @@ async def test_a_name_server_that_is_down_for_a_moment_is_asked_again(clock: Man
     async def resolve(name: str) -> frozenset[str]:
         return answers.pop(0)
 
-    made = NodeOrigins(clock, resolve, own=frozenset())
+    made = NodeOrigins(News(), clock, resolve, own=frozenset())
     made.replace([NodeRecord(name="n1", address="host1")])
     assert await made.is_of_node("10.0.0.1", "n1") is False
     assert await made.is_of_node("10.0.0.1", "n1") is True
@@ -123,7 +124,7 @@ async def test_a_relay_is_known_by_its_host_name_and_need_not_be_a_node(clock: M
     async def resolve(name: str) -> frozenset[str]:
         return frozenset({"10.0.0.7"} if name == "relay1" else ())
 
-    made = NodeOrigins(clock, resolve, own=frozenset(), relays=("relay1",))
+    made = NodeOrigins(News(), clock, resolve, own=frozenset(), relays=("relay1",))
     made.replace([NodeRecord(name="n1", address="10.0.0.1")])
     assert await made.is_of_node("10.0.0.7", "relay1") is True
     assert await made.is_of_node("10.0.0.1", "relay1") is False

@@ -32,7 +32,9 @@ from slurmlens.hub.history.facts import JobFilter
 from slurmlens.hub.history.record.applying import Applied
 from slurmlens.hub.history.record.storing import Request
 from slurmlens.hub.intake.ingest import MAX_PENDING, Ingest
-from slurmlens.hub.news import ChangeKind, Live
+from slurmlens.hub.intake.profile_demand import ProfileDemand
+from slurmlens.hub.intake.refusals import Refusals
+from slurmlens.hub.news import BatchStored, ProfileGrew
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
@@ -64,20 +66,30 @@ class Intake:
 
     def __init__(self, history: History, clock: ManualClock, relays: tuple[str, ...] = ()) -> None:
         self.prove = ByHeader()
-        self.live = Live(HubProfileConfig(live_interval_s=10, idle_interval_s=300))
+        self.demand = ProfileDemand(history.news, HubProfileConfig(live_interval_s=10, idle_interval_s=300))
         self.counters = Counters()
-        self.told: list[AnyEvent] = []
+        self.refused: list[Mapping[str, int]] = []
+        self.refusals = Refusals(self._keep, clock)
+        self.stored = history.news.subscribe(BatchStored)
         self.ingest = Ingest(
             cluster="demo",
             max_body_bytes=MIB,
             prove=self.prove,
             apply=history.applier.apply,
-            live=self.live,
+            wanted_interval_s=self.demand.wanted_interval_s,
+            refusals=self.refusals,
             reporter=Reporter(self.counters, clock),
             clock=clock,
-            applied=self.told.extend,
             relays=relays,
         )
+
+    async def _keep(self, counts: Mapping[str, int], now_ns: int) -> None:
+        self.refused.append(dict(counts))
+
+    async def kept_refusals(self) -> list[Mapping[str, int]]:
+        """What was given to be kept, each time, after one time more."""
+        await self.refusals.write()
+        return self.refused
 
     async def send(self, body: bytes, node: str = "n1", **headers: str) -> tuple[int, Any]:
         told = {"x-slurmlens-node": node, **{name.replace("_", "-"): value for name, value in headers.items()}}
@@ -98,10 +110,10 @@ async def test_events_are_taken_once_and_the_node_is_told_how_often_to_send(inta
     body = lines(ONE.start(0.1), ONE.points(0, 1.0))
     status, answer = await intake.send(body)
     assert (status, answer) == (200, {"accepted": 2, "known": 0, "refused": [], "profile_interval_s": 300})
-    with intake.live.watch(EVERYBODY, 7):
+    with intake.demand.watch(EVERYBODY, 7):
         status, answer = await intake.send(body)
     assert (answer["accepted"], answer["known"], answer["profile_interval_s"]) == (0, 2, 10)
-    assert len(intake.told) == 2
+    assert intake.stored.take_all() == [BatchStored()]
 
 
 async def test_a_packed_body_is_the_same(intake: Intake) -> None:
@@ -114,8 +126,8 @@ async def test_a_bad_line_is_refused_alone_by_number_and_reason(intake: Intake) 
     status, answer = await intake.send(body)
     assert (status, answer["accepted"]) == (200, 2)
     assert [(one["line"], one["reason"]) for one in answer["refused"]] == [(2, "malformed"), (3, "field")]
-    assert intake.ingest.take_refusals() == {"malformed": 1, "field": 1}
-    assert intake.ingest.take_refusals() == {}
+    assert await intake.kept_refusals() == [{"malformed": 1, "field": 1}]
+    assert await intake.kept_refusals() == [{"malformed": 1, "field": 1}]  # once
     assert intake.counters.snapshot()['ingest_lines_refused_total{reason="malformed"}'] == 1
 
 
@@ -137,7 +149,7 @@ async def test_who_proves_nothing_is_answered_before_anything_is_unpacked(intake
     intake.prove.refusal = RefusedError("MUNGE: Replayed credential", reason="replayed")
     status, answer = await intake.send(b"not even gzip", content_encoding="gzip")
     assert (status, answer["reason"]) == (401, "replayed")
-    assert intake.ingest.take_refusals() == {"replayed": 1}
+    assert await intake.kept_refusals() == [{"replayed": 1}]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +280,7 @@ async def test_a_database_that_fails_makes_the_node_try_again(history: History, 
     intake = Intake(history, clock)
     intake.ingest._apply = fails
     assert (await intake.send(lines(ONE.start(0))))[0] == 503
-    assert intake.told == []
+    assert intake.stored.take_all() == []
 
 
 async def test_more_requests_than_can_wait_are_told_to_come_back(intake: Intake) -> None:
@@ -277,12 +289,30 @@ async def test_more_requests_than_can_wait_are_told_to_come_back(intake: Intake)
     assert (status, answer["reason"]) == (503, "busy")
 
 
-async def test_whoever_watches_gets_the_new_points(intake: Intake) -> None:
-    with intake.live.watch(EVERYBODY, 7) as watch:
+async def test_whoever_watches_hears_of_new_points_once_they_can_be_read(intake: Intake, history: History) -> None:
+    with intake.demand.watch(EVERYBODY, 7) as watch:
         await intake.send(lines(ONE.points(0, 1.0)))
-        change = await anext(watch)
-    assert (change.kind, change.node) == (ChangeKind.POINTS, "n1")
-    assert change.profile == ONE.points(0, 1.0).profile
+        assert ProfileGrew(7) not in watch.take_all()
+        await history.packer.pack()
+        assert await anext(watch) == ProfileGrew(7)
+
+
+async def test_refusals_that_could_not_be_kept_are_kept_the_next_time(clock: ManualClock) -> None:
+    kept: list[Mapping[str, int]] = []
+    troubles = [StoreError("database: disk full", reason="database")]
+
+    async def keep(counts: Mapping[str, int], now_ns: int) -> None:
+        if troubles:
+            raise troubles.pop()
+        kept.append(dict(counts))
+
+    refusals = Refusals(keep, clock)
+    refusals.add("field")
+    with pytest.raises(StoreError):
+        await refusals.write()
+    refusals.add("field")
+    await refusals.write()
+    assert kept == [{"field": 2}]
 
 
 async def test_refusals_are_counted_beyond_the_life_of_the_process(history: History) -> None:
@@ -317,4 +347,4 @@ async def test_who_is_no_relay_tells_of_itself_alone(history: History, clock: Ma
 async def test_a_relay_that_was_forgotten_here_is_told_and_loses_nothing(intake: Intake) -> None:
     status, answer = await intake.send(lines(Told(node="n1").start(0.1)), node="r1", x_slurmlens_relay="yes")
     assert (status, answer["reason"]) == (403, "relay")
-    assert intake.told == []
+    assert intake.stored.take_all() == []

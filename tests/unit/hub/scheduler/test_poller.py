@@ -12,13 +12,16 @@ import pytest
 from slurmlens.errors import SourceError
 from slurmlens.hub.history.conclude.executions import ACCOUNTING_PATIENCE_S
 from slurmlens.hub.intake.origins import NodeOrigins
-from slurmlens.hub.scheduler.poller import DEBOUNCE_S, MISSES_TO_FORGET, TRIES, Poller
+from slurmlens.hub.news import RunsChanged, SightingBegan, SightingEnded
+from slurmlens.hub.scheduler.poller import DEBOUNCE_S, MISSES_TO_FORGET, MOST_SIGHTINGS_WAITING, TRIES, Poller
+from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, RecordSource, StepRecord
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.hub_history import History, record
 from testkit.manual_clock import ManualClock
 from testkit.told_events import BEGIN_S
+from testkit.waiting import until
 
 RUNNING = record(JobState.RUNNING, source=RecordSource.QUEUE)
 
@@ -76,15 +79,15 @@ class Bench:
     def __init__(self, history: History, clock: ManualClock) -> None:
         self.clock = clock
         self.scheduler = Scripted(clock)
-        self.origins = NodeOrigins(clock, own=frozenset())
-        self.told: list[int] = []
-        history.records.concluded = lambda concluded: self.told.extend(key.job_id for key in concluded.done)
+        self.origins = NodeOrigins(history.news, clock, own=frozenset())
+        self._changed = history.news.subscribe(RunsChanged)
         self.counters = Counters()
         self.history = history
         self.poller = Poller(
             self.scheduler,
             history.records,
-            self.origins.replace,
+            history.news,
+            SchedulerState(asked_since_ns=clock.wall_ns()),
             interval_s=30,
             clock=clock,
             reporter=Reporter(self.counters, clock),
@@ -94,9 +97,14 @@ class Bench:
         self._until_s = 0.0
         self._asleep = 0
 
+    @property
+    def told(self) -> list[int]:
+        """The jobs of which it was said, since the last look, that their runs changed."""
+        return [fact.job_id for fact in self._changed.take_all() if isinstance(fact, RunsChanged)]
+
     def _waits_for_news(self) -> bool:
-        news = self.poller._news
-        return bool(news._waiters) and not news.is_set()  # type: ignore[attr-defined]
+        stirred = self.poller._stirred
+        return bool(stirred._waiters) and not stirred.is_set()  # type: ignore[attr-defined]
 
     async def _sleep(self, seconds: float) -> None:
         """Time passes at once, up to where the test wants it; then for ever."""
@@ -105,6 +113,13 @@ class Bench:
             await asyncio.Event().wait()
         self.clock.advance(seconds)
         await asyncio.sleep(0)
+
+    async def hear(self) -> None:
+        """The poller hears all that was published."""
+        hearing = asyncio.create_task(self.poller.hear())
+        await until(lambda: self.poller._heard.is_idle, "the poller has heard everything")
+        hearing.cancel()
+        await asyncio.gather(hearing, return_exceptions=True)
 
     async def run(self, until_s: float, *stages: str) -> list[tuple[float, str]]:
         """Runs stages until then and returns what was asked."""
@@ -152,6 +167,24 @@ async def test_a_scheduler_that_is_down_is_asked_ever_more_seldom_and_it_shows(b
     await bench.run(5000, "poll_queue")
     assert (bench.poller.state.failures, bench.poller.state.last_error) == (0, None)
     assert bench.poller.state.release == "22.05"
+
+
+async def test_a_sighting_that_begins_or_ends_is_asked_about(bench: Bench) -> None:
+    bench.scheduler.accounted = [record(JobState.COMPLETED, job_id=8, end=30)]
+    bench.history.news.publish(SightingBegan(7, "n1"))
+    bench.history.news.publish(SightingEnded(8))
+    await bench.hear()
+    asked = await bench.run(2, "poll_accounting")
+    assert [question for _, question in asked] == ["since", "executions [7, 8]"]
+
+
+async def test_a_poller_that_missed_news_catches_up_as_at_its_start(bench: Bench) -> None:
+    await bench.run(0.1, "poll_accounting")
+    for job_id in range(MOST_SIGHTINGS_WAITING + 1):
+        bench.history.news.publish(SightingEnded(job_id))
+    await bench.hear()
+    asked = await bench.run(0.2, "poll_accounting")
+    assert [question for _, question in asked] == ["since"]
 
 
 async def test_news_of_many_jobs_become_one_question_a_moment_later(bench: Bench) -> None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from slurmlens.hub.news import News, QueueReceived
 from slurmlens.hub.scheduler.queue_series import (
     GROUPS_KEPT_S,
     ZEROS_S,
@@ -83,7 +84,7 @@ def test_groups_are_those_of_this_host_beside_the_primary_one() -> None:
 
 async def test_a_user_is_looked_up_once_in_a_while_not_at_every_point(clock: ManualClock) -> None:
     site = Site(clock)
-    site.series.take([job()])
+    site.tell([job()])
     await site.turn(3)
     assert site.asked == ["alice"]
     clock.advance(GROUPS_KEPT_S)
@@ -100,9 +101,13 @@ class Site:
         self.written: list[str] = []
         self.rounds = 0
         self.asked: list[str] = []
+        self.news = News()
         self.series = QueueSeries(
-            10, self.write, lambda: self.silent, clock, groups_of=self.groups_of, sleep=self.sleep
+            10, self.write, lambda: self.silent, self.news, clock, groups_of=self.groups_of, sleep=self.sleep
         )
+
+    def tell(self, queue: list[JobRecord]) -> None:
+        self.news.publish(QueueReceived(queue))
 
     def groups_of(self, user: str) -> tuple[str, ...]:
         self.asked.append(user)
@@ -131,7 +136,7 @@ async def test_points_come_in_every_interval_also_between_two_questions(clock: M
     site = Site(clock)
     clock.advance(4.2)
     assert await site.turn(1) == []  # nothing is known yet
-    site.series.take([job()])
+    site.tell([job()])
     lines = [line for line in await site.turn(3) if line.startswith("slurm.stats.users.alice.RUNNING.nodes 2 ")]
     times = [int(line.split()[2]) for line in lines]
     assert [later - earlier for earlier, later in pairwise(times)] == [10, 10]
@@ -140,16 +145,16 @@ async def test_points_come_in_every_interval_also_between_two_questions(clock: M
 
 async def test_nothing_is_told_while_the_scheduler_is_silent(clock: ManualClock) -> None:
     site = Site(clock)
-    site.series.take([job()])
+    site.tell([job()])
     site.silent = clock.wall_ns()
     assert await site.turn(2) == []
 
 
 async def test_whoever_had_jobs_goes_down_to_zero_and_is_forgotten_later(clock: ManualClock) -> None:
     site = Site(clock)
-    site.series.take([job()])
+    site.tell([job()])
     await site.turn(1)
-    site.series.take([])
+    site.tell([])
     lines = await site.turn(1)
     assert [line for line in lines if line.startswith("slurm.stats.users.alice.RUNNING.jobs 0 ")]
     clock.advance(ZEROS_S)

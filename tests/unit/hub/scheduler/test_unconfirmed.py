@@ -7,7 +7,6 @@ import pytest
 from slurmlens.events import Witness
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.history.facts import JobFilter, OutcomeSource, StateFilter, TimeSource
-from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.slurm.records import JobState, RecordSource
 from testkit.hub_history import History, record
 from testkit.manual_clock import ManualClock
@@ -54,7 +53,7 @@ async def test_a_scheduler_that_answers_has_the_word(finished: History) -> None:
 
 
 async def test_a_hub_that_just_began_waits_for_the_scheduler(finished: History) -> None:
-    finished.unconfirmed = Unconfirmed(finished.store, finished.records, "demo", started_ns=at_ns(390))
+    finished.listens_since(at_ns(390))
     assert await ended(finished, 400, scheduler=None) == set()
     assert await ended(finished, 520, scheduler=None) == {7}
 

@@ -10,8 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from slurmlens.config.hub import HubConfig, HubProfileConfig
-from slurmlens.hub.news import Live
+from slurmlens.config.hub import HubConfig
 from slurmlens.hub.web import doors as doors_module
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.doors import (
@@ -26,7 +25,7 @@ from slurmlens.hub.web.doors import (
 )
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
-from testkit.job_hub import FixedHistory, StillClock, plain_status
+from testkit.job_hub import FixedHistory, Live, StillClock, plain_status
 from testkit.manual_clock import ManualClock
 
 
@@ -152,7 +151,7 @@ async def a_port(bounds: Bounds) -> AsyncIterator[tuple[int, Doors]]:
     doors = Doors(bounds, Reporter(Counters(), ManualClock()))
     app = make_app(
         queries=FixedHistory({}),
-        live=Live(HubProfileConfig()),
+        live=Live().demand,
         take_events=take_from_nodes,
         status=plain_status,
         settings=HubConfig(),

@@ -11,10 +11,9 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
-from slurmlens.hub.news import Change, ChangeKind, Live
 from slurmlens.hub.web import live_stream
 from testkit.job_gallery import completed, running
-from testkit.job_hub import FixedHistory, make_gallery_app
+from testkit.job_hub import FixedHistory, Live, make_gallery_app
 
 Served = tuple[TestClient[Any, Any], FixedHistory, Live]
 PATIENCE_S = 20.0
@@ -45,7 +44,7 @@ async def next_event(answer: ClientResponse) -> tuple[str, Any]:
 
 
 def news(live: Live) -> None:
-    live.publish(Change(kind=ChangeKind.VIEW, job_id=4711))
+    live.change(4711)
 
 
 async def test_whoever_connects_gets_everything_once(served: Served) -> None:

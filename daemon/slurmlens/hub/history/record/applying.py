@@ -9,14 +9,15 @@ what is done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from slurmlens.events import NodeHeartbeat
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.store import Store, StoreError
 from slurmlens.hub.history import tables as schema
-from slurmlens.hub.history.record.concluding import Concluded, Concluder
+from slurmlens.hub.history.record.announcing import Announcer
+from slurmlens.hub.history.record.concluding import Concluder
 from slurmlens.hub.history.record.node_beats import NodeBeats, NodeName, SightingName
 from slurmlens.hub.history.record.numbers import RowNumbers
 from slurmlens.hub.history.record.storing import Request, Stored, Storing, beats_of
@@ -44,25 +45,22 @@ class _Waiting(NamedTuple):
 
 
 class Applier:
-    """The write side of history for events. Make it with `await Applier.load(store)`.
+    """The write side of history for events. Make it with `await Applier.load(store, announcer)`."""
 
-    `concluded` is told, on the loop, of the jobs whose runs a commit has made anew.
-    """
-
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, announcer: Announcer) -> None:
         self._store = store
+        self._announcer = announcer
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
         self.numbers = RowNumbers()
         self.concluder = Concluder(self.numbers)
         self.beats = NodeBeats()
         self._storing = Storing(self.numbers, self.concluder)
-        self.concluded: Callable[[Concluded], None] = lambda concluded: None
 
     @classmethod
-    async def load(cls, store: Store) -> Applier:
+    async def load(cls, store: Store, announcer: Announcer) -> Applier:
         """Goes on where the hub before stopped."""
-        applier = cls(store)
+        applier = cls(store, announcer)
         await store.read(applier.numbers.load)
         await store.read(applier.beats.load)
         return applier
@@ -71,6 +69,7 @@ class Applier:
         """Stores what is new of a request; StoreError where nothing of it was stored."""
         if not _is_to_be_stored(request, self.beats):
             newer = self._hear(request)
+            self._announcer.events(newer)
             return Applied(tuple(newer), len(request.lines) - len(newer))
         waiting = _Waiting(request, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -111,9 +110,10 @@ class Applier:
         for waiting, new in zip(group, stored.new, strict=True):
             beats = self._hear(waiting.request)
             known = len(waiting.request.lines) - len(new) - len(beats)
-            _settle(waiting.applied, Applied((*new, *beats), known))
-        if stored.concluded.done or stored.concluded.failed:
-            self.concluded(stored.concluded)
+            applied = Applied((*new, *beats), known)
+            _settle(waiting.applied, applied)
+            self._announcer.events(applied.new)
+        self._announcer.concluded(stored.concluded)
 
     async def _store_together(self, requests: Sequence[Request]) -> Stored:
         to_open: list[SightingName] = []

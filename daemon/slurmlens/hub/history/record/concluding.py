@@ -43,10 +43,11 @@ class JobKey(NamedTuple):
 
 @dataclass(slots=True)
 class Concluded:
-    """Jobs whose runs were made anew, and those where that failed."""
+    """Jobs whose runs were made anew, those where that failed, and how many were only marked for later."""
 
     done: list[JobKey] = field(default_factory=list)
     failed: dict[JobKey, Exception] = field(default_factory=dict)
+    marked: int = 0
 
 
 class _Known(NamedTuple):
@@ -87,7 +88,9 @@ class Concluder:
         wanted = set(keys)
         early = {key for key in wanted if self._is_early(key, now_ns)}
         mark_stale(transaction, early)
-        return self.conclude(transaction, wanted - early, now_ns)
+        concluded = self.conclude(transaction, wanted - early, now_ns)
+        concluded.marked = len(early)
+        return concluded
 
     def _is_early(self, key: JobKey, now_ns: int) -> bool:
         if (last := self._wide.get(key)) is None:

@@ -9,6 +9,7 @@ has those by name. Fed by `storing`; asked by `reconcile` and the readers.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -25,6 +26,8 @@ from slurmlens.hub.history.facts import ClosedReason
 
 BOOT_PATIENCE_S = 150.0
 """How long no heartbeat of the boot that is known has come before one whose clock is older is believed."""
+
+WRITE_EVERY_S = 5.0
 
 LATEST_CLOSED = 100_000
 """So many closed sightings are known for being opened again; older ones stay closed."""
@@ -104,6 +107,12 @@ class NodeBeats:
             return []
         listed = (SightingName(beat.cluster, beat.node, name) for beat in beats for _, name in beat.running)
         return [name for name in listed if name in self.closed]
+
+    async def keep_written(self, store: Store) -> None:
+        """A stage: writes what was heard, every few seconds."""
+        while True:
+            await asyncio.sleep(WRITE_EVERY_S)
+            await self.write(store)
 
     async def write(self, store: Store) -> None:
         """Writes the nodes of which something was heard since the last time."""

@@ -3,11 +3,14 @@
 Owns `courses` and `course_pieces`. It goes through the stored bodies in their order, once, behind the commits: storing
 never waits for it, and a mark in the database says how far it has come, moved in the transaction that writes the
 courses. A delta becomes a piece; a dozen pieces, or the summary, are folded into the course. A profile that cannot be
-read is lost alone and counted. `Packer.pack` is called by a stage of the hub's; `read.profiles` reads what it wrote.
+read is lost alone and counted. A stage of the hub's: it hears in `news` that there is something to pack, and says of
+which jobs the profile grew. `read.profiles` reads what it wrote.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -23,7 +26,13 @@ from slurmlens.hub.history.profiles import blob
 from slurmlens.hub.history.profiles.course import Course, piece_of, whole_of
 from slurmlens.hub.history.profiles.fold import fold_courses
 from slurmlens.hub.history.record.node_beats import SightingName
+from slurmlens.hub.news import BatchStored, News, ProfileGrew
+from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.received import ReceivedEvent, ReceivedProfile, ReceivedSummary, profile_of, receive
+
+PROFILES_UNREADABLE = InternalEvent(
+    "profiles_unreadable", logging.ERROR, "{count} profiles could not be read and are lost"
+)
 
 PACKED = "packed"
 """The mark: the last batch whose profiles are in `courses` and `course_pieces`."""
@@ -31,6 +40,7 @@ PACKED = "packed"
 PIECES_AT_ONCE = 12
 """A page reads a course and at most so many pieces; to fold with each piece would cost five times as much."""
 
+GATHER_S = 2.0
 MOST_BATCHES = 200
 MOST_BODY_BYTES = 4 * 1024 * 1024
 
@@ -39,11 +49,12 @@ _PROFILE = b'"profile":{'
 
 @dataclass(slots=True)
 class Packed:
-    """What one turn did: batches gone through, profiles packed, and those that could not be read."""
+    """What one turn did: batches gone through, profiles packed, of which jobs, and those that could not be read."""
 
     batches: int = 0
     profiles: int = 0
     unreadable: int = 0
+    job_ids: set[int] = field(default_factory=set)
 
 
 class _PlacedProfile(NamedTuple):
@@ -88,14 +99,29 @@ def course_told(event: ReceivedEvent) -> Course | None:
 class Packer:
     """Goes through the batches; one turn at a time."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, news: News, reporter: Reporter) -> None:
         self._store = store
+        self._news = news
+        self._reporter = reporter
+        self._heard = news.subscribe(BatchStored)
+
+    async def run(self) -> None:
+        """A stage: packs what came in, first of all what an earlier hub has left, for ever."""
+        while True:
+            self._heard.take_all()
+            while (packed := await self.pack()).batches:
+                if packed.unreadable:
+                    self._reporter.report(PROFILES_UNREADABLE, count=packed.unreadable)
+            await self._heard.wait()
+            await asyncio.sleep(GATHER_S)
 
     async def pack(self) -> Packed:
         """Packs the profiles of the next batches; nothing is in the answer where all are packed."""
         packed, courses = await self._store.read(_pack)
         if packed.batches:
             await self._store.write(lambda transaction: _write(transaction, courses))
+        for job_id in packed.job_ids:
+            self._news.publish(ProfileGrew(job_id))
         return packed
 
 
@@ -196,8 +222,13 @@ def _read_profiles(packed: Packed, kept: list[_PlacedProfile]) -> list[tuple[int
             continue
         if course is not None:
             packed.profiles += 1
+            packed.job_ids.add(_job_id(one.event))
             courses.append((one.batch, one.line, course))
     return courses
+
+
+def _job_id(event: ReceivedProfile | ReceivedSummary) -> int:
+    return event.job_id if isinstance(event, ReceivedProfile) else event.job.job_id
 
 
 def _is_whole(one: _PlacedProfile) -> bool:

@@ -1,0 +1,51 @@
+"""What the hub says of itself at /status.json: put together from its rooms when somebody asks.
+
+Owns the document's keys. Made by `pipeline`; shown by `web.pages.status` and `slurmlens status`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from slurmlens import __version__
+from slurmlens.clock import Clock
+from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.history.read.queries import Queries
+from slurmlens.hub.scheduler.state import SchedulerState
+from slurmlens.runtime.loop_watch import watch_of_running_loop
+from slurmlens.runtime.supervisor import StageState
+from slurmlens.telemetry.counters import Counters
+
+
+@dataclass(frozen=True)
+class HubStatus:
+    """Whom to ask."""
+
+    cluster: str
+    clock: Clock
+    queries: Queries
+    scheduler: SchedulerState
+    watcher_count: Callable[[], int]
+    stages: Mapping[str, StageState]
+    consul: Callable[[], dict[str, object]] | None
+    counters: Counters
+
+    async def __call__(self, viewer: Viewer) -> dict[str, object]:
+        """The document, for whoever asks."""
+        watch = watch_of_running_loop()
+        history: dict[str, object] = msgspec.to_builtins(await self.queries.status(viewer))
+        return {
+            "version": __version__,
+            "cluster": self.cluster,
+            "now_ns": self.clock.wall_ns(),
+            "scheduler": msgspec.to_builtins(self.scheduler),
+            "watchers": self.watcher_count(),
+            "loop": None if watch is None else msgspec.to_builtins(watch.holds()),
+            "stages": msgspec.to_builtins(dict(self.stages)),
+            "consul": None if self.consul is None else self.consul(),
+            "counters": self.counters.snapshot(),
+            **history,
+        }

@@ -1,0 +1,53 @@
+"""The hub's port: binds it, serves the application behind its doors, and ends what is still open.
+
+Owns the listening socket. Made and opened by `hub.pipeline`; says which port was bound where the settings leave that
+to the kernel.
+"""
+
+from __future__ import annotations
+
+import errno
+import ssl
+
+from aiohttp import web
+
+from slurmlens.config.hub import HubListenConfig
+from slurmlens.errors import ConfigError
+from slurmlens.hub.web.doors import Doors, DoorSite
+
+SHUTDOWN_S = 2.0
+
+
+class Listener:
+    """One port; `open` it with the application that answers."""
+
+    def __init__(self, settings: HubListenConfig, doors: Doors, tls: ssl.SSLContext | None) -> None:
+        self._settings = settings
+        self._doors = doors
+        self._tls = tls
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def port(self) -> int | None:
+        """The port that is bound; None while none is."""
+        return None if self._runner is None else int(self._runner.addresses[0][1])
+
+    async def open(self, app: web.Application) -> None:
+        """Binds the port; ConfigError where that cannot be."""
+        # a credential binds the bytes as sent, so they must arrive as sent
+        runner = web.AppRunner(app, auto_decompress=False, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        listen = self._settings
+        try:
+            await DoorSite(runner, self._doors, listen.host, listen.port, self._tls).start()
+        except OSError as error:
+            await runner.cleanup()
+            question = "; is another hub running?" if error.errno == errno.EADDRINUSE else ""
+            message = f"{listen.host}:{listen.port} cannot be bound: {error.strerror}{question}"
+            raise ConfigError(message, key="listen") from error
+        self._runner = runner
+
+    async def close(self) -> None:
+        """Finishes requests and closes the port."""
+        if self._runner is not None:
+            await self._runner.cleanup()
