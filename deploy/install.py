@@ -28,7 +28,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "mariadb-server",
     ),
     "namespaces and workloads": ("util-linux", "mount", "procps", "rsync", "mpich", "libmpich-dev"),
-    "building": ("gcc", "make", "libc6-dev", "libmunge-dev", "python3", "python3-dev", "python3-venv"),
+    "building": ("gcc", "make", "libc6-dev", "libmunge-dev", "libslurm-dev", "python3", "python3-dev", "python3-venv"),
     "graphite-web": ("libcairo2",),
     "tests and bench": ("chromium", "collectd-core", "strace", "faketime", "iproute2", "openssl", "groff-base"),
 }

@@ -1,12 +1,5 @@
-/* The two ways to the kernel and into the program: without a C library, and with one. See system.h. */
+/* The two ways to the kernel: without a C library, and with one. See system.h. */
 #include "system.h"
-
-#include <elf.h>
-#include <signal.h>
-#include <stddef.h>
-
-/* The alarm, and what says that something is very wrong with us: these end the program in order. All others wait, unseen. */
-static const unsigned char TROUBLE[] = {SIGALRM, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT};
 
 #ifdef WITHOUT_LIBC
 
@@ -25,14 +18,6 @@ long system_call(long number, long a, long b, long c, long d, long e, long f)
 	return result;
 }
 
-__asm__(".globl _start\n"
-        "_start:\n"
-        "    xor %ebp, %ebp\n"
-        "    mov %rsp, %rdi\n"
-        "    and $-16, %rsp\n"
-        "    call begin\n"
-        "    hlt\n");
-
 #elif defined(__aarch64__)
 
 long system_call(long number, long a, long b, long c, long d, long e, long f)
@@ -48,49 +33,9 @@ long system_call(long number, long a, long b, long c, long d, long e, long f)
 	return x0;
 }
 
-__asm__(".globl _start\n"
-        "_start:\n"
-        "    mov x29, #0\n"
-        "    mov x30, #0\n"
-        "    mov x0, sp\n"
-        "    bl begin\n"
-        "    brk #0\n");
-
 #else
 #error "WITHOUT_LIBC knows x86_64 and aarch64 only: build without it"
 #endif
-
-/* The kernel's own layout of these two; that of the C library differs. */
-struct kernel_sigaction {
-	void (*handler)(int);
-	unsigned long flags;
-	void (*restorer)(void);
-	uint64_t mask;
-};
-#define KERNEL_SA_RESTORER 0x04000000UL
-
-/* gcc makes calls to these two of its own accord, freestanding or not (its manual, "Standards"). */
-void *memset(void *to, int value, size_t size);
-void *memset(void *to, int value, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		((unsigned char *)to)[i] = (unsigned char)value;
-	return to;
-}
-
-void *memcpy(void *restrict to, const void *restrict from, size_t size);
-void *memcpy(void *restrict to, const void *restrict from, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		((unsigned char *)to)[i] = ((const unsigned char *)from)[i];
-	return to;
-}
-
-_Noreturn void end(void)
-{
-	for (;;)
-		CALL(SYS_exit_group, 0);
-}
 
 uint64_t read_clock(clockid_t clock)
 {
@@ -99,43 +44,9 @@ uint64_t read_clock(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-void make_signals_harmless(void)
-{
-	struct kernel_sigaction action;
-	uint64_t blocked = ~UINT64_C(0);
-	action.handler = on_trouble;
-	/* on_trouble never returns, so the restorer that x86_64 insists on is never called. */
-	action.flags = KERNEL_SA_RESTORER;
-	action.restorer = end;
-	action.mask = ~UINT64_C(0);
-	for (size_t i = 0; i < sizeof(TROUBLE); i++) {
-		CALL(SYS_rt_sigaction, TROUBLE[i], &action, 0, sizeof(action.mask));
-		blocked &= ~(UINT64_C(1) << (TROUBLE[i] - 1));
-	}
-	CALL(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, 0, sizeof(blocked));
-}
-
-/* The stack as the kernel leaves it: argc, argv..., 0, environment..., 0, auxiliary vector (System V ABI). */
-_Noreturn void begin(long *stack);
-__attribute__((used)) _Noreturn void begin(long *stack)
-{
-	char **arguments = (char **)(stack + 1);
-	char **environment = arguments + stack[0] + 1;
-	char **after = environment;
-	while (*after)
-		after++;
-	const unsigned char *randomness = NULL;
-	for (const Elf64_auxv_t *entry = (const Elf64_auxv_t *)(after + 1); entry->a_type != AT_NULL; entry++)
-		if (entry->a_type == AT_RANDOM)
-			randomness = (const unsigned char *)entry->a_un.a_val;
-	emit(stack[0] > 0 ? arguments[0] : "", environment, randomness);
-	end();
-}
-
 #else /* with the C library */
 
 #include <errno.h>
-#include <sys/auxv.h>
 #include <unistd.h>
 
 long system_call(long number, long a, long b, long c, long d, long e, long f)
@@ -144,35 +55,11 @@ long system_call(long number, long a, long b, long c, long d, long e, long f)
 	return result == -1 ? -(long)errno : result;
 }
 
-_Noreturn void end(void)
-{
-	_exit(0);
-}
-
 uint64_t read_clock(clockid_t clock)
 {
 	struct timespec now = {0, 0};
 	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
-void make_signals_harmless(void)
-{
-	struct sigaction action = {.sa_handler = on_trouble};
-	sigset_t blocked;
-	sigfillset(&action.sa_mask);
-	sigfillset(&blocked);
-	for (size_t i = 0; i < sizeof(TROUBLE); i++) {
-		sigaction(TROUBLE[i], &action, NULL);
-		sigdelset(&blocked, TROUBLE[i]);
-	}
-	sigprocmask(SIG_SETMASK, &blocked, NULL);
-}
-
-int main(int count, char **arguments, char **environment)
-{
-	emit(count > 0 ? arguments[0] : "", environment, (const unsigned char *)getauxval(AT_RANDOM));
-	return 0;
 }
 
 #endif

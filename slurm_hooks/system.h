@@ -1,5 +1,5 @@
 /*
- * The kernel as the emitter sees it: one `system_call` that answers a result or -errno, the clock, signals, the way out.
+ * The kernel as hooks see it: one `system_call` that answers a result or -errno, and the clock.
  *
  * Built with -DWITHOUT_LIBC (x86_64 and aarch64) no C library is linked: what a static glibc does before main costs twice
  * what the emitter itself costs. Any other 64-bit Linux takes the same calls from its C library.
@@ -22,16 +22,6 @@ long system_call(long number, long a, long b, long c, long d, long e, long f);
 
 /* Nanoseconds of CLOCK_REALTIME or CLOCK_BOOTTIME. */
 uint64_t read_clock(clockid_t clock);
-
-/* From here on a signal is either not seen at all, or (alarm, faults) ends the program through on_trouble. */
-void make_signals_harmless(void);
-
-/* Exit status 0; there is no other. */
-_Noreturn void end(void);
-
-/* The emitter proper, in emit.c; `randomness` are 16 bytes that the kernel made for this execution alone. */
-void emit(const char *called_as, char **environment, const unsigned char *randomness);
-void on_trouble(int signal_number);
 
 #pragma GCC visibility pop
 

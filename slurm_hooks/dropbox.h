@@ -1,0 +1,47 @@
+/* Writing one event as one file into the dropbox: docs/specs/hook-event.md. */
+#ifndef SLURMLENS_DROPBOX_H
+#define SLURMLENS_DROPBOX_H
+
+#include "text.h"
+
+#include <stdint.h>
+
+#pragma GCC visibility push(hidden)
+
+#ifndef RUN_BASE
+#define RUN_BASE "/run/slurmlens"
+#endif
+#ifndef DROPBOX_BASE
+#define DROPBOX_BASE RUN_BASE "/events"
+#endif
+#ifndef SYSLOG_SOCKET
+#define SYSLOG_SOCKET "/dev/log"
+#endif
+#define LOST_FOLDER RUN_BASE "/lost"
+/* While this file exists, nothing of ours that Slurm executes does anything. */
+#define OFF_FLAG RUN_BASE "/off"
+
+/* One event on its way. Zeroed but for the first two; the rest is what has to be known when something goes wrong. */
+struct delivery {
+	const char *role; /* also the name of the counter of lost events; NULL: unknown */
+	const char *job_id; /* for the message alone; NULL: not known */
+	long folder;
+	char temporary[80];
+	int is_being_renamed;
+	int is_settled; /* it has arrived, or was given up: whatever comes now changes nothing */
+};
+
+int hooks_are_off(void);
+
+/*
+ * Writes the event (create, write, rename) into the folder of this NodeName where there is one, else into the common one.
+ * What cannot be written is given up. `delivery->folder` stays open (or is -errno): who lives on closes it.
+ */
+void deliver(struct delivery *delivery, const char *node, const struct text *event, uint64_t boottime_ns);
+
+/* Removes what is half written, counts the event as lost and tells syslog, once. `number` is -errno, a signal, or 0. */
+void give_up(struct delivery *delivery, const char *reason, long number);
+
+#pragma GCC visibility pop
+
+#endif
