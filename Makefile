@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 VENDOR := daemon/slurmlens/hub/web/static/vendor
-C_FILES = $(wildcard $(foreach folder,cext cext/cdef cext/tests slurm_hooks deploy/workloads bench/programs,$(folder)/*.[ch]))
+C_FILES = $(wildcard $(foreach folder,cext cext/cdef cext/tests slurm_hooks slurm_hooks/spank slurm_hooks/spank/tests deploy/workloads bench/programs,$(folder)/*.[ch]))
 ARGS ?=
 
 .PHONY: help
@@ -41,6 +41,7 @@ $(INSTALLED): pyproject.toml setup.py requirements.lock $(wildcard cext/*.[ch] c
 .PHONY: hooks
 hooks: | packages
 	@$(MAKE) -s -C slurm_hooks
+	@$(MAKE) -s -C slurm_hooks/spank
 
 $(VENDOR)/uPlot.iife.min.js: web/package.json web/package-lock.json web/.npmrc $(wildcard web/src/*.js) | packages
 	@$(MAKE) -s -C web
@@ -105,5 +106,6 @@ include packaging/package.mk
 clean: ## remove what was built and fetched here, and what killed instances left
 	@$(PYTHON) -m deploy clean
 	$(MAKE) -s -C slurm_hooks clean
+	$(MAKE) -s -C slurm_hooks/spank clean
 	rm -rf $(VENV) .cache build daemon/slurmlens.egg-info web/node_modules $(VENDOR) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find daemon deploy tests bench cext -name __pycache__ -prune -exec rm -rf {} +

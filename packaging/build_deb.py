@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,8 @@ class Package:
     unit: str = ""
 
 
+SLURM_VERSION = Path("/usr/include/slurm/slurm_version.h")
+
 PACKAGES = (
     Package(
         "base",
@@ -37,6 +40,12 @@ PACKAGES = (
         "command line and libraries",
     ),
     Package("hooks", "slurmlens-hooks", "slurmlens (= {version})", "Prolog and Epilog for Slurm"),
+    Package(
+        "spank",
+        "slurmlens-spank",
+        "slurmlens-hooks (= {version}), slurmd (>= {slurm}), slurmd (<< {next_slurm})",
+        "SPANK plugin for the Slurm release it was built against",
+    ),
     Package("node", "slurmlens-node", "slurmlens (= {version})", "daemon of a compute node", "slurmlens-node.service"),
     Package("hub", "slurmlens-hub", "slurmlens (= {version})", "the cluster's hub", "slurmlens-hub.service"),
     Package(
@@ -58,6 +67,8 @@ def main() -> int:
     options.into.mkdir(parents=True, exist_ok=True)
     left = {path for path in options.installed.rglob("*") if not path.is_dir() or path.is_symlink()}
     for package in PACKAGES:
+        if package.files == "spank" and not SLURM_VERSION.exists():
+            continue  # nothing was built: there are no headers to build against
         root = options.work / package.name
         moved, conffiles = fill(root, options.installed, package.files)
         if moved - left:
@@ -102,7 +113,14 @@ def control(root: Path, package: Package, version: str, conffiles: list[str]) ->
     debian = root / "DEBIAN"
     debian.mkdir()
     major, minor = sys.version_info[:2]
-    needs = package.needs.format(version=version, python=f"{major}.{minor}", next_python=f"{major}.{minor + 1}")
+    slurm, next_slurm = slurm_release() if "{slurm}" in package.needs else ("", "")
+    needs = package.needs.format(
+        version=version,
+        python=f"{major}.{minor}",
+        next_python=f"{major}.{minor + 1}",
+        slurm=slurm,
+        next_slurm=next_slurm,
+    )
     size_kib = sum(path.lstat().st_size for path in root.rglob("*") if path.is_file()) // 1024
     (debian / "control").write_text(
         f"Package: {package.name}\nVersion: {version}\nArchitecture: {architecture()}\nMaintainer: {MAINTAINER}\n"
@@ -123,6 +141,15 @@ def control(root: Path, package: Package, version: str, conffiles: list[str]) ->
         target = debian / script.suffix[1:]
         target.write_text("#!/bin/sh\n" + script.read_text().replace("@UNIT@", package.unit))
         target.chmod(0o755)
+
+
+def slurm_release() -> tuple[str, str]:
+    """The release of the headers, `22.05`, and what is beyond it: a plugin is refused by any other."""
+    found = re.search(r"SLURM_VERSION_NUMBER\s+0x([0-9a-f]{2})([0-9a-f]{2})[0-9a-f]{2}\b", SLURM_VERSION.read_text())
+    if found is None:
+        raise UnlistedFiles(f"{SLURM_VERSION} names no release")
+    year, month = (int(part, 16) for part in found.groups())
+    return f"{year}.{month:02}", f"{year}.{month + 1:02}"
 
 
 def architecture() -> str:

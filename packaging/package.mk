@@ -41,6 +41,7 @@ install: wheels $(VENDOR)/uPlot.iife.min.js ## all files below DESTDIR, as packa
 	    packaging/launcher.in > $(DESTDIR)$(PREFIX)/bin/$${program%%:*}; \
 	  chmod 0755 $(DESTDIR)$(PREFIX)/bin/$${program%%:*}; done
 	$(MAKE) -s -C slurm_hooks install DESTDIR=$(DESTDIR) libexecdir=$(PREFIX)/libexec
+	$(MAKE) -s -C slurm_hooks/spank install DESTDIR=$(DESTDIR) prefix=$(PREFIX) sysconfdir=$(SYSCONFDIR)
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/system-preset
 	for unit in systemd/*.service systemd/*.mount; do \
 	  $(PLACED) $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit); done
