@@ -172,14 +172,37 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool = True
 
 
+class ExitCount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tasks of a step that ended alike on one node: their exit code, or the signal that ended them."""
+
+    code: Unsigned
+    signal: Unsigned = 0
+    tasks: Unsigned
+    first_tasks: tuple[Unsigned, ...] = ()
+    """The first of them by their number in the whole step, not all."""
+
+
 class StepTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One step's totals on this node; `step` is Slurm's name for it: "0", "batch", "extern", "interactive"."""
+    """One step's totals on this node; `step` is Slurm's name for it: "0", "batch", "extern", "interactive".
+
+    What stands below `oom_kills` is told by the SPANK plugin alone; `task_count` is that of this node.
+    """
 
     step: str
     samples: Unsigned = 0
     cpu_s: Figure | None = None
     memory_peak_bytes: Figure | None = None
     oom_kills: Unsigned | None = None
+    cpu_user_s: Figure | None = None
+    cpu_system_s: Figure | None = None
+    io_read_bytes: Figure | None = None
+    io_written_bytes: Figure | None = None
+    started_ns: Unsigned | None = None
+    ended_ns: Unsigned | None = None
+    task_count: Unsigned | None = None
+    exits: tuple[ExitCount, ...] = ()
+    tag: str | None = None
+    """What the user calls it (SLURMLENS_TAG)."""
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -287,6 +310,38 @@ class HookEvent(msgspec.Struct, frozen=True, gc=False):
     job: JobIdentity
     unusable: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+
+
+class StepRole(enum.Enum):
+    """Which of a step's events a file holds; the value stands in the file and in its name."""
+
+    START = "step-start"
+    EXIT = "step-exit"
+
+
+class StepEvent(msgspec.Struct, frozen=True, gc=False):
+    """One decoded file of the SPANK plugin's (`docs/specs/step-event.md`).
+
+    `told` is what it says of the step: at the start who it is, at the exit how it ended and what it used. `interval_s`
+    and `progress` are the user's requests, at the start alone; `unusable` names requests that are none.
+    """
+
+    id: str
+    role: StepRole
+    time_ns: int
+    boot_id: str
+    boottime_ns: int
+    node: str | None
+    job: JobIdentity
+    told: StepTotals
+    interval_s: float | None = None
+    progress: str | None = None
+    unusable: tuple[str, ...] = ()
+
+
+DropboxRole = HookRole | StepRole
+DropboxEvent = HookEvent | StepEvent
+"""What lies in the dropbox."""
 
 
 def derived_id(*parts: str) -> str:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from slurmlens.events import (
     AnyEvent,
     DroppedLines,
+    ExitCount,
     Figure,
     FigureSource,
     JobEnd,
@@ -159,10 +160,14 @@ def _totals() -> st.SearchStrategy[Totals]:
         return {
             field.name: _maybe(_figures()) if "Figure" in str(field.type) else _maybe(_counts)
             for field in msgspec.structs.fields(struct)
-            if field.name not in ("samples", "steps", "step")
+            if field.name not in ("samples", "steps", "step", "exits", "tag")
         }
 
-    steps = st.builds(StepTotals, step=_names, samples=_counts, **fields_of(StepTotals))
+    exits = st.builds(
+        ExitCount, code=_counts, signal=_counts, tasks=_counts, first_tasks=st.lists(_counts, max_size=3).map(tuple)
+    )
+    told = {"exits": st.lists(exits, max_size=2).map(tuple), "tag": _maybe(_names)}
+    steps = st.builds(StepTotals, step=_names, samples=_counts, **told, **fields_of(StepTotals))
     return st.builds(Totals, samples=_counts, steps=st.lists(steps, max_size=3).map(tuple), **fields_of(Totals))
 
 

@@ -19,10 +19,22 @@ import msgspec
 from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen
 from slurmlens.clock import NS_PER_S, Clock, Moment
 from slurmlens.delivery.outlet import Outlet
-from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary, Totals
+from slurmlens.events import (
+    AnyEvent,
+    HookEvent,
+    HookRole,
+    JobEnd,
+    JobIdentity,
+    JobStart,
+    JobSummary,
+    StepEvent,
+    StepTotals,
+    Totals,
+)
 from slurmlens.node import registry as reg
 from slurmlens.node.dropbox import Dropbox, Token
 from slurmlens.node.rediscover import Rediscover
+from slurmlens.node.registry.told_steps import overlay
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.points import Lines
@@ -36,12 +48,23 @@ JOB_MEASURED = InternalEvent("job_measured", logging.INFO, "job {job_id}: {cpu} 
 JOB_UNMEASURED = InternalEvent(
     "job_unmeasured", logging.WARNING, "job {job_id}: its totals could not be made up ({error}); told as not measured"
 )
+STEP_UNPLACED = InternalEvent(
+    "step_unplaced",
+    logging.WARNING,
+    "job {job_id}: step {step} was told after the job was summed up, and is left out",
+)
 INSTRUCTION_FAILED = InternalEvent(
     "instruction_failed", logging.ERROR, "{instruction} could not be carried out: {error}", ("instruction", "error")
 )
 
 COALESCE_S = 0.2
 """The registry's deadlines are seconds; nothing is late by this."""
+
+STEPS_SETTLE_S = 1.0
+"""Files of steps go together: the sighting file, in which their figures are kept, is written once for all of them."""
+
+READ_OFTEN_S = 24 * 3600.0
+"""How long a user's request for more samples holds; a job that runs on asks again with its next step."""
 
 PROFILES_AT_ONCE = 4
 """Five minutes of a young job are 130 KiB of points; those of all jobs of a node together would be its whole memory."""
@@ -75,7 +98,8 @@ class RegistryDriver:
         self._found: set[str] = set()
         self._files: dict[str, list[Token]] = {}
         self._leaving: list[Token] = []
-        self._is_letting_go = False
+        self._letting_go: asyncio.Handle | None = None
+        self._is_letting_go_now = False
         self._totals: dict[int, Totals] = {}
         self._summaries: set[asyncio.Task[None]] = set()
 
@@ -84,7 +108,10 @@ class RegistryDriver:
     async def follow_dropbox(self) -> None:
         """Hook events, for ever."""
         async for event, token in self._dropbox:
-            await self.hook(event, token)
+            if isinstance(event, StepEvent):
+                await self.step(event, token)
+            else:
+                await self.hook(event, token)
 
     async def follow_cgroups(self, found: Iterable[str]) -> None:
         """Jobs and steps of the cgroup tree, for ever; those whose keys are in `found` were there before us."""
@@ -145,6 +172,14 @@ class RegistryDriver:
         if unknown and event.role is HookRole.EPILOG:
             self._start("Measure", self._measure(unknown))
 
+    async def step(self, event: StepEvent, token: Token) -> None:
+        """A file of the SPANK plugin's was read. It goes once the sighting file knows what it said."""
+        if event.job.sluid is not None:
+            self._rediscover.learn(event.job.sluid, event.job.job_id)
+        await self._handle(reg.StepTold(self._now(), event))
+        self._leaving.append(token)
+        self._let_go_with_others()
+
     async def cgroup(self, seen: CgroupSeen | CgroupGone) -> None:
         """A folder appeared in, or went from, the cgroup tree."""
         at = Moment(seen.when.wall_ns, seen.when.boottime_ns)
@@ -203,8 +238,14 @@ class RegistryDriver:
             case reg.Unwatch() | reg.UnwatchStep():
                 name = instruction.cgroup
                 self._sampler.order(lambda engine, now: engine.unwatch(name, now))
+            case reg.ReadOften():
+                self._read_often(instruction)
+            case reg.StepUnplaced():
+                event = instruction.event
+                self._reporter.report(STEP_UNPLACED, job_id=event.job.job_id, step=event.told.step)
             case reg.Summarise():
-                self._start("Summarise", self._summarise(instruction.number, instruction.draft))
+                work = self._summarise(instruction.number, instruction.draft, instruction.told_steps)
+                self._start("Summarise", work)
 
     async def _emit(self, event: AnyEvent) -> None:
         if isinstance(event, JobStart):
@@ -229,12 +270,19 @@ class RegistryDriver:
         self._let_go_soon()
 
     def _let_go_soon(self) -> None:
-        if not self._is_letting_go:
-            self._is_letting_go = True
-            asyncio.get_running_loop().call_soon(self._let_go)
+        if self._is_letting_go_now:
+            return
+        if self._letting_go is not None:
+            self._letting_go.cancel()
+        self._is_letting_go_now = True
+        self._letting_go = asyncio.get_running_loop().call_soon(self._let_go)
+
+    def _let_go_with_others(self) -> None:
+        if self._letting_go is None:
+            self._letting_go = asyncio.get_running_loop().call_later(STEPS_SETTLE_S, self._let_go)
 
     def _let_go(self) -> None:
-        self._is_letting_go = False
+        self._letting_go, self._is_letting_go_now = None, False
         self._file.save(self.registry.remembered(self._now(), self._totals))
         leaving, self._leaving = self._leaving, []
         for token in leaving:
@@ -274,15 +322,19 @@ class RegistryDriver:
         )
         self._sampler.order(lambda engine, now: engine.watch_step(order, now))
 
-    async def _summarise(self, number: int, draft: JobSummary) -> None:
-        """Fill the draft in with what the sampler measured."""
+    def _read_often(self, asked: reg.ReadOften) -> None:
+        self._sampler.order(lambda engine, now: _look_closely(engine, asked.job_id, asked.interval_s, now))
+
+    async def _summarise(self, number: int, draft: JobSummary, told_steps: tuple[StepTotals, ...]) -> None:
+        """Fill the draft in with what the sampler measured, the plugin's word on the steps above it."""
         finished: Finished | None = None
         try:
             finished = await self._sampler.ask(lambda engine, now: _finish(engine, number, now))
         except Exception as error:
             self._reporter.report(JOB_UNMEASURED, job_id=draft.job.job_id, error=type(error).__name__)
         if finished is not None:
-            draft = msgspec.structs.replace(draft, totals=finished.totals, profile=finished.profile)
+            totals = overlay(finished.totals, told_steps)
+            draft = msgspec.structs.replace(draft, totals=totals, profile=finished.profile)
             self.registry.summed_up(draft)
             await self.points(finished.lines)
         self._totals.pop(number, None)
@@ -306,6 +358,10 @@ class RegistryDriver:
 
     def _now(self) -> Moment:
         return Moment(self._clock.wall_ns(), self._clock.boottime_ns())
+
+
+def _look_closely(engine: Engine, job_id: int, interval_s: float, now: Moment) -> None:
+    engine.look_closely(job_id, interval_s, READ_OFTEN_S, now)
 
 
 def _finish(engine: Engine, number: int, now: Moment) -> Finished | None:

@@ -18,7 +18,7 @@ from slurmlens.events import HookEvent, HookRole
 from slurmlens.node.dropbox import Dropbox, Token, intake, stage, watch
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
-from slurmlens.wire import hook
+from slurmlens.wire import hook_file
 from testkit.manual_clock import ManualClock
 from testkit.waiting import until
 
@@ -169,7 +169,7 @@ def _make_hard_link(path: Path) -> None:
 ODD: dict[str, tuple[str, Callable[[Path], object]]] = {
     "no JSON": ("malformed", lambda path: path.write_bytes(b"rubbish")),
     "empty": ("malformed", lambda path: path.write_bytes(b"")),
-    "too long": ("too_long", lambda path: path.write_bytes(b" " * (hook.MAX_FILE_BYTES + 1))),
+    "too long": ("too_long", lambda path: path.write_bytes(b" " * (hook_file.MAX_FILE_BYTES + 1))),
     "huge": ("too_long", lambda path: path.write_bytes(b" " * 1_000_000)),
     "another version": ("version", lambda path: path.write_bytes(document(5, version=2))),
     "wrong type": ("field", lambda path: path.write_bytes(b'{"v":1,"id":7}')),

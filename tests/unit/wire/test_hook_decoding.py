@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from slurmlens.errors import DecodeError, UnsupportedVersion
 from slurmlens.events import HookRole
-from slurmlens.wire import hook
+from slurmlens.wire import hook, hook_file
 
 GOOD: dict[str, Any] = {
     "v": 1,
@@ -92,7 +92,7 @@ def test_a_good_event_is_read_whole() -> None:
         (_bytes({"v": "one"}), "field", "$.v"),
         (_bytes({"v": None}), "field", "$.v"),
         (_bytes({"v": "2"}), "version", "version 2"),
-        (b" " * (hook.MAX_FILE_BYTES + 1), "too_long", "at most 16384"),
+        (b" " * (hook_file.MAX_FILE_BYTES + 1), "too_long", "at most 16384"),
     ],
 )
 def test_what_is_no_event_is_refused_with_a_reason_and_the_place(data: bytes, reason: str, said: str) -> None:

@@ -1,6 +1,7 @@
 """One folder of event files: what lies in it, what one file says, and where a file goes that says nothing usable.
 
-Owns the checks of `docs/specs/hook-event.md` ("The reader") that need the file itself; the content is `wire.hook`'s.
+Owns the checks of `docs/specs/hook-event.md` ("The reader") that need the file itself; the content is that of
+`wire.hook` and `wire.step`.
 Invariants: a file is opened without following a link and without ever blocking, and at most one byte more than allowed
 is read; a refused file leaves the folder, so that it is refused once. Used by `stage.Dropbox` alone; does no waiting.
 """
@@ -15,11 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from slurmlens.errors import DecodeError
-from slurmlens.events import HookEvent, HookRole
-from slurmlens.wire import hook
+from slurmlens.events import DropboxEvent, DropboxRole, HookRole, StepRole
+from slurmlens.wire import hook, hook_file, step
 
-Owners = Mapping[int, frozenset[HookRole]]
-ROOT_ALONE: Owners = {0: frozenset(HookRole)}
+Owners = Mapping[int, frozenset[DropboxRole]]
+EVERY_ROLE: frozenset[DropboxRole] = frozenset((*HookRole, *StepRole))
+ROOT_ALONE: Owners = {0: EVERY_ROLE}
 
 REFUSED_FOLDER = ".refused"
 """Begins with a dot, as no NodeName may: it lies where the folders of NodeNames lie."""
@@ -28,7 +30,7 @@ REFUSED_LIMIT = 64
 REFUSED_FILE_LIMIT_BYTES = 64 * 1024
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_TEMPORARY = re.compile(r"\.(?P<boottime_ns>[0-9]{20})-[0-9]+-[a-z]+\.json\.tmp")
+_TEMPORARY = re.compile(r"\.(?P<boottime_ns>[0-9]{20})-[0-9]+-[a-z-]+\.json\.tmp")
 
 _REASON_OF = {
     errno.ELOOP: ("not_regular", "a symbolic link"),
@@ -60,14 +62,15 @@ def _is_abandoned(name: str, now_boottime_ns: int, after_ns: int) -> bool:
     return match is not None and not 0 <= now_boottime_ns - int(match["boottime_ns"]) <= after_ns
 
 
-def read_event(path: Path, owners: Owners) -> HookEvent:
+def read_event(path: Path, owners: Owners) -> DropboxEvent:
     """The event in the file.
 
-    Raises DecodeError where the file is refused (reasons of `wire.hook.decode`, and `not_regular`, `permission`,
-    `owner`), FileNotFoundError where it is gone, another OSError where this machine cannot read it now.
+    Raises DecodeError where the file is refused (reasons of `wire.hook.decode` and `wire.step.decode`, and
+    `not_regular`, `permission`, `owner`), FileNotFoundError where it is gone, another OSError where this machine cannot
+    read it now.
     """
     data, owner = _read(path)
-    event = hook.decode(data)
+    event = step.decode(data) if step.is_step(data) else hook.decode(data)
     if event.role not in owners.get(owner, frozenset()):
         raise DecodeError(f"owned by uid {owner}, which may not say {event.role.value}", reason="owner")
     return event
@@ -88,7 +91,7 @@ def _read(path: Path) -> tuple[bytes, int]:
             raise DecodeError(f"no regular file (mode {status.st_mode:o})", reason="not_regular")
         if status.st_nlink != 1:
             raise DecodeError(f"{status.st_nlink} links to it: it lies somewhere else too", reason="not_regular")
-        return os.read(descriptor, hook.MAX_FILE_BYTES + 1), status.st_uid
+        return os.read(descriptor, hook_file.MAX_FILE_BYTES + 1), status.st_uid
     finally:
         os.close(descriptor)
 

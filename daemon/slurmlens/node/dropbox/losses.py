@@ -14,7 +14,7 @@ from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.node.dropbox import intake
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
-ROLES = ("prolog", "epilog", "unknown")
+ROLES = ("prolog", "epilog", "step-start", "step-exit", "unknown")
 """`unknown`: called by somebody else than slurmd, or without a job id."""
 
 ABANDONED_AFTER_NS = 60 * NS_PER_S

@@ -20,7 +20,7 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import DecodeError
-from slurmlens.events import HookEvent
+from slurmlens.events import DropboxEvent, StepEvent
 from slurmlens.node.dropbox import intake
 from slurmlens.node.dropbox.losses import Losses
 from slurmlens.node.dropbox.watch import DropboxWatch, Stir
@@ -132,7 +132,7 @@ class Dropbox:
     def __aiter__(self) -> Dropbox:
         return self
 
-    async def __anext__(self) -> tuple[HookEvent, Token]:
+    async def __anext__(self) -> tuple[DropboxEvent, Token]:
         while True:
             # A backlog of thousands must not keep the loop from others; before the taking, so that a cancel loses none.
             await asyncio.sleep(0)
@@ -219,7 +219,7 @@ class Dropbox:
         self._ready = deque(name for name in intake.waiting_names(self._folder) if name not in self._out)
         self._losses.look(self._folder)
 
-    def _take(self, name: str) -> tuple[HookEvent, Token] | None:
+    def _take(self, name: str) -> tuple[DropboxEvent, Token] | None:
         """The event in the file of that name, or None where there is none to tell."""
         path = self._folder / name
         if name in self._out:
@@ -251,8 +251,8 @@ class Dropbox:
             outcome = f"left there ({error.strerror})"
         self._reporter.report(REFUSED, path=path, reason=refusal.reason, problem=refusal, outcome=outcome)
 
-    def _tell_flaws(self, event: HookEvent) -> None:
+    def _tell_flaws(self, event: DropboxEvent) -> None:
         for variable in event.unusable:
             self._reporter.report(UNUSABLE, job_id=event.job.job_id, variable=variable)
-        if event.cut:
+        if not isinstance(event, StepEvent) and event.cut:
             self._reporter.report(CUT, job_id=event.job.job_id, variables=", ".join(event.cut)[:200])

@@ -29,10 +29,13 @@ from slurmlens.events import (
     JobSummary,
     Place,
     Profile,
+    StepEvent,
+    StepRole,
     Totals,
     Witness,
 )
 from slurmlens.node.registry import sighting as made
+from slurmlens.node.registry import told_steps
 from slurmlens.node.registry.memory import Memory
 from slurmlens.node.registry.protocol import (
     CgroupAppeared,
@@ -41,8 +44,11 @@ from slurmlens.node.registry.protocol import (
     HookSeen,
     Instruction,
     KnownHook,
+    ReadOften,
     Retimed,
     StepAppeared,
+    StepTold,
+    StepUnplaced,
     StepVanished,
     Stimulus,
     TimePassed,
@@ -100,6 +106,8 @@ class Registry:
         match stimulus:
             case HookSeen():
                 return self._hook(stimulus)
+            case StepTold():
+                return self._step_told(stimulus.event, stimulus.at)
             case CgroupAppeared():
                 return self._appeared(stimulus)
             case CgroupVanished():
@@ -173,6 +181,21 @@ class Registry:
         out.append(Emit(made.end_by_hook(running.place, running.key, event)))
         end = Moment(event.time_ns, event.boottime_ns)
         return out + self._roster.end(running, end, Witness.HOOK, at)
+
+    # --- steps
+
+    def _step_told(self, event: StepEvent, at: Moment) -> list[Instruction]:
+        """The plugin runs inside the job, so the job is there; where nobody saw it yet, this is its first sign."""
+        owner = self._roster.of_step(event.boot_id, event.job.job_id, event.boottime_ns)
+        if owner is None and event.role is StepRole.EXIT:
+            return [StepUnplaced(event)]
+        if owner is None:
+            begin = Moment(event.time_ns, event.boottime_ns)
+            owner = self._roster.begin(event.job, event.boot_id, begin, SightingPhase.EARLY, Witness.CGROUP, at)
+        told_steps.take(owner.told_steps, event)
+        if event.interval_s is None:
+            return []
+        return [ReadOften(event.job.job_id, event.interval_s)]
 
     # --- cgroups
 

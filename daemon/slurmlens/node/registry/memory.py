@@ -15,7 +15,7 @@ import msgspec
 
 from slurmlens.clock import Moment
 from slurmlens.errors import DecodeError, UnsupportedVersion
-from slurmlens.events import Figure, FigureSource, JobIdentity, JobSummary, Totals, Witness
+from slurmlens.events import Figure, FigureSource, JobIdentity, JobSummary, StepTotals, Totals, Witness
 
 VERSION = 1
 
@@ -32,6 +32,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     had_cgroup: bool
     unseen_ns: int
     totals: Totals | None
+    told_steps: tuple[StepTotals, ...] = ()
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):

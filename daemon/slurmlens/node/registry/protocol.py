@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from slurmlens.clock import Moment
-from slurmlens.events import AnyEvent, HookEvent, JobIdentity, JobSummary
+from slurmlens.events import AnyEvent, HookEvent, JobIdentity, JobSummary, StepEvent, StepTotals
 
 
 class HookSeen(msgspec.Struct, frozen=True):
@@ -17,6 +17,13 @@ class HookSeen(msgspec.Struct, frozen=True):
 
     at: Moment
     event: HookEvent
+
+
+class StepTold(msgspec.Struct, frozen=True):
+    """An event of the SPANK plugin's was read from the dropbox; perhaps again, after a restart."""
+
+    at: Moment
+    event: StepEvent
 
 
 class CgroupAppeared(msgspec.Struct, frozen=True):
@@ -65,7 +72,7 @@ class Retimed(msgspec.Struct, frozen=True):
     heartbeat_interval_s: float
 
 
-Stimulus = HookSeen | CgroupAppeared | CgroupVanished | StepAppeared | StepVanished | TimePassed | Retimed
+Stimulus = HookSeen | StepTold | CgroupAppeared | CgroupVanished | StepAppeared | StepVanished | TimePassed | Retimed
 
 
 class Emit(msgspec.Struct, frozen=True):
@@ -118,14 +125,29 @@ class UnwatchStep(msgspec.Struct, frozen=True):
     cgroup: str
 
 
+class ReadOften(msgspec.Struct, frozen=True):
+    """The job's user asked for its counters to be read this often (SLURMLENS_INTERVAL)."""
+
+    job_id: int
+    interval_s: float
+
+
+class StepUnplaced(msgspec.Struct, frozen=True):
+    """This event is of a job that is summed up already, or that nobody saw: it is told, and lost."""
+
+    event: StepEvent
+
+
 class Summarise(msgspec.Struct, frozen=True):
     """The sighting is over: fill totals and profile into the draft, deliver it, forget the number.
 
     The draft is a valid event by itself and says "nothing measured": what to send where the sampler has nothing.
+    `told_steps` go over what the sampler has.
     """
 
     number: int
     draft: JobSummary
+    told_steps: tuple[StepTotals, ...] = ()
 
 
-Instruction = Emit | KnownHook | Watch | Unwatch | WatchStep | UnwatchStep | Summarise
+Instruction = Emit | KnownHook | Watch | Unwatch | WatchStep | UnwatchStep | ReadOften | StepUnplaced | Summarise

@@ -21,6 +21,7 @@ from slurmlens.node.registry.memory import Ended, Memory, Remembered
 from slurmlens.node.registry.protocol import Emit, Instruction, Summarise, Watch
 from slurmlens.node.registry.sighting import Sighting, SightingPhase
 from slurmlens.node.registry.slots import SlotTable
+from slurmlens.node.registry.told_steps import overlay
 
 REMEMBERED_SIGHTINGS = 256
 OWED_SUMMARIES = 256
@@ -69,6 +70,15 @@ class Roster:
     def ending(self) -> list[Sighting]:
         """All whose end has been told and whose cgroup is still there."""
         return list(self._ending.values())
+
+    def of_step(self, boot_id: str, job_id: int, boottime_ns: int) -> Sighting | None:
+        """Whose step an event of this job and time is of: the run that is open, else the one that is ending."""
+        running = self.running(boot_id, job_id)
+        if running is not None and running.first_seen.boottime_ns <= boottime_ns:
+            return running
+        which = (boot_id, job_id)
+        ending = [one for one in self._ending.values() if (one.place.boot_id, one.job.job_id) == which]
+        return ending[-1] if ending else running
 
     # --- their lives
 
@@ -164,7 +174,7 @@ class Roster:
         self._remember(ending)
         draft = self._summary(ending, ending.last_totals)
         self._owe(draft.id, ending)
-        out: list[Instruction] = [Summarise(ending.number, draft)]
+        out: list[Instruction] = [Summarise(ending.number, draft, tuple(ending.told_steps.values()))]
         successor = self.running(ending.place.boot_id, ending.job.job_id)
         if left and successor is not None and not successor.cgroups:
             out += self.adopt_lingering(successor)
@@ -180,7 +190,8 @@ class Roster:
     def _summary(self, ended: Sighting, totals: Totals | None) -> JobSummary:
         """What it comes to, as far as it is known here."""
         if ended.summary is not None:
-            return ended.summary
+            totals = overlay(ended.summary.totals, ended.told_steps)
+            return msgspec.structs.replace(ended.summary, totals=totals)
         end = ended.end if ended.end is not None else ended.start
         return made.summary_draft(ended, end, self._unseen_ns(ended, end), totals)
 
@@ -229,6 +240,7 @@ class Roster:
                     had_cgroup=one.had_cgroup,
                     unseen_ns=self._unseen_ns(one, at),
                     totals=totals.get(one.number, one.last_totals),
+                    told_steps=tuple(one.told_steps.values()),
                 )
                 for one in told
                 if one.place.boot_id == self._place.boot_id
@@ -267,6 +279,7 @@ class Roster:
             one.unseen_ns = known.unseen_ns
             one.watched_until = memory.saved
             one.last_totals = known.totals
+            one.told_steps = {step.step: step for step in known.told_steps}
             one.tell(self._started.boottime_ns, "known from before the restart")
             self._open[memory.boot_id, known.job.job_id] = one
         for ended in memory.ended:

@@ -25,11 +25,13 @@ from slurmlens.events import (
     NodeHeartbeat,
     Place,
     Profile,
+    StepTotals,
     Totals,
     Witness,
     derived_id,
 )
 from slurmlens.node.registry.memory import as_of_last_sample
+from slurmlens.node.registry.told_steps import overlay
 
 STORY_LENGTH = 32
 
@@ -66,6 +68,8 @@ class Sighting(msgspec.Struct, kw_only=True):
     watched_until: Moment | None = None
     last_totals: Totals | None = None
     """Of a sighting that an earlier daemon watched: for how long in vain, until when, and what it measured."""
+    told_steps: dict[str, StepTotals] = msgspec.field(default_factory=dict)
+    """What the SPANK plugin told, by step."""
     end: Moment | None = None
     end_witness: Witness = Witness.CGROUP
     end_id: str | None = None
@@ -159,7 +163,11 @@ def end_by_cgroup(sighting: Sighting, at: Moment) -> JobEnd:
 
 
 def summary_draft(sighting: Sighting, end: Moment, unseen_ns: int, totals: Totals | None) -> JobSummary:
-    """The summary without what only the sampler knows; `totals` are those of a sample before the end."""
+    """The summary without what only the sampler knows; `totals` are those of a sample before the end.
+
+    What the SPANK plugin told of the steps is in it: that is exact, whoever sampled.
+    """
+    sampled = Totals(samples=0) if totals is None else as_of_last_sample(totals)
     return JobSummary(
         id=derived_id(sighting.key, EventKind.JOB_SUMMARY.value),
         time_ns=end.wall_ns,
@@ -175,7 +183,7 @@ def summary_draft(sighting: Sighting, end: Moment, unseen_ns: int, totals: Total
         end_witness=sighting.end_witness,
         unseen_s=unseen_ns / NS_PER_S,
         slot=sighting.slot,
-        totals=Totals(samples=0) if totals is None else as_of_last_sample(totals),
+        totals=overlay(sampled, sighting.told_steps),
         profile=None,
     )
 
