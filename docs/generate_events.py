@@ -30,6 +30,7 @@ PARTS = (
     events.Profile,
     events.Point,
     events.DroppedLines,
+    events.TaskProgress,
 )
 
 TEXTS = {
@@ -60,6 +61,14 @@ TEXTS = {
     "DroppedLines.reason": "age, spool_limit, memory_limit, too_large, corrupt, disk_lost or stopped",
     "DroppedLines.lines": "in all",
     "DroppedLines.since_ns": "when the counting began; names the count",
+    "tasks": "those that said something since the last such event",
+    "TaskProgress.time_ns": "when it last said so",
+    "TaskProgress.done": "in units of its own: iterations, time steps, files",
+    "TaskProgress.total": "null: it does not know",
+    "TaskProgress.values": "what it told beside, by its names for them",
+    "step": '`"0"`, `"1"` …, `batch`, `extern`, `interactive`: the step whose cgroup the process is in',
+    "rank": "which task of the step it says it is",
+    "text": "what it said",
     "JobIdentity.sluid": "Slurm's own unique id of a job, from 25.11 on",
     "JobIdentity.restart_count": "as the hook said it; the Epilog of a requeued run says the next one",
     "JobIdentity.user_id": "",

@@ -7,6 +7,7 @@ Made by `wire.hook` (from what Slurm's hooks wrote) and by `node.registry`; ends
 The life of one *sighting* (one run of one job as one node saw it):
 
     JobStart ─► JobProfile* ─► JobEnd ─► JobSummary        source says who told: hook, or the cgroup tree
+             └► JobProgress*, JobMessage*                  what processes of the job told themselves
 
 A node cannot name a run for certain (the Epilog of a requeued run carries the next restart count), so a sighting is
 keyed by (cluster, node, boot id, job id, first seen) and the hub assigns it to a run by the scheduler's own record.
@@ -50,6 +51,8 @@ class EventKind(enum.Enum):
     JOB_SUMMARY = "job-summary"
     NODE_HEARTBEAT = "node-heartbeat"
     LINES_DROPPED = "lines-dropped"
+    JOB_PROGRESS = "job-progress"
+    JOB_MESSAGE = "job-message"
 
 
 class Witness(enum.Enum):
@@ -274,7 +277,39 @@ class LinesDropped(Event, frozen=True, kw_only=True, tag_field="kind", tag=Event
     dropped: tuple[DroppedLines, ...]
 
 
-AnyEvent = JobStart | JobEnd | JobProfile | JobSummary | NodeHeartbeat | LinesDropped
+class TaskProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far one task of a step is, by its own word; `time_ns` is when it was last heard.
+
+    `rank` is what the task says it is (None: nothing), and matters to its own job alone.
+    """
+
+    step: Identifier
+    rank: Unsigned | None = None
+    time_ns: Unsigned
+    done: float
+    total: float | None = None
+    values: dict[Name, float] = {}
+
+
+class JobProgress(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.JOB_PROGRESS.value):
+    """The latest word of every task of a running job that said something since the last such event."""
+
+    sighting: Identifier
+    job_id: JobId
+    tasks: tuple[TaskProgress, ...]
+
+
+class JobMessage(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.JOB_MESSAGE.value):
+    """A process of a job wants this to stand on the job's time line."""
+
+    sighting: Identifier
+    job_id: JobId
+    step: Identifier
+    rank: Unsigned | None = None
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+
+
+AnyEvent = JobStart | JobEnd | JobProfile | JobSummary | NodeHeartbeat | LinesDropped | JobProgress | JobMessage
 
 KIND_OF: dict[type[Event], EventKind] = {
     JobStart: EventKind.JOB_START,
@@ -283,6 +318,8 @@ KIND_OF: dict[type[Event], EventKind] = {
     JobSummary: EventKind.JOB_SUMMARY,
     NodeHeartbeat: EventKind.NODE_HEARTBEAT,
     LinesDropped: EventKind.LINES_DROPPED,
+    JobProgress: EventKind.JOB_PROGRESS,
+    JobMessage: EventKind.JOB_MESSAGE,
 }
 
 

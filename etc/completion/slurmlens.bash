@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
-_shtab_slurmlens_subparsers=(campaign doctor job jobs status validate)
+_shtab_slurmlens_subparsers=(campaign doctor event job jobs progress status validate watch)
 
 _shtab_slurmlens_campaign_run_option_strings=(-h --help --state --hub --dry-run --json --wide)
 _shtab_slurmlens_campaign_validate_option_strings=(-h --help --state --hub)
@@ -16,10 +16,13 @@ _shtab_slurmlens_campaign_resume_option_strings=(-h --help --state --hub --dry-r
 _shtab_slurmlens_campaign_stop_option_strings=(-h --help --state --hub)
 _shtab_slurmlens_campaign_option_strings=(-h --help)
 _shtab_slurmlens_doctor_option_strings=(-h --help --json --config)
+_shtab_slurmlens_event_option_strings=(-h --help --strict)
 _shtab_slurmlens_job_option_strings=(-h --help --run --json --wide --hub)
 _shtab_slurmlens_jobs_option_strings=(-h --help --state --user --account --partition --node --limit --json --wide --hub)
+_shtab_slurmlens_progress_option_strings=(-h --help --strict)
 _shtab_slurmlens_status_option_strings=(-h --help --config --socket --relay --hub --closely --for -q --quiet --json --prometheus)
 _shtab_slurmlens_validate_option_strings=(-h --help -q --quiet --json --words --program)
+_shtab_slurmlens_watch_option_strings=(-h --help --pattern --total)
 _shtab_slurmlens_option_strings=(-h --help --version)
 
 _shtab_slurmlens_doctor___config_COMPGEN=_shtab_compgen_files
@@ -29,7 +32,7 @@ _shtab_slurmlens_validate_pos_0_COMPGEN=_shtab_compgen_files
 
 _shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(campaign doctor job jobs status validate)
+_shtab_slurmlens_pos_0_choices=(campaign doctor event job jobs progress status validate watch)
 
 _shtab_slurmlens_campaign_run__h_nargs=0
 _shtab_slurmlens_campaign_run___help_nargs=0
@@ -57,6 +60,10 @@ _shtab_slurmlens_campaign___help_nargs=0
 _shtab_slurmlens_doctor__h_nargs=0
 _shtab_slurmlens_doctor___help_nargs=0
 _shtab_slurmlens_doctor___json_nargs=0
+_shtab_slurmlens_event_pos_0_nargs=+
+_shtab_slurmlens_event__h_nargs=0
+_shtab_slurmlens_event___help_nargs=0
+_shtab_slurmlens_event___strict_nargs=0
 _shtab_slurmlens_job__h_nargs=0
 _shtab_slurmlens_job___help_nargs=0
 _shtab_slurmlens_job___json_nargs=0
@@ -65,6 +72,10 @@ _shtab_slurmlens_jobs__h_nargs=0
 _shtab_slurmlens_jobs___help_nargs=0
 _shtab_slurmlens_jobs___json_nargs=0
 _shtab_slurmlens_jobs___wide_nargs=0
+_shtab_slurmlens_progress_pos_1_nargs='*'
+_shtab_slurmlens_progress__h_nargs=0
+_shtab_slurmlens_progress___help_nargs=0
+_shtab_slurmlens_progress___strict_nargs=0
 _shtab_slurmlens_status__h_nargs=0
 _shtab_slurmlens_status___help_nargs=0
 _shtab_slurmlens_status___relay_nargs=0
@@ -79,6 +90,9 @@ _shtab_slurmlens_validate__q_nargs=0
 _shtab_slurmlens_validate___quiet_nargs=0
 _shtab_slurmlens_validate___json_nargs=0
 _shtab_slurmlens_validate___words_nargs=0
+_shtab_slurmlens_watch_pos_0_nargs=+
+_shtab_slurmlens_watch__h_nargs=0
+_shtab_slurmlens_watch___help_nargs=0
 _shtab_slurmlens_pos_0_nargs=A...
 _shtab_slurmlens__h_nargs=0
 _shtab_slurmlens___help_nargs=0

@@ -13,7 +13,9 @@ from slurmlens.events import (
     FigureSource,
     JobEnd,
     JobIdentity,
+    JobMessage,
     JobProfile,
+    JobProgress,
     JobStart,
     JobSummary,
     LinesDropped,
@@ -21,6 +23,7 @@ from slurmlens.events import (
     Point,
     Profile,
     StepTotals,
+    TaskProgress,
     Totals,
     Witness,
 )
@@ -62,6 +65,40 @@ _LINES_DROPPED = LinesDropped(
         DroppedLines(stream="events", reason="age", lines=1, since_ns=1_795_420_001_000_000_000),
     ),
     **_WHERE,
+)
+
+
+_TOLD_FROM_INSIDE = (
+    JobProgress(
+        id="1" * 32,
+        time_ns=1_795_420_825_000_000_000,
+        boottime_ns=1_025_000_000_000,
+        sighting="n0-17-1",
+        job_id=17,
+        tasks=(
+            TaskProgress(
+                step="0",
+                rank=0,
+                time_ns=1_795_420_824_500_000_000,
+                done=412.0,
+                total=1000.0,
+                values={"residual": 1e-5},
+            ),
+            TaskProgress(step="batch", time_ns=1_795_420_824_600_000_000, done=3.0),
+        ),
+        **_WHERE,
+    ),
+    JobMessage(
+        id="2" * 32,
+        time_ns=1_795_420_826_000_000_000,
+        boottime_ns=1_026_000_000_000,
+        sighting="n0-17-1",
+        job_id=17,
+        step="0",
+        rank=0,
+        text="checkpoint 7 written",
+        **_WHERE,
+    ),
 )
 
 
@@ -129,6 +166,7 @@ def one_of_each() -> list[AnyEvent]:
             **_WHERE,
         ),
         _LINES_DROPPED,
+        *_TOLD_FROM_INSIDE,
     ]
 
 
@@ -181,6 +219,14 @@ def _dropped() -> st.SearchStrategy[DroppedLines]:
     return st.builds(DroppedLines, stream=_names, reason=_names, lines=_counts, since_ns=_counts)
 
 
+def _task_progress() -> st.SearchStrategy[TaskProgress]:
+    values = st.dictionaries(_names, _floats, max_size=3)
+    rank = _maybe(_counts)
+    return st.builds(
+        TaskProgress, step=_names, rank=rank, time_ns=_counts, done=_floats, total=_maybe(_floats), values=values
+    )
+
+
 def events() -> st.SearchStrategy[AnyEvent]:
     """Any event of any kind that the types allow."""
     common = {"id": _names, "time_ns": _counts, "boot_id": _names, "boottime_ns": _counts}
@@ -213,4 +259,14 @@ def events() -> st.SearchStrategy[AnyEvent]:
             running=st.lists(st.tuples(_job_ids, _names), max_size=3).map(tuple),
         ),
         st.builds(LinesDropped, **common, dropped=st.lists(_dropped(), max_size=3).map(tuple)),
+        st.builds(
+            JobProgress,
+            **common,
+            sighting=_names,
+            job_id=_job_ids,
+            tasks=st.lists(_task_progress(), max_size=3).map(tuple),
+        ),
+        st.builds(
+            JobMessage, **common, sighting=_names, job_id=_job_ids, step=_names, rank=_maybe(_counts), text=_names
+        ),
     )

@@ -61,6 +61,31 @@ def parse_mounts(text: str) -> CgroupMounts:
     return CgroupMounts(v1, v2)
 
 
+def parse_mount_roots(text: str) -> dict[str, str]:
+    """Which folder of the whole tree each cgroup mount shows, by mount point, from the text of `/proc/self/mountinfo`
+    (proc(5)): "/" but in a container without a cgroup namespace of its own."""
+    roots: dict[str, str] = {}
+    for line in text.splitlines():
+        words = line.split(" ")
+        if len(words) > 7 and "-" in words[6:] and words[words.index("-", 6) + 1] in ("cgroup", "cgroup2"):
+            root, point = (_OCTAL.sub(lambda match: chr(int(match[1], 8)), word) for word in words[3:5])
+            roots.setdefault(point, root)
+    return roots
+
+
+def parse_process_cgroups(text: str) -> dict[str, str]:
+    """A process's cgroup in each hierarchy, by controller ("" is v2's), from the text of `/proc/PID/cgroup`
+    (cgroups(7)); paths are those of the whole tree as far as the reader's own cgroup namespace shows it."""
+    paths: dict[str, str] = {}
+    for line in text.splitlines():
+        _number, colon, rest = line.partition(":")
+        controllers, second, path = rest.partition(":")
+        if colon and second and path.startswith("/"):
+            for controller in controllers.split(","):
+                paths.setdefault(controller, path)
+    return paths
+
+
 class NodeCgroups(msgspec.Struct, frozen=True):
     """The folders that hold all jobs of one node: on v1 one per mounted controller (Slurm may make them later or
     never), on v2 the scope alone."""
@@ -86,6 +111,7 @@ class CgroupLocator:
         self._root = root
         self._node = node
         self._slice = slice_name
+        self._shown: tuple[CgroupMounts, dict[str, str]] | None = None
 
     def mounts(self) -> CgroupMounts:
         """The machine's cgroup mounts; none where `/proc/mounts` cannot be read."""
@@ -96,6 +122,7 @@ class CgroupLocator:
 
     def find(self) -> NodeCgroups | None:
         """The node's folders, None as long as Slurm has made none."""
+        self._shown = None
         mounts = self.mounts()
         for layout in LAYOUTS:
             if layout.hierarchy is not mounts.hierarchy:
@@ -108,6 +135,22 @@ class CgroupLocator:
                 return NodeCgroups(layout, folders)
         return None
 
+    def folders_of_process(self, process_cgroups: str) -> dict[str, Path]:
+        """Where the folders of a process's cgroups are in this machine's mounts, by controller ("" is v2's);
+        `process_cgroups` is the text of its `/proc/PID/cgroup`. What no mount shows is left out."""
+        if self._shown is None:
+            self._shown = self.mounts(), self._mount_roots()
+        mounts, roots = self._shown
+        found: dict[str, Path] = {}
+        for controller, path in parse_process_cgroups(process_cgroups).items():
+            point = mounts.v1.get(controller) if controller else mounts.v2
+            if point is None or "/../" in f"{path}/":
+                continue
+            root = roots.get(point, "/").rstrip("/")
+            if path == root or path.startswith(f"{root}/"):
+                found[controller] = self._inside(point) / path[len(root) :].lstrip("/")
+        return found
+
     def watch_points(self) -> tuple[Path, ...]:
         """The existing folders in which the node's folder will appear."""
         mounts = self.mounts()
@@ -118,6 +161,12 @@ class CgroupLocator:
         top = self._inside(mounts.v2)
         wanted = top / self._slice
         return (wanted,) if wanted.is_dir() else (top,) if top.is_dir() else ()
+
+    def _mount_roots(self) -> dict[str, str]:
+        try:
+            return parse_mount_roots((self._root / "proc/self/mountinfo").read_text("utf-8", "replace"))
+        except OSError:
+            return {}
 
     def _inside(self, mount_point: str) -> Path:
         return self._root / mount_point.lstrip("/")

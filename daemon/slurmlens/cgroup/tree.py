@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from slurmlens.cgroup.layout import (
     V1_MEASURING,
+    V1_TRACKING,
     CgroupPlace,
     Hierarchy,
     JobFolderName,
@@ -68,6 +69,15 @@ class JobCgroup(msgspec.Struct, frozen=True):
     parent: CgroupPlace
     """v1: the user's folder, which goes with the user's last job; v2: the scope. `NodeCgroups.place` outlives both."""
     steps: tuple[StepCgroup, ...]
+
+
+class JobMember(msgspec.Struct, frozen=True):
+    """Where in a job a process is: the key of its job's folder, what that folder's name says, and the step, None
+    directly below the job."""
+
+    key: str
+    name: JobFolderName
+    step: str | None
 
 
 class CgroupTree:
@@ -173,6 +183,21 @@ class CgroupTree:
                 parts = path.relative_to(base).parts
                 if len(parts) >= depth and job_folder_name(parts[depth - 1]) is not None:
                     return "/".join(parts[:depth])
+        return None
+
+    def member(self, folders: Mapping[str, Path]) -> JobMember | None:
+        """Which job and step a process in these folders (by controller, as `CgroupLocator.folders_of_process` makes
+        them) belongs to; None for a process outside all jobs of this node.
+
+        Only root makes folders at the depth where jobs and steps are: what a user makes below changes nothing.
+        """
+        for controller in sorted(self._cgroups.folders, key=lambda name: name != V1_TRACKING):
+            path = folders.get(controller)
+            key = self.key_of(path) if path is not None else None
+            name = job_folder_name(key.rpartition("/")[2]) if key is not None else None
+            if path is not None and key is not None and name is not None:
+                below = path.relative_to(self._cgroups.folders[controller] / key).parts
+                return JobMember(key, name, step_of_folder(below[0]) if below else None)
         return None
 
     def _measuring(self) -> dict[str, Path]:

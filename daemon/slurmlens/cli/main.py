@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 from slurmlens import __version__
 
-COMMANDS = ("campaign", "doctor", "job", "jobs", "status", "validate")
+COMMANDS = ("campaign", "doctor", "event", "job", "jobs", "progress", "status", "validate", "watch")
 """Each is a module `slurmlens.cli.commands.<name>`."""
 
 

@@ -7,6 +7,7 @@ each stage only its own table. Durations are seconds and sizes bytes, always num
 import socket
 from pathlib import Path
 
+from slurmlens.config.app_socket import AppSocketConfig
 from slurmlens.config.consul import NodeConsulConfig
 from slurmlens.config.series_2015 import NodeSeries2015Config
 from slurmlens.config.setting import Settings, derived, optional_section, section, setting
@@ -86,6 +87,7 @@ class NodeConfig(Settings):
     )
     sampling: SamplingConfig = section(SamplingConfig, "how often counters are read")
     profile: ProfileConfig = section(ProfileConfig, "the flight recorder")
+    app_socket: AppSocketConfig = section(AppSocketConfig, "where jobs tell their own progress")
     events: EventsConfig = section(EventsConfig, "how events are written")
     batch: BatchConfig = section(BatchConfig, "when a batch is closed")
     spool: SpoolConfig = section(SpoolConfig, "what waits for receivers that are away; metrics give way to events")
@@ -102,3 +104,8 @@ class NodeConfig(Settings):
     def status_socket_path(self) -> Path:
         """Where `slurmlens status` asks."""
         return self.runtime_path / "status.sock"
+
+    @property
+    def app_socket_path(self) -> Path:
+        """Where processes of jobs speak."""
+        return self.app_socket.path or self.runtime_path / "app.sock"

@@ -165,13 +165,30 @@ class NodePipeline:
         self._sources.add("profiles", self._send_profiles)
         server = StatusServer(self._config.status_socket_path, self.status, self._look_closely, self._reporter)
         self._sources.add("status", server.run)
-        for name, stage in {**self._own_figures(), **self._series_2015()}.items():
+        for name, stage in {**self._app_socket(), **self._own_figures(), **self._series_2015()}.items():
             self._sources.add(name, stage)
         if self._consul is not None:
             for name, stage in self._consul.registration:
                 self._sources.add(name, stage)
             for name, stage in self._consul.watches:
                 self._delivery.add(name, stage)
+
+    def _app_socket(self) -> Mapping[str, Stage]:
+        config = self._config
+        if not config.app_socket.enabled:
+            return {}
+        from slurmlens.node.appsocket import AppSocket, AppSocketDependencies  # late: as above
+
+        dependencies = AppSocketDependencies(
+            place=Place(config.cluster, config.node, self._machine.boot_id),
+            proc=self._machine.root / "proc",
+            speaker=self._rediscover.member,
+            sighting_of=self._registry_driver.registry.sighting_of,
+            send=self._outlet.event,
+            clock=self._machine.clock,
+            reporter=self._reporter,
+        )
+        return {"app socket": AppSocket(config.app_socket_path, config.app_socket, dependencies).run}
 
     def _own_figures(self) -> Mapping[str, Stage]:
         telemetry = self._config.telemetry

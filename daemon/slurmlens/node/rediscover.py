@@ -94,6 +94,16 @@ class Rediscover:
         """A hook of root's said whose SLUID this is: its folder needs no title."""
         self._roster.learn(sluid, job_id)
 
+    def member(self, process_cgroups: str) -> tuple[int, str | None] | None:
+        """Job id and step of a process, whose `/proc/PID/cgroup` this is; None outside every job that has a name."""
+        tree = self._tree
+        member = tree.member(self._locator.folders_of_process(process_cgroups)) if tree is not None else None
+        if member is None:
+            return None
+        known = self._roster.known(member.key)
+        job_id = known.job_id if known is not None else member.name.job_id
+        return None if job_id is None else (job_id, member.step)
+
     async def sightings(self) -> AsyncIterator[Sighting]:
         """What appears and what goes, for ever; first all that is there already. Close it (`aclose`) to end the
         watch."""

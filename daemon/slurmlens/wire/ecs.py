@@ -40,6 +40,8 @@ CATEGORY_OF: dict[EventKind, Category] = {
     EventKind.JOB_SUMMARY: Category("metric", ("process",), ("info",), "slurmlens.summary"),
     EventKind.NODE_HEARTBEAT: Category("state", ("host",), ("info",), "slurmlens.node"),
     EventKind.LINES_DROPPED: Category("event", ("host",), ("info",), "slurmlens.node"),
+    EventKind.JOB_PROGRESS: Category("metric", ("process",), ("info",), "slurmlens.progress"),
+    EventKind.JOB_MESSAGE: Category("event", ("process",), ("info",), "slurmlens.message"),
 }
 
 _ACTION_AND_CATEGORY = {event_type: (kind.value, *CATEGORY_OF[kind]) for event_type, kind in KIND_OF.items()}

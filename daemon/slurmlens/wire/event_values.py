@@ -10,7 +10,7 @@ import math
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import DecodeError
-from slurmlens.events import Event, Figure, JobIdentity, NodeHeartbeat, Profile, Totals
+from slurmlens.events import Event, Figure, JobIdentity, JobProgress, NodeHeartbeat, Profile, Totals
 
 EARLIEST_NS = 946_684_800 * NS_PER_S
 LATEST_NS = 4_102_444_800 * NS_PER_S
@@ -21,6 +21,8 @@ MAX_COUNT = 2**53
 """Counts are added up over nodes; beyond this no sum would fit a column or be exact in JavaScript."""
 
 MAX_FIGURE = 1e18
+MAX_TASKS_TOLD = 1_024
+MAX_VALUES = 64
 MAX_INTERVAL_S = 86_400.0
 MAX_RUNNING = 100_000
 MOST_AHEAD_NS = 86_400 * NS_PER_S
@@ -63,6 +65,9 @@ def check_values(event: Event, now_ns: int | None = None) -> None:
             check_profile(profile)
     if isinstance(event, NodeHeartbeat):
         _check_heartbeat(event)
+    if isinstance(event, JobProgress):
+        times += [task.time_ns for task in event.tasks]
+        _check_progress(event)
     _check_times(times, LATEST_NS if now_ns is None else now_ns + MOST_AHEAD_NS)
 
 
@@ -78,6 +83,22 @@ def _check_heartbeat(beat: NodeHeartbeat) -> None:
         raise DecodeError(f"a heartbeat each {beat.interval_s} s", reason="value")
     if len(beat.version) > MAX_NAME_CHARS or len(beat.running) > MAX_RUNNING:
         raise DecodeError("a heartbeat of a very long version or list", reason="value")
+
+
+def _check_progress(event: JobProgress) -> None:
+    if len(event.tasks) > MAX_TASKS_TOLD:
+        raise DecodeError(
+            f"the progress of {len(event.tasks)} tasks, at most {MAX_TASKS_TOLD} are taken", reason="value"
+        )
+    for task in event.tasks:
+        if len(task.values) > MAX_VALUES or any(not abs(value) <= MAX_FIGURE for value in task.values.values()):
+            raise DecodeError("the named values of a task's progress", reason="value")
+        if task.total is not None and task.total == 0:
+            raise DecodeError("a progress of nothing at all", reason="value")
+        _check_figure("done", task.done)
+        _check_figure("total", task.total or 0.0)
+        if (task.rank or 0) > MAX_COUNT:
+            raise DecodeError("rank", reason="value")
 
 
 def _check_identity(job: JobIdentity) -> None:

@@ -23,6 +23,8 @@ from slurmlens.events import (
     JobEnd,
     JobId,
     JobIdentity,
+    JobMessage,
+    JobProgress,
     JobStart,
     LinesDropped,
     NodeHeartbeat,
@@ -70,7 +72,7 @@ class ReceivedSummary(Event, frozen=True, kw_only=True, tag_field="kind", tag=Ev
 
 
 SightingEvent = JobStart | JobEnd | ReceivedProfile | ReceivedSummary
-ReceivedEvent = SightingEvent | NodeHeartbeat | LinesDropped
+ReceivedEvent = SightingEvent | NodeHeartbeat | LinesDropped | JobProgress | JobMessage
 
 
 class ReceivedLine(NamedTuple):
