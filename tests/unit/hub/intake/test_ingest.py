@@ -18,8 +18,8 @@ from slurmlens.config.hub import HubProfileConfig
 from slurmlens.errors import DecodeError, RefusedError
 from slurmlens.events import (
     AnyEvent,
+    JobEnd,
     JobIdentity,
-    JobProfile,
     JobStart,
     JobSummary,
     LinesDropped,
@@ -238,7 +238,7 @@ async def test_whatever_passes_the_checks_can_be_stored_and_shown(
     await history.refresh()
     for event in ours:
         if not isinstance(event, NodeHeartbeat | LinesDropped):
-            job_id = event.job_id if isinstance(event, JobProfile) else event.job.job_id
+            job_id = event.job.job_id if isinstance(event, JobStart | JobEnd | JobSummary) else event.job_id
             await history.queries.job_facts(
                 EVERYBODY, job_id
             )  # None where two events contradict each other about the job
