@@ -1,6 +1,6 @@
 """What history answers, as frozen values: everything that reports, pages and the command line may show of a job.
 
-Owns the types that `queries` fills and `hub.reports` turns into views; does no I/O. Absent is None: unavailable,
+Owns the types that `queries` fills and `hub.views` turns into views; does no I/O. Absent is None: unavailable,
 never 0. Times are `*_ns`, integers since the epoch (UTC). Where a time was told by more than one witness, the hook's
 own wins (it is finer than the scheduler's whole seconds), and `start_source`/`end_source` say which it was.
 """
