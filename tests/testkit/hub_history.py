@@ -44,7 +44,7 @@ class History:
         self.records = SchedulerRecords(self.store, self.concluder, "demo", self.announcer)
         self.refresher = Refresher(self.store, self.concluder, self.news, self.announcer, self.clock)
         self.listens_since(0)
-        self.packer = Packer(self.store, self.news, self.reporter)
+        self.packer = Packer(self.store, self.applier.recent_profiles, self.news, self.reporter)
         self.queries = Queries(self.store, self.beats, self.clock, "demo")
 
     @classmethod

@@ -212,7 +212,7 @@ class HubPipeline:
         add = self._supervisor.add
         add("refresh", Refresher(store, applier.concluder, news, announcer, clock).run)
         add("reconcile", reconciler.run)
-        add("packing", Packer(store, news, reporter).run)
+        add("packing", Packer(store, applier.recent_profiles, news, reporter).run)
         add("beats", partial(applier.beats.keep_written, store))
         add("statistics", store.run_upkeep)
 

@@ -7,6 +7,7 @@ every figure that it meets.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import DecodeError
@@ -62,7 +63,7 @@ def check_values(event: Event, now_ns: int | None = None) -> None:
         times.append(profile.start_ns)
         check_width(profile.width_s)
         if isinstance(profile, Profile):
-            check_profile(profile)
+            check_columns(profile.columns)
     if isinstance(event, NodeHeartbeat):
         _check_heartbeat(event)
     if isinstance(event, JobProgress):
@@ -131,8 +132,8 @@ def check_width(width_s: float) -> None:
         raise DecodeError(f"a profile whose bins are {width_s} s wide", reason="value")
 
 
-def check_profile(profile: Profile) -> None:
-    """Refuses columns of unequal lengths, or too long ones."""
-    lengths = {len(column) for column in profile.columns.values()}
+def check_columns(columns: Mapping[str, Sequence[object]]) -> None:
+    """Refuses columns of a profile that are of unequal lengths, or too long."""
+    lengths = {len(column) for column in columns.values()}
     if len(lengths) > 1 or max(lengths, default=0) > MAX_BINS:
         raise DecodeError(f"a profile whose columns have {sorted(lengths)[:5]} bins", reason="value")

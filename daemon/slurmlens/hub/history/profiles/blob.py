@@ -70,7 +70,7 @@ _KINDS = frozenset(BlobKind)
 def pack(course: Course, *, lasting: bool = True) -> bytes:
     """The bytes of a course of at most `MOST_BINS` bins; one that is not `lasting` is cheap to write, and larger."""
     parts = (course.mean, course.high, course.low, course.weight)
-    planes = [b"".join(_planes(part[name]) for name in course.names) if part else b"" for part in parts]
+    planes = [_planes([part[name] for name in course.names], course.count) if part else b"" for part in parts]
     return write(course, BlobKind.FINE, [squeezed(plane, lasting=lasting) for plane in planes])
 
 
@@ -141,13 +141,14 @@ def read(data: bytes, wanted: Wanted = ALL) -> tuple[Course, BlobKind, tuple[str
     return course, BlobKind(kind), names, parts
 
 
-def _planes(values: array[float]) -> bytes:
-    """Rounded, the lowest byte dropped, the others laid apart."""
-    lanes = len(values)
+def _planes(columns: Sequence[array[float]], count: int) -> bytes:
+    """Rounded, the lowest byte dropped, the others of each column laid apart."""
+    lanes = count * len(columns)
     half = int.from_bytes(b"\x00\x08\x00\x00" * lanes, "little")
     # one addition for all: the carry out of a lane is never set, for no value is a negative NaN
-    rounded = (int.from_bytes(_little(values), "little") + half).to_bytes(4 * lanes, "little")
-    return rounded[1::4].translate(_LOW_NIBBLE_CLEARED) + rounded[2::4] + rounded[3::4]
+    rounded = (int.from_bytes(b"".join(map(_little, columns)), "little") + half).to_bytes(4 * lanes, "little")
+    planes = rounded[1::4].translate(_LOW_NIBBLE_CLEARED), rounded[2::4], rounded[3::4]
+    return b"".join(plane[begin : begin + count] for begin in range(0, lanes, count or 1) for plane in planes)
 
 
 def squeezed(planes: bytes, *, lasting: bool = True) -> bytes:

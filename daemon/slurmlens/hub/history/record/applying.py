@@ -20,6 +20,7 @@ from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.concluding import Concluder
 from slurmlens.hub.history.record.node_beats import NodeBeats, NodeName, SightingName
 from slurmlens.hub.history.record.numbers import RowNumbers
+from slurmlens.hub.history.record.recent_profiles import RecentProfiles
 from slurmlens.hub.history.record.storing import Request, Stored, Storing, beats_of
 from slurmlens.wire.received import ReceivedEvent
 
@@ -55,7 +56,8 @@ class Applier:
         self.numbers = RowNumbers()
         self.concluder = Concluder(self.numbers)
         self.beats = NodeBeats()
-        self._storing = Storing(self.numbers, self.concluder)
+        self.recent_profiles = RecentProfiles()
+        self._storing = Storing(self.numbers, self.concluder, self.recent_profiles)
 
     @classmethod
     async def load(cls, store: Store, announcer: Announcer) -> Applier:

@@ -1,17 +1,18 @@
 """Packs profiles: what nodes told of their jobs' courses becomes one bounded course a sighting.
 
-Owns `courses` and `course_pieces`. It goes through the stored bodies in their order, once, behind the commits: storing
-never waits for it, and a mark in the database says how far it has come, moved in the transaction that writes the
-courses. A delta becomes a piece; a dozen pieces, or the summary, are folded into the course. A profile that cannot be
-read is lost alone and counted. A stage of the hub's: it hears in `news` that there is something to pack, and says of
-which jobs the profile grew. `read.profiles` reads what it wrote.
+Owns `courses` and `course_pieces`. It goes through the stored bodies in their order, once, behind the commits (those of
+a moment ago are in `recent_profiles`, read already): storing never waits for it, and a mark in the database says how
+far it has come, moved in the transaction that writes the courses. A delta becomes a piece; a dozen pieces, or the
+summary, are folded into the course. A profile that cannot be read is lost alone and counted. A stage of the hub's: it
+hears in `news` that there is something to pack, and says of which jobs the profile grew. `read.profiles` reads what it
+wrote.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, select
 
 from slurmlens.errors import DecodeError
 from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.bodies import split
@@ -26,9 +28,10 @@ from slurmlens.hub.history.profiles import blob
 from slurmlens.hub.history.profiles.course import Course, piece_of, whole_of
 from slurmlens.hub.history.profiles.fold import fold_courses
 from slurmlens.hub.history.record.node_beats import SightingName
+from slurmlens.hub.history.record.recent_profiles import ProfileEvent, RecentProfiles, has_profile
 from slurmlens.hub.news import BatchStored, News, ProfileGrew
 from slurmlens.telemetry.internal import InternalEvent, Reporter
-from slurmlens.wire.received import ReceivedEvent, ReceivedProfile, ReceivedSummary, profile_of, receive
+from slurmlens.wire.received import ReceivedEvent, ReceivedProfile, ReceivedSummary, bins_of, receive
 
 PROFILES_UNREADABLE = InternalEvent(
     "profiles_unreadable", logging.ERROR, "{count} profiles could not be read and are lost"
@@ -42,6 +45,7 @@ PIECES_AT_ONCE = 12
 
 GATHER_S = 2.0
 MOST_BATCHES = 200
+BODIES_AT_ONCE = 20
 MOST_BODY_BYTES = 4 * 1024 * 1024
 
 _PROFILE = b'"profile":{'
@@ -62,7 +66,7 @@ class _PlacedProfile(NamedTuple):
 
     batch: int
     line: int
-    event: ReceivedProfile | ReceivedSummary
+    event: ProfileEvent
 
     @property
     def start_ns(self) -> int:
@@ -78,6 +82,14 @@ class _CoursesTold:
     packed: Packed = field(default_factory=Packed)
     by_name: dict[SightingName, list[_PlacedProfile]] = field(default_factory=dict)
 
+    def take(self, batch: int, lines: Iterable[tuple[int, ProfileEvent]]) -> None:
+        """Adds the profiles of the next batch."""
+        self.last_batch = batch
+        self.packed.batches += 1
+        for number, event in lines:
+            name = SightingName(event.cluster, event.node, event.sighting)
+            self.by_name.setdefault(name, []).append(_PlacedProfile(batch, number, event))
+
 
 class _CourseRows(NamedTuple):
     """Rows to be written: pieces that wait, and courses in which the pieces that waited are contained."""
@@ -90,17 +102,18 @@ class _CourseRows(NamedTuple):
 def course_told(event: ReceivedEvent) -> Course | None:
     """The course that an event tells, None where it tells none; DecodeError where its columns cannot be read."""
     if isinstance(event, ReceivedProfile):
-        return piece_of(profile_of(event.profile), event.boottime_ns)
+        return piece_of(bins_of(event.profile), event.boottime_ns)
     if isinstance(event, ReceivedSummary) and event.profile is not None:
-        return whole_of(profile_of(event.profile), event.boottime_ns)
+        return whole_of(bins_of(event.profile), event.boottime_ns)
     return None
 
 
 class Packer:
     """Goes through the batches; one turn at a time."""
 
-    def __init__(self, store: Store, news: News, reporter: Reporter) -> None:
+    def __init__(self, store: Store, recent: RecentProfiles, news: News, reporter: Reporter) -> None:
         self._store = store
+        self._recent = recent
         self._news = news
         self._reporter = reporter
         self._heard = news.subscribe(BatchStored)
@@ -117,17 +130,18 @@ class Packer:
 
     async def pack(self) -> Packed:
         """Packs the profiles of the next batches; nothing is in the answer where all are packed."""
-        packed, courses = await self._store.read(_pack)
+        packed, courses = await self._store.read(lambda connection: _pack(connection, self._recent))
         if packed.batches:
             await self._store.write(lambda transaction: _write(transaction, courses))
+            self._recent.forget(courses.last_batch)
         for job_id in packed.job_ids:
             self._news.publish(ProfileGrew(job_id))
         return packed
 
 
-def _pack(connection: Connection) -> tuple[Packed, _CourseRows]:
+def _pack(connection: Connection, recent: RecentProfiles) -> tuple[Packed, _CourseRows]:
     """In a reader's thread: all that takes long."""
-    told = _read_batches(connection)
+    told = _read_batches(connection, recent)
     reading = Transaction(connection)
     try:
         return told.packed, _put_together(reading, told)
@@ -135,34 +149,40 @@ def _pack(connection: Connection) -> tuple[Packed, _CourseRows]:
         reading.close()
 
 
-def _read_batches(connection: Connection) -> _CoursesTold:
+def _read_batches(connection: Connection, recent: RecentProfiles) -> _CoursesTold:
     marks, batches = schema.marks, schema.batches
     mark = connection.execute(select(marks.c.value).where(marks.c.name == PACKED)).scalar() or 0
-    query = select(batches.c.id, batches.c.encoding, batches.c.body).where(batches.c.id > mark).order_by(batches.c.id)
+    query = select(batches.c.id).where(batches.c.id > mark).order_by(batches.c.id).limit(MOST_BATCHES)
     told, read_bytes = _CoursesTold(mark), 0
-    streamed = connection.execution_options(yield_per=20).execute(query.limit(MOST_BATCHES))
-    for batch, encoding, body in streamed:
-        told.last_batch = batch
-        told.packed.batches += 1
-        _read_body(told, batch, split(encoding, body))
-        read_bytes += len(body)
+    for some in pieces_of(connection.execute(query).scalars().all(), BODIES_AT_ONCE):
+        bodies = _bodies(connection, [batch for batch in some if recent.of(batch) is None])
+        for batch in some:
+            lines = recent.of(batch)
+            told.take(batch, _profile_lines(*bodies[batch]) if lines is None else lines)
+        read_bytes += sum(len(body) for _, body in bodies.values())
         if read_bytes > MOST_BODY_BYTES:
             break
-    streamed.close()
     return told
 
 
-def _read_body(told: _CoursesTold, batch: int, lines: list[bytes]) -> None:
-    for number, line in enumerate(lines, start=1):
+def _bodies(connection: Connection, wanted: Sequence[int]) -> dict[int, tuple[str, bytes]]:
+    """Encodings and bodies of batches; one that was taken away by age in this moment has neither."""
+    batches = schema.batches
+    query = select(batches.c.id, batches.c.encoding, batches.c.body).where(batches.c.id.in_(wanted))
+    found = {batch: (encoding, body) for batch, encoding, body in connection.execute(query)} if wanted else {}
+    return {batch: found.get(batch, ("", b"")) for batch in wanted}
+
+
+def _profile_lines(encoding: str, body: bytes) -> Iterator[tuple[int, ProfileEvent]]:
+    for number, line in enumerate(split(encoding, body), start=1):
         if _PROFILE not in line:
             continue
         try:
             event = receive(line)
         except DecodeError:
             continue  # it was refused
-        if isinstance(event, ReceivedProfile | ReceivedSummary) and event.profile is not None:
-            name = SightingName(event.cluster, event.node, event.sighting)
-            told.by_name.setdefault(name, []).append(_PlacedProfile(batch, number, event))
+        if has_profile(event):
+            yield number, event
 
 
 def _put_together(transaction: Transaction, told: _CoursesTold) -> _CourseRows:

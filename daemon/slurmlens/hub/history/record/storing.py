@@ -20,6 +20,7 @@ from slurmlens.hub.history.record.concluding import Concluded, Concluder, JobKey
 from slurmlens.hub.history.record.drops import keep_drops
 from slurmlens.hub.history.record.node_beats import SightingName
 from slurmlens.hub.history.record.numbers import RowNumbers
+from slurmlens.hub.history.record.recent_profiles import RecentProfiles
 from slurmlens.hub.history.record.sighting_fold import NO_FACTS, FactRow, fold, is_sighting_event
 from slurmlens.wire.received import (
     ReceivedEvent,
@@ -84,8 +85,9 @@ class _Sightings:
 class Storing:
     """Stores requests; lives in the writer's thread."""
 
-    def __init__(self, numbers: RowNumbers, concluder: Concluder) -> None:
+    def __init__(self, numbers: RowNumbers, concluder: Concluder, recent: RecentProfiles) -> None:
         self._numbers = numbers
+        self._recent = recent
         self._concluder = concluder
 
     def store(
@@ -97,7 +99,7 @@ class Storing:
         sightings = self._sightings(transaction, placed)
         new = _insert_events(transaction, placed, sightings)
         now_ns = max((request.received_ns for request in requests), default=0)
-        _store_bodies(transaction, requests, batches, {one.batch for one in new})
+        self._store_bodies(transaction, requests, batches, {one.batch for one in new})
         _store_drops(transaction, requests)
         _fold_new(transaction, requests, new, sightings)
         opened = _open_again(transaction, to_open)
@@ -107,6 +109,16 @@ class Storing:
         for one in new:
             by_request[one.request].append(one.event)
         return Stored(by_request, concluded)
+
+    def _store_bodies(
+        self, transaction: Transaction, requests: Sequence[Request], batches: Sequence[int], with_news: set[int]
+    ) -> None:
+        rows = []
+        for request, batch in zip(requests, batches, strict=True):
+            if batch in with_news:
+                rows.append((batch, request.received_ns, request.encoding, request.body))
+                self._recent.keep(batch, request.lines)
+        transaction.insert_new(schema.batches, ("id", "received_ns", "encoding", "body"), rows)
 
     def _sightings(self, transaction: Transaction, placed: Sequence[_Placed]) -> _Sightings:
         """The sightings' rows; one that was never heard of gets its number here."""
@@ -160,17 +172,6 @@ def _event_row(one: _Placed, rid: int) -> tuple[Any, ...]:
         kind = EventKind(event.__struct_config__.tag)
         witness = _WITNESS_NUMBERS[event.witness]
     return rid, event.id, _KIND_NUMBERS[kind], witness, event.boottime_ns, event.time_ns, one.batch, one.line
-
-
-def _store_bodies(
-    transaction: Transaction, requests: Sequence[Request], batches: Sequence[int], with_news: set[int]
-) -> None:
-    rows = [
-        (batch, request.received_ns, request.encoding, request.body)
-        for request, batch in zip(requests, batches, strict=True)
-        if batch in with_news
-    ]
-    transaction.insert_new(schema.batches, ("id", "received_ns", "encoding", "body"), rows)
 
 
 def _store_drops(transaction: Transaction, requests: Sequence[Request]) -> None:

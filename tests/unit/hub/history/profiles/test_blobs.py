@@ -15,7 +15,7 @@ from slurmlens.events import Point, Profile
 from slurmlens.hub.history.profiles import columns
 from slurmlens.hub.history.profiles.blob import DRAWN, PRECISION, CoursePart, fold, pack, unpack
 from slurmlens.hub.history.profiles.coarse import COARSE_BINS, coarsen
-from slurmlens.hub.history.profiles.course import Course, course_of, piece_of
+from slurmlens.hub.history.profiles.course import Course, as_received, course_of, piece_of
 from slurmlens.hub.history.profiles.fold import settled, shown_course
 from slurmlens.metrics import METRICS
 
@@ -34,7 +34,7 @@ _profiles = st.builds(
 
 
 def made(profile: Profile) -> Course | None:
-    return piece_of(profile, 7)
+    return piece_of(as_received(profile), 7)
 
 
 def same(one: float, other: float, within: float) -> bool:
@@ -93,7 +93,7 @@ def test_what_is_drawn_of_folded_pieces_is_the_same_as_of_all_that_is_known(coun
             width_s=10.0,
             columns=dict.fromkeys(("cpu_cores", "memory_bytes"), points),
         )
-        piece = piece_of(profile, number)
+        piece = piece_of(as_received(profile), number)
         assert piece is not None
         pieces.append(pack(piece, lasting=False))
     drawn = shown_course([unpack(piece, DRAWN) for piece in pieces])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slurmlens.events import Point, Profile
 from slurmlens.hub.history.profiles.blob import fold, pack, unpack
-from slurmlens.hub.history.profiles.course import MOST_BINS, Course, course_of, piece_of, whole_of
+from slurmlens.hub.history.profiles.course import MOST_BINS, Course, as_received, course_of, piece_of, whole_of
 from slurmlens.hub.history.profiles.fold import put_together, settled
 
 S = 1_000_000_000
@@ -40,7 +40,7 @@ class Delta:
 
     @property
     def piece(self) -> bytes:
-        piece = piece_of(self.profile, self.told)
+        piece = piece_of(as_received(self.profile), self.told)
         assert piece is not None
         return pack(piece)
 
@@ -138,7 +138,7 @@ def test_a_pause_between_two_pieces_is_a_gap() -> None:
 
 
 def whole(delta: Delta) -> bytes:
-    course = whole_of(delta.profile, delta.told)
+    course = whole_of(as_received(delta.profile), delta.told)
     assert course is not None
     return pack(course)
 
@@ -194,5 +194,8 @@ def test_columns_of_unequal_length_are_filled_up_with_gaps() -> None:
 
 
 def test_two_moments_far_apart_are_bins_of_many_years() -> None:
-    near, far = of(1).piece, pack(piece_of(Profile(start_ns=0, width_s=1, columns=of(1).profile.columns), 5))  # type: ignore[arg-type]
+    near, far = (
+        of(1).piece,
+        pack(piece_of(as_received(Profile(start_ns=0, width_s=1, columns=of(1).profile.columns)), 5)),
+    )  # type: ignore[arg-type]
     assert shown(fold([near, of(1, begin_s=50, told=7).piece, far])).count <= MOST_BINS
