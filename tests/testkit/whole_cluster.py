@@ -20,7 +20,15 @@ from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import memory as remembered
-from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, RecordSource
+from slurmlens.slurm.records import (
+    Decoded,
+    JobRecord,
+    JobState,
+    NodeRecord,
+    PartitionRecord,
+    RecordSource,
+    SwitchRecord,
+)
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire.received import ReceivedSummary
@@ -142,7 +150,10 @@ class Controller:
     async def nodes(self) -> Decoded[NodeRecord]:
         return Decoded((NodeRecord(name="n1", address="10.0.0.1"),), 0)
 
-    async def partitions(self) -> Decoded[NodeRecord]:
+    async def partitions(self) -> Decoded[PartitionRecord]:
+        return Decoded((), 0)
+
+    async def topology(self) -> Decoded[SwitchRecord]:
         return Decoded((), 0)
 
 

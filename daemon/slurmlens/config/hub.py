@@ -11,6 +11,7 @@ from slurmlens.config.access import AccessConfig
 from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import HubConsulConfig
 from slurmlens.config.database_url import problem_of
+from slurmlens.config.inventory import InventoryConfig
 from slurmlens.config.series_2015 import HubSeries2015Config
 from slurmlens.config.setting import Settings, optional_section, section, setting
 from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
@@ -91,6 +92,7 @@ class HubConfig(Settings):
         "who may see what; without it whoever is on this machine sees everything, and nobody else anything"
     )
     slurm: SlurmConfig = section(SlurmConfig, "how the scheduler is asked")
+    inventory: InventoryConfig = section(InventoryConfig, "where the hub learns of the cluster itself")
     profile: HubProfileConfig = section(HubProfileConfig, "how often nodes send what is new of a running job")
     consul: HubConsulConfig | None = optional_section("Consul: the hub as a service, the keys of 2015")
     series_2015: HubSeries2015Config | None = optional_section(

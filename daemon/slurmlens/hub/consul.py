@@ -20,7 +20,7 @@ from slurmlens.discovery.health import Health, judge
 from slurmlens.discovery.job_keeper import JobKeeper, LookUp
 from slurmlens.discovery.memory import MemoryFile
 from slurmlens.discovery.registration import Registration, Service
-from slurmlens.hub.news import Missed, News, PartitionsReceived, RunsChanged, Subscription
+from slurmlens.hub.news import ClusterReceived, Missed, News, RunsChanged, Subscription
 from slurmlens.runtime.endpoint import Endpoint, text_of
 from slurmlens.runtime.supervisor import StageState
 from slurmlens.telemetry.internal import Reporter
@@ -62,7 +62,7 @@ class HubConsul:
         self._keeper = JobKeeper(consul, config.cluster, look_up, reporter, clock) if consul.job_keys else None
         self._heard: Subscription | None = None
         if consul.job_keys:
-            self._heard = news.subscribe(RunsChanged, PartitionsReceived, most_waiting=MOST_JOBS_WAITING)
+            self._heard = news.subscribe(RunsChanged, ClusterReceived, most_waiting=MOST_JOBS_WAITING)
 
     def endpoint(self, sink: str, host: str, port: int) -> Endpoint:
         """Where the receiver `sink` is: found by its service where one is named, else where the settings say."""
@@ -86,8 +86,8 @@ class HubConsul:
         async for fact in self._heard:
             if isinstance(fact, RunsChanged):
                 self._keeper.news_of((fact.job_id,))
-            elif isinstance(fact, PartitionsReceived):
-                self._keeper.take_partitions(fact.partitions, fact.nodes)
+            elif isinstance(fact, ClusterReceived) and fact.answer.partitions is not None:
+                self._keeper.take_partitions(fact.answer.partitions.records, fact.answer.nodes.records)
             elif isinstance(fact, Missed):
                 self._keeper.look_at_all()
 

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Hashable, Sequence
 
 import msgspec
 
-from slurmlens.slurm.records import JobRecord, NodeRecord, PartitionRecord
+from slurmlens.slurm.records import ClusterAnswer, JobRecord, NodeRecord
 
 MOST_WAITING = 256
 
@@ -97,11 +97,10 @@ class NodesReceived(Fact, frozen=True):
     records: Sequence[NodeRecord]
 
 
-class PartitionsReceived(Fact, frozen=True):
-    """The scheduler's partitions and nodes, as they were told just now."""
+class ClusterReceived(Fact, frozen=True):
+    """The scheduler's nodes, and partitions and switches where it was asked for them, as they were told just now."""
 
-    partitions: Sequence[PartitionRecord]
-    nodes: Sequence[NodeRecord]
+    answer: ClusterAnswer
 
 
 class Missed(Fact, frozen=True):

@@ -34,6 +34,8 @@ from slurmlens.hub.intake.ingest import Ingest
 from slurmlens.hub.intake.origins import NodeOrigins
 from slurmlens.hub.intake.profile_demand import ProfileDemand
 from slurmlens.hub.intake.refusals import Refusals
+from slurmlens.hub.inventory.keeper import InventoryKeeper
+from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.news import News, NodesReceived
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_series import QueueSeries
@@ -99,6 +101,7 @@ class HubPipeline:
         self._consul = self._make_consul()
         self._add_stages_of_history()
         self._add_stages_of_scheduler()
+        self._add_stages_of_inventory()
         self._add_stages_of_the_port()
         self._add_queue_series()
 
@@ -227,6 +230,7 @@ class HubPipeline:
             clock=clock,
             reporter=self._opened.reporter,
             cluster=config.cluster,
+            asks_topology=config.inventory.topology_file is None,
         )
         unconfirmed = Unconfirmed(
             self._opened.store,
@@ -240,6 +244,14 @@ class HubPipeline:
         self._supervisor.add("accounting", poller.poll_accounting)
         self._supervisor.add("sightings", poller.hear)
         self._supervisor.add("unconfirmed", unconfirmed.run)
+
+    def _add_stages_of_inventory(self) -> None:
+        config = self._opened.config
+        recorder = InventoryRecorder(self._opened.store, config.cluster)
+        keeper = InventoryKeeper(
+            recorder, config.cluster, config.inventory, self._opened.news, self._opened.clock, self._opened.reporter
+        )
+        self._supervisor.add("inventory", keeper.run)
 
     def _add_stages_of_the_port(self) -> None:
         self._supervisor.add("doors", self._doors.watch)

@@ -6,6 +6,7 @@ Pure. Shared by the readers of JSON (which carries such strings inside) and of t
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 MIB = 1024 * 1024
 
@@ -56,3 +57,11 @@ def duration_s(text: str | None) -> int | None:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def utc_s(text: str | None) -> int | None:
+    """Seconds since the epoch of "2026-01-02T15:02:11", as a command of Slurm's writes it that runs in UTC."""
+    try:
+        return int(datetime.strptime(text or "", "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC).timestamp())
+    except ValueError:  # Unknown, None, a format of the site's own
+        return None

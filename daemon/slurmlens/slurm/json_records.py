@@ -182,8 +182,16 @@ def _node(node: Any, unknown: Counter[str]) -> NodeRecord:
         state_flags=states[1:],
         reason=take(unknown, "node.reason", text(node.get("reason"))),
         partitions=take(unknown, "node.partitions", words(node.get("partitions")), ()),
+        reason_by=take(unknown, "node.reason_set_by_user", text(node.get("reason_set_by_user"))),
+        reason_since_s=take(unknown, "node.reason_changed_at", time_s(node.get("reason_changed_at"))),
         cpu_count=take(unknown, "node.cpus", number(node.get("cpus"))),
         memory_bytes=None if memory is None else memory * MIB,
+        features=take(unknown, "node.active_features", words(node.get("active_features")), ()),
+        gres=take(unknown, "node.gres", text(node.get("gres"))),
+        architecture=take(unknown, "node.architecture", text(node.get("architecture"))),
+        operating_system=take(unknown, "node.operating_system", text(node.get("operating_system"))),
+        slurm_version=take(unknown, "node.version", text(node.get("version"))),
+        boot_s=take(unknown, "node.boot_time", time_s(node.get("boot_time"))),
     )
 
 

@@ -29,13 +29,17 @@ class Politeness:
         """How many requests failed in a row."""
         return self._failures
 
-    def next_ns(self, now_ns: int) -> int:
-        """The earliest time at which the next request may begin; `now_ns` where that is now."""
+    def next_ns(self, now_ns: int, requests: int = 1) -> int:
+        """The earliest time at which the next request may begin; `now_ns` where that is now.
+
+        `requests` is how many it counts for, up to the burst: two at once need room for two.
+        """
         allowed = max(now_ns, self._not_before_ns)
         if len(self._began_ns) < self._burst:
             return allowed
         interval_ns = round(self._interval_s * NS_PER_S)
-        return max(allowed, self._began_ns[-1] + interval_ns, self._began_ns[-self._burst] + self._burst * interval_ns)
+        last_of_burst_ns = self._began_ns[requests - 1 - self._burst]
+        return max(allowed, self._began_ns[-1] + interval_ns, last_of_burst_ns + self._burst * interval_ns)
 
     def began(self, now_ns: int) -> None:
         """A request begins."""

@@ -19,8 +19,17 @@ from typing import Any
 from slurmlens.errors import DecodeError, SourceError
 from slurmlens.slurm.amounts import MIB
 from slurmlens.slurm.job_fields import RecordTeller, node_names, read_job, take
-from slurmlens.slurm.json_values import minutes, number, text, words
-from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, Record, RecordSource
+from slurmlens.slurm.json_values import minutes, number, table, text, time_s, words
+from slurmlens.slurm.records import (
+    Decoded,
+    JobRecord,
+    JobState,
+    NodeRecord,
+    PartitionRecord,
+    Record,
+    RecordSource,
+    SwitchRecord,
+)
 from slurmlens.slurm.source import Scheduler
 
 
@@ -76,6 +85,9 @@ class PyslurmSource:
 
     async def partitions(self) -> Decoded[PartitionRecord]:
         return await self._load("Partitions", _partition)
+
+    async def topology(self) -> Decoded[SwitchRecord]:
+        return await self._commands.topology()
 
     async def _load(self, kind: str, read: Callable[[Mapping[str, Any], Counter[str]], Record]) -> Decoded[Record]:
         def load() -> Decoded[Record]:
@@ -134,8 +146,16 @@ def _node(node: Mapping[str, Any], unknown: Counter[str]) -> NodeRecord:
         state_flags=states[1:],
         reason=take(unknown, "node.reason", text(node.get("reason"))),
         partitions=take(unknown, "node.partitions", words(node.get("partitions")), ()),
+        reason_by=take(unknown, "node.reason_user", text(node.get("reason_user"))),
+        reason_since_s=take(unknown, "node.reason_time", time_s(node.get("reason_time"))),
         cpu_count=take(unknown, "node.cpus", number(node.get("total_cpus"))),
         memory_bytes=None if memory is None else memory * MIB,
+        features=take(unknown, "node.active_features", words(node.get("active_features")), ()),
+        gres=",".join(f"{name}:{count}" for name, count in table(node.get("configured_gres")).items()) or None,
+        architecture=take(unknown, "node.architecture", text(node.get("architecture"))),
+        operating_system=take(unknown, "node.operating_system", text(node.get("operating_system"))),
+        slurm_version=take(unknown, "node.version", text(node.get("slurm_version"))),
+        boot_s=take(unknown, "node.boot_time", time_s(node.get("boot_time"))),
     )
 
 

@@ -188,7 +188,10 @@ def with_steps(job: JobRecord, steps: tuple[StepRecord, ...]) -> JobRecord:
 
 
 class NodeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One node by the controller: `name` is NodeName, `address` what slurmctld talks to, `host_name` the machine."""
+    """One node by the controller: `name` is NodeName, `address` what slurmctld talks to, `host_name` the machine.
+
+    `reason_by` and `reason_since_s` say who gave the reason, and when; `slurm_version` is its slurmd's release.
+    """
 
     name: str
     address: str | None = None
@@ -196,9 +199,17 @@ class NodeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: str | None = None
     state_flags: tuple[str, ...] = ()
     reason: str | None = None
+    reason_by: str | None = None
+    reason_since_s: int | None = None
     partitions: tuple[str, ...] = ()
     cpu_count: int | None = None
     memory_bytes: int | None = None
+    features: tuple[str, ...] = ()
+    gres: str | None = None
+    architecture: str | None = None
+    operating_system: str | None = None
+    slurm_version: str | None = None
+    boot_s: int | None = None
 
 
 class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -209,3 +220,24 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     nodes: tuple[str, ...] = ()
     is_default: bool = False
     time_limit_s: int | None = None
+
+
+class SwitchRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One switch (or block) of Slurm's topology: the nodes and switches below it, as the topology names them.
+
+    `topology` is the name of the topology that it belongs to; from 25.05 on there may be several.
+    """
+
+    name: str
+    nodes: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
+    level: int | None = None
+    topology: str | None = None
+
+
+class ClusterAnswer(NamedTuple):
+    """The cluster itself as the controller told it: nodes, and partitions and switches where it was asked for them."""
+
+    nodes: Decoded[NodeRecord]
+    partitions: Decoded[PartitionRecord] | None = None
+    switches: Decoded[SwitchRecord] | None = None

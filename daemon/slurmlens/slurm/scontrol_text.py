@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from slurmlens.slurm.amounts import MIB, duration_s
+from slurmlens.slurm.amounts import MIB, duration_s, utc_s
 from slurmlens.slurm.job_fields import node_names, take
 from slurmlens.slurm.json_values import cleaned
 from slurmlens.slurm.pieces import Pieces, text_lines
@@ -35,7 +35,9 @@ _PARTITION_KEYS = (
 _NODE_KEY = re.compile(rf"(?:^| )({_NODE_KEYS})=")
 _PARTITION_KEY = re.compile(rf"(?:^| )({_PARTITION_KEYS})=")
 _FREE_TEXT = re.compile(r" (?:Reason|Comment|Extra)=")
-_REASON = re.compile(r" Reason=(?P<reason>.*?)(?: \[[^\[\]\s]+@[^\[\]\s]+\](?=$| [A-Z]\w*=)|$)", re.DOTALL)
+_REASON = re.compile(
+    r" Reason=(?P<reason>.*?)(?: \[(?P<by>[^\[\]\s]+)@(?P<since>[^\[\]\s]+)\](?=$| [A-Z]\w*=)|$)", re.DOTALL
+)
 _CLUSTER = re.compile(r"ClusterName\s*=\s*(\S+)")
 
 
@@ -83,9 +85,23 @@ def _node(line: str, unknown: Counter[str]) -> NodeRecord:
         state_flags=tuple(states[1:]),
         reason=(cleaned(reason["reason"].strip()) or None) if reason else None,
         partitions=tuple(name for name in values.get("Partitions", "").split(",") if name),
+        reason_by=cleaned(reason["by"]) if reason and reason["by"] else None,
+        reason_since_s=utc_s(reason["since"]) if reason else None,
         cpu_count=int(cpus) if cpus.isascii() and cpus.isdecimal() and len(cpus) <= 12 else None,
         memory_bytes=int(memory) * MIB if memory.isascii() and memory.isdecimal() and len(memory) <= 12 else None,
+        features=tuple(name for name in (_told(values, "ActiveFeatures") or "").split(",") if name),
+        gres=_told(values, "Gres"),
+        architecture=_told(values, "Arch"),
+        operating_system=_told(values, "OS"),
+        slurm_version=_told(values, "Version"),
+        boot_s=utc_s(values.get("BootTime")),
     )
+
+
+def _told(values: dict[str, str], key: str) -> str | None:
+    """A value; None for what Slurm writes where there is none."""
+    value = values.get(key)
+    return None if value in (None, "", "(null)", "N/A") else cleaned(str(value))
 
 
 def _partition(line: str, unknown: Counter[str]) -> PartitionRecord:

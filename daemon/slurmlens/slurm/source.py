@@ -17,11 +17,18 @@ from typing import Protocol
 
 from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import DecodeError, SourceError
-from slurmlens.slurm import accounting_text, associations, json_records, queue_text, scontrol_text
+from slurmlens.slurm import (
+    accounting_text,
+    associations,
+    json_records,
+    queue_text,
+    scontrol_text,
+    topology_text,
+)
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.command import Answer, RunCommand, clean_environment, run_command
 from slurmlens.slurm.pieces import Pieces
-from slurmlens.slurm.records import Decoded, JobRecord, NodeRecord, PartitionRecord
+from slurmlens.slurm.records import Decoded, JobRecord, NodeRecord, PartitionRecord, SwitchRecord
 from slurmlens.slurm.releases import Form, Release, answers_of
 from slurmlens.slurm.separated_rows import new_separator
 
@@ -54,6 +61,9 @@ class Scheduler(Protocol):
 
     async def partitions(self) -> Decoded[PartitionRecord]:
         """Every partition."""
+
+    async def topology(self) -> Decoded[SwitchRecord]:
+        """Every switch or block of its topology; none where it knows of none."""
 
 
 class CommandSource:
@@ -130,6 +140,10 @@ class CommandSource:
         fields = f"format={','.join(associations.COORDINATOR_FIELDS)}"
         leading = await self._ask([*ask, "accounts", "withcoordinators", fields], associations.coordinators)
         return associations.account_people(members, leading)
+
+    async def topology(self) -> Decoded[SwitchRecord]:
+        """`scontrol show topology`, the same text in every release."""
+        return await self._ask([self._settings.scontrol, "show", "topology"], topology_text.shown_topology)
 
     async def _accounted(self, which: Sequence[str]) -> Decoded[JobRecord]:
         if not self._settings.accounting:

@@ -65,3 +65,13 @@ def test_a_line_ends_at_a_newline_and_nowhere_else() -> None:
 def test_the_name_of_the_cluster_is_read_from_the_configuration() -> None:
     assert scontrol_text.cluster_name([b"Configuration data as of x\nClusterName             = hpc\n"]) == "hpc"
     assert scontrol_text.cluster_name([b"slurm_load_ctl_conf error\n"]) is None
+
+
+def test_a_node_says_what_it_is_made_of_and_who_took_it_out_when() -> None:
+    (node,) = scontrol_text.nodes(recorded("odd/scontrol-node-reason-with-keys.txt")).records
+    assert (node.reason_by, node.reason_since_s) == ("root", 1_767_366_131)
+    first = scontrol_text.nodes([(FIXTURES / "scontrol_show_node.txt").read_bytes()]).records[0]
+    assert (first.slurm_version, first.architecture, first.features, first.gres) == ("22.05.8", "x86_64", (), None)
+    assert first.operating_system is not None
+    assert first.operating_system.startswith("Linux 6.18")
+    assert first.boot_s == 1_795_421_267

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from slurmlens.clock import NS_PER_S, Clock
@@ -19,10 +19,10 @@ from slurmlens.errors import SourceError
 from slurmlens.hub.history.conclude.executions import is_partial
 from slurmlens.hub.history.record.executions import ExecutionKey
 from slurmlens.hub.news import (
+    ClusterReceived,
     Missed,
     News,
     NodesReceived,
-    PartitionsReceived,
     QueueReceived,
     SightingBegan,
     SightingEnded,
@@ -31,7 +31,7 @@ from slurmlens.hub.scheduler.queue_digest import digest, plausible
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.slurm.politeness import Politeness
-from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, Record
+from slurmlens.slurm.records import ClusterAnswer, Decoded, JobRecord, JobState, NodeRecord, Record
 from slurmlens.slurm.source import Scheduler
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -56,7 +56,10 @@ FOREIGN = InternalEvent(
     "Slurm's ClusterName is {told!r}, the setting cluster says {configured!r}: set it to Slurm's here and on the nodes",
 )
 
-NODES_EVERY_S = 600.0
+NODES_EVERY_POLLS = 10
+"""After how many intervals nodes and partitions are asked for anew: 5 minutes at 30 s."""
+
+TOPOLOGY_EVERY_S = 3600.0
 CATCH_UP_S = 86_400
 DEBOUNCE_S = 1.5
 TRIES = 6
@@ -79,7 +82,8 @@ class _Due:
 class Poller:
     """The hub's questions to one scheduler, of which it keeps `state`.
 
-    `cluster` is what the hub calls the cluster, compared with what Slurm calls it.
+    `cluster` is what the hub calls the cluster, compared with what Slurm calls it. Switches are asked for now and then,
+    where `asks_topology`.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Poller:
         clock: Clock,
         reporter: Reporter,
         cluster: str | None = None,
+        asks_topology: bool = True,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._scheduler = scheduler
@@ -110,7 +115,12 @@ class Poller:
         self._stirred = asyncio.Event()
         self._is_behind = True
         self._missed: dict[ExecutionKey, int] = {}
+        self._nodes_every_s = NODES_EVERY_POLLS * interval_s
         self._nodes_due_ns = 0
+        self._asks_topology = asks_topology
+        self._topology_due_ns = 0
+        self._nodes_answer: Decoded[NodeRecord] | None = None
+        self._queue_came_last = False
 
     async def hear(self) -> None:
         """A stage: notes the jobs that accounting shall be asked about, for as long as there is news."""
@@ -136,9 +146,11 @@ class Poller:
         """A stage: asks for the queue, and now and then for the nodes, for ever."""
         while True:
             await self._wait(self._politeness)
-            now_ns = self._clock.monotonic_ns()
-            if now_ns >= self._nodes_due_ns:
-                await self._ask_nodes(now_ns)
+            if self._clock.monotonic_ns() >= self._nodes_due_ns:
+                await self._wait(self._politeness, requests=2)
+                await self._ask_nodes(self._clock.monotonic_ns())
+            elif self._nodes_answer is not None and self._queue_came_last:
+                await self._ask_cluster(self._nodes_answer)
             else:
                 await self._ask_queue()
 
@@ -156,32 +168,37 @@ class Poller:
             await self._wait(self._accounting_pace)
             await self._ask_executions()
 
-    async def _wait(self, pace: Politeness) -> None:
+    async def _wait(self, pace: Politeness, requests: int = 1) -> None:
         now_ns = self._clock.monotonic_ns()
-        await self._sleep((pace.next_ns(now_ns) - now_ns) / NS_PER_S)
+        await self._sleep((pace.next_ns(now_ns, requests) - now_ns) / NS_PER_S)
 
     async def _ask_nodes(self, now_ns: int) -> None:
         if self.state.release is None:
             await self._learn_release()
         if self.state.cluster is None:
             await self._learn_cluster()
+        self._queue_came_last = False
         answer = await self._ask("nodes", self._scheduler.nodes, self._politeness)
         if self.state.last_queue_ns is not None:  # scontrol asks for the partitions as well, to name each node's
             self._politeness.began(self._clock.monotonic_ns())
         if answer is not None and answer.records:
-            self._nodes_due_ns = now_ns + round(NODES_EVERY_S * NS_PER_S)
+            self._nodes_due_ns = now_ns + round(self._nodes_every_s * NS_PER_S)
             await self._records.take_nodes(answer.records)
             self._news.publish(NodesReceived(answer.records))
-            await self._ask_partitions(answer.records)
+            if self._news.is_heard(ClusterReceived):
+                self._news.publish(ClusterReceived(ClusterAnswer(answer)))
+                self._nodes_answer = answer
 
-    async def _ask_partitions(self, nodes: Sequence[NodeRecord]) -> None:
-        """As often as for the nodes, and only where somebody wants them."""
-        if not self._news.is_heard(PartitionsReceived):
-            return
-        await self._wait(self._politeness)
-        answer = await self._ask("partitions", self._scheduler.partitions, self._politeness)
-        if answer is not None:
-            self._news.publish(PartitionsReceived(answer.records, nodes))
+    async def _ask_cluster(self, nodes: Decoded[NodeRecord]) -> None:
+        """Partitions and switches, after the queue had its turn; what has no answer is not told of."""
+        self._nodes_answer, self._queue_came_last = None, False
+        partitions = await self._ask("partitions", self._scheduler.partitions, self._politeness)
+        switches = None
+        if self._asks_topology and self._clock.monotonic_ns() >= self._topology_due_ns:
+            await self._wait(self._politeness)
+            switches = await self._ask("topology", self._scheduler.topology, self._politeness)
+            self._topology_due_ns = self._after(TOPOLOGY_EVERY_S)
+        self._news.publish(ClusterReceived(ClusterAnswer(nodes, partitions, switches)))
 
     async def _learn_release(self) -> None:
         try:
@@ -204,6 +221,7 @@ class Poller:
             self._reporter.report(FOREIGN, told=told, configured=self._cluster)
 
     async def _ask_queue(self) -> None:
+        self._queue_came_last = True
         answer = await self._ask("queue", self._scheduler.queue, self._politeness)
         if answer is None:
             return

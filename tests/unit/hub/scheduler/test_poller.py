@@ -12,10 +12,19 @@ import pytest
 from slurmlens.errors import SourceError
 from slurmlens.hub.history.conclude.executions import ACCOUNTING_PATIENCE_S
 from slurmlens.hub.intake.origins import NodeOrigins
-from slurmlens.hub.news import RunsChanged, SightingBegan, SightingEnded
+from slurmlens.hub.news import ClusterReceived, RunsChanged, SightingBegan, SightingEnded
 from slurmlens.hub.scheduler.poller import DEBOUNCE_S, MISSES_TO_FORGET, MOST_SIGHTINGS_WAITING, TRIES, Poller
 from slurmlens.hub.scheduler.state import SchedulerState
-from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, PartitionRecord, RecordSource, StepRecord
+from slurmlens.slurm.records import (
+    Decoded,
+    JobRecord,
+    JobState,
+    NodeRecord,
+    PartitionRecord,
+    RecordSource,
+    StepRecord,
+    SwitchRecord,
+)
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.hub_history import History, record
@@ -70,7 +79,12 @@ class Scripted:
         return Decoded((NodeRecord(name="n1", address="10.0.0.1"),), 0)
 
     async def partitions(self) -> Decoded[PartitionRecord]:
-        raise AssertionError("nobody asked for partitions")
+        self._ask("partitions")
+        return Decoded((PartitionRecord(name="all"),), 0)
+
+    async def topology(self) -> Decoded[SwitchRecord]:
+        self._ask("topology")
+        return Decoded((SwitchRecord(name="s1", nodes=("n1",)),), 0)
 
 
 class Bench:
@@ -296,3 +310,27 @@ async def test_with_the_questions_for_nodes_which_are_two_slurmctld_gets_two_req
     for begin_s in range(60, 6600, 30):
         requests = [2 if question == "nodes" else 1 for when, question in asked if begin_s <= when < begin_s + 600]
         assert sum(requests) <= 20
+
+
+async def test_who_wants_the_cluster_is_told_and_the_pace_stays_two_questions_a_minute(bench: Bench) -> None:
+    heard = bench.history.news.subscribe(ClusterReceived)
+    asked = await bench.run(210, "poll_queue")
+    assert asked == [
+        (0, "nodes"),
+        (0, "queue"),
+        (60, "partitions"),
+        (90, "topology"),
+        (120, "queue"),
+        (150, "queue"),
+        (180, "queue"),
+        (210, "queue"),
+    ]
+    (told,) = (fact for fact in heard.take_all() if isinstance(fact, ClusterReceived))
+    assert told.answer.partitions is not None
+    assert told.answer.switches is not None
+    assert told.answer.switches.records[0].nodes == ("n1",)
+    later = await bench.run(590, "poll_queue")
+    assert [question for _, question in later].count("nodes") == 1
+    assert [question for _, question in later].count("topology") == 0
+    for at_s, _ in later:
+        assert sum(1 + (question == "nodes") for s, question in later if at_s < s <= at_s + 60) <= 2

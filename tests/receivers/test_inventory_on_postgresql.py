@@ -1,0 +1,64 @@
+"""The inventory on a real PostgreSQL: the same spans, one schema, and two hubs that tell at once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+from deploy.components.postgresql import PostgreSql
+
+from slurmlens.hub.database.store import Store
+from slurmlens.hub.inventory.entities import FOREVER
+from slurmlens.hub.inventory.recording import InventoryRecorder, Recorded
+from testkit.inventories import fact, fact_rows, relation, relation_rows, telling
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def database_url(postgresql: PostgreSql) -> str:
+    return postgresql.make_database(f"inventory{next(_numbers)}")
+
+
+async def test_spans_begin_stay_and_end(database_url: str) -> None:
+    store = await Store.open(database_url)
+    try:
+        recorder = InventoryRecorder(store, "demo")
+        told = fact('node it\'s "n1"\n', "state", "IDLE"), relation("partition all", "contains", 'node it\'s "n1"\n')
+        assert await recorder.take(telling(10, *told)) == Recorded(2, 0)
+        assert await recorder.take(telling(20, *told)) == Recorded(0, 0)
+        assert await recorder.take(telling(30)) == Recorded(0, 2)
+        assert [row[3:] for row in await fact_rows(store)] == [(10, 30)]
+        assert [row[3:] for row in await relation_rows(store)] == [(10, 30)]
+    finally:
+        await store.close()
+
+
+async def test_two_who_tell_at_once_leave_what_one_would(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slurmlens.hub.database.store.AdvisoryLock", _NoLock)  # as workers share a database
+    stores = [await Store.open(database_url) for _ in range(2)]
+    try:
+        recorders = [InventoryRecorder(store, "demo") for store in stores]
+        for round_number in range(1, 15):
+            state = ("IDLE", "DOWN", "MIXED")[round_number % 3]
+            facts = [fact(f"node n{number}", "state", state) for number in range(50)]
+            tellings = [telling(1000 * round_number + number, *facts) for number in range(2)]
+            await asyncio.gather(*(one.take(told) for one, told in zip(recorders, tellings, strict=True)))
+        rows = await fact_rows(stores[0])
+        for _, own in itertools.groupby(rows, key=lambda row: row[0]):
+            spans = sorted(row[3:] for row in own)
+            assert len(spans) == 14
+            assert spans[-1][1] == FOREVER
+            assert all(first[1] == second[0] for first, second in itertools.pairwise(spans))
+    finally:
+        for store in stores:
+            await store.close()
+
+
+class _NoLock:
+    def __init__(self, url: object) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
