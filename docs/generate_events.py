@@ -91,6 +91,7 @@ TEXTS = {
     "JobIdentity.exit_code": "of the batch script; at the Epilog only",
     "JobIdentity.exit_signal": "0: ended by itself",
     "JobIdentity.derived_exit_code": "the worst step's; 128 + signal for one that was killed",
+    "JobIdentity.cut": "fields whose text is only the beginning; absent where there are none",
     "samples": "how often its counters were read",
     "Totals.cpu_s": "CPU time of all its processes, the dead ones too",
     "Totals.cpu_user_s": "",

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 
@@ -67,6 +68,7 @@ class JobIdentity(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `restart_count` is what the hook said and is NOT the run's number (an Epilog after a requeue says the next one).
     `exit_code` and `exit_signal` come from SLURM_JOB_EXIT_CODE2 ("code:signal").
+    `cut` names the fields whose text is only the beginning: Slurm's variable was longer than the emitter keeps.
     """
 
     job_id: JobId
@@ -92,6 +94,24 @@ class JobIdentity(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     exit_code: Unsigned | None = None
     exit_signal: Unsigned | None = None
     derived_exit_code: Unsigned | None = None
+    cut: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=32)] = ()
+
+
+def merged_identity(reported: Sequence[JobIdentity]) -> JobIdentity:
+    """One of several that are about one job: field by field, the first that knows it, cut where that one's is."""
+    values: dict[str, Any] = {}
+    cut: list[str] = []
+    for name in _MERGED_FIELDS:
+        for identity in reported:
+            if (value := getattr(identity, name)) is not None:
+                values[name] = value
+                if name in identity.cut:
+                    cut.append(name)
+                break
+    return JobIdentity(**values, cut=tuple(cut))
+
+
+_MERGED_FIELDS = tuple(name for name in JobIdentity.__struct_fields__ if name != "cut")
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -334,7 +354,7 @@ class HookEvent(msgspec.Struct, frozen=True, gc=False):
     """One decoded file of the dropbox (`docs/specs/hook-event.md`).
 
     `unusable` names variables whose value was not what it should be (their field is None), `cut` those that
-    were too long.
+    were too long; `job.cut` names the fields that hold only the beginning of such a one.
     """
 
     id: str

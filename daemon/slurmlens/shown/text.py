@@ -2,7 +2,7 @@
 
 Pure. Job names, comments and log lines belong to users: they may hold newlines, escape sequences, direction overrides
 or halves of characters. `visible` is the one place where they become printable; markup is escaped by the templates
-(autoescape), cells of CSV by `csv_table`.
+(autoescape), cells of CSV by `csv`.
 """
 
 from __future__ import annotations

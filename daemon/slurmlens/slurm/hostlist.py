@@ -105,3 +105,12 @@ def fold(names: Iterable[str]) -> str:
         return str(NodeSet.fromlist(list(names), resolver=RESOLVER_NOGROUP))
     except (NodeSetException, ValueError) as error:
         raise DecodeError(f"no node names: {error}", reason="hostlist") from error
+
+
+def fold_or_list(names: Iterable[str]) -> str:
+    """`fold`, to be shown: names that no Slurm would allow stay as they are, one after the other."""
+    names = tuple(names)
+    try:
+        return fold(names)
+    except DecodeError:
+        return ",".join(names)

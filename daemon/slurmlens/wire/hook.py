@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from slurmlens.events import HookEvent, HookRole, Unsigned
+from slurmlens.events import HookEvent, HookRole, JobIdentity, Unsigned
 from slurmlens.wire import hook_file, hook_variables
 from slurmlens.wire.hook_file import as_utf8
 
@@ -67,7 +67,7 @@ def decode(data: bytes) -> HookEvent:
         event = _event_of(read_usual(data))
     except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
         return _thorough(data)
-    return _with_textsas_utf8(event) if _ESCAPE in data else event
+    return _with_texts_as_utf8(event) if _ESCAPE in data else event
 
 
 def read_usual(data: bytes) -> UsualFile:
@@ -93,13 +93,21 @@ def _event_of(file: UsualFile) -> HookEvent:
         file.boottime_ns,
         told.cluster or None,
         told.node or None,
-        hook_variables.job_of(told),
+        _marked(hook_variables.job_of(told), file.cut),
         (),
         file.cut,
     )
 
 
-def _with_textsas_utf8(event: HookEvent) -> HookEvent:
+def _marked(job: JobIdentity, cut: tuple[str, ...]) -> JobIdentity:
+    """The job with the fields named of which the emitter kept the beginning alone."""
+    if not cut:
+        return job
+    fields = (name for name in hook_variables.fields_of(cut) if getattr(job, name) is not None)
+    return msgspec.structs.replace(job, cut=tuple(fields))
+
+
+def _with_texts_as_utf8(event: HookEvent) -> HookEvent:
     job = event.job
     texts = {name: text for name in hook_variables.TEXT_FIELDS if (text := getattr(job, name)) and not text.isascii()}
     return msgspec.structs.replace(
@@ -121,6 +129,7 @@ def _thorough(data: bytes) -> HookEvent:
     as_text = as_utf8 if _ESCAPE in data else str
     env = {name: as_text(value) if isinstance(value, str) else value for name, value in values.items() if value != ""}
     job, unusable = hook_variables.identify(env)
+    job = _marked(job, file.cut)
     cluster, node = env.get(hook_variables.CLUSTER), env.get(hook_variables.NODE)
     return HookEvent(
         file.id, file.role, file.time_ns, file.boot_id, file.boottime_ns, cluster, node, job, unusable, file.cut

@@ -9,7 +9,7 @@ event, unless it is the job's id. Used by `wire.hook` alone.
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -102,6 +102,12 @@ _SOURCES: tuple[tuple[str, tuple[str, ...], Callable[[Spelt], Spelt | None]], ..
 """Field of `JobIdentity`, the variables that tell it (the first one that is set counts), how to read it."""
 
 TEXT_FIELDS = tuple(field for field, _, read in _SOURCES if read is _text)
+
+
+def fields_of(variables: Collection[str]) -> tuple[str, ...]:
+    """The fields of `JobIdentity` that these variables set; an older name holds the same as the newer one."""
+    return tuple(field for field, names, _ in _SOURCES if any(name in variables for name in names))
+
 
 _JOB_ID = ("SLURM_JOB_ID", "SLURM_JOBID")
 _EXIT_CODE = "SLURM_JOB_EXIT_CODE2"

@@ -71,6 +71,7 @@ def test_a_value_of_more_than_a_kibibyte_is_cut_and_said_to_be(any_hook: HookPro
     event = _event(any_hook)
     assert event.cut == ("SLURM_JOB_NAME",)
     assert (event.job.job_name, event.job.node_list) == ("x" * 1024, "n" * 1024)
+    assert event.job.cut == ("job_name",)
 
 
 def test_what_does_not_fit_altogether_is_left_out_from_the_end_of_the_list(any_hook: HookProgram) -> None:

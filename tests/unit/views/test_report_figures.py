@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slurmlens.events import FigureSource, Point, Profile, Totals
+from slurmlens.hub.history.conclude.run_extent import parse_cpus_per_node
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.history.profiles.course import course_of
 from slurmlens.hub.views.job.advice import build_advice, rounded_memory
-from slurmlens.hub.views.job.allocation import cores_by_node, parse_cpus_per_node
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.job.oddities import stopped_computing
 from slurmlens.hub.views.job.profile_bins import GAP, MOST_COLUMNS, bands_of, grid_for, on_grid, shrink
@@ -106,7 +106,7 @@ def test_unlike_nodes_have_no_common_limit_and_their_own_share() -> None:
     facts = gallery.completed()
     uneven = msgspec.structs.replace(facts.identity, cpus_per_node="4,2")
     facts = msgspec.structs.replace(facts, identity=uneven, record=make_record(JobState.COMPLETED, 31, cpu_count=6))
-    assert cores_by_node(facts) == {"c1": 4, "c2": 2}
+    assert [node.cpu.asked for node in build_job_view(facts).nodes] == [124.0, 62.0]
     assert chart(build_job_view(facts), "cpu").limit is None
 
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from slurmlens.hub.views.csv_table import job_csv, jobs_csv
 from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.table import job_csv
 from slurmlens.hub.views.job.terminal import render_job
-from slurmlens.hub.views.job.view import JobsView
 from slurmlens.hub.views.jobs.build import build_jobs_view
+from slurmlens.hub.views.jobs.table import jobs_csv
 from slurmlens.hub.views.jobs.terminal import render_jobs
+from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.shown.terminal import Ink, Sheet
 from slurmlens.shown.text import width
 from testkit.job_gallery import GALLERY

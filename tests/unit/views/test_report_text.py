@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmlens.hub.views.csv_table import cell
+from slurmlens.shown.csv import cell
 from slurmlens.shown.text import clip, encodable, pad, visible, width, wrap
 from testkit.job_parts import HOSTILE_NAME
 

@@ -1,6 +1,6 @@
 """`slurmlens job ID`: what happened to a job, in the terminal.
 
-Asks the hub for the same view that the page shows and draws it (`hub.reports.terminal`). Called by `cli.main`.
+Asks the hub for the same view that the page shows and draws it (`hub.views.job.terminal`). Called by `cli.main`.
 """
 
 from __future__ import annotations

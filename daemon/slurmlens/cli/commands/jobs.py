@@ -12,8 +12,8 @@ import urllib.parse
 from slurmlens.cli.ask import hub as hub_client
 from slurmlens.cli.show.screen import sheet_for, show, show_json
 from slurmlens.errors import HubError
-from slurmlens.hub.views.job.view import JobsView
 from slurmlens.hub.views.jobs.terminal import render_jobs
+from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.shown.text import visible
 
 SUMMARY = "running, waiting and finished jobs"

@@ -1,6 +1,6 @@
 """What history answers, as frozen values: everything that reports, pages and the command line may show of a job.
 
-Owns the types that `queries` fills and `hub.reports` turns into views; does no I/O. Absent is None: unavailable,
+Owns the types that `queries` fills and `hub.views` turns into views; does no I/O. Absent is None: unavailable,
 never 0. Times are `*_ns`, integers since the epoch (UTC). Where a time was told by more than one witness, the hook's
 own wins (it is finer than the scheduler's whole seconds), and `start_source`/`end_source` say which it was.
 """
@@ -208,13 +208,16 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """One job in a list: its latest run.
 
     `cpu_s` is the sum over nodes and `memory_peak_bytes` the highest node's; None until a node has told its totals.
-    `memory_per_node_bytes` is what was allocated on one node, to compare that peak with.
+    `record` is the scheduler's, `identity` what a hook reported where there is no record; `nodes` are those that the
+    record names and those that reported the run.
     """
 
     cluster: str
     job_id: int
     run: int
     outcome: Outcome
+    record: JobRecord | None = None
+    identity: JobIdentity | None = None
     name: str | None = None
     user: str | None = None
     account: str | None = None
@@ -226,13 +229,9 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     expected_start_ns: int | None = None
     start_ns: int | None = None
     end_ns: int | None = None
-    time_limit_s: int | None = None
     nodes: tuple[str, ...] = ()
-    node_count: int | None = None
-    cpu_count: int | None = None
     cpu_s: float | None = None
     memory_peak_bytes: float | None = None
-    memory_per_node_bytes: int | None = None
     array_job_id: int | None = None
     array_task_id: int | None = None
     array_tasks: str | None = None

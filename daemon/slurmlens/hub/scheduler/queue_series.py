@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.hub.history.conclude.run_extent import node_count_of
 from slurmlens.hub.news import News, QueueReceived
 from slurmlens.runtime.intervals import next_interval
 from slurmlens.slurm.job_ids import waiting_task_count
@@ -75,7 +76,7 @@ def amounts(
             amount = found.setdefault((whose, record.state), QueueAmount())
             amount.is_whole &= counted is not None
             amount.jobs += tasks
-            amount.nodes += tasks * (record.node_count or len(record.nodes))
+            amount.nodes += tasks * (node_count_of(record) or 0)
             amount.cpus += tasks * (record.cpu_count or 0)
     return found
 

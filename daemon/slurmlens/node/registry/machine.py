@@ -33,6 +33,7 @@ from slurmlens.events import (
     StepRole,
     Totals,
     Witness,
+    merged_identity,
 )
 from slurmlens.node.registry import sighting as made
 from slurmlens.node.registry import told_steps
@@ -164,7 +165,7 @@ class Registry:
         running.phase = SightingPhase.OPEN
         running.start_witness = Witness.HOOK
         running.start_id = event.id
-        running.job = made.merged(running.job, event.job)
+        running.job = merged_identity((event.job, running.job))
         running.tell(event.boottime_ns, "prolog, after its cgroup")
         return [Emit(made.start_by_hook(running, event))]
 
@@ -181,7 +182,7 @@ class Registry:
 
     def _end_by_epilog(self, running: Sighting, event: HookEvent, at: Moment) -> list[Instruction]:
         out = self._roster.announce(running)
-        running.job = made.merged(running.job, event.job)
+        running.job = merged_identity((event.job, running.job))
         running.end_id = event.id
         out.append(Emit(made.end_by_hook(running.place, running.key, event)))
         end = Moment(event.time_ns, event.boottime_ns)
@@ -213,7 +214,7 @@ class Registry:
             return []
         if running is None:
             running = self._roster.begin(stimulus.job, boot_id, at, SightingPhase.EARLY, Witness.CGROUP, at)
-        running.job = made.merged(stimulus.job, running.job)
+        running.job = merged_identity((running.job, stimulus.job))
         return [self._roster.attach(running, stimulus.cgroup, from_zero=True)]
 
     def _vanished(self, stimulus: CgroupVanished) -> list[Instruction]:

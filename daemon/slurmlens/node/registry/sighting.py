@@ -94,12 +94,6 @@ class Sighting(msgspec.Struct, kw_only=True):
         self.story.append((boottime_ns, what))
 
 
-def merged(known: JobIdentity, told: JobIdentity) -> JobIdentity:
-    """What was known of a job, overridden by what is told now."""
-    changes = {name: value for name in told.__struct_fields__ if (value := getattr(told, name)) is not None}
-    return msgspec.structs.replace(known, **changes)
-
-
 def start_by_hook(sighting: Sighting, hook: HookEvent) -> JobStart:
     """The Prolog's event, under the hook's own id."""
     return JobStart(

@@ -11,7 +11,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from slurmlens.hub.history.facts import StateFilter
-from slurmlens.hub.views.job.view import JobsView, JobView
+from slurmlens.hub.views.job.view import JobView
+from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState
 from testkit.job_gallery import GALLERY

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.events import JobIdentity, Witness
+from slurmlens.events import JobIdentity, Witness, merged_identity
 from slurmlens.hub.history.conclude.assignment import TOLERANCE_S, Run, Seen
 from slurmlens.hub.history.conclude.executions import VANISHED, is_over
 from slurmlens.hub.history.conclude.outcome import outcome_of
@@ -81,19 +81,17 @@ def identity_of(row: Row) -> JobIdentity | None:
     return identity_told(row["tellers"])
 
 
-def merged_identity(rows: Sequence[Row]) -> JobIdentity | None:
+def identity_of_rows(rows: Sequence[Row]) -> JobIdentity | None:
     """What the hooks on all nodes told of the job, the first to know a field winning."""
     told = [identity for identity in map(identity_of, rows) if identity]
     if len(told) < 2:
         return told[0] if told else None
-    fields = JobIdentity.__struct_fields__
-    values = {name: [getattr(one, name) for one in told if getattr(one, name) is not None] for name in fields}
-    return JobIdentity(**{name: known[0] for name, known in values.items() if known})
+    return merged_identity(told)
 
 
 def run_row(run: Run, record: JobRecord | None, rows: Sequence[Row], is_latest: bool) -> RunRow:
     """A run as a row; `rows` are the sightings assigned to it."""
-    told = merged_identity(rows)
+    told = identity_of_rows(rows)
     has_ended = bool(rows) and all(row["end_ns"] is not None or row["closed_ns"] is not None for row in rows)
     outcome = outcome_of(record, told, has_ended, _sum(rows, "oom_kills"))
     start, end = _start(record, rows), _end(record, rows, has_ended)

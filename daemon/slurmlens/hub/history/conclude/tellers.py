@@ -7,12 +7,9 @@ them is believed is decided when it is read, so that it does not matter in which
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import msgspec
 
-from slurmlens.events import JobIdentity
+from slurmlens.events import JobIdentity, merged_identity
 
 _IDENTITY_FIELDS = tuple(name for name in JobIdentity.__struct_fields__ if name != "job_id")
 _encoder = msgspec.json.Encoder()
@@ -56,9 +53,7 @@ def identity_told(tellers: bytes) -> JobIdentity | None:
         return None
     first, nothing = known[0], JobIdentity(known[0].job_id)
     known = [first, *(job for job in known[1:] if job != nothing)]  # most say what the first one said
-    if len(known) == 1:
-        return first
-    return JobIdentity(known[0].job_id, *(_first(name, known) for name in _IDENTITY_FIELDS))
+    return first if len(known) == 1 else merged_identity(known)
 
 
 def told_once(told: Tellers) -> Tellers:
@@ -78,7 +73,3 @@ def _less(teller: Teller | None, known: JobIdentity) -> Teller | None:
         if (value := getattr(job, name)) is not None and value != getattr(known, name)
     }
     return Teller(teller.boottime_ns, teller.id, JobIdentity(job.job_id, **differing))
-
-
-def _first(name: str, told: Iterable[JobIdentity]) -> Any:
-    return next((value for job in told if (value := getattr(job, name)) is not None), None)

@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, tuple_
 
+from slurmlens.events import JobIdentity
 from slurmlens.hub.access.predicates import Claim, claims, visible_runs, visible_sightings
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.executions import decode_record
-from slurmlens.hub.history.conclude.run_rows import Section
+from slurmlens.hub.history.conclude.run_rows import Section, identity_of
 from slurmlens.hub.history.facts import JobFilter, JobRow, ListPlace, StateFilter
 from slurmlens.hub.history.read.reading import Row, fetch, nanoseconds, outcome_of_row
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
@@ -40,7 +41,8 @@ def list_jobs(viewer: Viewer, connection: Connection, cluster: str, which: JobFi
         if is_reached and len(rows) < which.limit:
             rows += _section_rows(viewer, connection, cluster, which, section, which.limit - len(rows))
     held = _held_counts(viewer, connection, cluster, {row["job_id"] for row in rows})
-    return tuple(_job_row(row, held) for row in rows)
+    identities = _identities(viewer, connection, cluster, {row["job_id"] for row in rows if row["record"] is None})
+    return tuple(_job_row(row, identities.get((row["job_id"], row["number"])), held) for row in rows)
 
 
 def _section_rows(
@@ -118,16 +120,36 @@ def _held_counts(viewer: Viewer, connection: Connection, cluster: str, job_ids: 
     return held
 
 
-def _job_row(row: Row, held: Mapping[int, int]) -> JobRow:
+def _identities(
+    viewer: Viewer, connection: Connection, cluster: str, job_ids: Collection[int]
+) -> dict[tuple[int, int], JobIdentity]:
+    """By job id and run, what the hooks of one node said of the job: those of the others say the same."""
+    table = schema.sightings
+    found: dict[tuple[int, int], JobIdentity] = {}
+    for piece in pieces_of(job_ids):
+        first = (
+            select(func.min(table.c.rid))
+            .where(table.c.cluster == cluster, table.c.job_id.in_(piece), table.c.run.is_not(None))
+            .where(visible_sightings(viewer))
+            .group_by(table.c.job_id, table.c.run)
+        )
+        for row in fetch(connection, select(table).where(table.c.rid.in_(first))):
+            if (identity := identity_of(row)) is not None:
+                found[row["job_id"], row["run"]] = identity
+    return found
+
+
+def _job_row(row: Row, identity: JobIdentity | None, held: Mapping[int, int]) -> JobRow:
     nodes = schema.decode_nodes(row["nodes"])
     record = decode_record(row["record"]) if row["record"] else None
     told = record or JobRecord(job_id=row["job_id"], state=JobState.UNKNOWN, source=RecordSource.QUEUE)
-    node_count = told.node_count or len(nodes) or None
     return JobRow(
         cluster=row["cluster"],
         job_id=row["job_id"],
         run=row["number"],
         outcome=outcome_of_row(row),
+        record=record,
+        identity=identity,
         name=row["name"],
         user=row["user"],
         account=row["account"],
@@ -139,13 +161,9 @@ def _job_row(row: Row, held: Mapping[int, int]) -> JobRow:
         expected_start_ns=nanoseconds(told.expected_start_s),
         start_ns=row["start_ns"],
         end_ns=row["end_ns"],
-        time_limit_s=told.time_limit_s,
-        nodes=told.nodes or nodes,
-        node_count=node_count,
-        cpu_count=told.cpu_count,
+        nodes=nodes,
         cpu_s=row["cpu_s"],
         memory_peak_bytes=row["memory_peak_bytes"],
-        memory_per_node_bytes=told.memory_bytes // node_count if told.memory_bytes and node_count else None,
         array_job_id=told.array_job_id,
         array_task_id=told.array_task_id,
         array_tasks=told.array_tasks,

@@ -20,7 +20,7 @@ from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.executions import awaits_accounting, decode_record, is_over, superseded
 from slurmlens.hub.history.conclude.node_facts import Part, node_facts, unheard
-from slurmlens.hub.history.conclude.run_rows import merged_identity
+from slurmlens.hub.history.conclude.run_rows import identity_of_rows
 from slurmlens.hub.history.facts import (
     HeldReason,
     HeldSighting,
@@ -92,7 +92,7 @@ class JobReader:
             outcome=outcome_of_row(run),
             as_of_ns=self._now_ns,
             record=record,
-            identity=merged_identity(own),
+            identity=identity_of_rows(own),
             submit_ns=nanoseconds(record.submit_s if record else None),
             eligible_ns=nanoseconds(record.eligible_s if record else None),
             start_ns=run["start_ns"],

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 import msgspec
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.history.conclude.executions import VANISHED
+from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
 from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, RunFacts
 from slurmlens.hub.views.job import usage
 from slurmlens.hub.views.job.advice import build_advice
-from slurmlens.hub.views.job.allocation import allocation_of, cores_by_node, memory_per_node_bytes, node_names
 from slurmlens.hub.views.job.charts import build_charts, limits_of
 from slurmlens.hub.views.job.headline import HeadlineBasis, headline
 from slurmlens.hub.views.job.oddities import Stop, middle_of, node_notes, odd_beside, stopped_computing
@@ -26,7 +25,7 @@ from slurmlens.hub.views.job.provenance import provenance_of
 from slurmlens.hub.views.job.steps import build_steps
 from slurmlens.hub.views.job.timeline import build_bands, build_marks
 from slurmlens.hub.views.job.view import (
-    Amount,
+    Allocation,
     Charts,
     Identity,
     JobView,
@@ -45,16 +44,16 @@ COURSE_POINTS = 24
 
 def build_job_view(facts: JobFacts) -> JobView:
     """Everything that is shown of one run."""
-    is_over = facts.end_ns is not None or (facts.record is not None and VANISHED in facts.record.state_flags)
-    phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=is_over)
-    times = _times(facts, phase)
-    allocation = allocation_of(facts)
-    run_nodes = _all_nodes(facts, phase)
-    stops = _stops(facts, run_nodes, phase)
-    nodes = _node_views(facts, run_nodes, stops, times.ran.used)
-    cpu = usage.job_cpu(nodes, allocation.cores, times.ran.used)
+    extent = _extent(facts)
+    phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=extent.is_over)
+    times = _times(facts, extent, phase)
+    allocation = _allocation(extent)
+    run_nodes = _all_nodes(facts, extent, phase)
+    stops = _stops(facts, extent, run_nodes, phase)
+    nodes = _node_views(facts, extent, run_nodes, stops)
+    cpu = usage.job_cpu(nodes, extent.core_s)
     memory, peak_node = usage.job_memory(nodes)
-    provenance = provenance_of(facts, nodes, phase)
+    provenance = provenance_of(facts, extent, nodes, phase)
     told = HeadlineBasis(facts, phase, allocation, times.ran, times.waited_s, cpu, memory, peak_node, stops)
     return JobView(
         made_ns=facts.as_of_ns,
@@ -75,12 +74,35 @@ def build_job_view(facts: JobFacts) -> JobView:
         steps=build_steps(facts),
         bands=build_bands(facts, facts.start_ns, facts.end_ns),
         marks=build_marks(facts, stops),
-        charts=_charts(facts, run_nodes, nodes, times.waited_s),
+        charts=_charts(facts, extent, run_nodes, nodes, times.waited_s),
         advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0),
         provenance=provenance,
         other_runs=tuple(_run_link(run, facts) for run in facts.runs if run.number != facts.run),
         is_live=facts.is_live,
         last_news_ns=max((node.last_heard_ns for node in facts.nodes if node.last_heard_ns is not None), default=None),
+    )
+
+
+def _extent(facts: JobFacts) -> RunExtent:
+    return run_extent(
+        facts.outcome.state,
+        facts.record,
+        facts.identity,
+        reporting=(node.node for node in facts.nodes),
+        start_ns=facts.start_ns,
+        end_ns=facts.end_ns,
+        now_ns=facts.as_of_ns,
+    )
+
+
+def _allocation(extent: RunExtent) -> Allocation:
+    return Allocation(
+        node_list=extent.node_list,
+        node_list_is_cut=extent.node_list_is_cut,
+        node_count=extent.node_count,
+        cores=extent.cores,
+        gpus=extent.gpus,
+        memory_bytes=extent.memory_bytes,
     )
 
 
@@ -121,12 +143,8 @@ def _number(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _times(facts: JobFacts, phase: Phase) -> Times:
+def _times(facts: JobFacts, extent: RunExtent, phase: Phase) -> Times:
     record = facts.record
-    limit_s = float(record.time_limit_s) if record and record.time_limit_s else None
-    ran_s = _seconds(facts.start_ns, facts.end_ns if phase is Phase.ENDED else facts.as_of_ns)
-    if ran_s is not None and record and record.suspended_s:
-        ran_s = max(0.0, ran_s - record.suspended_s)
     waited_until = facts.start_ns if facts.start_ns is not None else (facts.end_ns or facts.as_of_ns)
     return Times(
         submitted_ns=facts.submit_ns,
@@ -134,19 +152,18 @@ def _times(facts: JobFacts, phase: Phase) -> Times:
         ended_ns=facts.end_ns,
         expected_start_ns=record.expected_start_s * NS_PER_S if record and record.expected_start_s else None,
         waited_s=_seconds(facts.submit_ns, waited_until),
-        ran=Amount(used=ran_s, asked=limit_s, ratio=usage.ratio(ran_s, limit_s)),
-        limit_ns=_limit_ns(facts, limit_s) if phase is Phase.RUNNING else None,
+        ran=usage.against(extent.ran_s, extent.limit_s),
+        limit_ns=_limit_ns(facts, extent) if phase is Phase.RUNNING else None,
         start_source=facts.start_source.value if facts.start_source else None,
         end_source=facts.end_source.value if facts.end_source else None,
     )
 
 
-def _limit_ns(facts: JobFacts, limit_s: float | None) -> int | None:
+def _limit_ns(facts: JobFacts, extent: RunExtent) -> int | None:
     """When a running job will be ended at the latest; time that it stood suspended does not count against its limit."""
-    if facts.start_ns is None or limit_s is None:
+    if facts.start_ns is None or extent.limit_s is None:
         return None
-    suspended_s = (facts.record.suspended_s or 0) if facts.record else 0
-    return facts.start_ns + round((limit_s + suspended_s) * NS_PER_S)
+    return facts.start_ns + round((extent.limit_s + extent.suspended_s) * NS_PER_S)
 
 
 def _seconds(start_ns: int | None, end_ns: int | None) -> float | None:
@@ -154,27 +171,26 @@ def _seconds(start_ns: int | None, end_ns: int | None) -> float | None:
     return None if start_ns is None or end_ns is None else max(0, end_ns - start_ns) / NS_PER_S
 
 
-def _all_nodes(facts: JobFacts, phase: Phase) -> tuple[NodeFacts, ...]:
+def _all_nodes(facts: JobFacts, extent: RunExtent, phase: Phase) -> tuple[NodeFacts, ...]:
     """The run's nodes in the scheduler's order, those that told nothing included."""
     if phase is Phase.PENDING:
         return ()
     told = {node.node: node for node in facts.nodes}
-    return tuple(told.get(name) or NodeFacts(node=name, state=NodeState.UNHEARD) for name in node_names(facts))
+    return tuple(told.get(name) or NodeFacts(node=name, state=NodeState.UNHEARD) for name in extent.nodes)
 
 
-def _stops(facts: JobFacts, nodes: Sequence[NodeFacts], phase: Phase) -> dict[str, Stop]:
-    cores = cores_by_node(facts)
+def _stops(facts: JobFacts, extent: RunExtent, nodes: Sequence[NodeFacts], phase: Phase) -> dict[str, Stop]:
+    cores = extent.cores_by_node
     end_ns = facts.end_ns if phase is Phase.ENDED and facts.end_ns is not None else facts.as_of_ns
     found = {node.node: stopped_computing(node.profile, cores.get(node.node), end_ns) for node in nodes}
     return {name: stop for name, stop in found.items() if stop is not None}
 
 
 def _node_views(
-    facts: JobFacts, nodes: Sequence[NodeFacts], stops: dict[str, Stop], ran_s: float | None
+    facts: JobFacts, extent: RunExtent, nodes: Sequence[NodeFacts], stops: dict[str, Stop]
 ) -> tuple[NodeView, ...]:
     """Rows of the node table, the odd ones first, else in the scheduler's order; the first of them with courses."""
-    cores, memory_bytes = cores_by_node(facts), memory_per_node_bytes(facts)
-    plain = [_node_view(node, cores.get(node.node), memory_bytes, ran_s) for node in nodes]
+    plain = [_node_view(node, extent) for node in nodes]
     usual = middle_of(plain)
     rows = []
     for node, view in zip(nodes, plain, strict=True):
@@ -186,7 +202,9 @@ def _node_views(
         rows.append((node, msgspec.structs.replace(view, notes=notes, odd=odd) if notes or odd else view))
     rows.sort(key=lambda row: not row[1].odd)
     shown = rows_shown(len(rows))
-    with_courses = [_with_courses(facts, node, view, cores.get(node.node)) for node, view in rows[:shown]]
+    with_courses = [
+        _with_courses(facts, node, view, extent.cores_by_node.get(node.node)) for node, view in rows[:shown]
+    ]
     return (*with_courses, *(view for _, view in rows[shown:]))
 
 
@@ -202,14 +220,14 @@ def _is_troubled(node: NodeFacts) -> bool:
     return bool(node.totals and node.totals.oom_kills) or node.state in (NodeState.UNHEARD, NodeState.SILENT)
 
 
-def _node_view(node: NodeFacts, cores: int | None, memory_bytes: float | None, ran_s: float | None) -> NodeView:
+def _node_view(node: NodeFacts, extent: RunExtent) -> NodeView:
     return NodeView(
         name=node.node,
         samples=node.samples if node.totals or node.samples else None,
-        cpu=usage.node_cpu(node, cores, ran_s),
-        memory=usage.node_memory(node, memory_bytes),
+        cpu=usage.node_cpu(node, extent.core_s_of(node.node)),
+        memory=usage.node_memory(node, extent.memory_per_node_bytes),
         io=usage.node_io(node),
-        pressure=usage.node_pressure(node, ran_s),
+        pressure=usage.node_pressure(node, extent.ran_s),
         oom_kills=node.totals.oom_kills if node.totals else None,
         pids_peak=node.totals.pids_peak if node.totals else None,
         unseen_s=node.unseen_s or 0.0,
@@ -231,11 +249,15 @@ def _course(
 
 
 def _charts(
-    facts: JobFacts, run_nodes: Sequence[NodeFacts], views: Sequence[NodeView], waited_s: float | None
+    facts: JobFacts,
+    extent: RunExtent,
+    run_nodes: Sequence[NodeFacts],
+    views: Sequence[NodeView],
+    waited_s: float | None,
 ) -> Charts | None:
     if facts.start_ns is None or not run_nodes:
         return None
-    limits = limits_of(cores_by_node(facts), [view.memory.asked for view in views])
+    limits = limits_of(extent.cores_by_node, [view.memory.asked for view in views])
     span = (facts.start_ns, max(facts.end_ns or facts.as_of_ns, facts.start_ns + 1))
     return build_charts(
         run_nodes,

@@ -214,7 +214,7 @@ def _highest(series: Sequence[Series], sign: int) -> float:
     )
 
 
-def limits_of(cores: dict[str, int], memory_bytes: Sequence[float | None]) -> Limits:
+def limits_of(cores: Mapping[str, int], memory_bytes: Sequence[float | None]) -> Limits:
     """Limits that hold on every node: where nodes were given unlike shares there is no one line to draw."""
     core_counts, sizes = set(cores.values()), set(memory_bytes)
     return Limits(

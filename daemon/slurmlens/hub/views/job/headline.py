@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.facts import ClosedReason, JobFacts, NodeFacts, NodeState, OutcomeSource
-from slurmlens.hub.views.job.allocation import fold
 from slurmlens.hub.views.job.oddities import Stop
 from slurmlens.hub.views.job.timeline import step_end_words
 from slurmlens.hub.views.job.view import Allocation, Amount, Phase
 from slurmlens.hub.views.states import STATE_STYLES, exit_words, pending_words, signal_words, slurm_mark_words
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
+from slurmlens.slurm import hostlist
 from slurmlens.slurm.records import JobState, StepRecord
 
 _MOST_STOPPED_NAMED = 4
@@ -75,7 +75,7 @@ def _running(told: HeadlineBasis) -> str:
 
 def _booted(told: HeadlineBasis, booted: Sequence[NodeFacts]) -> str:
     """What ran on a node is gone with its boot, long before the scheduler notices."""
-    names = fold(node.node for node in booted)
+    names = hostlist.fold_or_list(node.node for node in booted)
     last_ns = max((node.end_ns for node in booted if node.end_ns is not None), default=None)
     since = f", later than {fmt.iso_s(last_ns)}" if last_ns is not None else ""
     return f"{names} booted anew while the job ran there{since}; the scheduler still says running."
@@ -148,7 +148,11 @@ def _first_failed_step(told: HeadlineBasis) -> str:
     if not failed:
         return ""
     first = min(failed, key=lambda step: step.end_s or 0)
-    where = f" on {fold(first.nodes)}" if len(first.nodes) == 1 and (told.allocation.node_count or 0) > 1 else ""
+    where = (
+        f" on {hostlist.fold_or_list(first.nodes)}"
+        if len(first.nodes) == 1 and (told.allocation.node_count or 0) > 1
+        else ""
+    )
     return f" Step {first.step} {step_end_words(first)}{where} first."
 
 
@@ -158,7 +162,7 @@ def _went_wrong(step: StepRecord) -> bool:
 
 def _out_of_memory(told: HeadlineBasis) -> str:
     seen = bool(told.facts.outcome.oom_kills)
-    where = f" on {fold(_oom_nodes(told.facts.nodes))}" if seen else ""
+    where = f" on {hostlist.fold_or_list(_oom_nodes(told.facts.nodes))}" if seen else ""
     peak = (
         f": {fmt.memory_pair(told.memory.used, told.memory.asked)} at its peak" if told.memory.used is not None else ""
     )
@@ -175,7 +179,7 @@ def _oom_nodes(nodes: Sequence[NodeFacts]) -> list[str]:
 def _killed_words(told: HeadlineBasis) -> str:
     kills = told.facts.outcome.oom_kills or 0
     nodes = _oom_nodes(told.facts.nodes)
-    where = f" on {fold(nodes)}" if nodes else ""
+    where = f" on {hostlist.fold_or_list(nodes)}" if nodes else ""
     return f"{fmt.count(kills, 'process was', 'processes were')} killed for memory{where}"
 
 
@@ -197,7 +201,7 @@ def _cancelled(told: HeadlineBasis) -> str:
 def _node_failed(told: HeadlineBasis) -> str:
     silent = [node.node for node in told.facts.nodes if node.end_ns is None]
     named = silent if 0 < len(silent) < len(told.facts.nodes) else []
-    where = f"Node {fold(named)}" if named else "A node"
+    where = f"Node {hostlist.fold_or_list(named)}" if named else "A node"
     return f"{where} failed{_after(told)}, and the job ended with it."
 
 
@@ -248,7 +252,7 @@ def _stopped(told: HeadlineBasis) -> list[str]:
         return []
     first = told.stops[names[0]]
     before_s = (told.facts.end_ns - first.time_ns) / NS_PER_S
-    return [f"{fold(names)} stopped computing {fmt.duration(before_s)} before the end."]
+    return [f"{hostlist.fold_or_list(names)} stopped computing {fmt.duration(before_s)} before the end."]
 
 
 def _neighbours(told: HeadlineBasis) -> list[str]:

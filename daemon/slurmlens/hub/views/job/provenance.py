@@ -9,16 +9,17 @@ from collections.abc import Iterator, Sequence
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import Witness
+from slurmlens.hub.history.conclude.run_extent import RunExtent
 from slurmlens.hub.history.facts import JobFacts, NodeState, OutcomeSource
-from slurmlens.hub.views.job.allocation import fold
 from slurmlens.hub.views.job.usage import source_words
 from slurmlens.hub.views.job.view import NodeView, Phase, Provenance
 from slurmlens.shown import format as fmt
+from slurmlens.slurm import hostlist
 
 _UNHEARD_NAMED = 4
 
 
-def provenance_of(facts: JobFacts, nodes: Sequence[NodeView], phase: Phase) -> Provenance:
+def provenance_of(facts: JobFacts, extent: RunExtent, nodes: Sequence[NodeView], phase: Phase) -> Provenance:
     """Samples of all nodes, whether every one saw everything, and the remarks a careful reader needs."""
     counts = [node.samples for node in nodes if node.samples is not None]
     sources = sorted({node.cpu.source for node in nodes if node.cpu.source})
@@ -27,22 +28,24 @@ def provenance_of(facts: JobFacts, nodes: Sequence[NodeView], phase: Phase) -> P
         complete=bool(nodes) and all(node.cpu.used is not None and node.cpu.complete for node in nodes),
         unseen_s=max((node.unseen_s for node in nodes), default=0.0),
         source="; ".join(words for words in map(source_words, sources) if words) or None,
-        notes=tuple(_notes(facts, phase)),
+        notes=tuple(_notes(facts, extent, phase)),
     )
 
 
-def _notes(facts: JobFacts, phase: Phase) -> Iterator[str]:
+def _notes(facts: JobFacts, extent: RunExtent, phase: Phase) -> Iterator[str]:
     if phase is not Phase.ENDED and facts.scheduler_silent_since_ns is not None:
         silent_s = (facts.as_of_ns - facts.scheduler_silent_since_ns) / NS_PER_S
         since = f"The scheduler has not answered for {fmt.duration(silent_s)}"
         yield f"{since}; whether the job is still {facts.outcome.state.value.lower()} is not known."
     if facts.record is None:
         yield "The scheduler has not told of this job yet: outcome, limits and name come from the nodes alone."
+    if extent.node_list_is_cut:
+        yield "The list of its nodes is not whole: the hook kept only its beginning, and the scheduler's is not here."
     if phase is Phase.ENDED and facts.outcome.source is OutcomeSource.NOBODY:
         yield "Nobody has told how it ended."
     inferred = [node.node for node in facts.nodes if Witness.CGROUP in (node.start_witness, node.end_witness)]
     if inferred:
-        where = fold(inferred) if len(inferred) <= _UNHEARD_NAMED else fmt.count(len(inferred), "node")
+        where = hostlist.fold_or_list(inferred) if len(inferred) <= _UNHEARD_NAMED else fmt.count(len(inferred), "node")
         yield f"Start or end on {where} is from the cgroup tree, not from a hook."
     yield from _reconciled(facts)
     yield from _dropped(facts)
@@ -74,7 +77,7 @@ def _dropped(facts: JobFacts) -> Iterator[str]:
     nodes = [name for name, _ in told]
     where = fmt.count(len(nodes), "node")
     if len(nodes) <= _UNHEARD_NAMED:
-        where = f"{'Node' if len(nodes) == 1 else 'Nodes'} {fold(nodes)}"
+        where = f"{'Node' if len(nodes) == 1 else 'Nodes'} {hostlist.fold_or_list(nodes)}"
     lines = fmt.count(sum(dropped.lines for _, dropped in told), "event")
     begin = fmt.iso_s(min(dropped.from_ns for _, dropped in told))
     end = fmt.iso_s(max(dropped.until_ns for _, dropped in told))
@@ -88,5 +91,5 @@ def _reconciled(facts: JobFacts) -> Iterator[str]:
         if node.state is NodeState.RECONCILED:
             by_reason.setdefault(node.reconciled_reason, []).append(node.node)
     for reason, nodes in by_reason.items():
-        where = fold(nodes) if len(nodes) <= _UNHEARD_NAMED else fmt.count(len(nodes), "node")
+        where = hostlist.fold_or_list(nodes) if len(nodes) <= _UNHEARD_NAMED else fmt.count(len(nodes), "node")
         yield f"The end on {where} is reconciled, nobody told it: {closed_words(reason)}."

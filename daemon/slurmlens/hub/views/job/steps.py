@@ -9,9 +9,9 @@ from __future__ import annotations
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import StepTotals
 from slurmlens.hub.history.facts import JobFacts
-from slurmlens.hub.views.job.allocation import fold
 from slurmlens.hub.views.job.view import StepView
 from slurmlens.hub.views.states import exit_text
+from slurmlens.slurm import hostlist
 from slurmlens.slurm.records import StepRecord
 
 MOST_STEPS = 200
@@ -54,7 +54,7 @@ def _step(name: str, record: StepRecord | None, parts: tuple[StepTotals, ...]) -
         state=record.state if record else None,
         exit_text=exit_text(record.exit_code, record.exit_signal) if record and record.state.has_ended else None,
         tasks=record.task_count if record else None,
-        node_list=fold(record.nodes) if record and record.nodes else None,
+        node_list=hostlist.fold_or_list(record.nodes) if record and record.nodes else None,
         started_ns=record.start_s * NS_PER_S if record and record.start_s is not None else None,
         ended_ns=record.end_s * NS_PER_S if record and record.end_s is not None else None,
         cpu_s=sum(figure.value for figure in cpu) if cpu else None,

@@ -14,11 +14,11 @@ import msgspec
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import EventKind, Witness
 from slurmlens.hub.history.facts import JobFacts, TimelineEntry
-from slurmlens.hub.views.job.allocation import fold
 from slurmlens.hub.views.job.oddities import Stop
 from slurmlens.hub.views.job.view import Band, Mark
 from slurmlens.hub.views.states import signal_name
 from slurmlens.shown import format as fmt
+from slurmlens.slurm import hostlist
 from slurmlens.slurm.records import JobState, StepRecord
 
 TOGETHER_NS = 2 * NS_PER_S
@@ -104,7 +104,7 @@ def _hook_marks(entries: Iterable[TimelineEntry]) -> Iterator[Mark]:
             runs.append([entry])
     for (kind_name, text), runs in groups.items():
         for run in runs:
-            where = fold(dict.fromkeys(entry.node for entry in run))
+            where = hostlist.fold_or_list(dict.fromkeys(entry.node for entry in run))
             yield Mark(time_ns=run[0].time_ns, kind=kind_name, text=text, where=where)
 
 
@@ -122,7 +122,7 @@ def _step_marks(facts: JobFacts) -> Iterator[Mark]:
     for step in _shown_steps(facts):
         is_batch = step.step == "batch"
         name = "batch script" if is_batch else f"step {step.step}"
-        where = fold(step.nodes) if step.nodes and not is_batch else None
+        where = hostlist.fold_or_list(step.nodes) if step.nodes and not is_batch else None
         if step.start_s is not None and not is_batch:
             tasks = f": {fmt.count(step.task_count, 'task')}" if step.task_count else ""
             yield Mark(time_ns=step.start_s * NS_PER_S, kind="step-start", text=f"{name} started{tasks}", where=where)

@@ -1,7 +1,7 @@
 """How much a run used of what it was given, per node and in all.
 
 Pure. Fed with `NodeFacts` (totals of the summary, or the profile so far while it runs) and what was given
-(`allocation`); makes the `Amount`s of a `JobView`. What nobody measured stays None with a note that says so. A sum
+(`RunExtent`); makes the `Amount`s of a `JobView`. What nobody measured stays None with a note that says so. A sum
 over nodes of which some told nothing is measured against the nodes that did, and says which are missing.
 """
 
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from slurmlens.events import Figure, FigureSource, Totals
 from slurmlens.hub.history.facts import NodeFacts
-from slurmlens.hub.views.job.allocation import fold
 from slurmlens.hub.views.job.profile_bins import average, highest, integral
 from slurmlens.hub.views.job.view import Amount, InputOutput, NodeView, Pressure
+from slurmlens.slurm import hostlist
 
 SO_FAR = "so far"
 PROFILE = "profile"
@@ -47,12 +47,17 @@ def ratio(used: float | None, asked: float | None) -> float | None:
     return None if used is None or not asked else used / asked
 
 
-def node_cpu(node: NodeFacts, cores: int | None, ran_s: float | None) -> Amount:
-    """Core-seconds used against cores × run time (the definition of CPU % in every view)."""
-    asked = cores * ran_s if cores and ran_s is not None else None
+def against(used: float | None, asked: float | None) -> Amount:
+    """What was used against what was given or asked for, where nothing more is to be said of it."""
+    return Amount(used=used, asked=asked, ratio=ratio(used, asked))
+
+
+def node_cpu(node: NodeFacts, given_s: float | None) -> Amount:
+    """Core-seconds used against those that the node gave."""
     if node.totals and node.totals.cpu_s:
-        return _amount(node.totals.cpu_s, asked)
-    return _so_far(node, integral(node.profile, "cpu_cores"), asked) or Amount(asked=asked, note=why_unmeasured(node))
+        return _amount(node.totals.cpu_s, given_s)
+    used = integral(node.profile, "cpu_cores")
+    return _so_far(node, used, given_s) or Amount(asked=given_s, note=why_unmeasured(node))
 
 
 def node_memory(node: NodeFacts, given_bytes: float | None) -> Amount:
@@ -106,12 +111,11 @@ def why_unmeasured(node: NodeFacts) -> str:
     return "not measured: the job's cgroup was never read" if not node.totals.samples else "not measured"
 
 
-def job_cpu(nodes: Sequence[NodeView], cores: int | None, ran_s: float | None) -> Amount:
-    """Core-seconds of all nodes that told, against what these nodes gave."""
+def job_cpu(nodes: Sequence[NodeView], given_s: float | None) -> Amount:
+    """Core-seconds of all nodes that reported some, against what these nodes gave; `given_s` is what all gave."""
     told = [node for node in nodes if node.cpu.used is not None]
-    if len(told) == len(nodes) and cores and ran_s is not None:
-        asked: float | None = cores * ran_s
-    else:
+    asked = given_s
+    if len(told) != len(nodes) or given_s is None:
         parts = [node.cpu.asked for node in told]
         asked = sum(part for part in parts if part is not None) if parts and None not in parts else None
     return _over_nodes([(node.name, node.cpu) for node in nodes], asked, sum)
@@ -223,7 +227,7 @@ def _over_nodes(
 def _missing(names: Sequence[str]) -> str | None:
     if not names:
         return None
-    named = fold(names) if len(names) <= _MOST_NAMED else f"{len(names)} nodes"
+    named = hostlist.fold_or_list(names) if len(names) <= _MOST_NAMED else f"{len(names)} nodes"
     return f"without {named}, not measured there"
 
 

@@ -1,9 +1,9 @@
-"""What one job's page, terminal report, JSON, CSV and mail show: `JobView`, and `JobsView` for many jobs.
+"""What one job's page, terminal report, JSON, CSV and mail show: `JobView`.
 
-Owns the types and nothing else; made by `build` and `jobs_view`, drawn by `terminal`, `job_csv` and `hub.web`. The
-field names are the JSON's. Values are raw (seconds, bytes, ratios, nanoseconds since the epoch, UTC): `format` makes
-them readable. None means unavailable, and then a `note` beside it says why. Names that users chose are kept as they
-are; whoever shows them passes them through `text.visible`.
+Owns the types and nothing else; made by `build`, drawn by `terminal`, `table` and `hub.web`; the list of jobs shares
+some of its parts. The field names are the JSON's. Values are raw (seconds, bytes, ratios, nanoseconds since the epoch,
+UTC): `shown.format` makes them readable. None means unavailable, and then a `note` beside it says why. Names that users
+chose are kept as they are; whoever shows them passes them through `text.visible`.
 """
 
 from __future__ import annotations
@@ -84,11 +84,15 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):
-    """Where, and how much was given."""
+    """Where, and how much was given. A list of nodes that is cut ends in "…"."""
 
     node_list: str | None = None
+    node_list_is_cut: bool = False
     node_count: int | None = None
     cores: int | None = None
+    gpus: int | None = None
+    memory_bytes: int | None = None
+    """On all nodes together."""
 
 
 class InputOutput(msgspec.Struct, frozen=True, kw_only=True):
@@ -278,44 +282,3 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """Running, or ended so lately that figures are still coming in."""
     last_news_ns: int | None = None
     """When a node last said something about this run; tells live from stale."""
-
-
-class JobLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the list of jobs."""
-
-    job_id: int
-    run: int
-    phase: Phase
-    state: JobState
-    state_text: str
-    name: str | None = None
-    user: str | None = None
-    account: str | None = None
-    partition: str | None = None
-    array_job_id: int | None = None
-    array_task_id: int | None = None
-    array_tasks: str | None = None
-    node_list: str | None = None
-    node_count: int | None = None
-    cores: int | None = None
-    submitted_ns: int | None = None
-    started_ns: int | None = None
-    ended_ns: int | None = None
-    expected_start_ns: int | None = None
-    reason: str | None = None
-    ran: Amount = Amount()
-    cpu: Amount = Amount()
-    memory: Amount = Amount()
-
-
-class JobsView(msgspec.Struct, frozen=True, kw_only=True):
-    """The list of jobs under the filters of its address; `counts` are by phase, of what is listed."""
-
-    version: int = VIEW_VERSION
-    made_ns: int
-    filters: dict[str, str]
-    rows: tuple[JobLine, ...]
-    counts: dict[str, int]
-    limit: int
-    more: bool = False
-    notes: tuple[Note, ...] = ()

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from slurmlens.clock import NS_PER_S
+from slurmlens.hub.history.conclude.run_extent import run_extent
 from slurmlens.hub.history.facts import JobRow
-from slurmlens.hub.views.job.allocation import fold
-from slurmlens.hub.views.job.usage import ratio
-from slurmlens.hub.views.job.view import Amount, JobLine, JobsView, Phase
+from slurmlens.hub.views.job.usage import against
+from slurmlens.hub.views.job.view import Phase
+from slurmlens.hub.views.jobs.view import JobLine, JobsView
 from slurmlens.hub.views.states import pending_words, phase_of
 from slurmlens.shown.text import encodable
 
@@ -33,12 +33,17 @@ def build_jobs_view(rows: Sequence[JobRow], filters: Mapping[str, str], limit: i
 
 
 def job_line(row: JobRow, now_ns: int) -> JobLine:
-    """One row. CPU is measured as everywhere: CPU seconds over allocated cores × run time."""
-    phase = phase_of(row.outcome.state, started=row.start_ns is not None, ended=row.end_ns is not None)
-    ran_s = _ran_s(row, phase, now_ns)
-    limit_s = float(row.time_limit_s) if row.time_limit_s else None
-    given_s = row.cpu_count * ran_s if row.cpu_count and ran_s is not None else None
-    memory_asked = float(row.memory_per_node_bytes) if row.memory_per_node_bytes else None
+    """One row, measured against the same extent as the job's own page."""
+    extent = run_extent(
+        row.outcome.state,
+        row.record,
+        row.identity,
+        reporting=row.nodes,
+        start_ns=row.start_ns,
+        end_ns=row.end_ns,
+        now_ns=now_ns,
+    )
+    phase = phase_of(row.outcome.state, started=row.start_ns is not None, ended=extent.is_over)
     return JobLine(
         job_id=row.job_id,
         run=row.run,
@@ -52,22 +57,15 @@ def job_line(row: JobRow, now_ns: int) -> JobLine:
         array_job_id=row.array_job_id,
         array_task_id=row.array_task_id,
         array_tasks=row.array_tasks,
-        node_list=fold(row.nodes) if row.nodes else None,
-        node_count=row.node_count or (len(row.nodes) or None),
-        cores=row.cpu_count,
+        node_list=extent.node_list,
+        node_count=extent.node_count,
+        cores=extent.cores,
         submitted_ns=row.submit_ns,
         started_ns=row.start_ns,
         ended_ns=row.end_ns,
         expected_start_ns=row.expected_start_ns,
         reason=pending_words(row.reason, row.reason_text) if phase is Phase.PENDING else None,
-        ran=Amount(used=ran_s, asked=limit_s, ratio=ratio(ran_s, limit_s)),
-        cpu=Amount(used=row.cpu_s, asked=given_s, ratio=ratio(row.cpu_s, given_s)),
-        memory=Amount(used=row.memory_peak_bytes, asked=memory_asked, ratio=ratio(row.memory_peak_bytes, memory_asked)),
+        ran=against(extent.ran_s, extent.limit_s),
+        cpu=against(row.cpu_s, extent.core_s),
+        memory=against(row.memory_peak_bytes, extent.memory_per_node_bytes),
     )
-
-
-def _ran_s(row: JobRow, phase: Phase, now_ns: int) -> float | None:
-    if row.start_ns is None:
-        return None
-    end_ns = row.end_ns if phase is Phase.ENDED else now_ns
-    return None if end_ns is None else max(0, end_ns - row.start_ns) / NS_PER_S

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from slurmlens.hub.views.job.view import JobLine, JobsView, Phase
+from slurmlens.hub.views.job.view import Phase
+from slurmlens.hub.views.jobs.view import JobLine, JobsView
 from slurmlens.hub.views.states import STATE_STYLES
 from slurmlens.shown import format as fmt
 from slurmlens.shown.terminal import NARROW, Sheet

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from slurmlens.errors import PageError
 from slurmlens.hub.access.viewer import Viewer
-from slurmlens.hub.views.csv_table import job_csv
+from slurmlens.hub.views.job.table import job_csv
 from slurmlens.hub.web.addresses import job_and_run
 from slurmlens.hub.web.answers import bytes_answer, csv_answer, html_answer
 from slurmlens.hub.web.live_stream import STREAMS_A_TURN, stream_job

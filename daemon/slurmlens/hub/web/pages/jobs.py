@@ -14,9 +14,9 @@ from aiohttp import web
 
 from slurmlens.clock import Clock
 from slurmlens.hub.history.facts import StateFilter
-from slurmlens.hub.views.csv_table import jobs_csv
-from slurmlens.hub.views.job.view import JobsView
 from slurmlens.hub.views.jobs.build import build_jobs_view
+from slurmlens.hub.views.jobs.table import jobs_csv
+from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.hub.web.addresses import FILTERS, filters_of, job_filter, job_reference
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.ports import HistoryQueries
