@@ -61,7 +61,7 @@ def _demo(options: argparse.Namespace, progress: Progress) -> int:
 
 
 def _in_sandbox(options: argparse.Namespace, progress: Progress, sandbox: Sandbox) -> int:
-    stack = Stack(sandbox)
+    stack = Stack(sandbox, with_plugin=True)
     _start(stack, progress)
     with progress.step("submitting jobs"):
         folder = str(build.build(sandbox))

@@ -79,7 +79,7 @@ class Accounted:
 
 
 class SmallSlurm:
-    """Slurm with `nodes` compute nodes; `prolog`, `epilog` and `extra_conf` go to slurm.conf as they are."""
+    """Slurm with `nodes` compute nodes; `prolog`, `epilog`, `extra_conf`, `plugstack` go to its files as they are."""
 
     def __init__(
         self,
@@ -90,8 +90,10 @@ class SmallSlurm:
         prolog: Path | None = None,
         epilog: Path | None = None,
         extra_conf: str = "",
+        plugstack: str = "",
     ) -> None:
         require_programs(PROGRAMS)
+        self._plugstack = plugstack
         self.sandbox = sandbox
         self.cgroup = cgroups.choose(cgroups.look())
         take = sandbox.ports.take
@@ -227,7 +229,7 @@ class SmallSlurm:
         etc = self.sandbox.folder / "etc/slurm"
         (etc / "slurm.conf").write_text(slurm_conf(self.settings))
         (etc / "cgroup.conf").write_text(cgroups.cgroup_conf(self.cgroup))
-        (etc / "plugstack.conf").write_text("")
+        (etc / "plugstack.conf").write_text(self._plugstack)
         (etc / "slurmdbd.conf").write_text(slurmdbd_conf(self.settings))
         self.sandbox.run(["chown", "slurm:slurm", "/etc/slurm/slurmdbd.conf"])
         (etc / "slurmdbd.conf").chmod(0o600)

@@ -161,6 +161,16 @@ def hooks(sandbox: Sandbox) -> tuple[Path, Path]:
     return links
 
 
+def spank_plugin(sandbox: Sandbox, arguments: str = "") -> str:
+    """The line of plugstack.conf for the built plugin, which is copied for the reason above."""
+    built = CHECKOUT / "slurm_hooks/spank/build/spank_slurmlens.so"
+    if not built.exists():
+        raise MachineLacks(f"{built.relative_to(CHECKOUT)} is not built: `make setup`")
+    plugin = sandbox.make_folder("hooks") / built.name
+    sandbox.run(["install", "-m", "755", str(built), str(plugin)])
+    return f"optional {plugin} {arguments}\n"
+
+
 def program(name: str) -> Path:
     """One of the product's programs in the checkout's virtual environment."""
     path = PROGRAMS / name

@@ -29,12 +29,24 @@ class Stack:
     """The parts of one instance; each is started once, in the order of the methods."""
 
     def __init__(
-        self, sandbox: Sandbox, *, nodes: int = 3, extra_conf: str = "", hooks: Hooks = slurmlens.hooks
+        self,
+        sandbox: Sandbox,
+        *,
+        nodes: int = 3,
+        extra_conf: str = "",
+        hooks: Hooks = slurmlens.hooks,
+        with_plugin: bool = False,
     ) -> None:
         prolog, epilog = hooks(sandbox)
         self.sandbox = sandbox
         self.slurm = SmallSlurm(
-            sandbox, nodes=nodes, cluster=CLUSTER, prolog=prolog, epilog=epilog, extra_conf=extra_conf
+            sandbox,
+            nodes=nodes,
+            cluster=CLUSTER,
+            prolog=prolog,
+            epilog=epilog,
+            extra_conf=extra_conf,
+            plugstack=slurmlens.spank_plugin(sandbox) if with_plugin else "",
         )
         self.carbon = Carbon(sandbox, fast_interval_s=FAST_INTERVAL_S, slow_interval_s=FAST_INTERVAL_S * SLOW_EVERY)
         self.hub = Hub(sandbox, CLUSTER, self.carbon.port)

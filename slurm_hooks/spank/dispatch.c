@@ -35,12 +35,13 @@ int slurm_spank_init(spank_t spank, int count, char **arguments)
 	return ESPANK_SUCCESS;
 }
 
-int slurm_spank_init_post_opt(spank_t spank, int count, char **arguments)
+/* For each task, and once for extern, which has none. */
+int slurm_spank_task_post_fork(spank_t spank, int count, char **arguments)
 {
 	(void)count;
 	(void)arguments;
 	if (spank_context() == S_CTX_REMOTE)
-		step_starts(spank);
+		task_forked(spank);
 	return ESPANK_SUCCESS;
 }
 

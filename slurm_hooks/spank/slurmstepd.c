@@ -3,7 +3,8 @@
  *
  * Counters are read at every task's exit and nothing is written then: at slurm_spank_exit the step's cgroups are gone, and
  * a file written by slurmstepd is charged to the job. So the last task's reading is the step's, and the exit event is
- * written when all is over. Invariants: the callbacks of one step come from one thread (Slurm's main one); a step is told
+ * written when all is over. The start is told at the first task's fork: before that slurmstepd is in no cgroup of the step
+ * on v1, so it could not say where it is. Invariants: the callbacks of one step come from one thread (Slurm's main one); a step is told
  * to have ended only if its start was seen by this process; descriptors are closed.
  */
 #include "slurmstepd.h"
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 static struct {
+	int is_begun;
 	int is_told; /* its start was: there is somebody to tell of its end */
 	struct step step;
 } this_step;
@@ -56,9 +58,12 @@ static void tell(const char *role, composer compose)
 		close((int)delivery.folder);
 }
 
-void step_starts(spank_t spank)
+void task_forked(spank_t spank)
 {
+	if (this_step.is_begun)
+		return;
 	memset(&this_step, 0, sizeof(this_step));
+	this_step.is_begun = 1;
 	if (hooks_are_off())
 		return;
 	look_at_step(&this_step.step, spank);
@@ -84,6 +89,7 @@ void task_ended(spank_t spank)
 
 void step_ended(void)
 {
+	this_step.is_begun = 0;
 	if (!this_step.is_told)
 		return;
 	close_counters(&this_step.step.counters);

@@ -4,7 +4,7 @@
 
 #include <slurm/spank.h>
 
-void step_starts(spank_t spank);
+void task_forked(spank_t spank);
 void task_ended(spank_t spank);
 void step_ended(void);
 

@@ -143,7 +143,7 @@ class SpankHost:
 
     def starts(self) -> None:
         self.call("slurm_spank_init")
-        self.call("slurm_spank_init_post_opt")
+        self.call("slurm_spank_task_post_fork")
 
     def task_ends(self, task: int, status: int = 0) -> None:
         self.say(f"number {TASK_GLOBAL_ID} {task}")

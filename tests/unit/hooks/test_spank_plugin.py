@@ -226,7 +226,7 @@ def test_slurm_starts_no_process_for_callbacks_that_are_not_there(spank: SpankBu
         present = {callback for callback in CALLBACKS if not host.call(callback).endswith("absent")}
     assert present == {
         "slurm_spank_init",
-        "slurm_spank_init_post_opt",
+        "slurm_spank_task_post_fork",
         "slurm_spank_task_exit",
         "slurm_spank_exit",
     }
@@ -244,7 +244,7 @@ def test_whatever_slurm_refuses_to_tell_the_answer_is_success(spank: SpankBuild,
             host.be_step()
             host.say(f"fail {failing}")
             assert host.call("slurm_spank_init") == "slurm_spank_init 0"
-            assert host.call("slurm_spank_init_post_opt") == "slurm_spank_init_post_opt 0"
+            assert host.call("slurm_spank_task_post_fork") == "slurm_spank_task_post_fork 0"
             assert host.call("slurm_spank_task_exit") == "slurm_spank_task_exit 0"
             assert host.call("slurm_spank_exit") == "slurm_spank_exit 0"
     for event in spank.told():
@@ -281,7 +281,7 @@ def test_a_spoiled_dropbox_costs_the_event_and_is_counted(spank: SpankBuild, spo
     spoil(spank)
     with SpankHost(spank) as host:
         host.be_step()
-        assert host.call("slurm_spank_init_post_opt") == "slurm_spank_init_post_opt 0"
+        assert host.call("slurm_spank_task_post_fork") == "slurm_spank_task_post_fork 0"
         assert host.call("slurm_spank_exit") == "slurm_spank_exit 0"
     assert spank.lost() == {"step-start": 1, "step-exit": 1}
 
