@@ -61,6 +61,11 @@ DROPPED = (DroppedLines(stream="events", reason="age", lines=3, since_ns=NOW_NS 
         ({"nodes": (a_node("c1", dropped=DROPPED),)}, Weight.LOST, "3 lines were given up by c1"),
         ({"nodes": (a_node("c1", last_heard_ns=NOW_NS - 181 * S),)}, Weight.LOOK, "1 node silent: c1"),
         ({"nodes": (a_node("c1", skew_s=-54.0),)}, Weight.LOOK, "the clock of c1 is 54 s behind"),
+        (
+            {"nodes": (a_node("c1", boot_id="aa", other_boot_id="bb", contested_ns=NOW_NS - 60 * S),)},
+            Weight.LOOK,
+            "two daemons claim to be c1: boots aa and bb",
+        ),
         ({"scheduler": SchedulerDocument(asked_since_ns=NOW_NS - 500 * S, last_error="no")}, Weight.LOOK, "answer: no"),
         ({"stages": {"queue": StageDocument(last_error="boom")}}, Weight.LOOK, "“queue” failed: boom"),
         ({"refused": {"cluster": 7}}, Weight.LOOK, "7 refused so far: cluster"),
@@ -81,6 +86,11 @@ def test_what_is_odd_is_said_with_its_weight_and_what_to_do(
 def test_a_node_that_beats_seldom_is_not_silent_before_three_beats() -> None:
     slow = a_node("c1", interval_s=300.0, last_heard_ns=NOW_NS - 800 * S)
     assert build_status_view(a_well_hub(nodes=(slow,))).oddities == ()
+
+
+def test_a_name_is_no_longer_contested_some_minutes_after_one_of_the_two_fell_silent() -> None:
+    node = a_node("c1", boot_id="aa", other_boot_id="bb", contested_ns=NOW_NS - 601 * S)
+    assert build_status_view(a_well_hub(nodes=(node,))).oddities == ()
 
 
 def test_what_is_lost_comes_before_what_is_noted() -> None:

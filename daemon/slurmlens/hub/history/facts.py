@@ -94,7 +94,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     `complete` is False where part of the run went unseen on this node (`unseen_s` of it, as far as that is known).
     `sightings` counts how often a daemon began to watch: more than one means that it was restarted in mid-run.
-    `skew_s` is the node's clock minus the hub's, at the last heartbeat.
+    `skew_s` is the node's clock minus the hub's, by the last heartbeat that did not wait on its way.
     """
 
     node: str
@@ -274,6 +274,10 @@ class NodeHeard(msgspec.Struct, frozen=True, kw_only=True):
     boot_id: str | None = None
     interval_s: float | None = None
     skew_s: float | None = None
+    contested_ns: int | None = None
+    """When two daemons, of two boots, were last seen to claim this name at once."""
+    other_boot_id: str | None = None
+    """The other one's boot."""
     running: tuple[int, ...] = ()
     dropped: tuple[DroppedLines, ...] = ()
     """What its spool had to give up, in all."""

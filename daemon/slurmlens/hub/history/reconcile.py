@@ -79,13 +79,14 @@ class OpenSighting:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A node's last heartbeat; `heard_ns` is when it came."""
+    """A node's last heartbeat; `heard_ns` is when it came. Where two daemons claim the name, it `is_contested`."""
 
     heard_ns: int
     boot_id: str
     boottime_ns: int
     interval_s: float
     running: frozenset[str]
+    is_contested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,8 @@ def _by_its_node(sighting: OpenSighting, heard: Heard | None) -> Verdict | None:
         return None
     run_end_ns = sighting.run_end_ns
     if heard.boot_id != sighting.boot_id:
+        if heard.is_contested:  # then the other boot is another machine, and says nothing of this one's jobs
+            return None
         return Verdict(sighting, ClosedReason.NODE_BOOTED, run_end_ns or sighting.heard_ns)
     if heard.boottime_ns > sighting.last_boottime_ns:
         return Verdict(sighting, ClosedReason.NOT_LISTED, run_end_ns or heard.heard_ns)
@@ -312,4 +315,5 @@ def _heard(beat: NodeBeat | None) -> Heard | None:
     if beat is None or beat.boot_id is None or beat.beat_heard_ns is None:
         return None
     running = frozenset(sighting for _, sighting in beat.running)
-    return Heard(beat.beat_heard_ns, beat.boot_id, beat.boottime_ns or 0, beat.interval_s or 0.0, running)
+    is_contested = beat.is_contested(beat.heard_ns)
+    return Heard(beat.beat_heard_ns, beat.boot_id, beat.boottime_ns or 0, beat.interval_s or 0.0, running, is_contested)

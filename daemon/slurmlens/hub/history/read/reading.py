@@ -51,6 +51,8 @@ def node_heard(place: NodeName, beat: NodeBeat, dropped: tuple[DroppedLines, ...
         boot_id=beat.boot_id,
         interval_s=beat.interval_s,
         skew_s=beat.skew_s,
+        contested_ns=beat.contested_ns,
+        other_boot_id=beat.former.boot_id if beat.former and beat.contested_ns is not None else None,
         running=tuple(job_id for job_id, _ in beat.running),
         dropped=dropped,
     )

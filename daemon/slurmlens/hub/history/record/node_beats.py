@@ -4,7 +4,9 @@ Owns what is known of node daemons. A heartbeat counts if it is newer than the l
 it is superseded by the next, so none is written by itself: what changed is written every few seconds, and read back at
 the start. Invariant: there is one hub a database (`database.lock`), hence nothing in the table is newer than here.
 What a node lists runs there, so a sighting that was closed while the node was silent is to be opened again: `closed`
-has those by name. Fed by `storing`; asked by `reconcile` and the readers.
+has those by name. A node's clock is compared with the hub's only by heartbeats that did not wait (`beat_timing`); a
+boot that another has taken the place of and that lives on makes the name contested.
+Fed by `storing`; asked by `reconcile` and the readers.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.facts import ClosedReason
+from slurmlens.hub.history.record.beat_timing import CONTESTED_NS, BeatMoment, FormerBoot, came_live
 
 BOOT_PATIENCE_S = 150.0
 """How long no heartbeat of the boot that is known has come before one whose clock is older is believed."""
@@ -53,7 +56,11 @@ class SightingName(NamedTuple):
 
 @dataclass(slots=True)
 class NodeBeat:
-    """What was heard of one node daemon last; all but `heard_ns` is of its newest heartbeat, None where none came."""
+    """What was heard of one node daemon last; all but `heard_ns` is of its newest heartbeat, None where none came.
+
+    `skew_s` is the node's clock minus the hub's, None until two heartbeats of this boot came without having waited.
+    `contested_ns` is when two boots were last seen to claim this name at once: this one and `former`.
+    """
 
     heard_ns: int
     beat_ns: int | None = None
@@ -64,9 +71,23 @@ class NodeBeat:
     interval_s: float | None = None
     skew_s: float | None = None
     running: tuple[tuple[int, str], ...] = ()
+    former: FormerBoot | None = None
+    contested_ns: int | None = None
+
+    @property
+    def moment(self) -> BeatMoment | None:
+        """When the newest heartbeat was made and came."""
+        if self.boottime_ns is None or self.beat_heard_ns is None:
+            return None
+        return BeatMoment(self.boottime_ns, self.beat_heard_ns)
+
+    def is_contested(self, now_ns: int) -> bool:
+        """Whether two daemons claim this name."""
+        return self.contested_ns is not None and now_ns - self.contested_ns <= CONTESTED_NS
 
 
-_COLUMNS = tuple(name for name in NodeBeat.__dataclass_fields__ if name != "running")
+_IN_MEMORY = ("running", "former", "contested_ns")
+_COLUMNS = tuple(name for name in NodeBeat.__dataclass_fields__ if name not in _IN_MEMORY)
 
 
 class NodeBeats:
@@ -143,13 +164,29 @@ def _take(beat: NodeHeartbeat, known: NodeBeat, received_ns: int) -> bool:
     Boots are told apart by the node's clock, and where that is wrong by patience: an old boot's heartbeat may come
     again for a moment, a new boot's keep coming.
     """
+    moment = BeatMoment(beat.boottime_ns, received_ns)
+    _look_for_a_second_daemon(beat, known, moment)
     if not _is_newer(beat, known, received_ns):
         return False
+    earlier = known.moment
+    if earlier is not None and known.boot_id is not None and known.boot_id != beat.boot_id:
+        known.former, known.skew_s = FormerBoot(known.boot_id, earlier), None
+    elif earlier is not None and came_live(earlier, moment):
+        known.skew_s = (beat.time_ns - received_ns) / NS_PER_S
     known.beat_ns, known.beat_heard_ns = beat.time_ns, received_ns
     known.boot_id, known.boottime_ns = beat.boot_id, beat.boottime_ns
     known.version, known.interval_s, known.running = beat.version, beat.interval_s, beat.running
-    known.skew_s = (beat.time_ns - received_ns) / NS_PER_S
     return True
+
+
+def _look_for_a_second_daemon(beat: NodeHeartbeat, known: NodeBeat, moment: BeatMoment) -> None:
+    """A machine has one boot at a time: a former one whose heartbeats still come live is another machine's."""
+    former = known.former
+    if former is None or former.boot_id != beat.boot_id or moment.boottime_ns <= former.moment.boottime_ns:
+        return
+    if came_live(former.moment, moment):
+        known.contested_ns = moment.received_ns
+    known.former = FormerBoot(former.boot_id, moment)
 
 
 def _is_newer(beat: NodeHeartbeat, known: NodeBeat, received_ns: int) -> bool:

@@ -21,6 +21,7 @@ SILENT_AT_LEAST_S = 120.0
 SKEW_WORTH_A_LOOK_S = 2.0
 HOLD_WORTH_A_LOOK_MS = 50.0
 QUEUE_SILENT_S = 120.0
+CONTESTED_S = 600.0
 
 _REFUSAL_ADVICE = {
     "cluster": "Some node calls its cluster by another name: make `cluster` the same in node.toml and hub.toml.",
@@ -89,13 +90,17 @@ def _node_line(node: NodeDocument, now_ns: int) -> NodeLine:
         skew_s=node.skew_s,
         dropped=dropped,
         is_silent=is_silent,
-        is_odd=is_silent or is_skewed or dropped > 0,
+        is_odd=is_silent or is_skewed or dropped > 0 or _is_contested(node, now_ns),
     )
 
 
 def _is_silent(node: NodeDocument, now_ns: int) -> bool:
     patience_s = max(SILENT_AT_LEAST_S, SILENT_BEATS * (node.interval_s or 0.0))
     return now_ns - node.last_heard_ns > patience_s * NS_PER_S
+
+
+def _is_contested(node: NodeDocument, now_ns: int) -> bool:
+    return node.contested_ns is not None and now_ns - node.contested_ns <= CONTESTED_S * NS_PER_S
 
 
 def _named(names: list[str]) -> str:
@@ -136,6 +141,20 @@ def _skews(document: StatusDocument) -> Iterator[Oddity]:
             what=f"the clock of {visible(worst)} is {fmt.duration(abs(seconds))} {'ahead' if seconds > 0 else 'behind'}"
             + (f", and {len(skewed) - 1} more are off" if len(skewed) > 1 else ""),
             advice="Times of its jobs are off by as much: chronyc tracking there.",
+        )
+
+
+def _contested(document: StatusDocument) -> Iterator[Oddity]:
+    for node in document.nodes:
+        if not _is_contested(node, document.now_ns):
+            continue
+        name = visible(node.node)
+        yield Oddity(
+            weight=Weight.LOOK,
+            what=f"two daemons claim to be {name}: boots {visible(node.boot_id or '?')}"
+            f" and {visible(node.other_boot_id or '?')}",
+            advice=f"Figures of two machines are mixed under one name. `scontrol show node {name}` says which machine"
+            " it is; stop slurmlens-node on the other, or set `node` in its node.toml.",
         )
 
 
@@ -193,6 +212,7 @@ def _holds(document: StatusDocument) -> Iterator[Oddity]:
 
 RULES: tuple[Callable[[StatusDocument], Iterator[Oddity]], ...] = (
     _drops,
+    _contested,
     _scheduler,
     _silent_nodes,
     _stages,

@@ -49,6 +49,8 @@ class NodeDocument(msgspec.Struct, kw_only=True):
     boot_id: str | None = None
     interval_s: float | None = None
     skew_s: float | None = None
+    contested_ns: int | None = None
+    other_boot_id: str | None = None
     running: tuple[int, ...] = ()
     dropped: tuple[DroppedLines, ...] = ()
 
