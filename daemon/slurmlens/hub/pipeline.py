@@ -22,7 +22,6 @@ from slurmlens.clock import Clock
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import SourceError
 from slurmlens.hub.access.viewer import EVERYBODY
-from slurmlens.hub.carbon_writer import CarbonWriter
 from slurmlens.hub.database.store import Store, StoreError
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
@@ -38,7 +37,7 @@ from slurmlens.hub.inventory.keeper import InventoryKeeper
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.news import News, NodesReceived
 from slurmlens.hub.scheduler.poller import Poller
-from slurmlens.hub.scheduler.queue_series import QueueSeries
+from slurmlens.hub.scheduler.queue_series import QueueSeries, queue_points
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.state import SchedulerSilence, SchedulerState
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
@@ -48,7 +47,6 @@ from slurmlens.hub.web.doors import Bounds, Doors
 from slurmlens.hub.web.listener import Listener
 from slurmlens.runtime.authentication import Authenticator
 from slurmlens.runtime.descriptors import raise_descriptor_limit
-from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.runtime.supervisor import Supervisor
 from slurmlens.runtime.tls import ServerTls
 from slurmlens.slurm.pyslurm_source import prefer_pyslurm
@@ -57,6 +55,7 @@ from slurmlens.slurm.source import CommandSource, Scheduler
 from slurmlens.telemetry.internal import Reporter
 
 if TYPE_CHECKING:
+    from slurmlens.delivery.points import PointDelivery
     from slurmlens.hub.consul import HubConsul
 
 
@@ -99,6 +98,7 @@ class HubPipeline:
         self._doors = Doors(Bounds.of_descriptors(raise_descriptor_limit()), opened.reporter)
         self._listener = Listener(config.listen, self._doors, None if opened.tls is None else opened.tls.context)
         self._consul = self._make_consul()
+        self._points = self._make_points()
         self._add_stages_of_history()
         self._add_stages_of_scheduler()
         self._add_stages_of_inventory()
@@ -137,6 +137,8 @@ class HubPipeline:
         """Ends live pages, finishes requests, closes port and database. Call it when `run` has ended."""
         self._opened.news.close()
         await self._listener.close()
+        if self._points is not None:
+            self._points.tell_backlog()
         with suppress(StoreError):  # the next heartbeats say the same
             await self._opened.applier.beats.write(self._opened.store)
         await self._opened.store.close()
@@ -164,6 +166,7 @@ class HubPipeline:
             watcher_count=self._demand.watcher_count,
             stages=self._supervisor.states,
             consul=None if self._consul is None else self._consul.status,
+            points=self._points,
             counters=reporter.counters,
         )
         app = make_app(
@@ -194,6 +197,13 @@ class HubPipeline:
             reporter=self._opened.reporter,
             clock=self._opened.clock,
         )
+
+    def _make_points(self) -> PointDelivery | None:
+        config = self._opened.config.series_2015
+        if config is None:
+            return None
+        find = None if self._consul is None else self._consul.endpoint
+        return queue_points(config, self._opened.config.cluster, find, self._opened.clock, self._opened.reporter)
 
     async def _latest_record(self, job_id: int) -> JobRecord | None:
         facts = await self._queries.job_facts(EVERYBODY, job_id)  # Consul shows it to all
@@ -261,12 +271,11 @@ class HubPipeline:
 
     def _add_queue_series(self) -> None:
         """The series of 2015, and Consul, which may know where their carbon is."""
-        config, clock = self._opened.config.series_2015, self._opened.clock
-        if config is not None:
-            where = FixedEndpoint if self._consul is None else partial(self._consul.endpoint, "carbon")
-            carbon = CarbonWriter(where(config.host, config.port), self._opened.reporter, clock)
-            series = QueueSeries(config.interval_s, carbon.write, self._silence.since_ns, self._opened.news, clock)
+        config, points, clock = self._opened.config.series_2015, self._points, self._opened.clock
+        if config is not None and points is not None:
+            series = QueueSeries(config.interval_s, points.put, self._silence.since_ns, self._opened.news, clock)
             self._supervisor.add("queue series", series.run)
-            self._supervisor.add("carbon", carbon.run)
+            for name, stage in points.stages():
+                self._supervisor.add(name, stage)
         for name, stage in () if self._consul is None else self._consul.stages:
             self._supervisor.add(name, stage)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,6 +19,9 @@ from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.runtime.loop_watch import watch_of_running_loop
 from slurmlens.runtime.supervisor import StageState
 from slurmlens.telemetry.counters import Counters
+
+if TYPE_CHECKING:
+    from slurmlens.delivery.points import PointDelivery
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class HubStatus:
     watcher_count: Callable[[], int]
     stages: Mapping[str, StageState]
     consul: Callable[[], dict[str, object]] | None
+    points: PointDelivery | None
     counters: Counters
 
     async def __call__(self, viewer: Viewer) -> dict[str, object]:
@@ -46,6 +51,7 @@ class HubStatus:
             "loop": None if watch is None else msgspec.to_builtins(watch.holds()),
             "stages": msgspec.to_builtins(dict(self.stages)),
             "consul": None if self.consul is None else self.consul(),
+            "sinks": [] if self.points is None else msgspec.to_builtins(self.points.sink_statuses()),
             "counters": self.counters.snapshot(),
             **history,
         }

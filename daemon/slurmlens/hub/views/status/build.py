@@ -120,6 +120,17 @@ def _drops(document: StatusDocument) -> Iterator[Oddity]:
         )
 
 
+def _sinks_away(document: StatusDocument) -> Iterator[Oddity]:
+    for sink in document.sinks:
+        if sink.failures_in_a_row:
+            yield Oddity(
+                weight=Weight.LOOK,
+                what=f"{sink.name} does not take the hub's points, {fmt.count(sink.backlog_lines, 'line')} wait:"
+                f" {visible(sink.last_error or 'it gives no reason')}",
+                advice="Is it up, and is [series_2015] of hub.toml right? What waits is in memory, for 360 intervals.",
+            )
+
+
 def _silent_nodes(document: StatusDocument) -> Iterator[Oddity]:
     silent = [node for node in document.nodes if _is_silent(node, document.now_ns)]
     if silent:
@@ -216,6 +227,7 @@ RULES: tuple[Callable[[StatusDocument], Iterator[Oddity]], ...] = (
     _scheduler,
     _silent_nodes,
     _stages,
+    _sinks_away,
     _skews,
     _refusals,
     _held,

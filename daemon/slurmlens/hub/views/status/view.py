@@ -55,6 +55,15 @@ class NodeDocument(msgspec.Struct, kw_only=True):
     dropped: tuple[DroppedLines, ...] = ()
 
 
+class SinkDocument(msgspec.Struct, kw_only=True):
+    """How a receiver of the hub's own points fares."""
+
+    name: str
+    backlog_lines: int = 0
+    failures_in_a_row: int = 0
+    last_error: str | None = None
+
+
 class StatusDocument(msgspec.Struct, kw_only=True):
     """The whole document."""
 
@@ -65,6 +74,7 @@ class StatusDocument(msgspec.Struct, kw_only=True):
     watchers: int = 0
     loop: LoopDocument | None = None
     stages: dict[str, StageDocument] = {}
+    sinks: tuple[SinkDocument, ...] = ()
     counters: dict[str, float] = {}
     refused: dict[str, int] = {}
     held: dict[str, int] = {}

@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from slurmlens.hub.carbon_writer import WAITING_MAX, CarbonWriter
-from slurmlens.runtime.endpoint import Address, Endpoint, FixedEndpoint
+from slurmlens.config.series_2015 import HubSeries2015Config
+from slurmlens.delivery.points import PointDelivery
+from slurmlens.hub.scheduler.queue_series import INTERVALS_KEPT, queue_points
+from slurmlens.runtime.endpoint import Address, Endpoint
+from slurmlens.runtime.supervisor import Supervisor
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
@@ -64,51 +67,61 @@ class Carbons:
         return tuple(address for carbon in self.carbons for address in carbon.addresses())
 
 
+def points_to(endpoint: Endpoint, clock: ManualClock, counters: Counters) -> PointDelivery:
+    """As the hub makes it, to where Consul says carbon is."""
+    return queue_points(
+        HubSeries2015Config(), "demo", lambda sink, host, port: endpoint, clock, Reporter(counters, clock)
+    )
+
+
 @asynccontextmanager
-async def writing(
-    carbon: Listener, clock: ManualClock, counters: Counters, endpoint: Endpoint | None = None
-) -> AsyncIterator[CarbonWriter]:
-    """The stage at work; carbon ends with it."""
-
-    async def sleep(_seconds: float) -> None:
-        await asyncio.sleep(0.01)
-
-    writer = CarbonWriter(endpoint or carbon, Reporter(counters, clock), clock, sleep=sleep)
-    running = asyncio.create_task(writer.run())
+async def at_work(points: PointDelivery, clock: ManualClock, *carbons: Listener) -> AsyncIterator[PointDelivery]:
+    """Its stages run; carbon ends with them."""
+    supervisor = Supervisor(Reporter(Counters(), clock), clock)
+    for name, stage in points.stages():
+        supervisor.add(name, stage)
+    running = asyncio.create_task(supervisor.run())
     try:
-        yield writer
+        yield points
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await carbon.stop()
+        for carbon in carbons:
+            await carbon.stop()
 
 
 async def test_what_was_given_while_carbon_was_away_arrives_in_order(clock: ManualClock) -> None:
     carbon, counters = Listener(), Counters()
     await carbon.start()
     await carbon.stop()
-    async with writing(carbon, clock, counters) as writer:
+    async with at_work(points_to(carbon, clock, counters), clock, carbon) as points:
         for number in range(5):
-            writer.write(b"a.b %d 1\n" % number, 1)
-        await until(lambda: "carbon_away_total" in counters.snapshot(), "carbon was tried")
+            points.put(b"a.b %d 1\n" % number, 1)
+        await until(lambda: points.sink_statuses()[0].failures_in_a_row, "carbon was tried")
+        assert points.sink_statuses()[0].backlog_lines == 5
         await carbon.start()
         assert await carbon.until(5) == [b"a.b %d 1\n" % number for number in range(5)]
+    assert any(name.startswith("sink_failed_total") for name in counters.snapshot())
 
 
 async def test_what_was_written_just_before_a_connection_broke_is_sent_again(clock: ManualClock) -> None:
     carbon = Listener()
     await carbon.start()
-    async with writing(carbon, clock, Counters()) as writer:
-        writer.write(b"a.b 1 1\n", 1)
+    async with at_work(points_to(carbon, clock, Counters()), clock, carbon) as points:
+        points.put(b"a.b 1 1\n", 1)
         await carbon.until(1)
-        clock.advance(60)
-        writer.write(b"a.b 2 2\n", 1)
+        clock.advance(1)
+        points.put(b"a.b 2 2\n", 1)
         await carbon.until(2)
+        clock.advance(60)
+        points.put(b"a.b 3 3\n", 1)
+        await carbon.until(3)
+        await until(lambda: not points.sink_statuses()[0].backlog_lines, "all are acknowledged")
         await carbon.stop()
         await carbon.start()
-        writer.write(b"a.b 3 3\n", 1)
-        # The first was written a minute ago: carbon has had it for long.
-        assert (await carbon.until(4))[2:] == [b"a.b 2 2\n", b"a.b 3 3\n"]
+        points.put(b"a.b 4 4\n", 1)
+        # The first two were written a minute before: carbon has had them for long.
+        assert (await carbon.until(5))[3:] == [b"a.b 3 3\n", b"a.b 4 4\n"]
 
 
 async def test_a_carbon_that_moves_is_followed_and_gets_what_the_last_one_got_just_before(clock: ManualClock) -> None:
@@ -116,15 +129,14 @@ async def test_a_carbon_that_moves_is_followed_and_gets_what_the_last_one_got_ju
     await first.start()
     await second.start()
     where = Carbons(first)
-    async with writing(second, clock, counters, where) as writer:
-        writer.write(b"a.b 1 1\n", 1)
+    async with at_work(points_to(where, clock, counters), clock, first, second) as points:
+        points.put(b"a.b 1 1\n", 1)
         await first.until(1)
         where.carbons = (second,)
-        writer.write(b"a.b 2 2\n", 1)
+        points.put(b"a.b 2 2\n", 1)
         assert await second.until(2) == [b"a.b 1 1\n", b"a.b 2 2\n"]
         assert first.lines == [b"a.b 1 1\n"]
-    await first.stop()
-    assert "carbon_away_total" not in counters.snapshot(), "to move is no failure"
+    assert not any(name.startswith("sink_failed") for name in counters.snapshot()), "to move is no failure"
 
 
 async def test_of_several_carbons_the_next_is_tried_when_one_is_dead(clock: ManualClock) -> None:
@@ -132,19 +144,25 @@ async def test_of_several_carbons_the_next_is_tried_when_one_is_dead(clock: Manu
     await dead.start()
     await dead.stop()
     await alive.start()
-    async with writing(alive, clock, Counters(), Carbons(dead, alive)) as writer:
-        writer.write(b"a.b 1 1\n", 1)
+    async with at_work(points_to(Carbons(dead, alive), clock, Counters()), clock, alive) as points:
+        points.put(b"a.b 1 1\n", 1)
         assert await alive.until(1) == [b"a.b 1 1\n"]
 
 
 async def test_what_waits_is_bounded_and_the_oldest_is_dropped_and_counted(clock: ManualClock) -> None:
     carbon, counters = Listener(), Counters()
-    writer = CarbonWriter(FixedEndpoint("127.0.0.1", 9), Reporter(counters, clock), clock)
-    for number in range(WAITING_MAX + 3):
-        writer.write(b"a.b %d 1\na.c 0 1\n" % number, 2)
-    assert counters.snapshot()["carbon_points_dropped_total"] == 6
     await carbon.start()
-    async with writing(carbon, clock, counters) as other:
-        other._waiting.extend(writer._waiting)
-        other.write(b"", 0)
-        assert (await carbon.until(2))[0] == b"a.b 4 1\n"
+    points = points_to(carbon, clock, counters)
+    for number in range(INTERVALS_KEPT + 3):
+        points.put(b"a.b %d 1\na.c 0 1\n" % number, 2)
+    assert counters.snapshot()['queue_dropped_lines_total{stream="metrics",reason="memory_limit"}'] == 6
+    async with at_work(points, clock, carbon):
+        assert (await carbon.until(2 * INTERVALS_KEPT))[0] == b"a.b 3 1\n"
+
+
+async def test_what_has_not_arrived_at_the_end_is_told(clock: ManualClock) -> None:
+    carbon, counters = Listener(), Counters()
+    points = points_to(carbon, clock, counters)
+    points.put(b"a.b 1 1\n", 1)
+    points.tell_backlog()
+    assert counters.snapshot()['stopped_with_backlog_total{sink="carbon"}'] == 1
