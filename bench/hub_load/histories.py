@@ -101,6 +101,15 @@ async def fill(store: Store, shape: HistoryShape) -> None:
     await store.write(filling.finish)
 
 
+async def fill_at(url: str, shape: HistoryShape) -> None:
+    """The same at the URL of an empty database, or of one to be made."""
+    store = await Store.open(url)
+    try:
+        await fill(store, shape)
+    finally:
+        await store.close()
+
+
 class _Filling:
     """Goes through the jobs in their order and numbers their rows."""
 
@@ -308,14 +317,6 @@ def _points(rng: random.Random) -> Iterator[Point]:
         yield Point(round(value * 0.93, 6), round(value, 6), round(value * 1.05, 6))
 
 
-async def _fill_at(url: str, shape: HistoryShape) -> None:
-    store = await Store.open(url)
-    try:
-        await fill(store, shape)
-    finally:
-        await store.close()
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.hub_load.histories", description=__doc__.split("\n")[0])
     parser.add_argument("--database", required=True, help="URL of an empty database, or of one to be made")
@@ -326,7 +327,7 @@ def main() -> int:
     options = parser.parse_args()
     mix = JobMix(options.jobs, now_s=int(time.time()), seed=options.seed)
     began_s = time.monotonic()
-    asyncio.run(_fill_at(options.database, HistoryShape(mix, options.bodies_days, options.courses_days)))
+    asyncio.run(fill_at(options.database, HistoryShape(mix, options.bodies_days, options.courses_days)))
     print(f"{options.jobs} jobs in {time.monotonic() - began_s:.0f} s")
     return 0
 

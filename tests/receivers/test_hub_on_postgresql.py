@@ -49,11 +49,11 @@ async def test_the_same_calls_are_concluded_equally_and_every_page_is_there(data
         await same.replay(history)
         await same.assert_same_conclusions(history, old)
         await history.refresh()
-        rows = await history.queries.jobs(EVERYBODY, JobFilter())
+        rows = await history.listed(JobFilter())
         assert len(rows) > 40
-        following = await history.queries.jobs(EVERYBODY, JobFilter(after=rows[9].place))
+        following = await history.listed(JobFilter(after=rows[9].place))
         assert following == rows[10:]
-        failed = await history.queries.jobs(EVERYBODY, JobFilter(node="n1", state=StateFilter.FAILED))
+        failed = await history.listed(JobFilter(node="n1", state=StateFilter.FAILED))
         assert {row.job_id for row in failed} <= {row.job_id for row in rows}
         for row in rows:
             facts = await history.facts(row.job_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from slurmlens.events import AnyEvent
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.store import Store
-from slurmlens.hub.history.facts import JobFacts
+from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
 from slurmlens.hub.history.record.announcing import Announcer
@@ -90,6 +90,10 @@ class History:
             assert not refreshed.failed
         while (await self.packer.pack()).batches:
             pass
+
+    async def listed(self, which: JobFilter) -> tuple[JobRow, ...]:
+        """The jobs on one page of a list."""
+        return (await self.queries.jobs(EVERYBODY, which)).rows
 
     async def facts(self, job_id: int = 7, run: int | None = None) -> JobFacts:
         """The facts of a job that must be there."""

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from slurmlens.config.hub import HubConfig, HubProfileConfig
 from slurmlens.hub.access.viewer import Viewer
-from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow, StateFilter
+from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList, JobRow, ListPlace, StateFilter
 from slurmlens.hub.intake.profile_demand import ProfileDemand
 from slurmlens.hub.news import News, RunsChanged
 from slurmlens.hub.views.job.build import build_job_view
@@ -48,10 +48,12 @@ class FixedHistory:
         found = self.facts.get(job_id)
         return found if found is None or run in (None, found.run) else None
 
-    async def jobs(self, viewer: Viewer, wanted: JobFilter, /) -> Sequence[JobRow]:
+    async def jobs(self, viewer: Viewer, wanted: JobFilter, /) -> JobList:
         self.asked.append(wanted)
-        rows = [row_of(facts) for facts in self.facts.values()]
-        return [row for row in rows if fits(row, wanted)][: wanted.limit]
+        rows = [row for row in map(row_of, self.facts.values()) if fits(row, wanted)]
+        begin = wanted.after.run if wanted.after else 0
+        end = begin + wanted.limit
+        return JobList(rows=tuple(rows[begin:end]), next=ListPlace(2, 0, end) if len(rows) > end else None)
 
     async def job_events(self, viewer: Viewer, job_id: int, run: int | None = None) -> Sequence[bytes]:
         return [b'{"event":{"id":"p-c1"}}', b'{"event":{"id":"e-c1"}}'] if job_id in self.facts else []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from slurmlens.hub.history.facts import JobFilter, JobList, ListPlace
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.job.table import job_csv
 from slurmlens.hub.views.job.terminal import render_job
@@ -25,8 +26,8 @@ WIDE = Sheet(zone=datetime.UTC, columns=140, full=True, url="https://hub.example
 
 
 def whole_list() -> JobsView:
-    rows = [row_of(renumbered(make(), job_id)) for job_id, make in enumerate(GALLERY.values(), 4711)]
-    return build_jobs_view(rows, {}, 200, 1_795_429_000 * 1_000_000_000)
+    rows = tuple(row_of(renumbered(make(), job_id)) for job_id, make in enumerate(GALLERY.values(), 4711))
+    return build_jobs_view(JobList(rows=rows), {}, JobFilter(), 1_795_429_000 * 1_000_000_000)
 
 
 @pytest.mark.parametrize("name", GALLERY)
@@ -82,8 +83,13 @@ def test_no_line_of_the_list_is_wider_than_the_terminal(sheet: Sheet) -> None:
 
 
 def test_an_empty_list_says_what_to_do() -> None:
-    view = build_jobs_view([], {"user": "nobody"}, 200, 0)
+    view = build_jobs_view(JobList(rows=()), {"user": "nobody"}, JobFilter(user="nobody"), 0)
     assert "Without filters" in render_jobs(view, NARROW)
+
+
+def test_a_list_that_goes_on_says_how_to_see_the_rest() -> None:
+    whole = build_jobs_view(JobList(rows=(), next=ListPlace(2, 5, 7)), {}, JobFilter(), 0)
+    assert "--after 2.5.7" in render_jobs(whole, NARROW)
 
 
 def test_the_csv_of_jobs_and_of_one_job_is_as_reviewed(golden: Golden) -> None:

@@ -24,7 +24,7 @@ EPILOG = f"""example:
 
 {hub_client.EXIT_TEXT}"""
 
-FILTERS = ("state", "user", "account", "partition", "node", "limit")
+FILTERS = ("state", "user", "account", "partition", "node", "limit", "after")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("user", "account", "partition", "node"):
         parser.add_argument(f"--{name}", metavar="NAME", help=f"of this {name} only")
     parser.add_argument("--limit", metavar="N", help="at most this many, the newest")
+    parser.add_argument("--after", metavar="PLACE", help="go on where a list before ended: it says the place")
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     parser.add_argument("--wide", action="store_true", help="the whole width of the terminal")
     hub_client.add_hub_argument(parser)

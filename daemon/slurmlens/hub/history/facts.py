@@ -203,6 +203,11 @@ class ListPlace(NamedTuple):
     order_ns: int
     run: int
 
+    @property
+    def text(self) -> str:
+        """As it stands in addresses; `web.addresses` reads it."""
+        return f"{self.section}.{self.order_ns}.{self.run}"
+
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """One job in a list: its latest run.
@@ -238,6 +243,17 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     held: int = 0
     """Sightings of this job id that are not assigned to a run yet."""
     place: ListPlace | None = None
+
+
+class JobList(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a list. `next` is where the list goes on (`JobFilter.after`), None where this is its end.
+
+    A page may hold fewer jobs than were asked for, or none, and still have a next one: where few jobs of many fit the
+    filters, so many are looked through at once and no more.
+    """
+
+    rows: tuple[JobRow, ...]
+    next: ListPlace | None = None
 
 
 class StateFilter(enum.Enum):

@@ -14,7 +14,7 @@ nanoseconds since the epoch (`*_ns`) or whole seconds where the scheduler tells 
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, SmallInteger, Table, Text, literal_column
 
 from slurmlens.hub.database.metadata import metadata
 
@@ -163,7 +163,10 @@ runs = Table(
     Column("het_job_offset", BigInteger),
 )
 Index("runs_of_job", runs.c.cluster, runs.c.job_id, runs.c.number, unique=True)
-Index("runs_listed", runs.c.section, runs.c.order_ns, runs.c.rid)
+of_any = runs.c.order_ns >= literal_column("0")
+"""Holds for every run. A list without filters asks for it, and no other may go by that list's index: a planner that
+knows how many jobs a user has, but not when they were, would look for them among everybody's."""
+Index("runs_listed", runs.c.section, runs.c.order_ns, runs.c.rid, sqlite_where=of_any, postgresql_where=of_any)
 for _name in ("user", "account", "partition", "state", "state_group"):
     Index(f"runs_listed_by_{_name}", runs.c[_name], runs.c.section, runs.c.order_ns, runs.c.rid)
 _is_task = runs.c.array_job_id.is_not(None)

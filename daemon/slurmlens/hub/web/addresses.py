@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from slurmlens.errors import DecodeError, PageError
-from slurmlens.hub.history.facts import JobFilter, StateFilter
+from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
 from slurmlens.slurm.job_ids import JobReference, parse_job_reference
 from slurmlens.slurm.records import JobState
 
@@ -22,6 +22,8 @@ JOB_SEGMENT = r"[^/.]{1,40}"
 """A job's part of an address; what it means is decided by `job_reference`, which names what is wrong with a slip."""
 
 FILTERS = ("state", "user", "partition", "account", "node", "limit")
+_PLACE_MOST = (9, 2**63 - 1, 2**63 - 1)
+"""Of a place in a list: its section, its time, its run's number."""
 _SHOWN_CHARACTERS = 40
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 _LEADING_ZERO = re.compile(r"(?:^|[_+])0[0-9]")
@@ -70,8 +72,8 @@ def filters_of(request: web.Request) -> dict[str, str]:
     return asked | {key: request.match_info[key] for key in FILTERS if key in request.match_info}
 
 
-def job_filter(filters: Mapping[str, str]) -> JobFilter:
-    """The filters as history takes them; PageError 400 names the one that cannot be used."""
+def job_filter(filters: Mapping[str, str], after: str | None = None) -> JobFilter:
+    """The filters as history takes them, and where the list goes on; PageError 400 names what cannot be used."""
     return JobFilter(
         state=_state(filters.get("state")),
         user=filters.get("user"),
@@ -79,6 +81,7 @@ def job_filter(filters: Mapping[str, str]) -> JobFilter:
         partition=filters.get("partition"),
         node=filters.get("node"),
         limit=_limit(filters.get("limit")),
+        after=_place(after),
     )
 
 
@@ -102,3 +105,14 @@ def _limit(text: str | None) -> int:
         message = f"limit={text[:_SHOWN_CHARACTERS]!r} cannot be used"
         raise PageError(400, "bad-filter", message, f"A number from 1 to {MOST_ROWS}.")
     return found
+
+
+def _place(text: str | None) -> ListPlace | None:
+    if not text:
+        return None
+    parts = text.split(".")
+    numbers = [number_in(part, 0, most) for part, most in zip(parts, _PLACE_MOST, strict=False)]
+    if len(parts) != len(_PLACE_MOST) or None in numbers:
+        message = f"after={text[:_SHOWN_CHARACTERS]!r} is no place in a list"
+        raise PageError(400, "bad-filter", message, "Take it from the list's own `next`, or leave it out.")
+    return ListPlace(*(number for number in numbers if number is not None))

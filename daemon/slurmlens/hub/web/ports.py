@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from slurmlens.hub.access.viewer import Viewer
-from slurmlens.hub.history.facts import JobFacts, JobFilter, JobRow
+from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList
 from slurmlens.hub.news import Fact
 from slurmlens.slurm.job_ids import JobReference
 
@@ -27,7 +27,7 @@ class HistoryQueries(Protocol):
     async def own_job_id(self, viewer: Viewer, reference: JobReference) -> int | None:
         """The job's own id, also of an array's task or a part of a heterogeneous job; None where there is none."""
 
-    async def jobs(self, viewer: Viewer, wanted: JobFilter, /) -> Sequence[JobRow]:
+    async def jobs(self, viewer: Viewer, wanted: JobFilter, /) -> JobList:
         """Newest first."""
 
     async def job_events(self, viewer: Viewer, job_id: int, run: int | None = None) -> Sequence[bytes]:

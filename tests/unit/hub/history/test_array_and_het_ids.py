@@ -69,10 +69,10 @@ async def test_jobs_of_before_the_upgrade_are_found_once_they_are_concluded_anew
     as_version_4(url)
     history = await History.open(url, ManualClock())
     try:
-        before = await history.queries.jobs(EVERYBODY, JobFilter())
+        before = await history.listed(JobFilter())
         await history.refresh()
         assert [await found(history, "4700_11"), await found(history, "19+1")] == [4711, 20]
-        assert await history.queries.jobs(EVERYBODY, JobFilter()) == before
+        assert await history.listed(JobFilter()) == before
     finally:
         await history.close()
 

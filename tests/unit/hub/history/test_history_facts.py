@@ -226,19 +226,19 @@ async def test_lists_are_filtered_and_show_what_needs_attention_first(history: H
         record(JobState.PENDING, job_id=9, submit=7, start=None, reason="Resources", array_tasks="1-3%1"),
         record(JobState.COMPLETED, job_id=10, submit=1, start=2, end=3, nodes=("n3",)),
     )
-    every = await history.queries.jobs(EVERYBODY, JobFilter())
+    every = await history.listed(JobFilter())
     assert [row.job_id for row in every] == [8, 9, 10, 7]
     assert every[3].cpu_s == 30.0
     assert every[3].memory_peak_bytes == 5e6
-    assert [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(state=StateFilter.FAILED))] == [7]
-    assert [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(state=StateFilter.FINISHED))] == [
+    assert [row.job_id for row in await history.listed(JobFilter(state=StateFilter.FAILED))] == [7]
+    assert [row.job_id for row in await history.listed(JobFilter(state=StateFilter.FINISHED))] == [
         10,
         7,
     ]
-    assert [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(state=JobState.PENDING))] == [9]
-    assert [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(node="n3"))] == [10]
-    assert [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(limit=1))] == [8]
-    assert await history.queries.jobs(EVERYBODY, JobFilter(user="bob' OR 1=1 --")) == ()
+    assert [row.job_id for row in await history.listed(JobFilter(state=JobState.PENDING))] == [9]
+    assert [row.job_id for row in await history.listed(JobFilter(node="n3"))] == [10]
+    assert [row.job_id for row in await history.listed(JobFilter(limit=1))] == [8]
+    assert await history.listed(JobFilter(user="bob' OR 1=1 --")) == ()
 
 
 async def test_what_nobody_knows_is_not_there(history: History) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
+import pytest
+from bench.hub_load.histories import HistoryShape, fill
+from bench.hub_load.job_mix import JobMix
 from sqlalchemy import Connection, Select, text
 from sqlalchemy.dialects import sqlite
 
@@ -14,10 +17,12 @@ from slurmlens.hub.access.predicates import claims
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.history.conclude.run_rows import Section
-from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
+from slurmlens.hub.history.facts import JobFilter, JobList, ListPlace, StateFilter
+from slurmlens.hub.history.read import job_list
 from slurmlens.hub.history.read.job_list import list_query
 from slurmlens.slurm.records import JobState
 from testkit.hub_history import History
+from testkit.told_events import BEGIN_S
 
 RUNS = 20_000
 
@@ -87,3 +92,27 @@ async def test_statistics_are_kept_while_the_hub_runs(history: History) -> None:
     await history.store.keep_statistics()
     query = text("SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'runs'")
     assert (await history.store.read(lambda connection: connection.execute(query).scalar_one())) > 5
+
+
+@pytest.mark.thorough
+async def test_pages_one_after_another_are_the_whole_list(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where few of many jobs fit: then a page looks through so many, and the next goes on."""
+    await fill(history.store, HistoryShape(JobMix(600, now_s=BEGIN_S, jobs_a_day=300, nodes=20, users=12)))
+    for which in (*FILTERS, JobFilter(user="user3"), JobFilter(node="n0005", user="user0"), JobFilter(user="nobody")):
+        whole = await history.listed(msgspec.structs.replace(which, limit=10_000))
+        with monkeypatch.context() as patched:
+            patched.setattr(job_list, "MOST_LOOKED_AT", 50)
+            pages = [page async for page in pages_of(history, msgspec.structs.replace(which, limit=23))]
+        assert tuple(itertools.chain.from_iterable(page.rows for page in pages)) == whole
+        assert all(len(page.rows) <= 23 for page in pages)
+
+
+async def pages_of(history: History, which: JobFilter) -> AsyncIterator[JobList]:
+    after: ListPlace | None = None
+    while True:
+        page = await history.queries.jobs(EVERYBODY, msgspec.structs.replace(which, after=after))
+        yield page
+        if page.next is None:
+            return
+        assert after is None or page.next != after
+        after = page.next

@@ -65,7 +65,7 @@ class Judge:
     async def no_phantom_runs(self, before_ns: int) -> None:
         """Nothing that ended before then is believed to run: no job, no earlier run of one, no node's part in one."""
         running = StateFilter.RUNNING
-        listed = {row.job_id for row in await self.cluster.history.queries.jobs(EVERYBODY, JobFilter(state=running))}
+        listed = {row.job_id for row in await self.cluster.history.listed(JobFilter(state=running))}
         for job_id, run in {run.job_id: run for run in self.cluster.controller.runs}.items():
             assert not run.ended_before(before_ns) or job_id not in listed, run
         believed = {(row["job_id"], row["submit_s"]) for row in await self.rows(schema.runs, state_group=running.value)}
@@ -76,10 +76,7 @@ class Judge:
 
     async def what_all_nodes_ended_is_over(self, before_ns: int) -> None:
         """Whether the scheduler says so or not."""
-        listed = {
-            row.job_id
-            for row in await self.cluster.history.queries.jobs(EVERYBODY, JobFilter(state=StateFilter.RUNNING))
-        }
+        listed = {row.job_id for row in await self.cluster.history.listed(JobFilter(state=StateFilter.RUNNING))}
         for job_id, run in {run.job_id: run for run in self.cluster.controller.runs}.items():
             if job_id not in listed or not run.ended_before(before_ns) or self.cluster.hub_since_ns > before_ns:
                 continue

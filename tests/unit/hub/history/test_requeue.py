@@ -18,7 +18,7 @@ ONE, OTHER = Told(node="n1"), Told(node="n2")
 
 
 async def running(history: History) -> list[int]:
-    return sorted(row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(state=StateFilter.RUNNING)))
+    return sorted(row.job_id for row in await history.listed(JobFilter(state=StateFilter.RUNNING)))
 
 
 async def run_states(history: History, job_id: int = 7) -> list[str]:

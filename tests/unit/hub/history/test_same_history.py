@@ -124,7 +124,7 @@ async def test_an_upgraded_database_holds_what_it_held_and_shows_it(old_database
         assert {(one.cluster, one.node) for one in (await history.queries.status(EVERYBODY)).nodes} == set(
             old_rows(before, "nodes", ("cluster", "node"))
         )
-        shown = [await history.facts(row.job_id) for row in await history.queries.jobs(EVERYBODY, JobFilter())]
+        shown = [await history.facts(row.job_id) for row in await history.listed(JobFilter())]
         await history.refresh()  # profiles are packed
         assert [await history.facts(facts.job_id) for facts in shown] == shown
     finally:

@@ -243,7 +243,7 @@ async def test_whatever_passes_the_checks_can_be_stored_and_shown(
                 EVERYBODY, job_id
             )  # None where two events contradict each other about the job
             await history.queries.job_events(EVERYBODY, job_id)
-    await history.queries.jobs(EVERYBODY, JobFilter())
+    await history.listed(JobFilter())
     await history.queries.status(EVERYBODY)
 
 

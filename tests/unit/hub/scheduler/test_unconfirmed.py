@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from slurmlens.events import Witness
-from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.history.facts import JobFilter, OutcomeSource, StateFilter, TimeSource
 from slurmlens.slurm.records import JobState, RecordSource
 from testkit.hub_history import History, record
@@ -23,7 +22,7 @@ async def ended(history: History, seconds: float, scheduler: float | None = 10.0
 
 
 async def running(history: History) -> list[int]:
-    return [row.job_id for row in await history.queries.jobs(EVERYBODY, JobFilter(state=StateFilter.RUNNING))]
+    return [row.job_id for row in await history.listed(JobFilter(state=StateFilter.RUNNING))]
 
 
 @pytest.fixture

@@ -85,6 +85,23 @@ async def test_filters_of_the_address_reach_the_query(served: tuple[Client, Fixe
     assert history.asked[-1].state is JobState.TIMEOUT
 
 
+async def test_a_list_goes_on_behind_its_end_as_page_and_as_json(client: Client) -> None:
+    whole = msgspec.json.decode(await (await client.get("/jobs.json")).read(), type=JobsView)
+    assert whole.next is None
+    seen, address, links = [], "/jobs.json?limit=5", 0
+    while address:
+        view = msgspec.json.decode(await (await client.get(address)).read(), type=JobsView)
+        page = await (await client.get(address.replace(".json", ""))).text()
+        assert ('rel="next"' in page) == view.more == (view.next is not None)
+        if view.next:
+            assert f"/jobs?limit=5&amp;after={view.next}" in page
+        seen += [row.job_id for row in view.rows]
+        address = f"/jobs.json?limit=5&after={view.next}" if view.next else ""
+        links += 1
+    assert seen == [row.job_id for row in whole.rows]
+    assert links == -(-len(seen) // 5)
+
+
 async def test_a_name_with_odd_characters_links_to_its_own_list(served: tuple[Client, FixedHistory]) -> None:
     client, history = served
     await client.get("/users/a%2Fb%3F%22%3E")
@@ -93,7 +110,16 @@ async def test_a_name_with_odd_characters_links_to_its_own_list(served: tuple[Cl
 
 @pytest.mark.parametrize(
     ("query", "words"),
-    [("state=broken", "is no state"), ("limit=0", "limit="), ("limit=1e9", "limit="), ("id=abc", "is no job id")],
+    [
+        ("state=broken", "is no state"),
+        ("limit=0", "limit="),
+        ("limit=1e9", "limit="),
+        ("after=1.2", "after="),
+        ("after=2.x.1", "after="),
+        ("after=2.-1.1", "after="),
+        (f"after=2.1.{2**63}", "after="),
+        ("id=abc", "is no job id"),
+    ],
 )
 async def test_a_filter_that_cannot_be_used_is_named(client: Client, query: str, words: str) -> None:
     answer = await client.get(f"/jobs?{query}", allow_redirects=False)

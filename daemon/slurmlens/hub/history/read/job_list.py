@@ -6,9 +6,9 @@ Owns the SELECT behind the jobs page, its filters and its order. Used by `querie
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, select, tuple_
 
 from slurmlens.events import JobIdentity
 from slurmlens.hub.access.predicates import Claim, claims, visible_runs, visible_sightings
@@ -17,9 +17,12 @@ from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.executions import decode_record
 from slurmlens.hub.history.conclude.run_rows import Section, identity_of
-from slurmlens.hub.history.facts import JobFilter, JobRow, ListPlace, StateFilter
+from slurmlens.hub.history.facts import JobFilter, JobList, JobRow, ListPlace, StateFilter
 from slurmlens.hub.history.read.reading import Row, fetch, nanoseconds, outcome_of_row
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
+
+MOST_LOOKED_AT = 10_000
+"""Rows of a list that are looked through for one page, where not every one of them fits."""
 
 _SECTIONS = (Section.RUNNING, Section.PENDING, Section.OVER)
 """The sections of a list in their order; a query each, so that the long one goes by its index."""
@@ -32,64 +35,116 @@ _SECTIONS_OF = {
 }
 
 
-def list_jobs(viewer: Viewer, connection: Connection, cluster: str, which: JobFilter) -> tuple[JobRow, ...]:
+def list_jobs(viewer: Viewer, connection: Connection, cluster: str, which: JobFilter) -> JobList:
     """Jobs by their latest run, as `JobFilter` says."""
     sections = _SECTIONS_OF[which.state] if isinstance(which.state, StateFilter) else _SECTIONS
+    wanted = which.limit + 1  # one more tells whether there is more
     rows: list[Row] = []
+    looked_until: ListPlace | None = None
     for section in sections:
-        is_reached = which.after is None or section >= which.after.section
-        if is_reached and len(rows) < which.limit:
-            rows += _section_rows(viewer, connection, cluster, which, section, which.limit - len(rows))
+        if which.after is not None and section < which.after.section:
+            continue
+        own, looked_until = _section_rows(viewer, connection, cluster, which, section, wanted - len(rows))
+        rows += own
+        if looked_until is not None or len(rows) >= wanted:
+            break
     held = _held_counts(viewer, connection, cluster, {row["job_id"] for row in rows})
-    identities = _identities(viewer, connection, cluster, {row["job_id"] for row in rows if row["record"] is None})
-    return tuple(_job_row(row, identities.get((row["job_id"], row["number"])), held) for row in rows)
+    shown = rows[: which.limit]
+    identities = _identities(viewer, connection, cluster, {row["job_id"] for row in shown if row["record"] is None})
+    listed = tuple(_job_row(row, identities.get((row["job_id"], row["number"])), held) for row in shown)
+    return JobList(rows=listed, next=listed[-1].place if len(rows) > len(shown) else looked_until)
 
 
 def _section_rows(
     viewer: Viewer, connection: Connection, cluster: str, which: JobFilter, section: Section, limit: int
-) -> list[Row]:
-    """One section's rows that the viewer may see. Whoever does not see all is asked for by each of his claims: each
-    goes by its index, where all at once would walk through everybody's jobs.
+) -> tuple[list[Row], ListPlace | None]:
+    """One section's rows that the viewer may see, and how far was looked, None where that is all of it.
+
+    Whoever does not see all is asked for by each of his claims: each goes by its index, where all at once would walk
+    through everybody's jobs.
     """
     own = claims(viewer)
     if own is None or which.node is not None or which.user is not None or which.account is not None:
-        return fetch(connection, list_query(viewer, cluster, which, section, limit))
+        until = _looked_until(viewer, connection, which, section)
+        return fetch(connection, list_query(viewer, cluster, which, section, limit, until=until)), until
     found: dict[int, Row] = {}
+    looked: list[ListPlace] = []
     for claim in own:
-        rows = fetch(connection, list_query(viewer, cluster, which, section, limit, claim))
+        until = _looked_until(viewer, connection, which, section, claim)
+        looked += [until] if until else []
+        rows = fetch(connection, list_query(viewer, cluster, which, section, limit, claim, until))
         found.update((row["rid"], row) for row in rows)
-    return sorted(found.values(), key=lambda row: (row["order_ns"], row["rid"]), reverse=True)[:limit]
+    newest = max(looked, default=None)  # all claims were looked through as far as here
+    ordered = sorted(found.values(), key=lambda row: (row["order_ns"], row["rid"]), reverse=True)
+    kept = [row for row in ordered if newest is None or (row["order_ns"], row["rid"]) >= newest[1:]]
+    return kept[:limit], newest
 
 
 def list_query(
-    viewer: Viewer, cluster: str, which: JobFilter, section: Section, limit: int, claim: Claim | None = None
+    viewer: Viewer,
+    cluster: str,
+    which: JobFilter,
+    section: Section,
+    limit: int,
+    claim: Claim | None = None,
+    until: ListPlace | None = None,
 ) -> Select[Any]:
-    """One section's rows, those of one claim where one is named. The first filter that is set goes by its index, which
-    has the rows in the list's order; the others are looked at row by row, and kept from tempting the database to take
-    their index and sort.
+    """One section's rows, those of one claim where one is named, none of them behind `until`. The first filter that is
+    set goes by its index, which has the rows in the list's order; the others are looked at row by row, and kept from
+    tempting the database to take their index and sort.
     """
-    runs, executions, run_nodes = schema.runs, schema.executions, schema.run_nodes
+    runs, executions = schema.runs, schema.executions
     same = and_(*(runs.c[name] == executions.c[name] for name in ("cluster", "job_id", "submit_s")))
-    equal = [*(() if claim is None else (tuple(claim),)), *_equal_columns(which)]
-    if which.node is not None:
-        place: tuple[ColumnElement[Any], ...] = (run_nodes.c.order_ns, run_nodes.c.run)
-        joined = run_nodes.join(runs, runs.c.rid == run_nodes.c.run).outerjoin(executions, same)
-        conditions = [run_nodes.c.node == which.node, run_nodes.c.section == section.value]
-        conditions += [_unindexed(runs.c[name]) == value for name, value in equal]
-    else:
-        place = (runs.c.order_ns, runs.c.rid)
-        joined = runs.outerjoin(executions, same)
-        conditions = [runs.c.section == section.value]
-        conditions += [runs.c[name] == value for name, value in equal[:1]]
-        conditions += [_unindexed(runs.c[name]) == value for name, value in equal[1:]]
-    if which.after is not None and which.after.section == section:
-        conditions.append(tuple_(*place) < tuple_(which.after.order_ns, which.after.run))
+    walk = _walk(which, section, claim)
+    conditions = [*walk.conditions, *(_unindexed(runs.c[name]) == value for name, value in walk.others)]
+    if until is not None:
+        conditions.append(tuple_(*walk.place) >= tuple_(until.order_ns, until.run))
     query = (
         select(runs, executions.c.record)
-        .select_from(joined)
+        .select_from(walk.table.outerjoin(executions, same))
         .where(runs.c.cluster == cluster, visible_runs(viewer), *conditions)
     )
-    return query.order_by(*(column.desc() for column in place)).limit(limit)
+    return query.order_by(*(column.desc() for column in walk.place)).limit(limit)
+
+
+class _Walk(NamedTuple):
+    """How the rows of a section are found in the list's order: by which index, and what is left to be looked at."""
+
+    table: FromClause
+    place: tuple[ColumnElement[Any], ...]
+    conditions: list[ColumnElement[bool]]
+    others: list[tuple[str, str]]
+
+
+def _walk(which: JobFilter, section: Section, claim: Claim | None) -> _Walk:
+    runs, run_nodes = schema.runs, schema.run_nodes
+    equal = [*(() if claim is None else ((claim.column, claim.value),)), *_equal_columns(which)]
+    if which.node is not None:
+        joined = run_nodes.join(runs, runs.c.rid == run_nodes.c.run)
+        own = [run_nodes.c.node == which.node, run_nodes.c.section == section.value]
+        walk = _Walk(joined, (run_nodes.c.order_ns, run_nodes.c.run), own, equal)
+    else:
+        first = [runs.c[name] == value for name, value in equal[:1]] or [schema.of_any]
+        own = [runs.c.section == section.value, *first]
+        walk = _Walk(runs, (runs.c.order_ns, runs.c.rid), own, equal[1:])
+    if which.after is not None and which.after.section == section:
+        walk.conditions.append(tuple_(*walk.place) < tuple_(which.after.order_ns, which.after.run))
+    return walk
+
+
+def _looked_until(
+    viewer: Viewer, connection: Connection, which: JobFilter, section: Section, claim: Claim | None = None
+) -> ListPlace | None:
+    """The last row that may be looked at for this page, None where all that there is may be."""
+    walk = _walk(which, section, claim)
+    shows_all = viewer.sees_all_jobs or claim is not None
+    if shows_all and not walk.others:
+        return None  # whatever the index has is listed
+    source = schema.run_nodes if which.node is not None else schema.runs
+    query = select(*walk.place).select_from(source).where(*walk.conditions)
+    query = query.order_by(*(column.desc() for column in walk.place)).offset(MOST_LOOKED_AT - 1).limit(1)
+    last = connection.execute(query).first()
+    return None if last is None else ListPlace(section.value, *last)
 
 
 def _equal_columns(which: JobFilter) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.bodies import LinePlace, lines_at
-from slurmlens.hub.history.facts import HistoryStatus, JobFacts, JobFilter, JobRow
+from slurmlens.hub.history.facts import HistoryStatus, JobFacts, JobFilter, JobList
 from slurmlens.hub.history.read.job_list import list_jobs
 from slurmlens.hub.history.read.job_reader import JobReader
 from slurmlens.hub.history.read.reading import fetch, node_heard, of_job
@@ -97,8 +97,8 @@ class Queries:
         )
         return await self._store.read(lambda connection: connection.execute(query).scalar())
 
-    async def jobs(self, viewer: Viewer, which: JobFilter) -> tuple[JobRow, ...]:
-        """Jobs by their latest run, as `JobFilter` says."""
+    async def jobs(self, viewer: Viewer, which: JobFilter) -> JobList:
+        """A page of jobs by their latest run, as `JobFilter` says."""
         return await self._store.read(lambda connection: list_jobs(viewer, connection, self._cluster, which))
 
     async def job_events(self, viewer: Viewer, job_id: int, run: int | None = None) -> list[bytes]:

@@ -7,10 +7,10 @@ JSON and CSV.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from slurmlens.hub.history.conclude.run_extent import run_extent
-from slurmlens.hub.history.facts import JobRow
+from slurmlens.hub.history.facts import JobFilter, JobList, JobRow
 from slurmlens.hub.views.job.usage import against
 from slurmlens.hub.views.job.view import Phase
 from slurmlens.hub.views.jobs.view import JobLine, JobsView
@@ -18,17 +18,19 @@ from slurmlens.hub.views.states import pending_words, phase_of
 from slurmlens.shown.text import encodable
 
 
-def build_jobs_view(rows: Sequence[JobRow], filters: Mapping[str, str], limit: int, now_ns: int) -> JobsView:
-    """The rows in the order in which history answered (newest first); `more` where the limit may have cut them."""
-    lines = tuple(job_line(row, now_ns) for row in rows)
+def build_jobs_view(found: JobList, filters: Mapping[str, str], asked: JobFilter, now_ns: int) -> JobsView:
+    """The rows in the order in which history answered (newest first)."""
+    lines = tuple(job_line(row, now_ns) for row in found.rows)
     counts = Counter(line.phase.value for line in lines)
     return JobsView(
         made_ns=now_ns,
         filters=dict(filters),
         rows=lines,
         counts={phase.value: counts.get(phase.value, 0) for phase in Phase},
-        limit=limit,
-        more=len(lines) >= limit,
+        limit=asked.limit,
+        more=found.next is not None,
+        after=asked.after.text if asked.after else None,
+        next=found.next.text if found.next else None,
     )
 
 

@@ -30,7 +30,7 @@ _EMPTY = (
 def render_jobs(view: JobsView, sheet: Sheet) -> str:
     """The table, or why it is empty; ends in a newline."""
     if not view.rows:
-        return _EMPTY + "\n"
+        return (f"  none so far{_more(view)}" if view.more else _EMPTY) + "\n"
     return "\n".join(line.rstrip() for line in _lines(view, sheet)) + "\n"
 
 
@@ -42,7 +42,11 @@ def _lines(view: JobsView, sheet: Sheet) -> Iterator[str]:
         yield _line(row, name, sheet)
     counts = ", ".join(f"{number} {phase}" for phase, number in view.counts.items() if number)
     yield ""
-    yield f"  {counts}" + (f"; the newest {view.limit} only (--limit)" if view.more else "")
+    yield f"  {counts}{_more(view)}"
+
+
+def _more(view: JobsView) -> str:
+    return f"; there are more: --after {view.next}" if view.more else ""
 
 
 def _line(row: JobLine, name_columns: int, sheet: Sheet) -> str:

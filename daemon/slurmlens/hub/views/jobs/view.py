@@ -41,7 +41,11 @@ class JobLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobsView(msgspec.Struct, frozen=True, kw_only=True):
-    """The list of jobs under the filters of its address; `counts` are by phase, of what is listed."""
+    """One page of the list of jobs under the filters of its address; `counts` are by phase, of what is listed.
+
+    `after` is the place behind which this page begins, `next` the one behind which the next page does: None at the
+    list's begin and end. A page of a rare kind of job may hold few or none and have a next one.
+    """
 
     version: int = VIEW_VERSION
     made_ns: int
@@ -50,4 +54,6 @@ class JobsView(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     limit: int
     more: bool = False
+    after: str | None = None
+    next: str | None = None
     notes: tuple[Note, ...] = ()

@@ -42,9 +42,9 @@ class JobsPage:
             raise web.HTTPFound(f"/jobs/{quote(request.query['id'].strip(), safe='+')}")
         fixed = {key: request.match_info[key] for key in FILTERS if key in request.match_info}
         filters = filters_of(request)
-        wanted = job_filter(filters)
-        rows = await self._queries.jobs(viewer_of(request), wanted)
-        view = build_jobs_view(rows, filters, wanted.limit, self._clock.wall_ns())
+        wanted = job_filter(filters, request.query.get("after"))
+        found = await self._queries.jobs(viewer_of(request), wanted)
+        view = build_jobs_view(found, filters, wanted, self._clock.wall_ns())
         return self._answer(request.match_info.get("form"), view, fixed)
 
     def _answer(self, form: str | None, view: JobsView, fixed: Mapping[str, str]) -> web.Response:

@@ -1,0 +1,120 @@
+"""Everything that a hub asks of its database and writes into it, done once: a scene on a history of any length.
+
+Owns the calls, room by room. What reads or writes belongs here, on the day it is written: `test_no_statement_walks`
+finds every function of the hub that gives the database a statement, and fails where none of these calls reaches it.
+Played on an empty database or on one that `bench.hub_load.histories` has filled.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import msgspec
+from bench.hub_load.job_mix import JobMix, jobs_of, node_name
+
+from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.history.conclude.run_rows import Section
+from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
+from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS
+from slurmlens.hub.history.record.packing import PIECES_AT_ONCE
+from slurmlens.slurm.job_ids import JobReference
+from slurmlens.slurm.records import JobState, NodeRecord
+from testkit.hub_history import History, record
+from testkit.told_events import Told, at_ns
+
+FILTERS = (
+    JobFilter(),
+    JobFilter(user="user0"),
+    JobFilter(user="user300"),
+    JobFilter(user="nobody"),
+    JobFilter(account="account3"),
+    JobFilter(partition="long"),
+    JobFilter(node=node_name(5)),
+    JobFilter(state=StateFilter.FAILED),
+    JobFilter(state=StateFilter.RUNNING),
+    JobFilter(state=JobState.NODE_FAIL),
+    JobFilter(state=JobState.COMPLETED),
+    JobFilter(user="user0", state=StateFilter.FAILED),
+    JobFilter(account="account3", partition="long"),
+    JobFilter(node=node_name(5), user="user0"),
+)
+OWN_JOB = 2_000_000_000
+"""Job ids from here on are the scene's own."""
+
+
+async def play(history: History, mix: JobMix) -> None:
+    """All of it; `mix` is what the history was made of."""
+    await _nodes_tell(history)
+    await _the_scheduler_tells(history)
+    await _nobody_tells(history)
+    await _people_ask(history, mix)
+    await history.store.keep_statistics()
+
+
+async def _nodes_tell(history: History) -> None:
+    one, other = Told(OWN_JOB, "n1"), Told(OWN_JOB, "n2")
+    first = [one.start(1), other.start(1), one.points(1, 1.0)]
+    await history.apply(first)
+    await history.apply(first)  # nothing of it is new
+    for piece in range(PIECES_AT_ONCE + 1):
+        await history.hear(other.points(10 + 10 * piece, 1.0, 2.0))
+    await history.hear(one.dropped(2, 5), one.summary(1, 3), other.end(4))
+    wide = [Told(OWN_JOB + 1, f"n{number}") for number in range(WIDE_SIGHTINGS + 1)]
+    await history.apply([told.start(1) for told in wide], at_ns(1))
+    await history.apply([wide[0].summary(1, 3)], at_ns(1.05))
+    await history.refresh()
+    await history.hear(one.beat(20), other.beat(20))
+    await history.beats.write(history.store)
+    await history.applier.count_refusals({"foreign": 2}, at_ns(1))
+
+
+async def _the_scheduler_tells(history: History) -> None:
+    await history.learn(record(JobState.RUNNING, job_id=OWN_JOB), record(JobState.PENDING, job_id=OWN_JOB + 2))
+    await history.learn(record(JobState.COMPLETED, job_id=OWN_JOB, end=4))
+    await history.records.touch([OWN_JOB], at_ns(5))
+    await history.records.take_nodes([NodeRecord(name="n1"), NodeRecord(name="n2")])
+    await history.records.nodes()
+    keys = [key for key in await history.records.open_executions() if key.job_id >= OWN_JOB]
+    await history.records.forget(keys, at_ns(6))
+
+
+async def _nobody_tells(history: History) -> None:
+    """A node comes back after its jobs were closed; a run is ended by its nodes while the scheduler is silent."""
+    lost = Told(OWN_JOB + 3, "n3")
+    await history.hear(lost.start(1))
+    await history.hear(lost.beat(5))
+    closed = await history.reconciler.reconcile(at_ns(3600), at_ns(3590))
+    assert closed.closed
+    await history.hear(lost.beat(3700, lost.sighting))
+    ended = Told(OWN_JOB + 4, "n4")
+    await history.learn(record(JobState.RUNNING, job_id=OWN_JOB + 4, nodes=("n4",)))
+    await history.hear(ended.start(1), ended.summary(1, 3))
+    history.clock.advance(7200)
+    assert await history.unconfirmed.end(at_ns(7200), at_ns(0))
+
+
+async def _people_ask(history: History, mix: JobMix) -> None:
+    middle = (mix.now_s - mix.jobs * 43_200 // mix.jobs_a_day) * 10**9
+    places = (None, ListPlace(Section.RUNNING.value, middle, 5), ListPlace(Section.OVER.value, middle, 5))
+    for which, after in itertools.product(FILTERS, places):
+        await history.queries.jobs(EVERYBODY, msgspec.structs.replace(which, after=after))
+    for job_id in {OWN_JOB, OWN_JOB + 1, mix.first_job_id, _widest(mix), _requeued(mix)}:
+        await history.facts(job_id)
+        await history.queries.job_events(EVERYBODY, job_id)
+        await history.queries.job_events(EVERYBODY, job_id, 1)
+    task = next(job.runs[0].record for job in jobs_of(mix) if job.runs[0].record.array_job_id is not None)
+    assert task.array_job_id is not None
+    reference = JobReference(task.array_job_id, task.array_task_id)
+    assert await history.queries.own_job_id(EVERYBODY, reference) == task.job_id
+    await history.queries.own_job_id(EVERYBODY, JobReference(OWN_JOB, het_job_offset=1))
+    await history.queries.status(EVERYBODY)
+
+
+def _widest(mix: JobMix) -> int:
+    some = itertools.islice(jobs_of(mix), 2_000)
+    return max(some, key=lambda job: max(len(run.nodes) for run in job.runs)).job_id
+
+
+def _requeued(mix: JobMix) -> int:
+    some = itertools.islice(jobs_of(mix), 2_000)
+    return max(some, key=lambda job: len(job.runs)).job_id
