@@ -1,8 +1,9 @@
 """Everything that a hub asks of its database and writes into it, done once: a scene on a history of any length.
 
 Owns the calls, room by room. What reads or writes belongs here, on the day it is written: `test_no_statement_walks`
-finds every function of the hub that gives the database a statement, and fails where none of these calls reaches it.
-Played on an empty database or on one that `bench.hub_load.histories` has filled.
+finds every function of `ROOMS` that gives the database a statement, and fails where none of these calls reaches it. A
+room that gets a store gets a part of the scene. Played on an empty database or on
+one that `bench.hub_load.histories` has filled.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import itertools
 import msgspec
 from bench.hub_load.job_mix import JobMix, jobs_of, node_name
 
-from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.config.access import AccessConfig
+from slurmlens.hub.access.account_people import AccountPeople
+from slurmlens.hub.access.looks import LookFilter, LookLog, What
+from slurmlens.hub.access.tokens import LoginTokens
+from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.history.conclude.run_rows import Section
 from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
 from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS
 from slurmlens.hub.history.record.packing import PIECES_AT_ONCE
+from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState, NodeRecord
 from testkit.hub_history import History, record
@@ -38,8 +44,22 @@ FILTERS = (
     JobFilter(account="account3", partition="long"),
     JobFilter(node=node_name(5), user="user0"),
 )
+ROOMS = ("access", "history", "scheduler")
+LOOKS = 8_000
 OWN_JOB = 2_000_000_000
 """Job ids from here on are the scene's own."""
+
+
+LOOK_FILTERS = (
+    LookFilter(),
+    LookFilter(before=LOOKS // 2),
+    LookFilter(who="user7"),
+    LookFilter(owner="user5"),
+    LookFilter(job_id=77),
+)
+AUDITOR = Viewer("eve", frozenset({Role.USER, Role.AUDITOR}))
+ALICE = Viewer("user7", frozenset({Role.USER, Role.COORDINATOR}), accounts=frozenset({"account3", "account9"}))
+"""Somebody who sees own jobs and those of two accounts."""
 
 
 async def play(history: History, mix: JobMix) -> None:
@@ -48,6 +68,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _the_scheduler_tells(history)
     await _nobody_tells(history)
     await _people_ask(history, mix)
+    await _access_is_proved(history)
     await history.store.keep_statistics()
 
 
@@ -96,10 +117,11 @@ async def _nobody_tells(history: History) -> None:
 async def _people_ask(history: History, mix: JobMix) -> None:
     middle = (mix.now_s - mix.jobs * 43_200 // mix.jobs_a_day) * 10**9
     places = (None, ListPlace(Section.RUNNING.value, middle, 5), ListPlace(Section.OVER.value, middle, 5))
-    for which, after in itertools.product(FILTERS, places):
-        await history.queries.jobs(EVERYBODY, msgspec.structs.replace(which, after=after))
+    for viewer, which, after in itertools.product((EVERYBODY, ALICE), FILTERS, places):
+        await history.queries.jobs(viewer, msgspec.structs.replace(which, after=after))
     for job_id in {OWN_JOB, OWN_JOB + 1, mix.first_job_id, _widest(mix), _requeued(mix)}:
         await history.facts(job_id)
+        await history.queries.job_facts(ALICE, job_id)
         await history.queries.job_events(EVERYBODY, job_id)
         await history.queries.job_events(EVERYBODY, job_id, 1)
     task = next(job.runs[0].record for job in jobs_of(mix) if job.runs[0].record.array_job_id is not None)
@@ -108,6 +130,24 @@ async def _people_ask(history: History, mix: JobMix) -> None:
     assert await history.queries.own_job_id(EVERYBODY, reference) == task.job_id
     await history.queries.own_job_id(EVERYBODY, JobReference(OWN_JOB, het_job_offset=1))
     await history.queries.status(EVERYBODY)
+
+
+async def _access_is_proved(history: History) -> None:
+    people = AccountPeople(history.store, "demo")
+    await people.replace([AccountPerson("user7", "account3", is_coordinator=True)])
+    await people.of("user7")
+    tokens = LoginTokens(history.store, AccessConfig(), history.clock)
+    session = await tokens.use_link(await tokens.make_link("user7"))
+    assert session is not None
+    await tokens.user_of_session(session)
+    await tokens.end_session(session)
+    looks = LookLog(history.store, "demo", 90.0, history.clock, history.reporter)
+    for number in range(LOOKS):
+        looks.saw_job(ALICE, What.PAGE, number + 1, 1, f"user{number % 300}")
+    await looks.write()
+    await looks.forget()
+    for viewer, which in itertools.product((AUDITOR, ALICE), LOOK_FILTERS):
+        await looks.looks(viewer, which)
 
 
 def _widest(mix: JobMix) -> int:

@@ -139,15 +139,16 @@ class LookLog:
 
     async def looks(self, viewer: Viewer, which: LookFilter) -> Sequence[Look]:
         """LookLog that the viewer may know of, the latest first."""
-        conditions = [table.c.cluster == self._cluster, visible_looks(viewer)]
         equal = {"who": which.who, "owner": which.owner, "job_id": which.job_id}
-        conditions += [table.c[name] == value for name, value in equal.items() if value is not None]
+        conditions = [table.c[name] == value for name, value in equal.items() if value is not None]
         if which.before is not None:
             conditions.append(table.c.id < which.before)
-        query = select(table).where(*conditions).order_by(table.c.id.desc()).limit(which.limit)
+        latest = select(table).where(table.c.cluster == self._cluster, *conditions).order_by(table.c.id.desc())
+        queries = [latest.where(may_see).limit(which.limit) for may_see in visible_looks(viewer)]
 
         def read(connection: Connection) -> list[Look]:
-            return [_look(row) for row in connection.execute(query).mappings()]
+            found = {row["id"]: _look(row) for query in queries for row in connection.execute(query).mappings()}
+            return [found[number] for number in sorted(found, reverse=True)[: which.limit]]
 
         return await self._store.read(read)
 

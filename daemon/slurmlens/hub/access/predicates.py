@@ -60,12 +60,15 @@ def visible_sightings(viewer: Viewer) -> ColumnElement[bool]:
     return or_(has_run, and_(sightings.c.run.is_(None), has_any, not_(has_others)))
 
 
-def visible_looks(viewer: Viewer) -> ColumnElement[bool]:
-    """The rows of `looks` that the viewer may see: auditors all, whoever else his own looks, and those at his jobs."""
+def visible_looks(viewer: Viewer) -> tuple[ColumnElement[bool], ...]:
+    """The rows of `looks` that the viewer may see: auditors all, whoever else his own looks, and those at his jobs.
+
+    As conditions of which one must hold, to be asked for one by one: each goes by its index.
+    """
     if viewer.sees_looks:
-        return true()
+        return (true(),)
     looks = _table("looks")
-    return or_(looks.c.owner == viewer.who, looks.c.who == viewer.who) if viewer.is_somebody else false()
+    return (looks.c.owner == viewer.who, looks.c.who == viewer.who) if viewer.is_somebody else ()
 
 
 def _table(name: str) -> Table:

@@ -47,3 +47,4 @@ looks = Table(
 Index("looks_by_time", looks.c.time_ns, looks.c.id)
 Index("looks_by_owner", looks.c.owner, looks.c.id)
 Index("looks_by_who", looks.c.who, looks.c.id)
+Index("looks_by_job", looks.c.job_id, looks.c.id)

@@ -31,7 +31,7 @@ async def test_a_database_of_before_goes_on_and_shows_each_his_jobs(tmp_path: Pa
     history = await History.open(url, ManualClock())
     try:
         await AccountPeople(history.store, "demo").replace(PEOPLE)
-        rows = await history.queries.jobs(await viewer_named(history, "bob"), JobFilter())
+        rows = (await history.queries.jobs(await viewer_named(history, "bob"), JobFilter())).rows
         assert {row.job_id for row in rows} == {42, 44}
         with engine.connect() as connection:
             different = compare_metadata(MigrationContext.configure(connection), metadata)

@@ -43,7 +43,7 @@ async def told(history: History) -> History:
 async def test_lists_and_single_jobs_and_their_events_show_the_same_jobs(told: History) -> None:
     for name, seen in SEEN.items():
         viewer = await viewer_named(told, name)
-        assert {row.job_id for row in await told.queries.jobs(viewer, JobFilter())} == listed(name), name
+        assert {row.job_id for row in (await told.queries.jobs(viewer, JobFilter())).rows} == listed(name), name
         for job_id in range(40, 47):
             facts = await told.queries.job_facts(viewer, job_id)
             assert (facts is not None) == (job_id in seen), (name, job_id)
@@ -61,36 +61,35 @@ async def test_lists_and_single_jobs_and_their_events_show_the_same_jobs(told: H
     ],
 )
 async def test_no_filter_widens_or_narrows_what_is_seen(told: History, which: JobFilter) -> None:
-    everything = {row.job_id for row in await told.queries.jobs(EVERYBODY, which)}
+    everything = {row.job_id for row in (await told.queries.jobs(EVERYBODY, which)).rows}
     assert everything
     for name in SEEN:
         viewer = await viewer_named(told, name)
-        rows = [row.job_id for row in await told.queries.jobs(viewer, which)]
+        rows = [row.job_id for row in (await told.queries.jobs(viewer, which)).rows]
         assert set(rows) == everything & listed(name), name
-        assert [row.job_id for row in await told.queries.jobs(viewer, msgspec.structs.replace(which, limit=1))] == rows[
-            :1
-        ]
+        first = await told.queries.jobs(viewer, msgspec.structs.replace(which, limit=1))
+        assert [row.job_id for row in first.rows] == rows[:1]
 
 
 async def test_a_list_is_walked_by_its_cursor_without_gap_or_double(told: History) -> None:
     for name in ("alice", "carol", "olga"):
         viewer = await viewer_named(told, name)
         walked: list[int] = []
-        page = await told.queries.jobs(viewer, JobFilter(limit=1))
+        page = (await told.queries.jobs(viewer, JobFilter(limit=1))).rows
         while page:
             walked += [row.job_id for row in page]
-            page = await told.queries.jobs(viewer, JobFilter(limit=1, after=page[-1].place))
+            page = (await told.queries.jobs(viewer, JobFilter(limit=1, after=page[-1].place))).rows
         assert len(walked) == len(set(walked))
         assert set(walked) == listed(name)
 
 
 async def test_users_may_be_shown_their_own_alone_or_all(told: History) -> None:
     own = await viewer_named(told, "alice", users_see="own")
-    assert {row.job_id for row in await told.queries.jobs(own, JobFilter())} == {41}
+    assert {row.job_id for row in (await told.queries.jobs(own, JobFilter())).rows} == {41}
     everything = await viewer_named(told, "bob", users_see="all")
-    assert {row.job_id for row in await told.queries.jobs(everything, JobFilter())} == {41, 42, 43, 44, 45}
+    assert {row.job_id for row in (await told.queries.jobs(everything, JobFilter())).rows} == {41, 42, 43, 44, 45}
     coordinator = await viewer_named(told, "carol", users_see="own")
-    assert {row.job_id for row in await told.queries.jobs(coordinator, JobFilter())} == {41, 43}
+    assert {row.job_id for row in (await told.queries.jobs(coordinator, JobFilter())).rows} == {41, 43}
 
 
 async def test_other_jobs_that_failed_on_a_node_are_those_that_may_be_seen(told: History) -> None:
@@ -134,7 +133,7 @@ async def test_a_job_of_nobody_known_is_seen_by_those_alone_who_see_all(told: Hi
 
 async def test_whoever_has_no_role_sees_nothing(told: History) -> None:
     nobody = Viewer("alice", frozenset())
-    assert await told.queries.jobs(nobody, JobFilter()) == ()
+    assert (await told.queries.jobs(nobody, JobFilter())).rows == ()
     assert await told.queries.job_facts(nobody, 41) is None
 
 
