@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-TABLES_MADE_BY = {6: ("account_people", "login_tokens", "looks")}
+TABLES_MADE_BY = {
+    6: ("account_people", "login_tokens", "looks"),
+    7: ("inventory_facts", "inventory_relations", "inventory_tellings"),
+}
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
 
 

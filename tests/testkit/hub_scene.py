@@ -21,7 +21,8 @@ from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.history.conclude.run_rows import Section
 from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
 from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS
-from slurmlens.hub.history.record.packing import PIECES_AT_ONCE
+from slurmlens.hub.history.record.packing import PIECES_AT_ONCE, Packer
+from slurmlens.hub.history.record.recent_profiles import RecentProfiles
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState, NodeRecord
@@ -83,6 +84,9 @@ async def _nodes_tell(history: History) -> None:
     wide = [Told(OWN_JOB + 1, f"n{number}") for number in range(WIDE_SIGHTINGS + 1)]
     await history.apply([told.start(1) for told in wide], at_ns(1))
     await history.apply([wide[0].summary(1, 3)], at_ns(1.05))
+    await history.apply([Told(OWN_JOB + 5).summary(1, 3)])
+    started_anew = Packer(history.store, RecentProfiles(), history.news, history.reporter)
+    assert (await started_anew.pack()).profiles
     await history.refresh()
     await history.hear(one.beat(20), other.beat(20))
     await history.beats.write(history.store)

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from slurmlens.events import JobIdentity, merged_identity
-from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.history.conclude.executions import VANISHED
 from slurmlens.hub.history.conclude.run_extent import RunExtent, gpus_of, run_extent
 from slurmlens.hub.history.facts import JobFacts, JobFilter
@@ -117,7 +116,7 @@ async def test_the_mark_of_a_cut_list_goes_from_the_hooks_event_to_the_page_and_
     view = build_job_view(await history.facts())
     assert view.allocation.node_list_is_cut
     assert (view.allocation.node_list, view.allocation.node_count) == ("n[0001-0099,0101-0199,…", 400)
-    (row,) = await history.queries.jobs(EVERYBODY, JobFilter())
+    (row,) = await history.listed(JobFilter())
     line = job_line(row, history.clock.wall_ns())
     assert (line.node_list, line.node_count, line.cores) == (view.allocation.node_list, 400, 1600)
 
