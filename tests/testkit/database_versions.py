@@ -10,10 +10,16 @@ TABLES_MADE_BY = {
 }
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
 
+INDEXES_MADE_BY = {7: ("runs_completed",)}
+"""The same for indexes of tables that were there before."""
+
 
 def take_back_to(connection: Connection, version: int) -> None:
-    """Drops the tables of later versions; what a later one changed in older tables is the caller's to undo."""
+    """Drops the tables and indexes of later versions; what a later one changed in older tables is the caller's to undo."""
     for later, tables in TABLES_MADE_BY.items():
         for table in tables if later > version else ():
             connection.execute(text(f"DROP TABLE {table}"))
+    for later, indexes in INDEXES_MADE_BY.items():
+        for index in indexes if later > version else ():
+            connection.execute(text(f"DROP INDEX {index}"))
     connection.execute(text(f"UPDATE alembic_version SET version_num = '{version:04}'"))
