@@ -15,7 +15,7 @@ INDEXES_MADE_BY = {7: ("runs_completed",)}
 
 
 def take_back_to(connection: Connection, version: int) -> None:
-    """Drops the tables and indexes of later versions; what a later one changed in older tables is the caller's to undo."""
+    """Drops tables and indexes of later versions; what else a later one changed is the caller's to undo."""
     for later, tables in TABLES_MADE_BY.items():
         for table in tables if later > version else ():
             connection.execute(text(f"DROP TABLE {table}"))
