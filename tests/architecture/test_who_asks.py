@@ -14,6 +14,7 @@ HUB = ROOT / "daemon" / "slurmlens" / "hub"
 
 FRONT_DOORS = (
     ("history/read/queries.py", "Queries"),
+    ("inventory/read/queries.py", "InventoryQueries"),
     ("web/ports.py", "HistoryQueries"),
     ("web/ports.py", "LiveFeed"),
     ("web/view_cache.py", "ViewCache"),

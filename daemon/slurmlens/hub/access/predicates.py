@@ -73,3 +73,16 @@ def visible_looks(viewer: Viewer) -> tuple[ColumnElement[bool], ...]:
 
 def _table(name: str) -> Table:
     return metadata.tables[name]
+
+
+def visible_entities(viewer: Viewer, kind: ColumnElement[str], name: ColumnElement[str]) -> ColumnElement[bool]:
+    """Which entities of the inventory the viewer may see: machines all, of people and accounts his own alone.
+
+    `kind` and `name` are the columns that say which entity a row is about.
+    """
+    if viewer.sees_all_jobs:
+        return true()
+    own = [and_(kind == "user", name == viewer.who)] if viewer.is_somebody else []
+    if viewer.accounts:
+        own.append(and_(kind == "account", name.in_(sorted(viewer.accounts))))
+    return or_(kind.not_in(("user", "group", "account")), *own)

@@ -1,0 +1,58 @@
+"""Ended runs, each with all that it had, as `common_cause` wants them: pure.
+
+Owns what counts: failed are FAILED, OUT_OF_MEMORY and NODE_FAIL, succeeded is COMPLETED; a time limit, a cancellation
+and a preemption say nothing about a cause. What a run had is its user, account and partition, its nodes, the switches
+above them and what the nodes were made of, as of the moment when it began. Fed by `read.queries`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from slurmlens.hub.inventory.common_cause import Candidate, Trial
+from slurmlens.hub.inventory.entities import HeldFact
+from slurmlens.hub.inventory.questions.below import Above
+from slurmlens.hub.inventory.runs import PlacedRun
+from slurmlens.slurm.records import JobState
+
+FAILURES = frozenset({JobState.FAILED, JobState.OUT_OF_MEMORY, JobState.NODE_FAIL})
+SUCCESSES = frozenset({JobState.COMPLETED})
+
+MADE_OF = ("operating_system", "slurm_version", "architecture", "gres")
+"""Attributes of a node that may explain a failure: each value is a candidate."""
+
+
+def trials(runs: Iterable[PlacedRun], above: Mapping[str, Sequence[Above]], facts: Iterable[HeldFact]) -> list[Trial]:
+    """One trial a run that ended well or badly; `above` and `facts` are of the whole window."""
+    by_node: dict[str, list[HeldFact]] = {}
+    for fact in facts:
+        by_node.setdefault(fact.entity.name, []).append(fact)
+    return [_trial(run, above, by_node) for run in runs if run.state in FAILURES | SUCCESSES]
+
+
+def _trial(run: PlacedRun, above: Mapping[str, Sequence[Above]], facts: Mapping[str, Sequence[HeldFact]]) -> Trial:
+    return Trial(
+        failed=run.state in FAILURES,
+        user=run.user,
+        job_name=run.name,
+        node_count=len(run.nodes),
+        candidates=frozenset(_candidates(run, above, facts)),
+    )
+
+
+def _candidates(
+    run: PlacedRun, above: Mapping[str, Sequence[Above]], facts: Mapping[str, Sequence[HeldFact]]
+) -> Iterator[Candidate]:
+    for kind in ("user", "account", "partition"):
+        name = getattr(run, kind)
+        if name:
+            yield Candidate(kind, name)
+    at_ns = run.start_ns or run.end_ns or 0
+    for node in run.nodes:
+        yield Candidate("node", node)
+        for one in above.get(node, ()):
+            if one.valid_from_ns <= at_ns < one.valid_to_ns:
+                yield Candidate("switch", one.switch)
+        for fact in facts.get(node, ()):
+            if fact.holds_at(at_ns):
+                yield Candidate(fact.attribute, str(fact.value))
