@@ -47,7 +47,7 @@ async def inventory(history: History) -> InventoryQueries:
 async def test_a_node_is_in_the_partition_of_then(inventory: InventoryQueries) -> None:
     async def partitions(at_s: float) -> set[str]:
         told = await inventory.entity(EVERYBODY, entity("node n2"), moment(at_s))
-        return {one.entity.name for one in told.sight.relations if one.entity.kind == "partition"}
+        return {one.entity.name for one in told.state.relations if one.entity.kind == "partition"}
 
     assert await partitions(0) == {"all"}
     assert await partitions(99.9) == {"all"}
@@ -59,7 +59,7 @@ async def test_a_window_has_every_version_of_a_fact_and_the_moment_one(inventory
     told = await inventory.entity(EVERYBODY, entity("node n2"), moment(300), since_ns=moment(-1000))
     states = [fact.value for fact in told.facts if fact.attribute == "state"]
     assert states == ["IDLE", "IDLE+DRAIN", "IDLE"]
-    assert [fact.value for fact in told.sight.facts if fact.attribute == "state"] == ["IDLE"]
+    assert [fact.value for fact in told.state.facts if fact.attribute == "state"] == ["IDLE"]
     later = await inventory.entity(EVERYBODY, entity("node n2"), moment(150), since_ns=moment(120))
     assert [fact.value for fact in later.facts if fact.attribute == "state"] == ["IDLE+DRAIN"]
 
@@ -73,7 +73,7 @@ async def test_all_of_a_kind_at_a_moment(inventory: InventoryQueries) -> None:
 async def test_one_node_at_two_moments_differs_in_what_changed(inventory: InventoryQueries) -> None:
     then = await inventory.entity(EVERYBODY, entity("node n2"), moment(0))
     now = await inventory.entity(EVERYBODY, entity("node n2"), moment(150))
-    changed = {one.attribute: (one.left, one.right) for one in differences(then.sight, now.sight)}
+    changed = {one.attribute: (one.left, one.right) for one in differences(then.state, now.state)}
     assert changed == {"state": ("IDLE", "IDLE+DRAIN"), "contains partition": (("all",), ("big",))}
 
 
@@ -128,7 +128,7 @@ async def test_who_may_see_his_own_alone_sees_machines_and_nobody_else(
     await learn_runs(history)
     users = await inventory.kind(BOB, EntityKind.USER, ("exists",), moment(20))
     assert [fact.entity.name for fact in users] == ["bob"]
-    assert (await inventory.entity(BOB, entity("user alice"), moment(20))).sight.facts == ()
+    assert (await inventory.entity(BOB, entity("user alice"), moment(20))).state.facts == ()
     found = await inventory.neighbourhood(BOB, entity("node n2"), 3, moment(20))
     kinds = {one.entity.kind for one in found.entities}
     assert "switch" in kinds

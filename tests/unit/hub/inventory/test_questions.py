@@ -11,7 +11,7 @@ from slurmlens.hub.inventory.common_cause import Candidate, common_cause
 from slurmlens.hub.inventory.entities import CONTAINS, FOREVER, Entity, FactValue, HeldFact, HeldRelation
 from slurmlens.hub.inventory.questions.below import nodes_below, switches_above
 from slurmlens.hub.inventory.questions.blast_radius import blast_radius
-from slurmlens.hub.inventory.questions.difference import Sight, differences
+from slurmlens.hub.inventory.questions.difference import EntityState, differences
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood, explore
 from slurmlens.hub.inventory.questions.trials import trials
 from slurmlens.hub.inventory.runs import PlacedRun
@@ -123,13 +123,13 @@ def test_a_blast_radius_counts_jobs_and_whose_they_are() -> None:
 
 
 def test_two_sights_differ_in_what_is_told_otherwise_and_since_when() -> None:
-    left = Sight(
+    left = EntityState(
         entity=entity("node n1"),
         at_ns=5,
         facts=(known("node n1", "cpu_count", 4), known("node n1", "gres", "gpu:1")),
         relations=(held("partition all", "node n1"),),
     )
-    right = Sight(
+    right = EntityState(
         entity=entity("node n2"),
         at_ns=5,
         facts=(known("node n2", "cpu_count", 8, 3), known("node n2", "gres", "gpu:1")),

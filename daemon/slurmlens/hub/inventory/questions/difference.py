@@ -12,7 +12,7 @@ import msgspec
 from slurmlens.hub.inventory.entities import EXISTS, Entity, FactValue, HeldFact, HeldRelation
 
 
-class Sight(msgspec.Struct, frozen=True, kw_only=True):
+class EntityState(msgspec.Struct, frozen=True, kw_only=True):
     """An entity as it was at a moment: its facts and relations of then; none of both where it was not there."""
 
     entity: Entity
@@ -22,7 +22,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """An attribute in which two sights differ; None where it is not told. `since_ns` is the later of its beginnings."""
+    """An attribute in which two states differ; None where it is not told. `since_ns` is the later of its beginnings."""
 
     attribute: str
     left: FactValue | None
@@ -30,7 +30,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     since_ns: int | None = None
 
 
-def differences(left: Sight, right: Sight) -> tuple[Difference, ...]:
+def differences(left: EntityState, right: EntityState) -> tuple[Difference, ...]:
     """What differs, by attribute; facts first."""
     return (*_of_facts(left, right), *_of_relations(left, right))
 
@@ -43,7 +43,7 @@ def latest_facts(facts: Iterable[HeldFact]) -> dict[str, HeldFact]:
     return found
 
 
-def _of_facts(left: Sight, right: Sight) -> Iterable[Difference]:
+def _of_facts(left: EntityState, right: EntityState) -> Iterable[Difference]:
     mine, other = latest_facts(left.facts), latest_facts(right.facts)
     for attribute in sorted(mine.keys() | other.keys(), key=lambda one: (one != EXISTS, one)):
         a, b = mine.get(attribute), other.get(attribute)
@@ -57,7 +57,7 @@ def _of_facts(left: Sight, right: Sight) -> Iterable[Difference]:
             )
 
 
-def _of_relations(left: Sight, right: Sight) -> Iterable[Difference]:
+def _of_relations(left: EntityState, right: EntityState) -> Iterable[Difference]:
     mine, other = _related(left), _related(right)
     for attribute in sorted(mine.keys() | other.keys()):
         a, b = mine.get(attribute, ()), other.get(attribute, ())
@@ -65,10 +65,10 @@ def _of_relations(left: Sight, right: Sight) -> Iterable[Difference]:
             yield Difference(attribute=attribute, left=a or None, right=b or None)
 
 
-def _related(sight: Sight) -> dict[str, tuple[str, ...]]:
+def _related(state: EntityState) -> dict[str, tuple[str, ...]]:
     """Names of what an entity is related to, by relation and kind: `partition` of a node, `node` of a switch."""
     found: dict[str, set[str]] = {}
-    for one in sight.relations:
-        other = one.beyond(sight.entity)
+    for one in state.relations:
+        other = one.beyond(state.entity)
         found.setdefault(f"{one.relation} {other.kind}", set()).add(other.name)
     return {attribute: tuple(sorted(names)) for attribute, names in found.items()}

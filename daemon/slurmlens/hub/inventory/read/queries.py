@@ -19,7 +19,7 @@ from slurmlens.hub.inventory.common_cause import CommonCause, Trial, common_caus
 from slurmlens.hub.inventory.entities import CONTAINS, FOREVER, Entity, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.questions.below import nodes_below, switches_above
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius, blast_radius
-from slurmlens.hub.inventory.questions.difference import Sight
+from slurmlens.hub.inventory.questions.difference import EntityState
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood, explore
 from slurmlens.hub.inventory.questions.trials import FAILURES, MADE_OF, SUCCESSES, trials
 from slurmlens.hub.inventory.read import facts_at, runs_at
@@ -37,7 +37,7 @@ _OWNED = ("user", "account", "partition")
 class EntityHistory(msgspec.Struct, frozen=True, kw_only=True):
     """An entity at a moment, all versions of its facts in a window before, and the runs that it had then."""
 
-    sight: Sight
+    state: EntityState
     facts: tuple[HeldFact, ...]
     runs: tuple[PlacedRun, ...]
 
@@ -50,7 +50,7 @@ class InventoryQueries:
         self._cluster = cluster
 
     async def entity(self, viewer: Viewer, entity: Entity, at_ns: int, since_ns: int | None = None) -> EntityHistory:
-        """An entity at a moment, and from `since_ns` up to it; its sight has no facts where it was not there then."""
+        """An entity at a moment, and from `since_ns` up to it; its state has no facts where it was not there then."""
         begin_ns = at_ns if since_ns is None else since_ns
         return await self._store.read(lambda connection: self._entity(viewer, connection, entity, at_ns, begin_ns))
 
@@ -64,8 +64,8 @@ class InventoryQueries:
         if entity.kind == EntityKind.NODE.value:
             span = since_ns, at_ns
             runs = runs_at.runs_on_nodes(viewer, connection, self._cluster, [entity.name], span, MOST_RUNS)
-        sight = Sight(entity=entity, at_ns=at_ns, facts=now, relations=tuple(relations))
-        return EntityHistory(sight=sight, facts=tuple(facts), runs=tuple(runs))
+        state = EntityState(entity=entity, at_ns=at_ns, facts=now, relations=tuple(relations))
+        return EntityHistory(state=state, facts=tuple(facts), runs=tuple(runs))
 
     async def kind(self, viewer: Viewer, kind: EntityKind, attributes: Collection[str], at_ns: int) -> list[HeldFact]:
         """These attributes of all entities of a kind, as they were at a moment."""
