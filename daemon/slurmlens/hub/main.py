@@ -19,11 +19,12 @@ from slurmlens.clock import Clock, SystemClock
 from slurmlens.config.hub import HubConfig
 from slurmlens.config.load import HUB_PATH, load_hub, located
 from slurmlens.errors import ConfigError
-from slurmlens.hub.database.database_file import DatabaseFile, held
+from slurmlens.hub.database.database_file import DatabaseBegin, DatabaseFile, held
 from slurmlens.hub.pipeline import HubPipeline
 from slurmlens.hub.preflight import hub_problems
 from slurmlens.hub.web.malformed_requests import MalformedRequests
 from slurmlens.runtime import signals
+from slurmlens.runtime.file_systems import Durability
 from slurmlens.runtime.loop_watch import watch_of_running_loop, watched_loop
 from slurmlens.runtime.sd_notify import Notifier
 from slurmlens.runtime.service import EXIT_ENDED, EndedByItself, live
@@ -37,6 +38,12 @@ STARTED = InternalEvent(
     "hub_started", logging.INFO, "slurmlens-hub {version} keeps {cluster} on {scheme}://{host}:{port}/jobs"
 )
 ENDED = InternalEvent("hub_ended", logging.ERROR, "the hub ended although nobody asked it to: {error}")
+DATABASE_WILL_NOT_LAST = InternalEvent(
+    "hub_database_will_not_last", logging.WARNING, "{path} is on {file_system}: the history may not outlive a reboot"
+)
+DATABASE_OF_BEFORE_GONE = InternalEvent(
+    "hub_database_of_before_gone", logging.WARNING, "{path} is not the file that the last hub had: {begin}"
+)
 STOPPED = InternalEvent("hub_stopped", logging.INFO, "slurmlens-hub ended")
 
 
@@ -69,9 +76,10 @@ async def serve(config: HubConfig, clock: Clock, database: DatabaseFile | None =
     MalformedRequests(reporter).install()
     notifier = Notifier()
     with signals.handling() as stop:
-        pipeline = await HubPipeline.open(config, clock, reporter)
+        pipeline = await HubPipeline.open(config, clock, reporter, database)
         host, port, scheme = config.listen.host, pipeline.port, "https" if config.listen.is_tls else "http"
         reporter.report(STARTED, version=__version__, cluster=config.cluster, scheme=scheme, host=host, port=port)
+        _report_the_database(database, reporter)
         if (watch := watch_of_running_loop()) is not None:
             watch.forget()
         _tame_the_collector()
@@ -84,6 +92,17 @@ async def serve(config: HubConfig, clock: Clock, database: DatabaseFile | None =
             await pipeline.stop()
     reporter.report(STOPPED)
     return 0
+
+
+def _report_the_database(database: DatabaseFile | None, reporter: Reporter) -> None:
+    """Says at the start what the status page will say as well."""
+    if database is None:
+        return
+    state = database.state()
+    if state.durability is not Durability.LASTING:
+        reporter.report(DATABASE_WILL_NOT_LAST, path=state.path, file_system=state.file_system)
+    if state.begin in (DatabaseBegin.MISSING, DatabaseBegin.REPLACED):
+        reporter.report(DATABASE_OF_BEFORE_GONE, path=state.path, begin=state.begin.value)
 
 
 def _tame_the_collector() -> None:

@@ -22,6 +22,7 @@ from slurmlens.clock import Clock
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import SourceError
 from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.database.database_file import DatabaseFile
 from slurmlens.hub.database.store import Store, StoreError
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
@@ -72,6 +73,7 @@ class _Opened:
     applier: Applier
     scheduler: Scheduler
     tls: ServerTls | None
+    database: DatabaseFile | None
 
 
 class HubPipeline:
@@ -106,7 +108,9 @@ class HubPipeline:
         self._add_queue_series()
 
     @classmethod
-    async def open(cls, config: HubConfig, clock: Clock, reporter: Reporter) -> HubPipeline:
+    async def open(
+        cls, config: HubConfig, clock: Clock, reporter: Reporter, database: DatabaseFile | None = None
+    ) -> HubPipeline:
         """Opens everything that can fail for a setting's sake, the port last; ConfigError says which."""
         tls = ServerTls(config.listen) if config.listen.is_tls else None
         news = News()
@@ -117,7 +121,7 @@ class HubPipeline:
             scheduler: Scheduler = CommandSource(config.slurm)
             with suppress(SourceError):  # squeue is not there now: the poller will say so, again and again
                 scheduler = await prefer_pyslurm(scheduler)
-            pipeline = cls(_Opened(config, clock, reporter, news, announcer, store, applier, scheduler, tls))
+            pipeline = cls(_Opened(config, clock, reporter, news, announcer, store, applier, scheduler, tls, database))
             await pipeline._begin()
         except BaseException:
             await store.close()
@@ -168,6 +172,7 @@ class HubPipeline:
             consul=None if self._consul is None else self._consul.status,
             points=self._points,
             counters=reporter.counters,
+            database=self._opened.database,
         )
         app = make_app(
             doors=self._doors,

@@ -14,6 +14,7 @@ import msgspec
 from slurmlens import __version__
 from slurmlens.clock import Clock
 from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.database.database_file import DatabaseFile
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.runtime.loop_watch import watch_of_running_loop
@@ -37,6 +38,7 @@ class HubStatus:
     consul: Callable[[], dict[str, object]] | None
     points: PointDelivery | None
     counters: Counters
+    database: DatabaseFile | None = None
 
     async def __call__(self, viewer: Viewer) -> dict[str, object]:
         """The document, for whoever asks."""
@@ -52,6 +54,12 @@ class HubStatus:
             "stages": msgspec.to_builtins(dict(self.stages)),
             "consul": None if self.consul is None else self.consul(),
             "sinks": [] if self.points is None else msgspec.to_builtins(self.points.sink_statuses()),
+            "database": None if self.database is None else self._database(self.database),
             "counters": self.counters.snapshot(),
             **history,
         }
+
+    @staticmethod
+    def _database(database: DatabaseFile) -> dict[str, object]:
+        built: dict[str, object] = msgspec.to_builtins(database.state()._asdict())
+        return built

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurmlens.errors import ConfigError
-from slurmlens.hub.database.database_file import DatabaseGone, held
+from slurmlens.hub.database.database_file import DatabaseBegin, DatabaseFile, DatabaseGone, held
 from slurmlens.hub.database.store import Store
 
 
@@ -81,3 +81,38 @@ async def test_a_file_that_is_taken_away_ends_the_hub(tmp_path: Path, harm: str)
 def test_a_database_server_needs_no_file() -> None:
     with held("postgresql+asyncpg://u@h/d") as database:
         assert database is None
+
+
+def begin_of(url: str) -> DatabaseBegin:
+    with held(url) as database:
+        assert isinstance(database, DatabaseFile)
+        return database.state().begin
+
+
+async def test_the_next_hub_knows_whether_the_file_is_the_one_that_the_last_hub_had(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite3"
+    assert begin_of(url_of(path)) is DatabaseBegin.NEW
+    await (await Store.open(url_of(path))).close()
+    assert begin_of(url_of(path)) is DatabaseBegin.SAME
+    restored = tmp_path / "backup"
+    restored.write_bytes(path.read_bytes())
+    restored.rename(path)
+    assert begin_of(url_of(path)) is DatabaseBegin.REPLACED
+    path.unlink()
+    assert begin_of(url_of(path)) is DatabaseBegin.MISSING
+
+
+def test_a_lock_file_of_an_earlier_release_says_nothing_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite3"
+    path.write_bytes(b"something")
+    (tmp_path / ".hub.sqlite3.in-use").touch()
+    assert begin_of(url_of(path)) is DatabaseBegin.NEW
+
+
+def test_a_file_that_goes_while_it_is_open_is_said_to_be_gone(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite3"
+    with held(url_of(path)) as database:
+        assert isinstance(database, DatabaseFile)
+        assert database.state().is_there
+        path.unlink()
+        assert not database.state().is_there

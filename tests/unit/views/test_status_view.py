@@ -11,6 +11,7 @@ from slurmlens.events import DroppedLines
 from slurmlens.hub.views.status.build import MOST_NODES_SHOWN, build_status_view
 from slurmlens.hub.views.status.terminal import render_status
 from slurmlens.hub.views.status.view import (
+    DatabaseDocument,
     LoopDocument,
     NodeDocument,
     SchedulerDocument,
@@ -67,6 +68,19 @@ DROPPED = (DroppedLines(stream="events", reason="age", lines=3, since_ns=NOW_NS 
             Weight.LOOK,
             "two daemons claim to be c1: boots aa and bb",
         ),
+        (
+            {"database": DatabaseDocument(path="/dev/shm/hub.db", file_system="tmpfs", durability="volatile")},
+            Weight.LOOK,
+            "/dev/shm/hub.db is on tmpfs: the history is gone with the next reboot",
+        ),
+        (
+            {"database": DatabaseDocument(path="/nfs/hub.db", file_system="nfs4", durability="network")},
+            Weight.LOOK,
+            "/nfs/hub.db is on nfs4",
+        ),
+        ({"database": DatabaseDocument(path="/v/hub.db", is_there=False)}, Weight.LOST, "removed or replaced while"),
+        ({"database": DatabaseDocument(path="/v/hub.db", begin="missing")}, Weight.LOST, "history of before is gone"),
+        ({"database": DatabaseDocument(path="/v/hub.db", begin="replaced")}, Weight.NOTE, "not the file that the last"),
         ({"scheduler": SchedulerDocument(asked_since_ns=NOW_NS - 500 * S, last_error="no")}, Weight.LOOK, "answer: no"),
         ({"stages": {"queue": StageDocument(last_error="boom")}}, Weight.LOOK, "“queue” failed: boom"),
         (
@@ -97,6 +111,12 @@ def test_a_node_that_beats_seldom_is_not_silent_before_three_beats() -> None:
 def test_a_name_is_no_longer_contested_some_minutes_after_one_of_the_two_fell_silent() -> None:
     node = a_node("c1", boot_id="aa", other_boot_id="bb", contested_ns=NOW_NS - 601 * S)
     assert build_status_view(a_well_hub(nodes=(node,))).oddities == ()
+
+
+@pytest.mark.parametrize("begin", ["new", "same"])
+def test_a_database_on_a_disk_that_was_there_before_or_is_the_first_one_is_nothing_odd(begin: str) -> None:
+    database = DatabaseDocument(path="/var/lib/slurmlens/hub.sqlite3", file_system="xfs", begin=begin)
+    assert build_status_view(a_well_hub(database=database)).oddities == ()
 
 
 def test_what_is_lost_comes_before_what_is_noted() -> None:

@@ -18,9 +18,9 @@ from typing import TypeVar
 from slurmlens.clock import Clock
 from slurmlens.delivery.batches import Stream
 from slurmlens.delivery.spool import place
-from slurmlens.delivery.spool.place import Durability
 from slurmlens.delivery.spool.store import Contents, Row, SpoolChange, SpoolStore, reason_of
 from slurmlens.errors import SpoolError
+from slurmlens.runtime.file_systems import Durability, durability_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class Disk:
 
     def _open(self) -> Contents:
         self._close_store()
-        self.durability, kind = place.durability_of(self.folder, self._proc_root)
+        self.durability, kind = durability_of(self.folder, self._proc_root)
         if self.durability is Durability.NETWORK:
             raise SpoolError(f"{self.folder} is on a network file system ({kind})", reason="network")
         try:

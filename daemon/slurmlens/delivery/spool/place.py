@@ -1,4 +1,4 @@
-"""Where the spool lies: which kind of file system, whose it is, and what is put aside there.
+"""Where the spool lies: whose folder it is, and what is put aside there.
 
 Owns the folder and its lock. Invariants: one daemon a spool (flock, which dies with its holder); a file that cannot be
 used is renamed, never deleted for being broken, and of such files only the youngest few are kept. Used from one
@@ -7,10 +7,8 @@ thread, by `disk`.
 
 from __future__ import annotations
 
-import enum
 import fcntl
 import os
-import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,60 +18,6 @@ DATABASE = "spool.sqlite"
 LOCK = "lock"
 COMPANIONS = ("", "-wal", "-shm", "-journal")
 ASIDE_KEPT = 3
-
-_MEMORY_KINDS = frozenset({"tmpfs", "ramfs", "rootfs", "devtmpfs", "hugetlbfs"})
-_NETWORK_KINDS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "glusterfs", "orangefs"}
-    | {"pvfs2", "panfs", "gfs2", "ocfs2", "wekafs", "virtiofs", "coda", "ncpfs"}
-)
-_OCTAL = re.compile(rb"\\([0-7]{3})")
-
-
-class Durability(enum.Enum):
-    """What the spool's place outlives: LASTING a reboot, VOLATILE only this daemon; NETWORK is not to be used."""
-
-    LASTING = "lasting"
-    VOLATILE = "volatile"
-    NETWORK = "network"
-
-
-def durability_of(folder: Path, proc_root: Path = Path("/proc")) -> tuple[Durability, str]:
-    """What the file system of `folder` (or of its nearest existing parent) is good for, and the kernel's name of it.
-
-    Format of mountinfo: proc_pid_mountinfo(5). Of an overlay the upper layer counts. Where nothing can be found out it
-    is taken for a disk.
-    """
-    path = folder.resolve()
-    for _ in range(3):
-        kind, options = _mount_of(path, proc_root)
-        upper = re.search(r"(?:^|,)upperdir=([^,]+)", options) if kind == "overlay" else None
-        if upper is None:
-            break
-        path = Path(upper.group(1))
-    if kind in _MEMORY_KINDS:
-        return Durability.VOLATILE, kind
-    # sshfs, s3fs, gluster's client and their kind; some are local, but none can be told from the others.
-    if kind in _NETWORK_KINDS or kind.startswith("fuse."):
-        return Durability.NETWORK, kind
-    return Durability.LASTING, kind
-
-
-def _mount_of(path: Path, proc_root: Path) -> tuple[str, str]:
-    """Kind and options of the mount that `path` is on: the deepest, and of several on one place the last."""
-    found, depth = ("unknown", ""), -1
-    try:
-        lines = (proc_root / "self" / "mountinfo").read_bytes().splitlines()
-    except OSError:
-        return found
-    for line in lines:
-        before, _, after = line.partition(b" - ")
-        fields, kind = before.split(), after.split()
-        if len(fields) < 5 or not kind:
-            continue
-        place = Path(os.fsdecode(_OCTAL.sub(lambda match: bytes([int(match.group(1), 8) & 0xFF]), fields[4])))
-        if path.is_relative_to(place) and len(place.parts) >= depth:
-            found, depth = (os.fsdecode(kind[0]), os.fsdecode(kind[-1])), len(place.parts)
-    return found
 
 
 class FolderLock:

@@ -18,11 +18,11 @@ from slurmlens.delivery.spool.index import BatchHeader
 from slurmlens.delivery.spool.internal_events import FAILED, MEMORY_ONLY, OPENED, RECOVERED, VOLATILE
 from slurmlens.delivery.spool.ledger import Ledger
 from slurmlens.delivery.spool.limits import SpoolLimits
-from slurmlens.delivery.spool.place import Durability
 from slurmlens.delivery.spool.rows import entry_of, header_of, row_of
 from slurmlens.delivery.spool.store import Contents, Row, SpoolChange
 from slurmlens.delivery.spool.stream_queue import StreamQueue
 from slurmlens.errors import ConfigError, SpoolError
+from slurmlens.runtime.file_systems import Durability
 from slurmlens.telemetry.internal import Reporter
 
 VOLATILE_MAX_BYTES = 16 * 1024 * 1024

@@ -34,6 +34,13 @@ _REFUSAL_ADVICE = {
 }
 
 
+_NOT_LASTING = {
+    "volatile": "the history is gone with the next reboot",
+    "network": "SQLite's locks and logs do not hold there, so the history may be damaged",
+}
+_MOVE_IT = "Stop the hub, move the file to a local disk, and name it in [database] url of hub.toml; or use PostgreSQL."
+
+
 def build_status_view(document: StatusDocument) -> StatusView:
     """What page and terminal show."""
     oddities = [oddity for rule in RULES for oddity in rule(document)]
@@ -155,6 +162,33 @@ def _skews(document: StatusDocument) -> Iterator[Oddity]:
         )
 
 
+def _database(document: StatusDocument) -> Iterator[Oddity]:
+    database = document.database
+    if database is None:
+        return
+    path = visible(database.path)
+    if not database.is_there:
+        yield Oddity(
+            weight=Weight.LOST,
+            what=f"{path} was removed or replaced while the hub had it open",
+            advice="What comes now is not kept, and the hub is about to end: put the file back, or restore a backup.",
+        )
+    if database.begin == "missing":
+        yield Oddity(
+            weight=Weight.LOST,
+            what=f"the history of before is gone: {path} was not there when this hub began, and the last one had it",
+            advice="Stop the hub and put the file back, or restore a backup; what came since is in the new one alone.",
+        )
+    elif database.begin == "replaced":
+        yield Oddity(
+            weight=Weight.NOTE,
+            what=f"{path} is not the file that the last hub had",
+            advice="As it should be where a backup was restored or the file was copied.",
+        )
+    if words := _NOT_LASTING.get(database.durability):
+        yield Oddity(weight=Weight.LOOK, what=f"{path} is on {visible(database.file_system)}: {words}", advice=_MOVE_IT)
+
+
 def _contested(document: StatusDocument) -> Iterator[Oddity]:
     for node in document.nodes:
         if not _is_contested(node, document.now_ns):
@@ -222,6 +256,7 @@ def _holds(document: StatusDocument) -> Iterator[Oddity]:
 
 
 RULES: tuple[Callable[[StatusDocument], Iterator[Oddity]], ...] = (
+    _database,
     _drops,
     _contested,
     _scheduler,

@@ -40,6 +40,16 @@ class LoopDocument(msgspec.Struct, kw_only=True):
     held: int = 0
 
 
+class DatabaseDocument(msgspec.Struct, kw_only=True):
+    """The file of the hub's database, where it has one: whether it will last, how this hub found it, if it is there."""
+
+    path: str
+    file_system: str = ""
+    durability: str = "lasting"
+    begin: str = "same"
+    is_there: bool = True
+
+
 class NodeDocument(msgspec.Struct, kw_only=True):
     """One node daemon as the hub knows it."""
 
@@ -73,6 +83,7 @@ class StatusDocument(msgspec.Struct, kw_only=True):
     scheduler: SchedulerDocument = msgspec.field(default_factory=SchedulerDocument)
     watchers: int = 0
     loop: LoopDocument | None = None
+    database: DatabaseDocument | None = None
     stages: dict[str, StageDocument] = {}
     sinks: tuple[SinkDocument, ...] = ()
     counters: dict[str, float] = {}
