@@ -2,8 +2,7 @@
 
 Owns the two stages; both tell the same: all counters (`telemetry.counters`) and what `status` makes of the moment.
 Invariants: a name and a label set of a counter make one series, whose number `Counters` bounds per counter and
-`SERIES_MAX` for all; the page is answered to GET alone, one request a connection, within `REQUEST_TIMEOUT_S`, to at
-most `READERS_MAX` at once.
+`SERIES_MAX` for all; the page is answered to GET alone, within `LIMITS`.
 Made by `pipeline`, which hands in the status and takes the points.
 """
 
@@ -15,15 +14,23 @@ from collections.abc import Awaitable, Callable
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.telemetry import TelemetryConfig
+from slurmlens.errors import ConfigError
 from slurmlens.node.status import FIGURE_TEXTS, NodeStatus, figures
+from slurmlens.runtime.http_server import HttpAnswer, HttpLimits, HttpRequest, HttpServer
 from slurmlens.runtime.intervals import next_interval
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.carbon import own_line, own_prefix
 from slurmlens.wire.prometheus import CONTENT_TYPE, exposition
 
-REQUEST_TIMEOUT_S = 5.0
-REQUEST_MAX_BYTES = 8192
-READERS_MAX = 8
+LIMITS = HttpLimits(
+    max_body_bytes=0,
+    pending_bytes=0,
+    connections=8,
+    idle_timeout_s=5.0,
+    max_head_bytes=8192,
+    exchange_timeout_s=5.0,
+    is_kept=False,
+)
 SERIES_MAX = 500
 
 PAGE_UNAVAILABLE = InternalEvent(
@@ -56,7 +63,6 @@ class OwnFigures:
         self._reporter = reporter
         self._clock = clock
         self._sleep = sleep
-        self._readers = 0
 
     @property
     def stages(self) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -80,14 +86,13 @@ class OwnFigures:
         """Answer Prometheus; an address that cannot be had is told, and the daemon goes on without."""
         address = self._config.address
         assert address is not None
+        server = HttpServer(*address, FiguresPage(self.page), LIMITS, self._reporter)
         try:
-            server = await asyncio.start_server(self._answer, *address, limit=REQUEST_MAX_BYTES)
-        except OSError as error:
-            text = error.strerror or str(error)
-            self._reporter.report(PAGE_UNAVAILABLE, address=self._config.prometheus, cause_text=text)
+            await server.bind()
+        except ConfigError as error:
+            self._reporter.report(PAGE_UNAVAILABLE, address=self._config.prometheus, cause_text=str(error.__cause__))
             return
-        async with server:
-            await server.serve_forever()
+        await server.run()
 
     async def page(self) -> str:
         """The page, now."""
@@ -108,47 +113,27 @@ class OwnFigures:
         kept = [line for line in lines[:SERIES_MAX] if line]
         return b"".join(kept), len(kept)
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._readers += 1
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                writer.write(await self._response(reader))
-                await writer.drain()
-        except (OSError, TimeoutError):
-            pass  # whoever asked has left, or never asked
-        finally:
-            self._readers -= 1
-            writer.close()
 
-    async def _response(self, reader: asyncio.StreamReader) -> bytes:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            return _http(400, "no request of HTTP\n")
-        if self._readers > READERS_MAX:
-            return _http(503, "too many readers at once\n")
-        method, _, rest = head.partition(b"\r\n")[0].partition(b" ")
-        path = rest.partition(b" ")[0].partition(b"?")[0]
-        if path != b"/metrics":
-            return _http(404, "there is only /metrics\n")
-        if method != b"GET":
-            return _http(405, "only GET\n")
-        return _http(200, await self.page(), CONTENT_TYPE)
+class FiguresPage:
+    """What Prometheus is answered: an `HttpService`."""
 
+    name = "own figures"
 
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    503: "Service Unavailable",
-}
+    def __init__(self, page: Callable[[], Awaitable[str]]) -> None:
+        self._page = page
 
+    def early(self, method: str, path: str) -> HttpAnswer | None:
+        """See `HttpService`."""
+        if path != "/metrics":
+            return self.refusal(404, "address", "there is only /metrics")
+        if method != "GET":
+            return self.refusal(405, "method", "only GET")
+        return None
 
-def _http(status: int, text: str, content_type: str = "text/plain; charset=utf-8") -> bytes:
-    body = text.encode("utf-8", "replace")
-    head = (
-        f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
-        f"Connection: close\r\n\r\n"
-    )
-    return head.encode("ascii") + body
+    async def answer(self, request: HttpRequest) -> HttpAnswer:
+        """See `HttpService`."""
+        return HttpAnswer(200, (await self._page()).encode("utf-8", "replace"), CONTENT_TYPE)
+
+    def refusal(self, status: int, reason: str, message: str) -> HttpAnswer:
+        """See `HttpService`."""
+        return HttpAnswer(status, f"{message}\n".encode(), "text/plain; charset=utf-8")

@@ -5,7 +5,7 @@ refused for ever by number and reason; anything else that the node has to keep w
 passed on as it came, byte by byte, and only for the node that was proved; nothing is unpacked before that, and what
 waits unpacked for its commit is bounded. What is
 committed twice, because an answer was lost, is delivered twice: receivers know events by id. Framework-free: bytes and
-headers in, status and JSON out; `http_server` mounts it.
+headers in, status and JSON out; `events_port` mounts it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Wires the relay's stages; the only file that knows them all.
 
-    nodes ─► http_server ─► intake ──┐
+    nodes ─► events_port ─► intake ──┐
     nodes ─► carbon_listener ────────┴─► delivery (outlet ─► spool ─► sinks)
 
 Owns the order of starting and stopping. Invariants: what was answered with 200 is committed; stopping takes a bounded
@@ -27,13 +27,14 @@ from slurmlens.delivery.receivers import SinkDependencies, receivers
 from slurmlens.delivery.status_socket import LookClosely, StatusServer
 from slurmlens.events import Place
 from slurmlens.relay.carbon_listener import CarbonListener
-from slurmlens.relay.http_server import HttpLimits, HttpServer
+from slurmlens.relay.events_port import EventsPort
 from slurmlens.relay.intake import Intake
 from slurmlens.relay.origins import RelayOrigins
 from slurmlens.relay.room import Room
 from slurmlens.relay.status import RelayStatus
 from slurmlens.runtime import process
 from slurmlens.runtime.authentication import Authenticator
+from slurmlens.runtime.http_server import HttpLimits, HttpServer
 from slurmlens.runtime.supervisor import StageState, Supervisor
 from slurmlens.telemetry import log
 from slurmlens.telemetry.internal import Reporter
@@ -162,8 +163,13 @@ class RelayPipeline:
             reporter=self._reporter,
             clock=self._clock,
         )
-        limits = HttpLimits(listen.max_body_bytes, listen.pending_bytes, listen.connections, listen.idle_timeout_s)
-        return HttpServer(listen.host, listen.port, intake.take, limits, self._reporter, self._tls)
+        limits = HttpLimits(
+            max_body_bytes=listen.max_body_bytes,
+            pending_bytes=listen.pending_bytes,
+            connections=listen.connections,
+            idle_timeout_s=listen.idle_timeout_s,
+        )
+        return HttpServer(listen.host, listen.port, EventsPort(intake.take), limits, self._reporter, self._tls)
 
     def _name_stages(self) -> None:
         self._sources.add("events", self._server.run)

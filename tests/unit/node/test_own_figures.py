@@ -14,8 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from slurmlens.cli.main import main as slurmlens
 from slurmlens.config.telemetry import TelemetryConfig
-from slurmlens.node.own_figures import SERIES_MAX, OwnFigures
+from slurmlens.node.own_figures import LIMITS, SERIES_MAX, FiguresPage, OwnFigures
 from slurmlens.node.status import NodeStatus, SamplerStatus
+from slurmlens.runtime.http_server import HttpLimits, HttpServer
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
@@ -23,6 +24,8 @@ from testkit.moving_tree import MovingTree
 from testkit.node_process import node_process
 from testkit.node_states import IDLE, SAMPLER
 from testkit.waiting import until
+
+ASKING = b"GET /metrics HTTP/1.1\r\nHost: n0\r\n\r\n"
 
 
 class Site:
@@ -98,10 +101,15 @@ async def test_there_is_a_greatest_number_of_series_and_what_is_left_out_is_told
 
 
 @asynccontextmanager
-async def serving(site: Site) -> AsyncIterator[int]:
-    server = await asyncio.start_server(site.own._answer, "127.0.0.1", limit=8192)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+async def serving(site: Site, limits: HttpLimits = LIMITS) -> AsyncIterator[int]:
+    reporter = Reporter(site.counters, site.clock, logging.getLogger("slurmlens.test"))
+    server = HttpServer("127.0.0.1", 0, FiguresPage(site.own.page), limits, reporter)
+    await server.bind()
+    assert server.port is not None
+    running = asyncio.create_task(server.run())
+    yield server.port
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def ask(port: int, request: bytes) -> bytes:
@@ -118,7 +126,8 @@ async def test_prometheus_reads_every_counter_and_every_figure(clock: ManualCloc
     async with serving(site) as port:
         said = await ask(port, b"GET /metrics?x=1 HTTP/1.1\r\nHost: n0\r\n\r\n")
     head, _, body = said.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"Content-Type: text/plain; version=0.0.4; charset=utf-8" in head
     assert f"Content-Length: {len(body)}".encode() in head
     families = {family.name: family for family in text_string_to_metric_families(body.decode())}
     assert families["slurmlens_sink_delivered_lines"].type == "counter"
@@ -130,10 +139,12 @@ async def test_prometheus_reads_every_counter_and_every_figure(clock: ManualCloc
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        (b"GET / HTTP/1.1\r\n\r\n", b"404"),
-        (b"POST /metrics HTTP/1.1\r\n\r\n", b"405"),
-        (b"GET /metrics" + b"x" * 20_000, b"400"),
-        (b"\x16\x03\x01 this is TLS\r\n\r\n", b"404"),
+        (b"GET / HTTP/1.1\r\nHost: n0\r\n\r\n", b"404"),
+        (b"POST /metrics HTTP/1.1\r\nHost: n0\r\n\r\n", b"405"),
+        (b"GET /metrics HTTP/1.1\r\nHost: n0\r\nContent-Length: 1\r\n\r\nx", b"413"),
+        (b"GET /metrics" + b"x" * 20_000, b"431"),
+        (b"GET /metrics HTTP/1.1\r\n\r\n", b"400"),
+        (b"\x16\x03\x01 this is TLS\r\n\r\n", b"400"),
     ],
 )
 async def test_anything_else_is_answered_shortly(clock: ManualClock, request_: bytes, status: bytes) -> None:
@@ -145,16 +156,40 @@ async def test_anything_else_is_answered_shortly(clock: ManualClock, request_: b
 async def test_one_reader_too_many_is_sent_away(clock: ManualClock) -> None:
     site = Site(clock, TelemetryConfig(prometheus="127.0.0.1:0"))
     async with serving(site) as port:
-        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
-        while site.own._readers < 8:
-            await asyncio.sleep(0)
-        assert b" 503 " in await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n")
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(LIMITS.connections)]
+
+        async def status() -> bytes:
+            return (await ask(port, ASKING))[9:12]
+
+        async def is_full() -> bool:
+            return await status() == b"503"
+
+        async def is_free() -> bool:
+            return await status() == b"200"
+
+        await until(is_full, "all readers' places are taken")
         for _, writer in idle:
             writer.close()
             await writer.wait_closed()
-        while site.own._readers:
-            await asyncio.sleep(0)
-        assert b" 200 " in await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n")
+        await until(is_free, "there is room again")
+
+
+async def test_a_reader_that_dribbles_is_cut_off_when_its_time_is_over(clock: ManualClock) -> None:
+    site = Site(clock, TelemetryConfig(prometheus="127.0.0.1:0"))
+    async with serving(site, msgspec.structs.replace(LIMITS, exchange_timeout_s=0.2)) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reading = asyncio.create_task(reader.read())
+        while not reading.done():
+            writer.write(b"G")
+            await asyncio.sleep(0.01)
+        assert reading.exception() is not None or reading.result() == b""
+        writer.close()
+
+
+async def test_a_connection_is_for_one_request(clock: ManualClock) -> None:
+    site = Site(clock, TelemetryConfig(prometheus="127.0.0.1:0"))
+    async with serving(site) as port:
+        assert (await ask(port, ASKING + ASKING)).count(b"HTTP/1.1 ") == 1
 
 
 async def test_an_address_that_cannot_be_had_is_told_and_costs_nothing_else(clock: ManualClock) -> None:

@@ -15,8 +15,9 @@ from slurmlens.config.relay import RelayCarbonConfig
 from slurmlens.delivery.batches import Stream
 from slurmlens.errors import ConfigError
 from slurmlens.relay.carbon_listener import CarbonListener
-from slurmlens.relay.http_server import HttpLimits, HttpServer
+from slurmlens.relay.events_port import EventsPort
 from slurmlens.relay.room import Room
+from slurmlens.runtime.http_server import HttpLimits, HttpServer
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire.ingest import IngestAnswer, answer
@@ -44,7 +45,7 @@ class Taking:
 
 @asynccontextmanager
 async def listening(taking: Taking, limits: HttpLimits = LIMITS) -> AsyncIterator[HttpServer]:
-    server = HttpServer("127.0.0.1", 0, taking, limits, Reporter(Counters(), ManualClock()))
+    server = HttpServer("127.0.0.1", 0, EventsPort(taking), limits, Reporter(Counters(), ManualClock()))
     await server.bind()
     running = asyncio.create_task(server.run())
     try:
@@ -164,7 +165,7 @@ async def test_a_port_that_is_taken_is_a_setting_to_mend() -> None:
     async with listening(Taking()) as server:
         with pytest.raises(ConfigError, match="cannot be bound"):
             await HttpServer(
-                "127.0.0.1", server.port or 0, Taking(), LIMITS, Reporter(Counters(), ManualClock())
+                "127.0.0.1", server.port or 0, EventsPort(Taking()), LIMITS, Reporter(Counters(), ManualClock())
             ).bind()
 
 

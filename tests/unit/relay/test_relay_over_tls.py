@@ -16,8 +16,9 @@ from slurmlens.config.tls import ListenSettings
 from slurmlens.delivery.receivers import SinkDependencies, receivers
 from slurmlens.errors import DeliveryError
 from slurmlens.events import JobStart
-from slurmlens.relay import http_server
-from slurmlens.relay.http_server import HttpLimits, HttpServer
+from slurmlens.relay.events_port import EventsPort
+from slurmlens.runtime import http_server
+from slurmlens.runtime.http_server import HttpLimits, HttpServer
 from slurmlens.runtime.tls import ServerTls
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -154,7 +155,7 @@ class Port:
         identity = self.authority.issue("relay")
         settings = ListenSettings(certificate_file=identity.certificate, key_file=identity.key)
         reporter = Reporter(Counters(), ManualClock())
-        self.server = HttpServer("127.0.0.1", 0, self._take, LIMITS, reporter, ServerTls(settings))
+        self.server = HttpServer("127.0.0.1", 0, EventsPort(self._take), LIMITS, reporter, ServerTls(settings))
 
     async def _take(self, body: bytes, headers: object, peer: str | None) -> IngestAnswer:
         self.bodies.append(body)

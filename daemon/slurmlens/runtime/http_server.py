@@ -1,17 +1,18 @@
-"""A small HTTP/1.1 server for one purpose: nodes post events. h11 on asyncio streams, as the client in `runtime.http`.
+"""A small HTTP/1.1 server, for programs that answer few kinds of requests: h11 on asyncio streams, as in `http`.
 
 Owns connections and bodies. Invariants: what a peer sends is bounded (head, body, all bodies together, connections,
-idle time) whatever it claims; every request that can be answered is, by TLS where that is to be spoken; what goes wrong
-on one connection ends that one. What is answered is `intake`'s. ADR 15 says why this is no framework.
+idle time, and where that is set the time of a whole exchange) whatever it claims; every request that can be answered
+is, by TLS where that is to be spoken; what goes wrong on one connection ends that one. What is answered is the
+`HttpService`'s affair: events at the relay's port, figures at the node's. ADR 15 says why this is no framework.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import h11
 import msgspec
@@ -19,47 +20,93 @@ import msgspec
 from slurmlens.errors import NO_TLS, ConfigError, TransportError
 from slurmlens.runtime.channel import Channel
 from slurmlens.telemetry.internal import InternalEvent, Reporter
-from slurmlens.wire.ingest import RETRY_AFTER_S, IngestAnswer, answer
 
 if TYPE_CHECKING:
     from slurmlens.runtime.tls import ServerTls
 
-TARGET = "/api/v1/events"
-MAX_HEAD_BYTES = 64 * 1024
 STALL_TIMEOUT_S = 30.0
 """How long a peer may take for the next bytes of a request that it has begun, or to take an answer."""
 LINGER_BYTES = 16 * 1024 * 1024
 LINGER_TIMEOUT_S = 2.0
 """A peer that is refused while it sends is still read for so long: a reset would destroy the answer on its way."""
-
-Take = Callable[[bytes, Mapping[str, str], str | None], Awaitable[IngestAnswer]]
+RETRY_AFTER_S = 5
+COME_BACK = (429, 503)
+"""Statuses with which a peer is told when to try again."""
 
 CONNECTION_FAILED = InternalEvent(
-    "relay_connections_failed", logging.DEBUG, "connection of {peer} ended: {error}", ("reason",)
+    "http_connections_failed",
+    logging.DEBUG,
+    "connection of {peer} to the {server} ended: {error}",
+    ("server", "reason"),
 )
-REQUEST_FAILED = InternalEvent("relay_requests_failed", logging.ERROR, "a request of {peer} failed: {error}")
+REQUEST_FAILED = InternalEvent(
+    "http_requests_failed", logging.ERROR, "a request of {peer} to the {server} failed: {error}", ("server",)
+)
 TURNED_AWAY = InternalEvent(
-    "relay_requests_turned_away", logging.WARNING, "{peer} was turned away: {reason}", ("reason",)
+    "http_requests_turned_away",
+    logging.WARNING,
+    "{peer} was turned away by the {server}: {reason}",
+    ("server", "reason"),
 )
-TLS_FAILED = InternalEvent("relay_tls_failed", logging.WARNING, "no TLS with {peer}: {error}", ("reason",))
-SPEAK_TLS = answer(426, reason=NO_TLS, message="TLS is spoken here: begin the url with https://")
+TLS_FAILED = InternalEvent(
+    "http_tls_failed", logging.WARNING, "no TLS of {peer} with the {server}: {error}", ("server", "reason")
+)
 
 
-class HttpLimits(msgspec.Struct, frozen=True):
-    """See `config.relay.RelayListenConfig`."""
+class HttpRequest(msgspec.Struct, frozen=True):
+    """A request that has come whole; `path` without its query, `headers` by lower-case name."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    peer: str | None
+
+
+class HttpAnswer(msgspec.Struct, frozen=True):
+    """What goes back."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+class HttpService(Protocol):
+    """What is answered; `name` stands in log and counters."""
+
+    @property
+    def name(self) -> str: ...
+
+    def early(self, method: str, path: str) -> HttpAnswer | None:
+        """What can be said before the body is there; None where it is wanted. The connection ends with it."""
+
+    async def answer(self, request: HttpRequest) -> HttpAnswer:
+        """The answer; what it raises ends the connection without one."""
+
+    def refusal(self, status: int, reason: str, message: str) -> HttpAnswer:
+        """What the server itself refuses, in the service's form: 400, 413, 426, 431 and 503."""
+
+
+class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What peers may take. `exchange_timeout_s` bounds a whole exchange, from its connection's first byte to the last
+    of the answer; with `is_kept` False a connection is for one request.
+    """
 
     max_body_bytes: int
     pending_bytes: int
     connections: int
     idle_timeout_s: float
+    max_head_bytes: int = 64 * 1024
+    exchange_timeout_s: float | None = None
+    is_kept: bool = True
 
 
 class _Refused(Exception):
     """This request is answered early, and the connection ends."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.answer = answer(status, reason=reason, message=message)
+    def __init__(self, reason: str, answer: HttpAnswer) -> None:
+        super().__init__(reason)
+        self.answer = answer
         self.reason = reason
 
 
@@ -70,7 +117,7 @@ class HttpServer:
         self,
         host: str,
         port: int,
-        take: Take,
+        service: HttpService,
         limits: HttpLimits,
         reporter: Reporter,
         tls: ServerTls | None = None,
@@ -78,7 +125,7 @@ class HttpServer:
         self._tls = tls
         self._host = host
         self._asked_port = port
-        self._take = take
+        self._service = service
         self._limits = limits
         self._reporter = reporter
         self._server: asyncio.Server | None = None
@@ -106,15 +153,16 @@ class HttpServer:
         peer = _peer_of(writer)
         self._open += 1
         channel = Channel(reader, writer, None if self._tls is None else self._tls.session())
-        connection = _ServedConnection(channel, self._limits.idle_timeout_s)
+        connection = _ServedConnection(channel, self._limits, self._service)
         try:
-            is_over = not await self._agree(channel, connection, peer)
-            while not is_over:
-                is_over = not await self._serve_one(connection, peer)
+            async with asyncio.timeout(self._limits.exchange_timeout_s):
+                await self._converse(channel, connection, peer)
         except (OSError, TimeoutError, h11.RemoteProtocolError, h11.LocalProtocolError, TransportError) as error:
-            self._reporter.report(CONNECTION_FAILED, peer=peer, reason=type(error).__name__, error=error)
-        except Exception as error:  # a defect of ours costs one connection; the node keeps what it sent
-            self._reporter.report(REQUEST_FAILED, cause=error, peer=peer, error=repr(error))
+            self._reporter.report(
+                CONNECTION_FAILED, server=self._service.name, peer=peer, reason=type(error).__name__, error=error
+            )
+        except Exception as error:  # a defect of ours costs one connection
+            self._reporter.report(REQUEST_FAILED, server=self._service.name, cause=error, peer=peer, error=repr(error))
         finally:
             self._open -= 1
             channel.end()
@@ -124,71 +172,81 @@ class HttpServer:
             with suppress(OSError):
                 await writer.wait_closed()
 
+    async def _converse(self, channel: Channel, connection: _ServedConnection, peer: str | None) -> None:
+        if not await self._agree(channel, connection, peer):
+            return
+        while await self._serve_one(connection, peer) and self._limits.is_kept:
+            pass
+
     async def _agree(self, channel: Channel, connection: _ServedConnection, peer: str | None) -> bool:
         """On TLS, where it is to be spoken; False where that did not come about."""
         try:
             async with asyncio.timeout(STALL_TIMEOUT_S):
                 await channel.handshake()
         except TransportError as error:
-            self._reporter.report(TLS_FAILED, peer=peer, reason=error.reason, error=error)
+            self._reporter.report(TLS_FAILED, server=self._service.name, peer=peer, reason=error.reason, error=error)
             if error.reason == NO_TLS:
                 channel.without_tls()
-                await connection.respond(SPEAK_TLS, last=True)
+                speak_tls = "TLS is spoken here: begin the url with https://"
+                await connection.respond(self._service.refusal(426, NO_TLS, speak_tls), last=True)
                 await connection.linger()
             return False
         return True
 
     async def _serve_one(self, connection: _ServedConnection, peer: str | None) -> bool:
         """One request; False where the connection is over."""
-        request = await connection.request()
-        if request is None:
+        head = await connection.request()
+        if head is None:
             return False
         held = 0
         try:
-            self._check(request)
+            method, path = head.method.decode("latin-1"), head.target.partition(b"?")[0].decode("latin-1")
+            self._check(method, path, head)
             body = bytearray()
             while chunk := await connection.chunk():
                 body += chunk
                 held += len(chunk)
                 self._held_bytes += len(chunk)
                 self._check_size(len(body))
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
-            told = await self._take(bytes(body), headers, peer)
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+            told = await self._service.answer(HttpRequest(method, path, headers, bytes(body), peer))
         except _Refused as refused:
-            self._reporter.report(TURNED_AWAY, peer=peer, reason=refused.reason)
+            self._reporter.report(TURNED_AWAY, server=self._service.name, peer=peer, reason=refused.reason)
             await connection.respond(refused.answer, last=True)
             await connection.linger()
             return False
         finally:
             self._held_bytes -= held
-        return await connection.respond(told, last=False)
+        return await connection.respond(told, last=not self._limits.is_kept)
 
-    def _check(self, request: h11.Request) -> None:
+    def _check(self, method: str, path: str, head: h11.Request) -> None:
         """What can be said before the body is there."""
         if self._open > self._limits.connections:
-            raise _Refused(503, "connections", "too many nodes are connected; come back later")
-        if request.target.split(b"?")[0] != TARGET.encode():
-            raise _Refused(404, "address", f"a relay takes events at {TARGET}, and nothing else")
-        if request.method != b"POST":
-            raise _Refused(405, "method", "POST events")
-        length = next((value for name, value in request.headers if name == b"content-length"), b"0")
+            raise self._refused(503, "connections", "too many are connected; come back later")
+        if (told := self._service.early(method, path)) is not None:
+            raise _Refused("method" if told.status == 405 else "address", told)
+        length = next((value for name, value in head.headers if name == b"content-length"), b"0")
         self._check_size(int(length))
 
     def _check_size(self, size_bytes: int) -> None:
         if size_bytes > self._limits.max_body_bytes:
             message = f"the body has {size_bytes} bytes, at most {self._limits.max_body_bytes} are taken"
-            raise _Refused(413, "too_large", message)
+            raise self._refused(413, "too_large", message)
         if self._held_bytes > self._limits.pending_bytes:
-            raise _Refused(503, "busy", "too many requests are being taken; come back later")
+            raise self._refused(503, "busy", "too many requests are being taken; come back later")
+
+    def _refused(self, status: int, reason: str, message: str) -> _Refused:
+        return _Refused(reason, self._service.refusal(status, reason, message))
 
 
 class _ServedConnection:
     """One peer's connection and h11's state of it."""
 
-    def __init__(self, channel: Channel, idle_timeout_s: float) -> None:
+    def __init__(self, channel: Channel, limits: HttpLimits, service: HttpService) -> None:
         self._channel = channel
-        self._idle_timeout_s = idle_timeout_s
-        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._idle_timeout_s = limits.idle_timeout_s
+        self._service = service
+        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.max_head_bytes)
         self.is_broken = False
 
     async def request(self) -> h11.Request | None:
@@ -213,10 +271,10 @@ class _ServedConnection:
             return b""
         raise ConnectionResetError("closed in the middle of a request")
 
-    async def respond(self, told: IngestAnswer, *, last: bool) -> bool:
+    async def respond(self, told: HttpAnswer, *, last: bool) -> bool:
         """Answers; False where the connection is over."""
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(told.body)))]
-        if told.status in (429, 503):
+        headers = [("Content-Type", told.content_type), ("Content-Length", str(len(told.body)))]
+        if told.status in COME_BACK:
             headers.append(("Retry-After", str(RETRY_AFTER_S)))
         if last:
             headers.append(("Connection", "close"))
@@ -237,7 +295,7 @@ class _ServedConnection:
 
     async def _complain(self, error: h11.RemoteProtocolError) -> None:
         with suppress(OSError, TimeoutError, h11.LocalProtocolError):
-            await self.respond(answer(error.error_status_hint, reason="http", message=str(error)), last=True)
+            await self.respond(self._service.refusal(error.error_status_hint, "http", str(error)), last=True)
 
     async def _event(self, timeout_s: float) -> object:
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
