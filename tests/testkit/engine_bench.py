@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slurmlens.cgroup.reader import CgroupReader
 from slurmlens.clock import NS_PER_S, Moment
+from slurmlens.events import StepTotals
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import EngineSettings, Finished, JobOrder, StepOrder
 from testkit.manual_clock import ManualClock
@@ -42,7 +43,13 @@ class Bench:
         self.watch(job_id, *steps, slot=slot, newborn=newborn)
 
     def watch(
-        self, job_id: int, *steps: str, slot: int | None = 0, newborn: bool = True, from_zero: bool = True
+        self,
+        job_id: int,
+        *steps: str,
+        slot: int | None = 0,
+        newborn: bool = True,
+        from_zero: bool = True,
+        earlier_steps: tuple[StepTotals, ...] = (),
     ) -> None:
         self.engine.watch(
             JobOrder(
@@ -54,6 +61,7 @@ class Bench:
                 parent=self.tree.parent_place(job_id),
                 newborn=newborn,
                 from_zero=from_zero,
+                earlier_steps=earlier_steps,
             ),
             self.now(),
         )

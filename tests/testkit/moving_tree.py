@@ -42,6 +42,10 @@ class MovingTree:
         self._staging.mkdir()
         self._jobs: dict[int, str] = {}
 
+    @property
+    def is_v2(self) -> bool:
+        return self.place.hierarchy is Hierarchy.V2
+
     def start_job(self, job_id: int, *, uid: int = 2000, steps: tuple[str, ...] = ("batch",)) -> None:
         """Make a job's folder with zeroed counters; `steps` are Slurm's names of those it begins with."""
         key = f"uid_{uid}/job_{job_id}" if self.place.hierarchy is Hierarchy.V1 else f"job_{job_id}"
@@ -64,6 +68,16 @@ class MovingTree:
         """A step has so much memory charged, and so has its job."""
         for folder in (self.step_place(job_id, step).memory, self.job_place(job_id).memory):
             _set_memory(folder, size_bytes)
+
+    def kill(self, job_id: int, step: str) -> None:
+        """The kernel kills a process of a step for memory: on v2 that counts in all folders above."""
+        for folder in reversed(list(self._lineage(self.step_place(job_id, step).cpu))):
+            _add_keyed(folder / "memory.events", {"oom_kill": 1})
+
+    def populate(self, job_id: int, step: str, *, populated: bool) -> None:
+        """Processes are in a step, or the last one has left it (v2)."""
+        events = self.step_place(job_id, step).cpu / "cgroup.events"
+        events.write_text(f"populated {int(populated)}\nfrozen 0\n")
 
     def end_step(self, job_id: int, step: str) -> None:
         """Remove a step's folders."""
@@ -150,7 +164,7 @@ def _zero(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.name in ("cpuacct.usage", "memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.current"):
             write_in_place(path, "0\n")
-        elif path.name in ("cpuacct.stat", "cpu.stat", "memory.peak"):
+        elif path.name in ("cpuacct.stat", "cpu.stat", "memory.peak", "memory.events"):
             write_in_place(path, re.sub(r"\d+", "0", path.read_text()))
         elif path.name == "cgroup.procs":
             write_in_place(path, "")

@@ -1,5 +1,5 @@
-"""Tells at once when a folder appears or vanishes in one of the folders watched (inotify, which cgroup file systems
-have).
+"""Tells at once when a folder appears or vanishes in one of the folders watched, or a file that is watched changes
+(inotify, which cgroup file systems have; of their files, those that the kernel says it notifies of).
 
 Owns the inotify descriptor. It is a convenience, not a promise: a watch may be refused, the kernel's queue may
 overflow, inotify may be used up on this machine. All that is visible (`active`, `lost`) and never an error; whoever
@@ -15,13 +15,16 @@ import msgspec
 from asyncinotify import Inotify, Mask
 
 _MASK = Mask.CREATE | Mask.DELETE | Mask.ONLYDIR
+_FILE_MASK = Mask.MODIFY
 
 
 class FolderChanges(msgspec.Struct, frozen=True):
-    """The folders that appeared or vanished; `lost` when the kernel dropped some, so that only a full look helps."""
+    """The folders that appeared or vanished, the files that changed; `lost` when the kernel dropped some, so that only
+    a full look helps."""
 
     paths: frozenset[Path]
     lost: bool = False
+    files: frozenset[Path] = frozenset()
 
 
 NOTHING = FolderChanges(frozenset())
@@ -67,14 +70,21 @@ class FolderWatch:
 
     def add(self, folder: Path) -> None:
         """Watches `folder`. One that has gone is passed over: its parent's watch tells of that."""
+        self._add(folder, _MASK)
+
+    def _add(self, path: Path, mask: Mask) -> None:
         if self._inotify is None:
             return
         try:
-            self._inotify.add_watch(folder, _MASK)
+            self._inotify.add_watch(path, mask)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError:
             self.refused += 1
+
+    def add_file(self, file: Path) -> None:
+        """Watches the content of `file`. One that is not there is passed over."""
+        self._add(file, _FILE_MASK)
 
     async def wait(self, timeout_s: float) -> FolderChanges:
         """Waits for the first change, at most so long, and returns all there are by then."""
@@ -90,9 +100,12 @@ class FolderWatch:
         if self._inotify is None:
             return NOTHING
         paths: set[Path] = set()
+        files: set[Path] = set()
         lost = False
         for event in self._inotify:
             lost = lost or bool(event.mask & Mask.Q_OVERFLOW)
             if event.mask & Mask.ISDIR and event.path is not None:
                 paths.add(Path(event.path))
-        return FolderChanges(frozenset(paths), lost)
+            elif event.mask & _FILE_MASK and event.path is not None:
+                files.add(Path(event.path))
+        return FolderChanges(frozenset(paths), lost, frozenset(files))

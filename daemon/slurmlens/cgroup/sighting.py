@@ -48,7 +48,15 @@ class CgroupGone(msgspec.Struct, frozen=True):
     when: Moment
 
 
-Sighting = CgroupSeen | CgroupGone
+class StepStirred(msgspec.Struct, frozen=True):
+    """The last process has left a step's cgroup, or one came into an empty one. Look at once: slurmstepd removes it."""
+
+    key: str
+    life: int
+    step: str
+
+
+Sighting = CgroupSeen | CgroupGone | StepStirred
 
 
 class CgroupRoster:
@@ -99,6 +107,12 @@ class CgroupRoster:
             self._lives[key] = self._born
         self._jobs[key] = named
         yield from _changes(known, named, self._lives[key], when)
+
+    def stirred(self, key: str, step: str) -> Iterator[StepStirred]:
+        """Something happened in a step; nothing where it has not been reported."""
+        job = self._jobs.get(key)
+        if job is not None and any(one.step == step for one in job.steps):
+            yield StepStirred(key, self._lives[key], step)
 
     def _named(self, job: JobCgroup, known: JobCgroup | None) -> JobCgroup:
         """The job with what we knew before: a title or a task's user is not there at every look."""

@@ -31,6 +31,8 @@ from slurmlens.cgroup.layout import (
 from slurmlens.cgroup.mounts import NodeCgroups
 from slurmlens.cgroup.titles import title_of_step, user_of_tasks
 
+EVENTS_FILE = "cgroup.events"
+
 PARENTS_KEPT = 64
 """A node has one (v2), or one for each user with jobs (v1)."""
 
@@ -115,6 +117,14 @@ class CgroupTree:
         found = (self.folder(key) for key in sorted(keys))
         return tuple(folder for folder in found if folder is not None)
 
+    def present(self) -> Iterator[tuple[str, str | None]]:
+        """Keys of all jobs that have a folder, each with None and then with the names of its steps."""
+        for folder in self.folders():
+            yield folder.key, None
+            jobs = [base / folder.key for base in self._cgroups.folders.values()]
+            steps = {step.name.removeprefix("step_") for job in jobs for step in self._step_folders(job)}
+            yield from ((folder.key, step) for step in sorted(steps))
+
     def folder(self, key: str) -> JobFolder | None:
         """One job's folder, None when no controller has it."""
         user, _slash, own = key.rpartition("/")
@@ -166,6 +176,12 @@ class CgroupTree:
             yield base / key
             if self.hierarchy is Hierarchy.V2:
                 yield from self._step_folders(base / key)
+
+    def event_files(self, job: JobCgroup) -> Iterator[tuple[str, Path]]:
+        """(step, the file in which the kernel says that the step's last process has left, or the first one came); v2
+        alone has them."""
+        if self.hierarchy is Hierarchy.V2:
+            yield from ((step.step, step.place.cpu / EVENTS_FILE) for step in job.steps)
 
     def is_base(self, path: Path) -> bool:
         """Whether this is the node's own folder in some controller."""

@@ -308,13 +308,12 @@ def _registry_settings(config: NodeConfig) -> reg.RegistrySettings:
     )
 
 
-def _present(root: Path, node: str) -> frozenset[str]:
-    """Keys of the jobs' cgroups that are there now."""
+def _present(root: Path, node: str) -> frozenset[tuple[str, str | None]]:
+    """The cgroups of jobs (step None) and of steps that are there now."""
     cgroups = CgroupLocator(root, node).find()
     if cgroups is None:
         return frozenset()
-    tree = CgroupTree(cgroups, root / "proc")
-    return frozenset(folder.key for folder in tree.folders())
+    return frozenset(CgroupTree(cgroups, root / "proc").present())
 
 
 def _job_status(one: Sighting) -> JobStatus:

@@ -4,8 +4,8 @@ Owns the course of looking: at once when the kernel says that a folder appeared 
 while a folder has no name yet (26.05: until slurmstepd wrote its title), and over the whole tree at a slow interval,
 because inotify may lose, refuse or lack. A look over the whole tree goes into every job only where inotify did one of
 these; otherwise it compares names and goes into a few jobs in turn, because 200 jobs cost as much as reading all their
-counters ten times. The node's folder may not exist yet and may vanish. Yields `CgroupSeen` and
-`CgroupGone` (`cgroup.sighting`); reads no counter and no environment, writes nothing.
+counters ten times. The node's folder may not exist yet and may vanish. Yields `CgroupSeen`, `CgroupGone` and
+`StepStirred` (`cgroup.sighting`); reads no counter and no environment, writes nothing.
 
 Fed by the kernel and by `learn` (what hooks said of SLUIDs); feeds the registry and the sampler.
 """
@@ -22,7 +22,7 @@ from slurmlens.cgroup.folder_watch import NOTHING, FolderChanges, FolderWatch
 from slurmlens.cgroup.layout import DEFAULT_SLICE
 from slurmlens.cgroup.mounts import CgroupLocator
 from slurmlens.cgroup.sighting import CgroupRoster, Sighting
-from slurmlens.cgroup.tree import CgroupTree
+from slurmlens.cgroup.tree import CgroupTree, JobCgroup
 from slurmlens.clock import Clock, Moment, now
 
 RESCAN_S = 30.0
@@ -70,6 +70,8 @@ class Rediscover:
         self._roster = CgroupRoster()
         self._watch: FolderWatch | None = None
         self._tree: CgroupTree | None = None
+        self._steps: dict[Path, tuple[str, str]] = {}
+        """Of each event file that is watched the job's key and the step."""
         self._overflows = 0
         self._turn = 0
 
@@ -120,6 +122,8 @@ class Rediscover:
                 else:
                     for sighting in self._look_at_changes(watch, changes):
                         yield sighting
+                for sighting in self._stirred(changes):
+                    yield sighting
                 changes = await watch.wait(pace.pause_s(_now_s(), self._roster.unnamed))
                 self._overflows += changes.lost
 
@@ -185,6 +189,12 @@ class Rediscover:
         for key in sorted(touched):
             yield from self._look_at(watch, key)
 
+    def _stirred(self, changes: FolderChanges) -> Iterator[Sighting]:
+        """Steps that were emptied, or that a process came into."""
+        for path in sorted(changes.files):
+            key, step = self._steps.get(path, ("", ""))
+            yield from self._roster.stirred(key, step)
+
     def _look_at(self, watch: FolderWatch, key: str) -> Iterator[Sighting]:
         """Sets the watches first and looks then: what appears in between is told by the watch."""
         job = None
@@ -193,7 +203,20 @@ class Rediscover:
                 watch.add(path)
             folder = self._tree.folder(key)
             job = self._tree.job(folder, self._roster.known(key)) if folder is not None else None
+            self._watch_ends(watch, key, job)
         yield from self._roster.look_at(key, job, self._now())
+
+    def _watch_ends(self, watch: FolderWatch, key: str, job: JobCgroup | None) -> None:
+        """Watches the event files of the steps that there are now; those of others went with their folders."""
+        known = self._roster.known(key)
+        before = dict(self._tree.event_files(known)) if self._tree is not None and known is not None else {}
+        after = dict(self._tree.event_files(job)) if self._tree is not None and job is not None else {}
+        for step in before.keys() - after.keys():
+            self._steps.pop(before[step], None)
+        for step, path in after.items():
+            if path not in self._steps or known is None:
+                self._steps[path] = (key, step)
+                watch.add_file(path)
 
     def _now(self) -> Moment:
         return now(self._clock)

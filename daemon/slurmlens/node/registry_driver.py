@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen
+from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen, Sighting, StepStirred
 from slurmlens.clock import NS_PER_S, Clock, Moment
 from slurmlens.delivery.outlet import Outlet
 from slurmlens.events import (
@@ -66,6 +66,9 @@ STEPS_SETTLE_S = 1.0
 READ_OFTEN_S = 24 * 3600.0
 """How long a user's request for more samples holds; a job that runs on asks again with its next step."""
 
+MEASURE_EVERY_NS = 10 * NS_PER_S
+"""Between two times that what ended steps used is kept for the next daemon; a kill of this one costs no more."""
+
 PROFILES_AT_ONCE = 4
 """Five minutes of a young job are 130 KiB of points; those of all jobs of a node together would be its whole memory."""
 
@@ -95,12 +98,15 @@ class RegistryDriver:
         self._turn = asyncio.Lock()
         self._stirred = asyncio.Event()
         self._places: dict[str, CgroupSeen] = {}
-        self._found: set[str] = set()
+        self._found: set[tuple[str, str | None]] = set()
         self._files: dict[str, list[Token]] = {}
         self._leaving: list[Token] = []
         self._letting_go: asyncio.Handle | None = None
         self._is_letting_go_now = False
         self._totals: dict[int, Totals] = {}
+        self._measured_at_end: set[int] = set()
+        self._lost_a_step: set[int] = set()
+        self._kept_ns = 0
         self._summaries: set[asyncio.Task[None]] = set()
 
     # --- stages
@@ -113,8 +119,8 @@ class RegistryDriver:
             else:
                 await self.hook(event, token)
 
-    async def follow_cgroups(self, found: Iterable[str]) -> None:
-        """Jobs and steps of the cgroup tree, for ever; those whose keys are in `found` were there before us."""
+    async def follow_cgroups(self, found: Iterable[tuple[str, str | None]]) -> None:
+        """Jobs and steps of the cgroup tree, for ever; those in `found` (job's key, step) were there before us."""
         self._found = set(found)
         sightings = self._rediscover.sightings()
         try:
@@ -134,6 +140,7 @@ class RegistryDriver:
                 await asyncio.sleep(COALESCE_S)
             except TimeoutError:
                 await self._handle(reg.TimePassed(self._now()))
+            await self._measure_those_who_lost_a_step()
             await self.remember()
 
     async def send_profiles(self) -> None:
@@ -168,8 +175,9 @@ class RegistryDriver:
         if event.job.sluid is not None:
             self._rediscover.learn(event.job.sluid, event.job.job_id)
         await self._handle(reg.HookSeen(self._now(), event))
-        unknown = frozenset(self.registry.waited_for()) - self._totals.keys()
+        unknown = frozenset(self.registry.waited_for()) - self._measured_at_end
         if unknown and event.role is HookRole.EPILOG:
+            self._measured_at_end |= unknown
             self._start("Measure", self._measure(unknown))
 
     async def step(self, event: StepEvent, token: Token) -> None:
@@ -180,8 +188,12 @@ class RegistryDriver:
         self._leaving.append(token)
         self._let_go_with_others()
 
-    async def cgroup(self, seen: CgroupSeen | CgroupGone) -> None:
-        """A folder appeared in, or went from, the cgroup tree."""
+    async def cgroup(self, seen: Sighting) -> None:
+        """A folder appeared in, or went from, the cgroup tree, or something happened in a step's."""
+        if isinstance(seen, StepStirred):
+            stirred = f"{seen.key}#{seen.life}/{seen.step}"
+            self._sampler.order(lambda engine, now: engine.look_at_end(stirred, now))
+            return
         at = Moment(seen.when.wall_ns, seen.when.boottime_ns)
         job = f"{seen.key}#{seen.life}"
         name = job if seen.step is None else f"{job}/{seen.step}"
@@ -199,8 +211,7 @@ class RegistryDriver:
         await self._handle(stimulus)
         if isinstance(seen, CgroupGone):
             self._places.pop(name, None)
-            if seen.step is None:
-                self._found.discard(seen.key)
+            self._found.discard((seen.key, seen.step))
 
     async def retime(self, slot_rest_s: float, heartbeat_interval_s: float) -> None:
         """The settings changed while the daemon runs."""
@@ -236,6 +247,8 @@ class RegistryDriver:
             case reg.WatchStep():
                 self._watch_step(instruction)
             case reg.Unwatch() | reg.UnwatchStep():
+                if isinstance(instruction, reg.UnwatchStep):
+                    self._lost_a_step.add(instruction.number)
                 name = instruction.cgroup
                 self._sampler.order(lambda engine, now: engine.unwatch(name, now))
             case reg.ReadOften():
@@ -304,8 +317,9 @@ class RegistryDriver:
             name=instruction.cgroup,
             place=seen.place,
             parent=seen.parent,
-            newborn=instruction.from_zero and seen.key not in self._found,
+            newborn=instruction.from_zero and (seen.key, None) not in self._found,
             from_zero=instruction.from_zero,
+            earlier_steps=instruction.earlier_steps,
         )
         self._sampler.order(lambda engine, now: engine.watch(order, now))
 
@@ -318,7 +332,7 @@ class RegistryDriver:
             name=instruction.cgroup,
             step=instruction.step,
             place=seen.place,
-            newborn=seen.key not in self._found,
+            newborn=(seen.key, seen.step) not in self._found,
         )
         self._sampler.order(lambda engine, now: engine.watch_step(order, now))
 
@@ -338,6 +352,8 @@ class RegistryDriver:
             self.registry.summed_up(draft)
             await self.points(finished.lines)
         self._totals.pop(number, None)
+        self._measured_at_end.discard(number)
+        self._lost_a_step.discard(number)
         cpu = draft.totals.cpu_s
         self._reporter.report(
             JOB_MEASURED,
@@ -346,6 +362,13 @@ class RegistryDriver:
             samples=draft.totals.samples,
         )
         await self._outlet.event(draft, lambda: self._summary_is_safe(draft.id))
+
+    async def _measure_those_who_lost_a_step(self) -> None:
+        """What a step used in all is known when it ends, and to nobody after this daemon unless it is kept."""
+        now_ns = self._clock.boottime_ns()
+        if self._lost_a_step and now_ns - self._kept_ns >= MEASURE_EVERY_NS:
+            numbers, self._lost_a_step, self._kept_ns = frozenset(self._lost_a_step), set(), now_ns
+            await self._measure(numbers)
 
     async def _measure(self, numbers: frozenset[int]) -> None:
         """What these used so far, in case that this daemon does not live to sum them up."""

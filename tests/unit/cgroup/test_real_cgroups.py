@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from slurmlens.cgroup.folder_watch import FolderWatch
 from slurmlens.cgroup.layout import CgroupPlace, Hierarchy
 from slurmlens.cgroup.reader import FULL_TICK, CgroupReader
 from testkit.plain_reader import read_cgroup
@@ -74,6 +76,18 @@ def test_living_cgroups_without_limit_read_as_the_twin_reads_them(node: RealNode
     (reading,) = reader.read([reader.open(place)], FULL_TICK)
     assert reading == read_cgroup(place, FULL_TICK)
     assert reading.get("memory_limit_bytes") is None
+
+
+@on_v2
+async def test_the_kernel_tells_at_once_when_a_v2_cgroup_has_lost_its_last_process() -> None:
+    with real_v2_cgroup() as folder, FolderWatch() as watch:
+        process = await asyncio.create_subprocess_exec("sleep", "60")
+        (folder / "task_0/cgroup.procs").write_text(str(process.pid))
+        watch.add_file(folder / "cgroup.events")
+        process.kill()
+        await process.wait()
+        assert (await watch.wait(10.0)).files == {folder / "cgroup.events"}
+        assert "populated 0" in (folder / "cgroup.events").read_text()
 
 
 @on_v2

@@ -128,6 +128,29 @@ async def test_sigterm_ends_no_job_and_the_next_daemon_has_its_whole_total(node:
     assert summary.unseen_s > 0.0
 
 
+async def test_a_kill_of_the_daemon_costs_no_job_the_figures_of_steps_that_had_ended(node: NodeProcess) -> None:
+    await node.start()
+    node.hook("prolog", 7)
+    node.tree.start_job(7, steps=("batch", "0"))
+    await until(lambda: any(".slots.0." in name for name in node.series()), "it is sampled")
+    node.tree.burn(7, "0", 3.0)
+    node.tree.end_step(7, "0")
+    kept = node.folder / "run/sightings.json"
+    await until(lambda: kept.exists() and FigureSource.PARENT_REST.value in kept.read_text(), "the step is kept")
+    assert await node.stop(signal.SIGKILL) == -signal.SIGKILL
+
+    await node.start()
+    await sampled(node, 7)
+    node.tree.end_job(7)
+    node.hook("epilog", 7)
+    await until(lambda: bool(summaries(node)), "the summary")
+    (summary,) = summaries(node)
+    steps = {step.step: step.cpu_s for step in summary.totals.steps}
+    assert steps.keys() == {"batch", "0"}
+    assert steps["0"] is not None
+    assert (steps["0"].value, steps["0"].complete) == (pytest.approx(3.0, abs=1e-6), True)
+
+
 async def test_a_job_that_ends_while_no_daemon_runs_has_the_totals_of_the_last_sample(node: NodeProcess) -> None:
     await node.start()
     node.hook("prolog", 7)

@@ -10,7 +10,7 @@ import pytest
 
 from slurmlens.cgroup import folder_watch
 from slurmlens.cgroup.folder_watch import NOTHING, FolderChanges, FolderWatch
-from slurmlens.cgroup.sighting import CgroupSeen, Moment, Sighting
+from slurmlens.cgroup.sighting import CgroupSeen, Moment, Sighting, StepStirred
 from slurmlens.cgroup.tree import CgroupTree
 from slurmlens.clock import SystemClock
 from slurmlens.node.rediscover import FIRST_RETRY_S, LOOKED_INTO_AT_A_RESCAN, Rediscover, _Pace
@@ -37,15 +37,20 @@ class Machine:
         folder = self.scope / job / f"step_{step}"
         (folder / "slurm").mkdir(parents=True, exist_ok=True)
         (folder / "user").mkdir(exist_ok=True)
+        self.populate(job, step, populated=True)
         if title:
             (self.root / "proc/5").mkdir(exist_ok=True)
             (self.root / "proc/5/status").write_text("Uid:\t0\t0\t0\t0\n")
             (self.root / "proc/5/cmdline").write_text(title)
             (folder / "slurm/cgroup.procs").write_text("5\n")
 
+    def populate(self, job: str, step: str, *, populated: bool) -> None:
+        events = self.scope / job / f"step_{step}/user/cgroup.events"
+        events.write_text(f"populated {int(populated)}\nfrozen 0\n")
+
     def end_step(self, job: str, step: str) -> None:
         folder = self.scope / job / f"step_{step}"
-        for file in folder.rglob("cgroup.procs"):
+        for file in folder.rglob("cgroup.[pe]*"):
             file.unlink()
         for name in ("slurm", "user", ""):
             (folder / name).rmdir()
@@ -89,7 +94,15 @@ class Watching:
     async def next(self, count: int) -> list[tuple[str, int, str | None]]:
         async with asyncio.timeout(PATIENCE_S):
             found = [await self._told.get() for _ in range(count)]
-        return [("seen" if isinstance(one, CgroupSeen) else "gone", one.job_id, one.step) for one in found]
+        told = [one for one in found if not isinstance(one, StepStirred)]
+        assert len(told) == count
+        return [("seen" if isinstance(one, CgroupSeen) else "gone", one.job_id, one.step) for one in told]
+
+    async def next_stir(self) -> str:
+        async with asyncio.timeout(PATIENCE_S):
+            while not isinstance(one := await self._told.get(), StepStirred):
+                pass
+        return one.step
 
     async def until(self, condition: Callable[[], bool]) -> None:
         await until(condition, "rediscover comes so far", poll_s=0)
@@ -134,6 +147,22 @@ async def test_the_kernel_tells_of_new_and_ended_steps_and_jobs(
     assert await watcher.next(2) == [("gone", 8, "batch"), ("gone", 8, None)]
     assert watcher.rediscover.state.watching
     assert watcher.rediscover.state.found
+
+
+async def test_a_step_whose_last_process_has_left_is_told_before_it_is_removed(
+    machine: Machine, clock: ManualClock, watching: Watch
+) -> None:
+    machine.start_step("job_8", "batch")
+    machine.start_step("job_8", "0")
+    watcher = watching(_rediscover(machine, clock))
+    await watcher.next(3)
+    machine.populate("job_8", "0", populated=False)
+    assert await watcher.next_stir() == "0"
+    machine.end_step("job_8", "0")
+    machine.start_step("job_8", "1")
+    await watcher.next(2)
+    machine.populate("job_8", "1", populated=False)
+    assert await watcher.next_stir() == "1"
 
 
 async def test_a_node_whose_folder_does_not_exist_yet_is_waited_for(
@@ -263,6 +292,7 @@ async def test_a_sighting_carries_the_time_of_the_clock_it_was_given(machine: Ma
     machine.start_step("job_8", "batch")
     sightings = _rediscover(machine, clock).sightings()
     first = await anext(sightings)
+    assert isinstance(first, CgroupSeen)
     assert first.when == Moment(clock.wall_ns(), clock.boottime_ns())
     await sightings.aclose()
 

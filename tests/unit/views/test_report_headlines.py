@@ -34,8 +34,40 @@ def test_out_of_memory_says_who_says_so() -> None:
     seen = gallery.out_of_memory()
     assert "on c1" in sentence(seen)
     assert "the scheduler and the oom counters say so" in sentence(seen)
-    unseen = msgspec.structs.replace(seen, outcome=msgspec.structs.replace(seen.outcome, oom_kills=None))
-    assert "the scheduler says so; no oom counter was read" in sentence(unseen)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"oom_kills": 0}, "the scheduler says so; the oom counters saw none"),
+        ({"oom_kills": None}, "what the oom counters said at its end was not seen"),
+        ({"oom_kills": None, "samples": 0}, "the scheduler says so; no oom counter was read"),
+    ],
+)
+def test_a_kill_that_no_counter_told_says_what_the_counters_know(changes: dict[str, int | None], words: str) -> None:
+    facts = gallery.out_of_memory()
+    nodes = tuple(
+        msgspec.structs.replace(node, totals=msgspec.structs.replace(node.totals, **changes)) for node in facts.nodes
+    )
+    outcome = msgspec.structs.replace(facts.outcome, oom_kills=changes["oom_kills"])
+    assert words in sentence(msgspec.structs.replace(facts, nodes=nodes, outcome=outcome))
+
+
+def test_a_peak_whose_end_nobody_saw_is_not_called_the_peak() -> None:
+    facts = gallery.out_of_memory()
+    nodes = tuple(
+        msgspec.structs.replace(
+            node,
+            totals=msgspec.structs.replace(
+                node.totals,
+                memory_peak_bytes=msgspec.structs.replace(node.totals.memory_peak_bytes, value=4096, complete=False),
+            ),
+        )
+        for node in facts.nodes
+    )
+    told = sentence(msgspec.structs.replace(facts, nodes=nodes))
+    assert "when it was last read" in told
+    assert "at its peak" not in told
 
 
 def test_a_kill_for_memory_that_the_scheduler_does_not_tell_is_told_by_the_counters() -> None:

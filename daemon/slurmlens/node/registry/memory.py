@@ -10,6 +10,7 @@ Kept by `node.sighting_file`; made and taken by `roster`.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import msgspec
 
@@ -86,20 +87,33 @@ def decode(data: bytes) -> Memory:
 
 def as_of_last_sample(totals: Totals) -> Totals:
     """The same figures where nobody saw the end: what came after is missing in each of them."""
-    changes = {
+    changes: dict[str, Any] = {
         name: _incomplete(figure)
         for name in totals.__struct_fields__
         if isinstance(figure := getattr(totals, name), Figure)
     }
-    steps = tuple(
-        msgspec.structs.replace(
-            step,
-            cpu_s=None if step.cpu_s is None else _incomplete(step.cpu_s),
-            memory_peak_bytes=None if step.memory_peak_bytes is None else _incomplete(step.memory_peak_bytes),
-        )
-        for step in totals.steps
+    changes["oom_kills"] = totals.oom_kills or None
+    return msgspec.structs.replace(totals, steps=steps_of_earlier(totals), **changes)
+
+
+def steps_of_earlier(totals: Totals) -> tuple[StepTotals, ...]:
+    """The steps as an earlier daemon left them: what had ended stays what it was, what ran then was not seen to its
+    end. An OOM kill that was not seen is none only of a step that had ended."""
+    return tuple(step if _had_ended(step) else _step_in_part(step) for step in totals.steps)
+
+
+def _had_ended(step: StepTotals) -> bool:
+    """A step that runs has its newest sample, which is all there is so far; after its end it never has that word."""
+    return step.cpu_s is not None and (step.cpu_s.source is not FigureSource.LAST_SAMPLE or not step.cpu_s.complete)
+
+
+def _step_in_part(step: StepTotals) -> StepTotals:
+    return msgspec.structs.replace(
+        step,
+        cpu_s=None if step.cpu_s is None else _incomplete(step.cpu_s),
+        memory_peak_bytes=None if step.memory_peak_bytes is None else _incomplete(step.memory_peak_bytes),
+        oom_kills=step.oom_kills or None,
     )
-    return msgspec.structs.replace(totals, steps=steps, **changes)
 
 
 def _incomplete(figure: Figure) -> Figure:

@@ -91,7 +91,7 @@ class Watch(msgspec.Struct, frozen=True):
     """Sample this cgroup for sighting `number`, its figures to carbon under `slot` (None: with the rest).
 
     `from_zero` is False where the cgroup already served an earlier run, so that its counters do not begin with this
-    one.
+    one. `earlier_steps` is what an earlier daemon saw of its steps.
     """
 
     number: int
@@ -99,6 +99,7 @@ class Watch(msgspec.Struct, frozen=True):
     job_id: int
     slot: int | None
     from_zero: bool
+    earlier_steps: tuple[StepTotals, ...] = ()
 
 
 class Unwatch(msgspec.Struct, frozen=True):

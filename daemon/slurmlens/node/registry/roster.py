@@ -17,7 +17,7 @@ import msgspec
 from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.events import JobIdentity, JobSummary, Place, Totals, Witness
 from slurmlens.node.registry import sighting as made
-from slurmlens.node.registry.memory import Ended, Memory, Remembered
+from slurmlens.node.registry.memory import Ended, Memory, Remembered, steps_of_earlier
 from slurmlens.node.registry.protocol import Emit, Instruction, Summarise, Watch
 from slurmlens.node.registry.sighting import Sighting, SightingPhase
 from slurmlens.node.registry.slots import SlotTable
@@ -120,7 +120,8 @@ class Roster:
         running.cgroups.add(cgroup)
         running.gone = None
         self._by_cgroup[cgroup] = running
-        return Watch(running.number, cgroup, running.job.job_id, running.slot, from_zero)
+        earlier = () if running.last_totals is None else steps_of_earlier(running.last_totals)
+        return Watch(running.number, cgroup, running.job.job_id, running.slot, from_zero, earlier)
 
     def detach(self, cgroup: str, at: Moment) -> Sighting | None:
         """A cgroup is gone; answers with whose it was."""

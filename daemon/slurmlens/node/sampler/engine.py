@@ -126,6 +126,7 @@ class Engine:
         born_ns = now.boottime_ns if order.newborn else None
         step = Cgroup(name=order.name, place=order.place, handle=handle, account=account, born_ns=born_ns)
         watched.steps[order.step] = step
+        watched.job.emptied_ns = None
         self._remainders.adopt_step(order.name, step, watched.job.name, now.boottime_ns, newborn=order.newborn)
         self._first_look(watched, step, now)
 
@@ -133,6 +134,21 @@ class Engine:
         """A job's or step's cgroup was removed."""
         if name in self._by_name:
             self._bury([name], now)
+
+    def look_at_end(self, name: str, now: Moment) -> None:
+        """The last process has left a step's cgroup, or one has come into an empty one: read it and its job now, before
+        they are removed."""
+        watched, one = self._by_name.get(name, (None, None))
+        if watched is None or one is None:
+            return
+        is_empty = self._reads.is_empty(one)
+        self._look([watched], now)
+        if one.gone_ns is None:
+            one.emptied_ns = now.boottime_ns if is_empty else None
+            if is_empty:
+                watched.note_end_of_step(now.boottime_ns)
+            elif watched.job is not None:
+                watched.job.emptied_ns = None
 
     def finish(self, number: int, now: Moment) -> Finished | None:
         """Stop sampling and sum up; None for a sighting that never had a cgroup."""
@@ -302,6 +318,7 @@ class Engine:
             process_account=Account(from_zero=order.newborn),
             profile=profile,
             points={tier: Points(tier, from_zero=order.newborn) for tier in Tier},
+            earlier_steps={step.step: step for step in order.earlier_steps},
         )
 
     def _take_over(self, name: str, now: Moment) -> None:
@@ -325,7 +342,9 @@ class Engine:
             self._regroup()
             one.handle.close()
             one.bury(departure, now.boottime_ns)
-            if one is watched.job:
+            if one is not watched.job:
+                watched.note_end_of_step(now.boottime_ns)
+            else:
                 self._reads.follow(watched, Source.CGROUP, one.account, _REST_MASK, now)
 
     def _forget(self, watched: Watched, now: Moment) -> None:

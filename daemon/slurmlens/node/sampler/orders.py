@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from slurmlens.cgroup.layout import CgroupPlace
-from slurmlens.events import Profile, Totals
+from slurmlens.events import Profile, StepTotals, Totals
 from slurmlens.node.sampler.points import Lines
 
 
@@ -29,6 +29,7 @@ class JobOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A job's cgroup that is to be watched.
 
     `newborn`: it appeared before our eyes, so its time zero is now. `from_zero`: its counters began with this run.
+    `earlier_steps` is what an earlier daemon saw of its steps.
     """
 
     number: int
@@ -39,6 +40,7 @@ class JobOrder(msgspec.Struct, frozen=True, kw_only=True):
     parent: CgroupPlace
     newborn: bool
     from_zero: bool = True
+    earlier_steps: tuple[StepTotals, ...] = ()
 
 
 class StepOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,10 @@
 """What dead cgroups used after their last sample: the rest that their parents still have on record.
 
-A cgroup's CPU counter keeps what its dead children used (v1 cpuacct and v2 cpu.stat, both measured). So what a parent
+A cgroup's CPU counter keeps what its dead children used (v1 cpuacct and v2 cpu.stat, both measured), and v2's count of
+OOM kills does too (`memory.events` is hierarchical; v1 counts them in the task's folder alone). So what a parent
 counts, less what its living children count, less what was already known to belong to nobody alive (`own`), is what the
 children that died since then used in all. One dead child: exact. Several: an exact sum, split by how long each had gone
-unseen and how busy it had been, and marked as split.
+unseen and how busy it had been, and marked as split; kills are not shared out so: whose they were is unknown then.
 
 Owns the tree of watched cgroups and each parent's `own`. Pure: counters come in as tuples of `REMAINDER_FIELDS`, all
 read at one time; nothing here reads. The tree is as deep as the layout: node, user (v1), job, step. A dead parent (v1
@@ -21,14 +22,17 @@ from slurmlens.events import FigureSource
 Counters = tuple[int | None, ...]
 """One value per field of `REMAINDER_FIELDS`; None where it cannot be read."""
 
-REMAINDER_FIELDS = ("cpu_usage_ns", "cpu_user_ns", "cpu_system_ns")
+CPU_FIELDS = ("cpu_usage_ns", "cpu_user_ns", "cpu_system_ns")
+KILLED = "oom_kill_events"
+REMAINDER_FIELDS = (*CPU_FIELDS, KILLED)
+_KILLED = REMAINDER_FIELDS.index(KILLED)
 _NOTHING: Counters = (0,) * len(REMAINDER_FIELDS)
 _UNREAD: Counters = (None,) * len(REMAINDER_FIELDS)
 
 
 class Departure(msgspec.Struct, frozen=True):
     """What a dead cgroup counted when it died, and what that stands on: PARENT_REST is exact, PARENT_REST_SPLIT a
-    share of an exact sum; LAST_SAMPLE where the parent could tell nothing."""
+    share of an exact sum; LAST_SAMPLE where the parent could tell nothing. OOM kills are exact or None."""
 
     counters: Counters
     source: FigureSource
@@ -131,6 +135,8 @@ class ParentRemainder:
         """
         for name, counters in alive.items():
             self.note(name, counters, now_ns)
+        # What cannot be read of the parent now tells nothing of who died now, whatever it said before.
+        self._members[parent].last = alive[parent]
         found: dict[str, Departure] = {}
         self._solve(parent, alive, now_ns, FigureSource.PARENT_REST, found)
         for name in found:
@@ -163,12 +169,17 @@ class ParentRemainder:
         rest, source = _UNREAD, FigureSource.LAST_SAMPLE
         if member.own is not None:
             known = [member.own, *(self._members[child].last for child in living), *(one.last for one in gone)]
-            rest = _less(member.last, known)
+            rest = tuple(
+                None if own is None else left for own, left in zip(member.own, _less(member.last, known), strict=True)
+            )
             shared = len(dead) > 1 and bool(rest[0]) and best is FigureSource.PARENT_REST
             source = FigureSource.PARENT_REST_SPLIT if shared else best
         shares = _shares([one.weight(now_ns) for one in gone])
+        are_kills_known = rest[_KILLED] is not None and (len(dead) == 1 or not rest[_KILLED])
         for child, one, share in zip(dead, gone, shares, strict=True):
             one.last = _more(one.last, rest, share)
+            if not are_kills_known:
+                one.last = (*one.last[:_KILLED], None)
             found[child] = Departure(one.last, source)
 
 

@@ -80,6 +80,13 @@ class Reads:
             except ReaderError as error:
                 self._on_failure(error.reason, error)
 
+    def is_empty(self, one: Cgroup) -> bool:
+        """Whether no process is in a v2 cgroup nor below it (`populated 0` in its `cgroup.events`); v1 does not say."""
+        try:
+            return "populated 0" in (one.place.cpu / "cgroup.events").read_text("ascii", "replace")
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Give the node's own descriptors back."""
         if self._node_pressure is not None:

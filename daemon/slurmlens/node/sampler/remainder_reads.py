@@ -19,11 +19,21 @@ from slurmlens.cgroup.reader import FAST_TICK, CgroupReader, OpenCgroup
 from slurmlens.cgroup.reading import Reading
 from slurmlens.errors import ReaderError
 from slurmlens.node.sampler.accounts import Account
-from slurmlens.node.sampler.parent_remainder import REMAINDER_FIELDS, Counters, Departure, ParentRemainder
+from slurmlens.node.sampler.parent_remainder import (
+    CPU_FIELDS,
+    REMAINDER_FIELDS,
+    Counters,
+    Departure,
+    ParentRemainder,
+)
 from slurmlens.node.sampler.watched import Cgroup
 
 MANY_CHILDREN = 32
 """From here on a birth alone does not have the whole family read."""
+
+
+_FIELDS_OF = {Hierarchy.V1: CPU_FIELDS, Hierarchy.V2: REMAINDER_FIELDS}
+"""What a parent has on record of its dead children."""
 
 
 class _Ancestor(msgspec.Struct, frozen=True):
@@ -71,7 +81,7 @@ class RemainderReads:
 
     def balance(self, name: str) -> None:
         """The cgroup and all its children were read just now."""
-        if name in self._awaited and self._handles[name].fields.issuperset(REMAINDER_FIELDS[:1]):
+        if name in self._awaited and self._handles[name].fields.issuperset(CPU_FIELDS[:1]):
             self._find_parent(name)
         if name in self._remainder:
             self._note([name, *self._remainder.children(name)])
@@ -134,7 +144,7 @@ class RemainderReads:
         parent = self._remainder.parent(name)
         while parent is not None:
             self._note(self._remainder.descendants(parent))
-            alive = self._read_with_children(parent)
+            alive = self._read_with_children(parent, now_ns)
             alive.pop(name, None)
             if parent in alive:
                 return dict(self._remainder.settle(parent, alive, now_ns))
@@ -152,12 +162,20 @@ class RemainderReads:
                 if name in self._parents:
                     self._awaited.add(name)
 
-    def _read_with_children(self, parent: str) -> dict[str, Counters]:
-        """The counters of a parent and its children, those that are alive, the parent's first."""
+    def _read_with_children(self, parent: str, told_ns: int | None = None) -> dict[str, Counters]:
+        """The counters of a parent and its children, those that are alive, the parent's first.
+
+        With `told_ns` the parent's reading is of that time and goes into its account as well, where it is a job: the
+        job's own high-water mark of memory holds what the step that died used last.
+        """
         names = [parent, *sorted(self._remainder.children(parent))]
         handles = [self._handles[name] for name in names]
-        readings = zip(names, handles, self._reader.read(handles, FAST_TICK), strict=True)
-        return {name: rest_counters(one) for name, handle, one in readings if not (one.gone and was_there(handle))}
+        readings = self._reader.read(handles, FAST_TICK)
+        account = self._accounts.get(parent)
+        if told_ns is not None and account is not None and not readings[0].gone:
+            account.take(readings[0], told_ns)
+        told = zip(names, handles, readings, strict=True)
+        return {name: rest_counters(one) for name, handle, one in told if not (one.gone and was_there(handle))}
 
     def _adopt(self, name: str, handle: OpenCgroup, parent: str | None, now_ns: int, *, newborn: bool) -> None:
         self._remainder.add(name, parent, now_ns, newborn=newborn)
@@ -173,7 +191,7 @@ class RemainderReads:
             return name
         inode = _inode(place)
         try:
-            handle = self._reader.open(place, REMAINDER_FIELDS)
+            handle = self._reader.open(place, _FIELDS_OF[place.hierarchy])
         except ReaderError as error:
             self._on_failure(error.reason, error)
             return None

@@ -14,19 +14,25 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.events import Figure, FigureSource, StepTotals, Totals
 from slurmlens.metrics import Source, Tier
 from slurmlens.node.sampler.accounts import Account
-from slurmlens.node.sampler.parent_remainder import REMAINDER_FIELDS, Departure
+from slurmlens.node.sampler.parent_remainder import KILLED, REMAINDER_FIELDS, Departure
 from slurmlens.node.sampler.points import Points
 from slurmlens.node.sampler.process_io import ProcessIo
 from slurmlens.node.sampler.recorder import ProfileBins
 
 UNSEEN_TAIL = 0.1
-"""A peak is complete where what came after the last reading is at most this share of the job's life."""
+"""A counter is complete where what came after the last reading is at most this share of the job's life."""
+
+EXTERN = "extern"
+"""Slurm's own step, which is there from the job's begin to its end and holds a sleeping process."""
 
 _US_PER_S = 1e6
 
 
 class Cgroup(msgspec.Struct, kw_only=True):
-    """One watched cgroup: a job's or a step's. `name` is the registry's; `gone_ns` when it was found gone."""
+    """One watched cgroup: a job's or a step's. `name` is the registry's; `gone_ns` when it was found gone.
+
+    `emptied_ns` is when it was read with nobody left in it that could still use memory: a peak read then is its peak.
+    """
 
     name: str
     place: CgroupPlace
@@ -34,6 +40,7 @@ class Cgroup(msgspec.Struct, kw_only=True):
     account: Account
     born_ns: int | None
     read_ns: int = 0
+    emptied_ns: int | None = None
     gone_ns: int | None = None
     departure: Departure | None = None
     io: ProcessIo | None = None
@@ -53,6 +60,14 @@ class Cgroup(msgspec.Struct, kw_only=True):
             return FigureSource.LAST_SAMPLE, self.gone_ns is None
         return self.departure.source, self.departure.source is not FigureSource.LAST_SAMPLE
 
+    def kills(self) -> int | None:
+        """Its OOM kills. Where its end went unseen they are unknown, but for those that had been seen before."""
+        seen = self.account.total(KILLED)
+        if self.gone_ns is None:
+            return seen
+        known = self.departure is not None and self.departure.counters[REMAINDER_FIELDS.index(KILLED)] is not None
+        return seen if known else seen or None
+
 
 class Watched(msgspec.Struct, kw_only=True):
     """One sighting. `job` is its cgroup while there is one (and the last one after that)."""
@@ -67,6 +82,8 @@ class Watched(msgspec.Struct, kw_only=True):
     node_account: Account = msgspec.field(default_factory=lambda: Account(from_zero=False))
     job: Cgroup | None = None
     steps: dict[str, Cgroup] = msgspec.field(default_factory=dict)
+    earlier_steps: dict[str, StepTotals] = msgspec.field(default_factory=dict)
+    """What steps had used when an earlier daemon looked last."""
     silent: set[Tier] = msgspec.field(default_factory=set)
     """Tiers whose last point has been made."""
     refused: bool = False
@@ -80,6 +97,14 @@ class Watched(msgspec.Struct, kw_only=True):
     @property
     def is_gone(self) -> bool:
         return self.job is None or self.job.gone_ns is not None
+
+    def note_end_of_step(self, now_ns: int) -> None:
+        """A step is over, or empty: the job's reading of the same moment is its last word where no step is left."""
+        if self.job is None or self.job.gone_ns is not None or self.account.last_ns != now_ns:
+            return
+        steps = [step for name, step in self.steps.items() if name != EXTERN] or list(self.steps.values())
+        if steps and all(step.gone_ns is not None or step.emptied_ns is not None for step in steps):
+            self.job.emptied_ns = now_ns
 
     @property
     def lacks_io(self) -> bool:
@@ -122,15 +147,25 @@ class Watched(msgspec.Struct, kw_only=True):
             pressure_cpu_some_s=self._pressure("pressure_cpu_some_us", now_ns),
             pressure_memory_some_s=self._pressure("pressure_memory_some_us", now_ns),
             pressure_io_some_s=self._pressure("pressure_io_some_us", now_ns),
-            steps=tuple(_step(name, step, now_ns) for name, step in sorted(self.steps.items())),
+            steps=self._steps(now_ns),
         )
 
+    def _steps(self, now_ns: int) -> tuple[StepTotals, ...]:
+        """All that there were, those that an earlier daemon saw end among them."""
+        told = {name: _step(name, step, now_ns) for name, step in self.steps.items()}
+        for name, earlier in self.earlier_steps.items():
+            told[name] = _carried_on(earlier, told[name]) if name in told else earlier
+        return tuple(told[name] for name in sorted(told))
+
     def _oom_kills(self) -> int | None:
-        """The job's; on v1 its steps' readings have added it up, and what lacks a step is no sum."""
-        of_steps = [step.account for step in self.steps.values() if step.place.hierarchy is Hierarchy.V1]
-        if any(one.samples and one.total("oom_kill_events") is None for one in of_steps):
-            return None
-        return self.account.total("oom_kill_events")
+        """The job's; on v1 its steps' readings have added it up, and what lacks a step is no sum: 0 of those that were
+        seen is not known to be 0."""
+        if self.job is not None and self.job.place.hierarchy is Hierarchy.V2:
+            return self.job.kills()
+        of_steps = [step.kills() for step in self.steps.values() if step.account.samples]
+        of_steps += [one.oom_kills for name, one in self.earlier_steps.items() if name not in self.steps]
+        seen = sum(kills for kills in of_steps if kills)
+        return seen or None if None in of_steps or not of_steps else seen
 
     def _io(self, name: str, now_ns: int) -> Figure | None:
         own = _sampled(self.account, name, 1, self.job, now_ns)
@@ -153,7 +188,22 @@ def _step(name: str, step: Cgroup, now_ns: int) -> StepTotals:
         samples=step.account.samples,
         cpu_s=_cpu(step.account, "cpu_usage_ns", step),
         memory_peak_bytes=_memory_peak(step.account, step, now_ns),
-        oom_kills=step.account.total("oom_kill_events"),
+        oom_kills=step.kills(),
+    )
+
+
+def _carried_on(earlier: StepTotals, now: StepTotals) -> StepTotals:
+    """A step that an earlier daemon watched, too: counters go on in the kernel, what was seen of it remains seen."""
+    peak = max(
+        (one for one in (now.memory_peak_bytes, earlier.memory_peak_bytes) if one is not None),
+        key=lambda figure: figure.value,
+        default=None,
+    )
+    return msgspec.structs.replace(
+        now,
+        samples=earlier.samples + now.samples,
+        memory_peak_bytes=peak,
+        oom_kills=_first_known(now.oom_kills, earlier.oom_kills),
     )
 
 
@@ -175,13 +225,14 @@ def _sampled(account: Account, name: str, scale: float, cgroup: Cgroup | None, n
 
 
 def _memory_peak(account: Account, cgroup: Cgroup | None, now_ns: int) -> Figure | None:
-    """The kernel's own high-water mark where it keeps one, else the highest reading."""
+    """The kernel's own high-water mark where it keeps one, else the highest reading. It is complete only where it was
+    read after the last process had gone: memory can rise tenfold in the last second."""
     kept = account.highest("memory_peak_bytes")
     value = _first_known(kept, account.highest("memory_current_bytes"))
     if value is None:
         return None
-    complete = kept is not None and _tail_was_short(account, cgroup, now_ns)
-    return Figure(value=value, source=FigureSource.LAST_SAMPLE, complete=complete)
+    is_last_word = cgroup is not None and (cgroup.gone_ns is None or cgroup.emptied_ns is not None)
+    return Figure(value=value, source=FigureSource.LAST_SAMPLE, complete=kept is not None and is_last_word)
 
 
 def _tail_was_short(account: Account, cgroup: Cgroup | None, now_ns: int) -> bool:

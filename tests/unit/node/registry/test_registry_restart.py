@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from slurmlens.errors import DecodeError, UnsupportedVersion
-from slurmlens.events import Figure, FigureSource, JobEnd, JobStart, Totals, Witness
+from slurmlens.events import Figure, FigureSource, JobEnd, JobStart, StepTotals, Totals, Witness
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import memory
 from testkit.registry_node import EARLIER_BOOT, Node, moment, place
@@ -43,6 +43,22 @@ def test_an_epilog_that_came_in_between_ends_it_with_the_totals_of_the_last_samp
     assert end.sighting == summary.sighting == before.events(JobStart)[0].sighting
     assert summary.totals.cpu_s == Figure(value=12.5, source=FigureSource.LAST_SAMPLE, complete=False)
     assert summary.unseen_s == 30.0
+
+
+def test_the_next_daemon_is_told_what_the_steps_had_used_and_which_of_them_had_ended() -> None:
+    before = Node()
+    before.prolog(7, 1010.0)
+    before.appears(7, 1010.1)
+    exact, sampled = FigureSource.PARENT_REST, FigureSource.LAST_SAMPLE
+    steps = (
+        StepTotals(step="0", samples=4, cpu_s=Figure(value=3.0, source=exact), oom_kills=0),
+        StepTotals(step="batch", samples=9, cpu_s=Figure(value=12.5, source=sampled), oom_kills=0),
+    )
+    after = before.restarted(1100.0, {1: Totals(samples=9, steps=steps)})
+    after.appears(7, 1160.1)
+    (watch,) = after.watches()
+    running = StepTotals(step="batch", samples=9, cpu_s=Figure(value=12.5, source=sampled, complete=False))
+    assert watch.earlier_steps == (steps[0], running)
 
 
 def test_a_job_that_went_without_a_word_in_between_is_ended() -> None:

@@ -159,7 +159,7 @@ def test_a_peak_whose_tail_went_unseen_is_incomplete(bench: Bench) -> None:
     bench.tree.hold(7, "batch", 1 << 20)
     bench.pass_time(0.11)
     bench.clock.advance(0.08)
-    bench.end(7, "batch")
+    bench.end(7)
     totals = bench.finish(7).totals
     assert totals.memory_peak_bytes is not None
     assert not totals.memory_peak_bytes.complete

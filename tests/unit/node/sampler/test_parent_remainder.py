@@ -12,9 +12,9 @@ from slurmlens.node.sampler.parent_remainder import ParentRemainder
 Counters = tuple[int | None, ...]
 
 
-def cpu(usage: int) -> Counters:
-    """Usage, user, system: three quarters of it in user mode."""
-    return usage, usage * 3 // 4, usage - usage * 3 // 4
+def cpu(usage: int, kills: int = 0) -> Counters:
+    """Usage, user, system (three quarters of it in user mode), and OOM kills."""
+    return usage, usage * 3 // 4, usage - usage * 3 // 4, kills
 
 
 def tree_of(*children: str) -> ParentRemainder:
@@ -91,13 +91,27 @@ def test_what_belongs_to_nobody_we_watch_is_not_given_to_the_dead() -> None:
     assert departure.counters == cpu(80)
 
 
+def test_an_oom_kill_that_nobody_saw_is_the_dead_childs_where_one_died_alone() -> None:
+    tree = tree_of("a", "b")
+    (departure,) = tree.settle("parent", {"parent": cpu(1000, kills=1), "b": cpu(0)}, 20).values()
+    assert departure.counters[3] == 1
+
+
+def test_whose_an_oom_kill_was_is_unknown_where_several_died_and_none_is_known_to_be_none() -> None:
+    tree = tree_of("a", "b", "c", "d")
+    first = tree.settle("parent", {"parent": cpu(1000, kills=1), "c": cpu(0), "d": cpu(0)}, 20)
+    assert [departure.counters[3] for departure in first.values()] == [None, None]
+    second = tree.settle("parent", {"parent": cpu(1000, kills=1)}, 30)
+    assert [departure.counters[3] for departure in second.values()] == [0, 0]
+
+
 def test_an_unbalanced_parent_can_tell_nothing() -> None:
     tree = ParentRemainder()
     tree.add("parent", None, 0, newborn=False)
     tree.add("a", "parent", 0, newborn=False)
     tree.note("a", cpu(50), 10)
     (departure,) = tree.settle("parent", {"parent": cpu(9000)}, 20).values()
-    assert departure.counters == cpu(50)
+    assert departure.counters == (*cpu(50)[:3], None)
     assert departure.source is FigureSource.LAST_SAMPLE
 
 
@@ -124,8 +138,8 @@ def test_a_child_that_is_set_apart_lives_on_when_its_parent_is_gone() -> None:
 
 def test_a_field_that_the_parent_lacks_stays_as_the_child_told_it() -> None:
     tree = tree_of("a")
-    tree.note("a", (50, 30, None), 10)
-    (departure,) = tree.settle("parent", {"parent": (1080, None, None)}, 20).values()
+    tree.note("a", (50, 30, None, 0), 10)
+    (departure,) = tree.settle("parent", {"parent": (1080, None, None, 0)}, 20).values()
     assert departure.counters[0] == 80
     assert departure.counters[2] is None or departure.counters[2] >= 0
 

@@ -163,13 +163,27 @@ def _went_wrong(step: StepRecord) -> bool:
 def _out_of_memory(told: HeadlineBasis) -> str:
     seen = bool(told.facts.outcome.oom_kills)
     where = f" on {hostlist.fold_or_list(_oom_nodes(told.facts.nodes))}" if seen else ""
-    peak = (
-        f": {fmt.memory_pair(told.memory.used, told.memory.asked)} at its peak" if told.memory.used is not None else ""
-    )
-    witnesses = (
-        "the scheduler and the oom counters say so" if seen else "the scheduler says so; no oom counter was read"
-    )
-    return f"Killed for memory{where}{_after(told)}{peak} ({witnesses})."
+    return f"Killed for memory{where}{_after(told)}{_peak_words(told)} ({_witnesses_of_memory(told)})."
+
+
+def _peak_words(told: HeadlineBasis) -> str:
+    """A peak whose end nobody saw is none: memory can rise tenfold between the last reading and the kill."""
+    if told.memory.used is None:
+        return ""
+    pair = fmt.memory_pair(told.memory.used, told.memory.asked)
+    return f": {pair} at its peak" if told.memory.complete else f": {pair} when it was last read"
+
+
+def _witnesses_of_memory(told: HeadlineBasis) -> str:
+    """Counters that saw none contradict the scheduler; those whose end nobody saw do not."""
+    if told.facts.outcome.oom_kills:
+        return "the scheduler and the oom counters say so"
+    counted = [node.totals.oom_kills for node in told.facts.nodes if node.totals and node.totals.samples]
+    if not counted:
+        return "the scheduler says so; no oom counter was read"
+    if None in counted:
+        return "the scheduler says so; what the oom counters said at its end was not seen"
+    return "the scheduler says so; the oom counters saw none"
 
 
 def _oom_nodes(nodes: Sequence[NodeFacts]) -> list[str]:

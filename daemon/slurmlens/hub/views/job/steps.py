@@ -46,7 +46,7 @@ def _order(name: str) -> tuple[int, int, str]:
 
 def _step(name: str, record: StepRecord | None, parts: tuple[StepTotals, ...]) -> StepView:
     cpu = [part.cpu_s for part in parts if part.cpu_s]
-    peaks = [part.memory_peak_bytes.value for part in parts if part.memory_peak_bytes]
+    peaks = [part.memory_peak_bytes for part in parts if part.memory_peak_bytes]
     kills = [part.oom_kills for part in parts if part.oom_kills is not None]
     return StepView(
         step=name,
@@ -59,6 +59,7 @@ def _step(name: str, record: StepRecord | None, parts: tuple[StepTotals, ...]) -
         ended_ns=record.end_s * NS_PER_S if record and record.end_s is not None else None,
         cpu_s=sum(figure.value for figure in cpu) if cpu else None,
         cpu_complete=bool(cpu) and all(figure.complete for figure in cpu),
-        memory_peak_bytes=max(peaks, default=None),
+        memory_peak_bytes=max((figure.value for figure in peaks), default=None),
+        memory_peak_complete=bool(peaks) and all(figure.complete for figure in peaks),
         oom_kills=sum(kills) if kills else None,
     )

@@ -152,6 +152,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     cpu_s: float | None = None
     cpu_complete: bool = False
     memory_peak_bytes: float | None = None
+    memory_peak_complete: bool = False
     oom_kills: int | None = None
 
 
