@@ -28,6 +28,7 @@ from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.applying import Applier
 from slurmlens.hub.news import News, QueueReceived
+from slurmlens.hub.progress import keeping
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_digest import digest
 from slurmlens.hub.scheduler.records import SchedulerRecords
@@ -106,7 +107,7 @@ async def _poll(slurm: SmallSlurm, folder: Path, seconds: float) -> tuple[int, f
     announcer = Announcer(news, reporter)
     poller = Poller(
         CommandSource(SlurmConfig(command_timeout_s=120), inside),
-        SchedulerRecords(store, (await Applier.load(store, announcer)).concluder, "demo", announcer),
+        SchedulerRecords(store, (await Applier.load(store, announcer, keeping.keep)).concluder, "demo", announcer),
         news,
         SchedulerState(asked_since_ns=clock.wall_ns()),
         interval_s=SlurmConfig().poll_interval_s,

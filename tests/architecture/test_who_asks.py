@@ -15,6 +15,7 @@ HUB = ROOT / "daemon" / "slurmlens" / "hub"
 FRONT_DOORS = (
     ("history/read/queries.py", "Queries"),
     ("inventory/read/queries.py", "InventoryQueries"),
+    ("progress/read.py", "ProgressQueries"),
     ("web/ports.py", "HistoryQueries"),
     ("web/ports.py", "LiveFeed"),
     ("web/view_cache.py", "ViewCache"),

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 TABLES_MADE_BY = {
     6: ("account_people", "login_tokens", "looks"),
     7: ("inventory_facts", "inventory_relations", "inventory_tellings"),
+    9: ("progress_tasks", "progress_messages"),
 }
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
 

@@ -17,6 +17,8 @@ from slurmlens.hub.history.record.packing import Packer
 from slurmlens.hub.history.record.storing import Request
 from slurmlens.hub.history.refresh import Refresher
 from slurmlens.hub.news import News
+from slurmlens.hub.progress import keeping
+from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
@@ -46,6 +48,7 @@ class History:
         self.listens_since(0)
         self.packer = Packer(self.store, self.applier.recent_profiles, self.news, self.reporter)
         self.queries = Queries(self.store, self.beats, self.clock, "demo")
+        self.progress = ProgressQueries(self.store, self.beats, "demo")
 
     @classmethod
     async def open(cls, url: str, clock: ManualClock) -> History:
@@ -53,7 +56,7 @@ class History:
         store = await Store.open(url)
         news, reporter = News(), Reporter(Counters(), clock)
         announcer = Announcer(news, reporter)
-        return cls(store, clock, await Applier.load(store, announcer), news, announcer, reporter)
+        return cls(store, clock, await Applier.load(store, announcer, keeping.keep), news, announcer, reporter)
 
     def listens_since(self, started_ns: int) -> None:
         """A hub that was started then judges what nobody ends."""

@@ -49,6 +49,10 @@ class ProfileGrew(FactOfJob, frozen=True):
     """Bins were added to the profile of one of the job's sightings."""
 
 
+class ProgressTold(FactOfJob, frozen=True):
+    """A process of the job told how far it is, or an event."""
+
+
 class SightingBegan(FactOfJob, frozen=True):
     """A node told that it runs the job."""
 

@@ -37,6 +37,7 @@ from slurmlens.hub.intake.refusals import Refusals
 from slurmlens.hub.inventory.keeper import InventoryKeeper
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.news import News, NodesReceived
+from slurmlens.hub.progress import keeping
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_series import QueueSeries, queue_points
 from slurmlens.hub.scheduler.records import SchedulerRecords
@@ -117,7 +118,7 @@ class HubPipeline:
         announcer = Announcer(news, reporter)
         store = await Store.open(config.database.url)
         try:
-            applier = await Applier.load(store, announcer)
+            applier = await Applier.load(store, announcer, keeping.keep)
             scheduler: Scheduler = CommandSource(config.slurm)
             with suppress(SourceError):  # squeue is not there now: the poller will say so, again and again
                 scheduler = await prefer_pyslurm(scheduler)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from slurmlens.config.hub import HubProfileConfig
 from slurmlens.hub.access.viewer import Viewer
-from slurmlens.hub.news import BeatReceived, News, ProfileGrew, RunsChanged, SightingBegan, Subscription
+from slurmlens.hub.news import BeatReceived, News, ProfileGrew, ProgressTold, RunsChanged, SightingBegan, Subscription
 
 LOOKED_S = 60.0
 """How long somebody who asked once (a terminal, a program) counts as somebody who looks."""
@@ -39,7 +39,7 @@ class ProfileDemand:
 
         The viewer has read the job before: a fact tells nothing but that it is to be read again.
         """
-        hearer = self._news.subscribe(RunsChanged, ProfileGrew, job_id=job_id)
+        hearer = self._news.subscribe(RunsChanged, ProfileGrew, ProgressTold, job_id=job_id)
         self._watched[job_id] += 1
         try:
             yield hearer

@@ -8,12 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from slurmlens.events import JobEnd, JobStart, NodeHeartbeat
+from slurmlens.events import JobEnd, JobMessage, JobProgress, JobStart, NodeHeartbeat
 from slurmlens.hub.history.record.concluding import Concluded
+from slurmlens.hub.history.record.sighting_fold import is_sighting_event
 from slurmlens.hub.news import (
     BatchStored,
     BeatReceived,
     News,
+    ProgressTold,
     RunsChanged,
     RunsMarked,
     SightingBegan,
@@ -54,5 +56,7 @@ class Announcer:
                 self._news.publish(SightingBegan(event.job.job_id, event.node))
             elif isinstance(event, JobEnd | ReceivedSummary):
                 self._news.publish(SightingEnded(event.job.job_id))
-        if len(beats) < len(new):
+            elif isinstance(event, JobProgress | JobMessage):
+                self._news.publish(ProgressTold(event.job_id))
+        if any(is_sighting_event(event) for event in new):
             self._news.publish(BatchStored())

@@ -21,7 +21,7 @@ from slurmlens.hub.history.record.concluding import Concluder
 from slurmlens.hub.history.record.node_beats import NodeBeats, NodeName, SightingName
 from slurmlens.hub.history.record.numbers import RowNumbers
 from slurmlens.hub.history.record.recent_profiles import RecentProfiles
-from slurmlens.hub.history.record.storing import Request, Stored, Storing, beats_of
+from slurmlens.hub.history.record.storing import KeepProgress, Request, Stored, Storing, beats_of
 from slurmlens.wire.received import ReceivedEvent
 
 GATHER_S = 0.01
@@ -46,9 +46,12 @@ class _Waiting(NamedTuple):
 
 
 class Applier:
-    """The write side of history for events. Make it with `await Applier.load(store, announcer)`."""
+    """The write side of history for events. Make it with `await Applier.load(…)`.
 
-    def __init__(self, store: Store, announcer: Announcer) -> None:
+    `keep_progress` is what the room above does with what jobs told, in the same transaction.
+    """
+
+    def __init__(self, store: Store, announcer: Announcer, keep_progress: KeepProgress) -> None:
         self._store = store
         self._announcer = announcer
         self._waiting: list[_Waiting] = []
@@ -57,12 +60,12 @@ class Applier:
         self.concluder = Concluder(self.numbers)
         self.beats = NodeBeats()
         self.recent_profiles = RecentProfiles()
-        self._storing = Storing(self.numbers, self.concluder, self.recent_profiles)
+        self._storing = Storing(self.numbers, self.concluder, self.recent_profiles, keep_progress)
 
     @classmethod
-    async def load(cls, store: Store, announcer: Announcer) -> Applier:
+    async def load(cls, store: Store, announcer: Announcer, keep_progress: KeepProgress) -> Applier:
         """Goes on where the hub before stopped."""
-        applier = cls(store, announcer)
+        applier = cls(store, announcer, keep_progress)
         await store.read(applier.numbers.load)
         await store.read(applier.beats.load)
         return applier

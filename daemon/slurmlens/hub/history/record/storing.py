@@ -8,11 +8,11 @@ the transaction that `applying` opens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from slurmlens.events import EventKind, LinesDropped, NodeHeartbeat, Witness
+from slurmlens.events import EventKind, JobMessage, JobProgress, LinesDropped, NodeHeartbeat, Witness
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.facts import ClosedReason
@@ -56,6 +56,10 @@ class Request(NamedTuple):
     received_ns: int
 
 
+KeepProgress = Callable[[Transaction, Sequence[JobProgress | JobMessage]], set[str]]
+"""What the room above keeps of these events, in this room's transaction: the ids of those that were new."""
+
+
 class Stored(NamedTuple):
     """What a commit did: for each of its requests the events that were new, and the jobs that were concluded."""
 
@@ -85,10 +89,13 @@ class _Sightings:
 class Storing:
     """Stores requests; lives in the writer's thread."""
 
-    def __init__(self, numbers: RowNumbers, concluder: Concluder, recent: RecentProfiles) -> None:
+    def __init__(
+        self, numbers: RowNumbers, concluder: Concluder, recent: RecentProfiles, keep_progress: KeepProgress
+    ) -> None:
         self._numbers = numbers
         self._recent = recent
         self._concluder = concluder
+        self._keep_progress = keep_progress
 
     def store(
         self, transaction: Transaction, requests: Sequence[Request], to_open: Iterable[SightingName] = ()
@@ -108,7 +115,22 @@ class Storing:
         by_request: list[list[ReceivedEvent]] = [[] for _ in requests]
         for one in new:
             by_request[one.request].append(one.event)
+        self._store_progress(transaction, requests, by_request)
         return Stored(by_request, concluded)
+
+    def _store_progress(
+        self, transaction: Transaction, requests: Sequence[Request], new: Sequence[list[ReceivedEvent]]
+    ) -> None:
+        told = [
+            (index, event)
+            for index, request in enumerate(requests)
+            for _, event in request.lines
+            if isinstance(event, JobProgress | JobMessage)
+        ]
+        ids = self._keep_progress(transaction, [event for _, event in told]) if told else set()
+        for index, event in told:
+            if event.id in ids:
+                new[index].append(event)
 
     def _store_bodies(
         self, transaction: Transaction, requests: Sequence[Request], batches: Sequence[int], with_news: set[int]
