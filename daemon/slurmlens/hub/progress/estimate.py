@@ -78,7 +78,7 @@ class TaskEstimate(msgspec.Struct, frozen=True, kw_only=True):
         return self.total is not None and self.done >= self.total
 
 
-class _Pace(NamedTuple):
+class _WorkPace(NamedTuple):
     """Seconds a unit: the estimate, how far a block may be from it, the drift of late, and from how many blocks."""
 
     mean: float
@@ -154,7 +154,7 @@ def _rate_now(steps: Sequence[ProgressSample]) -> float:
     return rates[middle] if len(rates) % 2 else (rates[middle - 1] + rates[middle]) / 2
 
 
-def _pace(steps: Sequence[ProgressSample]) -> _Pace:
+def _pace(steps: Sequence[ProgressSample]) -> _WorkPace:
     blocks = _blocks(steps)
     paces = _drawn_in([_seconds(a, b) / (b.done - a.done) for a, b in blocks])
     works = [b.done - a.done for a, b in blocks]
@@ -167,7 +167,7 @@ def _pace(steps: Sequence[ProgressSample]) -> _Pace:
     spread = math.sqrt(variance * count / max(1, count - 1))
     half = count // 2
     drift = abs(_weighted(paces[half:], works[half:]) - _weighted(paces[:half], works[:half])) / 2 if half else 0.0
-    return _Pace(mean, spread, drift, count, sum(works) / count)
+    return _WorkPace(mean, spread, drift, count, sum(works) / count)
 
 
 def _blocks(steps: Sequence[ProgressSample]) -> list[tuple[ProgressSample, ProgressSample]]:
@@ -202,7 +202,7 @@ def _weighted(values: Sequence[float], weights: Sequence[float]) -> float:
 
 
 def _finish(
-    pace: _Pace, last: ProgressSample, moved_ns: int, usual_s: float | None, now_ns: int
+    pace: _WorkPace, last: ProgressSample, moved_ns: int, usual_s: float | None, now_ns: int
 ) -> tuple[int, int, int]:
     """Estimate, low and high."""
     left = max(0.0, (last.total or 0.0) - last.done)
