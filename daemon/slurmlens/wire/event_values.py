@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import DecodeError
-from slurmlens.events import Event, Figure, JobIdentity, JobProgress, NodeHeartbeat, Profile, Totals
+from slurmlens.events import Event, Figure, JobIdentity, JobProgress, NodeHeartbeat, Profile, StepTotals, Totals
 
 EARLIEST_NS = 946_684_800 * NS_PER_S
 LATEST_NS = 4_102_444_800 * NS_PER_S
 MAX_BINS = 20_000
 MAX_STEPS = 20_000
+MAX_EXITS = 64
+"""Ways in which a step's tasks ended, and tasks that are named for each."""
+
 MAX_SLOT = 1_000_000
 MAX_COUNT = 2**53
 """Counts are added up over nodes; beyond this no sum would fit a column or be exact in JavaScript."""
@@ -30,6 +33,7 @@ MOST_AHEAD_NS = 86_400 * NS_PER_S
 MAX_NAME_CHARS = 4096
 MAX_LIST_CHARS = 1_048_576
 _LISTS = frozenset({"node_list", "cpus_per_node"})
+_MOMENTS = frozenset({"started_ns", "ended_ns"})
 _TEXTS = (
     "sluid",
     "user_name",
@@ -112,13 +116,25 @@ def _check_identity(job: JobIdentity) -> None:
 def _check_totals(totals: Totals) -> None:
     if len(totals.steps) > MAX_STEPS:
         raise DecodeError(f"{len(totals.steps)} steps, at most {MAX_STEPS} are taken", reason="value")
-    for part in (totals, *totals.steps):
+    for step in totals.steps:
+        _check_step(step)
+    for part in (totals, *totals.steps, *(exits for step in totals.steps for exits in step.exits)):
         for name in part.__struct_fields__:
             value = getattr(part, name)
-            if isinstance(value, int) and not 0 <= value <= MAX_COUNT:
+            if isinstance(value, int) and name not in _MOMENTS and not 0 <= value <= MAX_COUNT:
                 raise DecodeError(f"{name} is {value}", reason="value")
             if isinstance(value, Figure):
                 _check_figure(name, value.value)
+
+
+def _check_step(step: StepTotals) -> None:
+    if len(step.step) > MAX_NAME_CHARS or len(step.tag or "") > MAX_NAME_CHARS:
+        raise DecodeError("a step of a very long name", reason="value")
+    if len(step.exits) > MAX_EXITS or any(len(one.first_tasks) > MAX_EXITS for one in step.exits):
+        raise DecodeError("more ways to end a task than are taken", reason="value")
+    if any(task > MAX_COUNT for one in step.exits for task in one.first_tasks):
+        raise DecodeError("first_tasks", reason="value")
+    _check_times([at_ns for at_ns in (step.started_ns, step.ended_ns) if at_ns is not None] or [LATEST_NS], LATEST_NS)
 
 
 def _check_figure(name: str, value: float) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slurmlens.errors import DecodeError, RefusedError
-from slurmlens.events import AnyEvent
+from slurmlens.events import AnyEvent, ExitCount, StepTotals
 from slurmlens.wire import ecs
 from slurmlens.wire.event_values import EARLIEST_NS, LATEST_NS, check_values
 from slurmlens.wire.ingest import RefusedLine, TooLarge, check_not_all_foreign, lines_of, unpack
@@ -75,3 +75,31 @@ def test_an_answer_that_refuses_every_line_as_foreign_is_an_error_that_can_be_me
     check_not_all_foreign(0, [*foreign, RefusedLine(2, "value", "odd")])
     with pytest.raises(RefusedError):
         check_not_all_foreign(0, foreign)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        StepTotals(step="0" * 5000),
+        StepTotals(step="0", tag="x" * 5000),
+        StepTotals(step="0", started_ns=1),
+        StepTotals(step="0", task_count=2**60),
+        StepTotals(step="0", exits=(ExitCount(code=0, tasks=1),) * 65),
+        StepTotals(step="0", exits=(ExitCount(code=0, tasks=1, first_tasks=(1,) * 65),)),
+        StepTotals(step="0", exits=(ExitCount(code=2**60, tasks=1),)),
+        StepTotals(step="0", exits=(ExitCount(code=0, tasks=1, first_tasks=(2**60,)),)),
+    ],
+)
+def test_a_step_of_senseless_values_is_refused(odd: StepTotals) -> None:
+    for event in one_of_each():
+        if (totals := getattr(event, "totals", None)) is not None:
+            check_values(event)
+            with pytest.raises(DecodeError):
+                check_values(msgspec.structs.replace(event, totals=msgspec.structs.replace(totals, steps=(odd,))))
+
+
+def test_a_steps_own_times_are_taken() -> None:
+    step = StepTotals(step="0", started_ns=EARLIEST_NS, ended_ns=LATEST_NS, task_count=4)
+    for event in one_of_each():
+        if (totals := getattr(event, "totals", None)) is not None:
+            check_values(msgspec.structs.replace(event, totals=msgspec.structs.replace(totals, steps=(step,))))

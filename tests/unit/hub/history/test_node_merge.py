@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slurmlens.events import Figure, FigureSource, StepTotals, Totals
+from slurmlens.events import ExitCount, Figure, FigureSource, StepTotals, Totals
 from slurmlens.hub.history.conclude.merge import merge_totals
 
 
@@ -44,3 +44,19 @@ def test_steps_are_joined_by_name() -> None:
 def test_nothing_measured_is_unavailable() -> None:
     assert merge_totals([]) is None
     assert merge_totals([Totals(samples=0)]) == Totals(samples=0)
+
+
+def test_what_the_plugin_told_of_a_step_outlives_a_sighting_that_knows_less() -> None:
+    exits = (ExitCount(code=7, tasks=1, first_tasks=(3,)),)
+    first = StepTotals(step="0", cpu_s=figure(1), started_ns=10, ended_ns=20, exits=exits, tag="mine")
+    found = merge_totals([Totals(samples=1, steps=(first,)), Totals(samples=1, steps=(StepTotals(step="0"),))])
+    assert found is not None
+    step = found.steps[0]
+    assert (step.started_ns, step.ended_ns, step.exits, step.tag) == (10, 20, exits, "mine")
+
+
+def test_a_step_began_when_the_first_sighting_says_so() -> None:
+    parts = [Totals(samples=1, steps=(StepTotals(step="0", started_ns=begin),)) for begin in (10, 12)]
+    found = merge_totals(parts)
+    assert found is not None
+    assert found.steps[0].started_ns == 10

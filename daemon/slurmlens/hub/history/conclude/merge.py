@@ -17,6 +17,8 @@ from slurmlens.events import Figure, FigureSource, StepTotals, Totals
 _Figures = TypeVar("_Figures", Totals, StepTotals)
 _PEAKS = frozenset({"memory_peak_bytes", "pids_peak"})
 _COUNTED = frozenset({"samples"})
+_EARLIEST = frozenset({"started_ns"})
+_Value = Figure | int | str | tuple[object, ...]
 
 
 def merge_totals(in_order: Sequence[Totals]) -> Totals | None:
@@ -42,13 +44,16 @@ def _merge_figures(in_order: Sequence[_Figures]) -> _Figures:
     return msgspec.structs.replace(latest, **changes)
 
 
-def _merge_values(name: str, values: Sequence[Figure | int | None]) -> Figure | int | None:
-    known = [value for value in values if value is not None]
+def _merge_values(name: str, values: Sequence[_Value | None]) -> _Value | None:
+    known = [value for value in values if value not in (None, ())]
     if not known:
-        return None
+        return values[-1]
     last = known[-1]
+    if isinstance(last, str | tuple):
+        return last
     if not isinstance(last, Figure):
-        return max(value for value in known if isinstance(value, int))
+        counts = [value for value in known if isinstance(value, int)]
+        return min(counts) if name in _EARLIEST else max(counts)
     figures = [value for value in known if isinstance(value, Figure)]
     if last.source is FigureSource.NODE:
         return _replace(last, sum(figure.value for figure in figures), len(values) == 1 and last.complete)

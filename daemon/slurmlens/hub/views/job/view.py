@@ -154,6 +154,12 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     memory_peak_bytes: float | None = None
     memory_peak_complete: bool = False
     oom_kills: int | None = None
+    is_exact: bool = False
+    """Its CPU seconds were read at the exit of each of its tasks, on every node that told of it."""
+    exits_text: str | None = None
+    """How its tasks ended, where not all ended well: `126 × 0, 1 × signal 9 (task 17)`."""
+    tag: str | None = None
+    """What the user calls it."""
 
 
 class Band(msgspec.Struct, frozen=True, kw_only=True):
