@@ -184,9 +184,10 @@ def _identities() -> st.SearchStrategy[JobIdentity]:
     fields = {
         field.name: _maybe(st.text(max_size=20)) if "str" in str(field.type) else _maybe(_counts)
         for field in msgspec.structs.fields(JobIdentity)
-        if field.name != "job_id"
+        if field.name not in ("job_id", "cut")
     }
-    return st.builds(JobIdentity, job_id=_job_ids, **fields)
+    cut = st.lists(_names, max_size=3).map(tuple)
+    return st.builds(JobIdentity, job_id=_job_ids, cut=cut, **fields)
 
 
 def _figures() -> st.SearchStrategy[Figure]:
