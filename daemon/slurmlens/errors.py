@@ -73,12 +73,13 @@ class RefusedError(SlurmlensError):
 
 
 class DeliveryError(SlurmlensError):
-    """A receiver did not take a batch."""
+    """A receiver did not take a batch. `wait_s` is how long it asked to be left alone at least."""
 
-    def __init__(self, message: str, *, reason: str, retriable: bool = True) -> None:
+    def __init__(self, message: str, *, reason: str, retriable: bool = True, wait_s: float = 0.0) -> None:
         super().__init__(message)
         self.reason = reason
         self.retriable = retriable
+        self.wait_s = wait_s
 
 
 NO_TLS = "no_tls"

@@ -14,6 +14,7 @@ from slurmlens.hub.intake.profile_demand import ProfileDemand
 from slurmlens.hub.news import News, RunsChanged
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.web.app import make_app
+from slurmlens.hub.web.ports import TakeEvents
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import ENDED_UNWELL, JobState
 from testkit.job_gallery import GALLERY
@@ -141,7 +142,9 @@ class Live:
         self.news.close()
 
 
-def make_gallery_app(facts: Mapping[int, JobFacts] | None = None) -> tuple[web.Application, tuple[FixedHistory, Live]]:
+def make_gallery_app(
+    facts: Mapping[int, JobFacts] | None = None, take_events: TakeEvents = take_nothing
+) -> tuple[web.Application, tuple[FixedHistory, Live]]:
     """The application over the whole gallery, numbered from `FIRST_JOB_ID` in its order, or over `facts`."""
     if facts is None:
         facts = {id_: renumbered(make(), id_) for id_, make in enumerate(GALLERY.values(), FIRST_JOB_ID)}
@@ -149,7 +152,7 @@ def make_gallery_app(facts: Mapping[int, JobFacts] | None = None) -> tuple[web.A
     app = make_app(
         queries=history,
         live=live.demand,
-        take_events=take_nothing,
+        take_events=take_events,
         status=plain_status,
         settings=HubConfig(),
         clock=StillClock(),

@@ -101,6 +101,13 @@ async def test_a_receiver_that_is_away_is_tried_again_with_growing_waits_and_los
     assert bench.counted('sink_recovered_total{sink="hub"}') == 1
 
 
+async def test_a_receiver_that_asked_for_time_has_it_and_the_usual_wait_after_it() -> None:
+    bench = Bench(Receiver([DeliveryError("busy", reason="http_503", wait_s=5), AWAY]))
+    await bench.append(b"a")
+    await bench.run_until_drained()
+    assert bench.waits_s == [6, 2]
+
+
 async def test_success_makes_the_next_wait_short_again() -> None:
     bench = Bench(Receiver([AWAY, AWAY, 0, AWAY]), max_bytes=1)
     await bench.append(b"a")

@@ -78,6 +78,11 @@ DROPPED = (DroppedLines(stream="events", reason="age", lines=3, since_ns=NOW_NS 
             Weight.LOOK,
             "/nfs/hub.db is on nfs4",
         ),
+        (
+            {"counters": {'profiles_unreadable_total{reason="value"}': 2.0, "other_total": 5.0}},
+            Weight.LOST,
+            "2 profiles of jobs could not be read (value)",
+        ),
         ({"database": DatabaseDocument(path="/v/hub.db", is_there=False)}, Weight.LOST, "removed or replaced while"),
         ({"database": DatabaseDocument(path="/v/hub.db", begin="missing")}, Weight.LOST, "history of before is gone"),
         ({"database": DatabaseDocument(path="/v/hub.db", begin="replaced")}, Weight.NOTE, "not the file that the last"),

@@ -154,7 +154,7 @@ class Delivery:
         self.state.failures_in_a_row += 1
         self.state.last_error = str(error)
         self.measure()
-        wait_s = self._backoff.next_s()
+        wait_s = error.wait_s + self._backoff.next_s()  # the jitter after it, so that not all come back at once
         self._reporter.report(
             SINK_FAILED, sink=self.sink.name, reason=error.reason, lines=count, problem=str(error), wait_s=wait_s
         )

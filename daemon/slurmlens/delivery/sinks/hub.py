@@ -34,6 +34,9 @@ LINE_REFUSED = InternalEvent(
 _GZIP = 31  # zlib's window bits: the largest window, with gzip's header
 _LEVEL = 3
 _MAX_TEXT = 300
+LONGEST_RETRY_AFTER_S = 60.0
+"""What a hub, or a proxy before it, may have us wait: more would be an outage of its making."""
+
 MANGLED_LIMIT = 10
 """So often in a row the hub must find a request unreadable to be believed: a byte that changed on its way makes it so,
 and the next try is whole."""
@@ -116,6 +119,7 @@ class HubSink:
             f"the hub answered {answer.status} {denied.reason} {denied.message}".strip()[:_MAX_TEXT],
             reason=f"http_{answer.status}",
             retriable=answer.status != 400 or not is_believed,
+            wait_s=_asked_to_wait_s(answer),
         )
 
     async def aclose(self) -> None:
@@ -184,6 +188,14 @@ def _taken(answer: Answer) -> _Taken:
         return _decode_taken(answer.body)
     except msgspec.DecodeError as error:
         raise DeliveryError(f"the hub's answer is not understood: {error}"[:_MAX_TEXT], reason="garbage") from error
+
+
+def _asked_to_wait_s(answer: Answer) -> float:
+    """Retry-After in seconds, of an answer that says to come back (RFC 9110, 10.2.3); its dates no hub sends."""
+    seconds = answer.header("retry-after") or ""
+    if answer.status not in (429, 503) or not seconds.isascii() or not seconds.isdecimal():
+        return 0.0
+    return min(float(seconds[:6]), LONGEST_RETRY_AFTER_S)
 
 
 def _denied(answer: Answer) -> _Denied:

@@ -25,6 +25,7 @@ from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import HistoryQueries, LiveFeed, StatusOf, TakeEvents
 from slurmlens.hub.web.render import make_environment
 from slurmlens.hub.web.routes import Pages, route_definitions
+from slurmlens.wire.ingest import RETRY_AFTER_S
 
 SECURITY_HEADERS: dict[str, str] = {
     "Content-Security-Policy": (
@@ -82,7 +83,10 @@ def _events_handler(take_events: TakeEvents, doors: Doors | None) -> Handler:
         status, answer = await take_events(body, headers, request.remote)
         if status == 200 and doors is not None:
             doors.proved(request)
-        return web.Response(status=status, body=answer, content_type="application/json")
+        response = web.Response(status=status, body=answer, content_type="application/json")
+        if status == 503:
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response
 
     return handler
 

@@ -21,6 +21,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.wire.ingest import RETRY_AFTER_S
 
 HEAD_S = 10.0
 BODY_S = 30.0
@@ -34,7 +35,6 @@ STRANGERS_SHARE = 4
 MOST_READERS = 48
 """Pages and data in the making at once; more are told to come back, so that events go first."""
 MOST_LIVE = 4000
-RETRY_AFTER_S = 5
 
 TURNED_AWAY = InternalEvent(
     "connections_turned_away",

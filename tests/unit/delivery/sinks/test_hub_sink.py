@@ -120,6 +120,29 @@ async def test_a_refusal_that_may_pass_is_worth_another_try(status: int) -> None
     assert "expired made 2 hours ago" in str(error)
 
 
+def told_to_wait(status: int, *headers: str) -> Act:
+    lines = "".join(f"{header}\r\n" for header in headers)
+    return raw(f"HTTP/1.1 {status} Busy\r\n{lines}Content-Length: 2\r\n\r\n{{}}".encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "wait_s"),
+    [
+        (503, "Retry-After: 5", 5.0),
+        (429, "Retry-After: 5", 5.0),
+        (503, "Retry-After: 99999999999", 60.0),
+        (503, "Retry-After: Wed, 21 Oct 2026 07:28:00 GMT", 0.0),
+        (503, "Retry-After: -1", 0.0),
+        (500, "Retry-After: 5", 0.0),
+        (503, "Server: x", 0.0),
+    ],
+)
+async def test_a_hub_that_asks_to_come_back_later_is_left_alone_for_so_long(
+    status: int, header: str, wait_s: float
+) -> None:
+    assert (await failure(hub(told_to_wait(status, header)))).wait_s == wait_s
+
+
 async def test_a_request_that_was_mangled_on_its_way_is_tried_again() -> None:
     error = await failure(hub(answer(400, b"<h1>Bad\nRequest</h1>")))
     assert (error.reason, error.retriable) == ("http_400", True)

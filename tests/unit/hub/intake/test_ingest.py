@@ -28,8 +28,10 @@ from slurmlens.events import (
 )
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.store import StoreError
+from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.facts import JobFilter
 from slurmlens.hub.history.record.applying import Applied
+from slurmlens.hub.history.record.packing import DAMAGED
 from slurmlens.hub.history.record.storing import Request
 from slurmlens.hub.intake.ingest import MAX_PENDING, Ingest
 from slurmlens.hub.intake.profile_demand import ProfileDemand
@@ -247,12 +249,16 @@ async def test_whatever_passes_the_checks_can_be_stored_and_shown(
     await history.queries.status(EVERYBODY)
 
 
-ODD_COLUMNS = ['{"a":[],"b":[[1,2,3]]}', '{"a":[[1,2,3]' + ",[1,2,3]" * 30_000 + "]}", "7"]
+ODD_COLUMNS = [
+    ('{"a":[],"b":[[1,2,3]]}', "value"),
+    ('{"a":[[1,2,3]' + ",[1,2,3]" * 30_000 + "]}", "value"),
+    ("7", "field"),
+]
 
 
-@pytest.mark.parametrize("columns", ODD_COLUMNS, ids=["uneven", "long", "no columns"])
-async def test_a_profile_that_makes_no_sense_is_lost_alone_and_counted(
-    intake: Intake, history: History, columns: str
+@pytest.mark.parametrize(("columns", "reason"), ODD_COLUMNS, ids=["uneven", "long", "no columns"])
+async def test_a_profile_that_makes_no_sense_is_lost_alone_counted_and_told_with_node_and_reason(
+    intake: Intake, history: History, caplog: pytest.LogCaptureFixture, columns: str, reason: str
 ) -> None:
     """It is kept as it came until it is packed: its event is stored."""
     points = ONE.points(0, 1.0)
@@ -262,8 +268,24 @@ async def test_a_profile_that_makes_no_sense_is_lost_alone_and_counted(
     status, answer = await intake.send(lines(ONE.start(0), odd, ONE.end(5)))
     assert (status, answer["accepted"]) == (200, 3)
     assert (await history.facts()).nodes[0].profile is None
-    assert (await history.packer.pack()).unreadable == 1
+    (lost,) = (await history.packer.pack()).lost
+    assert (lost.node, lost.reason) == ("n1", reason)
+    assert history.reporter.counters.snapshot()[f'profiles_unreadable_total{{reason="{reason}"}}'] == 1
+    assert "1 profiles of n1 are lost" in caplog.text
     assert (await history.facts()).nodes[0].end_ns == at_ns(5)
+
+
+async def test_a_stored_course_that_is_damaged_is_counted_and_what_is_told_then_stands(
+    intake: Intake, history: History
+) -> None:
+    await intake.send(lines(ONE.start(0), ONE.points(0, 1.0)))
+    await history.packer.pack()
+    pieces = schema.course_pieces
+    await history.store.write(lambda transaction: transaction.core.execute(pieces.update().values(piece=b"torn")))
+    await intake.send(lines(ONE.summary(0, 10)))
+    (lost,) = (await history.packer.pack()).lost
+    assert (lost.node, lost.reason) == ("n1", DAMAGED)
+    assert (await history.facts()).nodes[0].profile is not None
 
 
 @given(st.binary(max_size=400))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import msgspec
 import pytest
@@ -189,6 +189,16 @@ async def test_every_answer_carries_the_policy(client: Client) -> None:
 async def test_events_are_handed_to_ingest_as_they_came(client: Client) -> None:
     answer = await client.post("/api/v1/events", data=b"{}\n{}\n", headers={"X-Slurmlens-Node": "c1"})
     assert await answer.json() == {"bytes": 6, "node": "c1", "peer": "127.0.0.1"}
+
+
+async def test_a_hub_that_is_busy_says_when_to_come_back() -> None:
+    async def busy(body: bytes, headers: Mapping[str, str], peer: str | None) -> tuple[int, bytes]:
+        return 503, b'{"reason":"busy"}'
+
+    app, _ = make_gallery_app(take_events=busy)
+    async with TestClient(TestServer(app)) as asked:
+        answer = await asked.post("/api/v1/events", data=b"{}\n")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
 
 
 async def test_too_much_at_once_is_refused_as_json(client: Client) -> None:

@@ -34,8 +34,11 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.received import ReceivedEvent, ReceivedProfile, ReceivedSummary, bins_of, receive
 
 PROFILES_UNREADABLE = InternalEvent(
-    "profiles_unreadable", logging.ERROR, "{count} profiles could not be read and are lost"
+    "profiles_unreadable", logging.ERROR, "{count} profiles of {nodes} are lost: {problem}", ("reason",)
 )
+MOST_NODES_NAMED = 5
+DAMAGED = "damaged"
+"""Reason of what was packed before and cannot be read back: the course goes on with what is told now."""
 
 PACKED = "packed"
 """The mark: the last batch whose profiles are in `courses` and `course_pieces`."""
@@ -51,13 +54,21 @@ MOST_BODY_BYTES = 4 * 1024 * 1024
 _PROFILE = b'"profile":{'
 
 
+class LostProfile(NamedTuple):
+    """A profile that could not be read: whose, and why in a word and in a sentence."""
+
+    node: str
+    reason: str
+    problem: str
+
+
 @dataclass(slots=True)
 class Packed:
     """What one turn did: batches gone through, profiles packed, of which jobs, and those that could not be read."""
 
     batches: int = 0
     profiles: int = 0
-    unreadable: int = 0
+    lost: list[LostProfile] = field(default_factory=list)
     job_ids: set[int] = field(default_factory=set)
 
 
@@ -122,9 +133,8 @@ class Packer:
         """A stage: packs what came in, first of all what an earlier hub has left, for ever."""
         while True:
             self._heard.take_all()
-            while (packed := await self.pack()).batches:
-                if packed.unreadable:
-                    self._reporter.report(PROFILES_UNREADABLE, count=packed.unreadable)
+            while (await self.pack()).batches:
+                pass
             await self._heard.wait()
             await asyncio.sleep(GATHER_S)
 
@@ -134,9 +144,22 @@ class Packer:
         if packed.batches:
             await self._store.write(lambda transaction: _write(transaction, courses))
             self._recent.forget(courses.last_batch)
+            self._report(packed.lost)
         for job_id in packed.job_ids:
             self._news.publish(ProfileGrew(job_id))
         return packed
+
+    def _report(self, lost: Sequence[LostProfile]) -> None:
+        """One line for each reason, which names the nodes: a site mends a node, not a profile."""
+        for reason in {one.reason for one in lost}:
+            own = [one for one in lost if one.reason == reason]
+            nodes = sorted({one.node for one in own})
+            named = ", ".join(nodes[:MOST_NODES_NAMED])
+            if len(nodes) > MOST_NODES_NAMED:
+                named += f" and {len(nodes) - MOST_NODES_NAMED} more nodes"
+            self._reporter.report(
+                PROFILES_UNREADABLE, count=len(own), nodes=named, reason=reason, problem=own[0].problem
+            )
 
 
 def _pack(connection: Connection, recent: RecentProfiles) -> tuple[Packed, _CourseRows]:
@@ -189,6 +212,7 @@ def _put_together(transaction: Transaction, told: _CoursesTold) -> _CourseRows:
     """Which pieces are kept, and which courses they fill."""
     found = transaction.find(schema.sightings, ("rid", *SightingName._fields), SightingName._fields, told.by_name)
     rids = {SightingName(*row[1:]): row[0] for row in found}
+    names = {rid: name for name, rid in rids.items()}
     new = {rid: own for rid, kept in _those_kept(transaction, told, rids) if (own := _read_profiles(told.packed, kept))}
     keys = [(rid,) for rid in new]
     known: dict[int, list[bytes]] = {}
@@ -202,7 +226,8 @@ def _put_together(transaction: Transaction, told: _CoursesTold) -> _CourseRows:
         is_whole = any(course.whole_from_ns is not None for _, _, course in own)
         if is_whole or len(waiting.get(rid, ())) + len(own) >= PIECES_AT_ONCE:
             before = [*known.get(rid, ()), *waiting.get(rid, ())]
-            courses.whole.append({"sighting": rid, "course": _folded(before, [course for _, _, course in own])})
+            course = _folded(told.packed, names[rid].node, before, [course for _, _, course in own])
+            courses.whole.append({"sighting": rid, "course": course})
         else:
             packed = ((rid, batch, line, blob.pack(course, lasting=False)) for batch, line, course in own)
             courses.pieces.extend(packed)
@@ -237,8 +262,8 @@ def _read_profiles(packed: Packed, kept: list[_PlacedProfile]) -> list[tuple[int
             continue
         try:
             course = course_told(one.event)
-        except DecodeError:
-            packed.unreadable += 1
+        except DecodeError as error:
+            packed.lost.append(LostProfile(one.event.node, error.reason, str(error)))
             continue
         if course is not None:
             packed.profiles += 1
@@ -255,11 +280,11 @@ def _is_whole(one: _PlacedProfile) -> bool:
     return isinstance(one.event, ReceivedSummary)
 
 
-def _folded(known: Collection[bytes], told: list[Course]) -> bytes:
+def _folded(packed: Packed, node: str, known: Collection[bytes], told: list[Course]) -> bytes:
     readable = []
     for piece in known:
         try:
             readable.append(blob.unpack(piece))
-        except DecodeError:
-            continue  # a damaged blob: what is told now stands
+        except DecodeError as error:
+            packed.lost.append(LostProfile(node, DAMAGED, str(error)))
     return blob.pack(fold_courses([*readable, *told]) if len(readable) + len(told) > 1 else told[0])

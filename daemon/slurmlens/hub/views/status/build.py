@@ -34,6 +34,7 @@ _REFUSAL_ADVICE = {
 }
 
 
+_UNREADABLE = 'profiles_unreadable_total{reason="'
 _NOT_LASTING = {
     "volatile": "the history is gone with the next reboot",
     "network": "SQLite's locks and logs do not hold there, so the history may be damaged",
@@ -135,6 +136,18 @@ def _sinks_away(document: StatusDocument) -> Iterator[Oddity]:
                 what=f"{sink.name} does not take the hub's points, {fmt.count(sink.backlog_lines, 'line')} wait:"
                 f" {visible(sink.last_error or 'it gives no reason')}",
                 advice="Is it up, and is [series_2015] of hub.toml right? What waits is in memory, for 360 intervals.",
+            )
+
+
+def _lost_profiles(document: StatusDocument) -> Iterator[Oddity]:
+    for name, count in sorted(document.counters.items()):
+        if count and name.startswith(_UNREADABLE):
+            lost, reason = fmt.count(int(count), "profile"), name.removeprefix(_UNREADABLE).removesuffix('"}')
+            yield Oddity(
+                weight=Weight.LOST,
+                what=f"{lost} of jobs could not be read ({visible(reason)}) since the start",
+                advice="Charts of these jobs have gaps, their totals do not. The hub's log (profiles_unreadable) names"
+                " the nodes: is their release another than the hub's?",
             )
 
 
@@ -258,6 +271,7 @@ def _holds(document: StatusDocument) -> Iterator[Oddity]:
 RULES: tuple[Callable[[StatusDocument], Iterator[Oddity]], ...] = (
     _database,
     _drops,
+    _lost_profiles,
     _contested,
     _scheduler,
     _silent_nodes,
