@@ -23,17 +23,20 @@ FRONT_DOORS = (
 """Classes that answer what leaves the hub: each public method takes a viewer first."""
 
 OWN_NEEDS = {
-    "access/account_people.py": {"of"},
-    "access/tokens.py": {"user_of_session"},
-    "history/reconcile.py": {"reconcile"},
-    "history/record/applying.py": {"load"},
-    "history/record/packing.py": {"pack"},
-    "history/refresh.py": {"refresh"},
-    "scheduler/records.py": {"open_executions", "nodes"},
-    "scheduler/unconfirmed.py": {"end"},
+    "access/account_people.py": {"of": "who may see what is decided by it, before there is a viewer"},
+    "access/tokens.py": {"user_of_session": "makes the viewer"},
+    "history/reconcile.py": {"reconcile": "which sightings are open, to close them"},
+    "history/record/applying.py": {"load": "row numbers and heartbeats, at the start"},
+    "history/record/packing.py": {"pack": "bodies, to pack the profiles in them"},
+    "history/refresh.py": {"refresh": "which jobs are stale, to conclude them"},
+    "scheduler/records.py": {
+        "open_executions": "which executions to ask the scheduler about",
+        "nodes": "the scheduler's nodes, from whose addresses a node may speak",
+    },
+    "scheduler/unconfirmed.py": {"end": "runs that the nodes alone ended, to end them"},
 }
-"""What stages read to do their work and hand to nobody outside the hub; everything else that opens a transaction for
-reading takes a viewer."""
+"""What stages read to do their work and hand to nobody outside the hub, and what for; everything else that opens a
+transaction for reading takes a viewer."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -74,7 +77,7 @@ def test_every_public_read_of_a_front_door_takes_its_viewer_first(module: str, n
 
 @pytest.mark.parametrize("path", sorted(HUB.rglob("*.py")), ids=lambda path: str(path.relative_to(HUB)))
 def test_who_opens_the_database_for_reading_knows_for_whom(path: Path) -> None:
-    allowed = OWN_NEEDS.get(str(path.relative_to(HUB)), set())
+    allowed = OWN_NEEDS.get(str(path.relative_to(HUB)), {})
     nameless = [
         one.name
         for one in functions(ast.parse(path.read_text()))
@@ -94,3 +97,17 @@ def test_a_reader_that_selects_runs_adds_the_viewers_predicate(path: Path) -> No
 @pytest.mark.parametrize("path", sorted((HUB / "web").rglob("*.py")), ids=lambda path: path.name)
 def test_only_the_door_makes_a_viewer(path: Path) -> None:
     assert path.name == "session.py" or "EVERYBODY" not in path.read_text(), "ask web.session who looks"
+
+
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module, own in OWN_NEEDS.items() for name in own])
+def test_what_is_excepted_still_reads_and_takes_no_viewer(module: str, name: str) -> None:
+    found = [one for one in functions(ast.parse((HUB / module).read_text())) if one.name == name and opens_read(one)]
+    assert found, "the exception is not needed any more"
+    assert not any(takes_viewer_first(one) for one in found)
+
+
+@pytest.mark.parametrize("path", sorted((HUB / "web").rglob("*.py")), ids=lambda path: str(path.relative_to(HUB)))
+def test_no_page_knows_a_stage_that_reads_for_itself(path: Path) -> None:
+    stages = {f"slurmlens.hub.{module.removesuffix('.py').replace('/', '.')}" for module in OWN_NEEDS}
+    imported = {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
+    assert imported & {name for name in stages if ".access." not in name} == set()
