@@ -25,6 +25,7 @@ FRONT_DOORS = (
 OWN_NEEDS = {
     "access/account_people.py": {"of": "who may see what is decided by it, before there is a viewer"},
     "access/tokens.py": {"user_of_session": "makes the viewer"},
+    "database/retention.py": {"load": "how much went before", "_step": "what is too old, to take it away"},
     "history/reconcile.py": {"reconcile": "which sightings are open, to close them"},
     "history/record/applying.py": {"load": "row numbers and heartbeats, at the start"},
     "history/record/packing.py": {"pack": "bodies, to pack the profiles in them"},

@@ -6,19 +6,27 @@ import gzip
 import importlib.util
 import itertools
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from bench.hub_load.histories import HistoryShape, fill
+from bench.hub_load.job_mix import JobMix, jobs_of
 from deploy.components.postgresql import PostgreSql
+from sqlalchemy import Connection, Table, func, select
 
+from slurmlens.config.retention import RetentionConfig
 from slurmlens.errors import ConfigError
 from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.database.retention import Retention
+from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.facts import JobFilter, StateFilter
+from slurmlens.hub.history.retention import DAY_S, kinds_of_history
 from testkit.checkout import ROOT
 from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
-from testkit.told_events import Told
+from testkit.told_events import BEGIN_S, Told
 
 _numbers = itertools.count(1)
 
@@ -84,3 +92,31 @@ async def test_what_was_acknowledged_is_there_for_the_next_hub_and_known(databas
         assert (await history.apply([one.start(1), one.summary(1, 3)])).known == 2
     finally:
         await history.close()
+
+
+async def test_what_is_too_old_goes_on_both_databases_alike(database_url: str, tmp_path: Path) -> None:
+    left = []
+    for url in (database_url, f"sqlite:///{tmp_path}/hub.sqlite3"):
+        history = await History.open(url, ManualClock())
+        try:
+            mix = JobMix(150, now_s=BEGIN_S, jobs_a_day=50, nodes=20, seed=5)
+            await fill(history.store, HistoryShape(mix, bodies_days=100, courses_days=100))
+            history.clock.advance(91 * DAY_S)
+            retention = Retention(history.store, kinds_of_history(RetentionConfig()), history.clock)
+            while await retention.turn():
+                pass
+            tables = (schema.batches, schema.events, schema.courses, schema.sightings, schema.runs)
+            left.append([await history.store.read(partial(counted, table=table)) for table in tables])
+            left.append([(aged.kind, aged.removed, aged.behind_s) for aged in retention.told()])
+            facts = await history.facts(next(job.job_id for job in jobs_of(mix) if job.runs[0].record.end_s))
+            profile = facts.nodes[0].profile
+            left.append([facts.outcome, facts.timeline, profile and profile.mean])
+        finally:
+            await history.close()
+    assert left[:3] == left[3:]
+    assert left[0][0] == 0
+    assert left[0][2] > 100
+
+
+def counted(connection: Connection, table: Table) -> int:
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()

@@ -8,19 +8,26 @@ TABLES_MADE_BY = {
     6: ("account_people", "login_tokens", "looks"),
     7: ("inventory_facts", "inventory_relations", "inventory_tellings"),
     9: ("progress_tasks", "progress_messages"),
+    10: ("retention",),
 }
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
 
-INDEXES_MADE_BY = {7: ("runs_completed",)}
+INDEXES_MADE_BY = {7: ("runs_completed",), 10: ("sightings_aging", "batches_by_time")}
 """The same for indexes of tables that were there before."""
+
+COLUMNS_MADE_BY = {10: (("sightings", "detail"),)}
+"""The same for columns."""
 
 
 def take_back_to(connection: Connection, version: int) -> None:
-    """Drops tables and indexes of later versions; what else a later one changed is the caller's to undo."""
+    """Drops tables, indexes and columns of later versions; what else a later one changed is the caller's to undo."""
     for later, tables in TABLES_MADE_BY.items():
         for table in tables if later > version else ():
             connection.execute(text(f"DROP TABLE {table}"))
     for later, indexes in INDEXES_MADE_BY.items():
         for index in indexes if later > version else ():
             connection.execute(text(f"DROP INDEX {index}"))
+    for later, columns in COLUMNS_MADE_BY.items():
+        for table, column in columns if later > version else ():
+            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
     connection.execute(text(f"UPDATE alembic_version SET version_num = '{version:04}'"))

@@ -14,15 +14,18 @@ import msgspec
 from bench.hub_load.job_mix import JobMix, jobs_of, node_name
 
 from slurmlens.config.access import AccessConfig
+from slurmlens.config.retention import RetentionConfig
 from slurmlens.hub.access.account_people import AccountPeople
 from slurmlens.hub.access.looks import LookFilter, LookLog, What
 from slurmlens.hub.access.tokens import LoginTokens
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
+from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.history.conclude.run_rows import Section
 from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
 from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS
 from slurmlens.hub.history.record.packing import PIECES_AT_ONCE, Packer
 from slurmlens.hub.history.record.recent_profiles import RecentProfiles
+from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState, NodeRecord
@@ -71,6 +74,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _people_ask(history, mix)
     await _access_is_proved(history)
     await history.store.keep_statistics()
+    await _details_age(history)
 
 
 async def _nodes_tell(history: History) -> None:
@@ -134,6 +138,15 @@ async def _people_ask(history: History, mix: JobMix) -> None:
     assert await history.queries.own_job_id(EVERYBODY, reference) == task.job_id
     await history.queries.own_job_id(EVERYBODY, JobReference(OWN_JOB, het_job_offset=1))
     await history.queries.status(EVERYBODY)
+
+
+async def _details_age(history: History) -> None:
+    history.clock.advance(5_000 * 86_400)
+    retention = Retention(history.store, kinds_of_history(RetentionConfig()), history.clock)
+    await retention.load()
+    for _ in range(3):
+        assert await retention.turn()
+    assert all(aged.last_ns for aged in retention.told())
 
 
 async def _access_is_proved(history: History) -> None:

@@ -35,6 +35,7 @@ BOUNDED = {
     "marks": "a row a name",
     "stale_jobs": "what is to be concluded now",
     "course_pieces": "a dozen of each running job and node",
+    "retention": "a row a kind of what ages",
     "alembic_version": "one row",
     "account_people": "a row a user and account",
     "login_tokens": "a row a session that lasts",

@@ -12,6 +12,7 @@ from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import HubConsulConfig
 from slurmlens.config.database_url import problem_of
 from slurmlens.config.inventory import InventoryConfig
+from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.series_2015 import HubSeries2015Config
 from slurmlens.config.setting import Settings, optional_section, section, setting
 from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
@@ -87,6 +88,9 @@ class HubConfig(Settings):
     runtime_path: Path = setting(Path("/run/slurmlens-hub"), "folder for what may vanish at a restart")
     listen: HubListenConfig = section(HubListenConfig, "where the hub answers; loopback until you say otherwise")
     database: DatabaseConfig = section(DatabaseConfig, "where the truth is kept")
+    retention: RetentionConfig = section(
+        RetentionConfig, "how long the details of jobs are kept; runs and their figures are kept for ever"
+    )
     auth: HubAuthConfig = section(HubAuthConfig, "who may send events")
     access: AccessConfig | None = optional_section(
         "who may see what; without it whoever is on this machine sees everything, and nobody else anything"

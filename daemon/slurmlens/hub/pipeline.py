@@ -23,6 +23,7 @@ from slurmlens.config.hub import HubConfig
 from slurmlens.errors import SourceError
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.database_file import DatabaseFile
+from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.database.store import Store, StoreError
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
@@ -30,6 +31,7 @@ from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.applying import Applier
 from slurmlens.hub.history.record.packing import Packer
 from slurmlens.hub.history.refresh import Refresher
+from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.hub.intake.ingest import Ingest
 from slurmlens.hub.intake.origins import NodeOrigins
 from slurmlens.hub.intake.profile_demand import ProfileDemand
@@ -102,6 +104,7 @@ class HubPipeline:
         self._listener = Listener(config.listen, self._doors, None if opened.tls is None else opened.tls.context)
         self._consul = self._make_consul()
         self._points = self._make_points()
+        self._retention = Retention(store, kinds_of_history(config.retention), clock)
         self._add_stages_of_history()
         self._add_stages_of_scheduler()
         self._add_stages_of_inventory()
@@ -172,6 +175,7 @@ class HubPipeline:
             stages=self._supervisor.states,
             consul=None if self._consul is None else self._consul.status,
             points=self._points,
+            retention=self._retention,
             counters=reporter.counters,
             database=self._opened.database,
         )
@@ -234,6 +238,7 @@ class HubPipeline:
         add("packing", Packer(store, applier.recent_profiles, news, reporter).run)
         add("beats", partial(applier.beats.keep_written, store))
         add("statistics", store.run_upkeep)
+        add("retention", self._retention.run)
 
     def _add_stages_of_scheduler(self) -> None:
         config, clock = self._opened.config, self._opened.clock

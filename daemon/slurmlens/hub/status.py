@@ -15,6 +15,7 @@ from slurmlens import __version__
 from slurmlens.clock import Clock
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.database_file import DatabaseFile
+from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.runtime.loop_watch import watch_of_running_loop
@@ -37,6 +38,7 @@ class HubStatus:
     stages: Mapping[str, StageState]
     consul: Callable[[], dict[str, object]] | None
     points: PointDelivery | None
+    retention: Retention
     counters: Counters
     database: DatabaseFile | None = None
 
@@ -55,6 +57,7 @@ class HubStatus:
             "consul": None if self.consul is None else self.consul(),
             "sinks": [] if self.points is None else msgspec.to_builtins(self.points.sink_statuses()),
             "database": None if self.database is None else self._database(self.database),
+            "retention": msgspec.to_builtins(self.retention.told()),
             "counters": self.counters.snapshot(),
             **history,
         }

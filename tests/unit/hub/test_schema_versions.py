@@ -8,6 +8,7 @@ from pathlib import Path
 import slurmlens.hub.access.tables
 import slurmlens.hub.history.tables
 import slurmlens.hub.inventory.tables
+import slurmlens.hub.progress.tables
 import slurmlens.hub.scheduler.tables  # noqa: F401  # what makes the metadata whole
 from slurmlens.hub.database.metadata import metadata
 from slurmlens.hub.database.store import Store

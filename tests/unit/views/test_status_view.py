@@ -11,6 +11,7 @@ from slurmlens.events import DroppedLines
 from slurmlens.hub.views.status.build import MOST_NODES_SHOWN, build_status_view
 from slurmlens.hub.views.status.terminal import render_status
 from slurmlens.hub.views.status.view import (
+    AgedDocument,
     DatabaseDocument,
     LoopDocument,
     NodeDocument,
@@ -60,6 +61,11 @@ DROPPED = (DroppedLines(stream="events", reason="age", lines=3, since_ns=NOW_NS 
 @pytest.mark.parametrize(
     ("changes", "weight", "words"),
     [
+        (
+            {"retention": (AgedDocument(kind="bodies", kept_s=86_400.0, removed=3, last_ns=1, behind_s=172_800.0),)},
+            Weight.LOOK,
+            "bodies are kept for 2 d longer than they should be",
+        ),
         ({"nodes": (a_node("c1", dropped=DROPPED),)}, Weight.LOST, "3 lines were given up by c1"),
         ({"nodes": (a_node("c1", last_heard_ns=NOW_NS - 181 * S),)}, Weight.LOOK, "1 node silent: c1"),
         ({"nodes": (a_node("c1", skew_s=-54.0),)}, Weight.LOOK, "the clock of c1 is 54 s behind"),

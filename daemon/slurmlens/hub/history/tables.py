@@ -13,8 +13,22 @@ nanoseconds since the epoch (`*_ns`) or whole seconds where the scheduler tells 
 
 from __future__ import annotations
 
+import enum
+
 import msgspec
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, SmallInteger, Table, Text, literal_column
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    literal_column,
+    or_,
+)
 
 from slurmlens.hub.database.metadata import metadata
 
@@ -29,6 +43,7 @@ batches = Table(
     Column("encoding", Text, nullable=False),  # of the body, as HTTP says it
     Column("body", LargeBinary, nullable=False),
 )
+Index("batches_by_time", batches.c.received_ns)
 
 events = Table(
     "events",
@@ -76,6 +91,7 @@ sightings = Table(
     Column("run", Integer),
     Column("held_reason", Text),
     Column("held_since_ns", BigInteger),
+    Column("detail", SmallInteger, nullable=False, server_default="0"),  # `Detail`
 )
 Index("sightings_by_name", sightings.c.cluster, sightings.c.node, sightings.c.sighting, unique=True)
 Index("sightings_of_job", sightings.c.cluster, sightings.c.job_id)
@@ -85,6 +101,22 @@ _is_held = sightings.c.held_reason.is_not(None)
 Index("sightings_held", sightings.c.held_reason, sqlite_where=_is_held, postgresql_where=_is_held)
 _may_open_again = sightings.c.closed_ns.is_not(None) & sightings.c.end_ns.is_(None)
 Index("sightings_closed", sightings.c.closed_ns, sqlite_where=_may_open_again, postgresql_where=_may_open_again)
+
+
+class Detail(enum.IntEnum):
+    """How much of a sighting is still there; `retention` takes it down step by step."""
+
+    ALL = 0
+    COARSE = 1  # its course is coarse
+    NO_EVENTS = 2  # and its events' rows are gone
+    NO_COURSE = 3  # and its course is
+
+
+is_aging = or_(sightings.c.summary_id.is_not(None), sightings.c.closed_ns.is_not(None)) & (
+    sightings.c.detail < literal_column(str(Detail.NO_COURSE.value))
+)
+"""Over, and with something left to lose."""
+Index("sightings_aging", sightings.c.detail, sightings.c.heard_ns, sqlite_where=is_aging, postgresql_where=is_aging)
 
 courses = Table(
     "courses",

@@ -27,7 +27,7 @@ from testkit.manual_clock import ManualClock
 FIXTURES = ROOT / "tests" / "fixtures/hub"
 
 PART_OF = {"array_job_id", "array_task_id", "het_job_id", "het_job_offset"}
-NOT_IN_THE_OLD = {"rid", "tellers", "totals", "section", "nodes", *PART_OF}
+NOT_IN_THE_OLD = {"rid", "detail", "tellers", "totals", "section", "nodes", *PART_OF}
 
 
 @pytest.fixture

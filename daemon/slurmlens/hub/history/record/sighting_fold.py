@@ -40,6 +40,7 @@ NO_FACTS: FactRow = {
     "run": None,
     "held_reason": None,
     "held_since_ns": None,
+    "detail": 0,
 }
 """A sighting before its first event; the columns that an event always tells are not among these."""
 
@@ -64,6 +65,7 @@ def fold(row: FactRow, events: Iterable[SightingEvent], heard_ns: int) -> None:
     if told is not None:
         row["tellers"] = encode_tellers(told)
     row["heard_ns"] = max(heard_ns, row["heard_ns"] or 0)
+    row["detail"] = 0  # what was taken away by age may be there again
 
 
 def _fold_times(row: FactRow, event: SightingEvent) -> None:

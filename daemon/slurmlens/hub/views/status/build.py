@@ -19,6 +19,7 @@ MOST_NAMED = 6
 SILENT_BEATS = 3
 SILENT_AT_LEAST_S = 120.0
 SKEW_WORTH_A_LOOK_S = 2.0
+BEHIND_WORTH_A_LOOK_S = 86_400.0
 HOLD_WORTH_A_LOOK_MS = 50.0
 QUEUE_SILENT_S = 120.0
 CONTESTED_S = 600.0
@@ -59,6 +60,7 @@ def build_status_view(document: StatusDocument) -> StatusView:
         loop=document.loop,
         watchers=document.watchers,
         held=sum(document.held.values()),
+        retention=document.retention,
         nodes=tuple(lines[:MOST_NODES_SHOWN]),
         node_count=len(lines),
         silent_count=sum(line.is_silent for line in lines),
@@ -257,6 +259,17 @@ def _held(document: StatusDocument) -> Iterator[Oddity]:
         )
 
 
+def _retention(document: StatusDocument) -> Iterator[Oddity]:
+    behind = [aged for aged in document.retention if aged.behind_s >= BEHIND_WORTH_A_LOOK_S]
+    for aged in behind:
+        yield Oddity(
+            weight=Weight.LOOK,
+            what=f"{visible(aged.kind)} are kept for {fmt.duration(aged.behind_s)} longer than they should be",
+            advice="The database is too busy or too slow for its retention, or the ages were shortened a moment ago:"
+            " then it catches up by itself.",
+        )
+
+
 def _holds(document: StatusDocument) -> Iterator[Oddity]:
     if document.loop is not None and document.loop.longest_hold_ms >= HOLD_WORTH_A_LOOK_MS:
         yield Oddity(
@@ -280,5 +293,6 @@ RULES: tuple[Callable[[StatusDocument], Iterator[Oddity]], ...] = (
     _skews,
     _refusals,
     _held,
+    _retention,
     _holds,
 )

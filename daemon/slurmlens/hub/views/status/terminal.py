@@ -47,6 +47,11 @@ def _parts(view: StatusView, sheet: Sheet) -> Iterator[str]:
     yield f"  {release} {told}; {fmt.count(view.watchers, 'live page')}"
     failed = [name for name, words in view.stages.items() if words != "running"]
     yield f"  {fmt.count(len(view.stages) - len(failed), 'part')} of the hub at work"
+    for aged in view.retention:
+        went = (
+            f"{aged.removed} gone by age, last {_ago(aged.last_ns, view.made_ns)}" if aged.last_ns else "none gone yet"
+        )
+        yield f"  {visible(aged.kind)} are kept for {fmt.duration(aged.kept_s)}; {went}"
     yield ""
 
 

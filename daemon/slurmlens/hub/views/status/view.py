@@ -74,6 +74,16 @@ class SinkDocument(msgspec.Struct, kw_only=True):
     last_error: str | None = None
 
 
+class AgedDocument(msgspec.Struct, kw_only=True):
+    """How retention of one kind of data stands: how long it is kept, what went, how far behind it is."""
+
+    kind: str
+    kept_s: float = 0.0
+    removed: int = 0
+    last_ns: int | None = None
+    behind_s: float = 0.0
+
+
 class StatusDocument(msgspec.Struct, kw_only=True):
     """The whole document."""
 
@@ -86,6 +96,7 @@ class StatusDocument(msgspec.Struct, kw_only=True):
     database: DatabaseDocument | None = None
     stages: dict[str, StageDocument] = {}
     sinks: tuple[SinkDocument, ...] = ()
+    retention: tuple[AgedDocument, ...] = ()
     counters: dict[str, float] = {}
     refused: dict[str, int] = {}
     held: dict[str, int] = {}
@@ -135,6 +146,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     loop: LoopDocument | None
     watchers: int
     held: int
+    retention: tuple[AgedDocument, ...]
     nodes: tuple[NodeLine, ...]
     node_count: int
     silent_count: int
