@@ -45,36 +45,75 @@ static void count_lost(const struct delivery *delivery)
 	CALL(SYS_close, file);
 }
 
-static void send_to_syslog(const struct text *message)
+/* 0, or -errno where nobody takes it at once. */
+static long send_to(const struct sockaddr_un *address, const struct text *message)
 {
-	static const struct sockaddr_un address = {AF_UNIX, SYSLOG_SOCKET};
 	long channel = CALL(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (channel < 0)
-		return;
-	CALL(SYS_sendto, channel, message->start, message->used, MSG_DONTWAIT | MSG_NOSIGNAL, &address,
-	     sizeof(address));
+		return channel;
+	long sent = CALL(SYS_sendto, channel, message->start, message->used, MSG_DONTWAIT | MSG_NOSIGNAL, address,
+	                 sizeof(*address));
 	CALL(SYS_close, channel);
+	return sent < 0 ? sent : 0;
+}
+
+static int is_job_id(const char *text)
+{
+	size_t length = 0;
+	while (text && text[length] >= '0' && text[length] <= '9')
+		length++;
+	return length > 0 && length <= LONGEST_JOB_ID && !text[length];
+}
+
+static void append_loss(struct text *message, const struct delivery *delivery, const char *reason, long number)
+{
+	append(message, "event of job ");
+	append(message, is_job_id(delivery->job_id) ? delivery->job_id : "?");
+	append(message, " is lost: ");
+	append(message, reason);
+	if (number) {
+		append(message, number < 0 ? ", errno " : " ");
+		append_number(message, (uint64_t)(number < 0 ? -number : number), 1);
+	}
+}
+
+/* An entry of the journal with fields of its own (systemd's native protocol: NAME=value lines, no value holds a newline). */
+static long tell_journal(const struct delivery *delivery, const char *reason, long number)
+{
+	static const struct sockaddr_un address = {AF_UNIX, JOURNAL_SOCKET};
+	char lines[512];
+	struct text entry = text_in(lines, sizeof(lines));
+	append(&entry, "PRIORITY=3\nSYSLOG_FACILITY=3\nSYSLOG_IDENTIFIER=slurmlens-");
+	append(&entry, name_of(delivery));
+	if (is_job_id(delivery->job_id)) {
+		append(&entry, "\nSLURM_JOB_ID=");
+		append(&entry, delivery->job_id);
+	}
+	append(&entry, "\nMESSAGE=");
+	append_loss(&entry, delivery, reason, number);
+	append(&entry, "\n");
+	return send_to(&address, &entry);
 }
 
 /* With priority daemon.err (27, RFC 3164). */
-static void tell_lost(struct delivery *delivery, const char *reason, long number)
+static void tell_syslog(const struct delivery *delivery, const char *reason, long number)
 {
+	static const struct sockaddr_un address = {AF_UNIX, SYSLOG_SOCKET};
 	char line[256];
 	struct text message = text_in(line, sizeof(line));
-	const char *job_id = delivery->job_id;
-	delivery->is_settled = 1;
-	count_lost(delivery);
 	append(&message, "<27>slurmlens-");
 	append(&message, name_of(delivery));
-	append(&message, ": event of job ");
-	append(&message, job_id && length_of(job_id) <= LONGEST_JOB_ID ? job_id : "?");
-	append(&message, " is lost: ");
-	append(&message, reason);
-	if (number) {
-		append(&message, number < 0 ? ", errno " : " ");
-		append_number(&message, (uint64_t)(number < 0 ? -number : number), 1);
-	}
-	send_to_syslog(&message);
+	append(&message, ": ");
+	append_loss(&message, delivery, reason, number);
+	send_to(&address, &message);
+}
+
+static void tell_lost(struct delivery *delivery, const char *reason, long number)
+{
+	delivery->is_settled = 1;
+	count_lost(delivery);
+	if (tell_journal(delivery, reason, number) < 0)
+		tell_syslog(delivery, reason, number);
 }
 
 void give_up(struct delivery *delivery, const char *reason, long number)

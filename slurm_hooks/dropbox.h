@@ -17,6 +17,9 @@
 #ifndef SYSLOG_SOCKET
 #define SYSLOG_SOCKET "/dev/log"
 #endif
+#ifndef JOURNAL_SOCKET
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#endif
 #define LOST_FOLDER RUN_BASE "/lost"
 /* While this file exists, nothing of ours that Slurm executes does anything. */
 #define OFF_FLAG RUN_BASE "/off"
@@ -39,7 +42,7 @@ int hooks_are_off(void);
  */
 void deliver(struct delivery *delivery, const char *node, const struct text *event, uint64_t boottime_ns);
 
-/* Removes what is half written, counts the event as lost and tells syslog, once. `number` is -errno, a signal, or 0. */
+/* Removes what is half written, counts the event as lost and tells the journal, else syslog, once. `number` is -errno, a signal, or 0. */
 void give_up(struct delivery *delivery, const char *reason, long number);
 
 #pragma GCC visibility pop

@@ -36,6 +36,10 @@ class HookProgram:
     def syslog_socket(self) -> Path:
         return self.base / "log"
 
+    @property
+    def journal_socket(self) -> Path:
+        return self.base / "journal"
+
     def prepare(self) -> None:
         """The folders as tmpfiles.d makes them, empty."""
         shutil.rmtree(self.base, ignore_errors=True)
@@ -85,6 +89,7 @@ def build(build_folder: Path, base: Path, *options: str) -> HookProgram:
             f"BUILD={build_folder}",
             f"RUN_BASE={base}",
             f"SYSLOG_SOCKET={program.syslog_socket}",
+            f"JOURNAL_SOCKET={program.journal_socket}",
             *options,
         ],
         check=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -43,3 +44,52 @@ def test_a_job_that_ran_is_shown_as_completed(cluster: VirtualMachine) -> None:
     cluster.until(f"slurmlens job {job} | grep -q COMPLETED", PATIENCE_S)
     text = cluster.run(f"slurmlens job {job}")
     assert re.search(rf"Job {job}\b", text)
+
+
+def test_the_journal_is_searched_by_job_by_program_and_by_priority(cluster: VirtualMachine) -> None:
+    """Every example of docs/installation.md, "What the journal has"."""
+    job = cluster.run("cd /tmp && sbatch --parsable -n1 --mem=100 --wrap true").strip()
+    cluster.until(f"journalctl SLURM_JOB_ID={job} | grep -q 'job {job}: '", PATIENCE_S)
+    entries = [json.loads(line) for line in cluster.run(f"journalctl -o json SLURM_JOB_ID={job}").splitlines()]
+    daemons = [one for one in entries if one["SYSLOG_IDENTIFIER"] == "slurmlens-node"]
+    assert [one["SLURMLENS_EVENT"] for one in daemons] == ["job_began", "job_ended", "job_measured"]
+    assert {one["PRIORITY"] for one in daemons} == {"6"}
+    assert {one["_SYSTEMD_UNIT"] for one in daemons} == {"slurmlens-node.service"}
+    assert f"job {job} began" not in cluster.run("journalctl -u slurmlens-node -p warning")
+
+
+def test_a_hook_that_loses_an_event_says_so_under_its_own_name(cluster: VirtualMachine) -> None:
+    cluster.run(
+        "SLURM_JOB_ID=4711 unshare -m sh -c 'umount -l /run/slurmlens/events; mount -t tmpfs -o ro none "
+        "/run/slurmlens/events; exec /usr/libexec/slurmlens/slurmlens-prolog'"
+    )
+    (line,) = cluster.run("journalctl -o json -t slurmlens-prolog SLURM_JOB_ID=4711").splitlines()
+    told = json.loads(line)
+    assert told["PRIORITY"] == "3"
+    assert "event of job 4711 is lost" in told["MESSAGE"]
+
+
+def test_a_kill_for_memory_is_counted_exactly_and_told_by_both_witnesses(cluster: VirtualMachine) -> None:
+    cluster.put("#!/bin/sh\nsrun python3 -c 'len(bytearray(300 << 20))'\n", "/root/greedy.sh")
+    job = cluster.run("cd /tmp && sbatch --parsable -n1 --mem=60 /root/greedy.sh").strip()
+    cluster.until(f"scontrol show job {job} | grep -q JobState=OUT_OF_MEMORY", PATIENCE_S)
+    cluster.until(f"slurmlens job {job} | grep -q OUT_OF_MEMORY", PATIENCE_S)
+    told = json.loads(cluster.run(f"slurmlens job {job} --json"))
+    (node,) = told["nodes"]
+    steps = {step["step"]: step.get("oom_kills") for step in told["steps"]}
+    assert (node["oom_kills"], steps["0"], steps["batch"]) == (1, 1, 0)
+    assert "the scheduler and the oom counters say so" in told["headline"]
+
+
+def test_a_restart_of_the_daemon_in_mid_job_costs_no_step_its_figures(cluster: VirtualMachine) -> None:
+    burn = "import time; t = time.process_time(); [None for _ in iter(lambda: time.process_time() - t < 2, False)]"
+    cluster.put(f"#!/bin/sh\nsrun python3 -c '{burn}'\ntouch /tmp/first\nsleep 45\nsrun true\n", "/root/steps.sh")
+    job = cluster.run("cd /tmp && rm -f first; sbatch --parsable -n1 --mem=200 /root/steps.sh").strip()
+    cluster.until("test -e /tmp/first", PATIENCE_S)
+    cluster.run("sleep 12; systemctl kill -s KILL slurmlens-node")
+    cluster.until("systemctl is-active slurmlens-node", 60)
+    cluster.until(f"slurmlens job {job} | grep -q COMPLETED", PATIENCE_S)
+    steps = {step["step"]: step for step in json.loads(cluster.run(f"slurmlens job {job} --json"))["steps"]}
+    assert {"batch", "0", "1"} <= steps.keys()
+    assert steps["0"]["cpu_complete"]
+    assert steps["0"]["cpu_s"] >= 2.0

@@ -18,7 +18,9 @@ class LogConfig(Settings):
 
     level: str = setting("info", "least level that is written", choices=("debug", "info", "warning", "error"))
     format: str = setting(
-        "auto", "auto writes readable lines on a terminal, JSON otherwise", choices=("auto", "json", "line")
+        "auto",
+        "auto writes entries with fields to the journal, readable lines on a terminal, JSON elsewhere",
+        choices=("auto", "json", "line"),
     )
 
 

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for problem in problems:
                 print(f"slurmlens-hub: {problem}", file=sys.stderr)  # noqa: T201  # for the person who starts it
             return EXIT_CONFIG
-        log.configure(config.log.level, config.log.format)
+        log.configure(config.log.level, config.log.format, "slurmlens-hub")
         with held(config.database.url) as database, asyncio.Runner(loop_factory=watched_loop) as runner:
             return runner.run(serve(config, SystemClock(), database))
     except ConfigError as error:

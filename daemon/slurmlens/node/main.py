@@ -33,7 +33,7 @@ STOPPED = InternalEvent("node_stopped", logging.INFO, "slurmlens-node ended")
 
 def main(config: NodeConfig) -> int:
     """Run the node daemon until it is told to stop; returns the exit status."""
-    log.configure(config.log.level, config.log.format)
+    log.configure(config.log.level, config.log.format, "slurmlens-node")
     lock = process.lock_folder(config.runtime_path)
     if lock is None:
         print(  # noqa: T201  # for the person who started it twice

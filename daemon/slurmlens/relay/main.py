@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the relay until it is told to stop; returns the exit status."""
     try:
         config = load_relay(_parse(arguments).config)
-        log.configure(config.log.level, config.log.format)
+        log.configure(config.log.level, config.log.format, "slurmlens-relay")
         if process.lock_folder(config.runtime_path) is None:
             print(  # noqa: T201  # for the person who started it twice
                 f"slurmlens-relay: another one uses {config.runtime_path}: stop it, or set `runtime_path`",

@@ -1,9 +1,9 @@
-"""The program's own log on standard output: JSON for machines and journald, a readable line on a terminal.
+"""The program's own log: entries with fields where standard output is the journal, else JSON for machines on standard
+output, a readable line on a terminal.
 
-Owns the set-up of Python's logging, called once by each `main`. Where standard output is the journal, each line begins
-with its priority (sd-daemon(3), `SyslogLevelPrefix=`), so that `journalctl -p warning` finds what it should. Fed by
-`telemetry.internal` and by whoever logs plainly below the logger `slurmlens`. Not for job events: those go through the
-queue.
+Owns the set-up of Python's logging, called once by each `main`. What journald does not take as an entry goes to
+standard output with its priority before it (sd-daemon(3), `SyslogLevelPrefix=`). Fed by `telemetry.internal` and by
+whoever logs plainly below the logger `slurmlens`. Not for job events: those go through the queue.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TextIO
 
 from slurmlens.telemetry.internal import LOGGER_NAME
-
-_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
-"""syslog's, by the least level of each; below them all is 7, debug."""
+from slurmlens.telemetry.journal import SOCKET, JournalHandler, names_of_slurm, own_fields, priority_of
 
 _COLOURS = {logging.WARNING: "\033[33m", logging.ERROR: "\033[31m", logging.CRITICAL: "\033[31m"}
 
 
-def configure(level: str, style: str, stream: TextIO | None = None) -> logging.Logger:
-    """Send all below the logger `slurmlens` to `stream`; `level` and `style` are those of `config.shared.LogConfig`."""
+def configure(
+    level: str, style: str, identifier: str, stream: TextIO | None = None, journal_socket: Path = SOCKET
+) -> logging.Logger:
+    """Send all below the logger `slurmlens` to the journal or to `stream`; `level` and `style` are those of
+    `config.shared.LogConfig`, `identifier` is the program's name (`journalctl -t`)."""
     out = sys.stdout if stream is None else stream
-    handler = logging.StreamHandler(out)
-    on_terminal = out.isatty()
-    formatter = _LineFormatter(colour=on_terminal) if _as_line(style, on_terminal) else _json_formatter()
-    handler.setFormatter(_WithPriority(formatter) if _is_journal(out) else formatter)
+    handler: logging.Handler = logging.StreamHandler(out)
+    on_terminal, is_journal = out.isatty(), _is_journal(out)
+    as_line = style == "line" or (style == "auto" and (on_terminal or is_journal))
+    formatter = _LineFormatter(colour=on_terminal) if as_line else _json_formatter(identifier)
+    handler.setFormatter(_WithPriority(formatter) if is_journal else formatter)
+    if is_journal and style == "auto":
+        handler = JournalHandler(identifier, handler, journal_socket)
     logger = logging.getLogger(LOGGER_NAME)
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
@@ -45,7 +49,7 @@ class _WithPriority(logging.Formatter):
         self._formatter = formatter
 
     def format(self, record: logging.LogRecord) -> str:
-        priority = next((number for level, number in _PRIORITIES if record.levelno >= level), 7)
+        priority = priority_of(record.levelno)
         return "\n".join(f"<{priority}>{line}" for line in self._formatter.format(record).split("\n"))
 
 
@@ -64,20 +68,17 @@ def set_level(level: str) -> None:
     logging.getLogger(LOGGER_NAME).setLevel(level.upper())
 
 
-def _as_line(style: str, on_terminal: bool) -> bool:
-    return style == "line" or (style == "auto" and on_terminal)
-
-
-def _json_formatter() -> logging.Formatter:
+def _json_formatter(identifier: str) -> logging.Formatter:
     from pythonjsonlogger.msgspec import MsgspecFormatter  # late: a terminal session does not need it
 
     class JsonFormatter(MsgspecFormatter):
-        """ECS names, UTC with milliseconds."""
+        """ECS names, UTC with milliseconds, and the names by which the journal would have been searched."""
 
         def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
             log_data["@timestamp"] = _stamp(record)
             log_data["log.level"] = record.levelname.lower()
             super().add_fields(log_data, record, message_dict)
+            log_data.update(names_of_slurm(record, identifier))
 
     return JsonFormatter("%(message)s")
 
@@ -94,7 +95,7 @@ class _LineFormatter(logging.Formatter):
         self._colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = "".join(f" {name}={value}" for name, value in vars(record).items() if name not in _PLAIN)
+        fields = "".join(f" {name}={value}" for name, value in own_fields(record).items())
         line = _printable(f"{_stamp(record)[11:23]} {record.levelname:<7} {record.getMessage()} {fields}".rstrip())
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"

@@ -67,6 +67,24 @@ def test_losses_are_told_to_syslog_without_waiting_for_it(hook: HookProgram) -> 
     assert hook.lost_count("prolog") == 300
 
 
+def test_losses_are_told_to_the_journal_where_there_is_one_with_the_jobs_id(hook: HookProgram) -> None:
+    hook.events.rmdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(str(hook.journal_socket))
+        assert hook.run(PROLOG).returncode == 0
+        lines = journal.recv(1000).decode().splitlines()
+        assert hook.run(PROLOG | {"SLURM_JOB_ID": "7\nPRIORITY=0"}).returncode == 0
+        forged = journal.recv(1000).decode().splitlines()
+    assert lines[:4] == [
+        "PRIORITY=3",
+        "SYSLOG_FACILITY=3",
+        "SYSLOG_IDENTIFIER=slurmlens-prolog",
+        f"SLURM_JOB_ID={PROLOG['SLURM_JOB_ID']}",
+    ]
+    assert lines[4].startswith(f"MESSAGE=event of job {PROLOG['SLURM_JOB_ID']} is lost: cannot open")
+    assert [line for line in forged if line.startswith(("PRIORITY=0", "SLURM_JOB_ID"))] == []
+
+
 def test_the_counter_of_losses_does_not_grow_for_ever(hook: HookProgram) -> None:
     hook.events.rmdir()
     (hook.lost / "prolog").write_bytes(b"." * (1024 * 1024 - 1))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from slurmlens.events import HookEvent
 from slurmlens.wire import hook as hook_format
+from slurmlens.wire import hook_file
 from testkit.hook_program import HookProgram, sample
 
 BASE = {key.encode(): value.encode() for key, value in sample("26.05/epilog").items()}
@@ -29,7 +30,7 @@ NASTY_NAMES = {
 def _event(program: HookProgram) -> HookEvent:
     (path,) = program.written()
     data = path.read_bytes()
-    assert len(data) <= hook_format.MAX_FILE_BYTES
+    assert len(data) <= hook_file.MAX_FILE_BYTES
     assert data.endswith(b"}\n")
     assert all(0x20 <= byte < 0x7F for byte in data[:-1])
     return hook_format.decode(data)

@@ -26,7 +26,7 @@ REFUSED = InternalEvent("event_refused", logging.WARNING, "{path}: {problem}; mo
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     stream = io.StringIO()
-    logger = configure("info", "line", stream)
+    logger = configure("info", "line", "slurmlens-test", stream)
     yield stream
     logger.handlers.clear()
 
@@ -65,7 +65,7 @@ def test_a_flood_is_cut_in_the_log_told_afterwards_and_counted_whole(clock: Manu
 
 def test_json_lines_carry_time_level_event_and_fields(clock: ManualClock) -> None:
     stream = io.StringIO()
-    logger = configure("info", "auto", stream)
+    logger = configure("info", "auto", "slurmlens-test", stream)
     Reporter(Counters(), clock).report(REFUSED, reason="malformed", path="p\n", problem="m", name="kept apart")
     logger.handlers.clear()
     document = json.loads(stream.getvalue())
@@ -78,7 +78,7 @@ def test_json_lines_carry_time_level_event_and_fields(clock: ManualClock) -> Non
 
 def test_a_file_name_that_is_no_utf_8_is_written_escaped(clock: ManualClock) -> None:
     stream = io.StringIO()
-    logger = configure("info", "json", stream)
+    logger = configure("info", "json", "slurmlens-test", stream)
     Reporter(Counters(), clock).report(REFUSED, reason="malformed", path=os.fsdecode(b"\xff.json"), problem="m")
     logger.handlers.clear()
     assert json.loads(stream.getvalue())["path"] == "\\udcff.json"
@@ -102,7 +102,7 @@ def test_a_traceback_reaches_the_log(lines: io.StringIO) -> None:
 @given(st.text())
 def test_no_message_can_forge_a_second_line_or_steer_the_terminal(text: str) -> None:
     stream = io.StringIO()
-    logger = configure("info", "line", stream)
+    logger = configure("info", "line", "slurmlens-test", stream)
     Reporter(Counters(), ManualClock()).report(REFUSED, reason="malformed", path=text, problem="m")
     logger.handlers.clear()
     written = stream.getvalue()
@@ -141,7 +141,7 @@ def test_the_journal_gets_each_lines_priority_and_a_file_does_not(
         status = os.fstat(stream.fileno())
         for journal in (f"{status.st_dev}:{status.st_ino}", f"{status.st_dev}:{status.st_ino + 1}"):
             monkeypatch.setenv("JOURNAL_STREAM", journal)
-            logger = configure("info", "json", stream)
+            logger = configure("info", "json", "slurmlens-test", stream)
             reporter = Reporter(Counters(), clock)
             for level in (logging.INFO, logging.WARNING, logging.ERROR):
                 reporter.report(InternalEvent("tick", level, "tick"))
