@@ -18,6 +18,7 @@ FRONT_DOORS = (
     ("progress/read.py", "ProgressQueries"),
     ("web/ports.py", "HistoryQueries"),
     ("web/ports.py", "LiveFeed"),
+    ("web/ports.py", "ProgressReads"),
     ("web/view_cache.py", "ViewCache"),
 )
 """Classes that answer what leaves the hub: each public method takes a viewer first."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 from aiohttp import web
@@ -12,6 +13,7 @@ from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList, JobRow, ListPlace, StateFilter
 from slurmlens.hub.intake.profile_demand import ProfileDemand
 from slurmlens.hub.news import News, RunsChanged
+from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.ports import TakeEvents
@@ -58,6 +60,19 @@ class FixedHistory:
 
     async def job_events(self, viewer: Viewer, job_id: int, run: int | None = None) -> Sequence[bytes]:
         return [b'{"event":{"id":"p-c1"}}', b'{"event":{"id":"e-c1"}}'] if job_id in self.facts else []
+
+
+class ToldInside:
+    """Answers `ProgressReads` from a dictionary by job id that a test may change."""
+
+    def __init__(self, facts: Mapping[int, JobProgressFacts] = MappingProxyType({})) -> None:
+        self.facts = dict(facts)
+
+    async def of_job(self, viewer: Viewer, job_id: int, run: int) -> JobProgressFacts:
+        return self.facts.get(job_id, JobProgressFacts())
+
+    async def of_runs(self, viewer: Viewer, runs: Collection[JobRun]) -> Mapping[JobRun, JobProgressFacts]:
+        return {key: self.facts[key[0]] for key in runs if key[0] in self.facts}
 
 
 def fits(row: JobRow, wanted: JobFilter) -> bool:
@@ -143,7 +158,9 @@ class Live:
 
 
 def make_gallery_app(
-    facts: Mapping[int, JobFacts] | None = None, take_events: TakeEvents = take_nothing
+    facts: Mapping[int, JobFacts] | None = None,
+    progress: ToldInside | None = None,
+    take_events: TakeEvents = take_nothing,
 ) -> tuple[web.Application, tuple[FixedHistory, Live]]:
     """The application over the whole gallery, numbered from `FIRST_JOB_ID` in its order, or over `facts`."""
     if facts is None:
@@ -151,6 +168,7 @@ def make_gallery_app(
     history, live = FixedHistory(facts), Live()
     app = make_app(
         queries=history,
+        progress=progress or ToldInside(),
         live=live.demand,
         take_events=take_events,
         status=plain_status,

@@ -40,6 +40,7 @@ from slurmlens.hub.inventory.keeper import InventoryKeeper
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.news import News, NodesReceived
 from slurmlens.hub.progress import keeping
+from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_series import QueueSeries, queue_points
 from slurmlens.hub.scheduler.records import SchedulerRecords
@@ -182,6 +183,7 @@ class HubPipeline:
         app = make_app(
             doors=self._doors,
             queries=self._queries,
+            progress=ProgressQueries(self._opened.store, self._opened.applier.beats, config.cluster),
             live=self._demand,
             take_events=ingest.take,
             status=status,

@@ -14,6 +14,9 @@ import msgspec
 from slurmlens.hub.progress.course import TaskCourse
 from slurmlens.hub.progress.estimate import TaskEstimate, estimate
 
+JobRun = tuple[int, int]
+"""A job's id and the number of its run."""
+
 
 class TaskFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One task that told its progress; `known_until_ns` is when its node was last heard of."""

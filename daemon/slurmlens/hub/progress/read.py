@@ -20,12 +20,9 @@ from slurmlens.hub.history.record.node_beats import NodeBeats, NodeName
 from slurmlens.hub.history.tables import sightings
 from slurmlens.hub.progress import tables as schema
 from slurmlens.hub.progress.course import decode_course
-from slurmlens.hub.progress.facts import JobProgressFacts, MessageFacts, TaskFacts
+from slurmlens.hub.progress.facts import JobProgressFacts, JobRun, MessageFacts, TaskFacts
 
 _values_decoder = msgspec.json.Decoder(dict[str, float])
-
-JobRun = tuple[int, int]
-"""A job's id and the number of its run."""
 
 
 class ProgressQueries:

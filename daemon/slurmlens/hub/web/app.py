@@ -22,7 +22,7 @@ from slurmlens.hub.web.host_check import host_middleware
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
 from slurmlens.hub.web.pages.status import StatusPage
-from slurmlens.hub.web.ports import HistoryQueries, LiveFeed, StatusOf, TakeEvents
+from slurmlens.hub.web.ports import HistoryQueries, LiveFeed, ProgressReads, StatusOf, TakeEvents
 from slurmlens.hub.web.render import make_environment
 from slurmlens.hub.web.routes import Pages, route_definitions
 from slurmlens.wire.ingest import RETRY_AFTER_S
@@ -42,6 +42,7 @@ SECURITY_HEADERS: dict[str, str] = {
 def make_app(
     *,
     queries: HistoryQueries,
+    progress: ProgressReads,
     live: LiveFeed,
     take_events: TakeEvents,
     status: StatusOf,
@@ -53,8 +54,8 @@ def make_app(
     assets = Assets()
     environment = make_environment(assets)
     pages = Pages(
-        jobs=JobsPage(queries, environment, clock or SystemClock()),
-        job=JobPage(queries, live, environment),
+        jobs=JobsPage(queries, progress, environment, clock or SystemClock()),
+        job=JobPage(queries, progress, live, environment),
         status=StatusPage(status, environment),
         assets=assets,
     )

@@ -6,13 +6,14 @@ part knows neither SQL nor the scheduler.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList
 from slurmlens.hub.news import Fact
+from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.slurm.job_ids import JobReference
 
 
@@ -32,6 +33,16 @@ class HistoryQueries(Protocol):
 
     async def job_events(self, viewer: Viewer, job_id: int, run: int | None = None) -> Sequence[bytes]:
         """The documents as the nodes sent them, oldest first."""
+
+
+class ProgressReads(Protocol):
+    """What processes of jobs told, asked."""
+
+    async def of_job(self, viewer: Viewer, job_id: int, run: int) -> JobProgressFacts:
+        """What processes of this run told."""
+
+    async def of_runs(self, viewer: Viewer, runs: Collection[JobRun]) -> Mapping[JobRun, JobProgressFacts]:
+        """The same of many runs; those that told nothing are left out."""
 
 
 class LiveFeed(Protocol):

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 import jinja2
 
 from slurmlens.hub.views.job import phrases
+from slurmlens.hub.views.job import progress as progress_words
 from slurmlens.hub.views.job.view import JobView, rows_shown
 from slurmlens.hub.views.states import STATE_STYLES
 from slurmlens.hub.web.assets import Assets
@@ -23,7 +24,7 @@ from slurmlens.hub.web.timeline_drawing import bar_width, draw_timeline
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
 
-PARTS = ("headline", "figures", "timeline", "nodes", "steps", "events", "advice", "worth")
+PARTS = ("headline", "progress", "figures", "timeline", "nodes", "steps", "events", "advice", "worth")
 """The parts of a job's page that change while it runs; each is a template and an element with that name."""
 
 
@@ -57,6 +58,7 @@ def make_environment(assets: Assets) -> jinja2.Environment:
         spark=spark_path,
         bar_width=bar_width,
         phrases=phrases,
+        progress_words=progress_words,
         rows_shown=rows_shown,
     )
     return environment

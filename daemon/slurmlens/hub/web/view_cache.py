@@ -17,7 +17,7 @@ import jinja2
 
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.views.job.build import build_job_view
-from slurmlens.hub.web.ports import HistoryQueries
+from slurmlens.hub.web.ports import HistoryQueries, ProgressReads
 from slurmlens.hub.web.shown import Shown
 from slurmlens.runtime.beside import beside
 
@@ -45,8 +45,9 @@ class _Projection:
 class ViewCache:
     """Views by (viewer, job id, run)."""
 
-    def __init__(self, queries: HistoryQueries, environment: jinja2.Environment) -> None:
+    def __init__(self, queries: HistoryQueries, progress: ProgressReads, environment: jinja2.Environment) -> None:
         self._queries = queries
+        self._progress = progress
         self._environment = environment
         self._kept: dict[Key, _Projection] = {}
 
@@ -68,9 +69,11 @@ class ViewCache:
             await asyncio.sleep(kept.rest_until - loop.time())
             began = loop.time()
             facts = await self._queries.job_facts(*key)
-            kept.shown = (
-                None if facts is None else await beside(lambda: Shown(build_job_view(facts), self._environment))
-            )
+            if facts is None:
+                kept.shown = None
+            else:
+                told = await self._progress.of_job(key[0], facts.job_id, facts.run)
+                kept.shown = await beside(lambda: Shown(build_job_view(facts, told), self._environment))
             kept.read_at = began
             kept.rest_until = loop.time() + min(MOST_REST_S, REST_PER_WORK * (loop.time() - began))
         finally:

@@ -14,7 +14,7 @@ from slurmlens.hub.web.render import make_environment
 from slurmlens.hub.web.shown import Held
 from slurmlens.hub.web.view_cache import MOST_KEPT, ViewCache
 from testkit.job_gallery import running
-from testkit.job_hub import FixedHistory
+from testkit.job_hub import FixedHistory, ToldInside
 
 
 class SlowHistory(FixedHistory):
@@ -39,7 +39,7 @@ def history() -> SlowHistory:
 
 @pytest.fixture
 def cache(history: SlowHistory) -> ViewCache:
-    return ViewCache(history, make_environment(Assets()))
+    return ViewCache(history, ToldInside(), make_environment(Assets()))
 
 
 def now() -> float:

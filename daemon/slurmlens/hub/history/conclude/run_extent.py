@@ -56,6 +56,12 @@ class RunExtent(msgspec.Struct, frozen=True, kw_only=True):
         """What the scheduler gave on one node, where it gives memory out at all."""
         return self.memory_bytes / self.node_count if self.memory_bytes and self.node_count else None
 
+    def limit_ns(self, start_ns: int | None) -> int | None:
+        """When a run that began then will be ended at the latest; time that it stood suspended does not count."""
+        if start_ns is None or self.limit_s is None:
+            return None
+        return start_ns + round((self.limit_s + self.suspended_s) * NS_PER_S)
+
     @property
     def core_s(self) -> float | None:
         """Core-seconds of the whole run, against which CPU time is measured in every view."""

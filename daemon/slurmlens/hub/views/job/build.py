@@ -15,12 +15,14 @@ import msgspec
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
 from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, RunFacts
+from slurmlens.hub.progress.facts import JobProgressFacts
 from slurmlens.hub.views.job import usage
 from slurmlens.hub.views.job.advice import build_advice
 from slurmlens.hub.views.job.charts import build_charts, limits_of
 from slurmlens.hub.views.job.headline import HeadlineBasis, headline
 from slurmlens.hub.views.job.oddities import Stop, middle_of, node_notes, odd_beside, stopped_computing
 from slurmlens.hub.views.job.profile_bins import BinValue, grid_for, on_grid, shrink
+from slurmlens.hub.views.job.progress import build_progress
 from slurmlens.hub.views.job.provenance import provenance_of
 from slurmlens.hub.views.job.steps import build_steps
 from slurmlens.hub.views.job.timeline import build_bands, build_marks
@@ -38,12 +40,13 @@ from slurmlens.hub.views.job.view import (
 )
 from slurmlens.hub.views.states import exit_text, phase_of
 from slurmlens.shown.text import encodable
+from slurmlens.slurm.records import JobState
 
 COURSE_POINTS = 24
 
 
-def build_job_view(facts: JobFacts) -> JobView:
-    """Everything that is shown of one run."""
+def build_job_view(facts: JobFacts, told_inside: JobProgressFacts | None = None) -> JobView:
+    """Everything that is shown of one run; `told_inside` is what its own processes told."""
     extent = _extent(facts)
     phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=extent.is_over)
     times = _times(facts, extent, phase)
@@ -54,7 +57,9 @@ def build_job_view(facts: JobFacts) -> JobView:
     cpu = usage.job_cpu(nodes, extent.core_s)
     memory, peak_node = usage.job_memory(nodes)
     provenance = provenance_of(facts, extent, nodes, phase)
-    told = HeadlineBasis(facts, phase, allocation, times.ran, times.waited_s, cpu, memory, peak_node, stops)
+    is_suspended = facts.outcome.state is JobState.SUSPENDED
+    progress = build_progress(told_inside, phase, facts.as_of_ns, times.limit_ns, is_suspended=is_suspended)
+    told = HeadlineBasis(facts, phase, allocation, times.ran, times.waited_s, cpu, memory, peak_node, stops, progress)
     return JobView(
         made_ns=facts.as_of_ns,
         phase=phase,
@@ -68,12 +73,13 @@ def build_job_view(facts: JobFacts) -> JobView:
         cpu=cpu,
         memory=memory,
         memory_peak_node=peak_node,
+        progress=progress,
         io=usage.job_io(nodes),
         pressure=usage.job_pressure(nodes),
         nodes=nodes,
         steps=build_steps(facts),
         bands=build_bands(facts, facts.start_ns, facts.end_ns),
-        marks=build_marks(facts, stops),
+        marks=build_marks(facts, stops, () if told_inside is None else told_inside.messages),
         charts=_charts(facts, extent, run_nodes, nodes, times.waited_s),
         advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0),
         provenance=provenance,
@@ -153,17 +159,10 @@ def _times(facts: JobFacts, extent: RunExtent, phase: Phase) -> Times:
         expected_start_ns=record.expected_start_s * NS_PER_S if record and record.expected_start_s else None,
         waited_s=_seconds(facts.submit_ns, waited_until),
         ran=usage.against(extent.ran_s, extent.limit_s),
-        limit_ns=_limit_ns(facts, extent) if phase is Phase.RUNNING else None,
+        limit_ns=extent.limit_ns(facts.start_ns) if phase is Phase.RUNNING else None,
         start_source=facts.start_source.value if facts.start_source else None,
         end_source=facts.end_source.value if facts.end_source else None,
     )
-
-
-def _limit_ns(facts: JobFacts, extent: RunExtent) -> int | None:
-    """When a running job will be ended at the latest; time that it stood suspended does not count against its limit."""
-    if facts.start_ns is None or extent.limit_s is None:
-        return None
-    return facts.start_ns + round((extent.limit_s + extent.suspended_s) * NS_PER_S)
 
 
 def _seconds(start_ns: int | None, end_ns: int | None) -> float | None:

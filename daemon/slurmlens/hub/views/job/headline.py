@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.facts import ClosedReason, JobFacts, NodeFacts, NodeState, OutcomeSource
 from slurmlens.hub.views.job.oddities import Stop
+from slurmlens.hub.views.job.progress import done_words, progress_sentence
 from slurmlens.hub.views.job.timeline import step_end_words
-from slurmlens.hub.views.job.view import Allocation, Amount, Phase
+from slurmlens.hub.views.job.view import Allocation, Amount, Phase, ProgressView
 from slurmlens.hub.views.states import STATE_STYLES, exit_words, pending_words, signal_words, slurm_mark_words
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
@@ -36,6 +37,7 @@ class HeadlineBasis:
     memory: Amount
     memory_peak_node: str | None
     stops: dict[str, Stop]
+    progress: ProgressView | None = None
 
 
 def headline(told: HeadlineBasis) -> str:
@@ -46,7 +48,7 @@ def headline(told: HeadlineBasis) -> str:
         first = _running(told)
     else:
         first = _ENDED.get(told.facts.outcome.state, _ended)(told)
-    sentences = [first, *_stopped(told), *_neighbours(told)]
+    sentences = [first, *_progressed(told), *_stopped(told), *_neighbours(told)]
     return visible(" ".join(sentence for sentence in sentences if sentence))
 
 
@@ -71,6 +73,17 @@ def _running(told: HeadlineBasis) -> str:
         first += f" of {fmt.duration(told.ran.asked)}"
     used = _used_words(told)
     return f"{first}{_where(told)}" + (f": {used}." if used else "; no figures yet.")
+
+
+def _progressed(told: HeadlineBasis) -> list[str]:
+    """How far a running job is by its own word; for one that did not come through, how far it came."""
+    progress = told.progress
+    if progress is None or told.phase is Phase.PENDING:
+        return []
+    if told.phase is Phase.RUNNING:
+        return [progress_sentence(progress)]
+    completed = told.facts.outcome.state is JobState.COMPLETED
+    return [] if completed or progress.ratio == 1.0 else [f"By its own word it came to {done_words(progress)}."]
 
 
 def _booted(told: HeadlineBasis, booted: Sequence[NodeFacts]) -> str:

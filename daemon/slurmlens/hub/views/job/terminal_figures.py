@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from slurmlens.hub.views.job.phrases import pressure_words
 from slurmlens.hub.views.job.profile_bins import shrink_shown
-from slurmlens.hub.views.job.view import Amount, JobView, NodeView, Note, Phase
+from slurmlens.hub.views.job.progress import done_words, left_words, rate_words, stall_words
+from slurmlens.hub.views.job.view import Amount, JobView, NodeView, Note, Phase, ProgressView
 from slurmlens.shown import format as fmt
 from slurmlens.shown.terminal import Sheet, sparkline
 from slurmlens.shown.text import pad, visible, width, wrap
@@ -23,11 +24,25 @@ MOST_NODES = 16
 def figure_lines(view: JobView, sheet: Sheet) -> Iterator[str]:
     if view.phase is Phase.PENDING or view.times.started_ns is None:
         return
+    yield from _progress(view.progress, sheet)
     yield from _amount("CPU", view.cpu, fmt.core_time_pair(view.cpu.used, view.cpu.asked), sheet)
     peak = f"{fmt.memory_pair(view.memory.used, view.memory.asked)} peak"
     where = f" ({view.memory_peak_node})" if view.memory_peak_node and len(view.nodes) > 1 else ""
     yield from _amount("Memory", view.memory, peak + where, sheet)
     yield from _input_output(view, sheet)
+
+
+def _progress(told: ProgressView | None, sheet: Sheet) -> Iterator[str]:
+    if told is None:
+        return
+    outlook = stall_words(told) or left_words(told)
+    verdict = told.verdict_text if told.left_s is not None else None
+    text = ", ".join(part for part in (done_words(told), outlook, verdict) if part)
+    yield from _amount("Done", Amount(used=told.done, asked=told.total, ratio=told.ratio), text, sheet)
+    values = [f"{visible(name)} {value:.4g}" for name, value in told.values.items()]
+    beside = "; ".join(part for part in (rate_words(told), ", ".join(values)) if part)
+    if beside:
+        yield from _labelled("", beside, sheet)
 
 
 def _amount(label: str, amount: Amount, text: str, sheet: Sheet) -> Iterator[str]:

@@ -7,22 +7,25 @@ start before its Prolog. The same thing told by several nodes within `TOGETHER_N
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import EventKind, Witness
 from slurmlens.hub.history.facts import JobFacts, TimelineEntry
+from slurmlens.hub.progress.facts import MessageFacts
 from slurmlens.hub.views.job.oddities import Stop
 from slurmlens.hub.views.job.view import Band, Mark
 from slurmlens.hub.views.states import signal_name
 from slurmlens.shown import format as fmt
+from slurmlens.shown.text import encodable
 from slurmlens.slurm import hostlist
 from slurmlens.slurm.records import JobState, StepRecord
 
 TOGETHER_NS = 2 * NS_PER_S
 MOST_STEPS = 40
+MOST_MESSAGES = 50
 
 _RANKS = {
     name: rank
@@ -33,6 +36,7 @@ _RANKS = {
             "prolog",
             "seen",
             "step-start",
+            "told",
             "stop",
             "oom",
             "step-end",
@@ -73,10 +77,10 @@ def _step_bands(facts: JobFacts, started_ns: int, last_ns: int) -> Iterator[Band
         yield Band(kind=f"step {step.step}", start_ns=start_ns, end_ns=min(max(end_ns, start_ns), last_ns))
 
 
-def build_marks(facts: JobFacts, stops: dict[str, Stop]) -> tuple[Mark, ...]:
-    """Every moment worth a line, in the order in which things happened."""
+def build_marks(facts: JobFacts, stops: dict[str, Stop], messages: Sequence[MessageFacts] = ()) -> tuple[Mark, ...]:
+    """Every moment worth a line, in the order in which things happened; `messages` are what its processes told."""
     steps = [_within_run(mark, facts) for mark in _step_marks(facts)]
-    marks = [*_job_marks(facts), *_hook_marks(facts.timeline), *steps]
+    marks = [*_job_marks(facts), *_hook_marks(facts.timeline), *steps, *_told_marks(messages)]
     marks.extend(
         Mark(time_ns=stop.time_ns, kind="stop", text="stopped computing", where=name, loud=True)
         for name, stop in stops.items()
@@ -90,6 +94,14 @@ def _job_marks(facts: JobFacts) -> Iterator[Mark]:
     if facts.end_ns is not None and facts.outcome.state.has_ended:
         loud = facts.outcome.state not in (JobState.COMPLETED, JobState.CANCELLED)
         yield Mark(time_ns=facts.end_ns, kind="end", text=f"ended: {facts.outcome.label}", loud=loud)
+
+
+def _told_marks(messages: Sequence[MessageFacts]) -> Iterator[Mark]:
+    for told in messages[-MOST_MESSAGES:]:
+        who = f"step {told.step}" if told.step.isdecimal() else told.step
+        task = "" if told.rank is None else f" task {told.rank}"
+        text = f"{who}{task}: {encodable(told.text)}"
+        yield Mark(time_ns=told.time_ns, kind="told", text=text, where=told.node)
 
 
 def _hook_marks(entries: Iterable[TimelineEntry]) -> Iterator[Mark]:

@@ -115,6 +115,41 @@ class Pressure(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
 
 
+class ProgressView(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the job is by its own word, and what follows from it; in units of the job's own.
+
+    It is the task's that is least far in the step that spoke last (`step`, `rank`, `node`), of `tasks` that told
+    something; `least_ratio` and `most_ratio` are over these. The finish is an interval of 90 %; `left_s` and `spread_s`
+    say the same as a duration and half a width. Rates are units a second. `stalled_s` is set only where it stands still
+    several times longer than usual; `verdict` only where there is a time limit. `restarts`: how often it began anew.
+    """
+
+    done: float
+    total: float | None = None
+    ratio: float | None = None
+    told_ns: int
+    rate_now: float | None = None
+    rate_mean: float | None = None
+    finish_ns: int | None = None
+    finish_low_ns: int | None = None
+    finish_high_ns: int | None = None
+    left_s: float | None = None
+    spread_s: float | None = None
+    usual_interval_s: float | None = None
+    stalled_since_ns: int | None = None
+    stalled_s: float | None = None
+    verdict: str | None = None
+    verdict_text: str | None = None
+    step: str
+    rank: int | None = None
+    node: str
+    tasks: int
+    least_ratio: float | None = None
+    most_ratio: float | None = None
+    restarts: int = 0
+    values: dict[str, float] = {}
+
+
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One node's part. Courses are shares (of the node's cores, of its memory) at few points; None is a gap.
 
@@ -275,6 +310,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     cpu: Amount
     memory: Amount
     memory_peak_node: str | None = None
+    progress: ProgressView | None = None
+    """None where none of its processes told any."""
     io: InputOutput = InputOutput()
     pressure: Pressure = Pressure()
     nodes: tuple[NodeView, ...] = ()

@@ -8,19 +8,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from slurmlens.hub.history.conclude.run_extent import run_extent
 from slurmlens.hub.history.facts import JobFilter, JobList, JobRow
+from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
+from slurmlens.hub.views.job.progress import build_progress
 from slurmlens.hub.views.job.usage import against
 from slurmlens.hub.views.job.view import Phase
 from slurmlens.hub.views.jobs.view import JobLine, JobsView
 from slurmlens.hub.views.states import pending_words, phase_of
 from slurmlens.shown.text import encodable
+from slurmlens.slurm.records import JobState
 
 
-def build_jobs_view(found: JobList, filters: Mapping[str, str], asked: JobFilter, now_ns: int) -> JobsView:
-    """The rows in the order in which history answered (newest first)."""
-    lines = tuple(job_line(row, now_ns) for row in found.rows)
+def build_jobs_view(
+    found: JobList,
+    filters: Mapping[str, str],
+    asked: JobFilter,
+    now_ns: int,
+    told_inside: Mapping[JobRun, JobProgressFacts] = MappingProxyType({}),
+) -> JobsView:
+    """The rows in the order in which history answered (newest first); `told_inside` is what their processes told."""
+    lines = tuple(job_line(row, now_ns, told_inside.get((row.job_id, row.run))) for row in found.rows)
     counts = Counter(line.phase.value for line in lines)
     return JobsView(
         made_ns=now_ns,
@@ -34,7 +44,7 @@ def build_jobs_view(found: JobList, filters: Mapping[str, str], asked: JobFilter
     )
 
 
-def job_line(row: JobRow, now_ns: int) -> JobLine:
+def job_line(row: JobRow, now_ns: int, told_inside: JobProgressFacts | None = None) -> JobLine:
     """One row, measured against the same extent as the job's own page."""
     extent = run_extent(
         row.outcome.state,
@@ -70,4 +80,11 @@ def job_line(row: JobRow, now_ns: int) -> JobLine:
         ran=against(extent.ran_s, extent.limit_s),
         cpu=against(row.cpu_s, extent.core_s),
         memory=against(row.memory_peak_bytes, extent.memory_per_node_bytes),
+        progress=build_progress(
+            told_inside,
+            phase,
+            now_ns,
+            extent.limit_ns(row.start_ns),
+            is_suspended=row.outcome.state is JobState.SUSPENDED,
+        ),
     )

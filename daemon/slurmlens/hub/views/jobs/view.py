@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from slurmlens.hub.views.job.view import VIEW_VERSION, Amount, Note, Phase
+from slurmlens.hub.views.job.view import VIEW_VERSION, Amount, Note, Phase, ProgressView
 from slurmlens.slurm.records import JobState
 
 
@@ -38,6 +38,7 @@ class JobLine(msgspec.Struct, frozen=True, kw_only=True):
     ran: Amount = Amount()
     cpu: Amount = Amount()
     memory: Amount = Amount()
+    progress: ProgressView | None = None
 
 
 class JobsView(msgspec.Struct, frozen=True, kw_only=True):

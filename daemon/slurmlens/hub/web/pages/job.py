@@ -17,7 +17,7 @@ from slurmlens.hub.views.job.table import job_csv
 from slurmlens.hub.web.addresses import job_and_run
 from slurmlens.hub.web.answers import bytes_answer, csv_answer, html_answer
 from slurmlens.hub.web.live_stream import STREAMS_A_TURN, stream_job
-from slurmlens.hub.web.ports import HistoryQueries, LiveFeed
+from slurmlens.hub.web.ports import HistoryQueries, LiveFeed, ProgressReads
 from slurmlens.hub.web.session import viewer_of
 from slurmlens.hub.web.shown import Shown
 from slurmlens.hub.web.view_cache import ViewCache
@@ -32,9 +32,11 @@ FRESH_S = 0.25
 class JobPage:
     """All forms of one job."""
 
-    def __init__(self, queries: HistoryQueries, feed: LiveFeed, environment: jinja2.Environment) -> None:
+    def __init__(
+        self, queries: HistoryQueries, progress: ProgressReads, feed: LiveFeed, environment: jinja2.Environment
+    ) -> None:
         self._queries = queries
-        self._views = ViewCache(queries, environment)
+        self._views = ViewCache(queries, progress, environment)
         self._feed = feed
         self._turns = Turns(STREAMS_A_TURN)
 

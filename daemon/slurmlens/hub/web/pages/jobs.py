@@ -19,15 +19,18 @@ from slurmlens.hub.views.jobs.table import jobs_csv
 from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.hub.web.addresses import FILTERS, filters_of, job_filter, job_reference
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
-from slurmlens.hub.web.ports import HistoryQueries
+from slurmlens.hub.web.ports import HistoryQueries, ProgressReads
 from slurmlens.hub.web.session import viewer_of
 
 
 class JobsPage:
     """All forms of the list."""
 
-    def __init__(self, queries: HistoryQueries, environment: jinja2.Environment, clock: Clock) -> None:
+    def __init__(
+        self, queries: HistoryQueries, progress: ProgressReads, environment: jinja2.Environment, clock: Clock
+    ) -> None:
         self._queries = queries
+        self._progress = progress
         self._template = environment.get_template("jobs/page.html")
         self._clock = clock
 
@@ -43,8 +46,11 @@ class JobsPage:
         fixed = {key: request.match_info[key] for key in FILTERS if key in request.match_info}
         filters = filters_of(request)
         wanted = job_filter(filters, request.query.get("after"))
-        found = await self._queries.jobs(viewer_of(request), wanted)
-        view = build_jobs_view(found, filters, wanted, self._clock.wall_ns())
+        viewer = viewer_of(request)
+        found = await self._queries.jobs(viewer, wanted)
+        running = {(row.job_id, row.run) for row in found.rows if row.end_ns is None and row.start_ns is not None}
+        told = await self._progress.of_runs(viewer, running)
+        view = build_jobs_view(found, filters, wanted, self._clock.wall_ns(), told)
         return self._answer(request.match_info.get("form"), view, fixed)
 
     def _answer(self, form: str | None, view: JobsView, fixed: Mapping[str, str]) -> web.Response:
