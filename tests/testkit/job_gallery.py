@@ -329,7 +329,7 @@ def silent_scheduler() -> JobFacts:
 
 
 def reconciled() -> JobFacts:
-    """A node was lost in mid-run: nobody told its end, the scheduler's word closed it."""
+    """A node was lost in mid-run: nobody reported its end, the scheduler's word closed it."""
     lost = make_node("c2", 31, state=NodeState.RECONCILED, end_witness=None, totals=None, samples=0, complete=False)
     lost = msgspec.structs.replace(lost, reconciled_reason="run-ended", unseen_s=None)
     record = make_record(JobState.NODE_FAIL, 31)

@@ -19,9 +19,6 @@ from slurmlens.wire import ecs
 from slurmlens.wire.event_values import check_values
 
 MAX_REFUSED_TOLD = 200
-RETRY_AFTER_S = 5
-"""What whoever is told to come back is told to wait."""
-
 RELAY_HEADER = "x-slurmlens-relay"
 
 _GZIP = 31

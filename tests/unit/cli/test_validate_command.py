@@ -62,7 +62,7 @@ def test_json_has_file_line_key_and_message_of_each_error(tmp_path: Path, capsys
     assert run("--json", str(path)) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["program"], told["files"], told["errors"]) == ("node", [str(path)], [])
-    assert "tell nobody" in told["remark"]
+    assert "send nothing" in told["remark"]
 
 
 def test_json_of_a_file_that_is_not_there_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,11 +81,11 @@ def test_a_conf_d_folder_is_read_too(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == f"{path} and {addition}: slurmlens-node can start with this\n"
 
 
-def test_a_node_that_would_tell_nobody_is_remarked_upon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_node_that_would_send_nothing_is_remarked_upon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "node.toml"
     path.write_text("")
     assert run(str(path)) == 0
-    assert "it would tell nobody" in capsys.readouterr().out
+    assert "it would send nothing" in capsys.readouterr().out
 
 
 def test_a_missing_file_is_a_line_and_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,7 @@ def test_what_nobody_measured_is_unavailable_and_says_why() -> None:
     assert silent.cpu.used is None
     assert silent.cpu.ratio is None
     assert {note.text for node in silent.nodes for note in node.notes} == {
-        "no daemon told of this job",
+        "no daemon reported this job",
         "its cgroup was never read",
     }
 
@@ -160,7 +160,9 @@ def test_an_empty_chart_says_why() -> None:
     assert chart(build_job_view(large), "pressure_cpu").note == "only the total is known: no course of it was measured"
     without_totals = tuple(msgspec.structs.replace(node, totals=None) for node in large.nodes)
     large = msgspec.structs.replace(large, nodes=without_totals)
-    assert chart(build_job_view(large), "pressure_cpu").note == "not measured: this kernel tells no pressure"
+    assert (
+        chart(build_job_view(large), "pressure_cpu").note == "not measured: this kernel has no pressure counters (PSI)"
+    )
     starting = msgspec.structs.replace(gallery.running(), nodes=(make_node("c1", 1, totals=None, profile=None),))
     assert chart(build_job_view(starting), "cpu").note == "waiting for the first samples"
 

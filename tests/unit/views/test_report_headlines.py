@@ -120,7 +120,7 @@ def test_the_scheduler_is_not_said_to_be_silent_before_it_told_the_end() -> None
     facts = gallery.out_of_memory()
     outcome = Outcome(state=JobState.FAILED, label="FAILED", source=OutcomeSource.HOOK, exit_code=137, oom_kills=1)
     told = sentence(msgspec.structs.replace(facts, outcome=outcome))
-    assert "the scheduler has not told the end yet" in told
+    assert "the scheduler has not reported the end yet" in told
     assert "does not say so" not in told
 
 

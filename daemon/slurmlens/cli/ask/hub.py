@@ -67,7 +67,7 @@ def _configured() -> str:
     try:
         listen = load_hub(HUB_PATH).listen if HUB_PATH.is_file() else ListenSettings()
     except ConfigError:
-        listen = ListenSettings()  # that file is the hub's business; `slurmlens validate` tells what is wrong with it
+        listen = ListenSettings()  # that file is the hub's business; `slurmlens validate` says what is wrong with it
     if listen.is_tls and listen.host in WILDCARDS:
         return f"https://{socket.getfqdn()}:{listen.port}"  # its certificate is for a name
     host = f"[{listen.host}]" if ":" in listen.host else listen.host

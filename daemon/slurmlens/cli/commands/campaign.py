@@ -273,7 +273,7 @@ def _hub_figures(hub: str | None) -> Figures:
             for key in _FIGURES[name]:
                 value = value[key]
         except (subprocess.SubprocessError, OSError, ValueError, KeyError, TypeError) as error:
-            raise Missing(f"{name}: the hub does not tell it yet ({type(error).__name__})", late=True) from error
+            raise Missing(f"{name}: the hub does not have it yet ({type(error).__name__})", late=True) from error
         if value is None:
             raise Missing(f"{name}: the hub does not know it yet", late=True)
         return float(value)

@@ -112,7 +112,7 @@ def _program_of(path: Path) -> str | None:
 def _remark(config: object) -> str:
     """What is allowed and yet hardly meant."""
     if isinstance(config, NodeConfig) and config.sinks.is_empty:
-        return "it would tell nobody: no [sinks.…] table is there"
+        return "it would send nothing: no [sinks.…] table is there"
     if isinstance(config, NodeConfig | RelayConfig) and config.sinks.hub and config.sinks.hub.tells_token_in_clear:
         return "whoever listens on the network gets its token: write https:// in sinks.hub.url"
     return ""

@@ -46,7 +46,7 @@ def render(status: NodeStatus, troubles: list[str]) -> str:
     if status.sampler is not None:
         lines += [_sampler_line(status.sampler), ""]
     lines += [sink_line(sink) for sink in status.sinks]
-    lines += [] if status.sinks else ["  no receivers: nobody is told anything"]
+    lines += [] if status.sinks else ["  no receivers: nothing is sent anywhere"]
     lines += [] if status.spool is None else [spool_line(status.spool)]
     lines += [] if status.consul is None else consul_lines(status.consul)
     if not status.cgroup_tree_found:

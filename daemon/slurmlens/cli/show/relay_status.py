@@ -21,7 +21,7 @@ def decode(answer: bytes) -> RelayStatus:
 def troubles_of(status: RelayStatus) -> Iterator[str]:
     """What an operator should look at, in words."""
     if not status.takes_events:
-        yield "no room: nodes are told to come back, and keep what they have"
+        yield "no room: nodes are asked to come back, and keep what they have"
     yield from delivery_troubles(status.sinks, status.stages, status.spool, status.consul)
 
 

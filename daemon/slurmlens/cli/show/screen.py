@@ -1,6 +1,6 @@
 """The reader's terminal: how wide, whether it takes colour, which zone its clock shows, and a pipe that closes early.
 
-Owns nothing; asks the machine once. Feeds `shown.terminal.Sheet`, which is told and never asks.
+Owns nothing; asks the machine once. Feeds `shown.terminal.Sheet`, which asks for nothing.
 """
 
 from __future__ import annotations

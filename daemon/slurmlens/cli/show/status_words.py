@@ -74,7 +74,7 @@ def spool_line(spool: SpoolStatus) -> str:
 
 
 def consul_lines(consul: ConsulStatus) -> list[str]:
-    """What Consul was told and says, a line each."""
+    """What was registered with Consul and what it says, a line each."""
     heard = "nothing heard yet" if consul.heard_ago_s is None else f"last heard {age(consul.heard_ago_s)} ago"
     service = f"registered as {consul.health}" if consul.registered else "not registered"
     lines = ["", f"  Consul at {consul.url}: {service}; {heard}"]

@@ -32,7 +32,7 @@ class AccountPeople:
         self._cluster = cluster
 
     async def replace(self, people: Iterable[AccountPerson]) -> None:
-        """Takes all that slurmdbd says now; who is no longer told belongs to nothing."""
+        """Takes all that slurmdbd says now; who is no longer named belongs to nothing."""
         told: dict[tuple[str, str], bool] = {}
         for user, account, is_coordinator in people:
             told[user, account] = told.get((user, account), False) or is_coordinator

@@ -1,9 +1,9 @@
 """Who looked at whose job: kept for as long as the settings say, shown to auditors, and to each whose job it was.
 
-Owns the table `looks`. Told by pages after an answer was found; written by the stage `run` within a second, so that
+Owns the table `looks`. Filled by pages after an answer was found; written by the stage `run` within a second, so that
 no page waits for the database's writer. Invariants: nobody's look at what is his own is kept; the same look is kept
 once a minute (a live page is one look); a list is one row with its filters and how many jobs of others it showed. What
-cannot be written waits, within a bound; beyond it looks are lost, which is counted and told as an error.
+cannot be written waits, within a bound; beyond it looks are lost, which is counted and logged as an error.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ def _make_private(path: Path) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells this file from another of the same name; None where there is none."""
+    """What distinguishes this file from another of the same name; None where there is none."""
     try:
         status = path.stat()
     except OSError:

@@ -1,8 +1,8 @@
 """What history answers, as frozen values: everything that reports, pages and the command line may show of a job.
 
-Owns the types that `queries` fills and `hub.views` turns into views; does no I/O. Absent is None: unavailable,
-never 0. Times are `*_ns`, integers since the epoch (UTC). Where a time was told by more than one witness, the hook's
-own wins (it is finer than the scheduler's whole seconds), and `start_source`/`end_source` say which it was.
+Owns the types that `queries` fills and `hub.views` turns into views; does no I/O. Absent is None: unavailable, never 0.
+Times are `*_ns`, integers since the epoch (UTC). Where a time was reported by more than one witness, the hook's own
+wins (it is finer than the scheduler's whole seconds), and `start_source`/`end_source` say which it was.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from slurmlens.slurm.records import JobRecord, JobState
 
 
 class TimeSource(enum.Enum):
-    """Who told a run's start or end, from finest to coarsest. RECONCILED: nobody did; the hub concluded it."""
+    """Who reported a run's start or end, from finest to coarsest. RECONCILED: nobody did; the hub concluded it."""
 
     HOOK = "hook"
     SCHEDULER = "scheduler"
@@ -38,7 +38,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How a run ended, or in which state it is.
 
     `label` is what people read: "FAILED 42:0", "CANCELLED by alice", "OUT_OF_MEMORY", "RUNNING".
-    Exit code and signal are None where nobody told them. `oom_kills` is what our own counters saw, over all nodes.
+    Exit code and signal are None where nobody reported them. `oom_kills` is what our own counters saw, over all nodes.
     """
 
     state: JobState
@@ -54,7 +54,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class NodeState(enum.Enum):
     """How a node stands to a run of a job.
 
-    RUNNING: its daemon says the job is there. ENDED: it told the end. RECONCILED: the end was inferred, nobody told it.
+    RUNNING: its daemon says the job is there. ENDED: it reported the end. RECONCILED: the end was inferred.
     SILENT: open, but nothing was heard of the node lately. UNHEARD: the scheduler names it, no sighting came from it.
     """
 
@@ -82,7 +82,7 @@ class ClosedReason(enum.Enum):
 
 
 class DroppedEvents(msgspec.Struct, frozen=True, kw_only=True):
-    """Events that a node's spool had to give up, told between these two moments of its clock."""
+    """Events that a node's spool had to give up, reported between these two moments of its clock."""
 
     lines: int
     from_ns: int
@@ -164,10 +164,10 @@ class HeldSighting(msgspec.Struct, frozen=True, kw_only=True):
 class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything known of one run of one job.
 
-    `run` is its number, `runs` all runs under this job id with it among them. Where the scheduler has told nothing yet,
-    `record` is None, and the run is made of what the nodes told (`identity`).
+    `run` is its number, `runs` all runs under this job id with it among them. Where the scheduler reported nothing yet,
+    `record` is None, and the run is made of what the nodes reported (`identity`).
     `identity` holds what hooks said, merged over nodes; prefer `record` where both speak.
-    `as_of_ns` is when this was asked; `scheduler_heard_ns` when the scheduler last told something new about this run.
+    `as_of_ns` is when this was asked; `scheduler_heard_ns` when the scheduler last said something new about this run.
     """
 
     cluster: str
@@ -212,7 +212,7 @@ class ListPlace(NamedTuple):
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """One job in a list: its latest run.
 
-    `cpu_s` is the sum over nodes and `memory_peak_bytes` the highest node's; None until a node has told its totals.
+    `cpu_s` is the sum over nodes and `memory_peak_bytes` the highest node's; None until a node has sent its totals.
     `record` is the scheduler's, `identity` what a hook reported where there is no record; `nodes` are those that the
     record names and those that reported the run.
     """

@@ -1,10 +1,10 @@
-"""No phantom running jobs: closes sightings whose end nobody will tell any more.
+"""No phantom running jobs: closes sightings whose end nobody will report any more.
 
 Owns the decision (pure, `verdicts`) and writes it (`Reconciler`). A sighting is closed where its node is heard of and
 no longer lists it, was booted anew, or is silent although the scheduler ended or forgot the run, or never knew it; and
-where the end was told but the summary did not come. Invariants: nothing is ended by guess (somebody's word is needed:
-the node's, or the scheduler's), and nobody's silence counts while it was the hub that was away. What is closed is
-opened again by the node that lists it (`record.node_beats`), and an end that arrives later after all wins in every
+where the end was reported but the summary did not come. Invariants: nothing is ended by guess (somebody's word is
+needed: the node's, or the scheduler's), and nobody's silence counts while it was the hub that was away. What is closed
+is opened again by the node that lists it (`record.node_beats`), and an end that arrives later after all wins in every
 view. A stage of the hub's, every few seconds.
 """
 
@@ -31,7 +31,7 @@ from slurmlens.slurm.records import JobState
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 RECONCILED = InternalEvent(
-    "sightings_reconciled", logging.INFO, "closed {sighting}: nobody told its end ({reason})", ("reason",)
+    "sightings_reconciled", logging.INFO, "closed {sighting}: nobody reported its end ({reason})", ("reason",)
 )
 RECONCILE_EVERY_S = 5.0
 
@@ -137,7 +137,7 @@ def _verdict(sighting: OpenSighting, heard: Heard | None, now: Now) -> Verdict |
 
 
 def _by_its_node(sighting: OpenSighting, heard: Heard | None) -> Verdict | None:
-    """The node spoke after all that it told of the sighting, and does not list it.
+    """The node's heartbeat came after all that it reported of the sighting, and does not list it.
 
     The heartbeat must have come later, and not only be of a later time: a Prolog's event carries the time of the hook,
     and a daemon that starts reads it after its first heartbeat.
@@ -191,7 +191,7 @@ def _is_forgotten(ended: OpenSighting, heard: Heard | None) -> bool:
 class Reconciler:
     """Closes what `verdicts` says. `started_ns` is when this hub began to listen.
 
-    `last_queue_ns` answers when the scheduler last told its queue.
+    `last_queue_ns` answers when the scheduler last gave its queue.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class Reconciler:
     async def reconcile(self, now_ns: int, scheduler_ns: int | None = None) -> Reconciled:
         """Looks at every open sighting once; what is closed has its job concluded in the same transaction.
 
-        `scheduler_ns` is when the scheduler last told its queue; None where it did not yet.
+        `scheduler_ns` is when the scheduler last gave its queue; None where it did not yet.
         """
         now = Now(now_ns, self._started_ns, scheduler_ns)
         found = await self._store.read(_open_sightings)
@@ -252,7 +252,7 @@ class Reconciler:
 
 
 def _close(transaction: Transaction, decided: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """Writes what still holds: a sighting that told something since it was read is left for the next time."""
+    """Writes what still holds: a sighting of which something came since it was read is left for the next time."""
     columns = ("rid", "heard_ns", "summary_id", "closed_ns")
     rows = transaction.find(schema.sightings, columns, ("rid",), [(one.sighting.rid,) for one in decided])
     heard = {rid: heard_ns for rid, heard_ns, summary_id, closed_ns in rows if summary_id is None and closed_ns is None}

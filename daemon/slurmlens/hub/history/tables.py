@@ -1,14 +1,14 @@
 """The tables of history, for SQLite and PostgreSQL alike.
 
-Owns names, types and indexes. What is kept as told: `batches` (requests' bodies as nodes sent them), `executions` (the
-scheduler's records), `nodes` (the newest heartbeat of each), `drops` (what a node gave up). `events` has a small row
-for each event: which sighting it is about, and in which line of which body it stands. Everything else is a projection
-of these: `sightings` by `record.sighting_fold`, `runs` and `run_nodes` by `record.concluding`, `courses` by
+Owns names, types and indexes. What is kept as it came: `batches` (requests' bodies as nodes sent them), `executions`
+(the scheduler's records), `nodes` (the newest heartbeat of each), `drops` (what a node gave up). `events` has a small
+row for each event: which sighting it is about, and in which line of which body it stands. Everything else is a
+projection of these: `sightings` by `record.sighting_fold`, `runs` and `run_nodes` by `record.concluding`, `courses` by
 `record.packing`. `stale_jobs` marks jobs whose runs are to be made anew later: it is filled in the transaction that
 stores the facts, so that a crash between any two writes leaves work to do and nothing half done.
 
 Numbers that stand in other tables (`sightings.rid`, `runs.rid`, `batches.id`) are given by the one writer. Times are
-nanoseconds since the epoch (`*_ns`) or whole seconds where the scheduler tells them (`*_s`), both 64 bit.
+nanoseconds since the epoch (`*_ns`) or whole seconds where the scheduler gives them (`*_s`), both 64 bit.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ sightings = Table(
     Column("end_witness", Text),
     Column("summary_id", Text),
     Column("slot", Integer),
-    Column("tellers", LargeBinary, nullable=False),  # who told which identity: `record.sighting_fold.Tellers`
+    Column("tellers", LargeBinary, nullable=False),  # who reported which identity: `record.sighting_fold.Tellers`
     Column("totals", LargeBinary),  # the summary's `events.Totals`
     Column("prolog_restart_count", BigInteger),
     Column("unseen_s", Float(53)),
@@ -172,7 +172,7 @@ runs = Table(
     Column("number", Integer, nullable=False),
     Column("incarnation", Integer, nullable=False),
     Column("section", SmallInteger, nullable=False),  # of lists: `conclude.run_rows.Section`
-    Column("submit_s", BigInteger),  # the execution it is; None where only nodes told of it
+    Column("submit_s", BigInteger),  # the execution it is; None where only nodes reported it
     Column("state", Text, nullable=False),
     Column("state_group", Text, nullable=False),
     Column("name", Text),

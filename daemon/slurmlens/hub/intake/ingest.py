@@ -43,7 +43,7 @@ LINE_REFUSED = InternalEvent(
 TAKEN = InternalEvent("ingest_events", logging.DEBUG, "took {count} events of node {node}", ("state",))
 
 MAX_PENDING = 512
-"""Requests that may wait for the database at once; more are told to come back."""
+"""Requests that may wait for the database at once; more are asked to come back."""
 
 MAX_LINES = 20_000
 """Lines of one request; a node sends some hundred, a relay some thousand."""
@@ -65,7 +65,7 @@ class _LinesTaken(NamedTuple):
 class Ingest:
     """One hub's intake. `wanted_interval_s` answers how often a node shall send what is new of its jobs' profiles.
 
-    `relays` are speakers that may tell of other nodes.
+    `relays` are senders that may send events of other nodes.
     """
 
     def __init__(

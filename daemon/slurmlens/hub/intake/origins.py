@@ -31,7 +31,7 @@ class NodeOrigins:
 
     @property
     def known(self) -> bool:
-        """Whether the scheduler has told its nodes yet."""
+        """Whether the scheduler has given its nodes yet."""
         return bool(self._latest())
 
     def replace(self, records: Iterable[NodeRecord]) -> None:

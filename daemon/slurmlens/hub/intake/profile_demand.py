@@ -37,7 +37,7 @@ class ProfileDemand:
     def watch(self, viewer: Viewer, job_id: int) -> Iterator[Subscription]:
         """What changes about a job until the block is left; meanwhile somebody looks at it.
 
-        The viewer has read the job before: a fact tells nothing but that it is to be read again.
+        The viewer has read the job before: a fact says nothing but that it is to be read again.
         """
         hearer = self._news.subscribe(RunsChanged, ProfileGrew, ProgressTold, job_id=job_id)
         self._watched[job_id] += 1

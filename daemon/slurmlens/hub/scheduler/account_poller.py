@@ -1,6 +1,6 @@
 """Asks slurmdbd now and then who belongs to which account, for the rules of who may see what.
 
-A stage of its own, apart from the poller: it asks slurmdbd and not slurmctld, seldom, and what was told before stays
+A stage of its own, apart from the poller: it asks slurmdbd and not slurmctld, seldom, and what it said before stays
 good while it does not answer. Runs only where `[access]` is set and there is accounting.
 """
 
@@ -17,7 +17,7 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 ACCOUNTS_UNKNOWN = InternalEvent(
     "account_people_not_told",
     logging.WARNING,
-    "who belongs to which account was not told ({error}): what was told last stays good",
+    "who belongs to which account is not known ({error}): the last answer stays good",
     lines=1,
 )
 RETRY_S = 30.0

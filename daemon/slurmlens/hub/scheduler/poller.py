@@ -4,7 +4,7 @@ Owns when what is asked: the whole queue at the polite pace, nodes at the start 
 just those jobs that news came of (a sighting began or ended, the queue no longer lists a job), a moment after the news,
 so that many become one question. slurmdbd learns of things a little later than nodes do: a job whose end is not there
 yet is asked for again, ever more seldom. Hears of jobs in `news`; feeds `SchedulerRecords`, and `news` with the queue,
-nodes and partitions as they were told.
+nodes and partitions as they were answered.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ UNREADABLE = InternalEvent(
 UNKNOWN_SHAPE = InternalEvent(
     "scheduler_fields_unknown",
     logging.WARNING,
-    "{question}: {field} came in a shape or of a size that is not known, and counts as not told",
+    "{question}: {field} came in a shape or of a size that is not known, and counts as not known",
     ("field",),
     lines=1,
 )
@@ -190,7 +190,7 @@ class Poller:
                 self._nodes_answer = answer
 
     async def _ask_cluster(self, nodes: Decoded[NodeRecord]) -> None:
-        """Partitions and switches, after the queue had its turn; what has no answer is not told of."""
+        """Partitions and switches, after the queue had its turn; what has no answer is not published."""
         self._nodes_answer, self._queue_came_last = None, False
         partitions = await self._ask("partitions", self._scheduler.partitions, self._politeness)
         switches = None
@@ -305,7 +305,7 @@ class Poller:
     async def _ask(
         self, question: str, ask: Callable[[], Awaitable[Decoded[Record]]], pace: Politeness
     ) -> Decoded[Record] | None:
-        """One question at its pace; None where there was no answer, which is counted and told."""
+        """One question at its pace; None where there was no answer, which is counted and logged."""
         pace.began(self._clock.monotonic_ns())
         try:
             answer = await ask()

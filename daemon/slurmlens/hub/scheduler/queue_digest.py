@@ -1,6 +1,6 @@
 """What the poller wants to know of a whole queue, worked out in one go: pure.
 
-Owns what of a record cannot be at the time when it is told. Made in a thread, for a queue of 50,000 jobs is some
+Owns what of a record cannot be at the time of the answer. Made in a thread, for a queue of 50,000 jobs is some
 tenths of a second of work, which the event loop shall not wait for. Fed by `poller` with an answer; feeds it.
 """
 

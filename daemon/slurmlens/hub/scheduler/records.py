@@ -39,7 +39,7 @@ class SchedulerRecords:
         self._announcer = announcer
 
     async def take(self, records: Iterable[JobRecord], heard_ns: int) -> set[int]:
-        """Merges records into what is known; returns the jobs of which something new was told."""
+        """Merges records into what is known; returns the jobs of which something new was said."""
         ordered = sorted(records, key=lambda record: record.job_id)  # a job's records come into one piece, or two
         changed: set[int] = set()
         for piece in pieces_of(ordered, PIECE):
@@ -54,7 +54,7 @@ class SchedulerRecords:
         return changed
 
     async def touch(self, job_ids: Collection[int], now_ns: int) -> None:
-        """Has these jobs' runs made anew, and so told to whoever watches, although nothing new was told."""
+        """Has these jobs' runs made anew, and so published to whoever watches, although nothing new was said."""
         keys = [JobKey(self._cluster, job_id) for job_id in sorted(job_ids)]
         if keys:
             await self._write(lambda transaction: self._concluder.conclude(transaction, keys, now_ns))
@@ -85,7 +85,7 @@ class SchedulerRecords:
         await self._store.write(work)
 
     async def nodes(self) -> Mapping[str, NodeRecord]:
-        """The controller's nodes by name, as last told."""
+        """The controller's nodes by name, as it last gave them."""
         table = schema.node_records
         query = select(table.c.node, table.c.record).where(table.c.cluster == self._cluster)
 

@@ -27,7 +27,7 @@ class SchedulerState:
     last_error: str | None = None
     failures: int = 0
     cluster: str | None = None
-    """Slurm's own ClusterName, once it was told."""
+    """Slurm's own ClusterName, once it is known."""
 
     is_foreign: bool = False
     """Whether that is another than the hub's setting."""
@@ -45,6 +45,6 @@ class SchedulerSilence:
         self._patience_ns = round(max(SILENT_AFTER_S, SILENT_AFTER_POLLS * interval_s) * NS_PER_S)
 
     def since_ns(self) -> int | None:
-        """Since when the scheduler has not told its queue, where that is too long ago to be believed; else None."""
+        """Since when the scheduler has not given its queue, where that is too long ago to be believed; else None."""
         since_ns = self._state.last_queue_ns or self._state.asked_since_ns
         return since_ns if self._clock.wall_ns() - since_ns > self._patience_ns else None

@@ -1,4 +1,4 @@
-"""The scheduler's table beside history's `executions`: the controller's nodes, as last told.
+"""The scheduler's table beside history's `executions`: the controller's nodes, as it last gave them.
 
 Written and read by `records`.
 """

@@ -1,7 +1,7 @@
-"""Runs that all their nodes have ended while the scheduler is silent: they are over, although it last told otherwise.
+"""Runs that all their nodes have ended while the scheduler is silent: they are over, although it last said otherwise.
 
 Owns that conclusion. Invariants: while the scheduler answers nothing is concluded, for it decides; the word of every
-node that it named is needed, an end told or a boot; and nothing of the job may be open anywhere, for a requeue would
+node that it named is needed, an end or a boot; and nothing of the job may be open anywhere, for a requeue would
 look the same. What is concluded is marked as vanished, so that the scheduler's next word wins, whatever it is. A
 stage of the hub's beside `reconcile`, which closes what nodes do not end.
 """
@@ -58,7 +58,7 @@ class Unconfirmed:
     async def end(self, now_ns: int, scheduler_ns: int | None) -> set[int]:
         """The jobs of which a run is over by the word of its nodes alone.
 
-        `scheduler_ns` is when the scheduler last told its queue; None where it did not yet.
+        `scheduler_ns` is when the scheduler last gave its queue; None where it did not yet.
         """
         now = Now(now_ns, self._started_ns, scheduler_ns)
         if now.scheduler_answers or now.silent_ns(scheduler_ns or 0) <= END_GRACE_NS:
@@ -74,7 +74,7 @@ class Unconfirmed:
         ]
 
     def _without_open_parts(self) -> Any:
-        """Runs that the scheduler told as running, of whose job nodes hold nothing for open."""
+        """Runs that the scheduler last called running, of whose job nodes hold nothing for open."""
         runs, executions, sightings = schema.runs, schema.executions, schema.sightings
         same = and_(*(runs.c[name] == executions.c[name] for name in ("cluster", "job_id", "submit_s")))
         of_the_job = and_(sightings.c.cluster == runs.c.cluster, sightings.c.job_id == runs.c.job_id)
@@ -87,7 +87,7 @@ class Unconfirmed:
         )
 
     def _all_told(self, connection: Connection, run: Row, now: Now) -> bool:
-        """Whether every node of the run has told its end, and long enough ago for the scheduler to tell it, too."""
+        """Whether every node of the run has reported its end, long enough ago for the scheduler to know it, too."""
         table = schema.sightings
         rows = fetch(connection, select(table).where(of_job(table, self._cluster, run["job_id"])))
         told = _ended_on(row for row in rows if row["run"] == run["number"])

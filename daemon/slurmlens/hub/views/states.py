@@ -1,6 +1,6 @@
 """Slurm's states, reasons, exit codes and signals in words.
 
-Pure tables: which phase a state belongs to, the word, the shape and the tone it is shown with (a state is never told
+Pure tables: which phase a state belongs to, the word, the shape and the tone it is shown with (a state is never shown
 by colour alone), and what a pending reason or an exit code means to somebody who did not read Slurm's manual. Pending
 reasons: squeue(1), JOB REASON CODES. Exit codes above 128: POSIX shells report a child killed by signal n as 128+n.
 """
@@ -159,5 +159,5 @@ def exit_words(code: int) -> str | None:
 
 
 def exit_text(code: int | None, number: int | None) -> str | None:
-    """`42:0`, as Slurm writes it; None where nobody told."""
+    """`42:0`, as Slurm writes it; None where it was not reported."""
     return None if code is None else f"{code}:{number or 0}"

@@ -25,7 +25,7 @@ from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import HistoryQueries, LiveFeed, ProgressReads, StatusOf, TakeEvents
 from slurmlens.hub.web.render import make_environment
 from slurmlens.hub.web.routes import Pages, route_definitions
-from slurmlens.wire.ingest import RETRY_AFTER_S
+from slurmlens.runtime.http_server import RETRY_AFTER_S
 
 SECURITY_HEADERS: dict[str, str] = {
     "Content-Security-Policy": (

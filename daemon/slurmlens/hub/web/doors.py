@@ -20,8 +20,8 @@ from typing import NamedTuple, cast
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from slurmlens.runtime.http_server import RETRY_AFTER_S
 from slurmlens.telemetry.internal import InternalEvent, Reporter
-from slurmlens.wire.ingest import RETRY_AFTER_S
 
 HEAD_S = 10.0
 BODY_S = 30.0
@@ -33,7 +33,7 @@ DESCRIPTORS_SPARE = 256
 STRANGERS_SHARE = 4
 """One of so many connections may be of somebody who has proved no node."""
 MOST_READERS = 48
-"""Pages and data in the making at once; more are told to come back, so that events go first."""
+"""Pages and data in the making at once; more are asked to come back, so that events go first."""
 MOST_LIVE = 4000
 
 TURNED_AWAY = InternalEvent(
@@ -46,7 +46,7 @@ TURNED_AWAY = InternalEvent(
 READERS_TURNED_AWAY = InternalEvent(
     "readers_turned_away",
     logging.WARNING,
-    "{readers} pages are in the making: more are told to come back",
+    "{readers} pages are in the making: more are asked to come back",
     lines=1,
 )
 

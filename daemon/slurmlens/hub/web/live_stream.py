@@ -1,10 +1,10 @@
 """A running job's page, kept up to date: server-sent events made from the same view as everything else.
 
 Fed by `news` (something changed about this job) and by history (what it is now); feeds `web/src/live.js`. Three events:
-`view` (the parts of the page whose HTML changed, and when a node last told something), `points` (see `point_delta`) and
-`ended` (nothing more will come). Changes only wake the stream: what is sent always comes from reading the facts anew,
-so a lost change costs a moment, never a wrong page. A connection that comes back gets all parts, and the points since
-it first came.
+`view` (the parts of the page whose HTML changed, and when a node last reported something), `points` (see `point_delta`)
+and `ended` (nothing more will come). Changes only wake the stream: what is sent always comes from reading the facts
+anew, so a lost change costs a moment, never a wrong page. A connection that comes back gets all parts, and the points
+since it first came.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from slurmlens.runtime.turns import Turns
 _log = logging.getLogger(__name__)
 
 LEAST_PAUSE_S = 0.4
-"""Between two messages, however much happens: 128 nodes telling at once are one change on the screen."""
+"""Between two messages, however much happens: 128 nodes that report at once are one change on the screen."""
 IDLE_S = 5.0
 """Without any change, durations and shares still move on."""
 

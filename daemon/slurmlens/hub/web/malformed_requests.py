@@ -1,4 +1,4 @@
-"""Requests that are no HTTP, and faults in answering them: counted each, and told at most once a minute.
+"""Requests that are no HTTP, and faults in answering them: counted each, and logged at most once a minute.
 
 aiohttp writes a traceback for each of them by its own logger; a stranger with a loop would fill the disk. This handler
 stands in that logger's place. What fails in a handler of ours never comes here: `error_pages` has it.
@@ -25,7 +25,7 @@ class MalformedRequests(logging.Handler):
         self._reporter = reporter
 
     def install(self) -> None:
-        """From now on aiohttp's server tells it and nobody else."""
+        """From now on aiohttp's server reports them here and nowhere else."""
         logger = logging.getLogger("aiohttp.server")
         logger.handlers[:] = [self]
         logger.propagate = False

@@ -23,7 +23,7 @@ class HistoryQueries(Protocol):
     async def job_facts(
         self, viewer: Viewer, job_id: int, run: int | None = None, cluster: str | None = None
     ) -> JobFacts | None:
-        """One run of a job, its latest where none is named; None where nobody told of it."""
+        """One run of a job, its latest where none is named; None where nobody reported it."""
 
     async def own_job_id(self, viewer: Viewer, reference: JobReference) -> int | None:
         """The job's own id, also of an array's task or a part of a heterogeneous job; None where there is none."""
@@ -46,7 +46,7 @@ class ProgressReads(Protocol):
 
 
 class LiveFeed(Protocol):
-    """Tells who watches what changed."""
+    """Wakes whoever watches a job when it changed."""
 
     def watch(self, viewer: Viewer, job_id: int) -> AbstractContextManager[AsyncIterator[Fact]]:
         """What changes about one job until the block is left."""

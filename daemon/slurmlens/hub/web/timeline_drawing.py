@@ -24,7 +24,7 @@ _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A bar of the band; `text` is what hovering tells. `row` 0 is the job, steps stand below."""
+    """A bar of the band; `text` is what hovering shows. `row` 0 is the job, steps stand below."""
 
     kind: str
     x: float

@@ -5,7 +5,7 @@ one job cost one reading, one view and one rendering per change. Whoever asks sa
 so that nobody is ever given a view from before the change that woke them.
 
 A job is read by one at a time: who comes while it is read waits for that and shares the next reading. Between two there
-is a pause in proportion to what the last one took, so that a job of a thousand nodes that are told of one after
+is a pause in proportion to what the last one took, so that a job of a thousand nodes that are reported one after
 another does not keep the hub busy with its page alone. What is made of the facts is made beside the loop.
 """
 
@@ -52,7 +52,7 @@ class ViewCache:
         self._kept: dict[Key, _Projection] = {}
 
     async def get(self, viewer: Viewer, job_id: int, run: int | None, *, not_before: float) -> Shown | None:
-        """The job as it was read at `not_before` (the loop's clock) or later; None where nobody told of it."""
+        """The job as it was read at `not_before` (the loop's clock) or later; None where nobody reported it."""
         key = (viewer, job_id, run)
         kept = self._kept.pop(key, None) or _Projection()
         self._kept[key] = kept  # behind those that nobody asked for since

@@ -15,7 +15,7 @@ ONE = Told(node="n1")
 
 
 async def closed(history: History, seconds: float, scheduler: float | None = None) -> list[ClosedReason]:
-    """What is closed at that time; `scheduler` is when it last told its queue."""
+    """What is closed at that time; `scheduler` is when it last gave its queue."""
     found = await history.reconciler.reconcile(at_ns(seconds), None if scheduler is None else at_ns(scheduler))
     await history.refresh()
     return [verdict.reason for verdict in found.closed]

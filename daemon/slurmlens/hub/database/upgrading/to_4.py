@@ -166,7 +166,7 @@ class _Move:
             self._transaction.put(self._tables["sightings"], ("rid",), rows)
 
     def _events(self, page: list[dict[str, Any]]) -> None:
-        """Bodies of these events, their rows, and who told what of their sightings' jobs."""
+        """Bodies of these events, their rows, and who reported what of their sightings' jobs."""
         kept = [row for row in page if row["body"] is not None]  # a delta without was contained in a summary
         names = {(row["cluster"], row["node"], row["sighting"]) for row in kept}
         sightings = self._tables["sightings"]
@@ -222,7 +222,7 @@ class _Move:
 
 
 def _take(sighting: list[Any], row: Row) -> str | None:
-    """Notes what one event told of its sighting's job; returns its witness."""
+    """Notes what one event reported of its sighting's job; returns its witness."""
     if row["kind"] == "job-profile":
         return None
     try:

@@ -27,7 +27,7 @@ def upgrade() -> None:
 
 
 def _mark_those_with_a_membership() -> None:
-    """Marks as stale the jobs of which the scheduler or a hook told an array's or a heterogeneous job's id."""
+    """Marks as stale the jobs of which the scheduler or a hook reported an array's or a heterogeneous job's id."""
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     for table, column in (("executions", "record"), ("sightings", "tellers")):
         as_text = f"CAST({column} AS TEXT)" if is_sqlite else f"convert_from({column}, 'UTF8')"

@@ -1,4 +1,4 @@
-"""Version 9: how far jobs are by their own word, and what they told for their time line."""
+"""Version 9: how far jobs are by their own word, and what they reported for their time line."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Execution:
 
 @dataclass(slots=True)
 class Run:
-    """One run: its execution (None where only nodes told of it) and the sightings that belong to it.
+    """One run: its execution (None where only nodes reported it) and the sightings that belong to it.
 
     `number` counts all runs under this job id from 1; `incarnation` those jobs that had the id one after another.
     """
@@ -224,7 +224,7 @@ def _end_of(execution: Execution) -> float:
 
 
 def _without_scheduler(seen: Sequence[Seen]) -> Assignment:
-    """Runs by what nodes told alone: a Prolog after everything seen so far has ended begins the next one."""
+    """Runs by what nodes reported alone: a Prolog after everything seen so far has ended begins the next one."""
     runs: list[Run] = []
     ended_ns: float = -math.inf
     for sighting in sorted(seen, key=lambda one: (one.start_ns, one.node, one.sighting)):

@@ -2,7 +2,7 @@
 
 The queue is prompt and forgets; accounting is late and remembers, and each knows fields that the other lacks.
 Invariants: what has ended does not run again, what runs is not made to wait by an answer that is behind, and what was
-told once is not lost to a later answer that leaves it out.
+reported once is not lost to a later answer that leaves it out.
 Fed by `records` with old and new `JobRecord`s.
 """
 
@@ -47,7 +47,7 @@ def decode_record(blob: bytes) -> JobRecord:
 
 
 def merge_records(known: JobRecord | None, told: JobRecord) -> JobRecord:
-    """What is known of an execution after it was told of again."""
+    """What is known of an execution after it was reported again."""
     if known is None:
         return told
     winner, other = (known, told) if _is_behind(told, known) else (told, known)
@@ -70,7 +70,7 @@ def merge_records(known: JobRecord | None, told: JobRecord) -> JobRecord:
 
 
 def _is_behind(told: JobRecord, known: JobRecord) -> bool:
-    """Whether what is told now tells of a time before what is known."""
+    """Whether what is reported now is of a time before what is known."""
     if is_over(known):
         keeps_end = not told.state.has_ended and not _revives(known, told)
         queue_after_accounting = known.source is RecordSource.ACCOUNTING and told.source is RecordSource.QUEUE
@@ -90,7 +90,8 @@ def is_over(record: JobRecord) -> bool:
 
 
 def awaits_accounting(record: JobRecord, now_s: float) -> bool:
-    """Whether the queue told an end of which accounting will soon know more: who cancelled, the steps, exit codes."""
+    """Whether the queue reported an end of which accounting will soon know more: who cancelled, the steps, exit
+    codes."""
     is_final = record.source is RecordSource.ACCOUNTING and not is_partial(record)
     return (
         record.state.has_ended
@@ -132,7 +133,8 @@ def superseded(records: Iterable[JobRecord]) -> list[JobRecord]:
 
 
 def _is_requeue(earlier: JobRecord, later: JobRecord) -> bool:
-    """A requeue keeps the user and is told with a count, and the queue has it before the earlier run is given up."""
+    """A requeue keeps the user and is reported with a count, and the queue has it before the earlier run is given
+    up."""
     if None not in (earlier.user_id, later.user_id) and earlier.user_id != later.user_id:
         return False
     if later.restart_count is not None:

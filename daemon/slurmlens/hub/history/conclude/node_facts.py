@@ -26,7 +26,7 @@ SILENT_AFTER_BEATS = 3
 
 @dataclass(slots=True)
 class Part:
-    """What is known of one sighting: its row, its course as far as it was told, its totals once its summary came."""
+    """What is known of one sighting: its row, its course as far as it came, its totals once its summary came."""
 
     row: Row
     totals: Totals | None = None
@@ -34,7 +34,7 @@ class Part:
 
     @property
     def is_open(self) -> bool:
-        """Nobody told its end, and it was not closed."""
+        """Nobody reported its end, and it was not closed."""
         return self.row["end_ns"] is None and self.row["closed_ns"] is None
 
     @property
@@ -44,7 +44,7 @@ class Part:
 
 
 def unheard(node: str, heard: NodeHeard | None, failed: tuple[int, ...]) -> NodeFacts:
-    """A node that the scheduler names and that told nothing of the run."""
+    """A node that the scheduler names and that reported nothing of the run."""
     return NodeFacts(
         node=node,
         state=NodeState.UNHEARD,
@@ -95,7 +95,8 @@ def _state(parts: Sequence[Part], heard: NodeHeard | None, now_ns: int) -> NodeS
 
 
 def _unseen_s(parts: Sequence[Part]) -> float | None:
-    """Seconds in which nobody watched: told by the summaries, and between two sightings; None where nobody can say."""
+    """Seconds in which nobody watched: those that the summaries report, and those between two sightings; None where
+    nobody can say."""
     told = [part.row["unseen_s"] for part in parts if part.row["unseen_s"] is not None]
     if not told:
         return None

@@ -1,6 +1,6 @@
 """How a run ended, in one value: pure.
 
-The scheduler decides. While it is silent, an Epilog's exit code tells whether the script succeeded, and no more: that
+The scheduler decides. While it is silent, an Epilog's exit code says whether the script succeeded, and no more: that
 it was cancelled or ran out of time or memory only the scheduler knows. Fed by `run_rows` and `queries`.
 """
 
@@ -15,7 +15,7 @@ _ROOT_UID = "0"
 
 
 def outcome_of(record: JobRecord | None, told: JobIdentity | None, has_ended: bool, oom_kills: int | None) -> Outcome:
-    """A run's outcome by the scheduler's record, else by what hooks told (`told`) and whether nodes saw its end."""
+    """A run's outcome by the scheduler's record, else by what hooks reported (`told`) and whether nodes saw its end."""
     if record is not None and record.state is not JobState.UNKNOWN:
         return _by_scheduler(record, oom_kills)
     if told is not None and told.exit_code is not None:
@@ -61,7 +61,7 @@ def _by_hook(told: JobIdentity, oom_kills: int | None) -> Outcome:
 
 
 def canceller(record: JobRecord) -> str | None:
-    """Who cancelled a job, by name where the record lets us know it: the owner, root, else the uid as told."""
+    """Who cancelled a job, by name where the record lets us know it: the owner, root, else the uid as recorded."""
     by = record.cancelled_by
     if by is None or not by.isdecimal():
         return by

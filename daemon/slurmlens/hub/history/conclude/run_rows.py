@@ -52,7 +52,7 @@ class RunRow(NamedTuple):
 
 
 class SourcedTime(NamedTuple):
-    """A run's start or end, and who told it."""
+    """A run's start or end, and who reported it."""
 
     time_ns: int | None
     source: TimeSource | None
@@ -77,12 +77,12 @@ def seen_of(row: Row) -> Seen:
 
 
 def identity_of(row: Row) -> JobIdentity | None:
-    """What a sighting's hooks told of the job."""
+    """What a sighting's hooks reported of the job."""
     return identity_told(row["tellers"])
 
 
 def identity_of_rows(rows: Sequence[Row]) -> JobIdentity | None:
-    """What the hooks on all nodes told of the job, the first to know a field winning."""
+    """What the hooks on all nodes reported of the job, the first to know a field winning."""
     told = [identity for identity in map(identity_of, rows) if identity]
     if len(told) < 2:
         return told[0] if told else None

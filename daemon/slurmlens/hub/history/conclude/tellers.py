@@ -1,6 +1,6 @@
-"""Who told what of a job's identity, out of a sighting's events: pure.
+"""Who reported what of a job's identity, out of a sighting's events: pure.
 
-Owns the bytes of `sightings.tellers`. The start, the summary and the end that count each tell an identity; which of
+Owns the bytes of `sightings.tellers`. The start, the summary and the end that count each report an identity; which of
 them is believed is decided when it is read, so that it does not matter in which order they came. Written by
 `record.sighting_fold`; read by `run_rows`.
 """
@@ -24,7 +24,7 @@ class Teller(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Tellers(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The start, summary and end that count. What the summary and the end tell alike the start is not kept twice."""
+    """The start, summary and end that count. What the summary and the end report alike the start is not kept twice."""
 
     start: Teller | None = None
     summary: Teller | None = None
@@ -45,7 +45,7 @@ def decode_tellers(tellers: bytes) -> Tellers:
 
 
 def identity_told(tellers: bytes) -> JobIdentity | None:
-    """What was told of the job, field by field, the start first: an Epilog's restart count misleads."""
+    """What was reported of the job, field by field, the start first: an Epilog's restart count misleads."""
     told = _decoder.decode(tellers)
     tellers_in_order = (told.start, told.summary, told.end)
     known = [teller.job for teller in tellers_in_order if teller]

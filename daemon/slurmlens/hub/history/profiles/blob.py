@@ -1,7 +1,7 @@
 """A course as the bytes that are stored, and back.
 
 Layout, little-endian: version, kind, and a CRC-32 over what follows that begins with the kind (`_FRONT`); a head
-(`_HEAD`: number of columns, bins, start and width in ns, when it was told, from when on it is whole, the sizes of the
+(`_HEAD`: number of columns, bins, start and width in ns, when it was made, from when on it is whole, the sizes of the
 tail and of the four parts); the columns' names (`columns`); the tail (a blob of its own); then the parts: means, highs,
 lows, weights, each all columns one after another and compressed by itself, so that a view inflates what it draws. A
 part of size 0 is not there.

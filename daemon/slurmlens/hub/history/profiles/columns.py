@@ -1,7 +1,7 @@
 """The numbers that stand for the metrics' names in a stored course.
 
 A name costs a byte instead of thirty. A number is never given to another name: stored courses would change their
-meaning. A metric that a newer node tells is stored by its name. Used by `blob` alone.
+meaning. A metric that a newer node sends is stored by its name. Used by `blob` alone.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ No metric is negative, hence a gap is (inf, -1, -inf): `min` and `max` pass over
 NaN would spoil all three. A bin's weight is the time in seconds that its mean stands for: it makes means of means
 right, and folding commute.
 
-A node tells the last bin of a piece before that bin is full, and tells it again in the next piece. That bin is kept
-apart (`tail`): the tail of the piece that was told last counts, the others are forgotten. All other bins are told once,
+A node sends the last bin of a piece before that bin is full, and sends it again in the next piece. That bin is kept
+apart (`tail`): the tail of the piece that was made last counts, the others are forgotten. All other bins are sent once,
 but for the wider bin that repeats narrower ones when the node halves its resolution: there the repeated stretch counts
 twice in the mean.
 
@@ -30,10 +30,10 @@ from slurmlens.wire.received import Bin, ReceivedBins
 
 MOST_BINS = 360
 MOST_COLUMNS = 48
-"""More kinds of metric than any node tells; what is beyond them in a piece is left out."""
+"""More kinds of metric than any node sends; what is beyond them in a piece is left out."""
 GAP_LOW, GAP_MEAN, GAP_HIGH = math.inf, -1.0, -math.inf
 _GREATEST = 3e38
-"""A little below the greatest float32: what is told above it is no measurement."""
+"""A little below the greatest float32: what is reported above it is no measurement."""
 _MOST_POINTS = 100_000
 _LATEST_NS = 2**62
 
@@ -46,8 +46,8 @@ class Course:
     """Bin i covers [start + i*width, start + (i+1)*width); `start_ns` is a multiple of `width_ns`.
 
     Parts that were not asked for when it was read are empty. An empty `weight` says that every measured bin weighs its
-    whole width. `told_ns` orders the pieces of one sighting (the node's boottime). `whole_from_ns`: a summary told
-    everything from here on, and what other pieces tell of that time does not count.
+    whole width. `told_ns` orders the pieces of one sighting (the node's boottime). `whole_from_ns`: a summary holds
+    everything from here on, and what other pieces hold of that time does not count.
     """
 
     start_ns: int
@@ -91,19 +91,19 @@ class _Bins(NamedTuple):
 
 
 def piece_of(received: ReceivedBins, told_ns: int) -> Course | None:
-    """What a running job's node told since it last did: all bins but the last are final. None where that is nothing."""
+    """What a running job's node sent since it last did: all bins but the last are final. None where that is nothing."""
     course = _course_of(received, told_ns)
     return None if course is None else _with_tail(course)
 
 
 def whole_of(received: ReceivedBins, told_ns: int) -> Course | None:
-    """The course of a summary: all of it is final, and nothing that other pieces tell of the same time counts."""
+    """The course of a summary: all of it is final, and nothing that other pieces hold of the same time counts."""
     course = _course_of(received, told_ns)
     return None if course is None else replace(bounded(course), whole_from_ns=course.start_ns)
 
 
 def course_of(profile: Profile | None) -> Course | None:
-    """A told profile as a course, as it is; None where it tells nothing."""
+    """A received profile as a course, as it is; None where it is empty."""
     return None if profile is None else _course_of(as_received(profile), 0)
 
 

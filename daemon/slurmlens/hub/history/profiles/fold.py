@@ -1,7 +1,7 @@
 """Pieces of a course put together, in any order and any number at a time, with the same result.
 
 All pieces are brought to the widest bins among them, and to wider ones until the whole has at most `MOST_BINS` bins;
-then they are laid beside each other, and where two tell the same bin their means are joined by weight. A node's widths
+then they are laid beside each other, and where two hold the same bin their means are joined by weight. A node's widths
 are powers of two times its narrowest, so that bins nest; a piece whose bins do not is spread by their middles.
 
 Fed with courses by `blob.fold` (one sighting's pieces) and by `read` (one node's sightings).
@@ -48,7 +48,7 @@ def settled(course: Course) -> Course:
 
 
 def _told_apart(pieces: Sequence[Course]) -> tuple[list[Course], Course | None, int | None]:
-    """What is final of the pieces of one sighting, the tail that counts, and from when on a summary told all."""
+    """What is final of the pieces of one sighting, the tail that counts, and from when on a summary holds all."""
     whole = max((piece for piece in pieces if piece.whole_from_ns is not None), key=_told, default=None)
     whole_from_ns = whole.whole_from_ns if whole else None
     if whole_from_ns is not None:
@@ -134,13 +134,13 @@ def _all_weights(piece: Course) -> Columns:
 
 
 def _told(piece: Course) -> tuple[int, int, int]:
-    """When a piece was told; what was told at the same moment is put in one order, whatever it came in."""
+    """When a piece was made; what was made at the same moment is put in one order, whatever it came in."""
     tail = piece.tail
     return piece.told_ns, tail.start_ns if tail else 0, tail.width_ns if tail else 0
 
 
 def _before(piece: Course, until_ns: int) -> Course:
-    """What a piece tells of the time before `until_ns`; a summary's own course keeps all."""
+    """What a piece holds of the time before `until_ns`; a summary's own course keeps all."""
     if piece.whole_from_ns == until_ns:
         return piece
     tail = piece.tail if piece.tail is not None and piece.tail.start_ns < until_ns else None
@@ -185,7 +185,7 @@ def _put_gaps(course: Course, name: str, like: Course) -> None:
 
 
 def _join_column(made: Course, name: str, pieces: Sequence[Course], begins: Sequence[int]) -> None:
-    """One metric of pieces of which some tell the same bins."""
+    """One metric of pieces of which some hold the same bins."""
     there = [(begin, piece) for begin, piece in zip(begins, pieces, strict=True) if name in piece.mean]
     like = min((piece for _, piece in there), key=lambda piece: (name in piece.low) + (name in piece.high))
     _put_gaps(made, name, like)

@@ -38,7 +38,7 @@ _SECTIONS_OF = {
 def list_jobs(viewer: Viewer, connection: Connection, cluster: str, which: JobFilter) -> JobList:
     """Jobs by their latest run, as `JobFilter` says."""
     sections = _SECTIONS_OF[which.state] if isinstance(which.state, StateFilter) else _SECTIONS
-    wanted = which.limit + 1  # one more tells whether there is more
+    wanted = which.limit + 1  # one more shows whether there is more
     rows: list[Row] = []
     looked_until: ListPlace | None = None
     for section in sections:
@@ -148,7 +148,7 @@ def _looked_until(
 
 
 def _equal_columns(which: JobFilter) -> list[tuple[str, str]]:
-    """Columns and the values they must have, the most telling first."""
+    """Columns and the values they must have, the most selective first."""
     equal = [(name, value) for name in ("user", "account") if (value := getattr(which, name)) is not None]
     if which.state is StateFilter.FAILED:
         equal.append(("state_group", StateFilter.FAILED.value))

@@ -113,7 +113,7 @@ class JobReader:
             return True
         if self._accounting and record is not None and awaits_accounting(record, self._now_ns / NS_PER_S):
             return True
-        return bool(self._all(schema.stale_jobs))  # told, and not yet part of the run
+        return bool(self._all(schema.stale_jobs))  # recorded, and not yet part of the run
 
     def _all(self, table: Table, *conditions: ColumnElement[bool]) -> list[Row]:
         return fetch(self._connection, select(table).where(of_job(table, self._cluster, self._job_id), *conditions))

@@ -27,7 +27,7 @@ _PROFILE_KINDS = (KINDS.index(EventKind.JOB_PROFILE), KINDS.index(EventKind.JOB_
 
 
 def courses_of(connection: Connection, sightings: Collection[int]) -> dict[int, Course]:
-    """The course of each of these sightings (`sightings.rid`) as far as it was told."""
+    """The course of each of these sightings (`sightings.rid`) as far as it was received."""
     pieces: dict[int, list[Course]] = {}
     for piece in pieces_of(sightings):
         for sighting, blob in _packed(connection, piece):

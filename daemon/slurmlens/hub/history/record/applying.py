@@ -48,7 +48,7 @@ class _Waiting(NamedTuple):
 class Applier:
     """The write side of history for events. Make it with `await Applier.load(…)`.
 
-    `keep_progress` is what the room above does with what jobs told, in the same transaction.
+    `keep_progress` is what the room above does with what jobs reported, in the same transaction.
     """
 
     def __init__(self, store: Store, announcer: Announcer, keep_progress: KeepProgress) -> None:

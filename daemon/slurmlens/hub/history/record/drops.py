@@ -1,4 +1,4 @@
-"""What nodes had to give up: every total that a node told, once, and how much of it falls into a time.
+"""What nodes had to give up: every total that a node reported, once, and how much of it falls into a time.
 
 Owns the table `drops`. A node's notice repeats all its totals, and totals only grow; so a total is stored when it is
 first told, one that comes again or too late tells nothing else, and what was given up between two notices is the
@@ -46,7 +46,7 @@ _KIND = _Kind._fields
 
 
 def keep_drops(transaction: Transaction, notices: Iterable[LinesDropped]) -> None:
-    """Stores the totals that these notices tell, and forgets what is more than `drops` may hold of a node."""
+    """Stores the totals that these notices report, and forgets what is more than `drops` may hold of a node."""
     rows = [
         (notice.cluster, notice.node, told.stream, told.reason, told.since_ns, told.lines, notice.time_ns)
         for notice in notices
@@ -99,7 +99,7 @@ def dropped_totals(connection: Connection) -> dict[tuple[str, str], tuple[Droppe
 
 
 def dropped_events(connection: Connection, cluster: str, nodes: Collection[str]) -> dict[str, list[Row]]:
-    """Everything that these nodes ever told of events given up."""
+    """Everything that these nodes ever reported of events given up."""
     table = schema.drops
     found: dict[str, list[Row]] = {}
     for piece in pieces_of(nodes):
@@ -110,7 +110,7 @@ def dropped_events(connection: Connection, cluster: str, nodes: Collection[str])
 
 
 def dropped_within(rows: Sequence[Row], start_ns: int, end_ns: int) -> DroppedEvents | None:
-    """What one node gave up in a time, as closely as its notices tell: from the one before to the one that says it."""
+    """What one node gave up in a time, as closely as its notices say: from the one before to the one that says it."""
     lines, begins, ends = 0, [], []
     last: dict[tuple[str, int], Row] = {}
     for row in sorted(rows, key=lambda row: (row["since_ns"], row["lines"])):

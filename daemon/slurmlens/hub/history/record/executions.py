@@ -1,6 +1,6 @@
 """Takes the scheduler's records into history and concludes their jobs, in bulk.
 
-Owns the table `executions`: each record is merged into what is known and written only where it tells something new.
+Owns the table `executions`: each record is merged into what is known and written only where it says something new.
 Fed by the hub's `scheduler` in pieces that are small enough not to keep nodes waiting; runs in the writer's thread.
 """
 
@@ -35,9 +35,9 @@ class Executions:
         self._cluster = cluster
 
     def take(self, transaction: Transaction, records: Iterable[JobRecord], heard_ns: int) -> Concluded:
-        """Merges records into what is known; concluded are the jobs of which something new was told.
+        """Merges records into what is known; concluded are the jobs of which something new was said.
 
-        A record without a submit time can't be told from the job's other runs and is passed over.
+        A record without a submit time can't be distinguished from the job's other runs and is passed over.
         """
         told: dict[ExecutionKey, list[JobRecord]] = {}
         for record in records:

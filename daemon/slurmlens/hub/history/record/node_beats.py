@@ -147,7 +147,7 @@ class NodeBeats:
             raise
 
     def _put(self, transaction: Transaction, places: Iterable[NodeName]) -> None:
-        """In the writer's thread: a row that is told anew meanwhile is written again the next time."""
+        """In the writer's thread: a row that is changed meanwhile is written again the next time."""
         transaction.put(schema.nodes, ("cluster", "node"), [_row(place, self.known[place]) for place in places])
 
 
@@ -159,10 +159,10 @@ def _row(place: NodeName, known: NodeBeat) -> dict[str, Any]:
 
 
 def _take(beat: NodeHeartbeat, known: NodeBeat, received_ns: int) -> bool:
-    """Keeps a heartbeat that tells more than the last one.
+    """Keeps a heartbeat that is newer than the last one.
 
-    Boots are told apart by the node's clock, and where that is wrong by patience: an old boot's heartbeat may come
-    again for a moment, a new boot's keep coming.
+    Of two boots the newer one is known by the node's clock, and where that is wrong by patience: an old boot's
+    heartbeat may come again for a moment, a new boot's keep coming.
     """
     moment = BeatMoment(beat.boottime_ns, received_ns)
     _look_for_a_second_daemon(beat, known, moment)

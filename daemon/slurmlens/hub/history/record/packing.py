@@ -1,4 +1,4 @@
-"""Packs profiles: what nodes told of their jobs' courses becomes one bounded course a sighting.
+"""Packs profiles: what nodes sent of their jobs' courses becomes one bounded course a sighting.
 
 Owns `courses` and `course_pieces`. It goes through the stored bodies in their order, once, behind the commits (those of
 a moment ago are in `recent_profiles`, read already): storing never waits for it, and a mark in the database says how
@@ -38,7 +38,7 @@ PROFILES_UNREADABLE = InternalEvent(
 )
 MOST_NODES_NAMED = 5
 DAMAGED = "damaged"
-"""Reason of what was packed before and cannot be read back: the course goes on with what is told now."""
+"""Reason of what was packed before and cannot be read back: the course goes on with what comes now."""
 
 PACKED = "packed"
 """The mark: the last batch whose profiles are in `courses` and `course_pieces`."""
@@ -87,7 +87,7 @@ class _PlacedProfile(NamedTuple):
 
 @dataclass(slots=True)
 class _CoursesTold:
-    """Profiles told in some batches, by their sighting."""
+    """Profiles received in some batches, by their sighting."""
 
     last_batch: int = 0
     packed: Packed = field(default_factory=Packed)
@@ -111,7 +111,7 @@ class _CourseRows(NamedTuple):
 
 
 def course_told(event: ReceivedEvent) -> Course | None:
-    """The course that an event tells, None where it tells none; DecodeError where its columns cannot be read."""
+    """The course in an event, None where there is none; DecodeError where its columns cannot be read."""
     if isinstance(event, ReceivedProfile):
         return piece_of(bins_of(event.profile), event.boottime_ns)
     if isinstance(event, ReceivedSummary) and event.profile is not None:
@@ -254,7 +254,7 @@ def _those_kept(
 
 
 def _read_profiles(packed: Packed, kept: list[_PlacedProfile]) -> list[tuple[int, int, Course]]:
-    """The courses that one sighting's events tell. A delta that a summary beside it contains is not even read."""
+    """The courses in one sighting's events. A delta that a summary beside it contains is not even read."""
     whole_from_ns = min((one.start_ns for one in kept if _is_whole(one)), default=None)
     courses = []
     for one in kept:

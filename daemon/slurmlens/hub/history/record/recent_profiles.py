@@ -52,5 +52,5 @@ class RecentProfiles:
 
 
 def has_profile(event: ReceivedEvent) -> TypeGuard[ProfileEvent]:
-    """Whether an event tells of a course."""
+    """Whether an event holds a course."""
     return isinstance(event, ReceivedProfile | ReceivedSummary) and event.profile is not None

@@ -1,7 +1,7 @@
 """What a sighting's events add up to, folded one after another: pure, and the same in whatever order they come.
 
-Owns the fact columns of `sightings`. The summary is a sighting's last word; without it, its start and its end each tell
-their half; profile deltas only prove that it was there. A row keeps who told which identity (`tellers`), so that an
+Owns the fact columns of `sightings`. The summary is a sighting's last word; without it, its start and its end each hold
+their half; profile deltas only prove that it was there. A row keeps who reported which identity (`tellers`), so that an
 event that comes late finds its place without the others being read again. Fed by `storing` with new events only.
 """
 
@@ -42,11 +42,11 @@ NO_FACTS: FactRow = {
     "held_since_ns": None,
     "detail": 0,
 }
-"""A sighting before its first event; the columns that an event always tells are not among these."""
+"""A sighting before its first event; the columns that an event always has are not among these."""
 
 
 def is_sighting_event(event: ReceivedEvent) -> TypeGuard[SightingEvent]:
-    """Whether an event tells of a sighting (a heartbeat tells of a node)."""
+    """Whether an event is about a sighting (a heartbeat is about a node)."""
     return isinstance(event, SightingEvent)
 
 

@@ -80,7 +80,7 @@ class _Placed:
 
 @dataclass(slots=True)
 class _Sightings:
-    """Rows of the sightings that a commit touches, by name, and the jobs they told of before."""
+    """Rows of the sightings that a commit touches, by name, and the jobs they were of before."""
 
     rows: dict[SightingName, FactRow] = field(default_factory=dict)
     jobs: set[JobKey] = field(default_factory=set)
@@ -172,7 +172,7 @@ def _placed(requests: Sequence[Request], batches: Sequence[int]) -> list[_Placed
 def _insert_events(transaction: Transaction, placed: list[_Placed], sightings: _Sightings) -> list[_Placed]:
     """Inserts the events' rows; returns those that were new.
 
-    All are new nearly always, and the number of inserted rows says so. Else the rows themselves tell: one that does
+    All are new nearly always, and the number of inserted rows says so. Else the rows themselves say it: one that does
     not stand where this commit put it was there before.
     """
     rows = [_event_row(one, sightings.rows[one.name]["rid"]) for one in placed]

@@ -75,7 +75,7 @@ def _time(state: JobState, ran: Amount) -> Iterator[Advice]:
 
 
 def _cores(state: JobState, allocation: Allocation, cpu: Amount, ran: Amount, samples: int) -> Iterator[Advice]:
-    """No line to copy: whether tasks, threads or both were too many, counters cannot tell."""
+    """No line to copy: whether tasks, threads or both were too many, counters cannot say."""
     if state is not JobState.COMPLETED or cpu.ratio is None or not cpu.complete or samples < LEAST_SAMPLES:
         return
     if not allocation.cores or allocation.cores < 2 or (ran.used or 0) < LEAST_RUN_S or cpu.ratio >= CPU_WASTED_BELOW:

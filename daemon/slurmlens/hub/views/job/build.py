@@ -1,6 +1,6 @@
 """`JobFacts` to `JobView`: the one way from what is known to what is shown.
 
-Pure: told the time by the facts (`as_of_ns`), asks nobody. Used by the page, `.json`, `.csv` and, through the JSON,
+Pure: the time is that of the facts (`as_of_ns`). Used by the page, `.json`, `.csv` and, through the JSON,
 by the command line. Each part is made in a module of its own; this one puts them together and decides the order of
 the nodes.
 """
@@ -59,13 +59,13 @@ def build_job_view(facts: JobFacts, told_inside: JobProgressFacts | None = None)
     provenance = provenance_of(facts, extent, nodes, phase)
     is_suspended = facts.outcome.state is JobState.SUSPENDED
     progress = build_progress(told_inside, phase, facts.as_of_ns, times.limit_ns, is_suspended=is_suspended)
-    told = HeadlineBasis(facts, phase, allocation, times.ran, times.waited_s, cpu, memory, peak_node, stops, progress)
+    basis = HeadlineBasis(facts, phase, allocation, times.ran, times.waited_s, cpu, memory, peak_node, stops, progress)
     return JobView(
         made_ns=facts.as_of_ns,
         phase=phase,
         state=facts.outcome.state,
         state_text=facts.outcome.label,
-        headline=headline(told),
+        headline=headline(basis),
         derived_exit_text=_derived_exit(facts),
         identity=_identity(facts),
         times=times,
@@ -171,7 +171,7 @@ def _seconds(start_ns: int | None, end_ns: int | None) -> float | None:
 
 
 def _all_nodes(facts: JobFacts, extent: RunExtent, phase: Phase) -> tuple[NodeFacts, ...]:
-    """The run's nodes in the scheduler's order, those that told nothing included."""
+    """The run's nodes in the scheduler's order, those that reported nothing included."""
     if phase is Phase.PENDING:
         return ()
     told = {node.node: node for node in facts.nodes}

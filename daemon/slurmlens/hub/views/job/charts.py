@@ -77,7 +77,7 @@ PLANS: tuple[ChartPlan, ...] = (
             (f"pressure_{what}_some_ratio", f"node_pressure_{what}_some_ratio"),
             (f"pressure_{what}_some_s",),
             substitute_note=_OF_NODE,
-            why_empty="not measured: this kernel tells no pressure",
+            why_empty="not measured: this kernel has no pressure counters (PSI)",
         )
         for what, word in (("cpu", "CPU"), ("memory", "Memory"), ("io", "I/O"))
     ),

@@ -39,7 +39,8 @@ class Stop:
 
 
 def stopped_computing(profile: Course | None, cores: int | None, end_ns: int) -> Stop | None:
-    """When a node went idle for good before the end of the run; None where it did not, or where that cannot be told."""
+    """When a node went idle for good before the end of the run; None where it did not, or where that cannot be
+    known."""
     if profile is None or not cores or end_ns <= profile.start_ns:
         return None
     inside = max(1, (end_ns - profile.start_ns) // profile.width_ns)
@@ -58,7 +59,7 @@ def stopped_computing(profile: Course | None, cores: int | None, end_ns: int) ->
 
 @dataclass(frozen=True, slots=True)
 class Middle:
-    """What is usual among the nodes of a run; None where too few told to say so."""
+    """What is usual among the nodes of a run; None where too few reported to say so."""
 
     cpu_ratio: float | None
     memory_bytes: float | None
@@ -108,10 +109,10 @@ def node_notes(node: NodeFacts, stop: Stop | None) -> tuple[Note, ...]:
 
 def _silence(node: NodeFacts) -> list[Note]:
     if node.state is NodeState.UNHEARD:
-        return [Note(text="no daemon told of this job")]
+        return [Note(text="no daemon reported this job")]
     if node.state is NodeState.SILENT:
         return [Note(text="silent since", time_ns=node.last_heard_ns)]
     if node.state is NodeState.RECONCILED:
         reason = f" ({node.reconciled_reason})" if node.reconciled_reason else ""
-        return [Note(text=f"end reconciled, nobody told it{reason}")]
+        return [Note(text=f"end reconciled, nobody reported it{reason}")]
     return []

@@ -172,7 +172,7 @@ def integral(course: Course | None, column: str) -> float | None:
         return None
     if not course.weight and min(means) >= 0:
         return sum(means) * course.width_s
-    # a gap weighs nothing; a bin that pieces told twice weighs no more than its width
+    # a gap weighs nothing; a bin that pieces report twice weighs no more than its width
     weights = (min(weight, course.width_s) for weight in course.weights(column))
     return float(sum(map(mul, means, weights)))
 

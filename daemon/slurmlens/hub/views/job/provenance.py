@@ -1,4 +1,4 @@
-"""What a view's figures are worth: who told, how many samples, what went unseen.
+"""What a view's figures are worth: who reported them, how many samples, what went unseen.
 
 Pure. Fed with `JobFacts` and the node rows; every summary says source, completeness and number of samples.
 """
@@ -38,11 +38,11 @@ def _notes(facts: JobFacts, extent: RunExtent, phase: Phase) -> Iterator[str]:
         since = f"The scheduler has not answered for {fmt.duration(silent_s)}"
         yield f"{since}; whether the job is still {facts.outcome.state.value.lower()} is not known."
     if facts.record is None:
-        yield "The scheduler has not told of this job yet: outcome, limits and name come from the nodes alone."
+        yield "The scheduler has not reported this job yet: outcome, limits and name come from the nodes alone."
     if extent.node_list_is_cut:
         yield "The list of its nodes is not whole: the hook kept only its beginning, and the scheduler's is not here."
     if phase is Phase.ENDED and facts.outcome.source is OutcomeSource.NOBODY:
-        yield "Nobody has told how it ended."
+        yield "Nobody has reported how it ended."
     inferred = [node.node for node in facts.nodes if Witness.CGROUP in (node.start_witness, node.end_witness)]
     if inferred:
         where = hostlist.fold_or_list(inferred) if len(inferred) <= _UNHEARD_NAMED else fmt.count(len(inferred), "node")
@@ -65,7 +65,7 @@ _CLOSED_WORDS = {
 
 
 def closed_words(reason: str | None) -> str:
-    """Why the hub concluded an end that nobody told."""
+    """Why the hub concluded an end that nobody reported."""
     return _CLOSED_WORDS.get(reason or "", reason or "nobody knows why")
 
 
@@ -92,4 +92,4 @@ def _reconciled(facts: JobFacts) -> Iterator[str]:
             by_reason.setdefault(node.reconciled_reason, []).append(node.node)
     for reason, nodes in by_reason.items():
         where = hostlist.fold_or_list(nodes) if len(nodes) <= _UNHEARD_NAMED else fmt.count(len(nodes), "node")
-        yield f"The end on {where} is reconciled, nobody told it: {closed_words(reason)}."
+        yield f"The end on {where} is reconciled, nobody reported it: {closed_words(reason)}."

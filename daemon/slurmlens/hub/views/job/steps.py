@@ -1,8 +1,8 @@
 """The steps of a run over all its nodes: what the scheduler says of them, joined with what our counters saw.
 
 Pure. Fed with `JobFacts`; CPU seconds add up over nodes, the memory peak is the highest node's. A step that only one
-side knows is shown with what that side told. Begin and end are the nodes' own where the SPANK plugin told them, for the
-scheduler knows whole seconds.
+side knows is shown with what that side reported. Begin and end are the nodes' own where the SPANK plugin sent them, for
+the scheduler knows whole seconds.
 """
 
 from __future__ import annotations

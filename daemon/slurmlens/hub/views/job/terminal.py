@@ -1,6 +1,6 @@
 """A `JobView` as text for a terminal: 80 columns, or more of everything where it is wide.
 
-Pure: told the width, the zone of the reader and whether to use colour (`Ink`). Used by `slurmlens job`. The layout is
+Pure: given the width, the zone of the reader and whether to use colour (`Ink`). Used by `slurmlens job`. The layout is
 that of the golden files in tests/golden/report; what is not known is left out or named, and no empty section is
 drawn.
 """

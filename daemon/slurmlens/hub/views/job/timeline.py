@@ -1,8 +1,8 @@
 """The time line of a run: stretches (pending, running, steps) and moments (submission, hooks, steps, deaths, end).
 
-Pure. Fed with `JobFacts`; drawn as one band over the charts and as a list in the terminal. Hooks tell nanoseconds,
+Pure. Fed with `JobFacts`; drawn as one band over the charts and as a list in the terminal. Hooks report nanoseconds,
 the scheduler whole seconds: within one second the order is the causal one (`_RANKS`), so that a step never seems to
-start before its Prolog. The same thing told by several nodes within `TOGETHER_NS` is one moment naming them all.
+start before its Prolog. The same thing reported by several nodes within `TOGETHER_NS` is one moment naming them all.
 """
 
 from __future__ import annotations

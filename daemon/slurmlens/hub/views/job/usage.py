@@ -2,7 +2,7 @@
 
 Pure. Fed with `NodeFacts` (totals of the summary, or the profile so far while it runs) and what was given
 (`RunExtent`); makes the `Amount`s of a `JobView`. What nobody measured stays None with a note that says so. A sum
-over nodes of which some told nothing is measured against the nodes that did, and says which are missing.
+over nodes of which some reported nothing is measured against the nodes that did, and says which are missing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SO_FAR = "so far"
 PROFILE = "profile"
 SEEN_PART = "seen_part"
 _NO_IO = "not measured: no block I/O counters for this job (cgroup v1, or v2 without the io controller)"
-_NO_PRESSURE = "not measured: this kernel tells no pressure (PSI)"
+_NO_PRESSURE = "not measured: this kernel has no pressure counters (PSI)"
 _MOST_NAMED = 3
 _SAID_BESIDE_IO = (PROFILE, SEEN_PART, FigureSource.PROCESSES.value)
 
@@ -87,7 +87,7 @@ def node_io(node: NodeFacts) -> InputOutput:
 
 
 def node_pressure(node: NodeFacts, ran_s: float | None) -> Pressure:
-    """Shares of the run, of the job itself where its cgroup tells, else of the node and labelled so."""
+    """Shares of the run, of the job itself where its cgroup has them, else of the node and labelled so."""
     totals = node.totals
     if totals and ran_s:
         figures = (totals.pressure_cpu_some_s, totals.pressure_memory_some_s, totals.pressure_io_some_s)
@@ -105,7 +105,7 @@ def node_pressure(node: NodeFacts, ran_s: float | None) -> Pressure:
 def why_unmeasured(node: NodeFacts) -> str:
     """Why a node has no figures: an empty place says why."""
     if node.sightings == 0:
-        return f"not measured: no daemon on {node.node} told of this job"
+        return f"not measured: no daemon on {node.node} reported this job"
     if node.totals is None:
         return f"not yet known: {node.node} has not sent its summary"
     return "not measured: the job's cgroup was never read" if not node.totals.samples else "not measured"
@@ -132,7 +132,7 @@ def job_memory(nodes: Sequence[NodeView]) -> tuple[Amount, str | None]:
 
 
 def job_io(nodes: Sequence[NodeView]) -> InputOutput:
-    """Bytes of all nodes that told."""
+    """Bytes of all nodes that reported some."""
     told = [node.io for node in nodes if node.io.source is not None]
     if not told:
         return InputOutput(note=_shared_note([node.io.note for node in nodes]))

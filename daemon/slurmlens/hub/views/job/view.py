@@ -20,7 +20,7 @@ NODE_ROWS_OF_MORE = 64
 
 
 def rows_shown(node_count: int) -> int:
-    """How many nodes of a job a page tells in its table: all, of very many the first; the CSV and the JSON have all."""
+    """How many nodes of a job a page has in its table: all, of very many the first; the CSV and the JSON have all."""
     return node_count if node_count <= MOST_NODE_ROWS else NODE_ROWS_OF_MORE
 
 
@@ -69,7 +69,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
-    """When. `start_source` and `end_source` say who told: "hook", "cgroup", or "scheduler" (whole seconds only)."""
+    """When. `start_source` and `end_source` say who reported it: "hook", "cgroup", or "scheduler" (whole seconds
+    only)."""
 
     submitted_ns: int | None = None
     started_ns: int | None = None
@@ -158,7 +159,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     samples: int | None = None
-    """None until the node's summary has told how many there were."""
+    """None until the node's summary says how many there were."""
     cpu: Amount = Amount()
     memory: Amount = Amount()
     io: InputOutput = InputOutput()
@@ -190,7 +191,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     memory_peak_complete: bool = False
     oom_kills: int | None = None
     is_exact: bool = False
-    """Its CPU seconds were read at the exit of each of its tasks, on every node that told of it."""
+    """Its CPU seconds were read at the exit of each of its tasks, on every node that reported it."""
     exits_text: str | None = None
     """How its tasks ended, where not all ended well: `126 × 0, 1 × signal 9 (task 17)`."""
     tag: str | None = None
@@ -274,7 +275,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """What the figures are worth; `samples` is None until a summary has told."""
+    """What the figures are worth; `samples` is None until a summary came."""
 
     samples: int | None = None
     complete: bool = True
@@ -303,7 +304,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     state_text: str
     headline: str
     derived_exit_text: str | None = None
-    """The highest exit code of the job's steps, as Slurm derives it; None where nobody told."""
+    """The highest exit code of the job's steps, as Slurm derives it; None where it was not reported."""
     identity: Identity
     times: Times
     allocation: Allocation
@@ -325,4 +326,4 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     is_live: bool = False
     """Running, or ended so lately that figures are still coming in."""
     last_news_ns: int | None = None
-    """When a node last said something about this run; tells live from stale."""
+    """When a node last said something about this run; by it live and stale are distinguished."""

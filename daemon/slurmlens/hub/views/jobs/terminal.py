@@ -23,7 +23,7 @@ _FIGURE_COLUMNS = 10 + 1 + 5 + 1 + 5 + 1
 
 _EMPTY = (
     "No jobs here. Without filters `slurmlens jobs` lists all; "
-    "a job shows as soon as the scheduler or a node tells of it."
+    "a job shows as soon as the scheduler or a node reports it."
 )
 
 

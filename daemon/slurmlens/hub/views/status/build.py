@@ -226,7 +226,7 @@ def _scheduler(document: StatusDocument) -> Iterator[Oddity]:
             weight=Weight.LOOK,
             what="the scheduler does not answer"
             + (f": {visible(scheduler.last_error)}" if scheduler.last_error else ""),
-            advice="Jobs are shown by what nodes tell alone. `squeue --json` as the hub's user, on this host?",
+            advice="Jobs are shown by what nodes report alone. `squeue --json` as the hub's user, on this host?",
             since_ns=since_ns,
         )
 
@@ -255,7 +255,7 @@ def _held(document: StatusDocument) -> Iterator[Oddity]:
         yield Oddity(
             weight=Weight.NOTE,
             what=f"{fmt.count(total, 'sighting')} fit no run yet",
-            advice="The scheduler has not told of their jobs: they are tried again with everything new.",
+            advice="The scheduler has not reported their jobs: they are tried again with everything new.",
         )
 
 

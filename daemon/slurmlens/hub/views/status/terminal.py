@@ -43,8 +43,8 @@ def _oddities(view: StatusView, sheet: Sheet) -> Iterator[str]:
 def _parts(view: StatusView, sheet: Sheet) -> Iterator[str]:
     release = f"Slurm {view.scheduler.release}" if view.scheduler.release else "scheduler"
     last_ns = view.scheduler.last_queue_ns
-    told = "has not told its queue yet" if last_ns is None else f"told its queue {_ago(last_ns, view.made_ns)}"
-    yield f"  {release} {told}; {fmt.count(view.watchers, 'live page')}"
+    answered = "has not answered yet" if last_ns is None else f"answered {_ago(last_ns, view.made_ns)}"
+    yield f"  {release} {answered}; {fmt.count(view.watchers, 'live page')}"
     failed = [name for name, words in view.stages.items() if words != "running"]
     yield f"  {fmt.count(len(view.stages) - len(failed), 'part')} of the hub at work"
     for aged in view.retention:

@@ -1,7 +1,7 @@
 """One job: its page, its figures as JSON and CSV, its events, and the stream that keeps its page up to date.
 
 Fed by `ports` through `view_cache`, so that all who look at a job share one reading. The forms of an address
-are one handler: they cannot tell different things.
+are one handler: they cannot show different things.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _no_such_job(reference: JobReference, run: int | None) -> PageError:
     )
     which = f"job {job}" if run is None else f"run {run} of job {job}"
     advice = (
-        "The hub hears of a job when its first node tells of it or when the scheduler is next asked: "
+        "The hub hears of a job when its first node reports it or when the scheduler is next asked: "
         "if it was submitted in the last minute, reload. Jobs from before the hub was set up are not here."
     )
     return PageError(404, "no-such-job", f"The hub knows no {which}", advice)
