@@ -67,10 +67,7 @@ def cluster(machine: VirtualMachine) -> VirtualMachine:
     machine.run(f"mkdir -p {folders} /etc/slurm/prolog.d /etc/slurm/epilog.d; chown -R slurm {folders}")
     machine.put(SLURM_CONF, "/etc/slurm/slurm.conf")
     machine.put(CGROUP_CONF, "/etc/slurm/cgroup.conf")
-    for kind in ("prolog", "epilog"):
-        machine.run(f"ln -s /usr/libexec/slurmlens/slurmlens-{kind} /etc/slurm/{kind}.d/50-slurmlens")
-    for program in ("node", "hub"):
-        machine.run(f"sed -i 's/^# cluster = .*/cluster = \"vm\"/' /etc/slurmlens/{program}.toml")
-    machine.run("systemctl start munge slurmctld slurmlens-hub slurmlens-node slurmd")
+    machine.run("slurmlens setup hub; slurmlens setup node --hub http://127.0.0.1:6830")
+    machine.run("systemctl restart slurmlens-hub slurmlens-node; systemctl start slurmctld slurmd")
     machine.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle", 120)
     return machine

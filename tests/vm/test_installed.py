@@ -93,3 +93,10 @@ def test_a_restart_of_the_daemon_in_mid_job_costs_no_step_its_figures(cluster: V
     assert {"batch", "0", "1"} <= steps.keys()
     assert steps["0"]["cpu_complete"]
     assert steps["0"]["cpu_s"] >= 2.0
+
+
+def test_a_setup_that_is_run_again_has_nothing_to_do_and_the_doctor_nothing_to_say(cluster: VirtualMachine) -> None:
+    again = [json.loads(cluster.run(f"slurmlens setup {role} --json")) for role in ("hub", "node")]
+    assert {step["state"] for outcome in again for step in outcome} == {"was done"}
+    found = {one["subject"]: one["state"] for one in json.loads(cluster.run("slurmlens doctor --json"))}
+    assert set(found.values()) == {"right"}

@@ -17,12 +17,14 @@ State = Literal["right", "wrong", "unknown"]
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """One thing that was looked at; `remedy` is the command or line that mends it, empty where nothing is wrong."""
+    """One thing that was looked at; `remedy` is the command or line that mends it, empty where nothing is wrong.
+    `by_hand`: it is not a command for this host, but a line in a file, or something for the whole cluster."""
 
     subject: str
     state: State
     told: str
     remedy: str = ""
+    by_hand: bool = False
 
 
 class ExaminedNode(msgspec.Struct, frozen=True):
@@ -51,21 +53,23 @@ def _settings(machine: ExaminedNode) -> Iterator[Diagnosis]:
     named = (machine.slurm or {}).get("clustername", "")
     if named and named.lower() != machine.cluster.lower():
         told = f"cluster is {machine.cluster!r} in node.toml, ClusterName is {named!r} in slurm.conf"
-        yield Diagnosis("settings", "wrong", told, f'cluster = "{named}" in /etc/slurmlens/node.toml')
+        yield Diagnosis("settings", "wrong", told, f'cluster = "{named}" in /etc/slurmlens/node.toml', by_hand=True)
     else:
         yield Diagnosis("settings", "right", f"node.toml can be used; cluster {machine.cluster}")
 
 
 def _hooks(machine: ExaminedNode) -> Iterator[Diagnosis]:
     if machine.slurm is None:
-        yield Diagnosis("slurm.conf", "unknown", "none can be read here", "export SLURM_CONF=/path/to/slurm.conf")
+        remedy = "export SLURM_CONF=/path/to/slurm.conf"
+        yield Diagnosis("slurm.conf", "unknown", "none can be read here", remedy, by_hand=True)
         return
     for key, program in HOOKS.items():
         yield _hook(machine, key, program, machine.slurm.get(key, ""))
     flags = {one.strip().lower() for one in machine.slurm.get("prologflags", "").split(",")}
     if flags.isdisjoint({"contain", "alloc"}):
         told = "without PrologFlags=Contain a node hears of a job at its first step only"
-        yield Diagnosis("prologflags", "wrong", told, "PrologFlags=Contain in slurm.conf, then: scontrol reconfigure")
+        remedy = "PrologFlags=Contain in slurm.conf, then: scontrol reconfigure"
+        yield Diagnosis("prologflags", "wrong", told, remedy, by_hand=True)
     else:
         yield Diagnosis("prologflags", "right", machine.slurm["prologflags"])
 
@@ -74,15 +78,21 @@ def _hook(machine: ExaminedNode, key: str, program: str, value: str) -> Diagnosi
     name = key.capitalize()
     if not value:
         line = f"{name}={LIBEXEC}/{program} in slurm.conf, then: scontrol reconfigure"
-        return Diagnosis(key, "wrong", f"slurm.conf has no {name}: jobs are found in the cgroup tree only", line)
+        told = f"slurm.conf has no {name}: jobs are found in the cgroup tree only"
+        return Diagnosis(key, "wrong", told, line, by_hand=True)
     called = {path: target for path, target in machine.executables.items() if fnmatch.fnmatchcase(path, value)}
+    link = f"ln -sfn {LIBEXEC}/{program} {value.replace('*', '50-slurmlens')}"
     if not called:
-        told = f"{name}={value} names nothing that can be executed: a Prolog that is missing may drain the node"
-        return Diagnosis(key, "wrong", told, f"ln -s {LIBEXEC}/{program} {value.replace('*', '50-slurmlens')}")
+        told = f"{name}={value} names nothing that can be executed: a Prolog that is missing drains the node"
+        if "*" in value:
+            return Diagnosis(key, "wrong", told, link)
+        return Diagnosis(key, "wrong", told, f"install slurmlens-hooks, or make {value}", by_hand=True)
     if any(target.rsplit("/", 1)[-1] in (program, "slurmlens-hook") for target in called.values()):
         return Diagnosis(key, "right", f"{name}={value} calls {program}")
+    if "*" in value:
+        return Diagnosis(key, "wrong", f"{name}={value} calls others, and not {program}", link)
     told = f"{name}={value} is a site's own: whether it calls us cannot be seen from here"
-    return Diagnosis(key, "unknown", told, f"{LIBEXEC}/slurmlens-hook.sh in a line of it")
+    return Diagnosis(key, "unknown", told, f"{LIBEXEC}/slurmlens-hook.sh in a line of it", by_hand=True)
 
 
 def _dropbox(machine: ExaminedNode) -> Diagnosis:

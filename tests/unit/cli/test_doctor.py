@@ -44,7 +44,7 @@ def test_a_node_that_is_set_up_has_nothing_wrong() -> None:
 
 def test_a_folder_of_hooks_without_ours_names_the_link_to_make() -> None:
     found = wrong(machine(executables={f"{LIBEXEC}/slurmlens-epilog": f"{LIBEXEC}/slurmlens-hook"}))
-    assert found == {"prolog": f"ln -s {LIBEXEC}/slurmlens-prolog /etc/slurm/prolog.d/50-slurmlens"}
+    assert found == {"prolog": f"ln -sfn {LIBEXEC}/slurmlens-prolog /etc/slurm/prolog.d/50-slurmlens"}
 
 
 def test_a_sites_own_prolog_is_not_called_wrong() -> None:

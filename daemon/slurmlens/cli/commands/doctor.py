@@ -50,8 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 def look(config_path: Path) -> ExaminedNode:
     """What this machine has."""
     config, errors = _examined(config_path)
-    path = Path(os.environ.get("SLURM_CONF") or "/etc/slurm/slurm.conf")
-    slurm = read_settings(path.read_text("utf-8", "replace")) if path.is_file() and os.access(path, os.R_OK) else None
+    slurm = slurm_settings()
     return ExaminedNode(
         slurm=slurm,
         executables=_executables(slurm or {}),
@@ -61,6 +60,12 @@ def look(config_path: Path) -> ExaminedNode:
         cluster=config.cluster if config else "",
         is_munge_answering=_munge_answers(),
     )
+
+
+def slurm_settings() -> Mapping[str, str] | None:
+    """What slurm.conf says, None where none can be read."""
+    path = Path(os.environ.get("SLURM_CONF") or "/etc/slurm/slurm.conf")
+    return read_settings(path.read_text("utf-8", "replace")) if path.is_file() and os.access(path, os.R_OK) else None
 
 
 def _examined(path: Path) -> tuple[NodeConfig | None, list[ConfigError]]:
