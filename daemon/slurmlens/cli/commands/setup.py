@@ -28,7 +28,7 @@ LASTS_S = 120
 State = Literal["was done", "done", "to do", "failed", "by hand"]
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class StepOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of one step; `problem` is what the command that failed said."""
 
     subject: str
@@ -79,37 +79,37 @@ def look(role: Role) -> ExaminedHost:
     )
 
 
-def carry_out(steps: Iterable[SetupStep]) -> Iterator[Outcome]:
+def carry_out(steps: Iterable[SetupStep]) -> Iterator[StepOutcome]:
     """Run the commands of what is not done, in order; after one that failed nothing more is tried."""
     has_failed = False
     for step in steps:
         if has_failed and not step.is_done:
-            yield Outcome(step.subject, "to do", step.told, step.command)
+            yield StepOutcome(step.subject, "to do", step.told, step.command)
             continue
         outcome = _carry_out(step)
         has_failed = has_failed or outcome.state == "failed"
         yield outcome
 
 
-def _carry_out(step: SetupStep) -> Outcome:
+def _carry_out(step: SetupStep) -> StepOutcome:
     if step.is_done:
-        return Outcome(step.subject, "was done", step.told)
+        return StepOutcome(step.subject, "was done", step.told)
     if step.command is None:
-        return Outcome(step.subject, "by hand", step.told)
+        return StepOutcome(step.subject, "by hand", step.told)
     argv = ["/bin/sh", "-ec", step.command]
     try:
         ended = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False, timeout=LASTS_S)
     except subprocess.TimeoutExpired:
-        return Outcome(step.subject, "failed", step.told, step.command, f"not over after {LASTS_S} s")
+        return StepOutcome(step.subject, "failed", step.told, step.command, f"not over after {LASTS_S} s")
     if ended.returncode:
-        return Outcome(step.subject, "failed", step.told, step.command, (ended.stderr or ended.stdout).strip())
-    return Outcome(step.subject, "done", step.told, step.command)
+        return StepOutcome(step.subject, "failed", step.told, step.command, (ended.stderr or ended.stdout).strip())
+    return StepOutcome(step.subject, "done", step.told, step.command)
 
 
-def _planned(steps: Iterable[SetupStep]) -> Iterator[Outcome]:
+def _planned(steps: Iterable[SetupStep]) -> Iterator[StepOutcome]:
     for step in steps:
         state: State = "was done" if step.is_done else "by hand" if step.command is None else "to do"
-        yield Outcome(step.subject, state, step.told, None if step.is_done else step.command)
+        yield StepOutcome(step.subject, state, step.told, None if step.is_done else step.command)
 
 
 def _running(units: Iterable[str]) -> frozenset[str]:
@@ -126,12 +126,12 @@ def _property(unit: str, name: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _line(outcome: Outcome) -> str:
+def _line(outcome: StepOutcome) -> str:
     problem = f"\n          {outcome.command}\n          {outcome.problem}" if outcome.state == "failed" else ""
     return f"{outcome.state:<9} {outcome.subject}: {outcome.told}{problem}"
 
 
-def _dry_line(outcome: Outcome) -> str:
+def _dry_line(outcome: StepOutcome) -> str:
     """A script that could be run, with what is not its to do as comments."""
     head = f"# {outcome.subject} ({outcome.state}): {outcome.told}"
     return head if outcome.command is None else f"{head}\n{outcome.command}"
