@@ -1,7 +1,7 @@
-"""What keeps a hub from starting beside the words in its settings: looked at, and nothing changed.
+"""Checks what could keep a hub from starting although its settings are well formed; changes nothing.
 
-Called by `hub.main` before it opens anything, and by `slurmlens validate`: both say the same, in our words and with the
-key, where the library that meets the trouble would say it in its own.
+Called by `hub.main` before it opens anything, and by `slurmlens validate`: both name the key and the remedy, which the
+library that would meet the trouble later does not.
 """
 
 from __future__ import annotations

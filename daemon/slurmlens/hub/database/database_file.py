@@ -1,9 +1,8 @@
 """The file of an SQLite database while a hub has it: its mode, its one hub, whether it will last and is still there.
 
 Owns the lock file beside it (`.<name>.in-use`, an flock that ends with the process; it holds the inode of the file that
-the last hub had) and no byte of the database. Held by `hub.main` around everything else; its state is part of the
-hub's status. A database server looks after its own files; that one hub alone writes into it is
-the store's affair there.
+the last hub had) and no byte of the database. Held by `hub.main` around everything else; its state is part of the hub's
+status. A database server looks after its own files; that one hub alone writes into it is the store's affair there.
 """
 
 from __future__ import annotations

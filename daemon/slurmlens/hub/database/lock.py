@@ -1,4 +1,4 @@
-"""One hub a database server's database: a lock that a second hub finds taken.
+"""The lock by which one hub alone uses a database of a PostgreSQL server.
 
 Owns an advisory lock of a session that is kept for nothing else; the server gives it up with the connection. The file
 of SQLite has its lock beside it (`database_file`). Used by `store`, before it changes anything.

@@ -1,11 +1,11 @@
-"""No phantom running jobs: closes sightings whose end nobody will report any more.
+"""Closes sightings whose end nobody will report any more, so that no job is shown as running for ever.
 
 Owns the decision (pure, `verdicts`) and writes it (`Reconciler`). A sighting is closed where its node is heard of and
 no longer lists it, was booted anew, or is silent although the scheduler ended or forgot the run, or never knew it; and
-where the end was reported but the summary did not come. Invariants: nothing is ended by guess (somebody's word is
-needed: the node's, or the scheduler's), and nobody's silence counts while it was the hub that was away. What is closed
-is opened again by the node that lists it (`record.node_beats`), and an end that arrives later after all wins in every
-view. A stage of the hub's, every few seconds.
+where the end was reported but the summary did not come. Invariants: a sighting is closed only on the word of its node
+or of the scheduler, never by guess, and nobody's silence counts while the hub itself was away. What is closed is opened
+again by the node that lists it (`record.node_beats`), and an end that arrives later after all wins in every view. A
+stage of the hub's, every few seconds.
 """
 
 from __future__ import annotations

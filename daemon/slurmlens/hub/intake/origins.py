@@ -1,4 +1,4 @@
-"""From which addresses a node may speak: the scheduler's own addresses of it; and a relay, from those of its name.
+"""From which addresses a node may send: those that the scheduler gives for it (NodeAddr); a relay: those of its name.
 
 Hears of the scheduler's nodes in `news`, when it is asked; asked by `runtime.authentication`, which the pipeline wires.
 """

@@ -1,4 +1,4 @@
-"""How much was turned away, by reason, in a count that outlives the process.
+"""Counts what was refused, by reason; the counts are kept in the database and so outlive the process.
 
 Owns what was not written yet. Fed by `ingest`; its stage gives it to history every few seconds.
 """

@@ -1,4 +1,4 @@
-"""Keeps what nodes told of progress, in the transaction that stores the rest of their requests.
+"""Keeps what nodes sent of progress, in the transaction that stores the rest of their requests.
 
 Owns the rows of `progress_tasks` and `progress_messages`. Invariants: a report that came before, or too late, changes
 nothing; a sighting has at most `MOST_TASKS` tasks and `MOST_MESSAGES` events, the newest of these; a task is one row

@@ -1,4 +1,4 @@
-"""The tables of progress: the course of each task, and what jobs told for their time line.
+"""The tables of progress: the course of each task, and what jobs reported for their time line.
 
 Owns names, types and keys. A row a task of a sighting, whatever it says (`keeping` puts its course into one column); a
 row an event, of each sighting a bounded number. A sighting's run stands in history's `sightings`.

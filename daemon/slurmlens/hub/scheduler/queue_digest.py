@@ -1,7 +1,7 @@
 """What the poller wants to know of a whole queue, worked out in one go: pure.
 
-Owns what of a record cannot be at the time of the answer. Made in a thread, for a queue of 50,000 jobs is some
-tenths of a second of work, which the event loop shall not wait for. Fed by `poller` with an answer; feeds it.
+Owns which times of a record are impossible at the moment of the answer. Made in a thread, for a queue of 50,000 jobs is
+some tenths of a second of work, which the event loop shall not wait for. Fed by `poller` with an answer; feeds it.
 """
 
 from __future__ import annotations

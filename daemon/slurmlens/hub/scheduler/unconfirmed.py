@@ -1,9 +1,9 @@
 """Runs that all their nodes have ended while the scheduler is silent: they are over, although it last said otherwise.
 
-Owns that conclusion. Invariants: while the scheduler answers nothing is concluded, for it decides; the word of every
-node that it named is needed, an end or a boot; and nothing of the job may be open anywhere, for a requeue would
-look the same. What is concluded is marked as vanished, so that the scheduler's next word wins, whatever it is. A
-stage of the hub's beside `reconcile`, which closes what nodes do not end.
+Owns that conclusion. Invariants: nothing is concluded while the scheduler answers, for it decides; each node that it
+named must have reported the job's end or a boot; and no sighting of the job may be open anywhere, for a requeue would
+look the same. What is concluded is marked as vanished, so that whatever the scheduler says next wins. A stage of the
+hub's beside `reconcile`, which closes what nodes do not end.
 """
 
 from __future__ import annotations

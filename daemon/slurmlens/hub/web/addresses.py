@@ -1,4 +1,5 @@
-"""What addresses say: numbers, job ids as squeue shows them, filters. Everything else is refused with what would do.
+"""Reads the parts of an address: numbers, job ids as squeue shows them, filters. Anything else is refused, with a
+remedy.
 
 Owns the reading of every part of an address that is not a name. Invariant: what is checked is what is used, so one
 number has one spelling (no leading zeros) and no other job is ever shown than the one that was named.

@@ -3,7 +3,7 @@
 Owns every connection of the port from its first byte to its last. Invariants: there are never more than the process has
 descriptors for; connections that have proved no node never take more than their share, and give way, the one that has
 waited longest first, when it is full; a head, a body and an idle connection have their time. What is turned away is
-told once a minute at most. Made by `hub.pipeline`; `app` says which requests began and ended and who proved a node.
+logged once a minute at most. Made by `hub.pipeline`; `app` says which requests began and ended and who proved a node.
 
 A connection is wrapped, not patched: `WatchedConnection` stands between the transport and aiohttp's own handler and
 passes everything on.

@@ -1,10 +1,10 @@
-"""Whom a browser may be made to ask: only a hub that is called by a name of its own, and only by its own pages.
+"""Checks `Host` and `Origin` of a request, so that a foreign page cannot have a visitor's browser read the hub.
 
 A page of a stranger can give its own name the hub's address (DNS rebinding) and then read the hub with the visitor's
 browser, even on loopback. Such a request carries the stranger's name in `Host`. So a hub on loopback answers for
 loopback and the names in `[listen] names` alone; one on the network does so where `names` is set. An address in place
-of a name is never a stranger's. `Origin`, where a browser sends it, must be the host that is asked.
-`/api/v1/events` is left out: whoever sends there proves itself with each request, and calls the hub as it likes.
+of a name is never a stranger's. `Origin`, where a browser sends it, must be the host that is asked. `/api/v1/events` is
+left out: whoever sends there proves itself with each request, and calls the hub as it likes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Templates and what they may call: every text that reaches a page goes through here.
 
-Owns the jinja2 environment: autoescape is on and stays on, an undefined name is an error, and no template marks a
-value as safe. `tests/unit/hubweb` looks for both. Users' texts pass `visible` first, so that no control character or
-direction mark reaches a browser either.
+Owns the jinja2 environment: autoescape is on and stays on, an undefined name is an error, and no template marks a value
+as safe. `tests/unit/hub/web` tests both. Users' texts pass `visible` first, so that no control character or direction
+mark reaches a browser either.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Which run a sighting belongs to: pure, by the scheduler's executions, in the order of each node's own clock.
 
-A node cannot name a run for certain (an Epilog after a requeue carries the next restart count), so the hub decides.
-Per node, sightings in their order are laid on executions in theirs, so that the order is kept and the sum of
-contradictions is least. Hard rules: a job's Prolog runs once a run on a node, so a sighting that begins with one never
-shares the run with the sighting before it; nor does what comes after an Epilog. Hook times are finer than the
-scheduler's whole seconds, and a node's clock may be off: hence the tolerances. What fits nowhere is held, with a
-reason, and tried again with every new fact.
+A node cannot name a run for certain (an Epilog after a requeue carries the next restart count), so the hub decides. Per
+node, its sightings in their order are matched with the executions in theirs: the order is kept, and the sum of
+contradictions is the smallest possible. Hard rules: a job's Prolog runs once a run on a node, so a sighting that begins
+with one never shares the run with the sighting before it; nor does what comes after an Epilog. Hook times are finer
+than the scheduler's whole seconds, and a node's clock may be off: hence the tolerances. A sighting that fits no
+execution is held, with a reason, and tried again with every new fact.
 
-Fed by `refresh` with rows of `sightings` and `executions`; its answer becomes `runs` and the sightings' run numbers.
+Called by `record.concluding` with rows of `sightings` and `executions`; its answer becomes `runs` and the sightings'
+run numbers.
 """
 
 from __future__ import annotations

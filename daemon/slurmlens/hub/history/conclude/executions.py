@@ -1,9 +1,9 @@
-"""The scheduler's record of one execution, put together from what was said at different times: pure.
+"""The scheduler's record of one execution, merged from its answers of different times: pure.
 
-The queue is prompt and forgets; accounting is late and remembers, and each knows fields that the other lacks.
-Invariants: what has ended does not run again, what runs is not made to wait by an answer that is behind, and what was
-reported once is not lost to a later answer that leaves it out.
-Fed by `records` with old and new `JobRecord`s.
+squeue has an execution at once and drops it minutes after its end; accounting has it seconds later and keeps it. Each
+knows fields that the other lacks. Invariants: an execution that has ended does not run again; one that runs is not set
+back to pending by an older answer; a value that was reported once is kept where a later answer leaves it out. Called by
+`history.record.executions` with the known and the new `JobRecord`.
 """
 
 from __future__ import annotations

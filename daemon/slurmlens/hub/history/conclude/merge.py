@@ -2,7 +2,7 @@
 
 A daemon that is restarted in mid-run begins a second sighting of the same run. Its counters are the cgroup's own and go
 on, so the latest totals win; what is measured as growth while somebody watched (pressure of the whole node) is summed.
-Their courses are put together by `profiles.fold`. Fed by `queries`, feeds `facts`.
+Their courses are put together by `profiles.fold`. Used by `node_facts`.
 """
 
 from __future__ import annotations

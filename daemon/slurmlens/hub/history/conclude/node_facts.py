@@ -1,7 +1,7 @@
 """One node's part in a run, from its sightings' rows and events: pure.
 
-Fed by `queries`, feeds `facts.NodeFacts`. Totals are put together by `merge`, courses by `profiles.fold`; this module
-says what state the node's part is in, from when to when it was, and how much of that was seen.
+Called by `read.job_reader`; makes `facts.NodeFacts`. Totals are put together by `merge`, courses by `profiles.fold`;
+this module says what state the node's part is in, from when to when it was, and how much of that was seen.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a run ended, in one value: pure.
 
-The scheduler decides. While it is silent, an Epilog's exit code says whether the script succeeded, and no more: that
-it was cancelled or ran out of time or memory only the scheduler knows. Fed by `run_rows` and `queries`.
+The scheduler decides. While it is silent, an Epilog's exit code says whether the script succeeded, and no more: only
+the scheduler knows that a job was cancelled, or ran out of time or memory. Used by `run_rows`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Owns which requests share a commit: those that wait while another commit is under way, and under load those of the next
 few milliseconds. Where a commit fails each of its requests is tried alone, so that none fails for another's sake. A
-request of heartbeats alone is answered at once: a heartbeat is superseded by the next. Fed by `intake`; `storing` is
-what is done.
+request of heartbeats alone is answered at once: a heartbeat is superseded by the next. Fed by `intake`; what is done in
+the transaction is `storing`'s.
 """
 
 from __future__ import annotations

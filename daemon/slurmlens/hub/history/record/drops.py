@@ -1,10 +1,10 @@
 """What nodes had to give up: every total that a node reported, once, and how much of it falls into a time.
 
-Owns the table `drops`. A node's notice repeats all its totals, and totals only grow; so a total is stored when it is
-first told, one that comes again or too late tells nothing else, and what was given up between two notices is the
-difference of two rows. The rows of a node are bounded: where a total has too many, one is left of each piece of its
-time, and always the greatest, so that the sum stays exact and what was when is told less closely. Written by `storing`;
-read by `job_reader` and `queries`.
+Owns the table `drops`. A node's notice repeats all its totals, and totals only grow; so a total is stored when it first
+comes, one that comes again or too late changes nothing, and what was given up between two notices is the difference of
+two rows. The rows of a node are bounded: where a total has too many, one is left of each piece of its time, and always
+the greatest, so that the sum stays exact and only the times become coarser. Written by `storing`; read by `job_reader`
+and `queries`.
 """
 
 from __future__ import annotations

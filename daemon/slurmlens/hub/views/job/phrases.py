@@ -1,6 +1,6 @@
 """Figures of a view in a few words, where terminal and page say the same thing.
 
-Pure. `format` knows single numbers; this module knows what belongs together.
+Pure. `shown.format` formats single numbers; this module joins those that belong together into one phrase.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Running jobs as a table for a terminal that is looked at: how far each is, and which needs somebody.
 
 Pure. Drawn from the same `JobsView` as the list; those that stand still or will not make their time limit come first,
-then those that told their progress, by when they are done. Used by `slurmlens top`.
+then those that report progress, by when they are done. Used by `slurmlens top`.
 """
 
 from __future__ import annotations

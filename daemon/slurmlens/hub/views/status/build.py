@@ -1,4 +1,4 @@
-"""The status document to what is worth a look: pure.
+"""Finds in the status document what is worth a look: pure.
 
 Owns the rules of what is odd; adding one is adding a function to `RULES`. A rule yields oddities with what to do about
 them. Invariant: nothing is called lost that was not, and a silent node is no loss. Fed with the document by the page
