@@ -24,6 +24,7 @@ assert not loaded, loaded
 import slurmlens.node.pipeline
 from asyncinotify import Inotify
 Inotify().close()
+assert "slurmlens.runtime.http_server" not in sys.modules  # for a page that is not configured
 loaded = {"argparse", "typing_extensions", "shutil", "tempfile", "lzma", "bz2"} & sys.modules.keys()
 assert not any(sys.modules[name] for name in loaded), loaded
 """
