@@ -51,7 +51,7 @@ from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.doors import Bounds, Doors
 from slurmlens.hub.web.listener import Listener
 from slurmlens.runtime.authentication import Authenticator
-from slurmlens.runtime.descriptors import raise_descriptor_limit
+from slurmlens.runtime.process import raise_descriptor_limit
 from slurmlens.runtime.supervisor import Supervisor
 from slurmlens.runtime.tls import ServerTls
 from slurmlens.slurm.pyslurm_source import prefer_pyslurm

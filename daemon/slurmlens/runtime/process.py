@@ -37,10 +37,11 @@ def lock_folder(folder: Path) -> int | None:
     return descriptor
 
 
-def raise_descriptor_limit() -> None:
-    """A kept descriptor per file and cgroup, or per connection, soon exceeds the usual soft limit of 1024."""
+def raise_descriptor_limit() -> int:
+    """Raises the soft limit to the hard one, which the unit's `LimitNOFILE` decides, and returns it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return int(hard)
 
 
 def read_boot_id(root: Path = Path("/")) -> str:

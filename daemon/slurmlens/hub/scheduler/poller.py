@@ -1,22 +1,18 @@
 """Asks the scheduler, when it is due, and gives its answers to history.
 
 Owns when what is asked: the whole queue at the polite pace, nodes at the start and now and then, and accounting for
-just those jobs that news came of (a sighting began or ended, the queue no longer lists a job), a moment after the news,
-so that many become one question. slurmdbd learns of things a little later than nodes do: a job whose end is not there
-yet is asked for again, ever more seldom. Hears of jobs in `news`; feeds `SchedulerRecords`, and `news` with the queue,
-nodes and partitions as they were answered.
+just those jobs that news came of (a sighting began or ended, the queue no longer lists a job), as `due_jobs` says.
+Hears of jobs in `news`; feeds `SchedulerRecords`, and `news` with the queue, nodes and partitions as they were answered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import SourceError
-from slurmlens.hub.history.conclude.executions import is_partial
 from slurmlens.hub.history.record.executions import ExecutionKey
 from slurmlens.hub.news import (
     ClusterReceived,
@@ -27,11 +23,12 @@ from slurmlens.hub.news import (
     SightingBegan,
     SightingEnded,
 )
+from slurmlens.hub.scheduler.due_jobs import DEBOUNCE_S, DueJobs
 from slurmlens.hub.scheduler.queue_digest import digest, plausible
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.slurm.politeness import Politeness
-from slurmlens.slurm.records import ClusterAnswer, Decoded, JobRecord, JobState, NodeRecord, Record
+from slurmlens.slurm.records import ClusterAnswer, Decoded, JobRecord, NodeRecord, Record
 from slurmlens.slurm.source import Scheduler
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -61,22 +58,8 @@ NODES_EVERY_POLLS = 10
 
 TOPOLOGY_EVERY_S = 3600.0
 CATCH_UP_S = 86_400
-DEBOUNCE_S = 1.5
-TRIES = 6
-STEP_TRIES = 11
-"""How often accounting is asked about a run that is over while some of its steps are not: for about half an hour."""
-
 MISSES_TO_FORGET = 3
 MOST_SIGHTINGS_WAITING = 20_000
-
-
-@dataclass(slots=True)
-class _Due:
-    """A job that accounting is to be asked about."""
-
-    at_ns: int
-    has_ended: bool
-    tries: int = 0
 
 
 class Poller:
@@ -111,7 +94,7 @@ class Poller:
         self._clock = clock
         self._reporter = reporter
         self._sleep = sleep
-        self._due: dict[int, _Due] = {}
+        self._due = DueJobs()
         self._stirred = asyncio.Event()
         self._is_behind = True
         self._missed: dict[ExecutionKey, int] = {}
@@ -135,11 +118,7 @@ class Poller:
 
     def news_of(self, job_ids: Iterable[int], *, ended: bool) -> None:
         """These jobs began or ended: accounting shall be asked about them soon."""
-        at_ns = self._after(DEBOUNCE_S)
-        for job_id in job_ids:
-            known = self._due.get(job_id)
-            if known is None or known.tries or (ended and not known.has_ended):
-                self._due[job_id] = _Due(min(at_ns, known.at_ns) if known else at_ns, ended)
+        self._due.news_of(job_ids, self._clock.monotonic_ns(), ended=ended)
         self._stirred.set()
 
     async def poll_queue(self) -> None:
@@ -159,14 +138,13 @@ class Poller:
         while True:
             if self._is_behind:
                 await self._catch_up()
-            if not self._due:
+            elif (first_ns := self._due.first_ns) is None:
                 self._stirred.clear()
                 await self._stirred.wait()
-                continue
-            first_ns = min(due.at_ns for due in self._due.values())
-            await self._sleep(max(0, first_ns - self._clock.monotonic_ns()) / NS_PER_S)
-            await self._wait(self._accounting_pace)
-            await self._ask_executions()
+            else:
+                await self._sleep(max(0, first_ns - self._clock.monotonic_ns()) / NS_PER_S)
+                await self._wait(self._accounting_pace)
+                await self._ask_executions()
 
     async def _wait(self, pace: Politeness, requests: int = 1) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -197,7 +175,7 @@ class Poller:
         if self._asks_topology and self._clock.monotonic_ns() >= self._topology_due_ns:
             await self._wait(self._politeness)
             switches = await self._ask("topology", self._scheduler.topology, self._politeness)
-            self._topology_due_ns = self._after(TOPOLOGY_EVERY_S)
+            self._topology_due_ns = self._clock.monotonic_ns() + round(TOPOLOGY_EVERY_S * NS_PER_S)
         self._news.publish(ClusterReceived(ClusterAnswer(nodes, partitions, switches)))
 
     async def _learn_release(self) -> None:
@@ -254,15 +232,14 @@ class Poller:
             await self._take_accounted("catch-up", answer)
 
     async def _ask_executions(self) -> None:
-        now_ns = self._clock.monotonic_ns()
-        asked = {job_id: due for job_id, due in self._due.items() if due.at_ns <= now_ns}
+        asked = self._due.at(self._clock.monotonic_ns())
         if not asked:
             return
         answer = await self._ask("accounting", lambda: self._scheduler.executions(asked), self._accounting_pace)
         if answer is None:
             return
         self.state.last_accounting_ns = self._clock.wall_ns()
-        given_up = self._settle(asked, answer.records)
+        given_up = self._due.settle(asked, answer.records, self._clock.monotonic_ns())
         await self._records.touch(given_up, self._clock.wall_ns())
         await self._take_accounted("accounting", answer)
 
@@ -276,31 +253,6 @@ class Poller:
         for name, count in answer.unknown.items():
             self.state.fields_unknown[name] = self.state.fields_unknown.get(name, 0) + count
             self._reporter.report(UNKNOWN_SHAPE, count=count, question=question, field=name)
-
-    def _settle(self, asked: Mapping[int, _Due], records: Iterable[JobRecord]) -> set[int]:
-        """Strikes off what was answered in full; the rest is asked again later, and given up in the end.
-
-        Returns what was given up. News that came meanwhile stays.
-        """
-        given_up: set[int] = set()
-        told = {record.job_id for record in records if not is_partial(record)}
-        running = {record.job_id for record in records if record.state is JobState.RUNNING}
-        unfinished = {record.job_id for record in records if _has_open_steps(record)}
-        for job_id, due in asked.items():
-            if self._due.get(job_id) is not due:
-                continue
-            is_settled = job_id in told and not (due.has_ended and job_id in running)
-            if is_settled and job_id not in unfinished:
-                del self._due[job_id]
-            elif due.tries + 1 >= (STEP_TRIES if is_settled else TRIES):
-                del self._due[job_id]
-                given_up.add(job_id)
-            else:
-                self._due[job_id] = _Due(self._after(DEBOUNCE_S * 2.0 ** (due.tries + 1)), due.has_ended, due.tries + 1)
-        return given_up
-
-    def _after(self, seconds: float) -> int:
-        return self._clock.monotonic_ns() + round(seconds * NS_PER_S)
 
     async def _ask(
         self, question: str, ask: Callable[[], Awaitable[Decoded[Record]]], pace: Politeness
@@ -325,9 +277,3 @@ class Poller:
         self.state.failures += 1
         self.state.last_error = str(error)
         self._reporter.report(UNANSWERED, question=question, error=str(error))
-
-
-def _has_open_steps(record: JobRecord) -> bool:
-    """Whether a run is over, and accounting has not heard of the end of all its steps: it hears of them one by one."""
-    open_states = (JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED)
-    return record.state.has_ended and any(step.state in open_states for step in record.steps)

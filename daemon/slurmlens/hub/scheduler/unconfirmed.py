@@ -17,10 +17,10 @@ from sqlalchemy import Connection, and_, exists, select
 from slurmlens.clock import Clock
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
+from slurmlens.hub.history.conclude.closing import END_GRACE_NS, Now
 from slurmlens.hub.history.conclude.run_rows import Section
 from slurmlens.hub.history.facts import ClosedReason
 from slurmlens.hub.history.read.reading import fetch, of_job
-from slurmlens.hub.history.reconcile import END_GRACE_NS, Now
 from slurmlens.hub.history.record.executions import ExecutionKey
 from slurmlens.hub.scheduler.records import SchedulerRecords
 

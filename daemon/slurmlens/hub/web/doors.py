@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
@@ -244,33 +243,3 @@ class Doors:
 
     def _tell(self, reason: str) -> None:
         self._reporter.report(TURNED_AWAY, reason=reason, open=len(self._open), strangers=len(self._strangers))
-
-
-class DoorSite(web.BaseSite):
-    """A port whose connections go through `doors`."""
-
-    def __init__(
-        self, runner: web.BaseRunner, doors: Doors, host: str, port: int, ssl_context: ssl.SSLContext | None = None
-    ) -> None:
-        super().__init__(runner, ssl_context=ssl_context)
-        self._doors = doors
-        self._host = host
-        self._port = port
-
-    @property
-    def name(self) -> str:
-        """Where it listens."""
-        return f"{self._host}:{self._port}"
-
-    async def start(self) -> None:
-        """Bind; OSError where that cannot be."""
-        await super().start()
-        server = self._runner.server
-        assert server is not None
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: WatchedConnection(self._doors, server()),
-            self._host,
-            self._port,
-            ssl=self._ssl_context,
-            backlog=1024,
-        )

@@ -6,6 +6,7 @@ to the kernel.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ssl
 
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from slurmlens.config.hub import HubListenConfig
 from slurmlens.errors import ConfigError
-from slurmlens.hub.web.doors import Doors, DoorSite
+from slurmlens.hub.web.doors import Doors, WatchedConnection
 
 SHUTDOWN_S = 2.0
 
@@ -51,3 +52,33 @@ class Listener:
         """Finishes requests and closes the port."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+
+class DoorSite(web.BaseSite):
+    """A port whose connections go through `doors`."""
+
+    def __init__(
+        self, runner: web.BaseRunner, doors: Doors, host: str, port: int, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        super().__init__(runner, ssl_context=ssl_context)
+        self._doors = doors
+        self._host = host
+        self._port = port
+
+    @property
+    def name(self) -> str:
+        """Where it listens."""
+        return f"{self._host}:{self._port}"
+
+    async def start(self) -> None:
+        """Bind; OSError where that cannot be."""
+        await super().start()
+        server = self._runner.server
+        assert server is not None
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: WatchedConnection(self._doors, server()),
+            self._host,
+            self._port,
+            ssl=self._ssl_context,
+            backlog=1024,
+        )

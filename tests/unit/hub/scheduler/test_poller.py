@@ -13,7 +13,8 @@ from slurmlens.errors import SourceError
 from slurmlens.hub.history.conclude.executions import ACCOUNTING_PATIENCE_S
 from slurmlens.hub.intake.origins import NodeOrigins
 from slurmlens.hub.news import ClusterReceived, RunsChanged, SightingBegan, SightingEnded
-from slurmlens.hub.scheduler.poller import DEBOUNCE_S, MISSES_TO_FORGET, MOST_SIGHTINGS_WAITING, TRIES, Poller
+from slurmlens.hub.scheduler.due_jobs import DEBOUNCE_S, TRIES
+from slurmlens.hub.scheduler.poller import MISSES_TO_FORGET, MOST_SIGHTINGS_WAITING, Poller
 from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.slurm.records import (
     Decoded,

@@ -20,9 +20,9 @@ from slurmlens.hub.web.doors import (
     IDLE_STRANGER_S,
     Bounds,
     Doors,
-    DoorSite,
     WatchedConnection,
 )
+from slurmlens.hub.web.listener import DoorSite
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.job_hub import FixedHistory, Live, StillClock, ToldInside, plain_status
