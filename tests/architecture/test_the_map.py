@@ -15,6 +15,7 @@ PACKAGE = ROOT / "daemon" / "slurmlens"
 MAP = ROOT / "docs" / "architecture.md"
 
 NAMED_FILE = re.compile(r"`([\w./-]+(?:\.(?:py|c|h|toml|md)|/))`")
+IN_A_FOLDER = re.compile(r"`([\w-]+/[\w./-]+\.(?:py|c|h))`")
 STOP = re.compile(r"`([\w./-]+\.(?:py|c)):(\w+)`")
 WALK_STOPS_MAX = 8
 
@@ -44,6 +45,13 @@ def test_every_file_and_folder_that_the_map_names_is_there() -> None:
     named = set(NAMED_FILE.findall(MAP.read_text()))
     assert len(named) > 40
     assert sorted(name for name in named if found(name) is None) == [], "mend docs/architecture.md"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/adr").glob("*.md")), ids=lambda path: path.stem)
+def test_a_decision_that_holds_names_files_that_are_there(path: Path) -> None:
+    text = path.read_text()
+    named = [] if "Superseded by" in text else IN_A_FOLDER.findall(text)
+    assert [name for name in named if found(name) is None] == [], "mend the paths, or mark the decision as superseded"
 
 
 def test_every_stop_of_a_walk_is_a_function_that_is_there() -> None:
