@@ -2,7 +2,7 @@
 
 Owns when what is asked: the whole queue at the polite pace, nodes at the start and now and then, and accounting for
 just those jobs that news came of (a sighting began or ended, the queue no longer lists a job), as `due_jobs` says.
-Hears of jobs in `news`; feeds `SchedulerRecords`, and `news` with the queue, nodes and partitions as they were answered.
+Hears of jobs in `news`; feeds `SchedulerRecords`, and `news` with the queue, nodes and partitions as they were given.
 """
 
 from __future__ import annotations
