@@ -45,6 +45,8 @@ CASES = {
     "P25": "bench.p25_bursts",
     "P26": "bench.p26_scheduler",
     "P38": "bench.p38_beats",
+    "P39": "bench.p39_lists",
+    "P40": "bench.p40_bytes_a_job",
     "P34": "bench.p34_early_stop",
     "P35": "bench.p35_campaign_controller",
     "SPOOL": "bench.spool_append",

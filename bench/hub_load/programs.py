@@ -25,7 +25,7 @@ from bench.result import NotMeasurable
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
 CONFIG = """
-cluster = "bench"
+cluster = "{cluster}"
 runtime_path = "{folder}"
 [listen]
 host = "127.0.0.1"
@@ -93,7 +93,7 @@ class Server:
             self._process.wait()
 
 
-def hub(folder: Path, database_url: str | None = None, relays: tuple[str, ...] = ()) -> Server:
+def hub(folder: Path, database_url: str | None = None, relays: tuple[str, ...] = (), cluster: str = "bench") -> Server:
     """A hub with a database of its own in `folder`, or the one that the URL names."""
     port = free_port()
     tokens = folder / "tokens"
@@ -101,7 +101,7 @@ def hub(folder: Path, database_url: str | None = None, relays: tuple[str, ...] =
     tokens.write_text(f"* {TOKEN}\n")
     url = database_url or f"sqlite:///{folder}/hub.sqlite3"
     (folder / "hub.toml").write_text(
-        CONFIG.format(folder=folder, port=port, database_url=url, relays=json.dumps(relays))
+        CONFIG.format(cluster=cluster, folder=folder, port=port, database_url=url, relays=json.dumps(relays))
     )
     return Server([sys.executable, "-m", "slurmlens.hub.main", "--config", str(folder / "hub.toml")], folder, port)
 

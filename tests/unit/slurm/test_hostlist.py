@@ -66,6 +66,22 @@ def test_folding_and_expanding_lose_nothing(numbers: set[int]) -> None:
     assert set(expand(fold(names))) == names
 
 
+@given(
+    st.lists(
+        st.builds(
+            lambda head, number, width: f"{head}{number:0{width}}",
+            st.sampled_from(["c", "n-", "rack1n", "a.b"]),
+            st.integers(0, 120),
+            st.integers(1, 4),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_names_are_folded_as_clustershell_folds_them(names: list[str]) -> None:
+    assert fold(names) == str(NodeSet.fromlist(names, resolver=RESOLVER_NOGROUP))
+
+
 @given(st.text(max_size=60))
 def test_no_text_does_more_than_be_refused(text: str) -> None:
     with contextlib.suppress(DecodeError):
