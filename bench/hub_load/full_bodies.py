@@ -43,9 +43,9 @@ CONNECTIONS = 8
 _COLUMNS = [metric.name for metric in METRICS][:10]
 
 
-def job_events(job_id: int, end_s: float) -> list[AnyEvent]:
-    """A job's life on one node, as it is told."""
-    node, start_s = f"n{job_id % 1000:04}", end_s - BINS * BIN_S
+def job_events(job_id: int, end_s: float, part: int = 0, nodes: int = 1) -> list[AnyEvent]:
+    """A job's life on one of its nodes, as it is told."""
+    node, start_s = f"n{(job_id * nodes + part) % 1000:04}", end_s - BINS * BIN_S
     sighting = f"{node}-boot-{job_id}"
     numbers = count()
 
@@ -61,9 +61,9 @@ def job_events(job_id: int, end_s: float) -> list[AnyEvent]:
         account=f"project{job_id % 20}",
         partition="batch",
         job_name="simulation",
-        node_count=1,
-        task_count=32,
-        cpus_per_node="32",
+        node_count=nodes,
+        task_count=32 * nodes,
+        cpus_per_node="32" if nodes == 1 else f"32(x{nodes})",
     )
     totals = Totals(
         samples=BINS,
