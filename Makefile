@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 VENDOR := daemon/slurmlens/hub/web/static/vendor
-C_FILES = $(wildcard $(foreach folder,cext cext/cdef cext/tests slurm_hooks slurm_hooks/spank slurm_hooks/spank/tests deploy/workloads bench/programs,$(folder)/*.[ch]))
+C_FILES = $(wildcard $(foreach folder,cext cext/client cext/cdef cext/tests slurm_hooks slurm_hooks/spank slurm_hooks/spank/tests deploy/workloads bench/programs,$(folder)/*.[ch]))
 ARGS ?=
 
 .PHONY: help

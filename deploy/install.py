@@ -29,6 +29,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     "namespaces and workloads": ("util-linux", "mount", "procps", "rsync", "mpich", "libmpich-dev"),
     "building": ("gcc", "make", "libc6-dev", "libmunge-dev", "libslurm-dev", "python3", "python3-dev", "python3-venv"),
+    "clients in jobs": ("g++", "gfortran"),
     "graphite-web": ("libcairo2",),
     "tests and bench": ("chromium", "collectd-core", "strace", "faketime", "iproute2", "openssl", "groff-base"),
 }

@@ -19,6 +19,7 @@ from deploy.sandbox import CHECKOUT, Sandbox
 PROGRAMS = CHECKOUT / ".venv/bin"
 USER = "slurmlens"
 DROPBOXES = "/run/slurmlens/events"
+APP_SOCKETS = "/run/slurmlens-node"
 # What /proc/PID/io of other users' processes needs: the file is its owner's alone, and reading it counts as tracing.
 PROCESS_IO = ("sys_ptrace", "dac_read_search")
 # All node daemons of an instance look at the one machine's processes.
@@ -45,6 +46,10 @@ node = {_quoted(node)}
 dropbox_path = {_quoted(f"{DROPBOXES}/{node}")}
 runtime_path = {_quoted(f"{folder}/run")}
 heartbeat_interval_s = {settings.heartbeat_s}
+
+[app_socket]
+path = {_quoted(f"{APP_SOCKETS}/{node}/app.sock")}
+send_interval_s = 1
 
 [spool]
 path = {_quoted(f"{folder}/spool")}
@@ -135,9 +140,10 @@ class NodeDaemon(Service):
 
 
 def make_dropboxes(sandbox: Sandbox, nodes: Sequence[str]) -> None:
-    """A dropbox per NodeName below the common one: several nodes share this host."""
+    """A dropbox, and a folder for the socket of jobs, per NodeName below the common ones: several share this host."""
     for node in nodes:
         sandbox.run(["install", "-d", "-o", "root", "-g", USER, "-m", "2770", f"{DROPBOXES}/{node}"])
+        sandbox.run(["install", "-d", "-o", USER, "-g", USER, "-m", "755", f"{APP_SOCKETS}/{node}"])
 
 
 def start_together(daemons: Sequence[NodeDaemon]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.sandbox import Sandbox, require_programs
 
 SOURCES = Path(__file__).parent
+CLIENT = SOURCES.parents[1] / "cext/client/slurmlens_progress.h"
 SCRIPTS = ("gemm.sh", "pingpong.sh", "plain.sh", "fault.sh")
 # Debian's mpicc may be Open MPI, which speaks only PMIx, where two slurmds on one host collide.
 COMPILERS = {"gemm": "mpicc.mpich", "burn": "gcc", "grow": "gcc"}
@@ -19,6 +20,7 @@ def build(sandbox: Sandbox) -> Path:
     folder = sandbox.make_folder("workloads")
     for name in SCRIPTS:
         shutil.copy(SOURCES / name, folder / name)
+    shutil.copy(CLIENT, folder)
     for name, compiler in COMPILERS.items():
         shutil.copy(SOURCES / f"{name}.c", folder)
         argv = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-o", f"{folder}/{name}", f"{folder}/{name}.c", "-lm"]

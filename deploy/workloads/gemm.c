@@ -5,6 +5,8 @@
  * Every round multiplies the whole of A and B once; after each panel the ranks rest DELAY_MS milliseconds, so that jobs of
  * different load can be made. The product is checked by Freivalds' method: C*x must equal A*(B*x) for a random x. Rank 0 prints
  * the time and the CPU seconds of all ranks by their own getrusage. Exit status 1 if the product is wrong. */
+#include "slurmlens_progress.h"
+
 #include <math.h>
 #include <mpi.h>
 #include <stdio.h>
@@ -62,8 +64,10 @@ static void multiply_panel(struct matrices *m, const double *panel, int first, i
 	}
 }
 
-static void one_round(struct matrices *m, double *panel, int ranks, int delay_ms)
+/* Tells slurmlens after each panel how many of all rounds' panels are multiplied. */
+static void one_round(struct matrices *m, double *panel, int ranks, int delay_ms, int round, int rounds)
 {
+	const int panels = m->size / PANEL;
 	const int per_rank = m->size / ranks;
 	const struct timespec rest = {delay_ms / 1000, (long)(delay_ms % 1000) * 1000000L};
 	int rank;
@@ -76,6 +80,7 @@ static void one_round(struct matrices *m, double *panel, int ranks, int delay_ms
 			       (size_t)PANEL * m->size * sizeof *panel);
 		MPI_Bcast(panel, PANEL * m->size, MPI_DOUBLE, owner, MPI_COMM_WORLD);
 		multiply_panel(m, panel, first, PANEL);
+		slurmlens_progress((double)round * panels + first / PANEL + 1, (double)rounds * panels);
 		if (delay_ms > 0)
 			nanosleep(&rest, NULL);
 	}
@@ -137,7 +142,7 @@ int main(int argc, char **argv)
 	fill(&m);
 	const double began = MPI_Wtime();
 	for (int round = 0; round < rounds; round++)
-		one_round(&m, panel, ranks, delay_ms);
+		one_round(&m, panel, ranks, delay_ms, round, rounds);
 	const int right = is_right(&m);
 	double mine = cpu_seconds(), sum = 0.0;
 	MPI_Reduce(&mine, &sum, 1, MPI_DOUBLE, MPI_SUM, 0, MPI_COMM_WORLD);

@@ -16,7 +16,8 @@ class AppSocketConfig(Settings):
     path: Path | None = setting(
         None,
         "the socket, app.sock in `runtime_path` where not set; every user must be able to enter its folder. Programs "
-        "look in /run/slurmlens-node; in a container they find the abstract name slurmlens-app/NODENAME",
+        "look in /run/slurmlens-node/NODENAME and /run/slurmlens-node; in a container they find the abstract name "
+        "slurmlens-app/NODENAME",
         example='"/run/slurmlens-node/app.sock"',
     )
     send_interval_s: float = setting(

@@ -1,9 +1,10 @@
 """One message to the node daemon, and its answer (`docs/specs/app-socket.md`).
 
-Owns where the socket is looked for: `$SLURMLENS_SOCKET` alone where it is set, else the path, else, for containers, the
-abstract name of `$SLURMD_NODENAME`. Each message is a connection: the kernel tells the daemon who made it, so there is
-nothing to inherit, share or leak. An abstract name may be taken by anybody while no daemon runs; so whoever listens
-there is spoken to only where it is no ordinary user. Used by `slurmlens.progress` and the command line.
+Owns where the socket is looked for: `$SLURMLENS_SOCKET` alone where it is set, else the folder of `$SLURMD_NODENAME`
+(several nodes on one host), else the path, else, for containers, the abstract name of that node. Each message is a
+connection: the kernel tells the daemon who made it, so there is nothing to inherit, share or leak. An abstract name may
+be taken by anybody while no daemon runs; so whoever listens there is spoken to only where it is no ordinary user. Used
+by `slurmlens.progress` and the command line.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import os
 import socket
 import struct
 
-PATH = "/run/slurmlens-node/app.sock"
+FOLDER = "/run/slurmlens-node"
+NAME = "app.sock"
 ABSTRACT_NAME = "slurmlens-app/"
 HALF_PATIENCE = struct.pack("ll", 0, 100_000)
 """100 ms to be heard and 100 ms for the answer, as the kernel takes a time."""
@@ -46,6 +48,7 @@ def is_off() -> bool:
 def answer_to(words: str) -> tuple[Reception, str]:
     """Say this, with what the environment says of the speaker; the daemon's own words are the second."""
     message = f"1 {_claims()}{words}".encode("utf-8", "replace")[:MAX_MESSAGE_BYTES]
+    message = message.decode("utf-8", "ignore").encode()  # not cut within a character
     for address in _addresses():
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             # Not settimeout(): a connection that cannot wait for its turn would be refused under load.
@@ -79,8 +82,10 @@ def _addresses() -> tuple[str, ...]:
     named = os.environ.get("SLURMLENS_SOCKET")
     if named:
         return ("\0" + named[1:] if named.startswith("@") else named,)
-    node = os.environ.get("SLURMD_NODENAME", "")
-    return (PATH, f"\0{ABSTRACT_NAME}{node}") if node else (PATH,)
+    node, path = os.environ.get("SLURMD_NODENAME", ""), f"{FOLDER}/{NAME}"
+    if not node or "/" in node:
+        return (path,)
+    return f"{FOLDER}/{node}/{NAME}", path, f"\0{ABSTRACT_NAME}{node}"
 
 
 def _is_ordinary(connection: socket.socket) -> bool:

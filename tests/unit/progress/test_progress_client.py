@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,42 +13,9 @@ import pytest
 
 import slurmlens.progress as client
 from slurmlens import progress
+from testkit.app_listener import Listener
 
 ALLOWED = "import sys; before = set(sys.modules); from slurmlens import progress; print(*(set(sys.modules) - before))"
-
-
-class Listener:
-    """A daemon that says yes, or nothing; keeps what it heard."""
-
-    def __init__(self, path: Path, answer: bytes | None = b"ok 7.0\n") -> None:
-        self.heard: list[str] = []
-        self.answer = answer
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.bind(str(path))
-        self._socket.listen(64)
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            connection, _ = self._socket.accept()
-            with connection:
-                line = connection.recv(2048).decode()
-                if line == "end":
-                    return
-                self.heard.append(line)
-                with contextlib.suppress(OSError):
-                    if self.answer is not None:
-                        connection.send(self.answer)
-                    else:
-                        connection.recv(1)
-
-    def close(self, path: Path) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as last:
-            last.connect(str(path))
-            last.send(b"end")
-        self._thread.join()
-        self._socket.close()
 
 
 @pytest.fixture
