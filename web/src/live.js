@@ -4,7 +4,7 @@
 import { localise, timeOfDay } from "./times.js";
 
 const SILENT_MS = 20_000; // the server says something every five seconds while a job runs
-const NEWS_MS = 90_000; // a node tells something every few heartbeats
+const NEWS_MS = 90_000; // a node sends something every few heartbeats
 
 export class LiveJob {
   /** `held` is what is drawn already: the hub sends what comes after it. */
@@ -58,7 +58,7 @@ export class LiveJob {
     if (this.source.readyState !== EventSource.OPEN || Date.now() - this.heardAt > SILENT_MS) {
       this.say("stale", `stale since ${timeOfDay(this.heardAt)}: no connection to the hub, trying again`);
     } else if (this.newsMs !== null && serverNow - this.newsMs > NEWS_MS) {
-      this.say("stale", `stale since ${timeOfDay(this.newsMs)}: no node has told anything`);
+      this.say("stale", `stale since ${timeOfDay(this.newsMs)}: no node has reported anything`);
     } else {
       this.say("live", "live");
     }

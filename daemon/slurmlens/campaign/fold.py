@@ -147,7 +147,7 @@ class State:
         if event.attempt != len(point.attempts) + 1 or (point.attempts and point.attempts[-1].ended is None):
             raise CampaignError(f"the journal begins attempt {event.attempt} of point {event.point} out of turn")
         if point.told is not None:
-            raise CampaignError(f"the journal runs point {event.point} again, which was told")
+            raise CampaignError(f"the journal runs point {event.point} again, whose result it has")
         attempt = Attempt(event)
         point.attempts.append(attempt)
         self.live[attempt.id] = attempt
@@ -197,7 +197,7 @@ class State:
     def _told(self, event: record.PointTold) -> None:
         point = self.point(event.point)
         if point.told is not None:
-            raise CampaignError(f"the journal tells point {event.point} twice")
+            raise CampaignError(f"the journal has two results of point {event.point}")
         point.told = event
         del self.untold[event.point]
         self.counts[event.verdict] += 1

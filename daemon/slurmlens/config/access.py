@@ -76,7 +76,7 @@ class AccessConfig(Settings):
     link_s: float = setting(300.0, "how long a link of `slurmlens login` is good, once", minimum=10, maximum=86_400)
     session_s: float = setting(43_200.0, "how long a browser stays logged in", minimum=60, maximum=30 * 86_400)
     looks_kept_days: float = setting(180.0, "how long it is kept who looked at whose job", minimum=1, maximum=3_660)
-    proxy: ProxyConfig | None = optional_section("a web server in front that tells who its users are")
+    proxy: ProxyConfig | None = optional_section("a web server in front that says who its users are")
 
     def problems(self) -> Iterator[tuple[str, str]]:
         for key in ("members", "coordinators"):

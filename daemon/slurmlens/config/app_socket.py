@@ -1,4 +1,4 @@
-"""Settings of the socket at which processes of jobs tell their progress.
+"""Settings of the socket at which processes of jobs report their progress.
 
 Part of the settings of `slurmlens-node`; read by `node.appsocket`. Limits are a job's on one node: a job that says more
 is refused the rest, and others do not notice.
@@ -26,4 +26,4 @@ class AppSocketConfig(Settings):
     messages_per_s: float = setting(100.0, "messages of a job; twice as many at once", minimum=1, maximum=1000)
     events_per_minute: int = setting(30, "events of a job, which stand on its time line", minimum=1, maximum=600)
     tasks: int = setting(16, "tasks of a job whose progress is followed", minimum=1, maximum=1024)
-    names: int = setting(16, "names of values that a job may tell beside its progress", minimum=1, maximum=64)
+    names: int = setting(16, "names of values that a job may report beside its progress", minimum=1, maximum=64)

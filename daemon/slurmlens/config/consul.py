@@ -56,7 +56,7 @@ class ConsulConfig(Settings):
     )
     backoff_min_s: float = setting(1.0, "first wait after a failure; doubles, with jitter", minimum=0.01)
     backoff_max_s: float = setting(60.0, "longest wait between two tries", minimum=0.01)
-    register: bool = setting(True, "show this program as a service, with a check that tells how it fares")
+    register: bool = setting(True, "show this program as a service, with a check that says how it fares")
     service: str = setting("slurmlens", "the service's name", pattern=SERVICE_PATTERN, pattern_text=SERVICE_TEXT)
     ttl_s: float = setting(
         30.0, "the check turns critical when nothing was heard of the program for so long", minimum=1, maximum=3600
@@ -108,7 +108,7 @@ class NodeConsulConfig(ConsulConfig):
 def _address_told() -> str | None:
     return setting(
         None,
-        "address that others are told; where not set, the one that is bound, or the agent's for a wildcard",
+        "address that is registered for others; where not set, the one that is bound, or the agent's for a wildcard",
         example='"10.0.0.1"',
         pattern=r"[A-Za-z0-9_.:-]+",
         pattern_text="a host name or an address",

@@ -83,11 +83,11 @@ class NodeConfig(Settings):
         maximum=64,
     )
     heartbeat_interval_s: float = setting(
-        60.0, "how often the hub is told that this node lives", minimum=1, maximum=3600
+        60.0, "how often this node sends the hub a heartbeat", minimum=1, maximum=3600
     )
     sampling: SamplingConfig = section(SamplingConfig, "how often counters are read")
     profile: ProfileConfig = section(ProfileConfig, "the flight recorder")
-    app_socket: AppSocketConfig = section(AppSocketConfig, "where jobs tell their own progress")
+    app_socket: AppSocketConfig = section(AppSocketConfig, "where jobs report their own progress")
     events: EventsConfig = section(EventsConfig, "how events are written")
     batch: BatchConfig = section(BatchConfig, "when a batch is closed")
     spool: SpoolConfig = section(SpoolConfig, "what waits for receivers that are away; metrics give way to events")

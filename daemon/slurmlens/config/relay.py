@@ -29,13 +29,13 @@ class RelayListenConfig(ListenSettings):
     connections: int = setting(4096, "open at once; more are turned away", minimum=1, maximum=100_000)
     pending_bytes: int = setting(
         64 * MIB,
-        "of requests that are being read, and as much unpacked that waits for its commit; beyond that nodes are told to"
-        " come back",
+        "of requests that are being read, and as much unpacked that waits for its commit; beyond that nodes are"
+        " asked to come back",
         minimum=MIB,
     )
     idle_timeout_s: float = setting(300.0, "a connection without a request for so long is closed", minimum=1)
     commit_timeout_s: float = setting(
-        8.0, "for the disk to take a request; after that the node is told to come back", minimum=0.1, maximum=600
+        8.0, "for the disk to take a request; after that the node is asked to come back", minimum=0.1, maximum=600
     )
 
 
@@ -67,7 +67,7 @@ class RelaySpoolConfig(SpoolConfig):
     )
     full_share: float = setting(
         0.75,
-        "with so much of max_bytes waiting for one receiver, nodes are told to come back",
+        "with so much of max_bytes waiting for one receiver, nodes are asked to come back",
         minimum=0.01,
         maximum=0.95,
     )

@@ -23,7 +23,7 @@ class RetentionConfig(Settings):
     )
     profiles_days: float = setting(
         30.0,
-        "a job's figures over time as finely as they were told; after that 120 points of one byte each",
+        "a job's figures over time as finely as nodes sent them; after that 120 points of one byte each",
         minimum=1,
         maximum=_MOST_DAYS,
     )

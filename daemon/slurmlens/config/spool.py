@@ -13,7 +13,7 @@ DEFAULT_PATH = Path("/var/lib/slurmlens/spool")
 
 
 class SpoolConfig(Settings):
-    """What may wait for receivers that are away; metrics go first, oldest first, and every drop is told.
+    """What may wait for receivers that are away; metrics go first, oldest first, and every drop is reported.
 
     The least bounds leave room for the largest batch that `[batch]` allows.
     """

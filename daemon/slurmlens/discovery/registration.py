@@ -26,7 +26,7 @@ LEAVE_TIMEOUT_S = 2.0
 
 REGISTERED = InternalEvent("consul_registered", logging.INFO, "registered as service {service} ({status})")
 FORGOTTEN = InternalEvent(
-    "consul_forgot_service", logging.WARNING, "the agent has forgotten {service}; telling it again"
+    "consul_forgot_service", logging.WARNING, "the agent has forgotten {service}; registering it again"
 )
 UNTOLD = lasting(
     "consul_registration_failed",

@@ -106,7 +106,7 @@ class HubConsul:
         return Service(
             id=f"{self._consul.service}-{self._config.cluster}",
             name=self._consul.service,
-            function=f"takes what the nodes of {self._config.cluster} tell, and shows their jobs",
+            function=f"takes the events of the nodes of {self._config.cluster}, and shows their jobs",
             tags=(self._config.cluster,),
             meta={"cluster": self._config.cluster, "version": __version__},
             address=address,

@@ -46,12 +46,12 @@ JOB_BEGAN = InternalEvent("job_began", logging.INFO, "job {job_id} began, says t
 JOB_ENDED = InternalEvent("job_ended", logging.INFO, "job {job_id} ended, says the {witness}", ("witness",))
 JOB_MEASURED = InternalEvent("job_measured", logging.INFO, "job {job_id}: {cpu} CPU seconds, {samples} samples")
 JOB_UNMEASURED = InternalEvent(
-    "job_unmeasured", logging.WARNING, "job {job_id}: its totals could not be made up ({error}); told as not measured"
+    "job_unmeasured", logging.WARNING, "job {job_id}: its totals could not be made up ({error}); sent as not measured"
 )
 STEP_UNPLACED = InternalEvent(
     "step_unplaced",
     logging.WARNING,
-    "job {job_id}: step {step} was told after the job was summed up, and is left out",
+    "job {job_id}: step {step} was reported after the job was summed up, and is left out",
 )
 INSTRUCTION_FAILED = InternalEvent(
     "instruction_failed", logging.ERROR, "{instruction} could not be carried out: {error}", ("instruction", "error")

@@ -98,7 +98,7 @@ class Authenticator:
 
     async def _check_origin(self, address: str, node: str) -> None:
         if not self._origins.known:
-            raise SourceError("the scheduler has not told its nodes yet; try again")
+            raise SourceError("the scheduler has not given its nodes yet; try again")
         is_of_node = await self._origins.is_of_node(address, node)
         if is_of_node is None:
             raise RefusedError(f"the scheduler knows no node {node}", reason="unknown_node", status=403)

@@ -72,7 +72,7 @@ def decode(line: bytes) -> AppMessage:
     word, _, rest = rest.partition(" ")
     while (claim := word.partition("="))[1]:
         if claim[0] not in ("job", "rank") or claim[0] in claims or not _COUNT.fullmatch(claim[2]):
-            raise DecodeError(f"{word[:40]!r} before what is told")
+            raise DecodeError(f"{word[:40]!r} before what is reported")
         claims[claim[0]] = int(claim[2])
         word, _, rest = rest.partition(" ")
     if claims.get("rank", 0) > MAX_RANK:

@@ -132,7 +132,7 @@ async def test_json_and_list_have_it(client: TestClient) -> None:
 async def test_top_shows_those_first_that_need_somebody(client: TestClient) -> None:
     view = msgspec.json.decode(await (await client.get("/jobs.json")).read(), type=JobsView)
     text = render_top(view, SHEET)
-    assert text.splitlines()[0].startswith("2 running, 2 told their progress, 1 to look at")
+    assert text.splitlines()[0].startswith("2 running, 2 report progress, 1 to look at")
     rows = [line.split()[0] for line in text.splitlines()[2:]]
     assert rows == ["2", "1"]
     assert "▲ still 3 min" in text

@@ -26,5 +26,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Tell it; nobody's script fails for it."""
+    """Report it; nobody's script fails for it."""
     return tell(f"event {' '.join(' '.join(arguments.text).split())}", "event", strict=arguments.strict)

@@ -1,4 +1,4 @@
-"""`slurmlens progress DONE/TOTAL [NAME=VALUE …]`: tell how far this job is, from a script that runs in it.
+"""`slurmlens progress DONE/TOTAL [NAME=VALUE …]`: report how far this job is, from a script that runs in it.
 
 Asks the node daemon by the same words as `slurmlens.progress`. Called by `cli.main`.
 """
@@ -11,7 +11,7 @@ import sys
 
 from slurmlens.progress.speaking import Reception, answer_to, is_off
 
-SUMMARY = "tell how far this job is, from inside the job"
+SUMMARY = "report how far this job is, from inside the job"
 
 EPILOG = """example, in a job script:
   for i in $(seq 100); do
@@ -43,7 +43,7 @@ def add_strict_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Tell it; nobody's script fails for it."""
+    """Report it; nobody's script fails for it."""
     return tell(" ".join(("progress", arguments.progress, *arguments.values)), "progress", strict=arguments.strict)
 
 

@@ -1,4 +1,4 @@
-"""`slurmlens watch --pattern REGEX -- COMMAND`: run a program, and tell how far it is by what it prints.
+"""`slurmlens watch --pattern REGEX -- COMMAND`: run a program, and report how far it is by what it prints.
 
 For programs that cannot be changed. Owns the pattern; `cli.passing_through` runs the program so that nobody notices.
 Called by `cli.main`.
@@ -12,7 +12,7 @@ import re
 from slurmlens.cli.passing_through import run_watched
 from slurmlens.progress import report
 
-SUMMARY = "run a program and tell its progress by what it prints"
+SUMMARY = "run a program and report its progress by what it prints"
 
 EPILOG = r"""The pattern is Python's. Its group `done` (or the first one) is how much is done,
 `total` (or the second) of how much; every other named group is a value that is shown beside it.
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class LineTeller:
-    """Tells the progress that a line shows, if it shows one."""
+    """Reports the progress that a line shows, if it shows one."""
 
     def __init__(self, pattern: re.Pattern[str], total: float | None) -> None:
         self._pattern = pattern

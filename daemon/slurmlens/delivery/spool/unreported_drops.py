@@ -24,12 +24,12 @@ MAX_BYTES = 1024 * 1024
 UNREADABLE = InternalEvent(
     "spool_totals_unreadable",
     logging.WARNING,
-    "{path}: {cause_text}; what the daemon before dropped while its disk took nothing is told no more",
+    "{path}: {cause_text}; what the daemon before dropped while its disk took nothing is not reported any more",
 )
 UNWRITABLE = InternalEvent(
     "spool_totals_unwritable",
     logging.WARNING,
-    "{path}: {cause_text}; if this daemon is killed before its disk takes something, nobody tells what it dropped",
+    "{path}: {cause_text}; if this daemon is killed before its disk takes something, what it dropped is never reported",
 )
 
 

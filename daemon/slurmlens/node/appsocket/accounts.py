@@ -99,7 +99,7 @@ class JobAccounts:
         where = step or NO_STEP
         if isinstance(message.told, ToldEvent):
             if not account.events.take(at.boottime_ns):
-                raise RefusedError("more events than a job may tell", reason="rate")
+                raise RefusedError("more events than a job may send", reason="rate")
             account.told.append(ToldMessage(where, message.rank, at, message.told.text))
         else:
             self._keep(account, where, message.rank, message.told, at)

@@ -43,7 +43,7 @@ MAX_USERS = 1024
 ABSTRACT_NAME = "\0slurmlens-app/{node}"
 
 UNAVAILABLE = InternalEvent(
-    "app_socket_unavailable", logging.WARNING, "{where}: {cause_text}; jobs cannot tell their progress there"
+    "app_socket_unavailable", logging.WARNING, "{where}: {cause_text}; jobs cannot report their progress there"
 )
 REFUSED = InternalEvent(
     "app_messages_refused",
@@ -51,7 +51,7 @@ REFUSED = InternalEvent(
     "refused a message of process {pid} of user {uid}: {problem}",
     ("reason",),
 )
-TAKEN = InternalEvent("app_messages", logging.DEBUG, "job {job_id} told of itself")
+TAKEN = InternalEvent("app_messages", logging.DEBUG, "job {job_id} sent a message")
 
 Speaker = Callable[[str], tuple[int, str | None] | None]
 """Job id and step of a process by the text of its `/proc/PID/cgroup`."""

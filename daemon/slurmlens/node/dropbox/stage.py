@@ -54,7 +54,7 @@ UNREADABLE = InternalEvent("dropbox_unreadable", logging.WARNING, "{path}: {caus
 UNUSABLE = InternalEvent(
     "dropbox_variable_unusable",
     logging.WARNING,
-    "job {job_id}: {variable} cannot be read, taken as not told",
+    "job {job_id}: {variable} cannot be read, taken as not known",
     ("variable",),
 )
 CUT = InternalEvent(
@@ -66,7 +66,7 @@ OTHER_NODE = InternalEvent(
     "{path}: of node {other}, this daemon is {node}; left there. Give each NodeName a folder of its own, or set `node`",
 )
 NOT_RELEASED = InternalEvent(
-    "dropbox_not_released", logging.WARNING, "{path}: {cause_text}; told again after a restart"
+    "dropbox_not_released", logging.WARNING, "{path}: {cause_text}; sent again after a restart"
 )
 
 

@@ -112,7 +112,7 @@ class Roster:
         if running.phase is not SightingPhase.EARLY:
             return []
         running.phase = SightingPhase.OPEN
-        running.tell(running.first_seen.boottime_ns, "told without prolog")
+        running.tell(running.first_seen.boottime_ns, "started without prolog")
         return [Emit(made.start_by_cgroup(running))]
 
     def attach(self, running: Sighting, cgroup: str, *, from_zero: bool) -> Watch:

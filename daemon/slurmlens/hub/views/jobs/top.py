@@ -47,7 +47,7 @@ def is_troubled(told: ProgressView) -> bool:
 
 def _title(view: JobsView, running: list[JobLine], sheet: Sheet) -> str:
     telling = [row.progress for row in running if row.progress is not None]
-    parts = [f"{len(running)} running", f"{len(telling)} told their progress"]
+    parts = [f"{len(running)} running", f"{len(telling)} report progress"]
     troubled = sum(map(is_troubled, telling))
     if troubled:
         parts.append(f"{troubled} to look at")
@@ -70,7 +70,7 @@ def _line(row: JobLine, name_columns: int, sheet: Sheet) -> str:
     room = sheet.columns - _FIXED_COLUMNS - (name_columns - _NAME_COLUMNS)
     told = row.progress
     if told is None:
-        return head + sheet.ink.paint("no progress told", "idle")
+        return head + sheet.ink.paint("no progress reported", "idle")
     tone = "bad" if is_troubled(told) else "active"
     words = clip(_words(told), room)
     if tone == "bad":
