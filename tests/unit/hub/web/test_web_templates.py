@@ -49,3 +49,13 @@ def test_the_style_sheet_and_the_browser_part_ask_nobody_else() -> None:
     for path in own:
         text = path.read_text().replace("http://www.w3.org/2000/svg", "")
         assert re.search(r"https?://|@import|\beval\(|new Function|document\.write", text) is None, path
+
+
+CALLED = re.compile(r"\b(phrases|fmt)\.([a-z_]+)\(")
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_every_phrase_that_a_template_calls_is_there(path: Path) -> None:
+    environment = make_environment(Assets())
+    called = set(CALLED.findall(path.read_text()))
+    assert [name for room, name in called if not hasattr(environment.globals[room], name)] == []

@@ -52,6 +52,12 @@ def worst_pressure(pressure: Pressure) -> tuple[str, float] | None:
     return max(_shares(pressure), key=lambda pair: pair[1], default=None)
 
 
+def worst_pressure_words(pressure: Pressure) -> str:
+    """`io 11 %`, for a cell of a table."""
+    worst = worst_pressure(pressure)
+    return fmt.UNKNOWN if worst is None else f"{worst[0]} {fmt.percent(worst[1])}"
+
+
 def _shares(pressure: Pressure) -> list[tuple[str, float]]:
     named = (("cpu", pressure.cpu_ratio), ("memory", pressure.memory_ratio), ("io", pressure.io_ratio))
     return [(name, share) for name, share in named if share is not None]
