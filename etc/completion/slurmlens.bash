@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
-_shtab_slurmlens_subparsers=(campaign doctor event job jobs progress setup status top validate watch)
+_shtab_slurmlens_subparsers=(campaign doctor event job jobs login looks progress setup status top validate watch)
 
 _shtab_slurmlens_campaign_run_option_strings=(-h --help --state --hub --dry-run --json --wide)
 _shtab_slurmlens_campaign_validate_option_strings=(-h --help --state --hub)
@@ -19,6 +19,8 @@ _shtab_slurmlens_doctor_option_strings=(-h --help --json --config)
 _shtab_slurmlens_event_option_strings=(-h --help --strict)
 _shtab_slurmlens_job_option_strings=(-h --help --run --json --wide --hub)
 _shtab_slurmlens_jobs_option_strings=(-h --help --state --user --account --partition --node --limit --after --json --wide --hub)
+_shtab_slurmlens_login_option_strings=(-h --help --json --hub)
+_shtab_slurmlens_looks_option_strings=(-h --help --who --owner --job --before --limit --json --wide --hub)
 _shtab_slurmlens_progress_option_strings=(-h --help --strict)
 _shtab_slurmlens_setup_option_strings=(-h --help --cluster --hub --listen --dry-run --json)
 _shtab_slurmlens_status_option_strings=(-h --help --config --socket --relay --hub --closely --for -q --quiet --json --prometheus)
@@ -35,7 +37,7 @@ _shtab_slurmlens_validate_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
 _shtab_slurmlens_setup_pos_0_choices=(node hub relay)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(campaign doctor event job jobs progress setup status top validate watch)
+_shtab_slurmlens_pos_0_choices=(campaign doctor event job jobs login looks progress setup status top validate watch)
 
 _shtab_slurmlens_campaign_run__h_nargs=0
 _shtab_slurmlens_campaign_run___help_nargs=0
@@ -75,6 +77,13 @@ _shtab_slurmlens_jobs__h_nargs=0
 _shtab_slurmlens_jobs___help_nargs=0
 _shtab_slurmlens_jobs___json_nargs=0
 _shtab_slurmlens_jobs___wide_nargs=0
+_shtab_slurmlens_login__h_nargs=0
+_shtab_slurmlens_login___help_nargs=0
+_shtab_slurmlens_login___json_nargs=0
+_shtab_slurmlens_looks__h_nargs=0
+_shtab_slurmlens_looks___help_nargs=0
+_shtab_slurmlens_looks___json_nargs=0
+_shtab_slurmlens_looks___wide_nargs=0
 _shtab_slurmlens_progress_pos_1_nargs='*'
 _shtab_slurmlens_progress__h_nargs=0
 _shtab_slurmlens_progress___help_nargs=0

@@ -14,7 +14,21 @@ from typing import Protocol, cast
 
 from slurmlens import __version__
 
-COMMANDS = ("campaign", "doctor", "event", "job", "jobs", "progress", "setup", "status", "top", "validate", "watch")
+COMMANDS = (
+    "campaign",
+    "doctor",
+    "event",
+    "job",
+    "jobs",
+    "login",
+    "looks",
+    "progress",
+    "setup",
+    "status",
+    "top",
+    "validate",
+    "watch",
+)
 """Each is a module `slurmlens.cli.commands.<name>`."""
 
 

@@ -70,6 +70,18 @@ class AccessConfig(Settings):
         "who sees all jobs of an account, beside slurmdbd's coordinators: ACCOUNT USER…",
         example='["physics carol"]',
     )
+    web_address: str | None = setting(
+        None,
+        "where browsers find the hub, for the links of `slurmlens login`; made of [listen] where not set",
+        example='"https://hub.example.org"',
+        pattern=r"https?://[^\s/]+/?",
+        pattern_text="http://HOST:PORT or https://HOST",
+    )
+    socket_path: Path | None = setting(
+        None,
+        "the Unix socket on which local users are known by the kernel's word; hub.socket in runtime_path where not set",
+        example='"/run/slurmlens-hub/hub.socket"',
+    )
     accounts_interval_s: float = setting(
         300.0, "time between two questions to slurmdbd for accounts and coordinators", minimum=10, maximum=86_400
     )

@@ -18,6 +18,9 @@ from slurmlens.config.setting import Settings, optional_section, section, settin
 from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
 from slurmlens.config.tls import ListenSettings
 
+SOCKET_NAME = "hub.socket"
+"""In the hub's runtime folder."""
+
 
 class DatabaseConfig(Settings):
     """Where the truth is kept."""
@@ -103,3 +106,10 @@ class HubConfig(Settings):
         "carbon series under the names of 2015: slurm.stats.…, the queue by user and group"
     )
     log: LogConfig = section(LogConfig, "the hub's own log")
+
+    @property
+    def local_socket(self) -> Path | None:
+        """Where this machine's users are known by the kernel's word; None where there are no rules."""
+        if self.access is None:
+            return None
+        return self.access.socket_path or self.runtime_path / SOCKET_NAME

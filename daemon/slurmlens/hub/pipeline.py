@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from slurmlens.clock import Clock
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import SourceError
+from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.database_file import DatabaseFile
 from slurmlens.hub.database.retention import Retention
@@ -41,6 +42,7 @@ from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.news import News, NodesReceived
 from slurmlens.hub.progress import keeping
 from slurmlens.hub.progress.read import ProgressQueries
+from slurmlens.hub.scheduler.account_poller import AccountPoller
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_series import QueueSeries, queue_points
 from slurmlens.hub.scheduler.records import SchedulerRecords
@@ -102,7 +104,9 @@ class HubPipeline:
             scheduler_silent_since=self._silence.since_ns,
         )
         self._doors = Doors(Bounds.of_descriptors(raise_descriptor_limit()), opened.reporter)
-        self._listener = Listener(config.listen, self._doors, None if opened.tls is None else opened.tls.context)
+        self._access = _access_control(opened)
+        tls = None if opened.tls is None else opened.tls.context
+        self._listener = Listener(config.listen, self._doors, tls, config.local_socket)
         self._consul = self._make_consul()
         self._points = self._make_points()
         self._retention = Retention(store, kinds_of_history(config.retention), clock)
@@ -111,6 +115,7 @@ class HubPipeline:
         self._add_stages_of_inventory()
         self._add_stages_of_the_port()
         self._add_queue_series()
+        self._add_stages_of_access()
 
     @classmethod
     async def open(
@@ -148,6 +153,8 @@ class HubPipeline:
         await self._listener.close()
         if self._points is not None:
             self._points.tell_backlog()
+        if self._access.ruled is not None:
+            await self._access.ruled.looks.write()
         with suppress(StoreError):  # the next heartbeats say the same
             await self._opened.applier.beats.write(self._opened.store)
         await self._opened.store.close()
@@ -189,6 +196,8 @@ class HubPipeline:
             status=status,
             settings=config,
             clock=clock,
+            access=self._access,
+            reporter=reporter,
         )
         await self._listener.open(app)
 
@@ -282,6 +291,18 @@ class HubPipeline:
         if self._opened.tls is not None:
             self._supervisor.add("certificate", partial(self._opened.tls.keep_fresh, self._opened.reporter))
 
+    def _add_stages_of_access(self) -> None:
+        """Who looked at whose job, and who belongs to which account; nothing where there are no rules."""
+        ruled, config = self._access.ruled, self._opened.config
+        if ruled is None:
+            return
+        self._supervisor.add("looks", ruled.looks.run)
+        if config.slurm.accounting:
+            ask = partial(CommandSource(config.slurm).account_people, config.cluster)
+            interval_s = ruled.settings.accounts_interval_s
+            accounts = AccountPoller(ask, ruled.people.replace, interval_s=interval_s, reporter=self._opened.reporter)
+            self._supervisor.add("accounts", accounts.run)
+
     def _add_queue_series(self) -> None:
         """The series of 2015, and Consul, which may know where their carbon is."""
         config, points, clock = self._opened.config.series_2015, self._points, self._opened.clock
@@ -292,3 +313,12 @@ class HubPipeline:
                 self._supervisor.add(name, stage)
         for name, stage in () if self._consul is None else self._consul.stages:
             self._supervisor.add(name, stage)
+
+
+def _access_control(opened: _Opened) -> AccessControl:
+    config = opened.config
+    if config.access is None:
+        return AccessControl()
+    return AccessControl(
+        RuledAccess.make(config.access, config.auth, config.cluster, opened.store, opened.clock, opened.reporter)
+    )

@@ -6,16 +6,20 @@ import asyncio
 import gzip
 import json
 import os
+import pwd
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from aiohttp import CookieJar
 
 from slurmlens.cli.main import main as slurmlens
 from slurmlens.clock import SystemClock
@@ -27,6 +31,7 @@ from slurmlens.delivery.sinks.hub import HubSink
 from slurmlens.errors import DeliveryError
 from slurmlens.hub.main import serve
 from slurmlens.hub.pipeline import HubPipeline
+from slurmlens.runtime import munge
 from slurmlens.runtime.service import EXIT_ENDED
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -34,6 +39,7 @@ from slurmlens.wire import ecs
 from testkit.certificates import Authority, Identity
 from testkit.checkout import ROOT
 from testkit.manual_clock import ManualClock
+from testkit.private_munged import missing, private_munged
 from testkit.told_events import Told, at_ns
 from testkit.waiting import until
 
@@ -320,3 +326,56 @@ async def test_a_certificate_that_cannot_be_used_ends_the_hub_with_a_word_about_
     assert process.returncode == 2
     assert "listen.key_file" in complaint.decode()
     assert "is open to everybody: chmod 640" in complaint.decode()
+
+
+def with_access(folder: Path, text: str = "") -> None:
+    """The hub has rules; slurmdbd says that nobody belongs to anything."""
+    (folder / "sacctmgr").write_text("#!/bin/sh\nexit 0\n")
+    (folder / "sacctmgr").chmod(0o755)
+    settings = (folder / "hub.toml").read_text().replace("[log]", f"[access]\n{text}\n[log]")
+    (folder / "hub.toml").write_text(settings.replace("[slurm]\n", f'[slurm]\nsacctmgr = "{folder}/sacctmgr"\n'))
+
+
+async def test_on_the_socket_the_kernel_says_who_asks_and_a_link_logs_the_browser_in(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_access(folder, f'operators = ["{pwd.getpwuid(os.getuid()).pw_name}"]')
+    hub = f"unix:{folder}/hub.socket"
+    async with running(folder) as (process, url), aiohttp.ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+        assert (folder / "hub.socket").stat().st_mode & 0o777 == 0o666
+        await send(session, url, JOB.start(START_S))
+        async with session.get(f"{url}/jobs.json") as answer:
+            assert answer.status == 401
+        assert await asyncio.to_thread(slurmlens, ["jobs", "--json", "--hub", hub]) == 0
+        assert json.loads(capsys.readouterr().out)["rows"]
+        assert await asyncio.to_thread(slurmlens, ["login", "--hub", hub]) == 0
+        link = capsys.readouterr().out.strip()
+        async with session.get(url + urlsplit(link).path) as answer:
+            assert (answer.status, answer.url.path) == (200, "/jobs")
+        async with session.get(f"{url}/status.json") as answer:
+            assert answer.status == 200
+        assert await asyncio.to_thread(slurmlens, ["looks", "--hub", hub]) == 0
+        process.terminate()
+        assert await process.wait() == 0
+        assert not (folder / "hub.socket").exists()
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+async def test_by_the_network_the_command_line_proves_itself_by_munge(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_access(folder)
+    with private_munged() as munged:
+        settings = (folder / "hub.toml").read_text()
+        (folder / "hub.toml").write_text(
+            settings.replace("munge = false", f'munge = true\nmunge_socket = "{munged.socket}"')
+        )
+        monkeypatch.setattr(munge, "encode", partial(munge.encode, socket_path=munged.socket))
+        async with running(folder) as (_, url):
+            assert await asyncio.to_thread(slurmlens, ["jobs", "--user", "o'x", "--json", "--hub", url]) == 0
+            assert "rows" in json.loads(capsys.readouterr().out)
+            assert await asyncio.to_thread(slurmlens, ["login", "--hub", url]) == 0
+            assert capsys.readouterr().out.startswith(f"{url}/login/")
+            monkeypatch.setattr(munge, "encode", partial(munge.encode, socket_path=folder / "absent"))
+            assert await asyncio.to_thread(slurmlens, ["jobs", "--hub", url]) == 4
+            assert "munged could not be asked" in capsys.readouterr().err

@@ -84,7 +84,7 @@ class LookLog:
         self._waiting: list[dict[str, Any]] = []
         self._recent: dict[tuple[object, ...], int] = {}
 
-    def saw_job(self, viewer: Viewer, what: What, job_id: int, run: int, owner: str | None) -> None:
+    def saw_job(self, viewer: Viewer, what: What, job_id: int, run: int | None, owner: str | None) -> None:
         """The viewer was shown a job of `owner`."""
         if viewer.is_somebody and owner != viewer.who:
             self._keep(viewer, what, job_id=job_id, run=run, owner=owner)
@@ -98,7 +98,7 @@ class LookLog:
     def _keep(self, viewer: Viewer, what: What, **seen: object) -> None:
         now_ns = self._clock.wall_ns()
         same = (viewer.who, what, *((name, value) for name, value in seen.items() if name != "rows"))
-        if now_ns - self._recent.pop(same, -(2**62)) < SAME_LOOK_S * NS_PER_S:
+        if now_ns - self._recent.get(same, -(2**62)) < SAME_LOOK_S * NS_PER_S:
             return
         if len(self._waiting) >= MOST_WAITING:
             self._reporter.report(LOST, count=1)

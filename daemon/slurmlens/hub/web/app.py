@@ -15,17 +15,22 @@ from aiohttp.typedefs import Handler
 from slurmlens.clock import Clock, SystemClock
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import PageError
+from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.doors import BODY_S, Doors
 from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.host_check import host_middleware
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
+from slurmlens.hub.web.pages.login import LoginPage
+from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import HistoryQueries, LiveFeed, ProgressReads, StatusOf, TakeEvents
 from slurmlens.hub.web.render import make_environment
-from slurmlens.hub.web.routes import Pages, route_definitions
+from slurmlens.hub.web.routes import Pages, open_handlers, route_definitions
+from slurmlens.hub.web.session import session_middleware
 from slurmlens.runtime.http_server import RETRY_AFTER_S
+from slurmlens.telemetry.internal import Reporter
 
 SECURITY_HEADERS: dict[str, str] = {
     "Content-Security-Policy": (
@@ -47,29 +52,36 @@ def make_app(
     take_events: TakeEvents,
     status: StatusOf,
     settings: HubConfig,
+    access: AccessControl | None = None,
+    reporter: Reporter | None = None,
     doors: Doors | None = None,
     clock: Clock | None = None,
 ) -> web.Application:
-    """The application; `clock` is the machine's unless a test says otherwise, which may also do without `doors`."""
+    """The application; `clock` is the machine's unless a test says otherwise, which may also do without the rest."""
+    control = access or AccessControl()
     assets = Assets()
     environment = make_environment(assets)
     pages = Pages(
-        jobs=JobsPage(queries, progress, environment, clock or SystemClock()),
-        job=JobPage(queries, progress, live, environment),
+        jobs=JobsPage(queries, progress, environment, clock or SystemClock(), control),
+        job=JobPage(queries, progress, live, environment, control),
         status=StatusPage(status, environment),
+        login=LoginPage(control, environment, settings.listen),
+        looks=LooksPage(control, environment),
         assets=assets,
     )
+    take = _events_handler(take_events, doors)
     app = web.Application(
         middlewares=[
             *([] if doors is None else [doors.middleware()]),
             error_middleware(environment),
             host_middleware(settings.listen),
+            session_middleware(control, open_handlers(pages) | {take}, reporter),
         ],
         client_max_size=settings.listen.max_body_bytes,
     )
     app.on_response_prepare.append(_secure)
     app.add_routes(route_definitions(pages))
-    app.router.add_post("/api/v1/events", _events_handler(take_events, doors))
+    app.router.add_post("/api/v1/events", take)
     return app
 
 
@@ -95,4 +107,4 @@ def _events_handler(take_events: TakeEvents, doors: Doors | None) -> Handler:
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers.setdefault("Cache-Control", "no-cache")
+    response.headers.setdefault("Cache-Control", "private, no-cache")

@@ -19,6 +19,9 @@ from slurmlens.shown.text import visible
 
 _log = logging.getLogger(__name__)
 
+CHALLENGE = "MUNGE"
+"""What a command line proves itself by; browsers show no window for it."""
+
 _ADVICE: dict[int, str] = {
     404: "Every job is at /jobs/ID; the list of all is at /jobs.",
     405: "This address can be read, not written to.",
@@ -52,6 +55,8 @@ def _answer(
     request: web.Request, environment: jinja2.Environment, error: PageError, headers: dict[str, str] | None = None
 ) -> web.Response:
     kept = {name: value for name, value in (headers or {}).items() if name.lower() == "allow"}
+    if error.status == 401:
+        kept["WWW-Authenticate"] = CHALLENGE
     if _wants_data(request):
         document = {"reason": error.reason, "message": error.message, "advice": error.advice}
         body = msgspec.json.encode(document) + b"\n"

@@ -4,7 +4,8 @@ A page of a stranger can give its own name the hub's address (DNS rebinding) and
 browser, even on loopback. Such a request carries the stranger's name in `Host`. So a hub on loopback answers for
 loopback and the names in `[listen] names` alone; one on the network does so where `names` is set. An address in place
 of a name is never a stranger's. `Origin`, where a browser sends it, must be the host that is asked. `/api/v1/events` is
-left out: whoever sends there proves itself with each request, and calls the hub as it likes.
+left out: whoever sends there proves itself with each request, and calls the hub as it likes. So is the Unix socket,
+which no page of a browser reaches.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from slurmlens.config.hub import HubListenConfig
 from slurmlens.errors import PageError
+from slurmlens.hub.web.session import peer_uid
 
 EVENTS_PATH = "/api/v1/events"
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
@@ -30,7 +32,7 @@ def host_middleware(listen: HubListenConfig) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if tuple(request.version) < OLDEST_HTTP:
             raise PageError(505, "http_version", "This version of HTTP is not spoken here", "Use HTTP/1.1.")
-        if request.path != EVENTS_PATH:
+        if request.path != EVENTS_PATH and peer_uid(request) is None:
             check_host(listen, request.headers.get("Host", ""))
             check_origin(request.headers.get("Host", ""), request.headers.get("Origin"))
         return await handler(request)

@@ -1,6 +1,7 @@
-"""The hub's port: binds it, serves the application behind its doors, and ends what is still open.
+"""The hub's port, and its Unix socket for local users where there are rules: binds them, serves the application behind
+its doors, and ends what is still open.
 
-Owns the listening socket. Made and opened by `hub.pipeline`; says which port was bound where the settings leave that
+Owns the listening sockets. Made and opened by `hub.pipeline`; says which port was bound where the settings leave that
 to the kernel.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
+from pathlib import Path
 
 from aiohttp import web
 
@@ -22,10 +24,13 @@ SHUTDOWN_S = 2.0
 class Listener:
     """One port; `open` it with the application that answers."""
 
-    def __init__(self, settings: HubListenConfig, doors: Doors, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, settings: HubListenConfig, doors: Doors, tls: ssl.SSLContext | None, socket: Path | None = None
+    ) -> None:
         self._settings = settings
         self._doors = doors
         self._tls = tls
+        self._socket = socket
         self._runner: web.AppRunner | None = None
 
     @property
@@ -47,11 +52,51 @@ class Listener:
             message = f"{listen.host}:{listen.port} cannot be bound: {error.strerror}{question}"
             raise ConfigError(message, key="listen") from error
         self._runner = runner
+        await self._open_socket(runner)
+
+    async def _open_socket(self, runner: web.AppRunner) -> None:
+        if self._socket is None:
+            return
+        try:
+            await UnixDoorSite(runner, self._doors, self._socket).start()
+        except OSError as error:
+            await runner.cleanup()
+            message = f"{self._socket} cannot be bound: {error.strerror or error}"
+            raise ConfigError(message, key="access.socket_path") from error
 
     async def close(self) -> None:
         """Finishes requests and closes the port."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+
+class UnixDoorSite(web.BaseSite):
+    """A Unix socket of this machine's users whose connections go through `doors`; everybody may connect."""
+
+    def __init__(self, runner: web.BaseRunner, doors: Doors, path: Path) -> None:
+        super().__init__(runner)
+        self._doors = doors
+        self._path = path
+
+    @property
+    def name(self) -> str:
+        """Where it listens."""
+        return f"unix:{self._path}"
+
+    async def start(self) -> None:
+        """Bind, over what a killed hub left there; OSError where that cannot be."""
+        await super().start()
+        server = self._runner.server
+        assert server is not None
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            lambda: WatchedConnection(self._doors, server()), self._path
+        )
+        self._path.chmod(0o666)  # who connects is told by the kernel
+
+    async def stop(self) -> None:
+        """Closes the socket and takes its file away."""
+        await super().stop()
+        self._path.unlink(missing_ok=True)
 
 
 class DoorSite(web.BaseSite):

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
+from slurmlens.errors import PageError
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.news import Fact
 from slurmlens.hub.views.job.view import JobView
@@ -34,6 +35,9 @@ LEAST_PAUSE_S = 0.4
 IDLE_S = 5.0
 """Without any change, durations and shares still move on."""
 
+RECHECK_S = 20.0
+"""So often a stream asks whether its viewer may still see what he sees."""
+
 STREAMS_A_TURN = 32
 """So many are written to before the hub looks at its other connections; some 0.1 ms each."""
 
@@ -42,16 +46,26 @@ ShownSince = Callable[[float], Awaitable[Shown]]
 
 
 async def stream_job(
-    viewer: Viewer, request: web.Request, shown_since: ShownSince, feed: LiveFeed, turns: Turns
+    viewer: Viewer,
+    request: web.Request,
+    shown_since: ShownSince,
+    is_still_admitted: Callable[[], Awaitable[bool]],
+    feed: LiveFeed,
+    turns: Turns,
 ) -> web.StreamResponse:
-    """Answers `GET /jobs/ID/live` until the job's figures are final, the browser leaves or the hub stops."""
+    """Answers `GET /jobs/ID/live` until the job's figures are final, the browser leaves or the hub stops, or the viewer
+    is no longer the one that he was: a login that ended, a role that was taken away. The browser asks again then.
+    """
     view = (await shown_since(_now())).view
     await turns.take()
     async with sse_response(request, headers={"Cache-Control": "no-store"}) as response:
         with feed.watch(viewer, view.identity.job_id) as changes:
             waker = _Waker(changes)
             try:
-                await _follow(response, shown_since, waker, held_by_browser(request, view), turns)
+                held = held_by_browser(request, view)
+                await _follow(response, _only_while(is_still_admitted, shown_since), waker, held, turns)
+            except PageError:
+                pass  # gone, or no longer for this viewer: whoever asks again is told
             except ConnectionError:
                 pass  # the browser has left
             except Exception:  # the answer has begun: no error page can follow; the browser asks again by itself
@@ -59,6 +73,21 @@ async def stream_job(
             finally:
                 await waker.close()
     return response
+
+
+def _only_while(is_still_admitted: Callable[[], Awaitable[bool]], shown_since: ShownSince) -> ShownSince:
+    """The same, asking every `RECHECK_S` whether the viewer may go on; PageError where not."""
+    checked_at = _now()
+
+    async def shown(since: float) -> Shown:
+        nonlocal checked_at
+        if _now() - checked_at >= RECHECK_S:
+            if not await is_still_admitted():
+                raise PageError(401, "session", "The login has ended", "Log in again.")
+            checked_at = _now()
+        return await shown_since(since)
+
+    return shown
 
 
 def _now() -> float:

@@ -11,6 +11,8 @@ from slurmlens.hub.web.addresses import JOB_SEGMENT
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
+from slurmlens.hub.web.pages.login import LoginPage
+from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.status import StatusPage
 
 _DATA_FORM = r".{form:json|csv}"
@@ -25,19 +27,23 @@ class Pages(NamedTuple):
     jobs: JobsPage
     job: JobPage
     status: StatusPage
+    login: LoginPage
+    looks: LooksPage
     assets: Assets
 
 
 class Route(NamedTuple):
-    """One address that can be read; `has_data_forms`: also with `.json` and `.csv` at its end."""
+    """One address; `has_data_forms`: also with `.json` and `.csv` at its end; `is_open`: nobody need be known there."""
 
     path: str
     handler: Handler
     has_data_forms: bool = False
+    method: str = "GET"
+    is_open: bool = False
 
 
 def table(pages: Pages) -> tuple[Route, ...]:
-    """Every address that can be read."""
+    """Every address but the one that takes events, which proves its senders itself."""
     return (
         Route("/", pages.jobs.home),
         Route(_JOB, pages.job.show, has_data_forms=True),
@@ -49,7 +55,13 @@ def table(pages: Pages) -> tuple[Route, ...]:
         *(Route(path, pages.jobs.show, has_data_forms=True) for path in _LISTS),
         Route("/status", pages.status.show),
         Route("/status.json", pages.status.document),
-        Route(r"/static/{version:\w+}/{name:[\w./-]+}", pages.assets.serve),
+        Route("/looks", pages.looks.show, has_data_forms=True),
+        Route("/whoami.json", pages.login.who_am_i),
+        Route("/login", pages.login.show, is_open=True),
+        Route(r"/login/{token:[\w-]{1,128}}", pages.login.use_link, is_open=True),
+        Route("/logout", pages.login.leave, method="POST", is_open=True),
+        Route("/api/v1/login-links", pages.login.make_link, method="POST"),
+        Route(r"/static/{version:\w+}/{name:[\w./-]+}", pages.assets.serve, is_open=True),
     )
 
 
@@ -57,4 +69,13 @@ def route_definitions(pages: Pages) -> list[web.RouteDef]:
     """The table as aiohttp takes it. Data forms stand before all plain addresses: {user} would swallow "alice.json"."""
     rows = table(pages)
     data = [web.get(row.path + _DATA_FORM, row.handler) for row in rows if row.has_data_forms]
-    return data + [web.get(row.path, row.handler) for row in rows]
+    return data + [_plain(row) for row in rows]
+
+
+def open_handlers(pages: Pages) -> frozenset[Handler]:
+    """Those that answer whoever asks."""
+    return frozenset(row.handler for row in table(pages) if row.is_open)
+
+
+def _plain(row: Route) -> web.RouteDef:
+    return web.get(row.path, row.handler) if row.method == "GET" else web.post(row.path, row.handler)

@@ -12,13 +12,15 @@ import jinja2
 from aiohttp import web
 
 from slurmlens.errors import PageError
+from slurmlens.hub.access.control import AccessControl
+from slurmlens.hub.access.looks import What
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.views.job.table import job_csv
 from slurmlens.hub.web.addresses import job_and_run
 from slurmlens.hub.web.answers import bytes_answer, csv_answer, html_answer
 from slurmlens.hub.web.live_stream import STREAMS_A_TURN, stream_job
 from slurmlens.hub.web.ports import HistoryQueries, LiveFeed, ProgressReads
-from slurmlens.hub.web.session import viewer_of
+from slurmlens.hub.web.session import still_admitted, viewer_of
 from slurmlens.hub.web.shown import Shown
 from slurmlens.hub.web.view_cache import ViewCache
 from slurmlens.runtime.beside import beside
@@ -33,11 +35,17 @@ class JobPage:
     """All forms of one job."""
 
     def __init__(
-        self, queries: HistoryQueries, progress: ProgressReads, feed: LiveFeed, environment: jinja2.Environment
+        self,
+        queries: HistoryQueries,
+        progress: ProgressReads,
+        feed: LiveFeed,
+        environment: jinja2.Environment,
+        control: AccessControl,
     ) -> None:
         self._queries = queries
         self._views = ViewCache(queries, progress, environment)
         self._feed = feed
+        self._control = control
         self._turns = Turns(STREAMS_A_TURN)
 
     async def show(self, request: web.Request) -> web.Response:
@@ -46,6 +54,7 @@ class JobPage:
         if shown.view.is_live:
             self._feed.looked(viewer_of(request), shown.view.identity.job_id)
         form = request.match_info.get("form")
+        self._saw(request, What.PAGE if form is None else What.DATA, shown)
         if form == "json":
             return bytes_answer(await shown.json())
         if form == "csv":
@@ -54,8 +63,15 @@ class JobPage:
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """`GET /jobs/ID[/RUN]/live`."""
+        shown = await self._shown(request, asyncio.get_running_loop().time() - FRESH_S)
+        self._saw(request, What.LIVE, shown)
         return await stream_job(
-            viewer_of(request), request, lambda since: self._shown(request, since), self._feed, self._turns
+            viewer_of(request),
+            request,
+            lambda since: self._shown(request, since),
+            still_admitted(self._control, request),
+            self._feed,
+            self._turns,
         )
 
     async def events(self, request: web.Request) -> web.Response:
@@ -63,6 +79,8 @@ class JobPage:
         viewer = viewer_of(request)
         reference, run = job_and_run(request)
         job_id = await self._own_id(viewer, reference, run)
+        if self._control.ruled is not None:  # whose job it is stands in its facts
+            self._saw(request, What.EVENTS, await self._shown(request, asyncio.get_running_loop().time() - FRESH_S))
         documents = await self._queries.job_events(viewer, job_id, run)
         return web.Response(body=b"[" + b",\n".join(documents) + b"]\n", content_type="application/json")
 
@@ -74,6 +92,10 @@ class JobPage:
         if shown is None:
             raise _no_such_job(reference, run)
         return shown
+
+    def _saw(self, request: web.Request, what: What, shown: Shown) -> None:
+        identity = shown.view.identity
+        self._control.saw_job(viewer_of(request), what, identity.job_id, identity.run, identity.user)
 
     async def _own_id(self, viewer: Viewer, reference: JobReference, run: int | None) -> int:
         job_id = await self._queries.own_job_id(viewer, reference)

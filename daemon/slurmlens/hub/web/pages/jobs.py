@@ -7,12 +7,13 @@ the job's own page.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import jinja2
 from aiohttp import web
 
 from slurmlens.clock import Clock
+from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.history.facts import StateFilter
 from slurmlens.hub.views.jobs.build import build_jobs_view
 from slurmlens.hub.views.jobs.table import jobs_csv
@@ -27,12 +28,18 @@ class JobsPage:
     """All forms of the list."""
 
     def __init__(
-        self, queries: HistoryQueries, progress: ProgressReads, environment: jinja2.Environment, clock: Clock
+        self,
+        queries: HistoryQueries,
+        progress: ProgressReads,
+        environment: jinja2.Environment,
+        clock: Clock,
+        control: AccessControl,
     ) -> None:
         self._queries = queries
         self._progress = progress
         self._template = environment.get_template("jobs/page.html")
         self._clock = clock
+        self._control = control
 
     async def home(self, request: web.Request) -> web.Response:
         """`GET /`: the list of jobs."""
@@ -48,6 +55,7 @@ class JobsPage:
         wanted = job_filter(filters, request.query.get("after"))
         viewer = viewer_of(request)
         found = await self._queries.jobs(viewer, wanted)
+        self._control.saw_list(viewer, urlencode(filters), (row.user for row in found.rows))
         running = {(row.job_id, row.run) for row in found.rows if row.end_ns is None and row.start_ns is not None}
         told = await self._progress.of_runs(viewer, running)
         view = build_jobs_view(found, filters, wanted, self._clock.wall_ns(), told)

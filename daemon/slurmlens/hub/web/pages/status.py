@@ -9,6 +9,8 @@ import jinja2
 import msgspec
 from aiohttp import web
 
+from slurmlens.errors import PageError
+from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.views.status.build import build_status_view
 from slurmlens.hub.views.status.view import StatusDocument
 from slurmlens.hub.web.answers import html_answer, json_answer
@@ -25,9 +27,18 @@ class StatusPage:
 
     async def show(self, request: web.Request) -> web.Response:
         """`GET /status`."""
-        document = msgspec.convert(await self._status(viewer_of(request)), StatusDocument)
+        document = msgspec.convert(await self._status(_operator(request)), StatusDocument)
         return html_answer(self._template.render(view=build_status_view(document)))
 
     async def document(self, request: web.Request) -> web.Response:
         """`GET /status.json`."""
-        return json_answer(await self._status(viewer_of(request)))
+        return json_answer(await self._status(_operator(request)))
+
+
+def _operator(request: web.Request) -> Viewer:
+    """Who looks, if he may see how the hub fares; PageError 403 otherwise."""
+    viewer = viewer_of(request)
+    if not viewer.sees_the_hub:
+        advice = "Your jobs are at /jobs. Roles stand in [access] of the hub's settings."
+        raise PageError(403, "role", "How the hub fares is shown to operators", advice)
+    return viewer

@@ -1,0 +1,82 @@
+"""Who is answered what at every address of the hub: the one table of roles and routes.
+
+A row stands for a path of the route table (`hub.web.routes`), with its data forms. Columns are the people of
+`access_people`. A cell is the status and, where it shows jobs, whose are in the answer: "own" stands for bob's job 42,
+which alice must never find. A new route needs a row here; decide for each column what it shows, and add the example
+address by which the walk asks for it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NOBODY = "nobody"
+PEOPLE = (NOBODY, "alice", "bob", "carol", "olga", "max", "ada")
+"""Without a login; user; owner of job 42; coordinator of another account; operator; management; auditor."""
+
+
+class Row(NamedTuple):
+    """What the people of `PEOPLE` are answered at `example`, in their order.
+
+    `shows_42` says in whose answers job 42 may stand by name; `look` what is kept of an operator's look.
+    """
+
+    example: str
+    statuses: tuple[int, ...]
+    shows_42: frozenset[str] = frozenset()
+    look: str | None = None
+    method: str = "GET"
+
+
+def of(nobody: int, alice: int, bob: int, carol: int, olga: int, max_: int, ada: int) -> tuple[int, ...]:
+    """The statuses, column by column."""
+    return nobody, alice, bob, carol, olga, max_, ada
+
+
+BOB_AND_OPERATOR = frozenset({"bob", "olga"})
+OF_JOB_42 = of(401, 404, 200, 404, 200, 404, 404)
+FOR_ALL_KNOWN = of(401, 200, 200, 200, 200, 200, 200)
+FOR_ALL = of(200, 200, 200, 200, 200, 200, 200)
+OF_THE_HUB = of(401, 403, 403, 403, 200, 200, 200)
+
+
+def _job(path: str, what: str) -> Row:
+    return Row(path, OF_JOB_42, BOB_AND_OPERATOR, what)
+
+
+def _list(path: str) -> Row:
+    return Row(path, FOR_ALL_KNOWN, BOB_AND_OPERATOR, "list")
+
+
+ROWS: dict[str, Row] = {
+    "/": Row("/", of(401, 302, 302, 302, 302, 302, 302)),
+    "/jobs/{job_id}": _job("/jobs/42", "page"),
+    "/jobs/{job_id}.{form}": _job("/jobs/42.json", "data"),
+    "/jobs/{job_id}/{run}": _job("/jobs/42/1", "page"),
+    "/jobs/{job_id}/{run}.{form}": _job("/jobs/42/1.csv", "data"),
+    "/jobs/{job_id}/live": _job("/jobs/42/live", "live"),
+    "/jobs/{job_id}/{run}/live": _job("/jobs/42/1/live", "live"),
+    "/jobs/{job_id}/events.json": _job("/jobs/42/events.json", "events"),
+    "/jobs/{job_id}/{run}/events.json": _job("/jobs/42/1/events.json", "events"),
+    "/jobs": _list("/jobs"),
+    "/jobs.{form}": _list("/jobs.csv"),
+    "/users/{user}": _list("/users/bob"),
+    "/users/{user}.{form}": _list("/users/bob.json"),
+    "/nodes/{node}": _list("/nodes/n1"),
+    "/nodes/{node}.{form}": _list("/nodes/n1.json"),
+    "/partitions/{partition}": _list("/partitions/all"),
+    "/partitions/{partition}.{form}": _list("/partitions/all.json"),
+    "/accounts/{account}": _list("/accounts/bio"),
+    "/accounts/{account}.{form}": _list("/accounts/bio.json"),
+    "/status": Row("/status", OF_THE_HUB),
+    "/status.json": Row("/status.json", OF_THE_HUB),
+    "/looks": Row("/looks", FOR_ALL_KNOWN),
+    "/looks.{form}": Row("/looks.json", FOR_ALL_KNOWN),
+    "/whoami.json": Row("/whoami.json", FOR_ALL_KNOWN),
+    "/login": Row("/login", FOR_ALL),
+    "/login/{token}": Row("/login/never-made", of(403, 403, 403, 403, 403, 403, 403)),
+    "/logout": Row("/logout", of(303, 303, 303, 303, 303, 303, 303), method="POST"),
+    "/api/v1/login-links": Row("/api/v1/login-links", of(401, 403, 403, 403, 403, 403, 403), method="POST"),
+    "/api/v1/events": Row("/api/v1/events", FOR_ALL, method="POST"),
+    "/static/{version}/{name}": Row("/static/x/style.css", FOR_ALL),
+}

@@ -1,0 +1,91 @@
+"""The web application with rules, over a real history with jobs of several people: what proves who sees what."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import ClientSession, DummyCookieJar
+from aiohttp.test_utils import TestServer
+
+from slurmlens.config.access import AccessConfig
+from slurmlens.config.auth import AuthConfig
+from slurmlens.config.hub import HubConfig
+from slurmlens.hub.access.control import AccessControl, RuledAccess
+from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.progress.read import ProgressQueries
+from slurmlens.hub.web.app import make_app
+from slurmlens.hub.web.session import COOKIE
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import Reporter
+from testkit.access_people import PEOPLE, SETTINGS, MadeUsers, tell_jobs
+from testkit.hub_history import History
+from testkit.job_hub import Live, take_nothing
+from testkit.manual_clock import ManualClock
+
+
+@dataclass
+class RuledHub:
+    """A served hub with rules."""
+
+    url: str
+    history: History
+    ruled: RuledAccess
+    users: MadeUsers
+    live: Live
+    counters: Counters
+
+    async def session(self, name: str) -> str:
+        """A session of this user, as after opening his link."""
+        token = await self.ruled.tokens.use_link(await self.ruled.tokens.make_link(name))
+        assert token is not None
+        return token
+
+    async def cookies(self, name: str) -> dict[str, str]:
+        """What this user's browser sends along."""
+        return {COOKIE: await self.session(name)}
+
+    async def status(self, viewer: Viewer) -> dict[str, object]:
+        """What the hub's status says, without the parts that are not history's."""
+        history = await self.history.queries.status(viewer)
+        return {"nodes": [], "held": history.held, "refused": history.refused}
+
+
+@asynccontextmanager
+async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]:
+    """With the people of `access_people`, their jobs, and `settings` in place of theirs."""
+    clock, counters = ManualClock(), Counters()
+    history = await History.open(f"sqlite:///{folder}/ruled.sqlite3", clock)
+    users, live = MadeUsers(), Live()
+    reporter = Reporter(counters, clock)
+    access = AccessConfig(**SETTINGS | settings)
+    auth = AuthConfig(munge=False, token_file=folder / "tokens")
+    ruled = RuledAccess.make(access, auth, "demo", history.store, clock, reporter, users)
+    await ruled.people.replace(PEOPLE)
+    await tell_jobs(history)
+    hub = RuledHub("", history, ruled, users, live, counters)
+    app = make_app(
+        queries=history.queries,
+        progress=ProgressQueries(history.store, history.beats, "demo"),
+        live=live.demand,
+        take_events=take_nothing,
+        status=hub.status,
+        settings=HubConfig(),
+        access=AccessControl(ruled),
+        reporter=reporter,
+        clock=clock,
+    )
+    async with TestServer(app) as server:
+        hub.url = str(server.make_url("")).rstrip("/")
+        try:
+            yield hub
+        finally:
+            live.close()
+    await history.close()
+
+
+def browser(hub: RuledHub) -> ClientSession:
+    """A client that keeps no cookies of its own."""
+    return ClientSession(hub.url, cookie_jar=DummyCookieJar())
