@@ -15,6 +15,7 @@ from bench.hub_load.job_mix import JobMix, jobs_of, node_name
 
 from slurmlens.config.access import AccessConfig
 from slurmlens.config.retention import RetentionConfig
+from slurmlens.events import JobMessage, JobProgress, TaskProgress
 from slurmlens.hub.access.account_people import AccountPeople
 from slurmlens.hub.access.looks import LookFilter, LookLog, What
 from slurmlens.hub.access.tokens import LoginTokens
@@ -26,10 +27,14 @@ from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS
 from slurmlens.hub.history.record.packing import PIECES_AT_ONCE, Packer
 from slurmlens.hub.history.record.recent_profiles import RecentProfiles
 from slurmlens.hub.history.retention import kinds_of_history
+from slurmlens.hub.inventory.entities import EntityKind
+from slurmlens.hub.inventory.read.queries import InventoryQueries
+from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState, NodeRecord
 from testkit.hub_history import History, record
+from testkit.inventories import entity, fact, relation, telling
 from testkit.told_events import Told, at_ns
 
 FILTERS = (
@@ -48,7 +53,8 @@ FILTERS = (
     JobFilter(account="account3", partition="long"),
     JobFilter(node=node_name(5), user="user0"),
 )
-ROOMS = ("access", "history", "scheduler")
+ROOMS = ("access", "history", "inventory", "progress", "scheduler")
+NODES, TELLINGS = 150, 24
 LOOKS = 8_000
 OWN_JOB = 2_000_000_000
 """Job ids from here on are the scene's own."""
@@ -73,6 +79,8 @@ async def play(history: History, mix: JobMix) -> None:
     await _nobody_tells(history)
     await _people_ask(history, mix)
     await _access_is_proved(history)
+    await _the_cluster_is_remembered(history, mix)
+    await _jobs_tell_how_far_they_are(history)
     await history.store.keep_statistics()
     await _details_age(history)
 
@@ -138,6 +146,38 @@ async def _people_ask(history: History, mix: JobMix) -> None:
     assert await history.queries.own_job_id(EVERYBODY, reference) == task.job_id
     await history.queries.own_job_id(EVERYBODY, JobReference(OWN_JOB, het_job_offset=1))
     await history.queries.status(EVERYBODY)
+
+
+async def _the_cluster_is_remembered(history: History, mix: JobMix) -> None:
+    """Nodes change their state again and again, and partitions their nodes."""
+    recorder = InventoryRecorder(history.store, "demo")
+    for turn in range(TELLINGS):
+        nodes = [fact(f"node {node_name(number)}", "exists", True) for number in range(NODES)]
+        states = [fact(f"node {node_name(number)}", "state", f"S{turn}") for number in range(NODES)]
+        partition = f"partition p{turn % 2}"
+        contained = [relation(partition, "contains", f"node {node_name(number)}") for number in range(NODES)]
+        await recorder.take(telling(at_ns(turn), *nodes, *states, *contained))
+    queries = InventoryQueries(history.store, "demo")
+    for viewer in (EVERYBODY, ALICE):
+        await queries.entity(viewer, entity("node n0005"), at_ns(TELLINGS), at_ns(TELLINGS - 2))
+        await queries.kind(viewer, EntityKind.NODE, ("state",), at_ns(TELLINGS))
+        await queries.neighbourhood(viewer, entity("node n0005"), 2, at_ns(TELLINGS))
+        await queries.blast_radius(viewer, entity("partition p1"), at_ns(TELLINGS))
+        await queries.common_cause(viewer, (mix.now_s - 3_600) * 10**9, mix.now_s * 10**9)
+
+
+async def _jobs_tell_how_far_they_are(history: History) -> None:
+    told = Told(OWN_JOB + 6)
+    start = told.start(1)
+    when = {"time_ns": at_ns(5), "boot_id": start.boot_id, "boottime_ns": 5, "cluster": start.cluster}
+    whose = {"node": start.node, "sighting": start.sighting, "job_id": start.job.job_id}
+    task = TaskProgress(step="0", rank=0, time_ns=at_ns(5), done=1.0, total=100.0, values={})
+    for number in range(2):
+        progress = JobProgress(id=f"p{number}", tasks=(task,), **when, **whose)
+        await history.hear(start, progress, JobMessage(id=f"m{number}", step="0", text="here", **when, **whose))
+    for viewer in (EVERYBODY, ALICE):
+        await history.progress.of_job(viewer, start.job.job_id, 1)
+        await history.progress.of_runs(viewer, {(start.job.job_id, 1)})
 
 
 async def _details_age(history: History) -> None:

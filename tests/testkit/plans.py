@@ -36,6 +36,7 @@ BOUNDED = {
     "stale_jobs": "what is to be concluded now",
     "course_pieces": "a dozen of each running job and node",
     "retention": "a row a kind of what ages",
+    "inventory_tellings": "a row a source",
     "alembic_version": "one row",
     "account_people": "a row a user and account",
     "login_tokens": "a row a session that lasts",
