@@ -33,11 +33,11 @@ BACKLOG = 128
 PATIENCE_S = 0.1
 MAX_WAITING = 256
 AT_ONCE = 32
-PAUSE_S = 0.008
-"""So many connections are accepted and then so long none: 4,000 a second at most, some percent of a core."""
+PAUSE_S = 0.016
+"""So many connections are accepted and then so long none: 2,000 a second at most, a tenth of a core under a flood."""
 
 USER_RATE_PER_S = 400.0
-"""Connections of one user whose cgroup is looked up; more are closed at a tenth of that price."""
+"""Connections of one user whose cgroup is looked up; more are refused without a look at procfs."""
 
 MAX_USERS = 1024
 ABSTRACT_NAME = "\0slurmlens-app/{node}"

@@ -190,6 +190,39 @@ async def test_a_flood_of_one_user_leaves_the_loop_to_others(tmp_path: Path) -> 
     assert len(served.sent) == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="being another user needs root")
+async def test_a_flood_of_garbage_of_another_user_costs_nobody_an_answer(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served:
+        served.place(os.getpid(), IN_JOB)
+        code = f"""
+import socket
+address = {ABSTRACT_NAME.format(node=served.node)!r}
+print("begun", flush=True)
+while True:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
+        one.connect(address)
+        one.send(b"1 job=7 progress 9 9")
+"""
+        argv = ["/usr/bin/python3", "-I", "-c", code]
+        floods = [
+            await asyncio.create_subprocess_exec(
+                *argv, user=65533, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+            )
+            for _ in range(3)
+        ]
+        for flood in floods:
+            assert flood.stdout is not None
+            await flood.stdout.readline()
+        await until(lambda: served.refused("rate") > 100, "the flood is over its limit")
+        answers = {await served.say(b"1 progress 1 2") for _ in range(50)}
+        for flood in floods:
+            flood.kill()
+            await flood.wait()
+        await served.socket.send_news()
+    assert answers == {b"ok 7.0\n"}
+    assert [event.tasks[0].done for event in served.sent if isinstance(event, JobProgress)] == [1.0]
+
+
 async def test_an_own_socket_that_was_left_behind_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "app.sock").touch()
     async with serving(tmp_path) as served:
