@@ -12,7 +12,11 @@ TABLES_MADE_BY = {
 }
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
 
-INDEXES_MADE_BY = {7: ("runs_completed",), 10: ("sightings_aging", "batches_by_time")}
+INDEXES_MADE_BY = {
+    7: ("runs_completed",),
+    10: ("sightings_aging", "batches_by_time"),
+    11: ("progress_tasks_by_age", "progress_messages_by_age"),
+}
 """The same for indexes of tables that were there before."""
 
 COLUMNS_MADE_BY = {10: (("sightings", "detail"),)}
@@ -26,7 +30,7 @@ def take_back_to(connection: Connection, version: int) -> None:
             connection.execute(text(f"DROP TABLE {table}"))
     for later, indexes in INDEXES_MADE_BY.items():
         for index in indexes if later > version else ():
-            connection.execute(text(f"DROP INDEX {index}"))
+            connection.execute(text(f"DROP INDEX IF EXISTS {index}"))  # gone with a table of a later version
     for later, columns in COLUMNS_MADE_BY.items():
         for table, column in columns if later > version else ():
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))

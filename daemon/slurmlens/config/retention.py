@@ -1,7 +1,7 @@
 """Settings of what the hub keeps for how long.
 
-Made by `load.load_hub` as part of `hub.HubConfig`; read by `hub.history.retention`. Runs, with their outcome, their
-figures and their nodes, are kept for ever and have no setting.
+Made by `load.load_hub` as part of `hub.HubConfig`; read by `hub.history.retention` and `hub.progress.retention`. Runs,
+with their outcome, their figures and their nodes, are kept for ever and have no setting.
 """
 
 from collections.abc import Iterator
@@ -35,6 +35,10 @@ class RetentionConfig(Settings):
     )
     coarse_profiles_days: float = setting(
         1095.0, "the coarse figures over time; totals and peaks stay", minimum=1, maximum=_MOST_DAYS
+    )
+
+    progress_days: float = setting(
+        90.0, "how far tasks of jobs were by their own word, and what they told beside", minimum=1, maximum=_MOST_DAYS
     )
 
     def problems(self) -> Iterator[tuple[str, str]]:

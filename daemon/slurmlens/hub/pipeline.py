@@ -42,6 +42,7 @@ from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.news import News, NodesReceived
 from slurmlens.hub.progress import keeping
 from slurmlens.hub.progress.read import ProgressQueries
+from slurmlens.hub.progress.retention import kinds_of_progress
 from slurmlens.hub.scheduler.account_poller import AccountPoller
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_series import QueueSeries, queue_points
@@ -109,7 +110,8 @@ class HubPipeline:
         self._listener = Listener(config.listen, self._doors, tls, config.local_socket)
         self._consul = self._make_consul()
         self._points = self._make_points()
-        self._retention = Retention(store, kinds_of_history(config.retention), clock)
+        kinds = [*kinds_of_history(config.retention), *kinds_of_progress(config.retention.progress_days)]
+        self._retention = Retention(store, kinds, clock)
         self._add_stages_of_history()
         self._add_stages_of_scheduler()
         self._add_stages_of_inventory()

@@ -28,6 +28,7 @@ progress_tasks = Table(
     sqlite_with_rowid=False,
 )
 Index("progress_tasks_of_job", progress_tasks.c.cluster, progress_tasks.c.job_id)
+Index("progress_tasks_by_age", progress_tasks.c.told_ns)
 
 progress_messages = Table(
     "progress_messages",
@@ -44,3 +45,4 @@ progress_messages = Table(
     sqlite_with_rowid=False,
 )
 Index("progress_messages_of_job", progress_messages.c.cluster, progress_messages.c.job_id)
+Index("progress_messages_by_age", progress_messages.c.time_ns)

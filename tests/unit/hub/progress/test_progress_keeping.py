@@ -16,6 +16,7 @@ from slurmlens.hub.access.viewer import EVERYBODY, Viewer
 from slurmlens.hub.database.metadata import metadata
 from slurmlens.hub.news import ProgressTold
 from slurmlens.hub.progress import keeping
+from slurmlens.hub.progress.retention import kinds_of_progress
 from testkit.database_versions import take_back_to
 from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
@@ -114,6 +115,24 @@ async def test_whoever_looks_at_the_job_hears_of_it(history: History) -> None:
     assert heard.take_all() == [ProgressTold(42)]
     await history.hear(progress(5, 10))
     assert heard.take_all() == []
+
+
+async def test_what_is_old_goes_and_what_spoke_again_stays(history: History) -> None:
+    await history.hear(ONE.start(0), progress(5, 10), progress(5, 1, rank=1, number=1), message(6, "old"))
+    kinds = kinds_of_progress(1.0)
+    found = [
+        await history.store.read(lambda connection, kind=kind: kind.due(connection, at_ns(7), 10)) for kind in kinds
+    ]
+    await history.hear(progress(8, 20))
+    for kind, due in zip(kinds, found, strict=True):
+        assert due is not None
+        assert due.oldest_ns in (at_ns(5), at_ns(6))
+        await history.store.write(lambda transaction, kind=kind, due=due: kind.remove(transaction, due.items))
+    told = await history.progress.of_job(EVERYBODY, 42, 1)
+    assert [(task.rank, task.course.last.done) for task in told.tasks] == [(0, 20)]
+    assert told.messages == ()
+    for kind in kinds:
+        assert await history.store.read(lambda connection, kind=kind: kind.due(connection, at_ns(7), 10)) is None
 
 
 async def test_a_database_of_before_has_the_tables_after_its_upgrade(tmp_path: Path) -> None:
