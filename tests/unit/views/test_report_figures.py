@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from slurmlens.events import FigureSource, Point, Profile, Totals
 from slurmlens.hub.history.conclude.run_extent import parse_cpus_per_node
-from slurmlens.hub.history.facts import JobFacts
+from slurmlens.hub.history.facts import Detail, JobFacts
 from slurmlens.hub.history.profiles.course import course_of
 from slurmlens.hub.views.job.advice import build_advice, rounded_memory
 from slurmlens.hub.views.job.build import build_job_view
@@ -316,3 +316,15 @@ def test_a_fine_profile_of_a_long_job_costs_no_more_than_its_bins() -> None:
     grid = grid_for([tiny], START_NS, START_NS + 10**6 * S)
     assert grid is not None
     assert grid.count <= MOST_COLUMNS + 1
+
+
+def test_a_job_that_has_lost_detail_by_age_says_so() -> None:
+    facts = gallery.GALLERY["failed_on_faulty_node"]()
+    assert not any("long ago" in note for note in build_job_view(facts).provenance.notes)
+    for detail, words in (
+        (Detail.COARSE, "120 points"),
+        (Detail.NO_EVENTS, "events are gone"),
+        (Detail.NO_COURSE, "totals"),
+    ):
+        notes = build_job_view(msgspec.structs.replace(facts, detail=detail)).provenance.notes
+        assert any("ended long ago" in note and words in note for note in notes)

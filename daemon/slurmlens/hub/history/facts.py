@@ -81,6 +81,15 @@ class ClosedReason(enum.Enum):
         return self in (ClosedReason.RUN_ENDED, ClosedReason.RUN_FORGOTTEN, ClosedReason.NO_RUN)
 
 
+class Detail(enum.IntEnum):
+    """How much of a sighting is still there; retention takes it down step by step."""
+
+    ALL = 0
+    COARSE = 1  # its course is coarse
+    NO_EVENTS = 2  # and its events' rows are gone
+    NO_COURSE = 3  # and its course is
+
+
 class DroppedEvents(msgspec.Struct, frozen=True, kw_only=True):
     """Events that a node's spool had to give up, reported between these two moments of its clock."""
 
@@ -192,6 +201,8 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     scheduler_heard_ns: int | None = None
     scheduler_silent_since_ns: int | None = None
     """Since when the scheduler gives no answers, where that is long enough for its word to be out of date."""
+    detail: Detail = Detail.ALL
+    """Of the part that has lost most by age."""
     reused_id: bool = False
     """Another, older job had the same id; `runs` lists only this one's."""
 

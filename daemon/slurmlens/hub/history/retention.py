@@ -21,10 +21,10 @@ from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.database.retention import AgingKind, DueItems
 from slurmlens.hub.history import tables as schema
+from slurmlens.hub.history.facts import Detail
 from slurmlens.hub.history.profiles import blob
 from slurmlens.hub.history.profiles.coarse import coarsen
 from slurmlens.hub.history.record.packing import PACKED
-from slurmlens.hub.history.tables import Detail
 
 DAY_S = 86_400
 MOST_COURSES = 32

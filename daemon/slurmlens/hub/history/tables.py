@@ -13,8 +13,6 @@ nanoseconds since the epoch (`*_ns`) or whole seconds where the scheduler gives 
 
 from __future__ import annotations
 
-import enum
-
 import msgspec
 from sqlalchemy import (
     BigInteger,
@@ -31,6 +29,7 @@ from sqlalchemy import (
 )
 
 from slurmlens.hub.database.metadata import metadata
+from slurmlens.hub.history.facts import Detail
 
 Number = BigInteger().with_variant(Integer, "sqlite")
 """A number that is a row's key: SQLite makes INTEGER PRIMARY KEY, and nothing else, the row's own place."""
@@ -101,15 +100,6 @@ _is_held = sightings.c.held_reason.is_not(None)
 Index("sightings_held", sightings.c.held_reason, sqlite_where=_is_held, postgresql_where=_is_held)
 _may_open_again = sightings.c.closed_ns.is_not(None) & sightings.c.end_ns.is_(None)
 Index("sightings_closed", sightings.c.closed_ns, sqlite_where=_may_open_again, postgresql_where=_may_open_again)
-
-
-class Detail(enum.IntEnum):
-    """How much of a sighting is still there; `retention` takes it down step by step."""
-
-    ALL = 0
-    COARSE = 1  # its course is coarse
-    NO_EVENTS = 2  # and its events' rows are gone
-    NO_COURSE = 3  # and its course is
 
 
 is_aging = or_(sightings.c.summary_id.is_not(None), sightings.c.closed_ns.is_not(None)) & (

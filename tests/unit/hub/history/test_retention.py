@@ -26,10 +26,10 @@ from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.retention import AIM_S, MOST_HELD_S, MOST_ROWS, DueItems, Retention, StepSize
 from slurmlens.hub.history import tables as schema
+from slurmlens.hub.history.facts import Detail
 from slurmlens.hub.history.profiles.coarse import COARSE_BINS
 from slurmlens.hub.history.record.concluding import JobKey
 from slurmlens.hub.history.retention import DAY_S, kinds_of_history
-from slurmlens.hub.history.tables import Detail
 from slurmlens.slurm.records import JobState
 from testkit.checkout import ROOT
 from testkit.hub_history import History, record
@@ -118,6 +118,7 @@ async def test_detail_goes_step_by_step_and_the_run_stays(history: History) -> N
     assert last.nodes[0].profile is None
     assert last.nodes[0].totals == facts.nodes[0].totals
     assert last.outcome == facts.outcome
+    assert (facts.detail, last.detail) == (Detail.ALL, Detail.NO_COURSE)
     assert await concluded(history) == before
     told = {aged.kind: aged for aged in retention.told()}
     assert {name: aged.removed for name, aged in told.items()} == {

@@ -22,6 +22,7 @@ from slurmlens.hub.history.conclude.executions import awaits_accounting, decode_
 from slurmlens.hub.history.conclude.node_facts import Part, node_facts, unheard
 from slurmlens.hub.history.conclude.run_rows import identity_of_rows
 from slurmlens.hub.history.facts import (
+    Detail,
     HeldReason,
     HeldSighting,
     JobFacts,
@@ -104,6 +105,7 @@ class JobReader:
             timeline=self._timeline(own),
             held=tuple(_held(row) for row in sightings if row["held_reason"]),
             scheduler_heard_ns=heard_ns,
+            detail=Detail(max((row["detail"] for row in own), default=Detail.ALL.value)),
             reused_id=run["incarnation"] > 1,
         )
 

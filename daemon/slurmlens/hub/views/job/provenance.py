@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import Witness
 from slurmlens.hub.history.conclude.run_extent import RunExtent
-from slurmlens.hub.history.facts import JobFacts, NodeState, OutcomeSource
+from slurmlens.hub.history.facts import Detail, JobFacts, NodeState, OutcomeSource
+from slurmlens.hub.history.profiles.coarse import COARSE_BINS
 from slurmlens.hub.views.job.usage import source_words
 from slurmlens.hub.views.job.view import NodeView, Phase, Provenance
 from slurmlens.shown import format as fmt
@@ -51,9 +52,17 @@ def _notes(facts: JobFacts, extent: RunExtent, phase: Phase) -> Iterator[str]:
     yield from _dropped(facts)
     if facts.held:
         yield f"{fmt.count(len(facts.held), 'sighting')} of this job fit no run of the scheduler yet and are held back."
+    if facts.detail is not Detail.ALL:
+        yield _LOST_BY_AGE[facts.detail]
     if facts.reused_id:
         yield "An older job had the same id; it is not part of this page."
 
+
+_LOST_BY_AGE = {
+    Detail.COARSE: f"It ended long ago: its figures over time are kept as {COARSE_BINS} points.",
+    Detail.NO_EVENTS: f"It ended long ago: its events are gone, its figures over time are {COARSE_BINS} points.",
+    Detail.NO_COURSE: "It ended long ago: its figures over time and its events are gone, totals and peaks are kept.",
+}
 
 _CLOSED_WORDS = {
     "not-listed": "its daemon lives and no longer lists the job",
