@@ -40,7 +40,7 @@ def test_with_and_without_slurmlens_the_same_workload_ends_the_same_way() -> Non
         without = outcomes(slurm, str(build.build(sandbox)))
         slurm.stop()
     with Sandbox() as sandbox:
-        stack = Stack(sandbox, nodes=3)
+        stack = Stack(sandbox, nodes=3, with_plugin=True)
         stack.start_slurm()
         stack.start_carbon()
         stack.start_hub()

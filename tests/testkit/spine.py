@@ -103,12 +103,12 @@ class Spine:
 
 
 @contextmanager
-def spine(*, nodes: int = 3, hooks: bool = True, extra_conf: str = "") -> Iterator[Spine]:
+def spine(*, nodes: int = 3, hooks: bool = True, extra_conf: str = "", with_plugin: bool = False) -> Iterator[Spine]:
     """Everything started; `hooks=False` is stage 0: a slurm.conf that knows nothing of us."""
     with Sandbox() as sandbox:
         log = sandbox.make_folder("hook-log")
         chosen = partial(logged_hooks, log=log) if hooks else no_hooks
-        stack = Stack(sandbox, nodes=nodes, extra_conf=extra_conf, hooks=chosen)
+        stack = Stack(sandbox, nodes=nodes, extra_conf=extra_conf, hooks=chosen, with_plugin=with_plugin)
         stack.start_slurm()
         stack.start_carbon()
         stack.start_hub()

@@ -199,9 +199,13 @@ class Registry:
             begin = Moment(event.time_ns, event.boottime_ns)
             owner = self._roster.begin(event.job, event.boot_id, begin, SightingPhase.EARLY, Witness.CGROUP, at)
         told_steps.take(owner.told_steps, event)
-        if event.interval_s is None:
-            return []
-        return [ReadOften(event.job.job_id, event.interval_s)]
+        if not owner.cgroups and owner.phase is not SightingPhase.ENDING:
+            owner.gone = _left_at(owner, event)
+        # Told at once: only what is told is kept for the next daemon, and the step's file goes when its word is kept.
+        out = self._roster.announce(owner)
+        if event.interval_s is not None:
+            out.append(ReadOften(event.job.job_id, event.interval_s))
+        return out
 
     # --- cgroups
 
@@ -345,6 +349,16 @@ def _told_again(ended: Sighting, event: HookEvent) -> JobStart | JobEnd:
     if event.role is HookRole.PROLOG:
         return made.start_by_hook(ended, event)
     return made.end_by_hook(ended.place, ended.key, event)
+
+
+def _left_at(running: Sighting, event: StepEvent) -> Moment | None:
+    """When a job without a cgroup left this node, by its steps: with the last one, where that of the allocation or the
+    batch script was among them; None while it is here. A cgroup that was seen says it itself, as does an Epilog.
+    """
+    is_over = all(step.ended_ns is not None for step in running.told_steps.values())
+    if is_over and ("extern" in running.told_steps or "batch" in running.told_steps):
+        return Moment(event.time_ns, event.boottime_ns)
+    return running.gone if running.gone is not None and event.role is StepRole.EXIT else None
 
 
 def _may_be_its_prolog(found: Sighting, event: HookEvent) -> bool:

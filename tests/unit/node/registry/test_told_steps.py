@@ -5,7 +5,17 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from slurmlens.events import ExitCount, Figure, FigureSource, JobIdentity, StepEvent, StepRole, StepTotals, Totals
+from slurmlens.events import (
+    ExitCount,
+    Figure,
+    FigureSource,
+    JobIdentity,
+    JobStart,
+    StepEvent,
+    StepRole,
+    StepTotals,
+    Totals,
+)
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import told_steps
 from slurmlens.node.registry.told_steps import MOST_STEPS, overlay
@@ -108,6 +118,19 @@ def test_a_restart_in_mid_job_forgets_no_step() -> None:
     assert [step.step for step in later.summaries()[0].totals.steps] == ["0", "batch", "extern"]
 
 
+def test_a_restart_a_moment_after_its_first_step_forgets_nothing() -> None:
+    node = Node()
+    node.appears(7, 1000.1)
+    starts(node, 7, "batch", 1000.2)
+    ends(node, 7, "0", 1000.4, 0.02)
+    later = node.restarted(1000.5, after_s=1.0)
+    later.appears(7, 1001.6)
+    later.vanishes(7, 1002.0)
+    later.tick(1100.0)
+    assert [step.step for step in later.summaries()[0].totals.steps] == ["0", "batch"]
+    assert [start.sighting for start in node.events(JobStart)] == [later.summaries()[0].sighting]
+
+
 def test_a_step_is_the_first_sign_of_a_job_that_nobody_saw() -> None:
     node = Node()
     starts(node, 7, "batch", 1000.2)
@@ -117,6 +140,31 @@ def test_a_step_is_the_first_sign_of_a_job_that_nobody_saw() -> None:
     node.vanishes(7, 1000.6)
     node.tick(1100.0)
     assert node.summaries()[0].totals.steps[0].cpu_s == exact(1.0)
+
+
+def test_a_job_that_only_its_steps_told_of_ends_with_them() -> None:
+    node = Node()
+    starts(node, 7, "batch", 1000.2)
+    starts(node, 7, "0", 1000.3)
+    ends(node, 7, "0", 1000.4, 0.5)
+    node.tick(1030.0)
+    assert node.summaries() == [], "the batch script runs on"
+    ends(node, 7, "batch", 1040.0, 1.0)
+    node.tick(1042.0)
+    assert node.summaries() == []
+    node.tick(1050.0)
+    summary = node.summaries()[0]
+    assert summary.end_ns == moment(1040.0).wall_ns
+    assert [step.step for step in summary.totals.steps] == ["0", "batch"]
+
+
+def test_a_job_whose_next_step_begins_has_not_left() -> None:
+    node = Node()
+    starts(node, 7, "batch", 1000.2)
+    ends(node, 7, "batch", 1000.4, 0.5)
+    starts(node, 7, "0", 1001.0)
+    node.tick(1030.0)
+    assert node.summaries() == []
 
 
 def test_a_prolog_that_is_read_after_its_steps_start_is_the_same_run() -> None:
