@@ -11,10 +11,11 @@ from slurmlens.hub.inventory.common_cause import Candidate, common_cause
 from slurmlens.hub.inventory.entities import CONTAINS, FOREVER, Entity, FactValue, HeldFact, HeldRelation
 from slurmlens.hub.inventory.questions.below import nodes_below, switches_above
 from slurmlens.hub.inventory.questions.blast_radius import blast_radius
-from slurmlens.hub.inventory.questions.difference import EntityState, differences
+from slurmlens.hub.inventory.questions.difference import differences
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood, explore
 from slurmlens.hub.inventory.questions.trials import trials
 from slurmlens.hub.inventory.runs import PlacedRun
+from slurmlens.hub.inventory.states import EntityState
 from slurmlens.slurm.records import JobState
 from testkit.inventories import entity
 

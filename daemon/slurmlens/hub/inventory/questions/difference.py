@@ -9,16 +9,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from slurmlens.hub.inventory.entities import EXISTS, Entity, FactValue, HeldFact, HeldRelation
-
-
-class EntityState(msgspec.Struct, frozen=True, kw_only=True):
-    """An entity as it was at a moment: its facts and relations of then; none of both where it was not there."""
-
-    entity: Entity
-    at_ns: int
-    facts: tuple[HeldFact, ...] = ()
-    relations: tuple[HeldRelation, ...] = ()
+from slurmlens.hub.inventory.entities import EXISTS, FactValue
+from slurmlens.hub.inventory.states import EntityState, latest_facts
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,14 +25,6 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 def differences(left: EntityState, right: EntityState) -> tuple[Difference, ...]:
     """What differs, by attribute; facts first."""
     return (*_of_facts(left, right), *_of_relations(left, right))
-
-
-def latest_facts(facts: Iterable[HeldFact]) -> dict[str, HeldFact]:
-    """By attribute: of what several sources tell, what holds since last."""
-    found: dict[str, HeldFact] = {}
-    for fact in sorted(facts, key=lambda one: (one.valid_from_ns, one.source)):
-        found[fact.attribute] = fact
-    return found
 
 
 def _of_facts(left: EntityState, right: EntityState) -> Iterable[Difference]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Iterator
 
-import msgspec
 from sqlalchemy import Connection
 
 from slurmlens.hub.access.viewer import Viewer
@@ -19,11 +18,11 @@ from slurmlens.hub.inventory.common_cause import CommonCause, Trial, common_caus
 from slurmlens.hub.inventory.entities import CONTAINS, FOREVER, Entity, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.questions.below import nodes_below, switches_above
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius, blast_radius
-from slurmlens.hub.inventory.questions.difference import EntityState
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood, explore
 from slurmlens.hub.inventory.questions.trials import FAILURES, MADE_OF, SUCCESSES, trials
 from slurmlens.hub.inventory.read import facts_at, runs_at
 from slurmlens.hub.inventory.runs import PlacedRun
+from slurmlens.hub.inventory.states import EntityHistory, EntityState
 
 JOB = "job"
 """The kind of a job in a neighbourhood; its name is its id, and /RUN for a later run."""
@@ -32,14 +31,6 @@ MOST_RUNS = 1_000
 MOST_TRIALS = 20_000
 MOST_SWITCH_LEVELS = 16
 _OWNED = ("user", "account", "partition")
-
-
-class EntityHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """An entity at a moment, all versions of its facts in a window before, and the runs that it had then."""
-
-    state: EntityState
-    facts: tuple[HeldFact, ...]
-    runs: tuple[PlacedRun, ...]
 
 
 class InventoryQueries:

@@ -1,0 +1,105 @@
+"""What the pages of a node, user, partition, account, group or switch show, and the lists of them.
+
+Owns the types and nothing else; made by `build`, drawn by `terminal` and the web. The field names are the JSON's.
+Values are raw: times are nanoseconds since the epoch, names are kept as they were told. None is: not told.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from slurmlens.hub.inventory.entities import FactValue
+from slurmlens.hub.views.jobs.view import JobsView
+
+
+class StateView(msgspec.Struct, frozen=True, kw_only=True):
+    """A node's state: Slurm's words, ours, the tone it is shown with, and from when to when; None holds still."""
+
+    told: str
+    word: str
+    tone: str
+    from_ns: int
+    to_ns: int | None = None
+
+
+class FactLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One fact: what it says in words beside its raw value, since when, and who told it."""
+
+    attribute: str
+    label: str
+    value: FactValue
+    text: str
+    since_ns: int
+    source: str
+
+
+class ChangeLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact that changed within the window: from what, to what, and when. None: it began, or ended, then."""
+
+    label: str
+    before: str | None
+    after: str | None
+    time_ns: int
+
+
+class RelatedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What an entity is related to, of one kind: `words` say how ("in partition", "below switch")."""
+
+    words: str
+    kind: str
+    names: tuple[str, ...]
+
+
+class RunBand(msgspec.Struct, frozen=True, kw_only=True):
+    """A run on a node, for the band below its states."""
+
+    job_id: int
+    run: int
+    state: str
+    tone: str
+    user: str | None
+    name: str | None
+    from_ns: int
+    to_ns: int | None = None
+
+
+class EntityView(msgspec.Struct, frozen=True, kw_only=True):
+    """An entity at a moment. `states` and `runs` are a node's, over the window from `since_ns` to `at_ns`."""
+
+    cluster: str
+    kind: str
+    name: str
+    made_ns: int
+    at_ns: int
+    since_ns: int
+    sentence: str
+    is_known: bool
+    state: StateView | None = None
+    states: tuple[StateView, ...] = ()
+    runs: tuple[RunBand, ...] = ()
+    facts: tuple[FactLine, ...] = ()
+    changes: tuple[ChangeLine, ...] = ()
+    related: tuple[RelatedLine, ...] = ()
+    jobs: JobsView | None = None
+
+
+class EntityLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One entity of a list."""
+
+    name: str
+    state: StateView | None = None
+    reason: str | None = None
+    partitions: tuple[str, ...] = ()
+    cpu_count: int | None = None
+    memory_bytes: int | None = None
+
+
+class EntitiesView(msgspec.Struct, frozen=True, kw_only=True):
+    """All entities of a kind at a moment; of nodes those that are out of service first. `counts` are by state."""
+
+    cluster: str
+    kind: str
+    made_ns: int
+    at_ns: int
+    rows: tuple[EntityLine, ...]
+    counts: dict[str, int]
