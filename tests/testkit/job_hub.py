@@ -12,6 +12,11 @@ from slurmlens.config.hub import HubConfig, HubProfileConfig
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList, JobRow, ListPlace, StateFilter
 from slurmlens.hub.intake.profile_demand import ProfileDemand
+from slurmlens.hub.inventory.common_cause import CommonCause, common_cause
+from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldRelation
+from slurmlens.hub.inventory.questions.blast_radius import BlastRadius, blast_radius
+from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood, explore
+from slurmlens.hub.inventory.states import EntityHistory, EntityState
 from slurmlens.hub.news import News, RunsChanged
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.views.job.build import build_job_view
@@ -114,6 +119,45 @@ def row_of(facts: JobFacts) -> JobRow:
     )
 
 
+class FixedInventory:
+    """Answers the inventory's questions with nothing, but for the entities that a test has put in."""
+
+    def __init__(self) -> None:
+        self.histories: dict[Entity, EntityHistory] = {}
+        self.facts: list[HeldFact] = []
+        self.relations: list[HeldRelation] = []
+        self.cause = common_cause([])
+        self.asked: list[tuple[int, ...]] = []
+
+    async def entity(self, viewer: Viewer, entity: Entity, at_ns: int, since_ns: int | None = None) -> EntityHistory:
+        self.asked.append((at_ns, since_ns or at_ns))
+        found = self.histories.get(entity)
+        return found or EntityHistory(state=EntityState(entity=entity, at_ns=at_ns), facts=(), runs=())
+
+    async def kind(
+        self, viewer: Viewer, kind: EntityKind, attributes: Collection[str], at_ns: int
+    ) -> Sequence[HeldFact]:
+        self.asked.append((at_ns,))
+        return [fact for fact in self.facts if fact.entity.kind == kind.value]
+
+    async def contained(self, viewer: Viewer, kind: EntityKind, at_ns: int) -> Sequence[HeldRelation]:
+        return [one for one in self.relations if one.entity.kind == kind.value]
+
+    async def neighbourhood(self, viewer: Viewer, root: Entity, depth: int, at_ns: int) -> Neighbourhood:
+        def relations_of(level: Collection[Entity]) -> list[HeldRelation]:
+            return [one for one in self.relations if one.entity in level or one.other in level]
+
+        return explore(root, depth, at_ns, relations_of)
+
+    async def blast_radius(self, viewer: Viewer, entity: Entity, at_ns: int) -> BlastRadius:
+        runs = self.histories[entity].runs if entity in self.histories else ()
+        return blast_radius(entity, at_ns, [entity.name], runs, 100)
+
+    async def common_cause(self, viewer: Viewer, from_ns: int, to_ns: int) -> CommonCause:
+        self.asked.append((from_ns, to_ns))
+        return self.cause
+
+
 class StillClock:
     """Wall time stands where the gallery's jobs were looked at."""
 
@@ -161,6 +205,7 @@ def make_gallery_app(
     facts: Mapping[int, JobFacts] | None = None,
     progress: ToldInside | None = None,
     take_events: TakeEvents = take_nothing,
+    inventory: FixedInventory | None = None,
 ) -> tuple[web.Application, tuple[FixedHistory, Live]]:
     """The application over the whole gallery, numbered from `FIRST_JOB_ID` in its order, or over `facts`."""
     if facts is None:
@@ -169,6 +214,7 @@ def make_gallery_app(
     app = make_app(
         queries=history,
         progress=progress or ToldInside(),
+        inventory=inventory or FixedInventory(),
         live=live.demand,
         take_events=take_events,
         status=plain_status,

@@ -15,21 +15,27 @@ from typing import Protocol, cast
 from slurmlens import __version__
 
 COMMANDS = (
+    "blast-radius",
     "campaign",
+    "common-cause",
     "doctor",
     "event",
+    "inventory",
     "job",
     "jobs",
     "login",
     "looks",
+    "node",
+    "partition",
     "progress",
     "setup",
     "status",
     "top",
+    "user",
     "validate",
     "watch",
 )
-"""Each is a module `slurmlens.cli.commands.<name>`."""
+"""Each is a module `slurmlens.cli.commands.<name>`, with an underscore where the name has a hyphen."""
 
 
 class Command(Protocol):
@@ -57,7 +63,7 @@ def parsers(names: Sequence[str] = COMMANDS) -> tuple[argparse.ArgumentParser, d
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     own: dict[str, argparse.ArgumentParser] = {}
     for name in names:
-        command = cast(Command, importlib.import_module(f"slurmlens.cli.commands.{name}"))
+        command = cast(Command, importlib.import_module(f"slurmlens.cli.commands.{name.replace('-', '_')}"))
         own[name] = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
         command.add_arguments(own[name])
         own[name].set_defaults(chosen=command.run)  # `run` is an option of `slurmlens job`

@@ -38,6 +38,7 @@ from slurmlens.hub.intake.origins import NodeOrigins
 from slurmlens.hub.intake.profile_demand import ProfileDemand
 from slurmlens.hub.intake.refusals import Refusals
 from slurmlens.hub.inventory.keeper import InventoryKeeper
+from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.news import News, NodesReceived
 from slurmlens.hub.progress import keeping
@@ -193,6 +194,7 @@ class HubPipeline:
             doors=self._doors,
             queries=self._queries,
             progress=ProgressQueries(self._opened.store, self._opened.applier.beats, config.cluster),
+            inventory=InventoryQueries(self._opened.store, config.cluster),
             live=self._demand,
             take_events=ingest.take,
             status=status,

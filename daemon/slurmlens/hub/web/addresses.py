@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 from aiohttp import web
 
+from slurmlens.clock import NS_PER_S
 from slurmlens.errors import DecodeError, PageError
 from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
 from slurmlens.slurm.job_ids import JobReference, parse_job_reference
@@ -19,6 +21,8 @@ from slurmlens.slurm.records import JobState
 
 MOST_ROWS = 1000
 MOST_RUNS = 10**6
+MOST_SECONDS = 253_402_300_799
+"""The last second of the year 9999."""
 JOB_SEGMENT = r"[^/.]{1,40}"
 """A job's part of an address; what it means is decided by `job_reference`, which names what is wrong with a slip."""
 
@@ -36,6 +40,39 @@ def number_in(text: str, least: int, most: int) -> int | None:
         return None
     value = int(text)
     return value if least <= value <= most else None
+
+
+def moment_in(request: web.Request, key: str, otherwise_ns: int) -> int:
+    """The moment that `key` of an address names, in nanoseconds since the epoch; PageError 400 where it is none.
+
+    Whole seconds since the epoch, or RFC 3339 with its zone: `2026-11-23T10:14:00Z`.
+    """
+    text = request.query.get(key)
+    if not text:
+        return otherwise_ns
+    seconds = number_in(text, 0, MOST_SECONDS)
+    if seconds is not None:
+        return seconds * NS_PER_S
+    try:
+        told = datetime.fromisoformat(text.replace(" ", "+"))  # a plus that was sent as it is came as a blank
+        if told.tzinfo is not None:
+            return round(told.timestamp() * NS_PER_S)
+    except (ValueError, OverflowError):
+        pass
+    message = f"{key}={text[:_SHOWN_CHARACTERS]!r} is no moment"
+    raise PageError(400, "bad-moment", message, "Seconds since the epoch, or as 2026-11-23T10:14:00Z, with its zone.")
+
+
+def depth_in(request: web.Request, most: int, otherwise: int) -> int:
+    """The `depth` that an address names; PageError 400 where it cannot be used."""
+    text = request.query.get("depth")
+    if not text:
+        return otherwise
+    depth = number_in(text, 0, most)
+    if depth is None:
+        message = f"depth={text[:_SHOWN_CHARACTERS]!r} cannot be used"
+        raise PageError(400, "bad-depth", message, f"A number from 0 to {most}.")
+    return depth
 
 
 def job_reference(text: str) -> JobReference:

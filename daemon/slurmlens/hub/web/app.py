@@ -20,12 +20,22 @@ from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.doors import BODY_S, Doors
 from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.host_check import host_middleware
+from slurmlens.hub.web.pages.common_cause import CommonCausePage
+from slurmlens.hub.web.pages.entity import EntityPage
+from slurmlens.hub.web.pages.inventory import InventoryPage
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
 from slurmlens.hub.web.pages.login import LoginPage
 from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.status import StatusPage
-from slurmlens.hub.web.ports import HistoryQueries, LiveFeed, ProgressReads, StatusOf, TakeEvents
+from slurmlens.hub.web.ports import (
+    HistoryQueries,
+    InventoryReads,
+    LiveFeed,
+    ProgressReads,
+    StatusOf,
+    TakeEvents,
+)
 from slurmlens.hub.web.render import make_environment
 from slurmlens.hub.web.routes import Pages, open_handlers, route_definitions
 from slurmlens.hub.web.session import session_middleware
@@ -48,6 +58,7 @@ def make_app(
     *,
     queries: HistoryQueries,
     progress: ProgressReads,
+    inventory: InventoryReads,
     live: LiveFeed,
     take_events: TakeEvents,
     status: StatusOf,
@@ -61,9 +72,14 @@ def make_app(
     control = access or AccessControl()
     assets = Assets()
     environment = make_environment(assets)
+    clock = clock or SystemClock()
+    jobs = JobsPage(queries, progress, environment, clock, control)
     pages = Pages(
-        jobs=JobsPage(queries, progress, environment, clock or SystemClock(), control),
+        jobs=jobs,
         job=JobPage(queries, progress, live, environment, control),
+        entity=EntityPage(jobs, inventory, environment, settings.cluster, clock, control),
+        inventory=InventoryPage(inventory, environment, settings.cluster, clock, control),
+        common_cause=CommonCausePage(inventory, environment, settings.cluster, clock),
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),
         looks=LooksPage(control, environment),

@@ -12,6 +12,11 @@ from typing import Protocol
 
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList
+from slurmlens.hub.inventory.common_cause import CommonCause
+from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldRelation
+from slurmlens.hub.inventory.questions.blast_radius import BlastRadius
+from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood
+from slurmlens.hub.inventory.states import EntityHistory
 from slurmlens.hub.news import Fact
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.slurm.job_ids import JobReference
@@ -43,6 +48,30 @@ class ProgressReads(Protocol):
 
     async def of_runs(self, viewer: Viewer, runs: Collection[JobRun]) -> Mapping[JobRun, JobProgressFacts]:
         """The same of many runs; those that told nothing are left out."""
+
+
+class InventoryReads(Protocol):
+    """The inventory, asked about a moment."""
+
+    async def entity(self, viewer: Viewer, entity: Entity, at_ns: int, since_ns: int | None = None) -> EntityHistory:
+        """An entity at a moment, and over a window before it."""
+
+    async def kind(
+        self, viewer: Viewer, kind: EntityKind, attributes: Collection[str], at_ns: int
+    ) -> Sequence[HeldFact]:
+        """Attributes of all entities of a kind."""
+
+    async def contained(self, viewer: Viewer, kind: EntityKind, at_ns: int) -> Sequence[HeldRelation]:
+        """Relations of all entities of a kind."""
+
+    async def neighbourhood(self, viewer: Viewer, root: Entity, depth: int, at_ns: int) -> Neighbourhood:
+        """What stood around an entity."""
+
+    async def blast_radius(self, viewer: Viewer, entity: Entity, at_ns: int) -> BlastRadius:
+        """Whom a failure would have touched."""
+
+    async def common_cause(self, viewer: Viewer, from_ns: int, to_ns: int) -> CommonCause:
+        """What the failures of a window have in common."""
 
 
 class LiveFeed(Protocol):

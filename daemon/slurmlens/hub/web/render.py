@@ -14,9 +14,11 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 
+from slurmlens.hub.inventory.entities import Entity
 from slurmlens.hub.views.job import phrases
 from slurmlens.hub.views.job import progress as progress_words
 from slurmlens.hub.views.job.view import JobView, rows_shown
+from slurmlens.hub.views.neighbourhood.build import entity_address
 from slurmlens.hub.views.states import STATE_STYLES
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.drawing import draw, spark_path
@@ -49,6 +51,7 @@ def make_environment(assets: Assets) -> jinja2.Environment:
         utc=_utc,
         segment=lambda text: quote(str(text), safe=""),
         query=_query,
+        entity_page=lambda kind, name: entity_address(Entity(kind, name)),
     )
     environment.globals.update(
         asset=assets.url,

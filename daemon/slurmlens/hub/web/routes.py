@@ -9,6 +9,9 @@ from aiohttp.typedefs import Handler
 
 from slurmlens.hub.web.addresses import JOB_SEGMENT
 from slurmlens.hub.web.assets import Assets
+from slurmlens.hub.web.pages.common_cause import CommonCausePage
+from slurmlens.hub.web.pages.entity import EntityPage
+from slurmlens.hub.web.pages.inventory import InventoryPage
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
 from slurmlens.hub.web.pages.login import LoginPage
@@ -18,7 +21,10 @@ from slurmlens.hub.web.pages.status import StatusPage
 _DATA_FORM = r".{form:json|csv}"
 _JOB = f"/jobs/{{job_id:{JOB_SEGMENT}}}"
 _RUN = _JOB + r"/{run:\d{1,20}}"
-_LISTS = ("/jobs", "/users/{user}", "/nodes/{node}", "/partitions/{partition}", "/accounts/{account}")
+_ENTITIES = ("nodes", "users", "partitions", "accounts", "groups", "switches")
+_AROUND = "/inventory/{kind}/{name}"
+API = "/api/v1"
+"""Before every address that has data forms: the same as its JSON."""
 
 
 class Pages(NamedTuple):
@@ -26,6 +32,9 @@ class Pages(NamedTuple):
 
     jobs: JobsPage
     job: JobPage
+    entity: EntityPage
+    inventory: InventoryPage
+    common_cause: CommonCausePage
     status: StatusPage
     login: LoginPage
     looks: LooksPage
@@ -52,7 +61,13 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route(_RUN + "/live", pages.job.live),
         Route(_JOB + "/events.json", pages.job.events),
         Route(_RUN + "/events.json", pages.job.events),
-        *(Route(path, pages.jobs.show, has_data_forms=True) for path in _LISTS),
+        Route("/jobs", pages.jobs.show, has_data_forms=True),
+        *(Route(f"/{{plural:{name}}}", pages.entity.listing, has_data_forms=True) for name in _ENTITIES),
+        *(Route(f"/{{plural:{name}}}/{{name}}", pages.entity.show, has_data_forms=True) for name in _ENTITIES),
+        Route("/common-cause", pages.common_cause.show, has_data_forms=True),
+        Route(_AROUND + "/blast-radius", pages.inventory.blast_radius, has_data_forms=True),
+        Route(_AROUND + "/difference", pages.inventory.difference, has_data_forms=True),
+        Route(_AROUND, pages.inventory.neighbourhood, has_data_forms=True),
         Route("/status", pages.status.show),
         Route("/status.json", pages.status.document),
         Route("/looks", pages.looks.show, has_data_forms=True),
@@ -68,8 +83,10 @@ def table(pages: Pages) -> tuple[Route, ...]:
 def route_definitions(pages: Pages) -> list[web.RouteDef]:
     """The table as aiohttp takes it. Data forms stand before all plain addresses: {user} would swallow "alice.json"."""
     rows = table(pages)
-    data = [web.get(row.path + _DATA_FORM, row.handler) for row in rows if row.has_data_forms]
-    return data + [_plain(row) for row in rows]
+    with_data = [row for row in rows if row.has_data_forms]
+    data = [web.get(row.path + _DATA_FORM, row.handler) for row in with_data]
+    api = [web.get(API + row.path, _as_json(row.handler)) for row in with_data]
+    return data + api + [_plain(row) for row in rows]
 
 
 def open_handlers(pages: Pages) -> frozenset[Handler]:
@@ -79,3 +96,11 @@ def open_handlers(pages: Pages) -> frozenset[Handler]:
 
 def _plain(row: Route) -> web.RouteDef:
     return web.get(row.path, row.handler) if row.method == "GET" else web.post(row.path, row.handler)
+
+
+def _as_json(handler: Handler) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        request.match_info["form"] = "json"
+        return await handler(request)
+
+    return answer

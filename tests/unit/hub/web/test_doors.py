@@ -25,7 +25,7 @@ from slurmlens.hub.web.doors import (
 from slurmlens.hub.web.listener import DoorSite
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
-from testkit.job_hub import FixedHistory, Live, StillClock, ToldInside, plain_status
+from testkit.job_hub import FixedHistory, FixedInventory, Live, StillClock, ToldInside, plain_status
 from testkit.manual_clock import ManualClock
 
 
@@ -152,6 +152,7 @@ async def a_port(bounds: Bounds) -> AsyncIterator[tuple[int, Doors]]:
     app = make_app(
         queries=FixedHistory({}),
         progress=ToldInside(),
+        inventory=FixedInventory(),
         live=Live().demand,
         take_events=take_from_nodes,
         status=plain_status,

@@ -11,6 +11,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from slurmlens.hub.history.facts import StateFilter
+from slurmlens.hub.views.entity.view import EntityView
 from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.slurm.job_ids import JobReference
@@ -70,7 +71,12 @@ async def test_every_list_has_a_page_json_and_csv(client: Client, path: str) -> 
     assert page.status == 200
     assert FORBIDDEN_MARKUP.search(await page.read()) is None
     data = await (await client.get(f"{path}.json")).read()
-    assert msgspec.json.decode(data, type=JobsView).rows
+    assert await (await client.get(f"/api/v1{path}")).read() == data
+    jobs = (
+        msgspec.json.decode(data, type=JobsView) if path == "/jobs" else msgspec.json.decode(data, type=EntityView).jobs
+    )
+    assert jobs is not None
+    assert jobs.rows
     assert (await (await client.get(f"{path}.csv")).text()).startswith("job_id,run,state,name,")
 
 

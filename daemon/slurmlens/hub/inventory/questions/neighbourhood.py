@@ -44,25 +44,25 @@ def explore(
 ) -> Neighbourhood:
     """The neighbourhood of `root`; `relations_of` answers in which relations the entities of a level stand."""
     distances = {root: 0}
-    relations: dict[HeldRelation, None] = {}
+    seen: dict[HeldRelation, None] = {}
     level, has_more = [root], False
     for distance in range(1, depth + 1):
         found = sorted(relations_of(level), key=lambda one: (one.relation, one.entity, one.other))
-        fresh: list[Entity] = []
-        for relation in found:
-            for entity in (relation.entity, relation.other):
-                if entity in distances:
-                    continue
-                if len(distances) >= most:
-                    has_more = True
-                    continue
-                distances[entity] = distance
-                fresh.append(entity)
-            if relation.entity in distances and relation.other in distances:
-                relations[relation] = None
-        level = fresh
+        seen.update(dict.fromkeys(found))
+        begun = frozenset(level)
+        touching = (one for one in found if one.entity in begun or one.other in begun)
+        level = []
+        for entity in dict.fromkeys(end for one in touching for end in (one.entity, one.other)):
+            if entity in distances:
+                continue
+            if len(distances) >= most:
+                has_more = True
+                break
+            distances[entity] = distance
+            level.append(entity)
         if not level:
             break
+    relations = [one for one in seen if one.entity in distances and one.other in distances]
     return Neighbourhood(
         root=root,
         at_ns=at_ns,

@@ -65,6 +65,13 @@ class InventoryQueries:
             lambda connection: facts_at.facts_of_kind(viewer, connection, self._cluster, kind.value, attributes, span)
         )
 
+    async def contained(self, viewer: Viewer, kind: EntityKind, at_ns: int) -> list[HeldRelation]:
+        """What all entities of a kind contained, or were related to, at a moment."""
+        span = at_ns, at_ns
+        return await self._store.read(
+            lambda connection: facts_at.relations_of_kind(viewer, connection, self._cluster, kind.value, span)
+        )
+
     async def neighbourhood(self, viewer: Viewer, root: Entity, depth: int, at_ns: int) -> Neighbourhood:
         """What stood around an entity (or a job), jobs that ran then among it."""
 

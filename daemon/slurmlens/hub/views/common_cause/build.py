@@ -48,12 +48,17 @@ def _sentence(answer: CommonCause) -> str:
         tried = sum(answer.tried.values())
         suspect = f" The first suspect is {cause_name(answer.causes[0])}." if answer.causes else ""
         return f"{runs}; none of {fmt.count(tried, 'candidate')} explains the failures beyond chance.{suspect}"
-    first = named[0]
-    others = f" and {len(named) - 1} more" if len(named) > 1 else ""
-    return (
-        f"{cause_name(first)[0].upper()}{cause_name(first)[1:]}{others} explains {first.failed} of {answer.failed} "
-        f"failures: {_counts(first)}."
-    )
+    first, others = named[0], named[1:]
+    twins = [cause_name(other) for other in others if _has_same_runs(other, first)]
+    more = [cause_name(other) for other in others if not _has_same_runs(other, first)]
+    subject = f"{cause_name(first)[0].upper()}{cause_name(first)[1:]}"
+    twin_words = f", or {' or '.join(twins[:MOST_NAMED])} in the same runs," if twins else ""
+    more_words = f" Named as well: {', '.join(more[:MOST_NAMED])}." if more else ""
+    return f"{subject}{twin_words} explains {first.failed} of {answer.failed} failures: {_counts(first)}.{more_words}"
+
+
+def _has_same_runs(one: Cause, other: Cause) -> bool:
+    return Remark.SAME_RUNS in one.remarks and f"{other.kind} {other.name}" in one.by
 
 
 def _counts(cause: Cause) -> str:

@@ -206,7 +206,8 @@ def _sentence(
     if kind == EntityKind.NODE.value:
         parts.append(_jobs_of_a_day(runs, at_ns))
     elif jobs is not None and jobs.rows:
-        parts.append(", ".join(f"{count} {phase}" for phase, count in jobs.counts.items() if count) + " jobs listed.")
+        counts = ", ".join(f"{count} {phase}" for phase, count in jobs.counts.items() if count)
+        parts.append(f"Its newest jobs: {counts}.")
     elif EXISTS in told:
         parts.append(f"Known since {fmt.iso_s(told[EXISTS].valid_from_ns)}.")
     return visible(" ".join(part for part in parts if part)) or "Nothing is told of it at this moment."

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from slurmlens.clock import Clock
 from slurmlens.hub.access.control import AccessControl
+from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import StateFilter
 from slurmlens.hub.views.jobs.build import build_jobs_view
 from slurmlens.hub.views.jobs.table import jobs_csv
@@ -52,14 +53,17 @@ class JobsPage:
             raise web.HTTPFound(f"/jobs/{quote(request.query['id'].strip(), safe='+')}")
         fixed = {key: request.match_info[key] for key in FILTERS if key in request.match_info}
         filters = filters_of(request)
-        wanted = job_filter(filters, request.query.get("after"))
-        viewer = viewer_of(request)
+        view = await self.listed(viewer_of(request), filters, request.query.get("after"))
+        return self._answer(request.match_info.get("form"), view, fixed)
+
+    async def listed(self, viewer: Viewer, filters: Mapping[str, str], after: str | None) -> JobsView:
+        """The list under these filters, which pages of users and nodes have as well; PageError 400 names a bad one."""
+        wanted = job_filter(filters, after)
         found = await self._queries.jobs(viewer, wanted)
         self._control.saw_list(viewer, urlencode(filters), (row.user for row in found.rows))
         running = {(row.job_id, row.run) for row in found.rows if row.end_ns is None and row.start_ns is not None}
         told = await self._progress.of_runs(viewer, running)
-        view = build_jobs_view(found, filters, wanted, self._clock.wall_ns(), told)
-        return self._answer(request.match_info.get("form"), view, fixed)
+        return build_jobs_view(found, filters, wanted, self._clock.wall_ns(), told)
 
     def _answer(self, form: str | None, view: JobsView, fixed: Mapping[str, str]) -> web.Response:
         if form == "json":

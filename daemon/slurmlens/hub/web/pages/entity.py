@@ -1,0 +1,121 @@
+"""The pages of nodes, users, partitions, accounts, groups and switches, and the lists of them.
+
+Fed by `ports`: the inventory says what an entity is, history which jobs it has. `at` in an address is the moment that
+is asked about, `since` the begin of what is shown before it. The forms of an address are one handler: the page, the
+view as JSON, and as CSV its jobs.
+"""
+
+from __future__ import annotations
+
+import jinja2
+from aiohttp import web
+
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.errors import PageError
+from slurmlens.hub.access.control import AccessControl
+from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.inventory.entities import Entity, EntityKind
+from slurmlens.hub.views.entity.build import LISTED, build_entities_view, build_entity_view
+from slurmlens.hub.views.entity.view import EntitiesView, EntityView
+from slurmlens.hub.views.jobs.table import jobs_csv
+from slurmlens.hub.views.jobs.view import JobsView
+from slurmlens.hub.views.neighbourhood.build import PLURALS
+from slurmlens.hub.web.addresses import filters_of, moment_in
+from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
+from slurmlens.hub.web.entity_drawing import draw_entity
+from slurmlens.hub.web.pages.jobs import JobsPage
+from slurmlens.hub.web.ports import InventoryReads
+from slurmlens.hub.web.session import viewer_of
+from slurmlens.shown.csv import csv_table
+
+SHOWN_BEFORE_NS = 7 * 86_400 * NS_PER_S
+_KINDS = {plural: EntityKind(kind) for kind, plural in PLURALS.items() if kind != "job"}
+_WITH_JOBS = (EntityKind.NODE, EntityKind.USER, EntityKind.PARTITION, EntityKind.ACCOUNT)
+_LIST_HEADER = ("name", "state", "reason", "partitions", "cores", "memory_bytes")
+
+
+class EntityPage:
+    """All forms of entities and of lists of them."""
+
+    def __init__(
+        self,
+        jobs: JobsPage,
+        inventory: InventoryReads,
+        environment: jinja2.Environment,
+        cluster: str,
+        clock: Clock,
+        control: AccessControl,
+    ) -> None:
+        self._control = control
+        self._jobs = jobs
+        self._inventory = inventory
+        self._page = environment.get_template("entity/page.html")
+        self._list = environment.get_template("entity/list.html")
+        self._cluster = cluster
+        self._clock = clock
+
+    async def show(self, request: web.Request) -> web.Response:
+        """`GET /nodes/NAME` and its like, `.json`, `.csv`."""
+        viewer, kind = viewer_of(request), _KINDS[request.match_info["plural"]]
+        entity = Entity.of(kind, request.match_info["name"])
+        now_ns = self._clock.wall_ns()
+        at_ns = moment_in(request, "at", now_ns)
+        since_ns = min(at_ns, moment_in(request, "since", at_ns - SHOWN_BEFORE_NS))
+        jobs = await self._jobs_of(viewer, request, entity) if kind in _WITH_JOBS else None
+        history = await self._inventory.entity(viewer, entity, at_ns, since_ns)
+        self._control.saw_list(viewer, f"{entity.kind}={entity.name}", (run.user for run in history.runs))
+        view = build_entity_view(self._cluster, history, jobs, since_ns, now_ns)
+        if not view.is_known:
+            raise _not_known(entity)
+        return self._answer(request.match_info.get("form"), view)
+
+    async def listing(self, request: web.Request) -> web.Response:
+        """`GET /nodes` and its like, `.json`, `.csv`."""
+        viewer, kind = viewer_of(request), _KINDS[request.match_info["plural"]]
+        now_ns = self._clock.wall_ns()
+        at_ns = moment_in(request, "at", now_ns)
+        facts = await self._inventory.kind(viewer, kind, LISTED, at_ns)
+        containing = await self._inventory.contained(viewer, EntityKind.PARTITION, at_ns)
+        view = build_entities_view(self._cluster, kind.value, facts, containing, at_ns, now_ns)
+        form = request.match_info.get("form")
+        if form == "json":
+            return json_answer(view)
+        if form == "csv":
+            return csv_answer(_list_csv(view), f"{request.match_info['plural']}.csv")
+        return html_answer(self._list.render(view=view, plural=request.match_info["plural"]))
+
+    async def _jobs_of(self, viewer: Viewer, request: web.Request, entity: Entity) -> JobsView:
+        filters = filters_of(request) | {entity.kind: entity.name}
+        return await self._jobs.listed(viewer, filters, request.query.get("after"))
+
+    def _answer(self, form: str | None, view: EntityView) -> web.Response:
+        if form == "json":
+            return json_answer(view)
+        if form == "csv":
+            if view.jobs is None:
+                raise PageError(404, "no-table", f"A {view.kind} has no table", "Its JSON has all that is known.")
+            return csv_answer(jobs_csv(view.jobs), f"{view.kind}-jobs.csv")
+        return html_answer(self._page.render(view=view, drawn=draw_entity(view), plural=PLURALS[view.kind]))
+
+
+def _list_csv(view: EntitiesView) -> str:
+    rows = (
+        (
+            row.name,
+            row.state.told if row.state else None,
+            row.reason,
+            " ".join(row.partitions),
+            row.cpu_count,
+            row.memory_bytes,
+        )
+        for row in view.rows
+    )
+    return csv_table(_LIST_HEADER, rows)
+
+
+def _not_known(entity: Entity) -> PageError:
+    advice = (
+        "The hub hears of nodes and partitions when it asks the scheduler, every few minutes, and of users and accounts"
+        " by their jobs. The name must be the scheduler's own."
+    )
+    return PageError(404, f"no-such-{entity.kind}", f"The hub knows no {entity.kind} {entity.name!r}", advice)
