@@ -28,7 +28,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Tie:
     """A relation between two that are drawn."""
 
     x1: int
@@ -44,7 +44,7 @@ class NeighbourhoodDrawing:
     width: int
     height: int
     entities: tuple[Placed, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[Tie, ...]
     left_over: int
 
 
@@ -60,7 +60,7 @@ def draw_neighbourhood(view: NeighbourhoodView) -> NeighbourhoodDrawing:
         text = clip(f"{one.kind} {visible(one.name)}", _NAME_COLUMNS)
         placed[place] = Placed(one.distance * COLUMN_WIDTH + 14, row * ROW_HEIGHT + 18, one, text)
     lines = tuple(
-        Line(placed[link.first].x - 6, placed[link.first].y - 4, placed[link.second].x - 6, placed[link.second].y - 4)
+        Tie(placed[link.first].x - 6, placed[link.first].y - 4, placed[link.second].x - 6, placed[link.second].y - 4)
         for link in view.links
         if link.first in placed and link.second in placed
     )
