@@ -10,14 +10,17 @@ from typing import NamedTuple
 
 import msgspec
 
+from slurmlens.clock import NS_PER_S
 from slurmlens.config.access import AccessConfig
 from slurmlens.hub.access.account_people import AccountPeople
 from slurmlens.hub.access.rules import Rules
 from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.records import JobState
 from testkit.hub_history import History, record
-from testkit.told_events import Told
+from testkit.inventories import fact, relation, telling
+from testkit.told_events import BEGIN_S, Told
 
 UIDS = {"alice": 3001, "bob": 3002, "carl": 3003, "carol": 3004, "olga": 3005, "max": 3006, "ada": 3007, "o'x\"": 3008}
 SETTINGS = {"operators": ("root", "@staff"), "management": ("max",), "auditors": ("ada",)}
@@ -76,6 +79,15 @@ async def tell_jobs(history: History) -> None:
         told = Told(job_id=job.job_id, sighting=f"s{job.submit}")
         await history.hear(told.start(job.submit + 0.2), told.summary(job.submit + 0.2, job.submit + 59.5))
     await history.refresh()
+
+
+async def tell_cluster(history: History) -> None:
+    """The node of the jobs with its partition and switch, and whose jobs there are."""
+    names = ("node n1", "partition all", "switch s1", "group staff", "user alice", "user bob", "account bio")
+    ties = relation("partition all", "contains", "node n1"), relation("switch s1", "contains", "node n1")
+    charged = relation("user bob", "charges", "account bio")
+    told = telling((BEGIN_S - 60) * NS_PER_S, *(fact(name, "exists", True) for name in names), *ties, charged)
+    await InventoryRecorder(history.store, "demo").take(told)
 
 
 async def make_rules(history: History, users: MadeUsers | None = None, **settings: object) -> Rules:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from testkit.told_events import BEGIN_S
+
 NOBODY = "nobody"
 PEOPLE = (NOBODY, "alice", "bob", "carol", "olga", "max", "ada")
 """Without a login; user; owner of job 42; coordinator of another account; operator; management; auditor."""
@@ -37,6 +39,7 @@ BOB_AND_OPERATOR = frozenset({"bob", "olga"})
 OF_JOB_42 = of(401, 404, 200, 404, 200, 404, 404)
 FOR_ALL_KNOWN = of(401, 200, 200, 200, 200, 200, 200)
 FOR_ALL = of(200, 200, 200, 200, 200, 200, 200)
+WHILE_THEY_RAN = f"?at={BEGIN_S + 1}"
 OF_THE_HUB = of(401, 403, 403, 403, 200, 200, 200)
 
 
@@ -44,13 +47,27 @@ def _job(path: str, what: str) -> Row:
     return Row(path, OF_JOB_42, BOB_AND_OPERATOR, what)
 
 
-def _list(path: str) -> Row:
-    return Row(path, FOR_ALL_KNOWN, BOB_AND_OPERATOR, "list")
+def _list(path: str, query: str = "") -> Row:
+    return Row(path + query, FOR_ALL_KNOWN, BOB_AND_OPERATOR, "list")
+
+
+def _with_data(path: str, row: Row) -> dict[str, Row]:
+    """An address, its data forms, and the same as JSON under /api/v1: who sees what is the same in all."""
+    example, question, query = row.example.partition("?")
+    return {
+        path: row,
+        f"{path}.{{form}}": row._replace(example=f"{example}.json{question}{query}"),
+        f"/api/v1{path}": row._replace(example=f"/api/v1{row.example}"),
+    }
 
 
 ROWS: dict[str, Row] = {
     "/": Row("/", of(401, 302, 302, 302, 302, 302, 302)),
     "/jobs/{job_id}": _job("/jobs/42", "page"),
+    "/api/v1/jobs/{job_id}": _job("/api/v1/jobs/42", "data"),
+    "/api/v1/jobs/{job_id}/{run}": _job("/api/v1/jobs/42/1", "data"),
+    "/api/v1/jobs": _list("/api/v1/jobs"),
+    "/api/v1/looks": Row("/api/v1/looks", FOR_ALL_KNOWN),
     "/jobs/{job_id}.{form}": _job("/jobs/42.json", "data"),
     "/jobs/{job_id}/{run}": _job("/jobs/42/1", "page"),
     "/jobs/{job_id}/{run}.{form}": _job("/jobs/42/1.csv", "data"),
@@ -60,14 +77,21 @@ ROWS: dict[str, Row] = {
     "/jobs/{job_id}/{run}/events.json": _job("/jobs/42/1/events.json", "events"),
     "/jobs": _list("/jobs"),
     "/jobs.{form}": _list("/jobs.csv"),
-    "/users/{user}": _list("/users/bob"),
-    "/users/{user}.{form}": _list("/users/bob.json"),
-    "/nodes/{node}": _list("/nodes/n1"),
-    "/nodes/{node}.{form}": _list("/nodes/n1.json"),
-    "/partitions/{partition}": _list("/partitions/all"),
-    "/partitions/{partition}.{form}": _list("/partitions/all.json"),
-    "/accounts/{account}": _list("/accounts/bio"),
-    "/accounts/{account}.{form}": _list("/accounts/bio.json"),
+    **_with_data("/nodes/{name}", _list("/nodes/n1")),
+    **_with_data("/partitions/{name}", _list("/partitions/all")),
+    **_with_data("/users/{name}", Row("/users/bob", OF_JOB_42, BOB_AND_OPERATOR, "list")),
+    **_with_data("/accounts/{name}", Row("/accounts/bio", OF_JOB_42, BOB_AND_OPERATOR, "list")),
+    **_with_data("/groups/{name}", Row("/groups/staff", of(401, 404, 404, 404, 200, 404, 404))),
+    **_with_data("/switches/{name}", Row("/switches/s1", FOR_ALL_KNOWN)),
+    **{
+        path: row
+        for plural in ("nodes", "partitions", "users", "accounts", "groups", "switches")
+        for path, row in _with_data(f"/{plural}", Row(f"/{plural}", FOR_ALL_KNOWN)).items()
+    },
+    **_with_data("/common-cause", Row("/common-cause", FOR_ALL_KNOWN)),
+    **_with_data("/inventory/{kind}/{name}", _list("/inventory/node/n1", WHILE_THEY_RAN)),
+    **_with_data("/inventory/{kind}/{name}/blast-radius", _list("/inventory/node/n1/blast-radius", WHILE_THEY_RAN)),
+    **_with_data("/inventory/{kind}/{name}/difference", Row("/inventory/node/n1/difference", FOR_ALL_KNOWN)),
     "/status": Row("/status", OF_THE_HUB),
     "/status.json": Row("/status.json", OF_THE_HUB),
     "/looks": Row("/looks", FOR_ALL_KNOWN),

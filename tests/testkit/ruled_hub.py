@@ -15,12 +15,13 @@ from slurmlens.config.auth import AuthConfig
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.session import COOKIE
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
-from testkit.access_people import PEOPLE, SETTINGS, MadeUsers, tell_jobs
+from testkit.access_people import PEOPLE, SETTINGS, MadeUsers, tell_cluster, tell_jobs
 from testkit.hub_history import History
 from testkit.job_hub import Live, take_nothing
 from testkit.manual_clock import ManualClock
@@ -65,10 +66,12 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
     ruled = RuledAccess.make(access, auth, "demo", history.store, clock, reporter, users)
     await ruled.people.replace(PEOPLE)
     await tell_jobs(history)
+    await tell_cluster(history)
     hub = RuledHub("", history, ruled, users, live, counters)
     app = make_app(
         queries=history.queries,
         progress=ProgressQueries(history.store, history.beats, "demo"),
+        inventory=InventoryQueries(history.store, "demo"),
         live=live.demand,
         take_events=take_nothing,
         status=hub.status,

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from slurmlens.hub.inventory.entities import EntityKind
+from slurmlens.hub.views.neighbourhood.build import PLURALS
 from slurmlens.hub.web.addresses import JOB_SEGMENT
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
@@ -21,7 +23,7 @@ from slurmlens.hub.web.pages.status import StatusPage
 _DATA_FORM = r".{form:json|csv}"
 _JOB = f"/jobs/{{job_id:{JOB_SEGMENT}}}"
 _RUN = _JOB + r"/{run:\d{1,20}}"
-_ENTITIES = ("nodes", "users", "partitions", "accounts", "groups", "switches")
+_ENTITIES = {EntityKind(kind): f"/{plural}" for kind, plural in PLURALS.items() if kind != "job"}
 _AROUND = "/inventory/{kind}/{name}"
 API = "/api/v1"
 """Before every address that has data forms: the same as its JSON."""
@@ -62,8 +64,8 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route(_JOB + "/events.json", pages.job.events),
         Route(_RUN + "/events.json", pages.job.events),
         Route("/jobs", pages.jobs.show, has_data_forms=True),
-        *(Route(f"/{{plural:{name}}}", pages.entity.listing, has_data_forms=True) for name in _ENTITIES),
-        *(Route(f"/{{plural:{name}}}/{{name}}", pages.entity.show, has_data_forms=True) for name in _ENTITIES),
+        *(Route(path, pages.entity.list_of(kind), has_data_forms=True) for kind, path in _ENTITIES.items()),
+        *(Route(path + "/{name}", pages.entity.page_of(kind), has_data_forms=True) for kind, path in _ENTITIES.items()),
         Route("/common-cause", pages.common_cause.show, has_data_forms=True),
         Route(_AROUND + "/blast-radius", pages.inventory.blast_radius, has_data_forms=True),
         Route(_AROUND + "/difference", pages.inventory.difference, has_data_forms=True),

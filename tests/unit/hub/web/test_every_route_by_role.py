@@ -12,7 +12,7 @@ from slurmlens.config.hub import HubConfig
 from slurmlens.hub.access.looks import LookFilter
 from slurmlens.hub.access.viewer import Role, Viewer
 from slurmlens.hub.web.app import make_app
-from testkit.job_hub import FixedHistory, Live, ToldInside, plain_status, take_nothing
+from testkit.job_hub import FixedHistory, FixedInventory, Live, ToldInside, plain_status, take_nothing
 from testkit.role_table import NOBODY, PEOPLE, ROWS
 from testkit.ruled_hub import RuledHub, browser, ruled_hub
 
@@ -31,6 +31,7 @@ async def paths_of_the_hub() -> set[str]:
     app = make_app(
         queries=FixedHistory({}),
         progress=ToldInside(),
+        inventory=FixedInventory(),
         live=live.demand,
         take_events=take_nothing,
         status=plain_status,

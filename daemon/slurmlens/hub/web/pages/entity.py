@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import jinja2
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import PageError
@@ -29,8 +30,7 @@ from slurmlens.hub.web.session import viewer_of
 from slurmlens.shown.csv import csv_table
 
 SHOWN_BEFORE_NS = 7 * 86_400 * NS_PER_S
-_KINDS = {plural: EntityKind(kind) for kind, plural in PLURALS.items() if kind != "job"}
-_WITH_JOBS = (EntityKind.NODE, EntityKind.USER, EntityKind.PARTITION, EntityKind.ACCOUNT)
+_WITH_JOBS = ("node", "user", "partition", "account")
 _LIST_HEADER = ("name", "state", "reason", "partitions", "cores", "memory_bytes")
 
 
@@ -54,14 +54,27 @@ class EntityPage:
         self._cluster = cluster
         self._clock = clock
 
-    async def show(self, request: web.Request) -> web.Response:
+    def page_of(self, kind: EntityKind) -> Handler:
         """`GET /nodes/NAME` and its like, `.json`, `.csv`."""
-        viewer, kind = viewer_of(request), _KINDS[request.match_info["plural"]]
-        entity = Entity.of(kind, request.match_info["name"])
-        now_ns = self._clock.wall_ns()
+
+        async def show(request: web.Request) -> web.Response:
+            return await self._show(request, Entity.of(kind, request.match_info["name"]))
+
+        return show
+
+    def list_of(self, kind: EntityKind) -> Handler:
+        """`GET /nodes` and its like, `.json`, `.csv`."""
+
+        async def listing(request: web.Request) -> web.Response:
+            return await self._listing(request, kind)
+
+        return listing
+
+    async def _show(self, request: web.Request, entity: Entity) -> web.Response:
+        viewer, now_ns = viewer_of(request), self._clock.wall_ns()
         at_ns = moment_in(request, "at", now_ns)
         since_ns = min(at_ns, moment_in(request, "since", at_ns - SHOWN_BEFORE_NS))
-        jobs = await self._jobs_of(viewer, request, entity) if kind in _WITH_JOBS else None
+        jobs = await self._jobs_of(viewer, request, entity) if entity.kind in _WITH_JOBS else None
         history = await self._inventory.entity(viewer, entity, at_ns, since_ns)
         self._control.saw_list(viewer, f"{entity.kind}={entity.name}", (run.user for run in history.runs))
         view = build_entity_view(self._cluster, history, jobs, since_ns, now_ns)
@@ -69,9 +82,8 @@ class EntityPage:
             raise _not_known(entity)
         return self._answer(request.match_info.get("form"), view)
 
-    async def listing(self, request: web.Request) -> web.Response:
-        """`GET /nodes` and its like, `.json`, `.csv`."""
-        viewer, kind = viewer_of(request), _KINDS[request.match_info["plural"]]
+    async def _listing(self, request: web.Request, kind: EntityKind) -> web.Response:
+        viewer, plural = viewer_of(request), PLURALS[kind.value]
         now_ns = self._clock.wall_ns()
         at_ns = moment_in(request, "at", now_ns)
         facts = await self._inventory.kind(viewer, kind, LISTED, at_ns)
@@ -81,8 +93,8 @@ class EntityPage:
         if form == "json":
             return json_answer(view)
         if form == "csv":
-            return csv_answer(_list_csv(view), f"{request.match_info['plural']}.csv")
-        return html_answer(self._list.render(view=view, plural=request.match_info["plural"]))
+            return csv_answer(_list_csv(view), f"{plural}.csv")
+        return html_answer(self._list.render(view=view, plural=plural))
 
     async def _jobs_of(self, viewer: Viewer, request: web.Request, entity: Entity) -> JobsView:
         filters = filters_of(request) | {entity.kind: entity.name}

@@ -55,6 +55,9 @@ class InventoryPage:
         depth, at_ns = depth_in(request, MOST_DEPTH, DEPTH), moment_in(request, "at", now_ns)
         viewer = viewer_of(request)
         found = await self._inventory.neighbourhood(viewer, entity, depth, at_ns)
+        if not found.relations and not (await self._inventory.entity(viewer, entity, at_ns)).state.facts:
+            message = f"The hub knows no {entity.kind} {entity.name!r} at that moment"
+            raise PageError(404, f"no-such-{entity.kind}", message, "Another moment is asked for by `at`.")
         owners = [one.other.name for one in found.relations if (one.entity.kind, one.relation) == ("job", "of")]
         self._control.saw_list(viewer, f"around {entity.kind}={entity.name}", owners)
         view = build_neighbourhood_view(self._cluster, found, now_ns)
