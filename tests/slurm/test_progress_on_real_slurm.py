@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from deploy.slurmlens import APP_SOCKETS, program
 from deploy.stack import Stack
 from deploy.workloads.build import build
 
+from slurmlens.config.hub import SOCKET_NAME
 from testkit.waiting import until_blocking
 
 pytestmark = pytest.mark.slurm
@@ -58,13 +58,13 @@ def stack() -> Iterator[Stack]:
 
 
 def view_of(stack: Stack, job_id: int) -> dict[str, Any]:
-    """The job's page as JSON; empty while the hub does not know it."""
-    try:
-        with urllib.request.urlopen(f"{stack.hub.url}/jobs/{job_id}.json", timeout=20) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-    except urllib.error.HTTPError:
-        return {}
+    """The job's page as JSON, as root sees it; empty while the hub does not know it."""
+    address = f"unix:{stack.sandbox.folder}/hub/run/{SOCKET_NAME}"
+    argv = [str(program("slurmlens")), "job", str(job_id), "--json", "--hub", address]
+    done = stack.sandbox.run(argv, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
+    return found
 
 
 def refused(stack: Stack) -> dict[str, float]:

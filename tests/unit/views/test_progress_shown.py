@@ -98,6 +98,21 @@ def test_the_terminal_says_it_in_its_columns() -> None:
     assert "2.0 a second now, 2.0 a second since the start; residual 1e-05" in text
 
 
+def test_its_course_is_a_chart_over_the_jobs_own_bins() -> None:
+    charts = build_job_view(running(240), told()).charts
+    assert charts is not None
+    chart = charts.charts[-1]
+    assert (chart.key, chart.unit) == ("progress", "ratio")
+    shares = dict(zip(charts.times_s, chart.series[0].values, strict=True))
+    for time_s, share in shares.items():
+        expected = min(max((time_s - START_NS / S) * 2.0, 0.0), 480.0) / 1000
+        assert share == pytest.approx(expected, abs=1e-3)
+    plain = build_job_view(running(240)).charts
+    assert plain is not None
+    assert "progress" not in [one.key for one in plain.charts]
+    assert plain.shape != charts.shape
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[TestClient]:
     facts = {1: running(240), 2: msgspec.structs.replace(running(240), job_id=2), 4711: completed()}

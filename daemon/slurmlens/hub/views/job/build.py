@@ -15,7 +15,8 @@ import msgspec
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
 from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, RunFacts
-from slurmlens.hub.progress.facts import JobProgressFacts
+from slurmlens.hub.progress.course import TaskCourse
+from slurmlens.hub.progress.facts import JobProgressFacts, job_estimate
 from slurmlens.hub.views.job import usage
 from slurmlens.hub.views.job.advice import build_advice
 from slurmlens.hub.views.job.charts import build_charts, limits_of
@@ -58,7 +59,9 @@ def build_job_view(facts: JobFacts, told_inside: JobProgressFacts | None = None)
     memory, peak_node = usage.job_memory(nodes)
     provenance = provenance_of(facts, extent, nodes, phase)
     is_suspended = facts.outcome.state is JobState.SUSPENDED
-    progress = build_progress(told_inside, phase, facts.as_of_ns, times.limit_ns, is_suspended=is_suspended)
+    estimate = None if told_inside is None else job_estimate(told_inside, facts.as_of_ns, times.limit_ns)
+    has_limit = times.limit_ns is not None
+    progress = build_progress(estimate, phase, facts.as_of_ns, has_limit=has_limit, is_suspended=is_suspended)
     basis = HeadlineBasis(facts, phase, allocation, times.ran, times.waited_s, cpu, memory, peak_node, stops, progress)
     return JobView(
         made_ns=facts.as_of_ns,
@@ -80,7 +83,7 @@ def build_job_view(facts: JobFacts, told_inside: JobProgressFacts | None = None)
         steps=build_steps(facts),
         bands=build_bands(facts, facts.start_ns, facts.end_ns),
         marks=build_marks(facts, stops, () if told_inside is None else told_inside.messages),
-        charts=_charts(facts, extent, run_nodes, nodes, times.waited_s),
+        charts=_charts(facts, extent, run_nodes, nodes, times.waited_s, estimate.lead.course if estimate else None),
         advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0),
         provenance=provenance,
         other_runs=tuple(_run_link(run, facts) for run in facts.runs if run.number != facts.run),
@@ -253,6 +256,7 @@ def _charts(
     run_nodes: Sequence[NodeFacts],
     views: Sequence[NodeView],
     waited_s: float | None,
+    progress: TaskCourse | None,
 ) -> Charts | None:
     if facts.start_ns is None or not run_nodes:
         return None
@@ -266,6 +270,7 @@ def _charts(
         waited_s=waited_s or 0.0,
         has_ended=facts.end_ns is not None,
         is_live=facts.is_live,
+        progress=progress,
     )
 
 

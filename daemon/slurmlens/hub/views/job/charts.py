@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.facts import NodeFacts
+from slurmlens.hub.progress.course import TaskCourse
 from slurmlens.hub.views.job.profile_bins import (
     BinValue,
     Grid,
@@ -23,6 +24,7 @@ from slurmlens.hub.views.job.profile_bins import (
     on_grid,
     shown_values,
 )
+from slurmlens.hub.views.job.progress_chart import progress_chart
 from slurmlens.hub.views.job.scale import scale_for
 from slurmlens.hub.views.job.view import Chart, Charts, Series
 from slurmlens.shown import format as fmt
@@ -101,12 +103,18 @@ def build_charts(
     waited_s: float,
     has_ended: bool,
     is_live: bool,
+    progress: TaskCourse | None = None,
 ) -> Charts:
-    """All charts over `span_ns` (start of the run to its end, or to now), with a little of the waiting before it."""
+    """All charts over `span_ns` (start of the run to its end, or to now), with a little of the waiting before it.
+
+    `progress` is the course of the task that stands for the job, where it told any.
+    """
     start_ns, end_ns = span_ns
     grid = grid_for((node.profile for node in nodes if node.profile), start_ns, end_ns)
     ran_s = max((end_ns - start_ns) / NS_PER_S, 0.001)
-    charts = tuple(_chart(plan, nodes, odd, limits, grid, is_live) for plan in PLANS)
+    told = progress_chart(progress, grid)
+    measured = (_chart(plan, nodes, odd, limits, grid, is_live) for plan in PLANS)
+    charts = (*measured, told) if told is not None else tuple(measured)
     return Charts(
         start_s=round(start_ns / NS_PER_S - min(waited_s, _PENDING_SHARE * ran_s), 3),
         end_s=round(end_ns / NS_PER_S + _TAIL_SHARE * ran_s, 3),

@@ -1,4 +1,4 @@
-"""How far a job is, made ready to be shown: `JobProgressFacts` to `ProgressView`, and its words.
+"""How far a job is, made ready to be shown: `JobEstimate` to `ProgressView`, and its words.
 
 Pure. The estimate is `hub.progress`'s; this module decides what of it is shown in which phase, and says it in the same
 words on the page, in the terminal and in the headline. Used by the job's view and by the list of jobs.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.progress.estimate import TaskEstimate
-from slurmlens.hub.progress.facts import JobEstimate, JobProgressFacts, LimitVerdict, job_estimate
+from slurmlens.hub.progress.facts import JobEstimate, LimitVerdict
 from slurmlens.hub.views.job.view import Phase, ProgressView
 from slurmlens.shown import format as fmt
 
@@ -23,16 +23,15 @@ TROUBLED = frozenset({LimitVerdict.UNLIKELY.value, LimitVerdict.WILL_NOT.value})
 
 
 def build_progress(
-    facts: JobProgressFacts | None, phase: Phase, now_ns: int, limit_ns: int | None, *, is_suspended: bool = False
+    told: JobEstimate | None, phase: Phase, now_ns: int, *, has_limit: bool, is_suspended: bool = False
 ) -> ProgressView | None:
     """What is shown of a job's progress; None where it told nothing. Only a running job has a finish to wait for."""
-    told = None if facts is None else job_estimate(facts, now_ns, limit_ns)
     if told is None:
         return None
     view = _what_it_told(told)
     if phase is not Phase.RUNNING:
         return view
-    return _with_outlook(view, told, now_ns, has_limit=limit_ns is not None, is_suspended=is_suspended)
+    return _with_outlook(view, told, now_ns, has_limit=has_limit, is_suspended=is_suspended)
 
 
 def _what_it_told(told: JobEstimate) -> ProgressView:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from slurmlens.hub.history.conclude.run_extent import run_extent
 from slurmlens.hub.history.facts import JobFilter, JobList, JobRow
-from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
+from slurmlens.hub.progress.facts import JobProgressFacts, JobRun, job_estimate
 from slurmlens.hub.views.job.progress import build_progress
 from slurmlens.hub.views.job.usage import against
 from slurmlens.hub.views.job.view import Phase
@@ -56,6 +56,7 @@ def job_line(row: JobRow, now_ns: int, told_inside: JobProgressFacts | None = No
         now_ns=now_ns,
     )
     phase = phase_of(row.outcome.state, started=row.start_ns is not None, ended=extent.is_over)
+    limit_ns = extent.limit_ns(row.start_ns)
     return JobLine(
         job_id=row.job_id,
         run=row.run,
@@ -81,10 +82,10 @@ def job_line(row: JobRow, now_ns: int, told_inside: JobProgressFacts | None = No
         cpu=against(row.cpu_s, extent.core_s),
         memory=against(row.memory_peak_bytes, extent.memory_per_node_bytes),
         progress=build_progress(
-            told_inside,
+            None if told_inside is None else job_estimate(told_inside, now_ns, limit_ns),
             phase,
             now_ns,
-            extent.limit_ns(row.start_ns),
+            has_limit=limit_ns is not None,
             is_suspended=row.outcome.state is JobState.SUSPENDED,
         ),
     )
