@@ -46,7 +46,7 @@ class Judge:
         if cluster.poller is not None:
             await self.nothing_is_ended_that_runs()
             await self.what_all_nodes_ended_is_over(before_ns)
-        if self.well_since_ns < before_ns:
+        if max(self.well_since_ns, cluster.hub_since_ns) < before_ns:  # a hub that was away judges no silence by then
             await self.no_phantom_runs(before_ns)
 
     async def nothing_is_ended_that_runs(self) -> None:
@@ -213,6 +213,14 @@ _ACTIONS: dict[str, Callable[[World, int, bool], Awaitable[None]]] = {
 _OFTEN = [*sorted(_ACTIONS), "start", "start", "end", "daemon"]
 _scripts = st.lists(st.tuples(st.sampled_from(_OFTEN), st.integers(0, 19), st.booleans()), min_size=4, max_size=14)
 
+HUB_RESTARTED_WHILE_A_LOST_EPILOG_IS_WAITED_FOR = [
+    ("accounting", 0, False),
+    ("start", 0, False),
+    ("accounting", 0, True),
+    ("requeue", 8, False),
+    ("hub", 0, False),
+    ("requeue", 0, False),
+]
 LOST_EPILOG_WITHOUT_CGROUP = [("start", 0, False), ("end", 0, False)]
 PROLOG_READ_AFTER_THE_FIRST_HEARTBEAT = [("daemon", 0, False), ("start", 0, True), ("daemon", 0, True)]
 REQUEUED_TWICE_AND_JUST_ENDED = [
@@ -249,6 +257,7 @@ def _judge(script: list[tuple[str, int, bool]]) -> None:
 @pytest.mark.thorough
 @given(_scripts)
 @example(LOST_EPILOG_WITHOUT_CGROUP)
+@example(HUB_RESTARTED_WHILE_A_LOST_EPILOG_IS_WAITED_FOR)
 @example(PROLOG_READ_AFTER_THE_FIRST_HEARTBEAT)
 @example(REQUEUED_TWICE_AND_JUST_ENDED)
 @settings(max_examples=12, deadline=None)
