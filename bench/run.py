@@ -35,6 +35,7 @@ CASES = {
     "P11": "bench.p11_hook",
     "P12": "bench.p12_hook_whatever_happens",
     "P13": "bench.p13_burst_of_hooks",
+    "P14": "bench.p14_plugin",
     "P15": "bench.p15_event_decode",
     "P16": "bench.p16_carbon_encode",
     "P17": "bench.p17_hook_to_page",

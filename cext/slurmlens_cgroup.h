@@ -3,7 +3,7 @@
  *
  * Owns the record that the C reader and daemon/slurmlens share: the order of SL_* fields is that of metrics.FIELDS (a test
  * compares the two). Functions return 0 or a negative errno. Nothing here allocates, writes, or keeps global state; a group
- * may be read by one thread at a time. Used by slurmlens._cgroup (cffi) and, later, by the SPANK plugin.
+ * may be read by one thread at a time. Used by slurmlens._cgroup (cffi) and by the SPANK plugin (slurm_hooks/spank).
  */
 #ifndef SLURMLENS_CGROUP_H
 #define SLURMLENS_CGROUP_H
