@@ -14,7 +14,7 @@ from deploy.slurmlens import APP_SOCKETS, program
 from deploy.stack import Stack
 from deploy.workloads.build import build
 
-from slurmlens.config.hub import SOCKET_NAME
+from deploy import json_client
 from testkit.waiting import until_blocking
 
 pytestmark = pytest.mark.slurm
@@ -58,12 +58,11 @@ def stack() -> Iterator[Stack]:
 
 
 def view_of(stack: Stack, job_id: int) -> dict[str, Any]:
-    """The job's page as JSON, as root sees it; empty while the hub does not know it."""
-    address = f"unix:{stack.sandbox.folder}/hub/run/{SOCKET_NAME}"
-    argv = [str(program("slurmlens")), "job", str(job_id), "--json", "--hub", address]
-    done = stack.sandbox.run(argv, check=False)
-    assert done.returncode in (0, 1), done.stderr
-    found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
+    """The job's page as JSON; empty while the hub does not know it."""
+    try:
+        found: dict[str, Any] = json_client.get(f"{stack.hub.url}/jobs/{job_id}.json")
+    except json_client.NotFound:
+        return {}
     return found
 
 
