@@ -15,14 +15,14 @@ import asyncio
 import gzip
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, func, insert, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Connection, MetaData, Table, func, insert, select, true
 
 from bench.hub_load.job_mix import DAY_S, JobMix, MadeJob, MadeRun, jobs_of, node_name
 from slurmlens.clock import NS_PER_S
@@ -123,33 +123,45 @@ async def lengthen(store: Store, mix: JobMix, times: int) -> None:
 
 def _lengthen(connection: Connection, mix: JobMix, times: int) -> None:
     runs, run_nodes, executions = schema.runs, schema.run_nodes, schema.executions
-    span_s = mix.jobs * DAY_S // mix.jobs_a_day
     last = connection.execute(select(func.max(runs.c.rid))).scalar_one()
     indexes = [index for table in (runs, executions) for index in table.indexes if not index.unique]
     for index in indexes:
         index.drop(connection)
-    for turn in range(1, times):
-        moved = {
-            "rid": turn * last,
-            "run": turn * last,
-            "job_id": turn * mix.jobs,
-            "array_job_id": turn * mix.jobs,
-            "submit_s": -turn * span_s,
-            **{f"{name}_ns": -turn * span_s * NS_PER_S for name in ("order", "start", "end", "heard")},
-        }
-        over = runs.c.section.in_((Section.OVER.value, Section.NOT_LISTED.value)) & (runs.c.rid <= last)
-        _repeat(connection, runs, over, moved)
-        _repeat(connection, run_nodes, (run_nodes.c.section == Section.OVER.value) & (run_nodes.c.run <= last), moved)
-        own = (executions.c.job_id < mix.first_job_id + mix.jobs) & (executions.c.is_open == 0)
-        _repeat(connection, executions, own, moved)
+    again = _Again(connection, mix, last, times)
+    again.put(runs, runs.c.section.in_((Section.OVER.value, Section.NOT_LISTED.value)), ("rid",))
+    again.put(run_nodes, run_nodes.c.section == Section.OVER.value, ("node", "section", "order_ns", "run"))
+    again.put(executions, executions.c.is_open == 0, ("cluster", "job_id", "submit_s"))
     for index in indexes:
         index.create(connection)
     connection.exec_driver_sql("ANALYZE")
 
 
-def _repeat(connection: Connection, table: Table, which: ColumnElement[bool], moved: Mapping[str, int]) -> None:
-    columns = [column + moved.get(column.name, 0) if column.name in moved else column for column in table.columns]
-    connection.execute(insert(table).from_select(_columns(table), select(*columns).where(which)))
+class _Again:
+    """Puts the rows of a table there again and again, in the order of its key: the other way a tree is slow to grow."""
+
+    def __init__(self, connection: Connection, mix: JobMix, runs: int, times: int) -> None:
+        self._connection = connection
+        connection.exec_driver_sql("CREATE TEMP TABLE turns (turn BIGINT)")
+        connection.execute(insert(_turns), [{"turn": turn} for turn in range(1, times)])
+        span_s = mix.jobs * DAY_S // mix.jobs_a_day
+        later = dict.fromkeys(("rid", "run"), runs) | dict.fromkeys(("job_id", "array_job_id"), mix.jobs)
+        earlier = {"submit_s": -span_s} | dict.fromkeys(
+            ("order_ns", "start_ns", "end_ns", "heard_ns"), -span_s * NS_PER_S
+        )
+        self._moved = later | earlier
+
+    def put(self, table: Table, which: ColumnElement[bool], key: Sequence[str]) -> None:
+        moved = {
+            column.name: (column + _turns.c.turn * self._moved[column.name] if column.name in self._moved else column)
+            for column in table.columns
+        }
+        query = select(*moved.values()).select_from(table.join(_turns, true())).where(which)
+        self._connection.execute(
+            insert(table).from_select(_columns(table), query.order_by(*(moved[name] for name in key)))
+        )
+
+
+_turns = Table("turns", MetaData(), Column("turn", BigInteger))
 
 
 class _Filling:
