@@ -6,12 +6,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bench.hub_load.histories import CLUSTER, HistoryShape, fill
+from bench.hub_load.histories import CLUSTER, HistoryShape, fill, lengthen
 from bench.hub_load.job_mix import JobMix, jobs_of
 from sqlalchemy import Connection, Table, select
 
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.history import tables as schema
+from slurmlens.hub.history.facts import JobFilter
 from slurmlens.hub.history.record.concluding import JobKey
 from slurmlens.slurm.records import JobState
 from testkit.hub_history import History
@@ -61,6 +62,22 @@ async def test_a_hub_that_concludes_a_made_history_again_changes_nothing(tmp_pat
         facts = await history.facts(next(job.job_id for job in jobs_of(MIX) if job.runs[0].record.end_s))
         assert facts.nodes[0].profile is not None
         assert len(await history.queries.job_events(EVERYBODY, facts.job_id)) >= 3
+    finally:
+        await history.close()
+
+
+async def test_a_lengthened_history_lists_its_jobs_again_and_again(tmp_path: Path) -> None:
+    history = await History.open(f"sqlite:///{tmp_path}/hub.sqlite3", ManualClock())
+    try:
+        await fill(history.store, HistoryShape(MIX, 0, 0))
+        over = [row for row in await history.listed(JobFilter(limit=10_000)) if row.end_ns]
+        await lengthen(history.store, MIX, 4)
+        rows = await history.listed(JobFilter(limit=10_000))
+        assert len({row.job_id for row in rows}) == len(rows) == MIX.jobs + 3 * len(over)
+        times = [row.start_ns or 0 for row in rows if row.end_ns]
+        assert times == sorted(times, reverse=True)
+        of_a_node = await history.listed(JobFilter(node=over[0].nodes[0], limit=10_000))
+        assert len([row for row in of_a_node if row.end_ns]) == 4 * sum(over[0].nodes[0] in row.nodes for row in over)
     finally:
         await history.close()
 
