@@ -20,6 +20,7 @@ from slurmlens.hub.access.account_people import AccountPeople
 from slurmlens.hub.access.looks import LookFilter, LookLog, What
 from slurmlens.hub.access.tokens import LoginTokens
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
+from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.history.conclude.run_rows import Section
 from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
@@ -30,6 +31,8 @@ from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.hub.inventory.entities import EntityKind
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
+from slurmlens.hub.progress import tables as progress_tables
+from slurmlens.hub.progress.retention import kinds_of_progress
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState, NodeRecord
@@ -55,6 +58,7 @@ FILTERS = (
 )
 ROOMS = ("access", "history", "inventory", "progress", "scheduler")
 NODES, TELLINGS = 150, 24
+OTHERS = 6_000
 LOOKS = 8_000
 OWN_JOB = 2_000_000_000
 """Job ids from here on are the scene's own."""
@@ -175,14 +179,28 @@ async def _jobs_tell_how_far_they_are(history: History) -> None:
     for number in range(2):
         progress = JobProgress(id=f"p{number}", tasks=(task,), **when, **whose)
         await history.hear(start, progress, JobMessage(id=f"m{number}", step="0", text="here", **when, **whose))
+    await history.store.write(_progress_of_others)
     for viewer in (EVERYBODY, ALICE):
         await history.progress.of_job(viewer, start.job.job_id, 1)
         await history.progress.of_runs(viewer, {(start.job.job_id, 1)})
 
 
+def _progress_of_others(transaction: Transaction) -> None:
+    """As long a past as history has."""
+    for table in (progress_tables.progress_tasks, progress_tables.progress_messages):
+        columns = tuple(column.name for column in table.columns)
+        rows = []
+        for number in range(OTHERS):
+            whose = {"cluster": "demo", "node": "n1", "sighting": f"s{number}", "step": "0", "rank": 0, "id": "m"}
+            told = {"job_id": number + 1, "told_ns": at_ns(number), "time_ns": at_ns(number), "text": "here"}
+            row = whose | told | {"named_values": b"{}", "course": b""}
+            rows.append(tuple(row[name] for name in columns))
+        transaction.insert_new(table, columns, rows)
+
+
 async def _details_age(history: History) -> None:
     history.clock.advance(5_000 * 86_400)
-    retention = Retention(history.store, kinds_of_history(RetentionConfig()), history.clock)
+    retention = Retention(history.store, [*kinds_of_history(RetentionConfig()), *kinds_of_progress(90)], history.clock)
     await retention.load()
     for _ in range(3):
         assert await retention.turn()
