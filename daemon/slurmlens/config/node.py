@@ -74,6 +74,10 @@ class NodeConfig(Settings):
         pattern_text=NAME_TEXT,
     )
     dropbox_path: Path = setting(Path("/run/slurmlens/events"), "where the hooks leave their events")
+    off_flag_path: Path = setting(
+        Path("/run/slurmlens/off"),
+        "while this file exists, counters are read at a job's begin and end alone; hooks and plugin are silent too",
+    )
     proc_root: Path = setting(Path("/proc"), "where procfs is mounted; the cgroup file systems are found from it")
     runtime_path: Path = setting(Path("/run/slurmlens-node"), "folder of the status socket")
     slots: int = setting(

@@ -31,6 +31,7 @@ from slurmlens.events import Place
 from slurmlens.node import registry as reg
 from slurmlens.node.dropbox import Dropbox
 from slurmlens.node.dropbox.intake import ROOT_ALONE, Owners
+from slurmlens.node.kill_switch import KillSwitch
 from slurmlens.node.rediscover import Rediscover
 from slurmlens.node.registry.sighting import Sighting
 from slurmlens.node.registry_driver import RegistryDriver
@@ -165,6 +166,8 @@ class NodePipeline:
         self._sources.add("profiles", self._send_profiles)
         server = StatusServer(self._config.status_socket_path, self.status, self._look_closely, self._reporter)
         self._sources.add("status", server.run)
+        switch = KillSwitch(self._config.off_flag_path, self._silence, self._reporter)
+        self._sources.add("kill switch", switch.run)
         for name, stage in {**self._app_socket(), **self._own_figures(), **self._series_2015()}.items():
             self._sources.add(name, stage)
         if self._consul is not None:
@@ -243,6 +246,9 @@ class NodePipeline:
         return await self._sampler.ask(
             lambda engine, now: engine.look_closely(order.job_id, CLOSE_INTERVAL_S, order.seconds, now)
         )
+
+    def _silence(self, is_silent: bool) -> None:
+        self._sampler.order(lambda engine, now: engine.silence(is_silent, now))
 
     def _want_profiles(self, interval_s: float) -> None:
         """The hub says how often it wants news now; only a shorter wait than the running one is worth a stir."""

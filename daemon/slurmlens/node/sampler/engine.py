@@ -173,6 +173,10 @@ class Engine:
             self.schedule.look_closely(number, interval_s, now.boottime_ns, until_ns)
         return bool(numbers)
 
+    def silence(self, is_silent: bool, now: Moment) -> None:
+        """Read nothing but what begins and what ends, or again as planned."""
+        self.schedule.silence(is_silent, now)
+
     def retime(self, interval_s: float, budget_share: float, now: Moment) -> None:
         """Sample at another interval from now on; profiles that have begun keep their bins, later ones fit it."""
         self._settings = msgspec.structs.replace(self._settings, interval_s=interval_s, budget_share=budget_share)

@@ -59,6 +59,7 @@ class Schedule:
         self._next_look: dict[int, int] = {}
         self._watched_closely: dict[int, tuple[int, int]] = {}
         self._thinning = 1
+        self._is_silent = False
         self._mean_cost_ns = 0.0
         self._last_cost_ns = 0
         self._longest_cost_ns = 0
@@ -78,6 +79,12 @@ class Schedule:
             self._thinning = 1
             self._next_tick_ns = self._after(now.wall_ns)
 
+    def silence(self, is_silent: bool, now: Moment) -> None:
+        """Nothing is due from now on, or again what the plan says; ticks of the time between are not missed ones."""
+        if self._is_silent and not is_silent:
+            self._next_tick_ns = self._after(now.wall_ns)
+        self._is_silent = is_silent
+
     def born(self, number: int, at_ns: int) -> None:
         """A cgroup appeared at boottime `at_ns`: look at it densely while it is young."""
         self._births[number] = at_ns
@@ -96,12 +103,16 @@ class Schedule:
 
     def due(self, now: Moment) -> Due:
         """What is to be read at `now`; each plan is told once."""
+        if self._is_silent:
+            return Due(None, False, ())
         young = self._take_looks(now.boottime_ns)
         tick_ns, slow = self._take_tick(now.wall_ns)
         return Due(tick_ns, slow, () if tick_ns is not None else young)
 
     def wait_ns(self, now: Moment) -> int:
         """How long until something is due; 0 where it is already."""
+        if self._is_silent:
+            return NS_PER_S
         until_tick = self._next_tick_ns - now.wall_ns
         if self._interval_ns * 2 * self._thinning < until_tick:
             # The wall clock was set back: the old plan lies too far ahead.
