@@ -50,11 +50,11 @@ class ProfileGrew(FactOfJob, frozen=True):
 
 
 class ProgressTold(FactOfJob, frozen=True):
-    """A process of the job told how far it is, or an event."""
+    """A process of the job reported how far it is, or an event."""
 
 
 class SightingBegan(FactOfJob, frozen=True):
-    """A node told that it runs the job."""
+    """A node reported that it runs the job."""
 
     node: str
 
@@ -65,7 +65,7 @@ class SightingBegan(FactOfJob, frozen=True):
 
 
 class SightingEnded(FactOfJob, frozen=True):
-    """A node told that the job has ended there, or the summary of what it used."""
+    """A node reported that the job has ended there, or the summary of what it used."""
 
 
 class BeatReceived(Fact, frozen=True):
@@ -90,19 +90,20 @@ class RunsMarked(Fact, frozen=True):
 
 
 class QueueReceived(Fact, frozen=True):
-    """The scheduler's whole queue, as it was told just now."""
+    """The scheduler's whole queue, as it was answered just now."""
 
     records: Sequence[JobRecord]
 
 
 class NodesReceived(Fact, frozen=True):
-    """The scheduler's nodes, as they were told just now."""
+    """The scheduler's nodes, as they were answered just now."""
 
     records: Sequence[NodeRecord]
 
 
 class ClusterReceived(Fact, frozen=True):
-    """The scheduler's nodes, and partitions and switches where it was asked for them, as they were told just now."""
+    """The scheduler's nodes, and partitions and switches where it was asked for them, as they were answered just
+    now."""
 
     answer: ClusterAnswer
 

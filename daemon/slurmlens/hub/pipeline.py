@@ -163,7 +163,7 @@ class HubPipeline:
         await self._opened.store.close()
 
     async def _begin(self) -> None:
-        """Knows the nodes that an earlier hub was told of, then answers."""
+        """Knows the nodes that an earlier hub heard of, then answers."""
         self._opened.news.publish(NodesReceived(tuple((await self._records.nodes()).values())))
         config, clock, reporter = self._opened.config, self._opened.clock, self._opened.reporter
         ingest = Ingest(

@@ -83,7 +83,7 @@ class _Coarse(NamedTuple):
 
 
 class FineCourses:
-    """Courses as finely as they were told, with the pieces that were never folded."""
+    """Courses as finely as nodes sent them, with the pieces that were never folded."""
 
     name = "fine profiles"
 

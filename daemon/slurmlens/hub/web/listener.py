@@ -91,7 +91,7 @@ class UnixDoorSite(web.BaseSite):
         self._server = await asyncio.get_running_loop().create_unix_server(
             lambda: WatchedConnection(self._doors, server()), self._path
         )
-        self._path.chmod(0o666)  # who connects is told by the kernel
+        self._path.chmod(0o666)  # the kernel says who connects
 
     async def stop(self) -> None:
         """Closes the socket and takes its file away."""

@@ -65,7 +65,7 @@ async def stream_job(
                 held = held_by_browser(request, view)
                 await _follow(response, _only_while(is_still_admitted, shown_since), waker, held, turns)
             except PageError:
-                pass  # gone, or no longer for this viewer: whoever asks again is told
+                pass  # gone, or no longer for this viewer: whoever asks again gets the error
             except ConnectionError:
                 pass  # the browser has left
             except Exception:  # the answer has begun: no error page can follow; the browser asks again by itself

@@ -41,13 +41,13 @@ class HistoryQueries(Protocol):
 
 
 class ProgressReads(Protocol):
-    """What processes of jobs told, asked."""
+    """What processes of jobs reported, asked."""
 
     async def of_job(self, viewer: Viewer, job_id: int, run: int) -> JobProgressFacts:
-        """What processes of this run told."""
+        """What processes of this run reported."""
 
     async def of_runs(self, viewer: Viewer, runs: Collection[JobRun]) -> Mapping[JobRun, JobProgressFacts]:
-        """The same of many runs; those that told nothing are left out."""
+        """The same of many runs; those that reported nothing are left out."""
 
 
 class InventoryReads(Protocol):

@@ -1,4 +1,4 @@
-"""Version 11: what jobs told of their progress is found by its age."""
+"""Version 11: what jobs reported of their progress is found by its age."""
 
 from __future__ import annotations
 

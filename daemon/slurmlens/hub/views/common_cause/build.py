@@ -42,7 +42,7 @@ def _sentence(answer: CommonCause) -> str:
     if not answer.failed:
         return f"No run failed in this window; {answer.succeeded} succeeded."
     if not answer.succeeded:
-        return f"{runs}: with nothing to compare with, nothing can be told."
+        return f"{runs}: with nothing to compare with, nothing can be concluded."
     named = [cause for cause in answer.causes if cause.is_named]
     if not named:
         tried = sum(answer.tried.values())
@@ -87,7 +87,7 @@ def _chance(value: float) -> str:
 def _remark(remark: Remark, cause: Cause) -> str:
     if remark is Remark.SAME_RUNS:
         twins = cause.by[-MOST_NAMED:]
-        return f"cannot be told from {', '.join(twins)}: the same runs had both"
+        return f"cannot be distinguished from {', '.join(twins)}: the same runs had both"
     return {
         Remark.TOO_FEW: "too few failures, or all of one user and one job name, to be named",
         Remark.NOT_SIGNIFICANT: "may be chance",

@@ -32,7 +32,7 @@ from slurmlens.slurm.records import ENDED_UNWELL
 
 DAY_NS = 86_400 * NS_PER_S
 _NOT_LISTED = frozenset({EXISTS, STATE, REASON, REASON_BY})
-"""Facts that the head of a page tells already."""
+"""Facts that the head of a page has already."""
 
 LISTED = (EXISTS, STATE, REASON, "cpu_count", "memory_bytes")
 """Attributes that a list needs."""
@@ -210,7 +210,7 @@ def _sentence(
         parts.append(f"Its newest jobs: {counts}.")
     elif EXISTS in told:
         parts.append(f"Known since {fmt.iso_s(told[EXISTS].valid_from_ns)}.")
-    return visible(" ".join(part for part in parts if part)) or "Nothing is told of it at this moment."
+    return visible(" ".join(part for part in parts if part)) or "Nothing is known of it at this moment."
 
 
 def _state_sentence(state: StateView, told: dict[str, HeldFact]) -> str:

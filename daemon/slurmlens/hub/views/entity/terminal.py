@@ -85,7 +85,7 @@ def _facts(view: EntityView, sheet: Sheet) -> Iterator[str]:
 
 def _changes(view: EntityView, sheet: Sheet) -> Iterator[str]:
     for one in view.changes:
-        after = "no longer told" if one.after is None else visible(one.after)
+        after = "no longer reported" if one.after is None else visible(one.after)
         text = f"{visible(one.before or '–')} → {after}   {fmt.moment(one.time_ns, sheet.zone)}"
         yield from _labelled(f"changed: {one.label}", text, sheet)
     if view.changes:

@@ -1,7 +1,7 @@
 """What the pages of a node, user, partition, account, group or switch show, and the lists of them.
 
 Owns the types and nothing else; made by `build`, drawn by `terminal` and the web. The field names are the JSON's.
-Values are raw: times are nanoseconds since the epoch, names are kept as they were told. None is: not told.
+Values are raw: times are nanoseconds since the epoch, names are kept as they came. None is: not known.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class StateView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FactLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One fact: what it says in words beside its raw value, since when, and who told it."""
+    """One fact: what it says in words beside its raw value, since when, and by which source."""
 
     attribute: str
     label: str

@@ -1,6 +1,6 @@
 """Slurm's states of nodes, and the inventory's attributes and relations, in words: pure tables.
 
-A state is told by word and tone, as states of jobs are. Where several words of Slurm's stand together the gravest
+A state is shown by word and tone, as states of jobs are. Where several words of Slurm's stand together the gravest
 decides: a node that is IDLE+DRAIN is drained, one that is MIXED+DRAIN is draining. Source: sinfo(1), NODE STATE CODES.
 """
 

@@ -47,7 +47,7 @@ COURSE_POINTS = 24
 
 
 def build_job_view(facts: JobFacts, told_inside: JobProgressFacts | None = None) -> JobView:
-    """Everything that is shown of one run; `told_inside` is what its own processes told."""
+    """Everything that is shown of one run; `told_inside` is what its own processes reported."""
     extent = _extent(facts)
     phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=extent.is_over)
     times = _times(facts, extent, phase)

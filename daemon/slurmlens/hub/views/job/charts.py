@@ -107,7 +107,7 @@ def build_charts(
 ) -> Charts:
     """All charts over `span_ns` (start of the run to its end, or to now), with a little of the waiting before it.
 
-    `progress` is the course of the task that stands for the job, where it told any.
+    `progress` is the course of the task that stands for the job, where it reported any.
     """
     start_ns, end_ns = span_ns
     grid = grid_for((node.profile for node in nodes if node.profile), start_ns, end_ns)

@@ -25,7 +25,8 @@ TROUBLED = frozenset({LimitVerdict.UNLIKELY.value, LimitVerdict.WILL_NOT.value})
 def build_progress(
     told: JobEstimate | None, phase: Phase, now_ns: int, *, has_limit: bool, is_suspended: bool = False
 ) -> ProgressView | None:
-    """What is shown of a job's progress; None where it told nothing. Only a running job has a finish to wait for."""
+    """What is shown of a job's progress; None where it reported nothing. Only a running job has a finish to wait
+    for."""
     if told is None:
         return None
     view = _what_it_told(told)

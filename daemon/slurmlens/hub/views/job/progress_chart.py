@@ -18,7 +18,7 @@ DIGITS = 4
 
 
 def progress_chart(course: TaskCourse | None, grid: Grid | None) -> Chart | None:
-    """The chart; None where nothing was told, or nobody knows how much there is."""
+    """The chart; None where nothing was reported, or nobody knows how much there is."""
     if course is None or grid is None or course.last.total is None:
         return None
     times = [sample.time_ns for sample in course.samples]

@@ -78,7 +78,7 @@ def _step_bands(facts: JobFacts, started_ns: int, last_ns: int) -> Iterator[Band
 
 
 def build_marks(facts: JobFacts, stops: dict[str, Stop], messages: Sequence[MessageFacts] = ()) -> tuple[Mark, ...]:
-    """Every moment worth a line, in the order in which things happened; `messages` are what its processes told."""
+    """Every moment worth a line, in the order in which things happened; `messages` are what its processes reported."""
     steps = [_within_run(mark, facts) for mark in _step_marks(facts)]
     marks = [*_job_marks(facts), *_hook_marks(facts.timeline), *steps, *_told_marks(messages)]
     marks.extend(

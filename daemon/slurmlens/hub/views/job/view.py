@@ -119,7 +119,7 @@ class Pressure(msgspec.Struct, frozen=True, kw_only=True):
 class ProgressView(msgspec.Struct, frozen=True, kw_only=True):
     """How far the job is by its own word, and what follows from it; in units of the job's own.
 
-    It is the task's that is least far in the step that spoke last (`step`, `rank`, `node`), of `tasks` that told
+    It is the task's that is least far in the step that spoke last (`step`, `rank`, `node`), of `tasks` that reported
     something; `least_ratio` and `most_ratio` are over these. The finish is an interval of 90 %; `left_s` and `spread_s`
     say the same as a duration and half a width. Rates are units a second. `stalled_s` is set only where it stands still
     several times longer than usual; `verdict` only where there is a time limit. `restarts`: how often it began anew.
@@ -312,7 +312,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     memory: Amount
     memory_peak_node: str | None = None
     progress: ProgressView | None = None
-    """None where none of its processes told any."""
+    """None where none of its processes reported any."""
     io: InputOutput = InputOutput()
     pressure: Pressure = Pressure()
     nodes: tuple[NodeView, ...] = ()

@@ -29,7 +29,8 @@ def build_jobs_view(
     now_ns: int,
     told_inside: Mapping[JobRun, JobProgressFacts] = MappingProxyType({}),
 ) -> JobsView:
-    """The rows in the order in which history answered (newest first); `told_inside` is what their processes told."""
+    """The rows in the order in which history answered (newest first); `told_inside` is what their processes
+    reported."""
     lines = tuple(job_line(row, now_ns, told_inside.get((row.job_id, row.run))) for row in found.rows)
     counts = Counter(line.phase.value for line in lines)
     return JobsView(

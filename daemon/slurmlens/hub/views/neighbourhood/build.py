@@ -102,9 +102,9 @@ def build_difference_view(cluster: str, left: EntityState, right: EntityState, n
     found = differences(left, right)
     untold = [visible(one.entity.name) for one in (left, right) if not one.facts and not one.relations]
     if untold:
-        sentence = f"Nothing is told of {' and '.join(untold)} at that moment."
+        sentence = f"Nothing is known of {' and '.join(untold)} at that moment."
     elif not found:
-        sentence = "They do not differ in anything that is told."
+        sentence = "They do not differ in anything that is known."
     else:
         sentence = f"They differ in {fmt.count(len(found), 'attribute')}."
     return DifferenceView(

@@ -27,7 +27,7 @@ def render_neighbourhood(view: NeighbourhoodView, sheet: Sheet) -> str:
         head = f"{'  ' * (one.distance + 1)}{one.kind} {visible(one.name)}"
         lines.append(clip(f"{pad(head, 30)} {text}".rstrip(), sheet.columns))
     if len(view.entities) == 1:
-        lines.append("  Nothing is told of it at this moment.")
+        lines.append("  Nothing is known of it at this moment.")
     if view.has_more:
         lines.append("  … and more: the neighbourhood was cut")
     return "\n".join(lines) + "\n"

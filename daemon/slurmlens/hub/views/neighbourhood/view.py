@@ -63,7 +63,7 @@ class BlastRadiusView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DifferenceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One attribute in which the two differ, in words; None where it is not told."""
+    """One attribute in which the two differ, in words; None where it is not known."""
 
     attribute: str
     label: str

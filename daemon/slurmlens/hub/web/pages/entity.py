@@ -17,7 +17,8 @@ from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.inventory.entities import Entity, EntityKind
 from slurmlens.hub.views.entity.build import LISTED, build_entities_view, build_entity_view
-from slurmlens.hub.views.entity.view import EntitiesView, EntityView
+from slurmlens.hub.views.entity.table import entities_csv
+from slurmlens.hub.views.entity.view import EntityView
 from slurmlens.hub.views.jobs.table import jobs_csv
 from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.hub.views.neighbourhood.build import PLURALS
@@ -27,11 +28,9 @@ from slurmlens.hub.web.entity_drawing import draw_entity
 from slurmlens.hub.web.pages.jobs import JobsPage
 from slurmlens.hub.web.ports import InventoryReads
 from slurmlens.hub.web.session import viewer_of
-from slurmlens.shown.csv import csv_table
 
 SHOWN_BEFORE_NS = 7 * 86_400 * NS_PER_S
 _WITH_JOBS = ("node", "user", "partition", "account")
-_LIST_HEADER = ("name", "state", "reason", "partitions", "cores", "memory_bytes")
 
 
 class EntityPage:
@@ -93,7 +92,7 @@ class EntityPage:
         if form == "json":
             return json_answer(view)
         if form == "csv":
-            return csv_answer(_list_csv(view), f"{plural}.csv")
+            return csv_answer(entities_csv(view), f"{plural}.csv")
         return html_answer(self._list.render(view=view, plural=plural))
 
     async def _jobs_of(self, viewer: Viewer, request: web.Request, entity: Entity) -> JobsView:
@@ -108,21 +107,6 @@ class EntityPage:
                 raise PageError(404, "no-table", f"A {view.kind} has no table", "Its JSON has all that is known.")
             return csv_answer(jobs_csv(view.jobs), f"{view.kind}-jobs.csv")
         return html_answer(self._page.render(view=view, drawn=draw_entity(view), plural=PLURALS[view.kind]))
-
-
-def _list_csv(view: EntitiesView) -> str:
-    rows = (
-        (
-            row.name,
-            row.state.told if row.state else None,
-            row.reason,
-            " ".join(row.partitions),
-            row.cpu_count,
-            row.memory_bytes,
-        )
-        for row in view.rows
-    )
-    return csv_table(_LIST_HEADER, rows)
 
 
 def _not_known(entity: Entity) -> PageError:
