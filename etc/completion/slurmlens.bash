@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
-_shtab_slurmlens_subparsers=(blast-radius campaign common-cause doctor event inventory job jobs login looks node partition progress setup status top user validate watch)
+_shtab_slurmlens_subparsers=(blast-radius campaign common-cause doctor event forward inventory job jobs login logs looks node partition progress setup status top user validate watch)
 
 _shtab_slurmlens_blast_radius_option_strings=(-h --help --at --json --wide --hub)
 _shtab_slurmlens_campaign_run_option_strings=(-h --help --state --hub --dry-run --json --wide)
@@ -19,10 +19,12 @@ _shtab_slurmlens_campaign_option_strings=(-h --help)
 _shtab_slurmlens_common_cause_option_strings=(-h --help --from --to --json --wide --hub)
 _shtab_slurmlens_doctor_option_strings=(-h --help --json --config)
 _shtab_slurmlens_event_option_strings=(-h --help --strict)
+_shtab_slurmlens_forward_option_strings=(-h --help --node --token-file --hub)
 _shtab_slurmlens_inventory_option_strings=(-h --help --depth --with --at --then --json --wide --hub)
 _shtab_slurmlens_job_option_strings=(-h --help --run --json --wide --hub)
 _shtab_slurmlens_jobs_option_strings=(-h --help --state --user --account --partition --node --limit --after --json --wide --hub)
 _shtab_slurmlens_login_option_strings=(-h --help --json --hub)
+_shtab_slurmlens_logs_option_strings=(-h --help --grep --job --node --user --partition --program --kind --severity --since --until --limit --after --follow --json --wide --hub)
 _shtab_slurmlens_looks_option_strings=(-h --help --who --owner --job --before --limit --json --wide --hub)
 _shtab_slurmlens_node_option_strings=(-h --help --at --since --json --wide --hub)
 _shtab_slurmlens_partition_option_strings=(-h --help --at --since --json --wide --hub)
@@ -36,6 +38,7 @@ _shtab_slurmlens_watch_option_strings=(-h --help --pattern --total)
 _shtab_slurmlens_option_strings=(-h --help --version)
 
 _shtab_slurmlens_doctor___config_COMPGEN=_shtab_compgen_files
+_shtab_slurmlens_forward___token_file_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_status___config_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_status___socket_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_validate_pos_0_COMPGEN=_shtab_compgen_files
@@ -45,7 +48,7 @@ _shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
 _shtab_slurmlens_inventory_pos_0_choices=(cluster partition node user group account qos switch job)
 _shtab_slurmlens_setup_pos_0_choices=(node hub relay)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(blast-radius campaign common-cause doctor event inventory job jobs login looks node partition progress setup status top user validate watch)
+_shtab_slurmlens_pos_0_choices=(blast-radius campaign common-cause doctor event forward inventory job jobs login logs looks node partition progress setup status top user validate watch)
 
 _shtab_slurmlens_blast_radius__h_nargs=0
 _shtab_slurmlens_blast_radius___help_nargs=0
@@ -85,6 +88,8 @@ _shtab_slurmlens_event_pos_0_nargs=+
 _shtab_slurmlens_event__h_nargs=0
 _shtab_slurmlens_event___help_nargs=0
 _shtab_slurmlens_event___strict_nargs=0
+_shtab_slurmlens_forward__h_nargs=0
+_shtab_slurmlens_forward___help_nargs=0
 _shtab_slurmlens_inventory__h_nargs=0
 _shtab_slurmlens_inventory___help_nargs=0
 _shtab_slurmlens_inventory___json_nargs=0
@@ -100,6 +105,11 @@ _shtab_slurmlens_jobs___wide_nargs=0
 _shtab_slurmlens_login__h_nargs=0
 _shtab_slurmlens_login___help_nargs=0
 _shtab_slurmlens_login___json_nargs=0
+_shtab_slurmlens_logs__h_nargs=0
+_shtab_slurmlens_logs___help_nargs=0
+_shtab_slurmlens_logs___follow_nargs=0
+_shtab_slurmlens_logs___json_nargs=0
+_shtab_slurmlens_logs___wide_nargs=0
 _shtab_slurmlens_looks__h_nargs=0
 _shtab_slurmlens_looks___help_nargs=0
 _shtab_slurmlens_looks___json_nargs=0

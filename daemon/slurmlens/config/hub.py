@@ -84,6 +84,23 @@ class HubProfileConfig(Settings):
     idle_interval_s: float = setting(300.0, "while nobody does", minimum=1)
 
 
+class HubLogsConfig(Settings):
+    """Where lines of all nodes' logs are kept that are sent to the hub."""
+
+    enabled: bool = setting(True, "take log lines (POST /api/v1/logs) and show them")
+    path: Path | None = setting(
+        None,
+        "folder with a file for each day; without it `logs` beside the database's file, and none where a server has it",
+        example='"/var/lib/slurmlens-hub/logs"',
+    )
+    keep_days: int = setting(14, "whole days that are kept beside today", minimum=1, maximum=3650)
+    forwarders: tuple[str, ...] = setting(
+        (),
+        "hosts that may send lines of other hosts: a central rsyslog or Logstash, a controller",
+        example='["loghost"]',
+    )
+
+
 class HubConfig(Settings):
     """Everything `slurmlens-hub` can be told."""
 
@@ -101,6 +118,7 @@ class HubConfig(Settings):
     slurm: SlurmConfig = section(SlurmConfig, "how the scheduler is asked")
     inventory: InventoryConfig = section(InventoryConfig, "where the hub learns of the cluster itself")
     profile: HubProfileConfig = section(HubProfileConfig, "how often nodes send what is new of a running job")
+    logs: HubLogsConfig = section(HubLogsConfig, "lines of the nodes' logs")
     consul: HubConsulConfig | None = optional_section("Consul: the hub as a service, the keys of 2015")
     series_2015: HubSeries2015Config | None = optional_section(
         "carbon series under the names of 2015: slurm.stats.…, the queue by user and group"

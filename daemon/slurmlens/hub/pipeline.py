@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from slurmlens.clock import Clock
+from slurmlens.config.database_url import sqlite_path
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import SourceError
 from slurmlens.hub.access.control import AccessControl, RuledAccess
@@ -34,12 +35,16 @@ from slurmlens.hub.history.record.packing import Packer
 from slurmlens.hub.history.refresh import Refresher
 from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.hub.intake.ingest import Ingest
+from slurmlens.hub.intake.log_lines import LogIntake
 from slurmlens.hub.intake.origins import NodeOrigins
 from slurmlens.hub.intake.profile_demand import ProfileDemand
 from slurmlens.hub.intake.refusals import Refusals
 from slurmlens.hub.inventory.keeper import InventoryKeeper
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
+from slurmlens.hub.logs.enriching import Enricher
+from slurmlens.hub.logs.room import LogRoom
+from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.news import News, NodesReceived
 from slurmlens.hub.progress import keeping
 from slurmlens.hub.progress.read import ProgressQueries
@@ -54,7 +59,7 @@ from slurmlens.hub.status import HubStatus
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.doors import Bounds, Doors
 from slurmlens.hub.web.listener import Listener
-from slurmlens.runtime.authentication import Authenticator
+from slurmlens.runtime.authentication import Authenticator, Prove
 from slurmlens.runtime.process import raise_descriptor_limit
 from slurmlens.runtime.supervisor import Supervisor
 from slurmlens.runtime.tls import ServerTls
@@ -113,6 +118,7 @@ class HubPipeline:
         self._points = self._make_points()
         kinds = [*kinds_of_history(config.retention), *kinds_of_progress(config.retention.progress_days)]
         self._retention = Retention(store, kinds, clock)
+        self._logs = _log_room(config, clock, opened.reporter)
         self._add_stages_of_history()
         self._add_stages_of_scheduler()
         self._add_stages_of_inventory()
@@ -153,7 +159,11 @@ class HubPipeline:
     async def stop(self) -> None:
         """Ends live pages, finishes requests, closes port and database. Call it when `run` has ended."""
         self._opened.news.close()
+        if self._logs is not None:
+            self._logs.end_watching()
         await self._listener.close()
+        if self._logs is not None:
+            self._logs.close()
         if self._points is not None:
             self._points.tell_backlog()
         if self._access.ruled is not None:
@@ -166,10 +176,11 @@ class HubPipeline:
         """Knows the nodes that an earlier hub heard of, then answers."""
         self._opened.news.publish(NodesReceived(tuple((await self._records.nodes()).values())))
         config, clock, reporter = self._opened.config, self._opened.clock, self._opened.reporter
+        prove = Authenticator(config.auth, self._origins)
         ingest = Ingest(
             cluster=config.cluster,
             max_body_bytes=config.listen.max_body_bytes,
-            prove=Authenticator(config.auth, self._origins),
+            prove=prove,
             apply=self._opened.applier.apply,
             wanted_interval_s=self._demand.wanted_interval_s,
             refusals=self._refusals,
@@ -198,12 +209,26 @@ class HubPipeline:
             live=self._demand,
             take_events=ingest.take,
             status=status,
+            logs=self._logs,
+            take_lines=None if self._logs is None else self._log_intake(prove, self._logs).take,
             settings=config,
             clock=clock,
             access=self._access,
             reporter=reporter,
         )
         await self._listener.open(app)
+
+    def _log_intake(self, prove: Prove, room: LogRoom) -> LogIntake:
+        config = self._opened.config
+        return LogIntake(
+            max_body_bytes=config.listen.max_body_bytes,
+            prove=prove,
+            forwarders=config.logs.forwarders,
+            enricher=Enricher(self._opened.store, config.cluster),
+            room=room,
+            reporter=self._opened.reporter,
+            clock=self._opened.clock,
+        )
 
     def _make_consul(self) -> HubConsul | None:
         config = self._opened.config
@@ -292,6 +317,8 @@ class HubPipeline:
     def _add_stages_of_the_port(self) -> None:
         self._supervisor.add("doors", self._doors.watch)
         self._supervisor.add("refusals", self._refusals.run)
+        if self._logs is not None:
+            self._supervisor.add("logs", self._logs.run)
         if self._opened.tls is not None:
             self._supervisor.add("certificate", partial(self._opened.tls.keep_fresh, self._opened.reporter))
 
@@ -326,3 +353,12 @@ def _access_control(opened: _Opened) -> AccessControl:
     return AccessControl(
         RuledAccess.make(config.access, config.auth, config.cluster, opened.store, opened.clock, opened.reporter)
     )
+
+
+def _log_room(config: HubConfig, clock: Clock, reporter: Reporter) -> LogRoom | None:
+    """The lines' own folder, beside the database's file unless a setting says where; None where there is none."""
+    database = sqlite_path(config.database.url)
+    folder = config.logs.path or (None if database is None else database.parent / "logs")
+    if not config.logs.enabled or folder is None:
+        return None
+    return LogRoom(SqliteLogStore(folder, config.logs.keep_days, clock), reporter)

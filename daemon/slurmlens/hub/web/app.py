@@ -26,12 +26,14 @@ from slurmlens.hub.web.pages.inventory import InventoryPage
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
 from slurmlens.hub.web.pages.login import LoginPage
+from slurmlens.hub.web.pages.logs import LogsPage
 from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import (
     HistoryQueries,
     InventoryReads,
     LiveFeed,
+    LogLines,
     ProgressReads,
     StatusOf,
     TakeEvents,
@@ -65,6 +67,8 @@ def make_app(
     settings: HubConfig,
     access: AccessControl | None = None,
     reporter: Reporter | None = None,
+    logs: LogLines | None = None,
+    take_lines: TakeEvents | None = None,
     doors: Doors | None = None,
     clock: Clock | None = None,
 ) -> web.Application:
@@ -83,25 +87,29 @@ def make_app(
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),
         looks=LooksPage(control, environment),
+        logs=None if logs is None else LogsPage(logs, environment, clock or SystemClock()),
         assets=assets,
     )
-    take = _events_handler(take_events, doors)
+    taking = {"/api/v1/events": _intake_handler(take_events, doors)}
+    if take_lines is not None:
+        taking["/api/v1/logs"] = _intake_handler(take_lines, doors)
     app = web.Application(
         middlewares=[
             *([] if doors is None else [doors.middleware()]),
             error_middleware(environment),
             host_middleware(settings.listen),
-            session_middleware(control, open_handlers(pages) | {take}, reporter),
+            session_middleware(control, open_handlers(pages) | set(taking.values()), reporter),
         ],
         client_max_size=settings.listen.max_body_bytes,
     )
     app.on_response_prepare.append(_secure)
     app.add_routes(route_definitions(pages))
-    app.router.add_post("/api/v1/events", take)
+    for path, handler in taking.items():
+        app.router.add_post(path, handler)
     return app
 
 
-def _events_handler(take_events: TakeEvents, doors: Doors | None) -> Handler:
+def _intake_handler(take: TakeEvents, doors: Doors | None) -> Handler:
     async def handler(request: web.Request) -> web.Response:
         try:
             async with asyncio.timeout(BODY_S):
@@ -109,7 +117,7 @@ def _events_handler(take_events: TakeEvents, doors: Doors | None) -> Handler:
         except TimeoutError as error:
             raise PageError(408, "slow", f"the body did not come within {BODY_S:g} s", "Send it again.") from error
         headers = {name.lower(): value for name, value in request.headers.items()}
-        status, answer = await take_events(body, headers, request.remote)
+        status, answer = await take(body, headers, request.remote)
         if status == 200 and doors is not None:
             doors.proved(request)
         response = web.Response(status=status, body=answer, content_type="application/json")

@@ -52,6 +52,7 @@ def make_environment(assets: Assets) -> jinja2.Environment:
         segment=lambda text: quote(str(text), safe=""),
         query=_query,
         entity_page=lambda kind, name: entity_address(Entity(kind, name)),
+        with_query=_with_query,
     )
     environment.globals.update(
         asset=assets.url,
@@ -87,8 +88,13 @@ def _utc(time_ns: int | None, near_ns: int | None = None) -> str:
     return fmt.moment(time_ns, datetime.UTC, near_ns=near_ns)
 
 
-def _query(filters: Mapping[str, str], **changes: str | None) -> str:
-    """An address of the jobs page: the filters with changes applied; None takes one away."""
+def _with_query(path: str, filters: Mapping[str, str], **changes: str | None) -> str:
+    """An address with the filters, changes applied; None takes one away."""
     merged: dict[str, str | None] = {**filters, **changes}
     kept = {key: value for key, value in merged.items() if value}
-    return "/jobs" + (f"?{urlencode(kept)}" if kept else "")
+    return path + (f"?{urlencode(kept)}" if kept else "")
+
+
+def _query(filters: Mapping[str, str], **changes: str | None) -> str:
+    """An address of the jobs page: the filters with changes applied; None takes one away."""
+    return _with_query("/jobs", filters, **changes)

@@ -17,6 +17,7 @@ from slurmlens.hub.web.pages.inventory import InventoryPage
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
 from slurmlens.hub.web.pages.login import LoginPage
+from slurmlens.hub.web.pages.logs import LogsPage
 from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.status import StatusPage
 
@@ -40,6 +41,7 @@ class Pages(NamedTuple):
     status: StatusPage
     login: LoginPage
     looks: LooksPage
+    logs: LogsPage | None
     assets: Assets
 
 
@@ -70,6 +72,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route(_AROUND + "/blast-radius", pages.inventory.blast_radius, has_data_forms=True),
         Route(_AROUND + "/difference", pages.inventory.difference, has_data_forms=True),
         Route(_AROUND, pages.inventory.neighbourhood, has_data_forms=True),
+        *(() if pages.logs is None else _of_logs(pages.logs)),
         Route("/status", pages.status.show),
         Route("/status.json", pages.status.document),
         Route("/looks", pages.looks.show, has_data_forms=True),
@@ -80,6 +83,10 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route("/api/v1/login-links", pages.login.make_link, method="POST"),
         Route(r"/static/{version:\w+}/{name:[\w./-]+}", pages.assets.serve, is_open=True),
     )
+
+
+def _of_logs(logs: LogsPage) -> tuple[Route, ...]:
+    return (Route("/logs", logs.show), Route("/logs.json", logs.show), Route("/logs/live", logs.live))
 
 
 def route_definitions(pages: Pages) -> list[web.RouteDef]:

@@ -1,0 +1,145 @@
+"""Log lines: search, the neighbourhood of a line, and lines as they come.
+
+Fed by `ports.LogLines`; feeds browsers and `slurmlens logs`. An address is a query: what is shown can be sent to
+somebody else, who sees of it what he may see.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping
+
+import jinja2
+import msgspec
+from aiohttp import web
+from aiohttp_sse import sse_response
+
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.errors import PageError
+from slurmlens.hub.logs.query import MOST_LINES, LinePlace, LogQuery
+from slurmlens.hub.views.logs.build import bar_width_ns, build_logs_view, log_row
+from slurmlens.hub.web.addresses import number_in
+from slurmlens.hub.web.answers import html_answer, json_answer
+from slurmlens.hub.web.ports import LogLines
+from slurmlens.hub.web.session import viewer_of
+from slurmlens.log_lines import Severity
+from slurmlens.wire.log_documents import time_of
+
+FILTERS = ("text", "job", "node", "user", "partition", "program", "kind", "severity", "since", "until", "limit")
+DEFAULT_SINCE = "24h"
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_LATEST_NS = 2**62
+
+
+class LogsPage:
+    """All forms of the lines."""
+
+    def __init__(self, logs: LogLines, environment: jinja2.Environment, clock: Clock) -> None:
+        self._logs = logs
+        self._template = environment.get_template("logs/page.html")
+        self._clock = clock
+
+    async def show(self, request: web.Request) -> web.Response:
+        """`GET /logs` and `/logs.json`."""
+        viewer = viewer_of(request)
+        filters = {key: request.query[key].strip() for key in FILTERS if request.query.get(key, "").strip()}
+        now_ns = self._clock.wall_ns()
+        query = query_of(filters, now_ns)
+        is_json = request.path.endswith(".json")
+        if (around := request.query.get("around")) is not None:
+            if query.node is None:
+                raise _unusable("around", around, "It needs node= beside it.")
+            page = await self._logs.around(viewer, query.node, place_of("around", around))
+            view = build_logs_view(msgspec.structs.replace(page, has_more=False), filters, now_ns)
+        else:
+            after = request.query.get("after")
+            if after is not None:
+                query = msgspec.structs.replace(query, after=place_of("after", after))
+            page = await self._logs.search(viewer, query)
+            since_ns, width_ns = _span(query, now_ns)
+            slots = () if is_json else await self._logs.histogram(viewer, query, since_ns, width_ns)
+            view = build_logs_view(page, filters, now_ns, slots, width_ns)
+        if is_json:
+            return json_answer(view)
+        return html_answer(
+            self._template.render(view=view, severities=[one.name.lower() for one in Severity], around=around)
+        )
+
+    async def live(self, request: web.Request) -> web.StreamResponse:
+        """`GET /logs/live`: lines as they come, as server-sent events (`lines`: rows and how many were skipped)."""
+        filters = {key: request.query[key] for key in FILTERS if request.query.get(key)}
+        query = msgspec.structs.replace(query_of(filters, self._clock.wall_ns()), since_ns=None, until_ns=None)
+        async with sse_response(request, headers={"Cache-Control": "no-store"}) as response:
+            with self._logs.watch(viewer_of(request), query) as lines, contextlib.suppress(ConnectionError):
+                async for tailed in lines:
+                    rows = [log_row(stored) for stored in tailed.lines]
+                    document = msgspec.json.encode({"rows": rows, "skipped": tailed.skipped})
+                    await response.send(document.decode(), event="lines")
+        return response
+
+
+def query_of(filters: Mapping[str, str], now_ns: int) -> LogQuery:
+    """The filters of an address as a query; PageError 400 names the one that cannot be used."""
+    return LogQuery(
+        since_ns=moment_of("since", filters.get("since", DEFAULT_SINCE), now_ns),
+        until_ns=moment_of("until", filters["until"], now_ns) if "until" in filters else None,
+        text=filters.get("text"),
+        job_id=_number("job", filters.get("job"), 2**32),
+        node=filters.get("node"),
+        user=filters.get("user"),
+        partition=filters.get("partition"),
+        program=filters.get("program"),
+        kind=filters.get("kind"),
+        severity=_severity(filters.get("severity")),
+        limit=_number("limit", filters.get("limit"), MOST_LINES) or LogQuery().limit,
+    )
+
+
+def moment_of(key: str, text: str, now_ns: int) -> int:
+    """`15m`, `6h`, `2d` before now, or a time in ISO 8601 (UTC where it names no zone)."""
+    number, unit = text[:-1], text[-1:]
+    if unit in _UNITS_S and number_in(number, 0, 10**9) is not None:
+        return max(0, now_ns - int(number) * _UNITS_S[unit] * NS_PER_S)
+    found = time_of(text)
+    if found is None:
+        raise _unusable(key, text, "15m, 6h, 2d, or a time such as 2026-11-30T04:00:00Z.")
+    return found
+
+
+def place_of(key: str, text: str) -> LinePlace:
+    """A line's place as a page before wrote it."""
+    time_text, _, number_text = text.partition("-")
+    time_ns, number = number_in(time_text, 0, _LATEST_NS), number_in(number_text, 0, _LATEST_NS)
+    if time_ns is None or number is None:
+        raise _unusable(key, text, "It is taken from a page that was shown before.")
+    return LinePlace(time_ns, number)
+
+
+def _span(query: LogQuery, now_ns: int) -> tuple[int, int]:
+    """Where the histogram begins, at a round time, and how wide its bars are."""
+    since_ns = query.since_ns or 0
+    width_ns = bar_width_ns(max(1, (query.until_ns or now_ns) - since_ns))
+    return math.floor(since_ns / width_ns) * width_ns, width_ns
+
+
+def _number(key: str, text: str | None, most: int) -> int | None:
+    if text is None:
+        return None
+    found = number_in(text, 1, most)
+    if found is None:
+        raise _unusable(key, text, f"A number from 1 to {most}.")
+    return found
+
+
+def _severity(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return Severity[text.upper()].value
+    except KeyError:
+        raise _unusable("severity", text, f"One of: {', '.join(one.name.lower() for one in Severity)}.") from None
+
+
+def _unusable(key: str, text: str, advice: str) -> PageError:
+    return PageError(400, "bad-filter", f"{key}={text[:40]!r} cannot be used", advice)

@@ -1,0 +1,220 @@
+"""Log lines as JSON documents, the forms in which they reach a hub: pure.
+
+Owns the names of fields. Written is Elastic's Common Schema (ECS 8: `log.syslog`, `process`, `host.name`), with what is
+Slurm's below `slurm`. Read are that, the document of 2015 (`@fields`, `@message`), and the plain forms that rsyslog,
+syslog-ng, Vector, Fluent Bit and Logstash send of themselves (`host` as a text, `severity` as a word, journald's
+capitals). A line has a message and a host; everything else may be missing. Bytes that are no UTF-8 are replaced, texts
+are bounded, and a time that is none is the time of arrival, with `is_cut` and the field `time_as_sent` telling so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.errors import DecodeError
+from slurmlens.log_lines import JobSource, LogLine, Severity
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_NAME_CHARS = 255
+MOST_AHEAD_NS = 86_400 * NS_PER_S
+EARLIEST_NS = 946_684_800 * NS_PER_S
+
+_SEVERITY_WORDS = {
+    "emerg": 0, "emergency": 0, "panic": 0, "alert": 1, "crit": 2, "critical": 2, "fatal": 2, "err": 3, "error": 3,
+    "warn": 4, "warning": 4, "notice": 5, "info": 6, "informational": 6, "information": 6, "debug": 7, "trace": 7,
+}  # fmt: skip
+_MESSAGE = ("message", "@message", "MESSAGE", "msg", "log")
+_TIME = ("@timestamp", "timestamp", "time", "timereported")
+_NODE = ("host.name", "host.hostname", "hostname", "_HOSTNAME", "@fields.host", "logsource", "fromhost", "host")
+_PROGRAM = (
+    *("process.name", "log.syslog.appname", "program", "programname", "app-name", "appname", "SYSLOG_IDENTIFIER"),
+    *("@fields.program", "app_name", "ident", "_COMM"),
+)
+_PID = ("process.pid", "log.syslog.procid", "pid", "procid", "_PID", "SYSLOG_PID", "@fields.pid")
+_SEVERITY = (
+    *("log.syslog.severity.code", "syslog_severity_code", "@fields.syslog_severity_code", "severity_code", "PRIORITY"),
+    *("severity", "log.level", "level", "syslog_severity", "@fields.syslog_severity"),
+)
+_FACILITY = ("log.syslog.facility.code", "syslog_facility_code", "@fields.syslog_facility_code", "SYSLOG_FACILITY")
+_UNIT = ("systemd.unit", "_SYSTEMD_UNIT", "unit")
+_CGROUP = ("systemd.cgroup", "_SYSTEMD_CGROUP", "cgroup")
+_USER_ID = ("user.id", "_UID", "uid")
+_ID = ("event.id", "_id", "id", "__CURSOR")
+_JOB_ID = ("slurm.job_id", "slurm_jobid", "SLURM_JOB_ID")
+_STEP = ("slurm.step_id", "slurm_stepid", "SLURM_STEP_ID")
+
+
+def documents(body: bytes) -> Iterator[tuple[int, Mapping[str, Any] | DecodeError]]:
+    """The documents in a body with their line's number, from 1: NDJSON, or one JSON array of documents."""
+    if body.lstrip()[:1] == b"[":
+        try:
+            for number, document in enumerate(msgspec.json.decode(body, type=list[dict[str, Any]]), start=1):
+                yield number, document
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            yield 1, DecodeError(f"no array of documents: {error}"[:200], reason="json")
+        return
+    for number, line in enumerate(body.split(b"\n"), start=1):
+        if line and not line.isspace():
+            yield number, _document(line)
+
+
+def _document(line: bytes) -> Mapping[str, Any] | DecodeError:
+    try:
+        return msgspec.json.decode(line, type=dict[str, Any])
+    except UnicodeDecodeError:
+        return _document(line.decode("utf-8", "replace").encode())
+    except (msgspec.DecodeError, RecursionError) as error:
+        return DecodeError(f"no JSON document: {error}"[:200], reason="json")
+
+
+def line_of(document: Mapping[str, Any], now_ns: int) -> LogLine:
+    """The line in a document; DecodeError (reason "field") where it has no message or no host.
+
+    Its id is the sender's where it has one, else a hash of what it says, so that a line sent twice is one.
+    """
+    message = _text(document, _MESSAGE, MAX_MESSAGE_BYTES)
+    node = _text(document, _NODE, MAX_NAME_CHARS)
+    if message is None:
+        raise DecodeError(f"a log line without a message: send it as {_MESSAGE[0]!r}", reason="field")
+    if not node:
+        raise DecodeError(f"a log line without its host: send it as {_NODE[0]!r}", reason="field")
+    if "programname" in document:
+        message = message.removeprefix(" ")  # rsyslog's msg begins with the blank that ends the tag
+    stamp = _first(document, _TIME)
+    time_ns = _time_ns(stamp)
+    is_plausible = time_ns is not None and EARLIEST_NS <= time_ns <= now_ns + MOST_AHEAD_NS
+    fields: dict[str, str | int] = {}
+    if stamp is not None and not is_plausible:
+        fields["time_as_sent"] = str(stamp)[:64]
+    job_source = _text(document, ("slurm.job_source",), 16)
+    known = _text(document, _ID, MAX_NAME_CHARS)
+    return LogLine(
+        id=known or _hash(node, stamp, message, _first(document, _PID)),
+        time_ns=time_ns if time_ns is not None and is_plausible else now_ns,
+        node=node,
+        message=message,
+        program=_text(document, _PROGRAM, MAX_NAME_CHARS),
+        pid=_number(document, _PID),
+        severity=_severity(_first(document, _SEVERITY)),
+        facility=_number(document, _FACILITY),
+        unit=_text(document, _UNIT, MAX_NAME_CHARS),
+        cgroup=_text(document, _CGROUP, 4096),
+        user_id=_number(document, _USER_ID),
+        source=_text(document, ("event.module", "source"), 32),
+        is_cut=len(str(_first(document, _MESSAGE))) > len(message),
+        job_id=_number(document, _JOB_ID),
+        step=_text(document, _STEP, 32),
+        job_source=JobSource(job_source) if job_source in set(JobSource) else None,
+        fields=fields,
+    )
+
+
+def encode(line: LogLine) -> bytes:
+    """The line as an ECS document."""
+    moment = datetime.fromtimestamp(line.time_ns // NS_PER_S, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    slurm = {
+        "job_id": line.job_id,
+        "step_id": line.step,
+        "sluid": line.sluid,
+        "array_job_id": line.array_job_id,
+        "array_task_id": line.array_task_id,
+        "job_source": line.job_source,
+        "contradiction": line.contradiction,
+        "line_kind": line.kind,
+        "line": dict(line.fields) or None,
+    }
+    document: dict[str, Any] = {
+        "@timestamp": f"{moment}.{line.time_ns % NS_PER_S:09}Z",
+        "event": _known({"id": line.id, "module": line.source}),
+        "message": line.message,
+        "host": {"name": line.node},
+        "process": _known({"name": line.program, "pid": line.pid}),
+        "log": {
+            "level": Severity(line.severity).name.lower(),
+            "syslog": _known(
+                {
+                    "severity": {"code": line.severity},
+                    "facility": None if line.facility is None else {"code": line.facility},
+                }
+            ),
+        },
+        "systemd": _known({"unit": line.unit, "cgroup": line.cgroup}),
+        "user": _known({"id": line.user_id}),
+        "slurm": _known(slurm),
+    }
+    return msgspec.json.encode({name: value for name, value in document.items() if value != {}})
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _first(document: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """The first of these that is there and no document of its own; a dot goes into one, or stands in the name."""
+    for name in names:
+        value: Any = document.get(name)
+        if value is None and "." in name:
+            value = document
+            for part in name.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None and not isinstance(value, Mapping):
+            return value[0] if isinstance(value, list) and value else value
+    return None
+
+
+def _text(document: Mapping[str, Any], names: tuple[str, ...], most_bytes: int) -> str | None:
+    value = _first(document, names)
+    if value is None or isinstance(value, bool | list):
+        return None
+    text = str(value).replace("\x00", "\ufffd")
+    if len(text) * 4 > most_bytes:
+        text = text.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore")
+    return text
+
+
+def _number(document: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    value = _first(document, names)
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
+
+
+def _severity(value: Any) -> int:
+    if isinstance(value, str):
+        word = value.strip().lower()
+        value = int(word) if word.isascii() and word.isdigit() and len(word) < 3 else _SEVERITY_WORDS.get(word)
+    return value if isinstance(value, int) and 0 <= value <= Severity.DEBUG else Severity.INFO.value
+
+
+def _time_ns(value: Any) -> int | None:
+    """Nanoseconds since the epoch of an ISO 8601 text (UTC where it names no zone), or of seconds as a number."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return round(value * NS_PER_S) if 0 <= value < 2**33 else None
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return int(moment.replace(microsecond=0).timestamp()) * NS_PER_S + moment.microsecond * 1000
+    except (OverflowError, ValueError):
+        return None
+
+
+def time_of(text: str) -> int | None:
+    """Nanoseconds since the epoch of a time in ISO 8601, UTC where it names no zone; None for what is none."""
+    return _time_ns(text)
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.blake2b("\0".join(map(str, parts)).encode("utf-8", "replace"), digest_size=16).hexdigest()

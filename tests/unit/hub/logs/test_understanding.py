@@ -1,0 +1,67 @@
+"""Which job a line is given to by what it says itself, and what is said where two words contradict each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmlens.hub.logs.understanding import understood
+from slurmlens.log_lines import JobSource, LogLine, Severity
+
+AT_NS = 1_796_011_200 * 10**9
+OOM = "[2026-11-30T04:00:00.000] [12.batch] error: Detected 1 oom_kill event in StepId=12.batch. x"
+KERNEL_OOM = "oom-kill:constraint=X,oom_memcg=/slurm/job_15,task_memcg=/slurm/job_15/step_2/task_0,task=a,pid=5,uid=1"
+ON_V2 = "/system.slice/slurmstepd.scope/job_14/step_0/user/task_1"
+
+
+def line(message: str, program: str | None = None, **fields: object) -> LogLine:
+    return LogLine(id="a", time_ns=AT_NS, node="n1", message=message, program=program, **fields)  # type: ignore[arg-type]
+
+
+CASES = {
+    "slurmd's words": (
+        line("Launching batch job 10 for UID 4002", "slurmd"),
+        10,
+        None,
+        JobSource.TEXT,
+        "batch_launched",
+    ),
+    "a whole line of slurmstepd's": (line(OOM), 12, "batch", JobSource.TEXT, "oom_kill"),
+    "the tag of a job script": (line("iteration 7 done", "slurm_13"), 13, None, JobSource.TAG, None),
+    "journald's cgroup": (line("killed", "app", cgroup=ON_V2), 14, "0", JobSource.CGROUP, None),
+    "the kernel's cgroup": (line(KERNEL_OOM, "kernel"), 15, "2", JobSource.CGROUP, "oom_kill"),
+    "a text that no table knows": (
+        line("Configuration for JobId=8_2(17) done", "slurmctld"),
+        17,
+        None,
+        JobSource.TEXT,
+        None,
+    ),
+    "nobody's": (line("hello", "sshd"), None, None, None, None),
+    "what a node's daemon found": (
+        line("hello", job_id=12, job_source=JobSource.PROCESS),
+        12,
+        None,
+        JobSource.PROCESS,
+        None,
+    ),
+    "what a sender says and no more": (line("hello", job_id=12), 12, None, JobSource.TAG, None),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_line_names_its_job(name: str) -> None:
+    told, *meant = CASES[name]
+    made = understood(told)
+    assert [made.job_id, made.step, made.job_source, made.kind] == meant
+    assert made.message == told.message
+
+
+def test_the_envelope_tells_time_program_and_severity() -> None:
+    made = understood(line("[2026-11-30T03:00:00.000] [12.0] error: x"))
+    assert (made.program, made.severity, made.time_ns) == ("slurmstepd", Severity.ERROR, AT_NS - 3600 * 10**9)
+
+
+def test_a_tag_that_another_job_chose_is_contradicted_by_the_cgroup() -> None:
+    made = understood(line("hello", "slurm_13", cgroup="/slurm/uid_1/job_14/step_0"))
+    assert (made.job_id, made.job_source) == (14, JobSource.CGROUP)
+    assert made.contradiction == "tag says job 13"
