@@ -16,15 +16,27 @@ from slurmlens.config.hub import HubConfig
 from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.inventory.read.queries import InventoryQueries
+from slurmlens.hub.logs.query import JobOwner
+from slurmlens.hub.logs.room import LogRoom
+from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.session import COOKIE
+from slurmlens.log_lines import LogLine
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.access_people import PEOPLE, SETTINGS, MadeUsers, tell_cluster, tell_jobs
 from testkit.hub_history import History
 from testkit.job_hub import Live, take_nothing
 from testkit.manual_clock import ManualClock
+
+LINES = ((42, "bob", "bio"), (None, None, None))
+"""Job, user and account of the log lines: one of bob's job, one of no job."""
+
+
+def line_of_job(job_id: int | None, now_ns: int) -> LogLine:
+    """A line that names its job, where it has one."""
+    return LogLine(id=f"of {job_id}", time_ns=now_ns, node="n1", message=f"job {job_id} says this", job_id=job_id)
 
 
 @dataclass
@@ -67,6 +79,10 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
     await ruled.people.replace(PEOPLE)
     await tell_jobs(history)
     await tell_cluster(history)
+    logs = LogRoom(SqliteLogStore(folder / "logs", 14, clock), reporter)
+    await logs.append(
+        [(line_of_job(job_id, clock.wall_ns()), JobOwner(user, account)) for job_id, user, account in LINES]
+    )
     hub = RuledHub("", history, ruled, users, live, counters)
     app = make_app(
         queries=history.queries,
@@ -76,6 +92,7 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
         take_events=take_nothing,
         status=hub.status,
         settings=HubConfig(),
+        logs=logs,
         access=AccessControl(ruled),
         reporter=reporter,
         clock=clock,
@@ -86,6 +103,8 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
             yield hub
         finally:
             live.close()
+            logs.end_watching()
+    logs.close()
     await history.close()
 
 

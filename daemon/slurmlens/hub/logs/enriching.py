@@ -17,7 +17,7 @@ from sqlalchemy import Connection, or_, select
 
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
-from slurmlens.hub.logs.query import NOBODY, Owner
+from slurmlens.hub.logs.query import NOBODY, JobOwner
 from slurmlens.log_lines import JobSource, LogLine
 
 REMEMBERED = 10_000
@@ -29,7 +29,7 @@ class _OwnJob(NamedTuple):
     """A job, and whose it is."""
 
     job_id: int
-    owner: Owner
+    owner: JobOwner
 
 
 class Enricher:
@@ -38,9 +38,9 @@ class Enricher:
     def __init__(self, store: Store, cluster: str) -> None:
         self._store = store
         self._cluster = cluster
-        self._owners: OrderedDict[int, Owner] = OrderedDict()
+        self._owners: OrderedDict[int, JobOwner] = OrderedDict()
 
-    async def enriched(self, lines: Sequence[LogLine]) -> list[tuple[LogLine, Owner]]:
+    async def enriched(self, lines: Sequence[LogLine]) -> list[tuple[LogLine, JobOwner]]:
         """The lines, each with its job where that can be known, and with whose that is."""
         unknown = {line.job_id for line in lines if line.job_id is not None} - self._owners.keys()
         troubles = {(line.node, line.time_ns) for line in lines if line.job_id is None and line.kind is not None}
@@ -51,24 +51,24 @@ class Enricher:
             self._remember(job_id, owner)
         return [self._with_job(line, jobs.get((line.node, line.time_ns))) for line in lines]
 
-    def _with_job(self, line: LogLine, on_node: _OwnJob | None) -> tuple[LogLine, Owner]:
+    def _with_job(self, line: LogLine, on_node: _OwnJob | None) -> tuple[LogLine, JobOwner]:
         if line.job_id is None and line.kind is not None and on_node is not None:
             line = msgspec.structs.replace(line, job_id=on_node.job_id, job_source=JobSource.TIME)
             return line, on_node.owner
         return line, self._owner(line.job_id)
 
-    def _owner(self, job_id: int | None) -> Owner:
+    def _owner(self, job_id: int | None) -> JobOwner:
         return NOBODY if job_id is None else self._owners.get(job_id, NOBODY)
 
-    def _remember(self, job_id: int, owner: Owner) -> None:
+    def _remember(self, job_id: int, owner: JobOwner) -> None:
         self._owners[job_id] = owner
         while len(self._owners) > REMEMBERED:
             self._owners.popitem(last=False)
 
     def _ask(
         self, connection: Connection, job_ids: set[int], moments: set[tuple[str, int]]
-    ) -> tuple[dict[int, Owner], dict[tuple[str, int], _OwnJob]]:
-        owners: dict[int, Owner] = {}
+    ) -> tuple[dict[int, JobOwner], dict[tuple[str, int], _OwnJob]]:
+        owners: dict[int, JobOwner] = {}
         for job_id in job_ids:
             if (owner := self._owner_of(connection, job_id)) is not None:
                 owners[job_id] = owner
@@ -78,7 +78,7 @@ class Enricher:
                 jobs[node, time_ns] = own
         return owners, jobs
 
-    def _owner_of(self, connection: Connection, job_id: int) -> Owner | None:
+    def _owner_of(self, connection: Connection, job_id: int) -> JobOwner | None:
         runs = schema.runs
         query = (
             select(runs.c.user, runs.c.account, runs.c.partition)
@@ -87,7 +87,7 @@ class Enricher:
             .limit(1)
         )
         row = connection.execute(query).first()
-        return None if row is None else Owner(*row)
+        return None if row is None else JobOwner(*row)
 
     def _alone_on(self, connection: Connection, node: str, time_ns: int) -> _OwnJob | None:
         """The job that ran on a node at a moment; None where none did, or several."""
@@ -103,4 +103,4 @@ class Enricher:
         )
         found = connection.execute(query).all()
         jobs = {row.job_id for row in found}
-        return _OwnJob(found[0].job_id, Owner(*found[0][1:4])) if len(jobs) == 1 else None
+        return _OwnJob(found[0].job_id, JobOwner(*found[0][1:4])) if len(jobs) == 1 else None

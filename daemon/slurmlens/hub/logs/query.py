@@ -29,17 +29,17 @@ class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
     kind: str | None = None
     severity: int | None = None
     limit: int = 200
-    after: LinePlace | None = None
+    after: LogPlace | None = None
 
 
-class LinePlace(NamedTuple):
+class LogPlace(NamedTuple):
     """Where a line stands in the order of time."""
 
     time_ns: int
     number: int
 
 
-class Owner(NamedTuple):
+class JobOwner(NamedTuple):
     """Whose the job of a line is, as far as history knows."""
 
     user: str | None = None
@@ -47,15 +47,15 @@ class Owner(NamedTuple):
     partition: str | None = None
 
 
-NOBODY = Owner()
+NOBODY = JobOwner()
 
 
 class StoredLine(msgspec.Struct, frozen=True):
     """A line, whose its job is, and its place."""
 
     line: LogLine
-    owner: Owner
-    place: LinePlace
+    owner: JobOwner
+    place: LogPlace
 
 
 class LogPage(msgspec.Struct, frozen=True):

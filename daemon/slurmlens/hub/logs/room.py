@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
 
 from slurmlens.hub.access.viewer import Viewer
-from slurmlens.hub.logs.query import LinePlace, LogPage, LogQuery, StoredLine
+from slurmlens.hub.logs.query import LogPage, LogPlace, LogQuery, StoredLine
 from slurmlens.hub.logs.sqlite_store import Lines, Slot, SqliteLogStore
 from slurmlens.hub.logs.tail import LogTail, Tailed
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -38,7 +38,7 @@ class LogRoom:
         """The newest lines that fit."""
         return await self._store.search(viewer, query)
 
-    async def around(self, viewer: Viewer, node: str, place: LinePlace) -> LogPage:
+    async def around(self, viewer: Viewer, node: str, place: LogPlace) -> LogPage:
         """What a node said before and after a line."""
         return await self._store.around(viewer, node, place)
 

@@ -23,7 +23,7 @@ import msgspec
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import ConfigError, SlurmlensError
 from slurmlens.hub.access.viewer import Viewer
-from slurmlens.hub.logs.query import MOST_LINES, LinePlace, LogPage, LogQuery, Owner, StoredLine
+from slurmlens.hub.logs.query import MOST_LINES, JobOwner, LogPage, LogPlace, LogQuery, StoredLine
 from slurmlens.hub.logs.words import match_expression, terms_of
 from slurmlens.log_lines import LogLine
 
@@ -46,7 +46,7 @@ _IDS_AT_ONCE = 500
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(LogLine).decode
 _Made = TypeVar("_Made")
-Lines = Sequence[tuple[LogLine, Owner]]
+Lines = Sequence[tuple[LogLine, JobOwner]]
 
 
 class LogStoreError(SlurmlensError):
@@ -88,7 +88,7 @@ class SqliteLogStore:
         """The newest lines that fit, as many as asked for."""
         return await self._run(self._readers, lambda: self._search(viewer, query))
 
-    async def around(self, viewer: Viewer, node: str, place: LinePlace, count: int = 20) -> LogPage:
+    async def around(self, viewer: Viewer, node: str, place: LogPlace, count: int = 20) -> LogPage:
         """What the node said just before and after a line of that place, the newest first."""
         before = LogQuery(node=node, until_ns=place.time_ns + 1, limit=count)
         page = await self.search(viewer, before)
@@ -119,7 +119,7 @@ class SqliteLogStore:
     # in the writer's thread
 
     def _append(self, lines: Lines) -> list[StoredLine]:
-        by_day: dict[str, list[tuple[LogLine, Owner]]] = {}
+        by_day: dict[str, list[tuple[LogLine, JobOwner]]] = {}
         for line, owner in lines:
             by_day.setdefault(_day(line.time_ns), []).append((line, owner))
         return [stored for day, own in by_day.items() for stored in self._append_to(day, own)]
@@ -134,7 +134,7 @@ class SqliteLogStore:
                 continue
             known.add(line.id)
             number += 1
-            stored.append(StoredLine(line, owner, LinePlace(line.time_ns, number)))
+            stored.append(StoredLine(line, owner, LogPlace(line.time_ns, number)))
             values = (line.time_ns, line.id, line.node, line.program, line.severity, line.job_id, line.kind)
             rows.append((number, *values, *owner, _encode(line)))
         with connection:
@@ -196,7 +196,7 @@ class SqliteLogStore:
                 break
         return LogPage(tuple(found[:limit]), len(found) > limit)
 
-    def _later(self, viewer: Viewer, node: str, place: LinePlace, count: int) -> list[StoredLine]:
+    def _later(self, viewer: Viewer, node: str, place: LogPlace, count: int) -> list[StoredLine]:
         where, values = _conditions(viewer, LogQuery(node=node, since_ns=place.time_ns + 1))
         found: list[StoredLine] = []
         for connection in reversed(list(self._reading(LogQuery(since_ns=place.time_ns)))):
@@ -241,7 +241,7 @@ _SELECT = "SELECT line, user, account, partition, time_ns, number FROM lines"
 
 
 def _stored(row: tuple[Any, ...]) -> StoredLine:
-    return StoredLine(_decode(row[0]), Owner(*row[1:4]), LinePlace(row[4], row[5]))
+    return StoredLine(_decode(row[0]), JobOwner(*row[1:4]), LogPlace(row[4], row[5]))
 
 
 def _day(time_ns: int) -> str:

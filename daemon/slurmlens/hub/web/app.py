@@ -87,7 +87,7 @@ def make_app(
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),
         looks=LooksPage(control, environment),
-        logs=None if logs is None else LogsPage(logs, environment, clock or SystemClock()),
+        logs=None if logs is None else LogsPage(logs, environment, clock or SystemClock(), control),
         assets=assets,
     )
     taking = {"/api/v1/events": _intake_handler(take_events, doors)}

@@ -17,7 +17,7 @@ from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldR
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood
 from slurmlens.hub.inventory.states import EntityHistory
-from slurmlens.hub.logs.query import LinePlace, LogPage, LogQuery
+from slurmlens.hub.logs.query import LogPage, LogPlace, LogQuery
 from slurmlens.hub.logs.sqlite_store import Slot
 from slurmlens.hub.logs.tail import Tailed
 from slurmlens.hub.news import Fact
@@ -93,7 +93,7 @@ class LogLines(Protocol):
     async def search(self, viewer: Viewer, query: LogQuery) -> LogPage:
         """The newest lines that fit."""
 
-    async def around(self, viewer: Viewer, node: str, place: LinePlace) -> LogPage:
+    async def around(self, viewer: Viewer, node: str, place: LogPlace) -> LogPage:
         """What a node said before and after a line."""
 
     async def histogram(self, viewer: Viewer, query: LogQuery, since_ns: int, width_ns: int) -> Sequence[Slot]:

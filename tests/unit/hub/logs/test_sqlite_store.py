@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
-from slurmlens.hub.logs.query import NOBODY, LinePlace, LogQuery, Owner
+from slurmlens.hub.logs.query import NOBODY, JobOwner, LogPlace, LogQuery
 from slurmlens.hub.logs.sqlite_store import LogStoreError, SqliteLogStore
 from slurmlens.hub.logs.tail import fits
 from slurmlens.hub.logs.words import terms_of
@@ -21,7 +21,7 @@ S = 10**9
 DAY_NS = 86_400 * S
 AT_NS = 1_796_000_000 * S
 ALICE, BOB = Viewer("alice", frozenset({Role.USER})), Viewer("bob", frozenset({Role.USER}), frozenset({"project"}))
-ALICES = Owner("alice", "project", "all")
+ALICES = JobOwner("alice", "project", "all")
 
 
 def line(number: int, message: str = "hello", **fields: object) -> LogLine:
@@ -79,14 +79,14 @@ async def test_every_condition_is_heeded_by_store_and_tail_alike(store: SqliteLo
 
 async def test_a_user_sees_lines_of_own_jobs_and_no_other(store: SqliteLogStore) -> None:
     stored = await store.append([(line(1, "of alice", job_id=7), ALICES), (line(2, "of nobody"), NOBODY)])
-    stored += await store.append([(line(3, "of carol", job_id=8), Owner("carol", "other", "all"))])
+    stored += await store.append([(line(3, "of carol", job_id=8), JobOwner("carol", "other", "all"))])
     for viewer, seen in ((ALICE, ["of alice"]), (BOB, ["of alice"]), (Viewer("x", frozenset()), [])):
         assert await messages(store, viewer) == seen
         assert await messages(store, viewer, text="of") == seen
         assert [one.line.message for one in stored if fits(viewer, LogQuery(), one, ())] == seen
         counted = await store.histogram(viewer, LogQuery(), AT_NS, DAY_NS)
         assert sum(slot.lines for slot in counted) == len(seen)
-        around = await store.around(viewer, "n1", LinePlace(AT_NS + 2 * S, 2))
+        around = await store.around(viewer, "n1", LogPlace(AT_NS + 2 * S, 2))
         assert [one.line.message for one in around.lines] == seen
 
 
@@ -94,7 +94,7 @@ async def test_what_a_node_said_around_a_line_crosses_midnight(store: SqliteLogS
     midnight_ns = AT_NS - AT_NS % DAY_NS + DAY_NS
     lines = [msgspec.structs.replace(line(n, f"m{n}"), time_ns=midnight_ns + (n - 3) * S) for n in range(6)]
     await store.append([(one, NOBODY) for one in lines])
-    around = await store.around(EVERYBODY, "n1", LinePlace(midnight_ns, 1), count=2)
+    around = await store.around(EVERYBODY, "n1", LogPlace(midnight_ns, 1), count=2)
     assert [one.line.message for one in around.lines] == ["m5", "m4", "m3", "m2"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aiohttp import ClientSession
@@ -11,6 +12,7 @@ from aiohttp import ClientSession
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.access.looks import LookFilter
 from slurmlens.hub.access.viewer import Role, Viewer
+from slurmlens.hub.logs.room import LogRoom
 from slurmlens.hub.web.app import make_app
 from testkit.job_hub import FixedHistory, FixedInventory, Live, ToldInside, plain_status, take_nothing
 from testkit.role_table import NOBODY, PEOPLE, ROWS
@@ -36,6 +38,7 @@ async def paths_of_the_hub() -> set[str]:
         take_events=take_nothing,
         status=plain_status,
         settings=HubConfig(),
+        logs=cast(LogRoom, object()),
     )
     return {resource.canonical for resource in app.router.resources()}
 

@@ -154,8 +154,8 @@ async def test_a_filter_that_cannot_be_used_is_named(lines: Lines, query: str) -
 
 async def test_lines_are_followed_as_they_come(lines: Lines) -> None:
     answer = await lines.client.get("/logs/live?program=app")
+    await answer.content.readuntil(b"\r\n\r\n")  # none so far: the stream is open
     reading = asyncio.create_task(answer.content.readuntil(b"\r\n\r\n"))
-    await asyncio.sleep(0)
     await lines.send(document("not asked for", program="other"), document("now", program="app"))
     event = (await asyncio.wait_for(reading, 10)).decode()
     sent = msgspec.json.decode(event.partition("data: ")[2].strip())

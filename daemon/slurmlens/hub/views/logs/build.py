@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from slurmlens.hub.logs.query import LinePlace, LogPage, StoredLine
+from slurmlens.hub.logs.query import LogPage, LogPlace, StoredLine
 from slurmlens.hub.logs.sqlite_store import Slot
 from slurmlens.hub.views.logs.view import LogBar, LogRow, LogsView
 from slurmlens.log_lines import JobSource, Severity
@@ -67,6 +67,6 @@ def log_row(stored: StoredLine) -> LogRow:
     )
 
 
-def place_text(place: LinePlace) -> str:
+def place_text(place: LogPlace) -> str:
     """A place as addresses have it."""
     return f"{place.time_ns}-{place.number}"

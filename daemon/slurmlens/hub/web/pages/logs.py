@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 import jinja2
 import msgspec
@@ -17,12 +18,14 @@ from aiohttp_sse import sse_response
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import PageError
-from slurmlens.hub.logs.query import MOST_LINES, LinePlace, LogQuery
+from slurmlens.hub.access.control import AccessControl
+from slurmlens.hub.logs.query import MOST_LINES, LogPlace, LogQuery
+from slurmlens.hub.logs.tail import Tailed
 from slurmlens.hub.views.logs.build import bar_width_ns, build_logs_view, log_row
 from slurmlens.hub.web.addresses import number_in
 from slurmlens.hub.web.answers import html_answer, json_answer
 from slurmlens.hub.web.ports import LogLines
-from slurmlens.hub.web.session import viewer_of
+from slurmlens.hub.web.session import still_admitted, viewer_of
 from slurmlens.log_lines import Severity
 from slurmlens.wire.log_documents import time_of
 
@@ -35,8 +38,9 @@ _LATEST_NS = 2**62
 class LogsPage:
     """All forms of the lines."""
 
-    def __init__(self, logs: LogLines, environment: jinja2.Environment, clock: Clock) -> None:
+    def __init__(self, logs: LogLines, environment: jinja2.Environment, clock: Clock, control: AccessControl) -> None:
         self._logs = logs
+        self._control = control
         self._template = environment.get_template("logs/page.html")
         self._clock = clock
 
@@ -60,6 +64,8 @@ class LogsPage:
             since_ns, width_ns = _span(query, now_ns)
             slots = () if is_json else await self._logs.histogram(viewer, query, since_ns, width_ns)
             view = build_logs_view(page, filters, now_ns, slots, width_ns)
+        users = (row.user for row in view.rows if row.job_id is not None)
+        self._control.saw_list(viewer, "logs " + urlencode(filters), users)
         if is_json:
             return json_answer(view)
         return html_answer(
@@ -70,13 +76,20 @@ class LogsPage:
         """`GET /logs/live`: lines as they come, as server-sent events (`lines`: rows and how many were skipped)."""
         filters = {key: request.query[key] for key in FILTERS if request.query.get(key)}
         query = msgspec.structs.replace(query_of(filters, self._clock.wall_ns()), since_ns=None, until_ns=None)
+        viewer, is_admitted = viewer_of(request), still_admitted(self._control, request)
         async with sse_response(request, headers={"Cache-Control": "no-store"}) as response:
-            with self._logs.watch(viewer_of(request), query) as lines, contextlib.suppress(ConnectionError):
+            with self._logs.watch(viewer, query) as lines, contextlib.suppress(ConnectionError):
+                await response.send(_lines(Tailed((), 0)), event="lines")
                 async for tailed in lines:
-                    rows = [log_row(stored) for stored in tailed.lines]
-                    document = msgspec.json.encode({"rows": rows, "skipped": tailed.skipped})
-                    await response.send(document.decode(), event="lines")
+                    if not await is_admitted():
+                        break
+                    await response.send(_lines(tailed), event="lines")
         return response
+
+
+def _lines(tailed: Tailed) -> str:
+    rows = [log_row(stored) for stored in tailed.lines]
+    return msgspec.json.encode({"rows": rows, "skipped": tailed.skipped}).decode()
 
 
 def query_of(filters: Mapping[str, str], now_ns: int) -> LogQuery:
@@ -107,13 +120,13 @@ def moment_of(key: str, text: str, now_ns: int) -> int:
     return found
 
 
-def place_of(key: str, text: str) -> LinePlace:
+def place_of(key: str, text: str) -> LogPlace:
     """A line's place as a page before wrote it."""
     time_text, _, number_text = text.partition("-")
     time_ns, number = number_in(time_text, 0, _LATEST_NS), number_in(number_text, 0, _LATEST_NS)
     if time_ns is None or number is None:
         raise _unusable(key, text, "It is taken from a page that was shown before.")
-    return LinePlace(time_ns, number)
+    return LogPlace(time_ns, number)
 
 
 def _span(query: LogQuery, now_ns: int) -> tuple[int, int]:
