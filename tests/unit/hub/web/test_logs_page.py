@@ -74,6 +74,7 @@ async def lines(tmp_path: Path) -> AsyncIterator[Lines]:
     app = make_app(
         queries=FixedHistory(nothing),
         progress=None,  # type: ignore[arg-type]
+        inventory=None,  # type: ignore[arg-type]
         live=None,  # type: ignore[arg-type]
         take_events=intake.take,
         status=None,  # type: ignore[arg-type]
