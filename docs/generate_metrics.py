@@ -46,7 +46,9 @@ node's figure while the job ran, under the name given.
   its steps and tasks. Those of a task that ended between two samples are lost with its folder.
 * On v1 and v2 a job's memory includes its page cache and its slurmstepd. On v2 a job's CPU time includes slurmstepd's
   own; a step is read from `step_N/user`, without it.
-* On v2 I/O is summed over devices; where devices are stacked (LVM, RAID) the kernel may count a byte on each layer."""
+* On v2 I/O is summed over devices; where devices are stacked (LVM, RAID) the kernel may count a byte on each layer.
+* `progress_ratio` beside these, in the slot of a job that tells its own progress ([progress](progress.md)): the share
+  that is done of its task here that is least far, whenever that is told anew."""
 
 
 OWN_FIGURES = """`slurmlens status --json` shows them all, at any time. Beside that, where the node's settings want it:

@@ -188,6 +188,7 @@ class NodePipeline:
             speaker=self._rediscover.member,
             sighting_of=self._registry_driver.registry.sighting_of,
             send=self._outlet.event,
+            send_points=self._outlet.points,
             clock=self._machine.clock,
             reporter=self._reporter,
         )

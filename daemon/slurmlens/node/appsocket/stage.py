@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from slurmlens.clock import Clock, Moment, now
+from slurmlens.clock import NS_PER_S, Clock, Moment, now
 from slurmlens.config.app_socket import AppSocketConfig
 from slurmlens.errors import DecodeError, RefusedError
 from slurmlens.events import JobMessage, JobProgress, Place, derived_id
@@ -27,6 +27,7 @@ from slurmlens.node.appsocket.accounts import JobAccounts, JobNews, TokenBucket,
 from slurmlens.node.appsocket.peer import cgroups_of, credentials_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.app_message import MAX_MESSAGE_BYTES, decode
+from slurmlens.wire.carbon import own_line, slot_prefix
 
 MODE = 0o666
 BACKLOG = 128
@@ -40,6 +41,7 @@ USER_RATE_PER_S = 400.0
 """Connections of one user whose cgroup is looked up; more are refused without a look at procfs."""
 
 MAX_USERS = 1024
+PROGRESS_SERIES = "progress_ratio"
 ABSTRACT_NAME = "\0slurmlens-app/{node}"
 
 UNAVAILABLE = InternalEvent(
@@ -58,14 +60,15 @@ Speaker = Callable[[str], tuple[int, str | None] | None]
 
 
 class AppSocketDependencies(NamedTuple):
-    """What the stage is handed: where it is, whose process a cgroup is, which sighting a running job has, and the
-    outlet's door."""
+    """What the stage is handed: where it is, whose process a cgroup is, which sighting and slot a running job has, and
+    the outlet's two doors."""
 
     place: Place
     proc: Path
     speaker: Speaker
-    sighting_of: Callable[[int], str | None]
+    sighting_of: Callable[[int], tuple[str, int | None] | None]
     send: Callable[[JobProgress | JobMessage], Awaitable[None]]
+    send_points: Callable[[bytes, int], Awaitable[None]]
     clock: Clock
     reporter: Reporter
 
@@ -218,15 +221,25 @@ class AppSocket:
         """Hand on what is new. What jobs told whose sighting is over, or not there yet, is not kept."""
         at = now(self._given.clock)
         for news in self._accounts.news(at.boottime_ns):
-            sighting = self._given.sighting_of(news.job_id)
-            if sighting is None:
+            found = self._given.sighting_of(news.job_id)
+            if found is None:
                 error = RefusedError(f"job {news.job_id} does not run here", reason="no_sighting")
                 self._given.reporter.report(REFUSED, reason=error.reason, pid="?", uid="?", problem=str(error))
                 continue
+            sighting, slot = found
             for message in news.messages:
                 await self._given.send(self._message(sighting, news.job_id, message))
             if news.tasks:
                 await self._given.send(self._progress(sighting, news, at))
+                await self._send_point(slot, news, at)
+
+    async def _send_point(self, slot: int | None, news: JobNews, at: Moment) -> None:
+        """The share that is done, of the task that is least far, as a series of the job's slot."""
+        shares = [task.done / task.total for task in news.tasks if task.total]
+        if slot is not None and shares:
+            prefix = slot_prefix(self._given.place.cluster, self._given.place.node, slot)
+            line = own_line(prefix, PROGRESS_SERIES, (), min(1.0, *shares), at.wall_ns // NS_PER_S)
+            await self._given.send_points(line, 1)
 
     def _progress(self, sighting: str, news: JobNews, at: Moment) -> JobProgress:
         place = self._given.place

@@ -38,14 +38,16 @@ class Served:
         self.proc = folder / "proc"
         self.path = folder / "app.sock"
         self.sent: list[JobProgress | JobMessage] = []
+        self.points: list[str] = []
         self.counters = Counters()
         clock = SystemClock()
         dependencies = AppSocketDependencies(
             place=Place("demo", self.node, "boot"),
             proc=self.proc,
             speaker=self._speaker,
-            sighting_of={7: "s7", 8: "s8"}.get,
+            sighting_of={7: ("s7", 2), 8: ("s8", None)}.get,
             send=self._send,
+            send_points=self._send_points,
             clock=clock,
             reporter=Reporter(self.counters, clock),
         )
@@ -56,6 +58,9 @@ class Served:
             if f"/job_{job_id}/" in text:
                 return job_id, "0"
         return None
+
+    async def _send_points(self, lines: bytes, count: int) -> None:
+        self.points.append(lines.decode())
 
     async def _send(self, event: JobProgress | JobMessage) -> None:
         self.sent.append(event)
@@ -109,6 +114,8 @@ async def test_a_process_in_a_jobs_cgroup_is_that_job_whatever_it_says(tmp_path:
         (3, 4.0, 10.0, {"loss": 0.5})
     ]
     assert served.refused("claim") == 1
+    (line,) = served.points
+    assert line.startswith(f"slurm.demo.nodes.{served.node}.slots.2.progress_ratio 0.4 ")
 
 
 async def test_a_process_outside_every_job_is_refused_and_counted(tmp_path: Path) -> None:
@@ -252,8 +259,9 @@ async def test_the_kernels_own_cgroups_say_who_speaks(tmp_path: Path, jobs_cgrou
         place=Place("demo", name, "boot"),
         proc=Path("/proc"),
         speaker=rediscover.member,
-        sighting_of={7: "s7"}.get,
+        sighting_of={7: ("s7", None)}.get,
         send=lambda event: asyncio.sleep(0),
+        send_points=lambda lines, count: asyncio.sleep(0),
         clock=clock,
         reporter=Reporter(counters, clock),
     )
