@@ -61,6 +61,12 @@ install: wheels $(VENDOR)/uPlot.iife.min.js ## all files below DESTDIR, as packa
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/slurmlens README.md docs/*.md
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/slurmlens/specs docs/specs/*.md
 
+# Packages own the hooks apart from the names that slurm.conf has, which their scripts make and keep (scriptlets/hooks.*).
+.PHONY: separate-hooks
+separate-hooks:
+	install -d $(DESTDIR)$(PREFIX)/lib/slurmlens
+	mv $(DESTDIR)$(PREFIX)/libexec/slurmlens $(DESTDIR)$(PREFIX)/lib/slurmlens/hooks
+
 .PHONY: dist
 dist: dist/slurmlens-$(VERSION).tar.gz ## the release's archive: sources, wheels, browser part
 dist/slurmlens-$(VERSION).tar.gz: wheels $(VENDOR)/uPlot.iife.min.js
@@ -80,6 +86,7 @@ rpm: dist ## RPMs into dist/
 deb: ## Debian packages into dist/
 	rm -rf build/deb
 	$(MAKE) -s install DESTDIR=$(CURDIR)/build/deb/all
+	$(MAKE) -s separate-hooks DESTDIR=$(CURDIR)/build/deb/all
 	$(PACKAGE_PYTHON) packaging/build_deb.py --version $(VERSION) --installed build/deb/all --work build/deb --into dist
 
 .PHONY: test-vm

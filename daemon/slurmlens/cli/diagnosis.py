@@ -87,7 +87,10 @@ def _hook(machine: ExaminedNode, key: str, program: str, value: str) -> Diagnosi
         if "*" in value:
             return Diagnosis(key, "wrong", told, link)
         return Diagnosis(key, "wrong", told, f"install slurmlens-hooks, or make {value}", by_hand=True)
-    if any(target.rsplit("/", 1)[-1] in (program, "slurmlens-hook") for target in called.values()):
+    if any(target == f"{LIBEXEC}/{program}" for target in called.values()):
+        told = f"{name}={value} calls what a removal left in the place of {program}"
+        return Diagnosis(key, "wrong", told, "install slurmlens-hooks", by_hand=True)
+    if any(target.endswith("/slurmlens-hook") for target in called.values()):
         return Diagnosis(key, "right", f"{name}={value} calls {program}")
     if "*" in value:
         return Diagnosis(key, "wrong", f"{name}={value} calls others, and not {program}", link)

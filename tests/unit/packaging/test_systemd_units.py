@@ -29,7 +29,7 @@ def needs(program: str) -> pytest.MarkDecorator:
 
 
 @needs("systemd-analyze")
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [*SERVICES, "slurmlens-controllers.service"])
 def test_services_are_exposed_no_more_than_promised(name: str) -> None:
     report = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager", str(SYSTEMD / name)],
@@ -84,6 +84,17 @@ def test_every_program_of_a_unit_is_installed_under_that_name() -> None:
     scripts = tomllib.loads((SYSTEMD.parent / "pyproject.toml").read_text())["project"]["scripts"]
     for unit in SERVICES:
         assert setting(unit, "ExecStart").removeprefix("/usr/bin/") in scripts
+
+
+def test_the_controllers_are_switched_on_in_every_scope_and_a_node_without_one_is_tried_again(tmp_path: Path) -> None:
+    argv = setting("slurmlens-controllers.service", "ExecStart")
+    script = argv.split("'")[1].replace("$$", "$").replace("/sys/fs/cgroup", str(tmp_path))
+    assert subprocess.run(["/bin/sh", "-ec", script], check=False, capture_output=True).returncode != 0
+    scopes = [tmp_path / "system.slice" / f"{node}_slurmstepd.scope" for node in ("n0", "n1")]
+    for scope in scopes:
+        scope.mkdir(parents=True)
+    subprocess.run(["/bin/sh", "-ec", script], check=True)
+    assert [(scope / "cgroup.subtree_control").read_text() for scope in scopes] == ["+io +pids\n"] * 2
 
 
 def test_the_dropbox_is_never_a_runtime_directory() -> None:

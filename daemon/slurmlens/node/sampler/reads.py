@@ -75,8 +75,10 @@ class Reads:
     def complete(self, cgroups: Iterable[Cgroup]) -> None:
         """Open what has appeared since they were opened."""
         for one in cgroups:
+            before = one.handle.fields
             try:
-                one.handle.complete()
+                if one.handle.complete() and one.place.hierarchy is Hierarchy.V2 and before:
+                    one.late |= one.handle.fields - before
             except ReaderError as error:
                 self._on_failure(error.reason, error)
 

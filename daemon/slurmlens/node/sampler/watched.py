@@ -41,6 +41,8 @@ class Cgroup(msgspec.Struct, kw_only=True):
     born_ns: int | None
     read_ns: int = 0
     emptied_ns: int | None = None
+    late: frozenset[str] = frozenset()
+    """Fields whose controller was switched on (v2) after the cgroup was made: they count from then on alone."""
     gone_ns: int | None = None
     departure: Departure | None = None
     io: ProcessIo | None = None
@@ -169,8 +171,8 @@ class Watched(msgspec.Struct, kw_only=True):
 
     def _io(self, name: str, now_ns: int) -> Figure | None:
         own = _sampled(self.account, name, 1, self.job, now_ns)
-        if own is not None:
-            return own
+        if own is not None and self.job is not None:
+            return msgspec.structs.replace(own, complete=own.complete and name not in self.job.late)
         seen = self.process_account.total(name)
         return None if seen is None else Figure(value=seen, source=FigureSource.PROCESSES, complete=False)
 

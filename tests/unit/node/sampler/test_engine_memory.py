@@ -144,3 +144,22 @@ def test_what_an_earlier_daemon_saw_of_a_jobs_steps_is_told_with_the_rest(bench:
     assert steps["0"].cpu_s.value == pytest.approx(3.0)
     assert steps["batch"].cpu_s is not None
     assert steps["batch"].cpu_s.value == pytest.approx(2.0)
+
+
+def test_block_io_that_was_switched_on_while_a_job_ran_is_a_lower_bound(
+    tmp_path: Path, unpacked_recordings: Path, clock: ManualClock
+) -> None:
+    bench = Bench(MovingTree("v2-22.05-io-pids", tmp_path, unpacked_recordings), clock)
+    bench.tree.start_job(7, steps=("batch",))
+    counts = bench.tree.job_place(7).cpu / "io.stat"
+    counted = counts.read_text()
+    counts.unlink()
+    bench.watch(7, "batch")
+    bench.pass_time(60.0)
+    counts.write_text(counted)
+    bench.pass_time(120.0)
+    bench.end(7, "batch")
+    written = bench.finish(7).totals.io_written_bytes
+    bench.engine.close()
+    assert written is not None
+    assert not written.complete

@@ -18,7 +18,10 @@ from slurmlens.slurm import hostlist
 SO_FAR = "so far"
 PROFILE = "profile"
 SEEN_PART = "seen_part"
-_NO_IO = "not measured: no block I/O counters for this job (cgroup v1, or v2 without the io controller)"
+_NO_IO = (
+    "not measured: no block I/O counters for this job (cgroup v1, or v2 with io off below Slurm's scope; "
+    "slurmlens-controllers.service switches it on)"
+)
 _NO_PRESSURE = "not measured: this kernel has no pressure counters (PSI)"
 _MOST_NAMED = 3
 _SAID_BESIDE_IO = (PROFILE, SEEN_PART, FigureSource.PROCESSES.value)

@@ -1,0 +1,102 @@
+"""slurm.conf names a Prolog that is not there any more: what a real slurmd does then, and what the packages leave
+there so that it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from deploy.errors import MachineLacks
+from deploy.sandbox import Sandbox
+from deploy.slurm import SmallSlurm
+
+from testkit.checkout import ROOT
+from testkit.waiting import until
+
+pytestmark = pytest.mark.slurm
+
+HOOKS = "/run/hooks"
+LIBEXEC = "/run/libexec/slurmlens"
+NAMES = ("slurmlens-hook", "slurmlens-hook.sh", "slurmlens-prolog", "slurmlens-epilog")
+
+GONE = {
+    "a pattern that nothing fits": "true",
+    "a link that leads nowhere": f"ln -s {LIBEXEC}/gone {HOOKS}/prolog.d/50-slurmlens",
+    "a file that cannot be executed": f"echo '#!/bin/sh' > {HOOKS}/prolog.d/50-slurmlens",
+}
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[SmallSlurm]:
+    """One node whose hooks are patterns, as many sites have them."""
+    with ExitStack() as stack:
+        try:
+            sandbox = stack.enter_context(Sandbox())
+            small = SmallSlurm(
+                sandbox, nodes=1, prolog=Path(f"{HOOKS}/prolog.d/*"), epilog=Path(f"{HOOKS}/slurmlens-epilog")
+            )
+        except MachineLacks as error:
+            pytest.skip(str(error))
+        stack.callback(small.stop)
+        _lay_out(small, "true")
+        small.start()
+        yield small
+
+
+def _lay_out(slurm: SmallSlurm, prolog: str, epilog: str = f"cp /bin/true {HOOKS}/slurmlens-epilog") -> None:
+    script = f"rm -rf {HOOKS}; mkdir -p {HOOKS}/prolog.d; {prolog}; {epilog}"
+    slurm.sandbox.run(["sh", "-ec", script])
+
+
+def _node(slurm: SmallSlurm) -> str:
+    return slurm.slurm("sinfo", "--noheader", "--Node", "--format=%T %E").strip()
+
+
+async def _drained(slurm: SmallSlurm, why: str) -> None:
+    await until(lambda: why in _node(slurm), f"the node is drained for {why}", patience_s=60.0)
+    assert _node(slurm).startswith("drain")
+    slurm.slurm("scancel", "--me", check=False)
+    slurm.slurm("scancel", "--user=alice", check=False)
+    slurm.slurm("scontrol", "update", f"nodename={slurm.node_names[0]}", "state=resume")
+    await until(lambda: _node(slurm).startswith("idle"), "the node is idle again", patience_s=60.0)
+
+
+@pytest.mark.parametrize("gone", GONE)
+async def test_a_prolog_that_is_gone_drains_the_node(gone: str, slurm: SmallSlurm) -> None:
+    _lay_out(slurm, GONE[gone])
+    slurm.submit("true", "--no-requeue")
+    await _drained(slurm, "Prolog error")
+
+
+async def test_an_epilog_that_is_gone_drains_the_node_after_the_job(slurm: SmallSlurm) -> None:
+    _lay_out(slurm, f"cp /bin/true {HOOKS}/prolog.d/10-site", epilog="true")
+    job = slurm.submit("true")
+    await _drained(slurm, "Epilog error")
+    assert slurm.wait(job).state == "COMPLETED"
+
+
+def _scriptlet(name: str) -> str:
+    text = (ROOT / "packaging/scriptlets" / name).read_text()
+    return text.replace("/usr/libexec/slurmlens", LIBEXEC).replace("/usr/lib/slurmlens/hooks", "/run/lib")
+
+
+def test_what_the_package_leaves_when_it_is_removed_drains_no_node_and_fails_no_job(slurm: SmallSlurm) -> None:
+    run = slurm.sandbox.run
+    run(["mkdir", "-p", "/run/lib"])
+    for name in NAMES:
+        run(["cp", "/bin/true", f"/run/lib/{name}"])
+    run(["sh", "-c", _scriptlet("hooks.postinst"), "postinst", "configure"])
+    link = f"ln -s {LIBEXEC}/slurmlens-prolog {HOOKS}/prolog.d/50-slurmlens"
+    line = f"printf '#!/bin/sh\\nset -e\\n{LIBEXEC}/slurmlens-hook.sh\\n' > {HOOKS}/prolog.d/10-site"
+    _lay_out(
+        slurm,
+        f"{link}; {line}; chmod 0755 {HOOKS}/prolog.d/10-site",
+        epilog=f"ln -s {LIBEXEC}/slurmlens-epilog {HOOKS}/slurmlens-epilog",
+    )
+    assert slurm.wait(slurm.submit("true")).state == "COMPLETED"
+    run(["sh", "-c", _scriptlet("hooks.prerm"), "prerm", "remove"])
+    run(["rm", "-r", "/run/lib"])
+    assert slurm.wait(slurm.submit("true")).state == "COMPLETED"
+    assert _node(slurm).startswith("idle")
