@@ -9,6 +9,7 @@ import os
 import pwd
 import signal
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -379,3 +380,25 @@ async def test_by_the_network_the_command_line_proves_itself_by_munge(
             monkeypatch.setattr(munge, "encode", partial(munge.encode, socket_path=folder / "absent"))
             assert await asyncio.to_thread(slurmlens, ["jobs", "--hub", url]) == 4
             assert "munged could not be asked" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no place in memory (/dev/shm)")
+async def test_a_hub_says_on_its_status_page_that_its_database_will_not_last_and_that_the_one_of_before_is_gone(
+    folder: Path,
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as in_memory:
+        settings = (folder / "hub.toml").read_text()
+        (folder / "hub.toml").write_text(settings.replace(f"{folder}/hub.sqlite3", f"{in_memory}/hub.sqlite3"))
+        async with running(folder) as (process, url), aiohttp.ClientSession() as session:
+            page = await (await session.get(f"{url}/status")).text()
+            assert "is on tmpfs: the history is gone with the next reboot" in page
+            assert "the history of before is gone" not in page
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
+        for path in Path(in_memory).glob("hub.sqlite3*"):
+            path.unlink()
+        async with running(folder) as (_, url), aiohttp.ClientSession() as session:
+            status = await (await session.get(f"{url}/status.json")).json()
+            assert (status["database"]["begin"], status["database"]["is_there"]) == ("missing", True)
+            assert "the history of before is gone" in await (await session.get(f"{url}/status")).text()
