@@ -380,7 +380,7 @@ class StepEvent(msgspec.Struct, frozen=True, gc=False):
     """One decoded file of the SPANK plugin's (`docs/specs/step-event.md`).
 
     `told` is what it says of the step: at the start who it is, at the exit how it ended and what it used. `interval_s`
-    and `progress` are the user's requests, at the start alone; `unusable` names requests that are none.
+    is what the user asked for, at the start alone; `unusable` names requests that are none.
     """
 
     id: str
@@ -392,7 +392,6 @@ class StepEvent(msgspec.Struct, frozen=True, gc=False):
     job: JobIdentity
     told: StepTotals
     interval_s: float | None = None
-    progress: str | None = None
     unusable: tuple[str, ...] = ()
 
 

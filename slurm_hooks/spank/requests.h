@@ -5,10 +5,12 @@
 #include <slurm/spank.h>
 
 #define OFF_VARIABLE "SLURMLENS_OFF"
+/* Read by the clients that speak from inside a job, and by nobody here. */
+#define PROGRESS_VARIABLE "SLURMLENS_PROGRESS"
 #define LONGEST_REQUEST 256
 
 /* Those that travel with the step's start; the node daemon says what they mean and checks them. */
-enum request { INTERVAL, PROGRESS, TAG, REQUESTS };
+enum request { INTERVAL, TAG, REQUESTS };
 
 struct requests {
 	int is_off; /* nothing is told of this step */

@@ -39,7 +39,6 @@ void compose_start(struct text *text, const struct step *step, const unsigned ch
 	append_head(text, START_ROLE, randomness, boottime_ns);
 	append_step(text, step);
 	append_text(text, "interval", step->requests.text[INTERVAL]);
-	append_text(text, "progress", step->requests.text[PROGRESS]);
 	append(text, "}\n");
 }
 

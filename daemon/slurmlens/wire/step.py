@@ -68,7 +68,6 @@ class _StepFile(msgspec.Struct, frozen=True):
     tasks: _U32 | None = None
     tag: str | None = None
     interval: str | None = None
-    progress: str | None = None
     tasks_ended: _U32 = 0
     exits: tuple[tuple[_U32, _U32, tuple[_U32, ...]], ...] = ()
     counters: _Counters | None = None
@@ -103,7 +102,6 @@ def decode(data: bytes) -> StepEvent:
         job=_job(file),
         told=_started(file) if file.role is StepRole.START else _ended(file),
         interval_s=interval_s,
-        progress=_text(file.progress),
         unusable=unusable,
     )
 
