@@ -88,6 +88,7 @@ def test_a_job_of_two_tasks_on_two_nodes_shows_how_far_it_is_and_when_it_is_done
             seen.append(view)
         return bool(seen) and seen[-1]["progress"]["ratio"] == 1.0
 
+    until_blocking(lambda: looks() or seen, f"the job tells its progress; refused: {refused(stack)}", PATIENCE_S)
     until_blocking(looks, "the job told its last panel", PATIENCE_S, poll_s=0.5)
     stack.slurm.wait(job_id)
     half = next(view for view in seen if view["progress"]["ratio"] >= 0.5)

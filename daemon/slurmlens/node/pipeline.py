@@ -180,13 +180,17 @@ class NodePipeline:
         config = self._config
         if not config.app_socket.enabled:
             return {}
-        from slurmlens.node.appsocket import AppSocket, AppSocketDependencies  # late: as above
+        from slurmlens.node.appsocket import AppSocket, AppSocketDependencies, SpeakingJob  # late: as above
+
+        def running(job_id: int) -> SpeakingJob | None:
+            sighting = self._registry_driver.registry.running(job_id)
+            return None if sighting is None else SpeakingJob(sighting.key, sighting.slot)
 
         dependencies = AppSocketDependencies(
             place=Place(config.cluster, config.node, self._machine.boot_id),
             proc=self._machine.root / "proc",
             speaker=self._rediscover.member,
-            sighting_of=self._registry_driver.registry.sighting_of,
+            running=running,
             send=self._outlet.event,
             send_points=self._outlet.points,
             clock=self._machine.clock,

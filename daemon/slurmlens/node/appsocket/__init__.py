@@ -5,6 +5,7 @@ speaks; `accounts`: what is kept of a job and how much it may say (sans-IO); `st
 outlet with `JobProgress` and `JobMessage`; wired by `node.pipeline`.
 """
 
+from slurmlens.node.appsocket.accounts import SpeakingJob
 from slurmlens.node.appsocket.stage import AppSocket, AppSocketDependencies
 
-__all__ = ["AppSocket", "AppSocketDependencies"]
+__all__ = ["AppSocket", "AppSocketDependencies", "SpeakingJob"]

@@ -37,10 +37,18 @@ class ToldMessage(NamedTuple):
     text: str
 
 
+class SpeakingJob(NamedTuple):
+    """The run of a job that speaks: its sighting and slot as of then. It may have ended when its last word is sent."""
+
+    sighting: str
+    slot: int | None
+
+
 class JobNews(NamedTuple):
-    """What is new of one job since it was last asked for."""
+    """What is new of one job since it was last asked for; `job` is None where the registry did not know it yet."""
 
     job_id: int
+    job: SpeakingJob | None
     tasks: tuple[TaskProgress, ...]
     messages: tuple[ToldMessage, ...]
 
@@ -72,6 +80,7 @@ class _Account:
     messages: TokenBucket
     events: TokenBucket
     heard_ns: int
+    job: SpeakingJob | None = None
     tasks: dict[tuple[str, int | None], TaskProgress] = field(default_factory=dict)
     unsent: set[tuple[str, int | None]] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -88,9 +97,12 @@ class JobAccounts:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def take(self, job_id: int, step: str | None, message: AppMessage, at: Moment) -> None:
+    def take(
+        self, job_id: int, step: str | None, message: AppMessage, at: Moment, job: SpeakingJob | None = None
+    ) -> None:
         """Keep what a process of this job said; RefusedError with the reason `claim`, `rate`, `names` or `tasks`."""
         account = self._account(job_id, at.boottime_ns)
+        account.job = job or account.job
         account.heard_ns = at.boottime_ns
         if not account.messages.take(at.boottime_ns):
             raise RefusedError("more messages than a job may send", reason="rate")
@@ -120,7 +132,12 @@ class JobAccounts:
     def news(self, now_ns: int) -> list[JobNews]:
         """What is to be sent now; accounts of jobs that have been silent for long go."""
         news = [
-            JobNews(job_id, tuple(account.tasks[key] for key in sorted(account.unsent, key=str)), tuple(account.told))
+            JobNews(
+                job_id,
+                account.job,
+                tuple(account.tasks[key] for key in sorted(account.unsent, key=str)),
+                tuple(account.told),
+            )
             for job_id, account in self._jobs.items()
             if account.unsent or account.told
         ]

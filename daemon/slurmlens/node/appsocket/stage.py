@@ -23,7 +23,7 @@ from slurmlens.clock import NS_PER_S, Clock, Moment, now
 from slurmlens.config.app_socket import AppSocketConfig
 from slurmlens.errors import DecodeError, RefusedError
 from slurmlens.events import JobMessage, JobProgress, Place, derived_id
-from slurmlens.node.appsocket.accounts import JobAccounts, JobNews, TokenBucket, ToldMessage
+from slurmlens.node.appsocket.accounts import JobAccounts, JobNews, SpeakingJob, TokenBucket, ToldMessage
 from slurmlens.node.appsocket.peer import cgroups_of, credentials_of
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.app_message import MAX_MESSAGE_BYTES, decode
@@ -66,7 +66,7 @@ class AppSocketDependencies(NamedTuple):
     place: Place
     proc: Path
     speaker: Speaker
-    sighting_of: Callable[[int], tuple[str, int | None] | None]
+    running: Callable[[int], SpeakingJob | None]
     send: Callable[[JobProgress | JobMessage], Awaitable[None]]
     send_points: Callable[[bytes, int], Awaitable[None]]
     clock: Clock
@@ -193,7 +193,7 @@ class AppSocket:
         if speaker is None:
             raise RefusedError("it is in no job's cgroup", reason="outside")
         job_id, step = speaker
-        self._accounts.take(job_id, step, decode(line), at)
+        self._accounts.take(job_id, step, decode(line), at, given.running(job_id))
         given.reporter.report(TAKEN, job_id=job_id)
         return f"ok {job_id}.{step or '-'}\n".encode()
 
@@ -218,20 +218,19 @@ class AppSocket:
             await self.send_news()
 
     async def send_news(self) -> None:
-        """Hand on what is new. What jobs told whose sighting is over, or not there yet, is not kept."""
+        """Hand on what is new: also the last word of a job that has ended meanwhile."""
         at = now(self._given.clock)
         for news in self._accounts.news(at.boottime_ns):
-            found = self._given.sighting_of(news.job_id)
-            if found is None:
+            job = news.job or self._given.running(news.job_id)
+            if job is None:
                 error = RefusedError(f"job {news.job_id} does not run here", reason="no_sighting")
                 self._given.reporter.report(REFUSED, reason=error.reason, pid="?", uid="?", problem=str(error))
                 continue
-            sighting, slot = found
             for message in news.messages:
-                await self._given.send(self._message(sighting, news.job_id, message))
+                await self._given.send(self._message(job.sighting, news.job_id, message))
             if news.tasks:
-                await self._given.send(self._progress(sighting, news, at))
-                await self._send_point(slot, news, at)
+                await self._given.send(self._progress(job.sighting, news, at))
+                await self._send_point(job.slot, news, at)
 
     async def _send_point(self, slot: int | None, news: JobNews, at: Moment) -> None:
         """The share that is done, of the task that is least far, as a series of the job's slot."""

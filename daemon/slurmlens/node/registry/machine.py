@@ -102,10 +102,9 @@ class Registry:
         if memory is not None:
             self._roster.restore(memory)
 
-    def sighting_of(self, job_id: int) -> tuple[str, int | None] | None:
-        """The name and the slot of the open sighting of a job of this boot; None while there is none."""
-        running = self._roster.running(self._place.boot_id, job_id)
-        return None if running is None else (running.key, running.slot)
+    def running(self, job_id: int) -> Sighting | None:
+        """The open sighting of a job of this boot; None while there is none."""
+        return self._roster.running(self._place.boot_id, job_id)
 
     def handle(self, stimulus: Stimulus) -> list[Instruction]:
         """Take in one stimulus and say what is to be done, in this order."""

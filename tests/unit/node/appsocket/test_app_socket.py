@@ -17,7 +17,7 @@ import pytest
 from slurmlens.clock import SystemClock
 from slurmlens.config.app_socket import AppSocketConfig
 from slurmlens.events import JobMessage, JobProgress, Place
-from slurmlens.node.appsocket import AppSocket, AppSocketDependencies
+from slurmlens.node.appsocket import AppSocket, AppSocketDependencies, SpeakingJob
 from slurmlens.node.appsocket.stage import ABSTRACT_NAME
 from slurmlens.node.rediscover import Rediscover
 from slurmlens.telemetry.counters import Counters
@@ -39,13 +39,14 @@ class Served:
         self.path = folder / "app.sock"
         self.sent: list[JobProgress | JobMessage] = []
         self.points: list[str] = []
+        self.running = {7: SpeakingJob("s7", 2), 8: SpeakingJob("s8", None)}
         self.counters = Counters()
         clock = SystemClock()
         dependencies = AppSocketDependencies(
             place=Place("demo", self.node, "boot"),
             proc=self.proc,
             speaker=self._speaker,
-            sighting_of={7: ("s7", 2), 8: ("s8", None)}.get,
+            running=lambda job_id: self.running.get(job_id),
             send=self._send,
             send_points=self._send_points,
             clock=clock,
@@ -116,6 +117,15 @@ async def test_a_process_in_a_jobs_cgroup_is_that_job_whatever_it_says(tmp_path:
     assert served.refused("claim") == 1
     (line,) = served.points
     assert line.startswith(f"slurm.demo.nodes.{served.node}.slots.2.progress_ratio 0.4 ")
+
+
+async def test_the_last_word_of_a_job_that_has_ended_meanwhile_is_sent(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served:
+        served.place(os.getpid(), IN_JOB)
+        assert await served.say(b"1 progress 10 10") == b"ok 7.0\n"
+        del served.running[7]
+        await served.socket.send_news()
+    assert [event.sighting for event in served.sent] == ["s7"]
 
 
 async def test_a_process_outside_every_job_is_refused_and_counted(tmp_path: Path) -> None:
@@ -259,7 +269,7 @@ async def test_the_kernels_own_cgroups_say_who_speaks(tmp_path: Path, jobs_cgrou
         place=Place("demo", name, "boot"),
         proc=Path("/proc"),
         speaker=rediscover.member,
-        sighting_of={7: ("s7", None)}.get,
+        running={7: SpeakingJob("s7", None)}.get,
         send=lambda event: asyncio.sleep(0),
         send_points=lambda lines, count: asyncio.sleep(0),
         clock=clock,
