@@ -11,8 +11,11 @@ from typing import Literal
 
 import msgspec
 
+from slurmlens.slurm.plugstack import PluginLine
+
 LIBEXEC = "/usr/libexec/slurmlens"
 HOOKS = {"prolog": "slurmlens-prolog", "epilog": "slurmlens-epilog"}
+PLUGIN = "spank_slurmlens.so"
 State = Literal["right", "wrong", "unknown"]
 
 
@@ -38,11 +41,19 @@ class ExaminedNode(msgspec.Struct, frozen=True):
     config_errors: tuple[str, ...]
     cluster: str
     is_munge_answering: bool
+    plugins: tuple[PluginLine, ...] = ()
 
 
 def diagnose(machine: ExaminedNode) -> list[Diagnosis]:
     """Every finding, in the order in which a site sets things up."""
-    return [*_settings(machine), *_hooks(machine), _dropbox(machine), _munge(machine), *_units(machine)]
+    return [
+        *_settings(machine),
+        *_hooks(machine),
+        *_plugin(machine),
+        _dropbox(machine),
+        _munge(machine),
+        *_units(machine),
+    ]
 
 
 def _settings(machine: ExaminedNode) -> Iterator[Diagnosis]:
@@ -96,6 +107,21 @@ def _hook(machine: ExaminedNode, key: str, program: str, value: str) -> Diagnosi
         return Diagnosis(key, "wrong", f"{name}={value} calls others, and not {program}", link)
     told = f"{name}={value} is a site's own: whether it calls us cannot be seen from here"
     return Diagnosis(key, "unknown", told, f"{LIBEXEC}/slurmlens-hook.sh in a line of it", by_hand=True)
+
+
+def _plugin(machine: ExaminedNode) -> Iterator[Diagnosis]:
+    """Nothing is wrong with a site that does without it."""
+    for line in machine.plugins:
+        if not line.path.endswith(f"/{PLUGIN}"):
+            continue
+        if not line.is_there:
+            told = f"plugstack.conf loads {line.path}, which is missing: every srun and sbatch prints an error"
+            yield Diagnosis("spank", "wrong", told, "install slurmlens-spank, or take the line away", by_hand=True)
+        elif line.is_required:
+            told = f"{line.path} is required in plugstack.conf: a job fails where it cannot be loaded"
+            yield Diagnosis("spank", "wrong", told, f"optional {line.path} in plugstack.conf", by_hand=True)
+        else:
+            yield Diagnosis("spank", "right", f"plugstack.conf loads {line.path}")
 
 
 def _dropbox(machine: ExaminedNode) -> Diagnosis:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from slurmlens.cli.diagnosis import LIBEXEC, ExaminedNode, diagnose
 from slurmlens.cli.main import main
 from slurmlens.slurm.configuration import read_settings
+from slurmlens.slurm.plugstack import PluginLine
 
 SLURM = {"clustername": "demo", "prolog": "/etc/slurm/prolog.d/*", "epilog": f"{LIBEXEC}/slurmlens-epilog"}
 
@@ -91,3 +92,23 @@ def test_slurm_conf_is_read_as_slurm_reads_it() -> None:
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
     read_settings(text)
+
+
+PLUGIN = "/usr/lib/slurmlens/spank/spank_slurmlens.so"
+
+
+@pytest.mark.parametrize(
+    ("plugins", "states"),
+    [
+        ((), []),
+        ((PluginLine(True, "/usr/lib/pyxis.so", False),), []),
+        ((PluginLine(False, PLUGIN, True),), ["right"]),
+        ((PluginLine(False, PLUGIN, False),), ["wrong"]),
+        ((PluginLine(True, PLUGIN, True),), ["wrong"]),
+    ],
+    ids=["none", "another's", "as shipped", "missing", "required"],
+)
+def test_a_plugin_that_plugstack_loads_must_be_there_and_optional(
+    plugins: tuple[PluginLine, ...], states: list[str]
+) -> None:
+    assert [one.state for one in diagnose(machine(plugins=plugins)) if one.subject == "spank"] == states

@@ -20,6 +20,7 @@ from slurmlens.config.node import NodeConfig
 from slurmlens.errors import ConfigError, SlurmlensError
 from slurmlens.runtime import munge
 from slurmlens.slurm.configuration import read_settings
+from slurmlens.slurm.plugstack import plugin_lines
 
 SUMMARY = "what is right and wrong on this compute node, and what mends it"
 EPILOG = """exit status: 0 nothing is wrong, 1 something is"""
@@ -59,12 +60,22 @@ def look(config_path: Path) -> ExaminedNode:
         config_errors=tuple(str(error) for error in errors),
         cluster=config.cluster if config else "",
         is_munge_answering=_munge_answers(),
+        plugins=tuple(plugin_lines(_plugstack_path(slurm or {}))),
     )
+
+
+def _plugstack_path(slurm: Mapping[str, str]) -> Path:
+    """Beside slurm.conf where that names no other."""
+    return Path(slurm.get("plugstackconfig") or _slurm_conf_path().with_name("plugstack.conf"))
+
+
+def _slurm_conf_path() -> Path:
+    return Path(os.environ.get("SLURM_CONF") or "/etc/slurm/slurm.conf")
 
 
 def slurm_settings() -> Mapping[str, str] | None:
     """What slurm.conf says, None where none can be read."""
-    path = Path(os.environ.get("SLURM_CONF") or "/etc/slurm/slurm.conf")
+    path = _slurm_conf_path()
     return read_settings(path.read_text("utf-8", "replace")) if path.is_file() and os.access(path, os.R_OK) else None
 
 
