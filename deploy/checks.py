@@ -20,6 +20,8 @@ POLL_S = 0.5
 # What the programs say of themselves by getrusage: burn of all its job, gemm of its step over all ranks.
 SAID_CPU = re.compile(r"([0-9.]+) CPU s")
 CPU_TOLERANCE = 0.10
+# The kinds of lines of slurmctld's that say how a job ended.
+ENDS_IN_LOGS = {"job_exited", "job_signalled", "job_out_of_memory", "job_done", "job_time_limit", "job_cancel_asked"}
 # Starting a program costs some hundredths of a second that it does not count as its own.
 SAID_MIN_S = 0.25
 
@@ -30,10 +32,26 @@ def check_all(stack: Stack, ended: Sequence[Ended], check: Check) -> None:
     views = wait_for_views(stack.hub.url, ended)
     for each in ended:
         check_view(each, views.get(each.job_id), check, counted=stack.slurm.cgroup.has_cgroups)
+    if stack.forwarders_run:
+        check_lines(stack, ended, check)
     if stack.slurm.cgroup.has_cgroups:
         for each in ended:
             check_cpu(stack, each, views.get(each.job_id), check)
         check_series(stack, next(each for each in ended if each.planned.role is Role.MPI), check)
+
+
+def check_lines(stack: Stack, ended: Sequence[Ended], check: Check) -> None:
+    """What slurmctld logged of each job's end has found its job."""
+    deadline = time.monotonic() + HUB_MAX_S
+    missing = {each.job_id for each in ended}
+    while missing and time.monotonic() < deadline:
+        missing -= {job_id for job_id in missing if _line_kinds(stack.hub.url, job_id) & ENDS_IN_LOGS}
+        time.sleep(POLL_S)
+    check(not missing, f"the log lines of {len(ended) - len(missing)} of {len(ended)} jobs say how they ended")
+
+
+def _line_kinds(hub_url: str, job_id: int) -> set[str]:
+    return {row.get("kind", "") for row in json_client.get(f"{hub_url}/logs.json?job={job_id}")["rows"]}
 
 
 def check_ends(faulty: str, ended: Sequence[Ended], check: Check) -> None:

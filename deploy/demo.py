@@ -98,6 +98,7 @@ def _start(stack: Stack, progress: Progress) -> None:
     with progress.step("starting the hub, and a node daemon for each node"):
         stack.start_hub()
         stack.start_nodes()
+        stack.start_forwarders()
         progress.say(f"the hub answers at {stack.hub.url}/jobs")
         who = slurmlens.user(stack.sandbox)
         why = "" if who == slurmlens.USER else f": user {slurmlens.USER} cannot read this checkout"
@@ -119,6 +120,7 @@ def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
     progress.check(shown.returncode == 0, "slurmlens job shows its report")
     progress.say(f"all jobs:  {stack.hub.url}/jobs")
     progress.say(f"one job:   {stack.hub.url}/jobs/{job_id}")
+    progress.say(f"its lines: {stack.hub.url}/logs?job={job_id}")
     progress.say(f"a shell:   python3 -m deploy shell --instance {stack.sandbox.identity} --user alice")
 
 

@@ -235,6 +235,7 @@ class SmallSlurm:
         (etc / "slurmdbd.conf").chmod(0o600)
         self.sandbox.make_folder("slurm", owner="slurm")
         self.sandbox.make_folder("slurm/state", owner="slurm", mode=0o700)
+        self.sandbox.make_folder("slurm/log", owner="slurm")
         for name in self.node_names:
             self.sandbox.make_folder(f"slurm/spool.{name}")
 

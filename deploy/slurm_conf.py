@@ -92,6 +92,8 @@ def _controller(settings: Settings) -> list[str]:
         f"SlurmctldPidFile={work}/slurmctld.pid",
         f"SlurmdSpoolDir={work}/spool.%n",
         f"SlurmdPidFile={work}/slurmd.%n.pid",
+        f"SlurmctldLogFile={work}/log/slurmctld.log",
+        f"SlurmdLogFile={work}/log/slurmd.%n.log",
         "MailProg=/bin/true",
         "AccountingStorageType=accounting_storage/slurmdbd",
         "AccountingStorageHost=127.0.0.1",

@@ -71,7 +71,7 @@ interval_s = {SERIES_2015_INTERVAL_S}
 """
 
 
-def hub_toml(cluster: str, port: int, carbon_port: int, folder: Path) -> str:
+def hub_toml(cluster: str, port: int, carbon_port: int, folder: Path, forwarders: Sequence[str] = ()) -> str:
     """The text of the hub's configuration file."""
     return f"""cluster = {_quoted(cluster)}
 runtime_path = {_quoted(f"{folder}/run")}
@@ -84,6 +84,9 @@ url = {_quoted(f"sqlite:///{folder}/hub.sqlite3")}
 
 [slurm]
 poll_interval_s = 2
+
+[logs]
+forwarders = {json.dumps(list(forwarders))}
 
 [profile]
 live_interval_s = 1
@@ -98,7 +101,8 @@ interval_s = 1
 class Hub(Service):
     """slurmlens-hub on a loopback port of its own."""
 
-    def __init__(self, sandbox: Sandbox, cluster: str, carbon_port: int) -> None:
+    def __init__(self, sandbox: Sandbox, cluster: str, carbon_port: int, forwarders: Sequence[str] = ()) -> None:
+        self._forwarders = forwarders
         self.port = sandbox.ports.take()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder, self._cluster, self._carbon_port = sandbox.folder / "hub", cluster, carbon_port
@@ -109,8 +113,20 @@ class Hub(Service):
         owner = user(self._sandbox)
         for name in ("hub", "hub/run"):
             self._sandbox.make_folder(name, owner=owner)
-        (self._folder / "hub.toml").write_text(hub_toml(self._cluster, self.port, self._carbon_port, self._folder))
+        text = hub_toml(self._cluster, self.port, self._carbon_port, self._folder, self._forwarders)
+        (self._folder / "hub.toml").write_text(text)
         super().start()
+
+
+class LogForwarder(Service):
+    """`slurmlens forward` behind a daemon's log file: its lines get to the hub as those of `host`, proved as `node`."""
+
+    def __init__(self, sandbox: Sandbox, log: Path, host: str, node: str, hub_url: str) -> None:
+        command = (
+            f'tail -n +1 -F "$1" 2>/dev/null | "$2" forward --node {node} --of {host} --program "$3" --hub {hub_url}'
+        )
+        argv = ["sh", "-c", command, "sh", str(log), str(program("slurmlens")), log.name.partition(".")[0]]
+        super().__init__(sandbox, f"slurmlens-forward.{log.stem}", argv, lambda: True, user="root")
 
 
 class NodeDaemon(Service):

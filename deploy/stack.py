@@ -14,7 +14,7 @@ from deploy.carbon import Carbon
 from deploy.component import start_and_wait
 from deploy.sandbox import Sandbox
 from deploy.slurm import SmallSlurm
-from deploy.slurmlens import Hub, NodeDaemon, NodeSettings
+from deploy.slurmlens import Hub, LogForwarder, NodeDaemon, NodeSettings
 
 CLUSTER = "demo"
 FAST_INTERVAL_S = 1
@@ -49,7 +49,18 @@ class Stack:
             plugstack=slurmlens.spank_plugin(sandbox) if with_plugin else "",
         )
         self.carbon = Carbon(sandbox, fast_interval_s=FAST_INTERVAL_S, slow_interval_s=FAST_INTERVAL_S * SLOW_EVERY)
-        self.hub = Hub(sandbox, CLUSTER, self.carbon.port)
+        first = self.slurm.node_names[0]
+        # the first node sends the controller's lines as well
+        self.hub = Hub(sandbox, CLUSTER, self.carbon.port, forwarders=(first,))
+        logs = sandbox.folder / "slurm" / "log"
+        self.forwarders_run = False
+        self.forwarders = [
+            LogForwarder(sandbox, logs / "slurmctld.log", "controller", first, self.hub.url),
+            *(
+                LogForwarder(sandbox, logs / f"slurmd.{name}.log", name, name, self.hub.url)
+                for name in self.slurm.node_names
+            ),
+        ]
         settings = NodeSettings(
             CLUSTER, self.hub.url, self.carbon.port, interval_s=FAST_INTERVAL_S, slow_every=SLOW_EVERY
         )
@@ -68,9 +79,15 @@ class Stack:
     def start_nodes(self) -> None:
         slurmlens.start_together(list(self.nodes.values()))
 
+    def start_forwarders(self) -> None:
+        """What Slurm's daemons log gets to the hub."""
+        for forwarder in self.forwarders:
+            forwarder.start()
+        self.forwarders_run = True
+
     def stop(self) -> None:
         """Ends everything in the reverse order, so that nodes can still send and the hub can still ask."""
-        for daemon in self.nodes.values():
+        for daemon in (*self.forwarders, *self.nodes.values()):
             daemon.stop()
         self.hub.stop()
         self.carbon.stop()

@@ -60,6 +60,7 @@ from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.doors import Bounds, Doors
 from slurmlens.hub.web.listener import Listener
 from slurmlens.runtime.authentication import Authenticator, Prove
+from slurmlens.runtime.local_zone import LocalZone
 from slurmlens.runtime.process import raise_descriptor_limit
 from slurmlens.runtime.supervisor import Supervisor
 from slurmlens.runtime.tls import ServerTls
@@ -226,6 +227,7 @@ class HubPipeline:
             forwarders=config.logs.forwarders,
             enricher=Enricher(self._opened.store, config.cluster),
             room=room,
+            zone=LocalZone(),
             reporter=self._opened.reporter,
             clock=self._opened.clock,
         )

@@ -8,7 +8,7 @@ without the time. Used by whoever reads such a line before `log_kinds` understan
 from __future__ import annotations
 
 import re
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
 from slurmlens.log_lines import JobMention, Severity
@@ -25,6 +25,7 @@ _SEVERITY_OF = {
 }
 _THREAD_ID_TIME = re.compile(r"([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) +\d+ .*")
 NANOSECONDS = 1_000_000_000
+_ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class SlurmLine(NamedTuple):
@@ -63,6 +64,11 @@ def open_envelope(line: str, zone: tzinfo, read_at: datetime) -> SlurmLine:
     if level is not None:
         rest = rest[level.end() :]
     return SlurmLine(rest, _severity(word), time_ns, program, step)
+
+
+def text_of(line: str) -> str:
+    """A line's text alone."""
+    return open_envelope(line, UTC, _ANY_TIME).text
 
 
 def _severity(word: str | None) -> Severity:

@@ -88,6 +88,8 @@ KINDS = (
     line_kind("job_node_failed", "cancelled by node failure", "_job_complete: <J> cancelled by node failure"),
     line_kind("job_ended_by_user", "cancelled by interactive", "_job_complete: <J> cancelled by interactive user"),
     line_kind("job_done", "_job_complete: ", "_job_complete: <J> done"),
+    line_kind("job_cancel_asked", "REQUEST_KILL_JOB", "REQUEST_KILL_JOB <J> uid <user_id:n>"),
+    # as typed: a list of tasks names no one job
     line_kind("job_cancel_asked", "REQUEST_KILL_JOB", "REQUEST_KILL_JOB JobId=<which> uid <user_id:n>"),
     line_kind("job_time_limit", "Time limit exhausted", "Time limit exhausted for <J>"),
     line_kind("job_preempted", "preempted ", "preempted <J> has been <how>"),

@@ -19,7 +19,7 @@ from slurmlens.campaign.report.terminal import render_campaign
 from slurmlens.campaign.settings import Campaign
 from slurmlens.campaign.space import Parameters
 from slurmlens.campaign.view import CampaignView, campaign_view
-from slurmlens.cli.show.screen import ReaderZone
+from slurmlens.runtime.local_zone import LocalZone
 from slurmlens.shown.terminal import Sheet
 from slurmlens.shown.text import width
 from testkit.campaigns import bowl
@@ -41,10 +41,10 @@ def view(campaign: Campaign) -> CampaignView:
 
 
 def test_the_terminal_shows_best_and_points_within_its_width(view: CampaignView) -> None:
-    text = render_campaign(view, Sheet(ReaderZone()))
+    text = render_campaign(view, Sheet(LocalZone()))
     assert max(width(line) for line in text.splitlines()) <= 80
     assert "best" in text
-    assert "breaks constraints by" in render_campaign(view, Sheet(ReaderZone(), columns=200, full=True))
+    assert "breaks constraints by" in render_campaign(view, Sheet(LocalZone(), columns=200, full=True))
 
 
 def test_the_page_holds_everything_and_loads_nothing(view: CampaignView) -> None:
@@ -79,5 +79,5 @@ def test_a_campaign_without_results_is_shown_too(campaign: Campaign) -> None:
     from slurmlens.campaign.fold import State
 
     empty = campaign_view(State(campaign))
-    assert "no point was asked for yet" in render_campaign(empty, Sheet(ReaderZone()))
+    assert "no point was asked for yet" in render_campaign(empty, Sheet(LocalZone()))
     assert "No feasible point is known yet" in render_page(empty)

@@ -17,8 +17,8 @@ from aiohttp.test_utils import TestServer
 
 from slurmlens.cli.ask import hub as hub_client
 from slurmlens.cli.commands import job, jobs
-from slurmlens.cli.show.screen import ReaderZone
 from slurmlens.errors import HubError
+from slurmlens.runtime.local_zone import LocalZone
 from testkit.job_hub import gallery_id, make_gallery_app
 
 
@@ -155,8 +155,8 @@ def test_the_readers_zone_knows_summer_and_winter(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     try:
-        winter = datetime.datetime.fromtimestamp(1_795_435_200, ReaderZone())
-        summer = datetime.datetime.fromtimestamp(1_782_216_000, ReaderZone())
+        winter = datetime.datetime.fromtimestamp(1_795_435_200, LocalZone())
+        summer = datetime.datetime.fromtimestamp(1_782_216_000, LocalZone())
         assert (winter.hour, winter.tzname()) == (13, "CET")
         assert (summer.hour, summer.tzname()) == (14, "CEST")
     finally:

@@ -10,7 +10,7 @@ import argparse
 import datetime
 import re
 
-from slurmlens.cli.show.screen import ReaderZone
+from slurmlens.runtime.local_zone import LocalZone
 
 _AGO = re.compile(r"(\d{1,6})\s?([smhdw])(?: ago)?")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -28,11 +28,11 @@ def moment_argument(text: str) -> str:
     if ago:
         return str(int(now.timestamp()) - int(ago[1]) * _UNIT_S[ago[2]])
     if _TIME.fullmatch(text):
-        text = f"{now.astimezone(ReaderZone()).date().isoformat()}T{text.zfill(len(text) + text.index(':') % 2)}"
+        text = f"{now.astimezone(LocalZone()).date().isoformat()}T{text.zfill(len(text) + text.index(':') % 2)}"
     try:
         told = datetime.datetime.fromisoformat(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no moment; it looks like {FORMS}") from error
     if told.tzinfo is None:
-        told = told.replace(tzinfo=ReaderZone())
+        told = told.replace(tzinfo=LocalZone())
     return str(int(told.timestamp()))

@@ -51,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--node", metavar="NAME", default=socket.gethostname().partition(".")[0], help="this host's name"
     )
+    parser.add_argument("--of", metavar="HOST", help="the host of lines that name none (default: the same)")
+    parser.add_argument("--program", metavar="NAME", help="the program of lines of plain text")
     parser.add_argument("--token-file", metavar="FILE", type=Path, help="a token for this host (default: MUNGE)")
     hub_client.add_hub_argument(parser)
 
@@ -62,7 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
         by = "munge" if arguments.token_file is None else "token"
         proof = proof_of(HubSinkConfig(auth=by, token_file=arguments.token_file), arguments.node)
         for lines in _batches(sys.stdin.fileno()):
-            body = b"\n".join(_document(line, arguments.node) for line in lines) + b"\n"
+            body = (
+                b"\n".join(_document(line, arguments.of or arguments.node, arguments.program) for line in lines) + b"\n"
+            )
             _send(address, arguments.node, body, proof)
     except (HubError, DeliveryError) as error:
         print(f"slurmlens forward: {visible(str(error))}", file=sys.stderr, flush=True)
@@ -96,12 +100,13 @@ def _batches(descriptor: int) -> Iterator[list[bytes]]:
             yield lines
 
 
-def _document(line: bytes, node: str) -> bytes:
+def _document(line: bytes, node: str, program: str | None) -> bytes:
     """The line as a document with a host in it."""
     try:
         document = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return msgspec.json.encode({"message": line.decode("utf-8", "replace"), "host.name": node})
+        text = line.decode("utf-8", "replace")
+        return msgspec.json.encode({"message": text, "host.name": node, "process.name": program})
     if not {"host", "host.name", "hostname", "_HOSTNAME", "@fields", "logsource", "fromhost"} & document.keys():
         return msgspec.json.encode({**document, "host.name": node})
     return line

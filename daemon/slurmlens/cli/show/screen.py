@@ -5,14 +5,13 @@ Owns nothing; asks the machine once. Feeds `shown.terminal.Sheet`, which asks fo
 
 from __future__ import annotations
 
-import datetime
 import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Mapping
 
+from slurmlens.runtime.local_zone import LocalZone
 from slurmlens.shown.terminal import NARROW, Ink, Sheet
 
 WIDE_COLUMNS = 120
@@ -25,30 +24,7 @@ def sheet_for(*, wide: bool, url: str | None = None, environment: Mapping[str, s
     if wide:
         columns = max(NARROW, shutil.get_terminal_size((WIDE_COLUMNS, 24)).columns)
     colour = sys.stdout.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-    return Sheet(zone=ReaderZone(), columns=columns, ink=Ink(colour), url=url, full=wide)
-
-
-class ReaderZone(datetime.tzinfo):
-    """This machine's zone, with the offset that held at each moment: clocks change twice a year."""
-
-    def fromutc(self, when: datetime.datetime) -> datetime.datetime:
-        seconds = when.replace(tzinfo=datetime.UTC).timestamp()
-        return when + datetime.timedelta(seconds=time.localtime(seconds).tm_gmtoff)
-
-    def utcoffset(self, when: datetime.datetime | None) -> datetime.timedelta:
-        return datetime.timedelta(seconds=self._local(when).tm_gmtoff)
-
-    def dst(self, when: datetime.datetime | None) -> None:
-        return None
-
-    def tzname(self, when: datetime.datetime | None) -> str:
-        return self._local(when).tm_zone
-
-    @staticmethod
-    def _local(when: datetime.datetime | None) -> time.struct_time:
-        if when is None:
-            return time.localtime()
-        return time.localtime(time.mktime((*when.timetuple()[:8], -1)))
+    return Sheet(zone=LocalZone(), columns=columns, ink=Ink(colour), url=url, full=wide)
 
 
 def show_json(body: bytes) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
+from datetime import tzinfo
 
 from slurmlens.clock import Clock
 from slurmlens.errors import DecodeError, SlurmlensError
@@ -31,7 +32,7 @@ IngestAnswer = tuple[int, bytes]
 
 
 class LogIntake:
-    """One hub's intake of lines."""
+    """One hub's intake of lines. `zone` is that of times without one: Slurm's daemons write local time."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class LogIntake:
         forwarders: Collection[str],
         enricher: Enricher,
         room: LogRoom,
+        zone: tzinfo,
         reporter: Reporter,
         clock: Clock,
     ) -> None:
@@ -49,6 +51,7 @@ class LogIntake:
         self._forwarders = frozenset(forwarders)
         self._enricher = enricher
         self._room = room
+        self._zone = zone
         self._reporter = reporter
         self._clock = clock
 
@@ -83,7 +86,7 @@ class LogIntake:
             try:
                 if isinstance(document, DecodeError):
                     raise document
-                lines.append(understood(self._line(document, speaker, now_ns)))
+                lines.append(understood(self._line(document, speaker, now_ns), self._zone))
             except DecodeError as error:
                 refused.append(RefusedLine(number, error.reason, str(error)))
         return lines, refused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +68,7 @@ async def lines(tmp_path: Path) -> AsyncIterator[Lines]:
         forwarders=("n1",),
         enricher=Enricher(history.store, "demo"),
         room=room,
+        zone=UTC,
         reporter=reporter,
         clock=clock,
     )

@@ -36,10 +36,15 @@ class LogBar(msgspec.Struct, frozen=True):
 
 
 class LogsView(msgspec.Struct, frozen=True, kw_only=True):
-    """Lines, the newest first, under these filters; `next` is the place below which a further page begins."""
+    """Lines, the newest first, under these filters; `next` is the place below which a further page begins.
+
+    `bars` lie between `since_ns` and `until_ns`; stretches without a line have none.
+    """
 
     made_ns: int
     filters: dict[str, str]
     rows: tuple[LogRow, ...]
+    since_ns: int = 0
+    until_ns: int = 0
     bars: tuple[LogBar, ...] = ()
     next: str | None = None

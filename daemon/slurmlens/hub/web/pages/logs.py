@@ -7,7 +7,6 @@ somebody else, who sees of it what he may see.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
@@ -21,7 +20,7 @@ from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.logs.query import MOST_LINES, LogPlace, LogQuery
 from slurmlens.hub.logs.tail import Tailed
-from slurmlens.hub.views.logs.build import bar_width_ns, build_logs_view, log_row
+from slurmlens.hub.views.logs.build import build_logs_view, log_row, span_of
 from slurmlens.hub.web.addresses import number_in
 from slurmlens.hub.web.answers import html_answer, json_answer
 from slurmlens.hub.web.ports import LogLines
@@ -61,9 +60,9 @@ class LogsPage:
             if after is not None:
                 query = msgspec.structs.replace(query, after=place_of("after", after))
             page = await self._logs.search(viewer, query)
-            since_ns, width_ns = _span(query, now_ns)
-            slots = () if is_json else await self._logs.histogram(viewer, query, since_ns, width_ns)
-            view = build_logs_view(page, filters, now_ns, slots, width_ns)
+            span = span_of(query.since_ns or 0, query.until_ns or now_ns)
+            slots = () if is_json else await self._logs.histogram(viewer, query, span.since_ns, span.width_ns)
+            view = build_logs_view(page, filters, now_ns, slots, span)
         users = (row.user for row in view.rows if row.job_id is not None)
         self._control.saw_list(viewer, "logs " + urlencode(filters), users)
         if is_json:
@@ -127,13 +126,6 @@ def place_of(key: str, text: str) -> LogPlace:
     if time_ns is None or number is None:
         raise _unusable(key, text, "It is taken from a page that was shown before.")
     return LogPlace(time_ns, number)
-
-
-def _span(query: LogQuery, now_ns: int) -> tuple[int, int]:
-    """Where the histogram begins, at a round time, and how wide its bars are."""
-    since_ns = query.since_ns or 0
-    width_ns = bar_width_ns(max(1, (query.until_ns or now_ns) - since_ns))
-    return math.floor(since_ns / width_ns) * width_ns, width_ns
 
 
 def _number(key: str, text: str | None, most: int) -> int | None:
