@@ -3,9 +3,8 @@
 Two hubs, each on a made history (`hub_load.histories`), are asked for the same lists in turn over HTTP, as JSON: the
 newest page and one from the middle of the history, by one filter and by two. CPU time is the hub's, from the request to
 the last byte; making the view and its JSON is in it. Two filters find fewer jobs in the short history, so that its
-pages are shorter there. The target is set at ten million: what
-does not grow from twenty thousand to a million does not from there on, and ten million take a quarter of an hour to
-make (`python -m bench.hub_load.histories --jobs 20000 --times 500`).
+pages are shorter there. The target is set at ten million, which take a quarter of an hour to make
+(`python -m bench.hub_load.histories --jobs 20000 --times 500`): not in this run.
 """
 
 from __future__ import annotations
