@@ -31,8 +31,10 @@ from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.hub.inventory.entities import EntityKind
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
+from slurmlens.hub.logs.enriching import Enricher
 from slurmlens.hub.progress import tables as progress_tables
 from slurmlens.hub.progress.retention import kinds_of_progress
+from slurmlens.log_lines import LogLine
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState, NodeRecord
@@ -56,7 +58,7 @@ FILTERS = (
     JobFilter(account="account3", partition="long"),
     JobFilter(node=node_name(5), user="user0"),
 )
-ROOMS = ("access", "history", "inventory", "progress", "scheduler")
+ROOMS = ("access", "history", "inventory", "logs/enriching.py", "progress", "scheduler")
 NODES, TELLINGS = 150, 24
 OTHERS = 6_000
 LOOKS = 8_000
@@ -85,6 +87,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _access_is_proved(history)
     await _the_cluster_is_remembered(history, mix)
     await _jobs_tell_how_far_they_are(history)
+    await _lines_find_their_job(history, mix)
     await history.store.keep_statistics()
     await _details_age(history)
 
@@ -183,6 +186,15 @@ async def _jobs_tell_how_far_they_are(history: History) -> None:
     for viewer in (EVERYBODY, ALICE):
         await history.progress.of_job(viewer, start.job.job_id, 1)
         await history.progress.of_runs(viewer, {(start.job.job_id, 1)})
+
+
+async def _lines_find_their_job(history: History, mix: JobMix) -> None:
+    trouble = {"time_ns": (mix.now_s - 3_600) * 10**9, "kind": "oom-kill"}
+    lines = [
+        LogLine(id="a", node=node_name(5), message="m", **trouble),
+        LogLine(id="b", node="n1", message="m", time_ns=1, job_id=mix.first_job_id),
+    ]
+    await Enricher(history.store, "demo").enriched(lines)
 
 
 def _progress_of_others(transaction: Transaction) -> None:

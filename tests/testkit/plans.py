@@ -122,13 +122,17 @@ def _own_name(qualified: str) -> str:
 
 
 def functions_that_ask(rooms: Iterable[str]) -> set[str]:
-    """Every function of these rooms of the hub that gives the database a statement."""
+    """Every function of these rooms of the hub (or modules in them) that gives the database a statement."""
     found = set()
-    for path in itertools.chain.from_iterable((HUB / room).rglob("*.py") for room in rooms):
+    for path in itertools.chain.from_iterable(_modules(HUB / room) for room in rooms):
         for name, function in _functions(ast.parse(path.read_text())):
             if any(_asks(node) for node in ast.walk(function)):
                 found.add(f"{path.relative_to(HUB)}:{name}")
     return found
+
+
+def _modules(place: Path) -> Iterable[Path]:
+    return (place,) if place.is_file() else place.rglob("*.py")
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:

@@ -13,16 +13,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, select
 
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
+from slurmlens.hub.history.conclude.run_rows import Section
 from slurmlens.hub.logs.query import NOBODY, JobOwner
 from slurmlens.log_lines import JobSource, LogLine
 
 REMEMBERED = 10_000
 _LOOKED_AT = 50
-"""Runs of a node around a moment."""
+"""Runs of a node before a moment, the latest of each part of the lists."""
+_STARTED = (Section.RUNNING, Section.OVER, Section.NOT_LISTED)
 
 
 class _OwnJob(NamedTuple):
@@ -92,15 +94,18 @@ class Enricher:
     def _alone_on(self, connection: Connection, node: str, time_ns: int) -> _OwnJob | None:
         """The job that ran on a node at a moment; None where none did, or several."""
         runs, run_nodes = schema.runs, schema.run_nodes
-        query = (
-            select(runs.c.job_id, runs.c.user, runs.c.account, runs.c.partition, runs.c.start_ns, runs.c.end_ns)
-            .join(run_nodes, run_nodes.c.run == runs.c.rid)
-            .where(run_nodes.c.node == node, run_nodes.c.order_ns <= time_ns)
-            .where(or_(runs.c.end_ns.is_(None), runs.c.end_ns >= time_ns))
-            .where(runs.c.start_ns <= time_ns)
-            .order_by(run_nodes.c.order_ns.desc())
-            .limit(_LOOKED_AT)
-        )
-        found = connection.execute(query).all()
-        jobs = {row.job_id for row in found}
-        return _OwnJob(found[0].job_id, JobOwner(*found[0][1:4])) if len(jobs) == 1 else None
+        columns = (runs.c.job_id, runs.c.user, runs.c.account, runs.c.partition, runs.c.start_ns, runs.c.end_ns)
+        found: dict[int, JobOwner] = {}
+        for section in _STARTED:  # each by the key of `run_nodes`, however long the node's past
+            query = (
+                select(*columns)
+                .join(run_nodes, run_nodes.c.run == runs.c.rid)
+                .where(run_nodes.c.node == node, run_nodes.c.section == section.value)
+                .where(run_nodes.c.order_ns <= time_ns)
+                .order_by(run_nodes.c.order_ns.desc(), run_nodes.c.run.desc())
+                .limit(_LOOKED_AT)
+            )
+            for job_id, *owner, start_ns, end_ns in connection.execute(query):
+                if start_ns is not None and start_ns <= time_ns and (end_ns is None or end_ns >= time_ns):
+                    found[job_id] = JobOwner(*owner)
+        return _OwnJob(*found.popitem()) if len(found) == 1 else None
