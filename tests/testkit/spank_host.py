@@ -171,6 +171,7 @@ def build(folder: Path, *options: str) -> SpankBuild:
             f"RUN_BASE={made.base}",
             f"PROC_SELF={made.proc}",
             f"SYSLOG_SOCKET={folder}/log",
+            f"JOURNAL_SOCKET={folder}/journal",
             *options,
         ],
         check=True,
