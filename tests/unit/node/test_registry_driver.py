@@ -10,14 +10,26 @@ from pathlib import Path
 import pytest
 
 from slurmlens.clock import Moment
-from slurmlens.events import AnyEvent, HookEvent, HookRole, JobIdentity, JobSummary, Place
+from slurmlens.events import (
+    AnyEvent,
+    HookEvent,
+    HookRole,
+    JobIdentity,
+    JobSummary,
+    Place,
+    StepEvent,
+    StepRole,
+    StepTotals,
+)
 from slurmlens.node import registry as reg
+from slurmlens.node import registry_driver
 from slurmlens.node.dropbox import Token
 from slurmlens.node.registry.memory import Memory
 from slurmlens.node.registry_driver import RegistryDriver
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
+from testkit.waiting import until
 
 BOOT = "11111111-2222-3333-4444-555555555555"
 
@@ -46,7 +58,9 @@ class Stages:
 
     def save(self, known: Memory) -> None:
         owed = [one.summary.job.job_id for one in known.ended]
-        self.happened += [f"saved {[one.job.job_id for one in known.sightings]}" + (f" owed {owed}" if owed else "")]
+        steps = [step.step for one in known.sightings for step in one.told_steps]
+        saved = f"saved {[one.job.job_id for one in known.sightings]}"
+        self.happened += [saved + (f" owed {owed}" if owed else "") + (f" steps {steps}" if steps else "")]
 
     def learn(self, sluid: str, job_id: int) -> None:
         self.learned[sluid] = job_id
@@ -97,6 +111,20 @@ class Desk:
         await self.driver.hook(event, Token(Path(file)))
         return event
 
+    async def step(self, name: str, job_id: int = 7) -> None:
+        self.clock.advance(1.0)
+        event = StepEvent(
+            id=name,
+            role=StepRole.EXIT,
+            time_ns=self.clock.wall_ns(),
+            boot_id=BOOT,
+            boottime_ns=self.clock.boottime_ns(),
+            node=None,
+            job=JobIdentity(job_id=job_id),
+            told=StepTotals(step=name, ended_ns=self.clock.wall_ns()),
+        )
+        await self.driver.step(event, Token(Path(name)))
+
 
 @pytest.fixture
 def desk(clock: ManualClock) -> Desk:
@@ -146,6 +174,25 @@ async def test_before_an_epilogs_file_goes_its_summary_is_kept_and_only_until_it
     desk.stages.arrived[summary.id]()
     await asyncio.sleep(0)
     assert desk.stages.happened[2:] == ["saved []"]
+
+
+async def test_files_of_steps_go_together_when_what_they_said_is_kept(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_driver, "STEPS_SETTLE_S", 0.0)
+    await desk.hook(1)
+    for file in ("b", "c"):
+        await desk.step(file)
+    assert desk.stages.released == []
+    await until(lambda: desk.stages.happened, "the files have gone")
+    assert desk.stages.happened == ["saved [7] steps ['b', 'c']", "released b", "released c"]
+
+
+async def test_a_file_of_a_step_waits_no_longer_than_one_of_a_hook(desk: Desk) -> None:
+    event = await desk.hook(1, file="a")
+    await desk.step("b")
+    await desk.arrives(event)
+    assert desk.stages.happened == ["saved [7] steps ['b']", "released b", "released a"]
 
 
 async def test_an_event_that_cannot_be_sent_is_counted_keeps_its_file_and_costs_no_other(desk: Desk) -> None:
