@@ -280,12 +280,15 @@ def _members(window: _Window, mask: int) -> list[Trial]:
 def _is_one_users(window: _Window, one: _Suspect) -> bool:
     """Whether the effect is gone once runs are compared within the same user and size alone.
 
-    Only where several users ran with it: a candidate that one user alone had cannot be judged this way.
+    Gone is not merely unproved: of few runs the strata could not prove it even if all failures were with the candidate,
+    and then nothing is said. Only where several users ran with it: a candidate that one user alone had cannot be judged
+    this way.
     """
     if not window.has_users_to_compare:
         return False
-    p = stratified_p(window.table(one.mask, stratum) for stratum in window.strata)
-    return p is not None and p >= ALPHA
+    tables = [window.table(one.mask, stratum) for stratum in window.strata]
+    p, least_p = stratified_p(tables), stratified_p([table.at_worst for table in tables])
+    return p is not None and least_p is not None and p >= ALPHA and least_p < ALPHA
 
 
 def _commonest(names: Iterable[str | None]) -> str:

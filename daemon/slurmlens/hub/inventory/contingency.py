@@ -30,6 +30,13 @@ class Table(NamedTuple):
     def total(self) -> int:
         return self.a + self.b + self.c + self.d
 
+    @property
+    def at_worst(self) -> Table:
+        """The same runs and failures with as many of the failures among those with the candidate as there could be."""
+        a = min(self.a + self.b, self.a + self.c)
+        b, c = self.a + self.b - a, self.a + self.c - a
+        return Table(a, b, c, self.total - a - b - c)
+
 
 class OddsRatio(NamedTuple):
     """An odds ratio with the bounds of its interval at 95 %."""

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.hub.inventory.common_cause import Candidate, Cause, CommonCause, Remark, Trial, common_cause
-from slurmlens.hub.inventory.contingency import Table, false_discovery_rates, fisher_p, odds_ratio, stratified_p
+from slurmlens.hub.inventory.contingency import (
+    Table,
+    false_discovery_rates,
+    fisher_p,
+    odds_ratio,
+    stratified_p,
+)
 
 COUNT = st.integers(min_value=0, max_value=60)
 
@@ -160,3 +166,20 @@ def test_healthy_windows_name_nothing_in_nine_of_ten() -> None:
         ]
         named += any(cause.is_named for cause in common_cause(runs).causes)
     assert named <= 6
+
+
+def test_a_stratum_of_two_runs_proves_nothing_and_takes_nothing_away() -> None:
+    """Each user has one run on the bad node and one elsewhere: little to compare with, and all of it speaks for it."""
+    runs = [trial(True, "bad", user=user, name=user) for user in "abcd"]
+    runs += [trial(False, "good", user=user, name=user) for user in "abcdefg"]
+    first = of(common_cause(runs), "node", "bad")
+    assert first.is_named
+    assert Remark.ONE_USER not in first.remarks
+
+
+@given(COUNT, COUNT, COUNT, COUNT)
+def test_at_worst_all_failures_that_could_be_are_with_the_candidate(a: int, b: int, c: int, d: int) -> None:
+    table, worst = Table(a, b, c, d), Table(a, b, c, d).at_worst
+    assert min(worst) >= 0
+    assert (worst.a + worst.b, worst.a + worst.c, worst.total) == (a + b, a + c, table.total)
+    assert 0 in (worst.b, worst.c)
