@@ -20,8 +20,9 @@ PACKAGE = ROOT / "daemon" / "slurmlens"
 
 def every_table() -> None:
     """Imports whatever registers tables."""
-    for path in (PACKAGE / "hub").rglob("tables.py"):
-        importlib.import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
+    for path in (PACKAGE / "hub").rglob("*.py"):
+        if "hub.database.metadata import" in path.read_text() and "versions" not in path.parts:
+            importlib.import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
 
 
 def shape(engine: Engine) -> dict[str, Any]:
