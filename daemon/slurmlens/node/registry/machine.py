@@ -202,9 +202,11 @@ class Registry:
             owner.gone = _left_at(owner, event)
         # Told at once: only what is told is kept for the next daemon, and the step's file goes when its word is kept.
         out = self._roster.announce(owner)
-        if event.interval_s is not None:
-            out.append(ReadOften(event.job.job_id, event.interval_s))
-        return out
+        if event.interval_s is None:
+            return out
+        # Where its cgroup was not seen yet, nobody is there to be read: it is asked again then.
+        owner.asked_interval_s = event.interval_s
+        return [*out, *_asked_of(owner)]
 
     # --- cgroups
 
@@ -218,7 +220,7 @@ class Registry:
         if running is None:
             running = self._roster.begin(stimulus.job, boot_id, at, SightingPhase.EARLY, Witness.CGROUP, at)
         running.job = merged_identity((running.job, stimulus.job))
-        return [self._roster.attach(running, stimulus.cgroup, from_zero=True)]
+        return [self._roster.attach(running, stimulus.cgroup, from_zero=True), *_asked_of(running)]
 
     def _vanished(self, stimulus: CgroupVanished) -> list[Instruction]:
         owner = self._roster.detach(stimulus.cgroup, stimulus.at)
@@ -348,6 +350,12 @@ def _told_again(ended: Sighting, event: HookEvent) -> JobStart | JobEnd:
     if event.role is HookRole.PROLOG:
         return made.start_by_hook(ended, event)
     return made.end_by_hook(ended.place, ended.key, event)
+
+
+def _asked_of(running: Sighting) -> list[Instruction]:
+    if running.asked_interval_s is None:
+        return []
+    return [ReadOften(running.job.job_id, running.asked_interval_s)]
 
 
 def _left_at(running: Sighting, event: StepEvent) -> Moment | None:

@@ -34,6 +34,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     unseen_ns: int
     totals: Totals | None
     told_steps: tuple[StepTotals, ...] = ()
+    asked_interval_s: float | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):

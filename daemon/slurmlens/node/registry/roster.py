@@ -242,6 +242,7 @@ class Roster:
                     unseen_ns=self._unseen_ns(one, at),
                     totals=totals.get(one.number, one.last_totals),
                     told_steps=tuple(one.told_steps.values()),
+                    asked_interval_s=one.asked_interval_s,
                 )
                 for one in told
                 if one.place.boot_id == self._place.boot_id
@@ -281,6 +282,7 @@ class Roster:
             one.watched_until = memory.saved
             one.last_totals = known.totals
             one.told_steps = {step.step: step for step in known.told_steps}
+            one.asked_interval_s = known.asked_interval_s
             one.tell(self._started.boottime_ns, "known from before the restart")
             self._open[memory.boot_id, known.job.job_id] = one
         for ended in memory.ended:

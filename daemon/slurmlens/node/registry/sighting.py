@@ -70,6 +70,8 @@ class Sighting(msgspec.Struct, kw_only=True):
     """Of a sighting that an earlier daemon watched: for how long in vain, until when, and what it measured."""
     told_steps: dict[str, StepTotals] = msgspec.field(default_factory=dict)
     """What the SPANK plugin told, by step."""
+    asked_interval_s: float | None = None
+    """How often the job's user wants its counters read."""
     end: Moment | None = None
     end_witness: Witness = Witness.CGROUP
     end_id: str | None = None

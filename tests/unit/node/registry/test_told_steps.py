@@ -198,6 +198,15 @@ def test_a_users_interval_is_asked_of_the_sampler() -> None:
     assert starts(node, 7, "batch", 1000.2, interval_s=2.0) == [reg.ReadOften(7, 2.0)]
 
 
+def test_a_users_interval_holds_where_the_cgroup_is_seen_later_and_after_a_restart() -> None:
+    node = Node()
+    node.prolog(7, 1000.0)
+    starts(node, 7, "batch", 1000.2, interval_s=2.0)
+    assert reg.ReadOften(7, 2.0) in node.appears(7, 1000.3)
+    later = node.restarted(1010.0)
+    assert reg.ReadOften(7, 2.0) in later.appears(7, 1071.0)
+
+
 def test_of_steps_without_end_the_latest_are_kept() -> None:
     known: dict[str, StepTotals] = {}
     for number in range(MOST_STEPS + 10):
