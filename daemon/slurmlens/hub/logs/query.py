@@ -14,8 +14,9 @@ MOST_LINES = 1_000
 class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which lines; all conditions must hold. Times are nanoseconds since the epoch, `until_ns` is not in it.
 
-    `text` is words that must all be in the message; "two words" in quotes stand side by side, `word*` begins one.
-    `severity` is the least severe that is wanted (RFC 5424 code). `after` goes on below the last line of a page.
+    `text` is words that must all be in the message; "two words" in quotes stand side by side, `word*` begins one. A
+    line has one of `kinds`. `severity` is the least severe that is wanted (RFC 5424 code). `after` goes on below the
+    last line of a page.
     """
 
     since_ns: int | None = None
@@ -27,6 +28,7 @@ class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
     partition: str | None = None
     program: str | None = None
     kind: str | None = None
+    kinds: frozenset[str] | None = None
     severity: int | None = None
     limit: int = 200
     after: LogPlace | None = None

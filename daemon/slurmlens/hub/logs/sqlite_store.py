@@ -262,6 +262,8 @@ def _conditions(viewer: Viewer, query: LogQuery) -> tuple[str, list[Any]]:
     parts: list[tuple[str, Sequence[Any]]] = [_visible(viewer)]
     columns = ("job_id", "node", "user", "partition", "program", "kind")
     parts += [(f"{name} = ?", (value,)) for name in columns if (value := getattr(query, name)) is not None]
+    if query.kinds is not None:
+        parts.append((f"kind IN ({', '.join('?' * len(query.kinds))})", sorted(query.kinds)))
     if query.severity is not None:
         parts.append(("severity <= ?", (query.severity,)))
     if query.since_ns is not None:

@@ -101,6 +101,8 @@ def fits(viewer: Viewer, query: LogQuery, stored: StoredLine, terms: Sequence[Te
     told |= {"user": owner.user, "partition": owner.partition}
     if any(getattr(query, name) not in (None, value) for name, value in told.items()):
         return False
+    if query.kinds is not None and line.kind not in query.kinds:
+        return False
     if query.severity is not None and line.severity > query.severity:
         return False
     return are_in(terms, line.message)

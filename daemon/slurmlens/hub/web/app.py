@@ -80,7 +80,7 @@ def make_app(
     jobs = JobsPage(queries, progress, environment, clock, control)
     pages = Pages(
         jobs=jobs,
-        job=JobPage(queries, progress, live, environment, control),
+        job=JobPage(queries, progress, logs, live, environment, control),
         entity=EntityPage(jobs, inventory, environment, settings.cluster, clock, control),
         inventory=InventoryPage(inventory, environment, settings.cluster, clock, control),
         common_cause=CommonCausePage(inventory, environment, settings.cluster, clock),

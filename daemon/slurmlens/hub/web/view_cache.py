@@ -12,12 +12,18 @@ another does not keep the hub busy with its page alone. What is made of the fact
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import jinja2
 
+from slurmlens.clock import NS_PER_S
 from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.history.facts import JobFacts
+from slurmlens.hub.logs.query import LogQuery, StoredLine
+from slurmlens.hub.logs.sqlite_store import LogStoreError
 from slurmlens.hub.views.job.build import build_job_view
-from slurmlens.hub.web.ports import HistoryQueries, ProgressReads
+from slurmlens.hub.views.job.log_marks import MARKED
+from slurmlens.hub.web.ports import HistoryQueries, LogLines, ProgressReads
 from slurmlens.hub.web.shown import Shown
 from slurmlens.runtime.beside import beside
 
@@ -27,6 +33,9 @@ MOST_NODES_KEPT = 8_000
 REST_PER_WORK = 3.0
 MOST_REST_S = 2.0
 """After a reading that took a second, three seconds without one, but for no more than these."""
+
+AFTER_ITS_END_NS = 300 * NS_PER_S
+"""What is logged so long after a run's end is still about it."""
 
 Key = tuple[Viewer, int, int | None]
 
@@ -45,8 +54,15 @@ class _Projection:
 class ViewCache:
     """Views by (viewer, job id, run)."""
 
-    def __init__(self, queries: HistoryQueries, progress: ProgressReads, environment: jinja2.Environment) -> None:
+    def __init__(
+        self,
+        queries: HistoryQueries,
+        progress: ProgressReads,
+        logs: LogLines | None,
+        environment: jinja2.Environment,
+    ) -> None:
         self._queries = queries
+        self._logs = logs
         self._progress = progress
         self._environment = environment
         self._kept: dict[Key, _Projection] = {}
@@ -73,12 +89,29 @@ class ViewCache:
                 kept.shown = None
             else:
                 told = await self._progress.of_job(key[0], facts.job_id, facts.run)
-                kept.shown = await beside(lambda: Shown(build_job_view(facts, told), self._environment))
+                lines = await self._lines(key[0], facts)
+                kept.shown = await beside(lambda: Shown(build_job_view(facts, told, lines), self._environment))
             kept.read_at = began
             kept.rest_until = loop.time() + min(MOST_REST_S, REST_PER_WORK * (loop.time() - began))
         finally:
             kept.reading = None
         self._keep_within_bounds()
+
+    async def _lines(self, viewer: Viewer, facts: JobFacts) -> Sequence[StoredLine]:
+        """What was logged about the run and says what befell it; a folder that cannot be read costs these alone."""
+        if self._logs is None:
+            return ()
+        begin_ns, end_ns = facts.submit_ns or facts.start_ns, facts.end_ns
+        query = LogQuery(
+            job_id=facts.job_id,
+            kinds=MARKED,
+            since_ns=begin_ns,
+            until_ns=None if end_ns is None else end_ns + AFTER_ITS_END_NS,
+        )
+        try:
+            return (await self._logs.search(viewer, query)).lines
+        except LogStoreError:
+            return ()
 
     def _keep_within_bounds(self) -> None:
         nodes = sum(len(kept.shown.view.nodes) for kept in self._kept.values() if kept.shown)

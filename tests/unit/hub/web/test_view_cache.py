@@ -39,7 +39,7 @@ def history() -> SlowHistory:
 
 @pytest.fixture
 def cache(history: SlowHistory) -> ViewCache:
-    return ViewCache(history, ToldInside(), make_environment(Assets()))
+    return ViewCache(history, ToldInside(), None, make_environment(Assets()))
 
 
 def now() -> float:

@@ -15,6 +15,7 @@ import msgspec
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
 from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, RunFacts
+from slurmlens.hub.logs.query import StoredLine
 from slurmlens.hub.progress.course import TaskCourse
 from slurmlens.hub.progress.facts import JobProgressFacts, job_estimate
 from slurmlens.hub.views.job import usage
@@ -46,8 +47,13 @@ from slurmlens.slurm.records import JobState
 COURSE_POINTS = 24
 
 
-def build_job_view(facts: JobFacts, told_inside: JobProgressFacts | None = None) -> JobView:
-    """Everything that is shown of one run; `told_inside` is what its own processes reported."""
+def build_job_view(
+    facts: JobFacts, told_inside: JobProgressFacts | None = None, lines: Sequence[StoredLine] = ()
+) -> JobView:
+    """Everything that is shown of one run.
+
+    `told_inside` is what its own processes reported, `lines` what was logged about it.
+    """
     extent = _extent(facts)
     phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=extent.is_over)
     times = _times(facts, extent, phase)
@@ -82,7 +88,7 @@ def build_job_view(facts: JobFacts, told_inside: JobProgressFacts | None = None)
         nodes=nodes,
         steps=build_steps(facts),
         bands=build_bands(facts, facts.start_ns, facts.end_ns),
-        marks=build_marks(facts, stops, () if told_inside is None else told_inside.messages),
+        marks=build_marks(facts, stops, () if told_inside is None else told_inside.messages, lines),
         charts=_charts(facts, extent, run_nodes, nodes, times.waited_s, estimate.lead.course if estimate else None),
         advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0),
         provenance=provenance,

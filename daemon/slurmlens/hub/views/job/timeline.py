@@ -14,7 +14,9 @@ import msgspec
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import EventKind, Witness
 from slurmlens.hub.history.facts import JobFacts, TimelineEntry
+from slurmlens.hub.logs.query import StoredLine
 from slurmlens.hub.progress.facts import MessageFacts
+from slurmlens.hub.views.job.log_marks import log_marks
 from slurmlens.hub.views.job.oddities import Stop
 from slurmlens.hub.views.job.view import Band, Mark
 from slurmlens.hub.views.states import signal_name
@@ -39,6 +41,7 @@ _RANKS = {
             "told",
             "stop",
             "oom",
+            "log",
             "step-end",
             "batch-end",
             "gone",
@@ -77,10 +80,15 @@ def _step_bands(facts: JobFacts, started_ns: int, last_ns: int) -> Iterator[Band
         yield Band(kind=f"step {step.step}", start_ns=start_ns, end_ns=min(max(end_ns, start_ns), last_ns))
 
 
-def build_marks(facts: JobFacts, stops: dict[str, Stop], messages: Sequence[MessageFacts] = ()) -> tuple[Mark, ...]:
-    """Every moment worth a line, in the order in which things happened; `messages` are what its processes reported."""
+def build_marks(
+    facts: JobFacts, stops: dict[str, Stop], messages: Sequence[MessageFacts] = (), lines: Sequence[StoredLine] = ()
+) -> tuple[Mark, ...]:
+    """Every moment worth a line, in the order in which things happened.
+
+    `messages` are what its processes reported, `lines` what was logged about it.
+    """
     steps = [_within_run(mark, facts) for mark in _step_marks(facts)]
-    marks = [*_job_marks(facts), *_hook_marks(facts.timeline), *steps, *_told_marks(messages)]
+    marks = [*_job_marks(facts), *_hook_marks(facts.timeline), *steps, *_told_marks(messages), *log_marks(lines)]
     marks.extend(
         Mark(time_ns=stop.time_ns, kind="stop", text="stopped computing", where=name, loud=True)
         for name, stop in stops.items()
