@@ -54,6 +54,12 @@ def _node(slurm: SmallSlurm) -> str:
     return slurm.slurm("sinfo", "--noheader", "--Node", "--format=%T %E").strip()
 
 
+def _told(slurm: SmallSlurm) -> str:
+    """The end of the slurmd's log."""
+    (slurmd,) = slurm.slurmds.values()
+    return slurmd.log.read_text()[-3000:] if slurmd.log is not None else ""
+
+
 async def _drained(slurm: SmallSlurm, why: str) -> None:
     await until(lambda: why in _node(slurm), f"the node is drained for {why}", patience_s=60.0)
     assert _node(slurm).startswith("drain")
@@ -96,7 +102,8 @@ def test_what_the_package_leaves_when_it_is_removed_drains_no_node_and_fails_no_
         epilog=f"ln -s {LIBEXEC}/slurmlens-epilog {HOOKS}/slurmlens-epilog",
     )
     assert slurm.wait(slurm.submit("true")).state == "COMPLETED"
+    assert _node(slurm).startswith("idle"), _told(slurm)
     run(["sh", "-c", _scriptlet("hooks.prerm"), "prerm", "remove"])
     run(["rm", "-r", "/run/lib"])
     assert slurm.wait(slurm.submit("true")).state == "COMPLETED"
-    assert _node(slurm).startswith("idle")
+    assert _node(slurm).startswith("idle"), _told(slurm)

@@ -48,6 +48,18 @@ def test_a_folder_of_hooks_without_ours_names_the_link_to_make() -> None:
     assert found == {"prolog": f"ln -sfn {LIBEXEC}/slurmlens-prolog /etc/slurm/prolog.d/50-slurmlens"}
 
 
+def test_what_a_removal_left_in_the_place_of_a_hook_is_not_taken_for_it() -> None:
+    left = {f"{LIBEXEC}/slurmlens-epilog": f"{LIBEXEC}/slurmlens-epilog"}
+    found = wrong(machine(executables={**machine().executables, **left}))
+    assert found == {"epilog": "install slurmlens-hooks"}
+
+
+def test_a_folder_with_others_hooks_alone_names_the_link_to_make() -> None:
+    others = {"/etc/slurm/prolog.d/10-site": "/etc/slurm/prolog.d/10-site"}
+    found = wrong(machine(executables={f"{LIBEXEC}/slurmlens-epilog": f"{LIBEXEC}/slurmlens-hook", **others}))
+    assert found["prolog"].startswith("ln -sfn")
+
+
 def test_a_sites_own_prolog_is_not_called_wrong() -> None:
     slurm = {**SLURM, "prolog": "/etc/slurm/prolog.sh", "prologflags": "Contain"}
     executables = {"/etc/slurm/prolog.sh": "/etc/slurm/prolog.sh", SLURM["epilog"]: f"{LIBEXEC}/slurmlens-hook"}
