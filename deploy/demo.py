@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from deploy import campaign, checks, instance, slurmlens
 from deploy.cache import cache_root
+from deploy.common_cause import check_common_cause
 from deploy.errors import DeployError
 from deploy.progress import Progress
 from deploy.running import Ended, run_jobs
@@ -106,22 +107,25 @@ def _start(stack: Stack, progress: Progress) -> None:
 
 
 def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
-    """The URL, and the report of the job that says most."""
+    """The URLs, the report of the job that says most, and what the hub says of the faulty node."""
     job_id = next(each.job_id for each in ended if each.planned.role is scenario.Role.MPI_FAULTY)
-    shown = subprocess.run(
-        [str(program("slurmlens")), "job", str(job_id), "--hub", stack.hub.url],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    progress.say(f"$ slurmlens job {job_id} --hub {stack.hub.url}")
-    progress.say(shown.stdout or shown.stderr)
-    progress.check(shown.returncode == 0, "slurmlens job shows its report")
+    faulty = stack.slurm.node_names[-1]
+    for command in (("job", str(job_id)), ("node", faulty), ("common-cause",)):
+        _show_report(stack, command, progress)
+    check_common_cause(stack.hub.url, faulty, progress.check)
     progress.say(f"all jobs:  {stack.hub.url}/jobs")
     progress.say(f"one job:   {stack.hub.url}/jobs/{job_id}")
     progress.say(f"its lines: {stack.hub.url}/logs?job={job_id}")
+    progress.say(f"the node:  {stack.hub.url}/nodes/{faulty}")
     progress.say(f"a shell:   python3 -m deploy shell --instance {stack.sandbox.identity} --user alice")
+
+
+def _show_report(stack: Stack, command: Sequence[str], progress: Progress) -> None:
+    argv = [str(program("slurmlens")), *command, "--hub", stack.hub.url]
+    shown = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    progress.say(f"$ slurmlens {' '.join(argv[1:])}")
+    progress.say(shown.stdout or shown.stderr)
+    progress.check(shown.returncode == 0, f"slurmlens {command[0]} shows its report")
 
 
 def _set_up() -> None:

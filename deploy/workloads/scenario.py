@@ -1,6 +1,7 @@
 """The demo's jobs and how each must end: both workloads with and without the faulty node, one job of every end.
 
-Pure. `jobs` names everything; the expectation of random jobs depends on the nodes that the scheduler gave them
+What does not fail on the faulty node keeps away from it, so that the common cause of the failures can be seen. Pure.
+`jobs` names everything; the expectation of random jobs depends on the nodes that the scheduler gave them
 (`expected_end`).
 """
 
@@ -24,6 +25,7 @@ class Role(Enum):
     MPI_FAULTY = "MPI with the faulty node"
     SCRIPT = "script over two nodes"
     SCRIPT_FAULTY = "script with the faulty node"
+    ALONE_FAULTY = "script on the faulty node alone"
     ARRAY = "array of three tasks"
     SHORT = "0.3 s of CPU time"
     MEMORY = "wants more memory than it asked for"
@@ -50,12 +52,21 @@ def jobs(nodes: Sequence[str], seed: int, random_count: int) -> list[Planned]:
     return [
         Planned(Role.MPI, gemm("alice", 2, (1024, 20, 25), fault, without_it)),
         Planned(Role.MPI_FAULTY, gemm("bob", 2, (1024, 20, 25), fault, with_it), *failed),
-        Planned(Role.SHORT, _plain("eve", "short", "burn", "0.3")),
+        Planned(Role.SHORT, _plain("eve", "short", "burn", "0.3", options=(without_it,))),
         Planned(Role.SCRIPT, pingpong("john", 2, (16, 2, 8192), fault, without_it)),
-        Planned(Role.ARRAY, _plain("carol", "array", "burn", "2", options=("--array=1-3",))),
-        Planned(Role.MEMORY, _plain("dave", "greedy", "grow", "400", options=("--mem=128",)), "OUT_OF_MEMORY", "0:125"),
+        Planned(Role.ARRAY, _plain("carol", "array", "burn", "2", options=("--array=1-3", without_it))),
+        Planned(
+            Role.MEMORY,
+            _plain("dave", "greedy", "grow", "400", options=("--mem=128", without_it)),
+            "OUT_OF_MEMORY",
+            "0:125",
+        ),
         Planned(Role.CANCELLED, _plain("alice", "endless", "sleep", "600"), "CANCELLED", "0:0"),
         Planned(Role.SCRIPT_FAULTY, pingpong("jane", 2, (8, 4, 8192), fault, with_it), *failed),
+        *(
+            Planned(Role.ALONE_FAULTY, pingpong(who, 1, (1, 1, 8192), fault, with_it), *failed)
+            for who in ("eve", "dave")
+        ),
         *(Planned(Role.RANDOM, each, "") for each in submissions(seed, random_count, RANDOM_MAX_NODES, fault)),
     ]
 
