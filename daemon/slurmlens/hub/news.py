@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Hashable, Sequence
 
 import msgspec
 
+from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.records import ClusterAnswer, JobRecord, NodeRecord
 
 MOST_WAITING = 256
@@ -106,6 +107,12 @@ class ClusterReceived(Fact, frozen=True):
     now."""
 
     answer: ClusterAnswer
+
+
+class AccountPeopleReceived(Fact, frozen=True):
+    """Who belongs to which account and who coordinates it, as slurmdbd told it just now."""
+
+    people: Sequence[AccountPerson]
 
 
 class Missed(Fact, frozen=True):

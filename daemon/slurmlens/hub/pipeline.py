@@ -333,7 +333,8 @@ class HubPipeline:
         if config.slurm.accounting:
             ask = partial(CommandSource(config.slurm).account_people, config.cluster)
             interval_s = ruled.settings.accounts_interval_s
-            accounts = AccountPoller(ask, ruled.people.replace, interval_s=interval_s, reporter=self._opened.reporter)
+            reporter, news = self._opened.reporter, self._opened.news
+            accounts = AccountPoller(ask, ruled.people.replace, news, interval_s=interval_s, reporter=reporter)
             self._supervisor.add("accounts", accounts.run)
 
     def _add_queue_series(self) -> None:

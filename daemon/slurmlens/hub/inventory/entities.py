@@ -23,6 +23,9 @@ MEMBER_OF = "member_of"
 CHARGES = "charges"
 """A user's jobs are charged to an account."""
 
+COORDINATES = "coordinates"
+"""A user coordinates an account."""
+
 FactValue = str | int | float | bool | tuple[str, ...]
 
 

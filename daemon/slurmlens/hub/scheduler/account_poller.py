@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from slurmlens.errors import DeliveryError, SourceError
+from slurmlens.hub.news import AccountPeopleReceived, News
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -24,12 +25,13 @@ RETRY_S = 30.0
 
 
 class AccountPoller:
-    """The stage. `ask` is the source's `account_people`, `take` the table's `replace`."""
+    """The stage. `ask` is the source's `account_people`, `take` the table's `replace`; then `news` is told."""
 
     def __init__(
         self,
         ask: Callable[[], Awaitable[Sequence[AccountPerson]]],
         take: Callable[[Sequence[AccountPerson]], Awaitable[None]],
+        news: News,
         *,
         interval_s: float,
         reporter: Reporter,
@@ -37,6 +39,7 @@ class AccountPoller:
     ) -> None:
         self._ask = ask
         self._take = take
+        self._news = news
         self._interval_s = interval_s
         self._reporter = reporter
         self._sleep = sleep
@@ -49,8 +52,10 @@ class AccountPoller:
     async def poll(self) -> bool:
         """Asks once; whether there was an answer, and it was kept."""
         try:
-            await self._take(await self._ask())
+            people = await self._ask()
+            await self._take(people)
         except (SourceError, DeliveryError) as error:
             self._reporter.report(ACCOUNTS_UNKNOWN, error=error)
             return False
+        self._news.publish(AccountPeopleReceived(people))
         return True

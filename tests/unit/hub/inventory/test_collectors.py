@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.errors import DecodeError
+from slurmlens.hub.inventory.collectors.account_people import tell_account_people
 from slurmlens.hub.inventory.collectors.job_owners import owners_of, tell_owners
 from slurmlens.hub.inventory.collectors.nodes import tell_nodes
 from slurmlens.hub.inventory.collectors.partitions import tell_partitions
@@ -18,6 +19,7 @@ from slurmlens.hub.inventory.collectors.topology import read_topology_file, tell
 from slurmlens.hub.inventory.collectors.user_database import tell_groups
 from slurmlens.hub.inventory.entities import Telling
 from slurmlens.slurm import json_records, scontrol_text
+from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.records import Decoded, JobRecord, JobState, NodeRecord, RecordSource, SwitchRecord
 from testkit.slurm_answers import recorded
 
@@ -207,3 +209,11 @@ def test_a_topology_file_is_read_by_its_ending(tmp_path: Path) -> None:
         read_topology_file(tmp_path / "missing.conf")
     with pytest.raises(DecodeError, match="directory"):
         read_topology_file(tmp_path)
+
+
+def test_slurmdbd_says_who_charges_and_who_coordinates_an_account() -> None:
+    told = tell_account_people([AccountPerson("alice", "bio", False), AccountPerson("carol", "bio", True)], 5)
+    assert told.is_whole
+    assert pairs(told) == {("alice", "charges", "bio"), ("carol", "coordinates", "bio")}
+    assert attributes(told, "account bio") == {"exists": True}
+    assert not tell_account_people([], 5).is_whole

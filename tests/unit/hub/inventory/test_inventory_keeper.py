@@ -12,7 +12,8 @@ from slurmlens.config.inventory import InventoryConfig
 from slurmlens.hub.inventory.entities import FOREVER, Telling
 from slurmlens.hub.inventory.keeper import InventoryKeeper
 from slurmlens.hub.inventory.recording import InventoryRecorder
-from slurmlens.hub.news import ClusterReceived, QueueReceived
+from slurmlens.hub.news import AccountPeopleReceived, ClusterReceived, QueueReceived
+from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.records import ClusterAnswer, Decoded, JobState, NodeRecord, PartitionRecord, SwitchRecord
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -122,9 +123,11 @@ async def test_a_topology_file_takes_the_schedulers_place_and_a_broken_one_spoil
 async def test_the_stage_hears_the_poller_and_the_queue(history: History, kept: Kept) -> None:
     running = asyncio.create_task(kept.keeper.run())
     history.news.publish(ClusterReceived(ClusterAnswer(NODES, PARTITIONS)))
+    history.news.publish(AccountPeopleReceived((AccountPerson("carol", "bio", True),)))
     history.news.publish(QueueReceived((record(JobState.RUNNING, account="acct1"),)))
     await until(lambda: kept.keeper._heard.is_idle, "the keeper has written everything")
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     facts = await open_facts(history)
     assert {("n1", "exists"), ("all", "exists"), ("alice", "user_id"), ("acct1", "exists")} <= facts.keys()
+    assert ("carol", "coordinates", "bio") in {row[:3] for row in await relation_rows(history.store)}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.inventory.entities import CHARGES, CONTAINS, MEMBER_OF, FactValue
+from slurmlens.hub.inventory.entities import CHARGES, CONTAINS, COORDINATES, MEMBER_OF, FactValue
 from slurmlens.shown import format as fmt
 
 
@@ -107,6 +107,7 @@ _FORWARD = {
     CONTAINS: "contains",
     MEMBER_OF: "member of",
     CHARGES: "charges",
+    COORDINATES: "coordinates",
     "runs_on": "runs on",
     "of": "of",
     "in": "in",
@@ -115,6 +116,7 @@ _BACKWARD = {
     CONTAINS: "in",
     MEMBER_OF: "has as member",
     CHARGES: "is charged by",
+    COORDINATES: "is coordinated by",
     "runs_on": "runs",
     "of": "has",
     "in": "has",
