@@ -35,7 +35,11 @@
 #define SLURMLENS_TOO_EARLY 1 /* nothing was said: the last message was less than a second ago */
 #define SLURMLENS_REFUSED 2
 #define SLURMLENS_ABSENT 3 /* no daemon, no job, or switched off */
+#define SLURMLENS_SILENT 4 /* the daemon did not answer within 200 ms */
 
+#ifndef SLURMLENS_HALF_PATIENCE_US
+#define SLURMLENS_HALF_PATIENCE_US 100000 /* for a turn, and again for the answer */
+#endif
 #define SLURMLENS_FOLDER_ "/run/slurmlens-node"
 #define SLURMLENS_MESSAGE_BYTES_ 1024
 
@@ -58,7 +62,7 @@ static inline int slurmlens_is_off_(void)
  * other than this one listens at is not spoken to: anybody can take it while no daemon runs. */
 static inline int slurmlens_connect_(const char *path)
 {
-	const struct timeval half = {0, 100000};
+	const struct timeval half = {SLURMLENS_HALF_PATIENCE_US / 1000000, SLURMLENS_HALF_PATIENCE_US % 1000000};
 	struct sockaddr_un address;
 	struct ucred server;
 	socklen_t size = sizeof server;
@@ -131,8 +135,8 @@ static inline int slurmlens_say_(const char *message, size_t length)
 	if (send(connection, message, length, MSG_NOSIGNAL) == (ssize_t)length)
 		heard = recv(connection, answer, sizeof answer, 0);
 	close(connection);
-	if (heard <= 0)
-		return SLURMLENS_ABSENT;
+	if (heard < 0)
+		return SLURMLENS_SILENT;
 	return heard >= 3 && memcmp(answer, "ok ", 3) == 0 ? SLURMLENS_TAKEN : SLURMLENS_REFUSED;
 }
 
@@ -148,7 +152,7 @@ static inline double slurmlens_now_(void)
 static struct {
 	pid_t pid;
 	int is_absent;
-	double said_s, next_s;
+	double said_s, next_s, silent_s;
 } slurmlens_state_;
 
 static inline int slurmlens_may_speak_(int is_last)
@@ -157,18 +161,25 @@ static inline int slurmlens_may_speak_(int is_last)
 	if (slurmlens_state_.pid != getpid()) {
 		slurmlens_state_.pid = getpid();
 		slurmlens_state_.is_absent = 0;
+		slurmlens_state_.silent_s = 0.0;
 		slurmlens_state_.said_s = slurmlens_state_.next_s = now_s - 1.0;
 	}
 	if (now_s >= slurmlens_state_.next_s)
 		return 1;
-	return is_last && !slurmlens_state_.is_absent && now_s >= slurmlens_state_.said_s + 0.05;
+	return is_last && !slurmlens_state_.is_absent &&
+	       now_s >= slurmlens_state_.said_s + (slurmlens_state_.silent_s > 0.0 ? 2.0 : 0.05);
 }
 
 static inline int slurmlens_spoke_(int answer)
 {
 	static const double pauses_s[] = {1.0, 1.0, 10.0, 60.0};
 	slurmlens_state_.said_s = slurmlens_now_();
-	slurmlens_state_.next_s = slurmlens_state_.said_s + pauses_s[answer];
+	if (answer != SLURMLENS_SILENT)
+		slurmlens_state_.silent_s = 0.0;
+	else if (slurmlens_state_.silent_s < 32.0) /* each has cost 200 ms: 2 s, 4 s, … 64 s */
+		slurmlens_state_.silent_s = slurmlens_state_.silent_s > 0.0 ? 2.0 * slurmlens_state_.silent_s : 2.0;
+	slurmlens_state_.next_s =
+	        slurmlens_state_.said_s + (answer == SLURMLENS_SILENT ? slurmlens_state_.silent_s : pauses_s[answer]);
 	slurmlens_state_.is_absent = answer == SLURMLENS_ABSENT;
 	return answer;
 }

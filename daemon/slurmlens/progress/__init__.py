@@ -33,10 +33,19 @@ __all__ = ["event", "report", "tqdm", "track"]
 LEAST_PAUSE_S = 1.0
 REFUSED_PAUSE_S = 10.0
 ABSENT_PAUSE_S = 60.0
-"""After a message that was taken, that was refused, and that nobody took: no other one before so long."""
+"""After a message that was taken, that was refused, and where there is nobody: no other one before so long."""
+
+SILENT_PAUSE_S = 2.0
+"""The same where the daemon did not answer in time, which has cost 200 ms; doubled each time up to a minute."""
 
 LAST_PAUSE_S = 0.05
-"""The last of a loop is told at once, unless loops are as short as this."""
+"""The last of a loop is told at once, unless loops are as short as this, or the daemon was silent."""
+
+PAUSES_S = {
+    Reception.TAKEN: LEAST_PAUSE_S,
+    Reception.REFUSED: REFUSED_PAUSE_S,
+    Reception.ABSENT: ABSENT_PAUSE_S,
+}
 
 _Item = TypeVar("_Item")
 
@@ -49,12 +58,14 @@ class _State:
         self.said_s = -math.inf
         self.next_s = -math.inf
         self.is_present = True
+        self.silent_s = 0.0
 
     def after(self, answer: Reception, now_s: float) -> None:
         self.is_present = answer is not Reception.ABSENT
         self.said_s = now_s
-        pause_s = {Reception.TAKEN: LEAST_PAUSE_S, Reception.REFUSED: REFUSED_PAUSE_S, Reception.ABSENT: ABSENT_PAUSE_S}
-        self.next_s = now_s + pause_s[answer]
+        is_silent = answer is Reception.SILENT
+        self.silent_s = min(ABSENT_PAUSE_S, self.silent_s * 2 or SILENT_PAUSE_S) if is_silent else 0.0
+        self.next_s = now_s + (self.silent_s or PAUSES_S[answer])
 
 
 _state = _State()
@@ -78,7 +89,7 @@ def report(done: float, total: float | None = None, /, **values: float) -> bool:
     state, now_s = _state, time.monotonic()
     if now_s < state.next_s:
         is_last = total is not None and state.is_present and done >= total
-        if not is_last or now_s < state.said_s + LAST_PAUSE_S:
+        if not is_last or now_s < state.said_s + (SILENT_PAUSE_S if state.silent_s else LAST_PAUSE_S):
             return False
     return _speak(state, now_s, lambda: _progress_words(done, total, values))
 

@@ -25,10 +25,11 @@ ORDINARY_USERS = range(1000, 65_534)
 
 
 class Reception(enum.Enum):
-    """What became of a message: the daemon took it, refused it, or nobody answered."""
+    """What became of a message: the daemon took it, refused it, did not answer in time, or is not there."""
 
     TAKEN = "taken"
     REFUSED = "refused"
+    SILENT = "silent"
     ABSENT = "absent"
 
 
@@ -56,6 +57,8 @@ def answer_to(words: str) -> tuple[Reception, str]:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, HALF_PATIENCE)
             try:
                 connection.connect(address)
+            except BlockingIOError:
+                return Reception.SILENT, "no turn within 100 ms"
             except OSError:
                 continue
             if address.startswith("\0") and _is_ordinary(connection):
@@ -64,7 +67,7 @@ def answer_to(words: str) -> tuple[Reception, str]:
                 connection.sendall(message)
                 answer = connection.recv(256).decode("utf-8", "replace").strip()
             except OSError:
-                return Reception.ABSENT, "no answer within 200 ms"
+                return Reception.SILENT, "no answer within 200 ms"
             return (Reception.TAKEN if answer.startswith("ok ") else Reception.REFUSED), answer
     return Reception.ABSENT, "no slurmlens-node listens here"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 
 import slurmlens.progress as client
 from slurmlens import progress
+from slurmlens.progress import speaking
 from testkit.app_listener import Listener
 
 ALLOWED = "import sys; before = set(sys.modules); from slurmlens import progress; print(*(set(sys.modules) - before))"
@@ -27,6 +29,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("SLURMLENS_OFF", "SLURMLENS_PROGRESS", "SLURM_HET_SIZE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(client, "_state", client._State())
+    monkeypatch.setattr(speaking, "HALF_PATIENCE", struct.pack("ll", 20, 0))  # this machine may be busy
     return tmp_path / "app.sock"
 
 
@@ -81,13 +84,19 @@ def test_without_a_daemon_nothing_happens_and_it_is_not_asked_again(path: Path) 
     assert listener.heard == []
 
 
-def test_a_daemon_that_hangs_costs_200_ms_and_then_nothing(path: Path) -> None:
+def test_a_daemon_that_hangs_costs_200_ms_and_then_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaking, "HALF_PATIENCE", struct.pack("ll", 0, 100_000))
     listener = Listener(path, answer=None)
+    begin_s = time.monotonic()
     assert client.report(1, 10) is False
-    assert not client._state.is_present
+    assert client._state.next_s >= begin_s + client.SILENT_PAUSE_S
     assert client.report(2, 10) is False
+    assert client.report(10, 10) is False
+    client._state.next_s = begin_s
+    assert client.report(3, 10) is False
+    assert client._state.next_s >= begin_s + 2 * client.SILENT_PAUSE_S
     listener.close(path)
-    assert len(listener.heard) == 1
+    assert [line.split()[4] for line in listener.heard] == ["1", "3"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("SLURMLENS_OFF", "1"), ("SLURMLENS_PROGRESS", "off")])

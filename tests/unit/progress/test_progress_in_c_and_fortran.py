@@ -14,7 +14,8 @@ from testkit.app_listener import Listener
 from testkit.checkout import ROOT
 
 CLIENT = ROOT / "cext/client"
-STRICT = ["-Wall", "-Wextra", "-Werror", "-O2", f"-I{CLIENT}"]
+PATIENT = "-DSLURMLENS_HALF_PATIENCE_US=20000000"  # this machine may be busy
+STRICT = ["-Wall", "-Wextra", "-Werror", "-O2", f"-I{CLIENT}", PATIENT]
 SANITIZED = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 C_PROGRAM = r"""

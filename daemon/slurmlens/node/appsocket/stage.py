@@ -31,14 +31,18 @@ from slurmlens.wire.carbon import own_line, slot_prefix
 
 MODE = 0o666
 BACKLOG = 128
-PATIENCE_S = 0.1
+PATIENCE_S = 0.5
 MAX_WAITING = 256
-AT_ONCE = 32
-PAUSE_S = 0.016
-"""So many connections are accepted and then so long none: 2,000 a second at most, a tenth of a core under a flood."""
+AT_ONCE = 192
+"""More than may wait in the kernel: a turn empties its queue. Whoever waits for a place in a full one is woken when one
+is free, and finds it taken by somebody who did not wait, unless there are many."""
+
+MANY = 32
+PAUSE_S = 0.02
+"""After a turn of many connections none is accepted for so long: a flood costs a tenth of a core."""
 
 USER_RATE_PER_S = 400.0
-"""Connections of one user whose cgroup is looked up; more are refused without a look at procfs."""
+"""Connections of one user that are answered; more are closed as they come."""
 
 MAX_USERS = 1024
 PROGRESS_SERIES = "progress_ratio"
@@ -135,14 +139,18 @@ class AppSocket:
             accepted = list(_accept_some(listener))
             for connection in accepted:
                 self._serve(connection)
-            if len(accepted) == AT_ONCE or not accepted:  # none: out of descriptors
+            if len(accepted) >= MANY or not accepted:  # none: out of descriptors
                 await asyncio.sleep(PAUSE_S)
 
     # --- one connection
 
     def _serve(self, connection: socket.socket) -> None:
         """Answers now where the message is there already, as it is nearly always; else waits a little for it."""
-        if self._take(connection):
+        uid, now_ns = credentials_of(connection).uid, self._given.clock.boottime_ns()
+        if not self._user(uid, now_ns).take(now_ns):
+            self._refuse(connection, RefusedError("more messages than a user may send", reason="rate"))
+            connection.close()
+        elif self._take(connection):
             connection.close()
         elif len(self._waiting) >= MAX_WAITING:
             self._refuse(connection, RefusedError("too many say nothing", reason="silent"))
@@ -187,8 +195,6 @@ class AppSocket:
         given = self._given
         peer = credentials_of(connection)
         at = now(given.clock)
-        if not self._user(peer.uid, at.boottime_ns).take(at.boottime_ns):
-            raise RefusedError("more messages than a user may send", reason="rate")
         speaker = given.speaker(cgroups_of(connection, peer, given.proc))
         if speaker is None:
             raise RefusedError("it is in no job's cgroup", reason="outside")

@@ -17,8 +17,10 @@ from testkit.node_process import NodeProcess, node_process
 from testkit.waiting import until
 
 PROGRAM = """
-import time
+import struct
 from slurmlens import progress
+from slurmlens.progress import speaking
+speaking.HALF_PATIENCE = struct.pack("ll", 20, 0)  # this machine may be busy
 input()
 print(progress(3, 8, residual=0.5), progress.event("half the way"), flush=True)
 input()
