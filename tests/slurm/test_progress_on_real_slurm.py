@@ -125,18 +125,24 @@ def test_a_watched_program_tells_its_progress(stack: Stack) -> None:
 def test_what_another_user_writes_for_seconds_changes_nothing_for_a_job(stack: Stack) -> None:
     """From inside a job of his own and from outside every job, on the node where the other one runs."""
     node = stack.slurm.node_names[0]
-    path, seconds = f"{APP_SOCKETS}/{node}/app.sock", 8
+    path, seconds = f"{APP_SOCKETS}/{node}/app.sock", 20
     flood = stack.sandbox.folder / "workloads/flood.py"
     flood.write_text(FLOOD)
     workload = stack.sandbox.folder / "workloads/gemm"
     python = f"/usr/bin/python3 -I {flood} {path} {seconds}"
     flooding = stack.slurm.submit(f"{python} & {python} & wait", f"--nodelist={node}", "--mem=200", user="bob")
     stack.slurm.wait_state(flooding, "RUNNING")
-    script = f"srun --mpi=pmi2 {workload} 64 160 50; exit $?"
+    script = f"srun --mpi=pmi2 {workload} 64 500 50; exit $?"
     job_id = stack.slurm.submit(script, f"--nodelist={node}", "--mem=200", "--time=10")
     stack.slurm.wait_state(job_id, "RUNNING")
     began_s = time.monotonic()
     stack.sandbox.run(["/usr/bin/python3", "-I", str(flood), path, "3"], user="carol", check=False)
+    until_blocking(
+        lambda: (view := view_of(stack, job_id)).get("progress") and view["progress"]["done"] > 100,
+        "it is heard under the flood",
+        PATIENCE_S,
+    )
+    assert stack.slurm.state(flooding) == "RUNNING"
     assert stack.slurm.wait(job_id).state == "COMPLETED"
     stack.slurm.wait(flooding)
     view = until_blocking(
@@ -144,7 +150,7 @@ def test_what_another_user_writes_for_seconds_changes_nothing_for_a_job(stack: S
         "the job's last word",
         PATIENCE_S,
     )
-    assert view["progress"]["total"] == 160
+    assert view["progress"]["total"] == 500
     assert not [mark for mark in view["marks"] if mark["kind"] == "told"]
     said = refused(stack)
     assert said["outside"] > 0

@@ -38,7 +38,7 @@ AT_ONCE = 192
 is free, and finds it taken by somebody who did not wait, unless there are many."""
 
 MANY = 32
-PAUSE_S = 0.02
+PAUSE_S = 0.04
 """After a turn of many connections none is accepted for so long: a flood costs a tenth of a core."""
 
 USER_RATE_PER_S = 400.0
