@@ -86,6 +86,8 @@ def _lines(wishes: Wishes, cluster: str) -> Iterator[str]:
     yield f"cluster = {_quoted(cluster)}\n"
     if wishes.listen is not None:
         yield f"\n[listen]\nhost = {_quoted(wishes.listen)}\n"
+        if wishes.role == "hub":
+            yield "\n[access]\n"  # else it shows nothing to other machines; the defaults show each his own
     if wishes.hub_url is not None:
         yield f"\n[sinks.hub]\nurl = {_quoted(wishes.hub_url)}\n"
 

@@ -12,9 +12,11 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from slurmlens.config.access import AccessConfig
 from slurmlens.config.database_url import DRIVERS, server_of, sqlite_path
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import ConfigError
+from slurmlens.hub.access.authenticating import read_secret
 from slurmlens.runtime.listen_check import listening_problems
 
 SQLITE_HEAD = b"SQLite format 3\0"
@@ -24,7 +26,20 @@ _URL = "database.url"
 
 def hub_problems(config: HubConfig) -> list[ConfigError]:
     """All that is wrong, as far as this machine and this user can see it."""
-    return [*database_problems(config.database.url), *listening_problems(config.listen, config.auth)]
+    return [
+        *database_problems(config.database.url),
+        *listening_problems(config.listen, config.auth),
+        *proxy_problems(config.access),
+    ]
+
+
+def proxy_problems(access: AccessConfig | None) -> Iterator[ConfigError]:
+    """Why the proxy's secret could not be compared with what comes."""
+    if access is not None and access.proxy is not None and access.proxy.secret_file is not None:
+        try:
+            read_secret(access.proxy.secret_file)
+        except ConfigError as error:
+            yield error
 
 
 def database_problems(url: str) -> Iterator[ConfigError]:

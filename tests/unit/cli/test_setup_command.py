@@ -85,7 +85,7 @@ def test_slurm_conf_is_the_clusters_and_left_to_whoever_keeps_it() -> None:
 
 def test_a_hub_listens_where_it_is_told_to_and_a_relay_delivers_where_it_is_told_to() -> None:
     hub = prepare(Wishes(role="hub", listen="10.0.0.1"), host())
-    assert written(hub[0]) == {"cluster": "demo", "listen": {"host": "10.0.0.1"}}
+    assert written(hub[0]) == {"cluster": "demo", "listen": {"host": "10.0.0.1"}, "access": {}}
     relay = prepare(Wishes(role="relay", cluster="mine", hub_url="https://hub:6830"), host())
     assert written(relay[0]) == {"cluster": "mine", "sinks": {"hub": {"url": "https://hub:6830"}}}
     assert hub[1].command == "systemctl enable --now slurmlens-hub.service"

@@ -33,6 +33,12 @@ def file_of(folder: Path, name: str, content: bytes | None) -> str:
     return database(f"sqlite:///{path}")
 
 
+def proxy_secret(folder: Path) -> str:
+    (folder / "secret").write_text("a secret of the proxy")
+    (folder / "secret").chmod(0o644)
+    return f'[access.proxy]\nsecret_file = "{folder}/secret"\n'
+
+
 def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
@@ -69,6 +75,8 @@ CANNOT_START: dict[str, tuple[Callable[[Path], str], str]] = {
         lambda at: f'[listen]\ncertificate_file = "{at}/c.pem"\nkey_file = "{at}/k.pem"\n',
         "listen.certificate_file",
     ),
+    "a proxy's secret that all may read": (proxy_secret, "others may read it"),
+    "a proxy without a secret": (lambda _: "[access.proxy]\n", "an address alone proves nothing"),
 }
 
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import cast
 
 import pytest
 from aiohttp import ClientSession
 
-from slurmlens.config.hub import HubConfig
 from slurmlens.hub.access.looks import LookFilter
 from slurmlens.hub.access.viewer import Role, Viewer
-from slurmlens.hub.logs.room import LogRoom
-from slurmlens.hub.web.app import make_app
-from testkit.job_hub import FixedHistory, FixedInventory, Live, ToldInside, plain_status, take_nothing
 from testkit.role_table import NOBODY, PEOPLE, ROWS
 from testkit.ruled_hub import RuledHub, browser, ruled_hub
 
@@ -26,27 +21,6 @@ MARKS_OF_42 = ("job 42", "/jobs/42", '"job_id":42,', "\n42,", "n1-42-", "· 42")
 async def hub(tmp_path: Path) -> AsyncIterator[RuledHub]:
     async with ruled_hub(tmp_path) as served:
         yield served
-
-
-async def paths_of_the_hub() -> set[str]:
-    live = Live()
-    app = make_app(
-        queries=FixedHistory({}),
-        progress=ToldInside(),
-        inventory=FixedInventory(),
-        live=live.demand,
-        take_events=take_nothing,
-        status=plain_status,
-        settings=HubConfig(),
-        logs=cast(LogRoom, object()),
-    )
-    return {resource.canonical for resource in app.router.resources()}
-
-
-async def test_every_route_has_its_row_and_every_row_its_route() -> None:
-    paths = await paths_of_the_hub()
-    assert paths - set(ROWS) == set(), "decide who sees what there: a row in tests/testkit/role_table.py"
-    assert set(ROWS) - paths == set(), "rows of routes that are no more: tests/testkit/role_table.py"
 
 
 async def ask(client: ClientSession, path: str, method: str, cookies: dict[str, str]) -> tuple[int, str]:

@@ -1,0 +1,32 @@
+"""A new route says who sees what there: the table of roles is complete."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from slurmlens.config.hub import HubConfig
+from slurmlens.hub.logs.room import LogRoom
+from slurmlens.hub.web.app import make_app
+from testkit.job_hub import FixedHistory, FixedInventory, Live, ToldInside, plain_status, take_nothing
+from testkit.role_table import ROWS
+
+
+async def paths_of_the_hub() -> set[str]:
+    live = Live()
+    app = make_app(
+        queries=FixedHistory({}),
+        progress=ToldInside(),
+        inventory=FixedInventory(),
+        live=live.demand,
+        take_events=take_nothing,
+        status=plain_status,
+        settings=HubConfig(),
+        logs=cast(LogRoom, object()),
+    )
+    return {resource.canonical for resource in app.router.resources()}
+
+
+async def test_every_route_has_its_row_and_every_row_its_route() -> None:
+    paths = await paths_of_the_hub()
+    assert paths - set(ROWS) == set(), "decide who sees what there: a row in tests/testkit/role_table.py"
+    assert set(ROWS) - paths == set(), "rows of routes that are no more: tests/testkit/role_table.py"
