@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import importlib.util
 import itertools
@@ -16,13 +17,19 @@ from bench.hub_load.job_mix import JobMix, jobs_of
 from deploy.components.postgresql import PostgreSql
 from sqlalchemy import Connection, Table, func, select
 
+from slurmlens.config.access import AccessConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.errors import ConfigError
+from slurmlens.hub.access.looks import LookFilter, LookLog, What
+from slurmlens.hub.access.tokens import LoginTokens
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.facts import JobFilter, StateFilter
 from slurmlens.hub.history.retention import DAY_S, kinds_of_history
+from slurmlens.telemetry.counters import Counters
+from slurmlens.telemetry.internal import Reporter
+from testkit.access_people import tell_jobs, viewer_named
 from testkit.checkout import ROOT
 from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
@@ -120,3 +127,29 @@ async def test_what_is_too_old_goes_on_both_databases_alike(database_url: str, t
 
 def counted(connection: Connection, table: Table) -> int:
     return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+async def test_each_sees_his_own_and_logins_and_looks_are_kept(database_url: str) -> None:
+    history = await History.open(database_url, ManualClock())
+    try:
+        await tell_jobs(history)
+        for name, seen in {"alice": {41, 43}, "bob": {42, 44}, "olga": {41, 42, 43, 44, 45}, "o'x\"": {45}}.items():
+            viewer = await viewer_named(history, name)
+            assert {row.job_id for row in (await history.queries.jobs(viewer, JobFilter())).rows} == seen
+            assert (await history.queries.job_facts(viewer, 42) is not None) == (42 in seen)
+            assert bool(await history.queries.job_events(viewer, 42)) == (42 in seen)
+        tokens = LoginTokens(history.store, AccessConfig(), history.clock)
+        link = await tokens.make_link("o'x\"")
+        made = await asyncio.gather(*(tokens.use_link(link) for _ in range(4)))
+        [session] = [one for one in made if one is not None]
+        assert await tokens.user_of_session(session) == "o'x\""
+        looks = LookLog(history.store, "demo", 1.0, history.clock, Reporter(Counters(), history.clock))
+        looks.saw_job(await viewer_named(history, "olga"), What.PAGE, 42, 1, "bob")
+        await looks.write()
+        bob = await viewer_named(history, "bob")
+        assert [(look.who, look.job_id) for look in await looks.looks(bob, LookFilter())] == [("olga", 42)]
+        history.clock.advance(2 * 86_400)
+        await looks.forget()
+        assert await looks.looks(bob, LookFilter()) == []
+    finally:
+        await history.close()

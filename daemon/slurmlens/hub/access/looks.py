@@ -138,7 +138,7 @@ class LookLog:
         await self._store.write(lambda transaction: transaction.core.execute(old))
 
     async def looks(self, viewer: Viewer, which: LookFilter) -> Sequence[Look]:
-        """LookLog that the viewer may know of, the latest first."""
+        """Looks that the viewer may know of, the latest first."""
         equal = {"who": which.who, "owner": which.owner, "job_id": which.job_id}
         conditions = [table.c[name] == value for name, value in equal.items() if value is not None]
         if which.before is not None:
