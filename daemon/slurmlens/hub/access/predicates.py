@@ -15,7 +15,7 @@ from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.metadata import metadata
 
 
-class Claim(NamedTuple):
+class Entitlement(NamedTuple):
     """One reason to see runs: their `column` (user, account) has this value; each goes by an index of its own."""
 
     column: str
@@ -36,12 +36,12 @@ def visible_runs(viewer: Viewer, runs: FromClause | None = None) -> ColumnElemen
     return or_(false(), *own)
 
 
-def claims(viewer: Viewer) -> tuple[Claim, ...] | None:
+def entitlements(viewer: Viewer) -> tuple[Entitlement, ...] | None:
     """The same as `visible_runs`, as reasons that can be asked for one by one; None for a viewer who sees all."""
     if viewer.sees_all_jobs:
         return None
-    own = (Claim("user", viewer.who),) if viewer.is_somebody else ()
-    return (*own, *(Claim("account", account) for account in sorted(viewer.accounts)))
+    own = (Entitlement("user", viewer.who),) if viewer.is_somebody else ()
+    return (*own, *(Entitlement("account", account) for account in sorted(viewer.accounts)))
 
 
 def visible_sightings(viewer: Viewer) -> ColumnElement[bool]:

@@ -13,7 +13,7 @@ from bench.hub_load.job_mix import JobMix
 from sqlalchemy import Connection, Select, text
 from sqlalchemy.dialects import sqlite
 
-from slurmlens.hub.access.predicates import claims
+from slurmlens.hub.access.predicates import entitlements
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.history.conclude.run_rows import Section
@@ -67,11 +67,11 @@ async def test_every_list_walks_an_index_and_sorts_nothing(history: History) -> 
 async def test_a_user_s_own_list_walks_the_indexes_of_his_name_and_accounts(history: History) -> None:
     await history.store.write(_fill)
     viewer = Viewer("user7", frozenset({Role.USER}), accounts=frozenset({"account3", "account'4"}))
-    own = claims(viewer)
+    own = entitlements(viewer)
     assert own is not None
     assert len(own) == 3
-    for claim, after in itertools.product(own, AFTER):
-        query = list_query(viewer, "demo", JobFilter(after=after), Section.OVER, 200, claim)
+    for entitlement, after in itertools.product(own, AFTER):
+        query = list_query(viewer, "demo", JobFilter(after=after), Section.OVER, 200, entitlement)
         steps = await history.store.read(_plan_of(query))
         assert not any("SCAN" in step or "TEMP B-TREE" in step for step in steps), steps
 

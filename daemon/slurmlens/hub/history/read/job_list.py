@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, select, tuple_
 
 from slurmlens.events import JobIdentity
-from slurmlens.hub.access.predicates import Claim, claims, visible_runs, visible_sightings
+from slurmlens.hub.access.predicates import Entitlement, entitlements, visible_runs, visible_sightings
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.history import tables as schema
@@ -60,21 +60,21 @@ def _section_rows(
 ) -> tuple[list[Row], ListPlace | None]:
     """One section's rows that the viewer may see, and how far was looked, None where that is all of it.
 
-    Whoever does not see all is asked for by each of his claims: each goes by its index, where all at once would walk
-    through everybody's jobs.
+    Whoever does not see all is asked for by each of his entitlements: each goes by its index, where all at once would
+    walk through everybody's jobs.
     """
-    own = claims(viewer)
+    own = entitlements(viewer)
     if own is None or which.node is not None or which.user is not None or which.account is not None:
         until = _looked_until(viewer, connection, which, section)
         return fetch(connection, list_query(viewer, cluster, which, section, limit, until=until)), until
     found: dict[int, Row] = {}
     looked: list[ListPlace] = []
-    for claim in own:
-        until = _looked_until(viewer, connection, which, section, claim)
+    for entitlement in own:
+        until = _looked_until(viewer, connection, which, section, entitlement)
         looked += [until] if until else []
-        rows = fetch(connection, list_query(viewer, cluster, which, section, limit, claim, until))
+        rows = fetch(connection, list_query(viewer, cluster, which, section, limit, entitlement, until))
         found.update((row["rid"], row) for row in rows)
-    newest = max(looked, default=None)  # all claims were looked through as far as here
+    newest = max(looked, default=None)  # all entitlements were looked through as far as here
     ordered = sorted(found.values(), key=lambda row: (row["order_ns"], row["rid"]), reverse=True)
     kept = [row for row in ordered if newest is None or (row["order_ns"], row["rid"]) >= newest[1:]]
     return kept[:limit], newest
@@ -86,16 +86,16 @@ def list_query(
     which: JobFilter,
     section: Section,
     limit: int,
-    claim: Claim | None = None,
+    entitlement: Entitlement | None = None,
     until: ListPlace | None = None,
 ) -> Select[Any]:
-    """One section's rows, those of one claim where one is named, none of them behind `until`. The first filter that is
-    set goes by its index, which has the rows in the list's order; the others are looked at row by row, and kept from
-    tempting the database to take their index and sort.
+    """One section's rows, those of one entitlement where one is named, none of them behind `until`. The first filter
+    that is set goes by its index, which has the rows in the list's order; the others are looked at row by row, and kept
+    from tempting the database to take their index and sort.
     """
     runs, executions = schema.runs, schema.executions
     same = and_(*(runs.c[name] == executions.c[name] for name in ("cluster", "job_id", "submit_s")))
-    walk = _walk(which, section, claim)
+    walk = _walk(which, section, entitlement)
     conditions = [*walk.conditions, *(_unindexed(runs.c[name]) == value for name, value in walk.others)]
     if until is not None:
         conditions.append(tuple_(*walk.place) >= tuple_(until.order_ns, until.run))
@@ -116,9 +116,9 @@ class _Walk(NamedTuple):
     others: list[tuple[str, str]]
 
 
-def _walk(which: JobFilter, section: Section, claim: Claim | None) -> _Walk:
+def _walk(which: JobFilter, section: Section, entitlement: Entitlement | None) -> _Walk:
     runs, run_nodes = schema.runs, schema.run_nodes
-    equal = [*(() if claim is None else ((claim.column, claim.value),)), *_equal_columns(which)]
+    equal = [*(() if entitlement is None else ((entitlement.column, entitlement.value),)), *_equal_columns(which)]
     if which.node is not None:
         joined = run_nodes.join(runs, runs.c.rid == run_nodes.c.run)
         own = [run_nodes.c.node == which.node, run_nodes.c.section == section.value]
@@ -133,11 +133,11 @@ def _walk(which: JobFilter, section: Section, claim: Claim | None) -> _Walk:
 
 
 def _looked_until(
-    viewer: Viewer, connection: Connection, which: JobFilter, section: Section, claim: Claim | None = None
+    viewer: Viewer, connection: Connection, which: JobFilter, section: Section, entitlement: Entitlement | None = None
 ) -> ListPlace | None:
     """The last row that may be looked at for this page, None where all that there is may be."""
-    walk = _walk(which, section, claim)
-    shows_all = viewer.sees_all_jobs or claim is not None
+    walk = _walk(which, section, entitlement)
+    shows_all = viewer.sees_all_jobs or entitlement is not None
     if shows_all and not walk.others:
         return None  # whatever the index has is listed
     source = schema.run_nodes if which.node is not None else schema.runs
