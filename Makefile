@@ -69,6 +69,10 @@ test: setup components ## every test but the slow ones, on the real parts
 test-slow: setup components ## the slow tests alone
 	$(PYTEST) -m slow $(ARGS)
 
+.PHONY: test-postgresql
+test-postgresql: setup components ## the tests of the hub's history again, on a real PostgreSQL
+	$(PYTEST) --history-on postgresql -m "not slow" tests/unit/hub $(ARGS)
+
 .PHONY: test-soak
 test-soak: setup ## 1,000 faults over 1,000,000 events, every one judged; ARGS="--seed S" goes on, --help tells more
 	PYTHONPATH=tests:. $(BIN)/python -m conservation.soak $(ARGS)

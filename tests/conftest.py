@@ -21,6 +21,21 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files; review them as code")
+    parser.addoption(
+        "--history-on",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="where tests of the hub's history keep it; with postgresql these tests alone are run",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL only the tests that take whichever database they are given."""
+    if config.getoption("--history-on") == "sqlite":
+        return
+    kept = [item for item in items if "database_url" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
 
 
 @pytest.hookimpl(wrapper=True)

@@ -166,9 +166,10 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         await Store.open(f"sqlite:///{tmp_path}/hub.sqlite3")
 
 
-async def test_a_schema_of_a_later_release_is_refused_and_left_alone(database_url: str) -> None:
+async def test_a_schema_of_a_later_release_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite3"
+    database_url = f"sqlite:///{path}"
     await (await Store.open(database_url)).close()
-    path = database_url.removeprefix("sqlite:///")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
     connection.close()
@@ -176,9 +177,11 @@ async def test_a_schema_of_a_later_release_is_refused_and_left_alone(database_ur
         await Store.open(database_url)
 
 
-async def test_what_a_node_was_told_is_on_the_disk(history: History) -> None:
+async def test_what_a_node_was_told_is_on_the_disk(tmp_path: Path) -> None:
+    store = await Store.open(f"sqlite:///{tmp_path}/hub.sqlite3")
     for pragma, value in (("journal_mode", "wal"), ("synchronous", 2)):
-        found = await history.store.write(
+        found = await store.write(
             lambda transaction, pragma=pragma: transaction.core.exec_driver_sql(f"PRAGMA {pragma}").scalar()
         )
         assert found == value
+    await store.close()
