@@ -13,9 +13,9 @@ TABLES_MADE_BY = {
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
 
 INDEXES_MADE_BY = {
-    7: ("runs_completed",),
     10: ("sightings_aging", "batches_by_time"),
     11: ("progress_tasks_by_age", "progress_messages_by_age"),
+    12: ("runs_ended_by_state",),
 }
 """The same for indexes of tables that were there before."""
 

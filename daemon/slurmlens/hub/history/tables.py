@@ -203,8 +203,7 @@ Index(
 )
 _has_failed = runs.c.state_group == "failed"
 Index("runs_failed", runs.c.end_ns, sqlite_where=_has_failed, postgresql_where=_has_failed)
-_has_completed = runs.c.state == "COMPLETED"
-Index("runs_completed", runs.c.end_ns, sqlite_where=_has_completed, postgresql_where=_has_completed)
+Index("runs_ended_by_state", runs.c.state, runs.c.end_ns)
 
 run_nodes = Table(
     "run_nodes",
