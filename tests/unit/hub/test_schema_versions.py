@@ -5,11 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-import slurmlens.hub.access.tables
-import slurmlens.hub.history.tables
-import slurmlens.hub.inventory.tables
-import slurmlens.hub.progress.tables
-import slurmlens.hub.scheduler.tables  # noqa: F401  # what makes the metadata whole
+import slurmlens.hub.pipeline  # noqa: F401  # with it come the tables of all rooms
 from slurmlens.hub.database.metadata import metadata
 from slurmlens.hub.database.store import Store
 
