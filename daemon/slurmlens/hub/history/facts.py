@@ -78,7 +78,11 @@ class ClosedReason(enum.Enum):
     @property
     def holds_for_one_run(self) -> bool:
         """Whether it says nothing any more once the sighting turns out to belong to another run."""
-        return self in (ClosedReason.RUN_ENDED, ClosedReason.RUN_FORGOTTEN, ClosedReason.NO_RUN)
+        return self in (ClosedReason.RUN_ENDED, *BY_THE_SCHEDULERS_SILENCE)
+
+
+BY_THE_SCHEDULERS_SILENCE = (ClosedReason.RUN_FORGOTTEN, ClosedReason.NO_RUN)
+"""It is over because the scheduler says nothing of it, which any later word of its, or of the node, refutes."""
 
 
 class Detail(enum.IntEnum):

@@ -1,7 +1,8 @@
 """Closes sightings whose end nobody will report any more, so that no job is shown as running for ever.
 
 Owns the writing of what `conclude.closing` decides. What is closed is opened again by the node that lists it
-(`record.node_beats`), and an end that arrives later after all wins in every view. A stage of the hub's, every few
+(`record.node_beats`) or tells more of it (`record.storing`), and by the scheduler that knows its run after all
+(`record.concluding`); an end that arrives later wins in every view. A stage of the hub's, every few
 seconds.
 """
 
@@ -18,8 +19,8 @@ from slurmlens.clock import Clock
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
-from slurmlens.hub.history.conclude.closing import Heard, Now, OpenSighting, RunIs, Verdict, verdicts
-from slurmlens.hub.history.facts import ClosedReason, StateFilter
+from slurmlens.hub.history.conclude.closing import Heard, Now, OpenSighting, RunIs, Verdict, opens_again, verdicts
+from slurmlens.hub.history.facts import StateFilter
 from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.concluding import Concluded, Concluder, JobKey
 from slurmlens.hub.history.record.node_beats import NodeBeat, NodeBeats, NodeName, SightingName
@@ -95,7 +96,7 @@ class Reconciler:
         self._beats.closed.update(
             SightingName(verdict.sighting.cluster, verdict.sighting.node, verdict.sighting.sighting)
             for verdict in reconciled.closed
-            if verdict.sighting.end_ns is None and verdict.reason is not ClosedReason.RUN_ENDED
+            if verdict.sighting.end_ns is None and opens_again(verdict.reason, told_more=verdict.sighting.told_more)
         )
         return reconciled
 
@@ -119,18 +120,19 @@ def _close(transaction: Transaction, decided: Sequence[Verdict]) -> tuple[Verdic
 
 def _open_sightings(connection: Connection) -> list[OpenSighting]:
     """Open sightings, each with the scheduler's run that it belongs to, where there is one."""
-    sightings, runs = schema.sightings, schema.runs
+    sightings, runs, executions = schema.sightings, schema.runs, schema.executions
     of_run = and_(
         runs.c.cluster == sightings.c.cluster,
         runs.c.job_id == sightings.c.job_id,
         runs.c.number == sightings.c.run,
         runs.c.submit_s.is_not(None),
     )
+    of_execution = and_(*(executions.c[name] == runs.c[name] for name in ("cluster", "job_id", "submit_s")))
     is_open = and_(sightings.c.summary_id.is_(None), sightings.c.closed_ns.is_(None))
     columns = [sightings.c[name] for name in _SIGHTING_FIELDS]
     query = (
-        select(*columns, runs.c.state_group, runs.c.state, runs.c.end_ns)
-        .select_from(sightings.outerjoin(runs, of_run))
+        select(*columns, runs.c.state_group, runs.c.state, runs.c.end_ns, executions.c.heard_ns)
+        .select_from(sightings.outerjoin(runs, of_run).outerjoin(executions, of_execution))
         .where(is_open)
     )
     return [_open_sighting(row) for row in connection.execute(query)]
@@ -143,6 +145,7 @@ _SIGHTING_FIELDS = (
     "sighting",
     "job_id",
     "boot_id",
+    "first_boottime_ns",
     "last_boottime_ns",
     "heard_ns",
     "end_ns",
@@ -150,9 +153,10 @@ _SIGHTING_FIELDS = (
 
 
 def _open_sighting(row: Sequence[Any]) -> OpenSighting:
-    *own, state_group, state, end_ns = row
+    *own, state_group, state, end_ns, heard_ns = row
     told = dict(zip(_SIGHTING_FIELDS, own, strict=True))
-    return OpenSighting(run=_run_is(state_group, state, end_ns), run_end_ns=end_ns, **told)
+    run = _run_is(state_group, state, end_ns)
+    return OpenSighting(run=run, run_end_ns=end_ns, run_heard_ns=heard_ns, **told)
 
 
 def _run_is(state_group: str | None, state: str | None, end_ns: int | None) -> RunIs:

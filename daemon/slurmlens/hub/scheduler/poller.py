@@ -204,11 +204,11 @@ class Poller:
         if answer is None:
             return
         now_ns = self._clock.wall_ns()
-        self.state.last_queue_ns = now_ns
         queue = await asyncio.to_thread(digest, answer, now_ns / NS_PER_S)
         self._count_unknown("queue", queue.answer)
         self._news.publish(QueueReceived(queue.answer.records))
         changed = await self._records.take(queue.answer.records, now_ns)
+        self.state.last_queue_ns = now_ns  # from here on, what the answer lacks is not there
         missing = await self._missing(queue.listed, now_ns, is_whole=not answer.refused)
         self.news_of((changed & queue.ended) | missing, ended=True)
 

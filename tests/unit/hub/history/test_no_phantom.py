@@ -222,6 +222,25 @@ HUB_RESTARTED_WHILE_A_LOST_EPILOG_IS_WAITED_FOR = [
     ("requeue", 0, False),
 ]
 LOST_EPILOG_WITHOUT_CGROUP = [("start", 0, False), ("end", 0, False)]
+FORGOTTEN_AND_LISTED = [
+    ("accounting", 0, False),
+    ("start", 0, False),
+    ("accounting", 0, True),
+    ("end", 0, False),
+    ("hub", 17, False),
+]
+"""The hub is away until slurmctld has forgotten the run, accounting was purged, and a node waits for its Epilog."""
+
+NEVER_KNOWN_AND_LISTED = [
+    ("accounting", 0, False),
+    ("start", 0, False),
+    ("scheduler", 0, False),
+    ("end", 0, False),
+    ("hub", 19, False),
+    ("accounting", 3, True),
+]
+"""The same, and slurmctld went silent before the hub ever heard of the run."""
+
 PROLOG_READ_AFTER_THE_FIRST_HEARTBEAT = [("daemon", 0, False), ("start", 0, True), ("daemon", 0, True)]
 REQUEUED_TWICE_AND_JUST_ENDED = [
     *[("accounting", 0, False)] * 2,
@@ -258,10 +277,17 @@ def _judge(script: list[tuple[str, int, bool]]) -> None:
 @given(_scripts)
 @example(LOST_EPILOG_WITHOUT_CGROUP)
 @example(HUB_RESTARTED_WHILE_A_LOST_EPILOG_IS_WAITED_FOR)
+@example(FORGOTTEN_AND_LISTED)
+@example(NEVER_KNOWN_AND_LISTED)
 @example(PROLOG_READ_AFTER_THE_FIRST_HEARTBEAT)
 @example(REQUEUED_TWICE_AND_JUST_ENDED)
 @settings(max_examples=12, deadline=None)
 def test_no_job_runs_on_and_none_is_ended_that_runs(script: list[tuple[str, int, bool]]) -> None:
+    _judge(script)
+
+
+@pytest.mark.parametrize("script", [FORGOTTEN_AND_LISTED, NEVER_KNOWN_AND_LISTED])
+def test_what_only_a_lost_epilog_keeps_on_a_nodes_list_ends(script: list[tuple[str, int, bool]]) -> None:
     _judge(script)
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from slurmlens.events import Witness
+from slurmlens.clock import NS_PER_S
+from slurmlens.events import AnyEvent, Witness
 from slurmlens.hub.history.facts import ClosedReason, NodeState, TimeSource
-from slurmlens.slurm.records import JobState
+from slurmlens.hub.history.record.node_beats import NodeBeats
+from slurmlens.slurm.records import JobState, RecordSource
 from testkit.hub_history import History, record
 from testkit.manual_clock import ManualClock
 from testkit.told_events import Told, at_ns
 
 ONE = Told(node="n1")
+OTHER = Told(job_id=8, node="n2")
 
 
 async def closed(history: History, seconds: float, scheduler: float | None = None) -> list[ClosedReason]:
@@ -196,16 +199,115 @@ async def test_a_run_that_the_scheduler_forgot_ends_on_a_silent_node(history: Hi
     assert facts.end_source is TimeSource.RECONCILED
 
 
-async def test_a_run_that_the_scheduler_forgot_goes_on_where_its_node_lists_it(
+async def forgotten(history: History, clock: ManualClock, *after: AnyEvent) -> None:
+    """A run of which the node told no more than `after` its begin, and that the scheduler has forgotten."""
+    await history.hear(ONE.start(1), *after)
+    await history.learn(record(JobState.RUNNING, nodes=("n1",), source=RecordSource.QUEUE))
+    (key,) = await history.records.open_executions()
+    clock.advance(30)
+    await history.records.forget([key], clock.wall_ns())
+    await history.refresh()
+
+
+async def listed(history: History, clock: ManualClock, *seconds: float) -> None:
+    """The node's heartbeats list it at these times."""
+    for at in seconds:
+        clock.advance((at_ns(at) - clock.wall_ns()) / NS_PER_S)
+        await history.hear(ONE.beat(at, ONE.sighting))
+
+
+async def test_a_run_that_the_scheduler_forgot_goes_on_where_its_node_sees_a_cgroup(
+    history: History, clock: ManualClock
+) -> None:
+    """Figures come of a cgroup alone, and its node ends it when that goes."""
+    await forgotten(history, clock, ONE.points(2, 1.0))
+    await listed(history, clock, 290, 900)
+    assert await closed(history, 910, scheduler=909) == []
+    assert (await history.facts()).nodes[0].state is NodeState.RUNNING
+
+
+async def test_a_run_that_the_scheduler_forgot_ends_where_its_node_only_waits_for_an_epilog(
+    history: History, clock: ManualClock
+) -> None:
+    """It ended at the latest when the scheduler was found to have forgotten it, and no heartbeat begins it again."""
+    await forgotten(history, clock)
+    await listed(history, clock, 149)
+    assert await closed(history, 149, scheduler=149) == []
+    assert await closed(history, 151, scheduler=20) == []  # a scheduler that does not answer is not believed
+    assert await closed(history, 151, scheduler=149) == [ClosedReason.RUN_FORGOTTEN]
+    await listed(history, clock, 160, 220)
+    facts = await history.facts()
+    assert (facts.nodes[0].state, facts.nodes[0].end_ns, facts.is_live) == (NodeState.RECONCILED, at_ns(30), False)
+    assert await closed(history, 221, scheduler=220) == []
+
+
+async def test_a_hub_that_starts_again_does_not_open_what_only_an_epilog_is_waited_for(
+    history: History, clock: ManualClock
+) -> None:
+    await forgotten(history, clock)
+    await listed(history, clock, 149)
+    await closed(history, 151, scheduler=149)
+    beats = NodeBeats()
+    await history.store.read(beats.load)
+    assert not beats.closed
+
+
+async def test_a_forgotten_run_goes_on_when_the_scheduler_lists_it_again(history: History, clock: ManualClock) -> None:
+    """A controller that was restarted without its newest state, or a list that lacked jobs for some minutes."""
+    await forgotten(history, clock)
+    await listed(history, clock, 149)
+    assert await closed(history, 151, scheduler=149) == [ClosedReason.RUN_FORGOTTEN]
+    await history.learn(record(JobState.RUNNING, nodes=("n1",), source=RecordSource.QUEUE))
+    facts = await history.facts()
+    assert (facts.outcome.state, facts.nodes[0].state, facts.is_live) == (JobState.RUNNING, NodeState.RUNNING, True)
+    assert await closed(history, 600, scheduler=599) == []
+
+
+async def test_a_forgotten_run_goes_on_when_its_node_tells_figures_of_it(history: History, clock: ManualClock) -> None:
+    """It was young: the node sends figures every five minutes, and these are the first."""
+    await forgotten(history, clock)
+    await listed(history, clock, 149)
+    assert await closed(history, 151, scheduler=149) == [ClosedReason.RUN_FORGOTTEN]
+    await history.hear(ONE.points(300, 1.0))
+    await listed(history, clock, 310, 900)
+    assert (await history.facts()).nodes[0].state is NodeState.RUNNING
+    assert await closed(history, 910, scheduler=909) == []
+
+
+async def test_a_run_that_the_scheduler_never_knew_ends_where_its_node_only_waits_for_an_epilog(
     history: History, clock: ManualClock
 ) -> None:
     await history.hear(ONE.start(1))
-    await history.learn(record(JobState.RUNNING, nodes=("n1",)))
-    (key,) = await history.records.open_executions()
-    await history.records.forget([key], clock.wall_ns())
-    clock.advance(290)
-    await history.hear(ONE.beat(290, ONE.sighting))
-    assert await closed(history, 300, scheduler=299) == []
+    await listed(history, clock, 238)
+    assert await closed(history, 239, scheduler=238) == []
+    assert await closed(history, 242, scheduler=90) == []
+    assert await closed(history, 242, scheduler=238) == [ClosedReason.NO_RUN]
+    await listed(history, clock, 300)
+    assert not (await history.facts()).is_live
+
+
+async def test_a_run_that_the_scheduler_knows_after_all_goes_on(history: History, clock: ManualClock) -> None:
+    await history.hear(ONE.start(1))
+    await listed(history, clock, 238)
+    assert await closed(history, 242, scheduler=238) == [ClosedReason.NO_RUN]
+    await history.learn(record(JobState.RUNNING, nodes=("n1",), source=RecordSource.QUEUE))
+    facts = await history.facts()
+    assert (facts.nodes[0].state, facts.nodes[0].reconciled_reason) == (NodeState.RUNNING, None)
+    assert await closed(history, 900, scheduler=899) == []
+
+
+@pytest.mark.parametrize("silent_for_s", [600, 86_400])
+async def test_a_job_without_a_cgroup_runs_on_while_the_scheduler_is_silent(
+    history: History, clock: ManualClock, silent_for_s: float
+) -> None:
+    """Whether the scheduler knew it before or not."""
+    await history.hear(ONE.start(1), OTHER.start(1))
+    await history.learn(record(JobState.RUNNING, nodes=("n1",), source=RecordSource.QUEUE))
+    clock.advance(silent_for_s)
+    await history.hear(ONE.beat(silent_for_s, ONE.sighting), OTHER.beat(silent_for_s, OTHER.sighting))
+    assert await closed(history, silent_for_s + 1, scheduler=10) == []
+    assert (await history.facts(7)).is_live
+    assert (await history.facts(8)).is_live
 
 
 async def test_a_sighting_of_a_job_that_the_scheduler_does_not_know_ends_when_its_node_is_silent(

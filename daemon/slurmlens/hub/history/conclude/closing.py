@@ -2,6 +2,8 @@
 
 A sighting is closed where its node is heard of and no longer lists it, was booted anew, or is silent although the
 scheduler ended or forgot the run, or never knew it; and where the end was reported but the summary did not come.
+That a node lists a sighting proves little where it never had a cgroup: the daemon then waits for an Epilog, for days if
+that was lost, and the scheduler is believed after a while. One that had a cgroup is ended by its node when that goes.
 Invariants: a sighting is closed only on the word of its node or of the scheduler, never by guess, and nobody's silence
 counts while the hub itself was away. `history.reconcile` reads what is judged here and writes what comes of it.
 """
@@ -42,7 +44,10 @@ class RunIs(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class OpenSighting:
-    """A sighting without a summary, as far as closing cares; `run_end_ns` is the scheduler's."""
+    """A sighting without a summary, as far as closing cares; `run_end_ns` is the scheduler's.
+
+    `run_heard_ns` is when the scheduler last said something new of the run, or was found to have forgotten it.
+    """
 
     rid: int
     cluster: str
@@ -50,11 +55,18 @@ class OpenSighting:
     sighting: str
     job_id: int
     boot_id: str
+    first_boottime_ns: int
     last_boottime_ns: int
     heard_ns: int
     end_ns: int | None
     run: RunIs
     run_end_ns: int | None
+    run_heard_ns: int | None = None
+
+    @property
+    def told_more(self) -> bool:
+        """Whether its node told more of it than its begin."""
+        return told_more(self.first_boottime_ns, self.last_boottime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,19 @@ class Verdict:
     sighting: OpenSighting
     reason: ClosedReason
     closed_ns: int
+
+
+def told_more(first_boottime_ns: int, last_boottime_ns: int) -> bool:
+    """Whether a node told more of a sighting than its begin, by its first and its last event.
+
+    Where that was not the end, the job had a cgroup: without one there is a Prolog and nothing else.
+    """
+    return last_boottime_ns > first_boottime_ns
+
+
+def opens_again(reason: ClosedReason, *, told_more: bool) -> bool:
+    """Whether a closed sighting of which no end was told runs again as soon as its node lists it."""
+    return reason is not ClosedReason.RUN_ENDED and (told_more or not reason.holds_for_one_run)
 
 
 def verdicts(sightings: Iterable[OpenSighting], heard: Mapping[tuple[str, str], Heard], now: Now) -> list[Verdict]:
@@ -139,7 +164,22 @@ def _by_the_scheduler(sighting: OpenSighting, heard: Heard | None, now: Now) -> 
         return Verdict(sighting, ClosedReason.RUN_FORGOTTEN, sighting.heard_ns)
     elif is_silent and sighting.run is RunIs.NONE and now.scheduler_answers:
         return Verdict(sighting, ClosedReason.NO_RUN, sighting.heard_ns)
+    # little grace for what was forgotten: Slurm knows a job until its clean-up is through, and for minutes more
+    elif sighting.run is RunIs.FORGOTTEN and _is_listed_in_vain(sighting, now, END_GRACE_NS):
+        return Verdict(sighting, ClosedReason.RUN_FORGOTTEN, _last_word_ns(sighting))
+    elif sighting.run is RunIs.NONE and _is_listed_in_vain(sighting, now, LISTED_GRACE_NS):
+        return Verdict(sighting, ClosedReason.NO_RUN, _last_word_ns(sighting))
     return None
+
+
+def _is_listed_in_vain(sighting: OpenSighting, now: Now, grace_ns: int) -> bool:
+    """Whether its node only waits for an Epilog, for all that is known, and has done so for long enough."""
+    return not sighting.told_more and now.scheduler_answers and now.silent_ns(_last_word_ns(sighting)) > grace_ns
+
+
+def _last_word_ns(sighting: OpenSighting) -> int:
+    """When the sighting's node or the scheduler last said something new of it."""
+    return max(sighting.heard_ns, sighting.run_heard_ns or 0)
 
 
 def _last_sign_ns(sighting: OpenSighting, heard: Heard | None) -> int:

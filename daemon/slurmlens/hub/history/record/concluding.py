@@ -18,9 +18,9 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.assignment import Assignment, assign
-from slurmlens.hub.history.conclude.executions import as_executions, decode_record, superseded
+from slurmlens.hub.history.conclude.executions import as_executions, decode_record, is_over, superseded
 from slurmlens.hub.history.conclude.run_rows import run_row, seen_of
-from slurmlens.hub.history.facts import ClosedReason
+from slurmlens.hub.history.facts import BY_THE_SCHEDULERS_SILENCE, ClosedReason
 from slurmlens.hub.history.record.numbers import RowNumbers
 from slurmlens.slurm.records import JobRecord
 
@@ -124,9 +124,9 @@ class Concluder:
 
     def _conclude(self, key: JobKey, known: _Known, now_ns: int) -> _Changes:
         assignment = assign([seen_of(row) for row in known.sightings], as_executions(known.records))
-        changes = _Changes([], [], [], [], _assigned(assignment, known.sightings, now_ns))
-        by_sighting = {(row["node"], row["sighting"]): row for row in known.sightings}
         by_submit = {record.submit_s or 0: record for record in known.records}
+        changes = _Changes([], [], [], [], _assigned(assignment, by_submit, known.sightings, now_ns))
+        by_sighting = {(row["node"], row["sighting"]): row for row in known.sightings}
         for run in assignment.runs:
             members = [by_sighting[seen.node, seen.sighting] for seen in run.members]
             record = by_submit[run.execution.submit_s] if run.execution else None
@@ -177,24 +177,38 @@ def _read(transaction: Transaction, keys: Collection[JobKey]) -> dict[JobKey, _K
     return known
 
 
-def _assigned(assignment: Assignment, rows: Sequence[Row], now_ns: int) -> list[dict[str, Any]]:
-    """Each sighting's run, or why it is held and since when; only what changed."""
-    numbers = {(seen.node, seen.sighting): run.number for run in assignment.runs for seen in run.members}
+def _assigned(
+    assignment: Assignment, records: Mapping[int, JobRecord], rows: Sequence[Row], now_ns: int
+) -> list[dict[str, Any]]:
+    """Each sighting's run, or why it is held and since when; only what changed. `records` are by submit time."""
+    runs = {(seen.node, seen.sighting): run for run in assignment.runs for seen in run.members}
     changed = []
     for row in rows:
         sighting = row["node"], row["sighting"]
         held = assignment.held.get(sighting)
         reason = held.value if held else None
-        number = numbers.get(sighting)
-        if (row["run"], row["held_reason"]) == (number, reason):
+        run = runs.get(sighting)
+        number = run.number if run else None
+        record = records[run.execution.submit_s] if run and run.execution else None
+        is_refuted = row["closed_reason"] is not None and _is_refuted(row, number, record)
+        if (row["run"], row["held_reason"]) == (number, reason) and not is_refuted:
             continue
         since_ns = (row["held_since_ns"] or now_ns) if held else None
-        closed_ns, closed_reason = row["closed_ns"], row["closed_reason"]
-        if closed_reason and ClosedReason(closed_reason).holds_for_one_run and row["run"] != number:
-            closed_ns, closed_reason = None, None  # to be judged anew
+        closed = (None, None) if is_refuted else (row["closed_ns"], row["closed_reason"])
         values = {"run": number, "held_reason": reason, "held_since_ns": since_ns}
-        changed.append({"rid": row["rid"], **values, "closed_ns": closed_ns, "closed_reason": closed_reason})
+        changed.append({"rid": row["rid"], **values, "closed_ns": closed[0], "closed_reason": closed[1]})
     return changed
+
+
+def _is_refuted(row: Row, number: int | None, record: JobRecord | None) -> bool:
+    """Whether a closed sighting is to be judged anew: it is of another run, or the scheduler knows its run after all.
+
+    `number` and `record` are of the run that it belongs to now.
+    """
+    closed = ClosedReason(row["closed_reason"])
+    if closed.holds_for_one_run and row["run"] != number:
+        return True
+    return closed in BY_THE_SCHEDULERS_SILENCE and record is not None and not is_over(record)
 
 
 def _list_keys(run: Row, nodes: Iterable[str]) -> list[tuple[Any, ...]]:

@@ -3,9 +3,9 @@
 Owns what is known of node daemons. A heartbeat counts if it is newer than the last one, whatever order they come in;
 it is superseded by the next, so none is written by itself: what changed is written every few seconds, and read back at
 the start. Invariant: there is one hub a database (`database.lock`), hence nothing in the table is newer than here.
-What a node lists runs there, so a sighting that was closed while the node was silent is to be opened again: `closed`
-has those by name. A node's clock is compared with the hub's only by heartbeats that did not wait (`beat_timing`); a
-boot that another has taken the place of and that lives on makes the name contested.
+What a node lists runs there as a rule, so a sighting that was closed while the node was silent is to be opened again:
+`closed` has those by name. A node's clock is compared with the hub's only by heartbeats that did not wait
+(`beat_timing`); a boot that another has taken the place of and that lives on makes the name contested.
 Fed by `storing`; asked by `reconcile` and the readers.
 """
 
@@ -24,6 +24,7 @@ from slurmlens.events import NodeHeartbeat
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
+from slurmlens.hub.history.conclude.closing import opens_again, told_more
 from slurmlens.hub.history.facts import ClosedReason
 from slurmlens.hub.history.record.beat_timing import CONTESTED_NS, BeatMoment, FormerBoot, came_live
 
@@ -105,13 +106,14 @@ class NodeBeats:
             running = _running_decoder.decode(row["running"]) if row["running"] else ()
             self.known[NodeName(row["cluster"], row["node"])] = NodeBeat(running=running, **values)
         table = schema.sightings
-        query = select(table.c.cluster, table.c.node, table.c.sighting, table.c.closed_reason)
+        name = (table.c.cluster, table.c.node, table.c.sighting)
+        query = select(*name, table.c.closed_reason, table.c.first_boottime_ns, table.c.last_boottime_ns)
         may_open = query.where(table.c.closed_ns.is_not(None), table.c.end_ns.is_(None))
-        for cluster, node, sighting, reason in connection.execute(
+        for *named, reason, first_ns, last_ns in connection.execute(
             may_open.order_by(table.c.closed_ns.desc()).limit(LATEST_CLOSED)
         ):
-            if reason != ClosedReason.RUN_ENDED.value:
-                self.closed.add(SightingName(cluster, node, sighting))
+            if opens_again(ClosedReason(reason), told_more=told_more(first_ns, last_ns)):
+                self.closed.add(SightingName(*named))
 
     def hear(self, place: NodeName, received_ns: int, beats: Iterable[NodeHeartbeat] = ()) -> list[NodeHeartbeat]:
         """Notes that the node lives, with or without heartbeats in what it sent; returns those that were news."""

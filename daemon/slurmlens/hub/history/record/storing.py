@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from slurmlens.events import EventKind, JobMessage, JobProgress, LinesDropped, NodeHeartbeat, Witness
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.history import tables as schema
-from slurmlens.hub.history.facts import ClosedReason
+from slurmlens.hub.history.conclude.closing import opens_again, told_more
+from slurmlens.hub.history.facts import BY_THE_SCHEDULERS_SILENCE, ClosedReason
 from slurmlens.hub.history.record.concluding import Concluded, Concluder, JobKey
 from slurmlens.hub.history.record.drops import keep_drops
 from slurmlens.hub.history.record.node_beats import SightingName
@@ -213,7 +214,8 @@ def _fold_new(
         row = sightings.rows[name]
         jobs = {row["job_id"]}
         fold(row, [one.event for one in own], max(requests[one.request].received_ns for one in own))
-        if not (jobs == {row["job_id"]} and all(isinstance(one.event, ReceivedProfile) for one in own)):
+        is_opened = _open_by_news(row)
+        if is_opened or jobs != {row["job_id"]} or not all(isinstance(one.event, ReceivedProfile) for one in own):
             jobs.add(row["job_id"])  # two only where a node contradicts itself
             sightings.jobs.update(JobKey(name.cluster, job_id) for job_id in jobs if job_id is not None)
     transaction.put(schema.sightings, ("rid",), [_ordered(sightings.rows[name]) for name in by_name])
@@ -227,16 +229,28 @@ def _ordered(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _open_again(transaction: Transaction, names: Iterable[SightingName]) -> set[JobKey]:
-    """What a node lists runs there, whatever was concluded while it was silent; unless the scheduler ended it."""
-    columns = ("rid", "cluster", "job_id", "end_ns", "closed_ns", "closed_reason")
-    opened = [
-        (rid, JobKey(cluster, job_id))
-        for rid, cluster, job_id, end_ns, closed_ns, reason in transaction.find(schema.sightings, columns, _NAME, names)
-        if closed_ns is not None and end_ns is None and reason != ClosedReason.RUN_ENDED.value
-    ]
-    changes = [{"rid": rid, "closed_ns": None, "closed_reason": None} for rid, _ in opened]
+    """What a node lists runs there, whatever was concluded while it was silent; unless `opens_again` says otherwise."""
+    closed = [row for row in transaction.find_rows(schema.sightings, _NAME, names) if _is_closed_without_end(row)]
+    opened = [row for row in closed if opens_again(ClosedReason(row["closed_reason"]), told_more=_told_more(row))]
+    changes = [{"rid": row["rid"], "closed_ns": None, "closed_reason": None} for row in opened]
     transaction.change(schema.sightings, ("rid",), changes)
-    return {key for _, key in opened}
+    return {JobKey(row["cluster"], row["job_id"]) for row in opened}
+
+
+def _open_by_news(row: FactRow) -> bool:
+    """Opens a sighting of which its node tells more, although the scheduler forgot its run or never knew it."""
+    if not _is_closed_without_end(row) or ClosedReason(row["closed_reason"]) not in BY_THE_SCHEDULERS_SILENCE:
+        return False
+    row["closed_ns"] = row["closed_reason"] = None
+    return True
+
+
+def _is_closed_without_end(row: Mapping[str, Any]) -> bool:
+    return row["closed_ns"] is not None and row["end_ns"] is None
+
+
+def _told_more(row: Mapping[str, Any]) -> bool:
+    return told_more(row["first_boottime_ns"], row["last_boottime_ns"])
 
 
 def beats_of(lines: Iterable[ReceivedLine]) -> list[NodeHeartbeat]:

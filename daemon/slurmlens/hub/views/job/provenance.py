@@ -68,8 +68,8 @@ _CLOSED_WORDS = {
     "not-listed": "its daemon lives and no longer lists the job",
     "node-booted": "it was booted anew",
     "run-ended": "the scheduler ended the run",
-    "run-forgotten": "it is silent, and the scheduler has forgotten the run",
-    "no-run": "it is silent, and the scheduler knows no such run",
+    "run-forgotten": "it says no more of it, and the scheduler has forgotten the run",
+    "no-run": "it says no more of it, and the scheduler knows no such run",
 }
 
 
