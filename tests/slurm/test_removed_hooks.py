@@ -4,7 +4,7 @@ there so that it does not."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,9 +28,9 @@ GONE = {
 }
 
 
-@pytest.fixture(scope="module")
-def slurm() -> Iterator[SmallSlurm]:
-    """One node whose hooks are patterns, as many sites have them."""
+@contextmanager
+def one_node() -> Iterator[SmallSlurm]:
+    """A node whose hooks are a pattern and a file, as many sites have them."""
     with ExitStack() as stack:
         try:
             sandbox = stack.enter_context(Sandbox())
@@ -45,6 +45,19 @@ def slurm() -> Iterator[SmallSlurm]:
         yield small
 
 
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[SmallSlurm]:
+    with one_node() as small:
+        yield small
+
+
+@pytest.fixture
+def untouched() -> Iterator[SmallSlurm]:
+    """One on which no hook ever failed: slurmd tells of a failure again, 15 s later."""
+    with one_node() as small:
+        yield small
+
+
 def _lay_out(slurm: SmallSlurm, prolog: str, epilog: str = f"cp /bin/true {HOOKS}/slurmlens-epilog") -> None:
     script = f"rm -rf {HOOKS}; mkdir -p {HOOKS}/prolog.d; {prolog}; {epilog}"
     slurm.sandbox.run(["sh", "-ec", script])
@@ -55,31 +68,39 @@ def _node(slurm: SmallSlurm) -> str:
 
 
 def _told(slurm: SmallSlurm) -> str:
-    """The end of the slurmd's log."""
+    """The slurmd's log."""
     (slurmd,) = slurm.slurmds.values()
-    return slurmd.log.read_text()[-3000:] if slurmd.log is not None else ""
+    return slurmd.log.read_text() if slurmd.log is not None else ""
 
 
-async def _drained(slurm: SmallSlurm, why: str) -> None:
-    await until(lambda: why in _node(slurm), f"the node is drained for {why}", patience_s=60.0)
-    assert _node(slurm).startswith("drain")
-    slurm.slurm("scancel", "--me", check=False)
-    slurm.slurm("scancel", "--user=alice", check=False)
-    slurm.slurm("scontrol", "update", f"nodename={slurm.node_names[0]}", "state=resume")
-    await until(lambda: _node(slurm).startswith("idle"), "the node is idle again", patience_s=60.0)
+def _resume(slurm: SmallSlurm) -> None:
+    slurm.slurm("scontrol", "update", f"nodename={slurm.node_names[0]}", "state=resume", check=False)
+
+
+async def _drains(slurm: SmallSlurm, why: str, said: str) -> None:
+    """Wait until slurmd has `said` so and the node is drained; what an earlier job drained late is taken back."""
+
+    def drained() -> bool:
+        has_said, node = said in _told(slurm), _node(slurm)
+        if "drain" in node and not has_said:
+            _resume(slurm)
+        return has_said and node.startswith("drain") and why in node
+
+    await until(drained, f"the node is drained for {why}", patience_s=60.0)
+    _resume(slurm)
 
 
 @pytest.mark.parametrize("gone", GONE)
 async def test_a_prolog_that_is_gone_drains_the_node(gone: str, slurm: SmallSlurm) -> None:
     _lay_out(slurm, GONE[gone])
-    slurm.submit("true", "--no-requeue")
-    await _drained(slurm, "Prolog error")
+    job = slurm.submit("true", "--no-requeue")
+    await _drains(slurm, "Prolog error", f"[job {job}] prolog failed")
 
 
 async def test_an_epilog_that_is_gone_drains_the_node_after_the_job(slurm: SmallSlurm) -> None:
     _lay_out(slurm, f"cp /bin/true {HOOKS}/prolog.d/10-site", epilog="true")
     job = slurm.submit("true")
-    await _drained(slurm, "Epilog error")
+    await _drains(slurm, "Epilog error", f"[job {job}] epilog failed")
     assert slurm.wait(job).state == "COMPLETED"
 
 
@@ -88,8 +109,8 @@ def _scriptlet(name: str) -> str:
     return text.replace("/usr/libexec/slurmlens", LIBEXEC).replace("/usr/lib/slurmlens/hooks", "/run/lib")
 
 
-def test_what_the_package_leaves_when_it_is_removed_drains_no_node_and_fails_no_job(slurm: SmallSlurm) -> None:
-    run = slurm.sandbox.run
+def test_what_the_package_leaves_when_it_is_removed_drains_no_node_and_fails_no_job(untouched: SmallSlurm) -> None:
+    run = untouched.sandbox.run
     run(["mkdir", "-p", "/run/lib"])
     for name in NAMES:
         run(["cp", "/bin/true", f"/run/lib/{name}"])
@@ -97,13 +118,13 @@ def test_what_the_package_leaves_when_it_is_removed_drains_no_node_and_fails_no_
     link = f"ln -s {LIBEXEC}/slurmlens-prolog {HOOKS}/prolog.d/50-slurmlens"
     line = f"printf '#!/bin/sh\\nset -e\\n{LIBEXEC}/slurmlens-hook.sh\\n' > {HOOKS}/prolog.d/10-site"
     _lay_out(
-        slurm,
+        untouched,
         f"{link}; {line}; chmod 0755 {HOOKS}/prolog.d/10-site",
         epilog=f"ln -s {LIBEXEC}/slurmlens-epilog {HOOKS}/slurmlens-epilog",
     )
-    assert slurm.wait(slurm.submit("true")).state == "COMPLETED"
-    assert _node(slurm).startswith("idle"), _told(slurm)
+    assert untouched.wait(untouched.submit("true")).state == "COMPLETED"
+    assert _node(untouched).startswith("idle"), _told(untouched)
     run(["sh", "-c", _scriptlet("hooks.prerm"), "prerm", "remove"])
     run(["rm", "-r", "/run/lib"])
-    assert slurm.wait(slurm.submit("true")).state == "COMPLETED"
-    assert _node(slurm).startswith("idle"), _told(slurm)
+    assert untouched.wait(untouched.submit("true")).state == "COMPLETED"
+    assert _node(untouched).startswith("idle"), _told(untouched)
