@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from deploy import campaign, checks, instance, slurmlens
+from deploy import campaign, checks, instance, json_client, logins, slurmlens
 from deploy.cache import cache_root
 from deploy.common_cause import check_common_cause
 from deploy.errors import DeployError
@@ -26,6 +26,12 @@ from deploy.workloads import build, scenario
 
 STEPS = 9
 DEFAULT_SEED = 2015
+LOGINS = {
+    "alice": "who sees her own",
+    "bob": "who sees his own",
+    logins.OPERATOR: "the operator",
+    "eve": "the auditor",
+}
 
 
 def main() -> int:
@@ -62,7 +68,7 @@ def _demo(options: argparse.Namespace, progress: Progress) -> int:
 
 
 def _in_sandbox(options: argparse.Namespace, progress: Progress, sandbox: Sandbox) -> int:
-    stack = Stack(sandbox, with_plugin=True)
+    stack = Stack(sandbox, with_plugin=True, rules=slurmlens.RULES)
     _start(stack, progress)
     with progress.step("submitting jobs"):
         folder = str(build.build(sandbox))
@@ -71,7 +77,9 @@ def _in_sandbox(options: argparse.Namespace, progress: Progress, sandbox: Sandbo
     with progress.step(f"running {len(planned)} jobs to their end"):
         ended = run_jobs(stack.slurm, planned, folder, progress.say)
     with progress.step("checking"):
+        json_client.log_in(logins.link(stack, logins.OPERATOR))
         checks.check_all(stack, ended, progress.check)
+        logins.check_each_sees_his_own(stack, ended, progress.check)
     if options.with_campaign:
         with progress.step("running a campaign: the fastest block size of a matrix product"):
             campaign.run_campaign(stack.slurm, stack.hub.url, progress.say, progress.check)
@@ -118,12 +126,15 @@ def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
     progress.say(f"its lines: {stack.hub.url}/logs?job={job_id}")
     progress.say(f"the node:  {stack.hub.url}/nodes/{faulty}")
     progress.say(f"a shell:   python3 -m deploy shell --instance {stack.sandbox.identity} --user alice")
+    progress.say("links that log a browser in, once, within an hour; a private window each keeps them apart:")
+    for user, role in LOGINS.items():
+        progress.say(f"  {user + ', ' + role:<26} {logins.link(stack, user)}")
 
 
 def _show_report(stack: Stack, command: Sequence[str], progress: Progress) -> None:
     argv = [str(program("slurmlens")), *command, "--hub", stack.hub.url]
-    shown = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    progress.say(f"$ slurmlens {' '.join(argv[1:])}")
+    shown = stack.sandbox.run(argv, check=False)  # inside, where its munge says to the hub that the operator asks
+    progress.say(f"# slurmlens {' '.join(argv[1:])}")
     progress.say(shown.stdout or shown.stderr)
     progress.check(shown.returncode == 0, f"slurmlens {command[0]} shows its report")
 

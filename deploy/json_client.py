@@ -1,4 +1,7 @@
-"""JSON documents of a server of ours on the loopback address: GET, and PUT of bytes."""
+"""JSON documents of a server of ours on the loopback address: GET, and PUT of bytes.
+
+Whoever has opened a link that logs in stays logged in, as in a browser: cookies are kept, by `new_browser` apart.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +15,44 @@ from typing import Any
 from deploy.errors import DeployError
 
 ANSWER_MAX_S = 20.0
-# A proxy from the environment would be asked for 127.0.0.1 too.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+Browser = urllib.request.OpenerDirector
+
+
+def new_browser() -> Browser:
+    """One with cookies of its own. A proxy from the environment would be asked for 127.0.0.1 too."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor())
+
+
+OUR_BROWSER = new_browser()
 
 
 class NotFound(DeployError):
     """The server answers, but knows nothing of that."""
 
 
-def get(url: str, query: Mapping[str, Any] | None = None) -> Any:
+def get(url: str, query: Mapping[str, Any] | None = None, browser: Browser = OUR_BROWSER) -> Any:
     """The document; NotFound for a 404, DeployError when there is no usable answer."""
-    return _answer(urllib.request.Request(f"{url}?{urllib.parse.urlencode(query)}" if query else url))
+    return _answer(urllib.request.Request(f"{url}?{urllib.parse.urlencode(query)}" if query else url), browser)
+
+
+def log_in(link: str, browser: Browser = OUR_BROWSER) -> Browser:
+    """The browser, in which the link was opened."""
+    try:
+        browser.open(link, timeout=ANSWER_MAX_S).close()
+    except OSError as error:
+        raise DeployError(f"{link} logs nobody in: {error}") from error
+    return browser
 
 
 def put(url: str, body: bytes) -> Any:
     """The document that answers the PUT; the same exceptions."""
-    return _answer(urllib.request.Request(url, data=body, method="PUT"))
+    return _answer(urllib.request.Request(url, data=body, method="PUT"), OUR_BROWSER)
 
 
-def _answer(request: urllib.request.Request) -> Any:
+def _answer(request: urllib.request.Request, browser: Browser) -> Any:
     address = request.full_url
     try:
-        with _DIRECT.open(request, timeout=ANSWER_MAX_S) as answer:
+        with browser.open(request, timeout=ANSWER_MAX_S) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         kind = NotFound if error.code == 404 else DeployError

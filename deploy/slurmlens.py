@@ -71,8 +71,20 @@ interval_s = {SERIES_2015_INTERVAL_S}
 """
 
 
-def hub_toml(cluster: str, port: int, carbon_port: int, folder: Path, forwarders: Sequence[str] = ()) -> str:
-    """The text of the hub's configuration file."""
+# Who sees what in the demo: everybody his own jobs, root all, eve who looked at whose.
+RULES = """
+[access]
+operators = ["root"]
+auditors = ["eve"]
+users_see = "own"
+link_s = 3600
+"""
+
+
+def hub_toml(
+    cluster: str, port: int, carbon_port: int, folder: Path, forwarders: Sequence[str] = (), rules: str = ""
+) -> str:
+    """The text of the hub's configuration file; `rules` is its table of who may see what."""
     return f"""cluster = {_quoted(cluster)}
 runtime_path = {_quoted(f"{folder}/run")}
 
@@ -95,14 +107,16 @@ idle_interval_s = 5
 [series_2015]
 port = {carbon_port}
 interval_s = 1
-"""
+{rules}"""
 
 
 class Hub(Service):
     """slurmlens-hub on a loopback port of its own."""
 
-    def __init__(self, sandbox: Sandbox, cluster: str, carbon_port: int, forwarders: Sequence[str] = ()) -> None:
-        self._forwarders = forwarders
+    def __init__(
+        self, sandbox: Sandbox, cluster: str, carbon_port: int, forwarders: Sequence[str] = (), rules: str = ""
+    ) -> None:
+        self._forwarders, self._rules = forwarders, rules
         self.port = sandbox.ports.take()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder, self._cluster, self._carbon_port = sandbox.folder / "hub", cluster, carbon_port
@@ -113,7 +127,7 @@ class Hub(Service):
         owner = user(self._sandbox)
         for name in ("hub", "hub/run"):
             self._sandbox.make_folder(name, owner=owner)
-        text = hub_toml(self._cluster, self.port, self._carbon_port, self._folder, self._forwarders)
+        text = hub_toml(self._cluster, self.port, self._carbon_port, self._folder, self._forwarders, self._rules)
         (self._folder / "hub.toml").write_text(text)
         super().start()
 

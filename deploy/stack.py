@@ -36,6 +36,7 @@ class Stack:
         extra_conf: str = "",
         hooks: Hooks = slurmlens.hooks,
         with_plugin: bool = False,
+        rules: str = "",
     ) -> None:
         prolog, epilog = hooks(sandbox)
         self.sandbox = sandbox
@@ -51,7 +52,7 @@ class Stack:
         self.carbon = Carbon(sandbox, fast_interval_s=FAST_INTERVAL_S, slow_interval_s=FAST_INTERVAL_S * SLOW_EVERY)
         first = self.slurm.node_names[0]
         # the first node sends the controller's lines as well
-        self.hub = Hub(sandbox, CLUSTER, self.carbon.port, forwarders=(first,))
+        self.hub = Hub(sandbox, CLUSTER, self.carbon.port, forwarders=(first,), rules=rules)
         logs = sandbox.folder / "slurm" / "log"
         self.forwarders_run = False
         self.forwarders = [

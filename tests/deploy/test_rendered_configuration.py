@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from deploy.slurmlens import NodeSettings, hub_toml, node_toml
+from deploy.slurmlens import RULES, NodeSettings, hub_toml, node_toml
 
 from slurmlens.config.convert import convert
 from slurmlens.config.hub import HubConfig
@@ -25,3 +25,10 @@ def test_the_hubs_file_is_taken_without_a_problem() -> None:
     made, problems = convert(HubConfig, tomllib.loads(hub_toml("demo", 6831, 2003, Path("/w/hub"))))
     assert problems == []
     assert made.listen.port == 6831
+
+
+def test_the_demos_rules_are_taken_without_a_problem() -> None:
+    made, problems = convert(HubConfig, tomllib.loads(hub_toml("demo", 6831, 2003, Path("/w/hub"), rules=RULES)))
+    assert problems == []
+    assert made.access is not None
+    assert made.access.users_see == "own"
