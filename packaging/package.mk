@@ -50,7 +50,7 @@ install: wheels $(VENDOR)/uPlot.iife.min.js ## all files below DESTDIR, as packa
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d systemd/tmpfiles.d/slurmlens.conf
 	install -D -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/slurmlens etc/slurmlens/*.toml
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens etc/slurm/slurmlens.conf
-	for part in carbon logstash rsyslog; do install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/$$part etc/$$part/*; done
+	for part in carbon grafana logstash rsyslog; do install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/$$part etc/$$part/*; done
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include cext/client/slurmlens_progress.h
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/fortran cext/client/slurmlens_progress.f90 cext/client/slurmlens_progress_c.c
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/python/slurmlens daemon/slurmlens/__init__.py

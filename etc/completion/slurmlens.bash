@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
-_shtab_slurmlens_subparsers=(blast-radius campaign common-cause doctor event forward inventory job jobs login logs looks node partition progress setup status top user validate watch)
+_shtab_slurmlens_subparsers=(blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks node partition progress setup status top user validate watch)
 
 _shtab_slurmlens_blast_radius_option_strings=(-h --help --at --json --wide --hub)
 _shtab_slurmlens_campaign_run_option_strings=(-h --help --state --hub --dry-run --json --wide)
@@ -17,6 +17,7 @@ _shtab_slurmlens_campaign_resume_option_strings=(-h --help --state --hub --dry-r
 _shtab_slurmlens_campaign_stop_option_strings=(-h --help --state --hub)
 _shtab_slurmlens_campaign_option_strings=(-h --help)
 _shtab_slurmlens_common_cause_option_strings=(-h --help --from --to --json --wide --hub)
+_shtab_slurmlens_dashboards_option_strings=(-h --help --out --pages --job --hub)
 _shtab_slurmlens_doctor_option_strings=(-h --help --json --config)
 _shtab_slurmlens_event_option_strings=(-h --help --strict)
 _shtab_slurmlens_forward_option_strings=(-h --help --node --of --program --token-file --hub)
@@ -37,6 +38,7 @@ _shtab_slurmlens_validate_option_strings=(-h --help -q --quiet --json --words --
 _shtab_slurmlens_watch_option_strings=(-h --help --pattern --total)
 _shtab_slurmlens_option_strings=(-h --help --version)
 
+_shtab_slurmlens_dashboards___out_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_doctor___config_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_forward___token_file_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_status___config_COMPGEN=_shtab_compgen_files
@@ -48,7 +50,7 @@ _shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
 _shtab_slurmlens_inventory_pos_0_choices=(cluster partition node user group account qos switch job)
 _shtab_slurmlens_setup_pos_0_choices=(node hub relay)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(blast-radius campaign common-cause doctor event forward inventory job jobs login logs looks node partition progress setup status top user validate watch)
+_shtab_slurmlens_pos_0_choices=(blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks node partition progress setup status top user validate watch)
 
 _shtab_slurmlens_blast_radius__h_nargs=0
 _shtab_slurmlens_blast_radius___help_nargs=0
@@ -81,6 +83,8 @@ _shtab_slurmlens_common_cause__h_nargs=0
 _shtab_slurmlens_common_cause___help_nargs=0
 _shtab_slurmlens_common_cause___json_nargs=0
 _shtab_slurmlens_common_cause___wide_nargs=0
+_shtab_slurmlens_dashboards__h_nargs=0
+_shtab_slurmlens_dashboards___help_nargs=0
 _shtab_slurmlens_doctor__h_nargs=0
 _shtab_slurmlens_doctor___help_nargs=0
 _shtab_slurmlens_doctor___json_nargs=0

@@ -18,6 +18,7 @@ COMMANDS = (
     "blast-radius",
     "campaign",
     "common-cause",
+    "dashboards",
     "doctor",
     "event",
     "forward",

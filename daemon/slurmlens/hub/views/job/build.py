@@ -238,6 +238,7 @@ def _node_view(node: NodeFacts, extent: RunExtent) -> NodeView:
         pressure=usage.node_pressure(node, extent.ran_s),
         oom_kills=node.totals.oom_kills if node.totals else None,
         pids_peak=node.totals.pids_peak if node.totals else None,
+        slot=node.slot,
         unseen_s=node.unseen_s or 0.0,
     )
 

@@ -167,6 +167,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     oom_kills: int | None = None
     pids_peak: int | None = None
     """The most processes and threads at once."""
+    slot: int | None = None
+    """Which of the node's places in carbon has its series while it runs; None before the node told."""
     unseen_s: float = 0.0
     odd: bool = False
     notes: tuple[Note, ...] = ()

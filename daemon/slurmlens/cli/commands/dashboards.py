@@ -1,0 +1,158 @@
+"""`slurmlens dashboards --out FOLDER`: the cluster's boards as files from which Grafana provisions itself.
+
+Owns the folder. Invariants: nothing is touched unless the hub answered all that was asked; a file is written only where
+its bytes change; a board that is gone is removed, and of all other files only those of this cluster's boards are ever
+touched. Boards are `hub.dashboards`'. Called by `cli.main`, by hand or from a timer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import NamedTuple
+
+from slurmlens.cli.ask import hub as hub_client
+from slurmlens.errors import HubError
+from slurmlens.hub.dashboards.all_boards import all_boards
+from slurmlens.hub.dashboards.grafana import dashboard
+from slurmlens.hub.dashboards.inputs import BoardJob, ClusterInputs, deserves_board, job_of, names_of, nodes_of
+from slurmlens.hub.dashboards.model import UID_PREFIX, cluster_digits
+from slurmlens.hub.views.entity.view import EntitiesView
+from slurmlens.hub.views.job.view import JobView
+from slurmlens.hub.views.jobs.view import JobsView
+from slurmlens.runtime.whole_file import write_whole
+from slurmlens.shown.text import visible
+
+SUMMARY = "write the cluster's boards for Grafana into a folder that it provisions itself from"
+
+EPILOG = f"""example:
+  slurmlens dashboards --out /var/lib/grafana/dashboards/slurmlens --pages https://slurmlens.example.org
+  slurmlens dashboards --out boards --job 4711     a board for this job too, though it has ended
+
+{hub_client.EXIT_TEXT}"""
+
+MOST_RUNNING = 1000
+LISTED_ENDED = 5
+READABLE_BY_ALL = 0o644
+"""Grafana runs as a user of its own."""
+
+
+class Changes(NamedTuple):
+    """What happened to the folder's files."""
+
+    written: int
+    unchanged: int
+    removed: int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="where the boards go; it must be there"
+    )
+    parser.add_argument(
+        "--pages",
+        metavar="URL",
+        help="where browsers reach the hub, for links (default: the hub's address, where it is http)",
+    )
+    parser.add_argument("--job", action="append", default=[], metavar="ID", help="make a board of this job too")
+    hub_client.add_hub_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask the hub, write what changed, and say how much that was."""
+    try:
+        address = hub_client.hub_address(arguments.hub)
+        pages_url = _pages_url(arguments.pages, address)
+        inputs = ask(address, arguments.job)
+        boards = {f"{board.uid}.json": dashboard(board, pages_url) for board in all_boards(inputs)}
+        changes = replace_boards(arguments.out, inputs.cluster, boards)
+    except HubError as error:
+        print(f"slurmlens dashboards: {visible(str(error))}", file=sys.stderr)
+        return hub_client.exit_status(error)
+    except OSError as error:
+        print(f"slurmlens dashboards: cannot write to {arguments.out}: {error.strerror or error}", file=sys.stderr)
+        return hub_client.EXIT_USAGE
+    print(f"{changes.written} boards written, {changes.unchanged} unchanged, {changes.removed} removed")
+    return hub_client.EXIT_DONE
+
+
+def _pages_url(named: str | None, address: str) -> str:
+    if named is None:
+        return "" if address.startswith(hub_client.UNIX) else address
+    return hub_client.hub_address(named)
+
+
+def ask(address: str, named_jobs: Sequence[str] = ()) -> ClusterInputs:
+    """All that boards are made from, as the hub shows it to whoever asks; HubError where it does not."""
+    nodes = _entities(address, "nodes")
+    running = _jobs(address, "running", MOST_RUNNING)
+    own = [f"{line.job_id}/{line.run}" for line in running.rows if deserves_board(line, running.made_ns)]
+    made = {job.key: job for job in (*_runs(address, own), *_named(address, named_jobs))}
+    return ClusterInputs(
+        cluster=nodes.cluster,
+        nodes=nodes_of(nodes),
+        partitions=names_of(_entities(address, "partitions")),
+        users=names_of(_entities(address, "users")),
+        running=running.rows,
+        ended=_jobs(address, "finished", LISTED_ENDED).rows,
+        jobs=tuple(sorted(made.values(), key=lambda job: (job.job_id, job.run))),
+    )
+
+
+def _entities(address: str, plural: str) -> EntitiesView:
+    view = hub_client.decode(hub_client.fetch(address, f"/api/v1/{plural}"), EntitiesView)
+    if not view.rows and plural == "nodes":
+        raise HubError("the hub knows no node yet, so nothing was written. It learns them within minutes of its start.")
+    return view
+
+
+def _jobs(address: str, state: str, limit: int) -> JobsView:
+    return hub_client.decode(hub_client.fetch(address, f"/api/v1/jobs?state={state}&limit={limit}"), JobsView)
+
+
+def _job(address: str, path: str) -> BoardJob | None:
+    return job_of(hub_client.decode(hub_client.fetch(address, f"/api/v1/jobs/{path}"), JobView))
+
+
+def _runs(address: str, paths: Sequence[str]) -> Iterator[BoardJob]:
+    for path in paths:
+        try:
+            job = _job(address, path)
+        except HubError as error:
+            if error.status != HTTPStatus.NOT_FOUND:  # it went between list and question
+                raise
+            continue
+        if job is not None:
+            yield job
+
+
+def _named(address: str, names: Sequence[str]) -> Iterator[BoardJob]:
+    for name in names:
+        job = _job(address, urllib.parse.quote(name, safe=""))
+        if job is None:
+            raise HubError(
+                f"no node has told yet where job {name} has its series, so there is nothing to draw", status=404
+            )
+        yield job
+
+
+def replace_boards(folder: Path, cluster: str, boards: Mapping[str, bytes]) -> Changes:
+    """Makes this cluster's boards in the folder these, by file name; raises OSError."""
+    own = re.compile(rf"{UID_PREFIX}[a-z]+-{cluster_digits(cluster)}[0-9a-f]+\.json")
+    there = {path.name: path for path in folder.iterdir() if own.fullmatch(path.name)}
+    changed = [name for name, content in boards.items() if name not in there or there[name].read_bytes() != content]
+    for name in changed:
+        write_whole(folder / name, boards[name])
+        (folder / name).chmod(READABLE_BY_ALL)
+    gone = there.keys() - boards.keys()
+    for name in gone:
+        there[name].unlink()
+    return Changes(len(changed), len(boards) - len(changed), len(gone))
