@@ -256,6 +256,23 @@ async def test_a_job_that_left_the_queue_gets_its_end_from_accounting(bench: Ben
     assert (await bench.history.facts()).outcome.label == "TIMEOUT"
 
 
+async def test_the_queue_counts_as_heard_when_its_jobs_are_known(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a job that began while the scheduler was silent would seem to be unknown to it, for a moment."""
+    known: list[int | None] = []
+    take = bench.history.records.take
+
+    async def watched(records: Iterable[JobRecord], heard_ns: int) -> set[int]:
+        changed = await take(records, heard_ns)
+        known.append(bench.poller.state.last_queue_ns)
+        return changed
+
+    monkeypatch.setattr(bench.history.records, "take", watched)
+    bench.scheduler.in_queue = [RUNNING]
+    await bench.run(10, "poll_queue")
+    assert known == [None]
+    assert bench.poller.state.last_queue_ns is not None
+
+
 async def test_a_queue_of_which_a_part_cannot_be_read_makes_no_job_vanish(bench: Bench) -> None:
     bench.scheduler.in_queue = [RUNNING]
     await bench.run(10, "poll_queue")
