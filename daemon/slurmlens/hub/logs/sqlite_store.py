@@ -31,7 +31,7 @@ _SCHEMA = """
 CREATE TABLE lines (
     number INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, node TEXT NOT NULL, program TEXT,
     severity INTEGER NOT NULL, job_id INTEGER, kind TEXT, user TEXT, account TEXT, partition TEXT, line BLOB NOT NULL);
-CREATE INDEX lines_by_time ON lines (time_ns, number);
+CREATE INDEX lines_by_time ON lines (time_ns, number, severity);
 CREATE INDEX lines_of_job ON lines (job_id, time_ns, number) WHERE job_id IS NOT NULL;
 CREATE INDEX lines_of_node ON lines (node, time_ns, number);
 CREATE INDEX lines_of_user ON lines (user, time_ns, number) WHERE user IS NOT NULL;
