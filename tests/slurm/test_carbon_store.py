@@ -39,7 +39,7 @@ def test_points_sent_are_points_rendered_at_their_own_second(carbon: Carbon) -> 
     lines = "".join(f"{PATH}.cpu_cores {value} {epoch}\n" for value, epoch in sent)
     with socket.create_connection(("127.0.0.1", carbon.port)) as connection:
         connection.sendall(lines.encode())
-    until_blocking(lambda: carbon.series("slurm.**.cpu_cores") == [f"{PATH}.cpu_cores"], "carbon writes its file")
+    until_blocking(lambda: carbon.series("slurm.demo.**.cpu_cores") == [f"{PATH}.cpu_cores"], "carbon writes its file")
     rendered = carbon.render(f"{PATH}.cpu_cores", now - 21, now - 1)
     assert rendered[0]["datapoints"] == sent
 

@@ -95,7 +95,6 @@ def _variable(variable: Variable) -> Json:
         "type": "query",
         "datasource": DATA_SOURCE,
         "query": variable.query,
-        "definition": variable.query,
         "refresh": 2,  # whenever the time range changes
         "regex": "",
         "sort": 5,  # alphabetical, whatever the case
@@ -103,7 +102,6 @@ def _variable(variable: Variable) -> Json:
         "includeAll": False,
         "hide": 0,
         "options": [],
-        "current": {},
     }
 
 
