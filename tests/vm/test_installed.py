@@ -103,11 +103,11 @@ def test_a_setup_that_is_run_again_has_nothing_to_do_and_the_doctor_nothing_to_s
 
 
 def test_removing_the_hooks_under_a_slurm_conf_that_names_them_drains_no_node(cluster: VirtualMachine) -> None:
-    cluster.run("dpkg -r slurmlens-hooks")
+    cluster.run("dpkg -r slurmlens-spank slurmlens-hooks")
     job = cluster.run("cd /tmp && sbatch --parsable -n1 --mem=100 --wrap true").strip()
     cluster.until(f"scontrol show job {job} | grep -q JobState=COMPLETED", PATIENCE_S)
     cluster.until("sinfo -h -o %t | grep -q idle", 60)
     assert cluster.run("/etc/slurm/prolog.d/50-slurmlens; echo $?").strip() == "0"
-    cluster.run("dpkg -i /root/dist/slurmlens-hooks*.deb")
+    cluster.run("dpkg -i /root/dist/slurmlens-hooks*.deb /root/dist/slurmlens-spank*.deb")
     called = cluster.run("readlink -f /etc/slurm/prolog.d/50-slurmlens").strip()
     assert called == "/usr/lib/slurmlens/hooks/slurmlens-hook"
