@@ -97,11 +97,11 @@ async def test_a_prolog_that_is_gone_drains_the_node(gone: str, slurm: SmallSlur
     await _drains(slurm, "Prolog error", f"[job {job}] prolog failed")
 
 
-async def test_an_epilog_that_is_gone_drains_the_node_after_the_job(slurm: SmallSlurm) -> None:
-    _lay_out(slurm, f"cp /bin/true {HOOKS}/prolog.d/10-site", epilog="true")
-    job = slurm.submit("true")
-    await _drains(slurm, "Epilog error", f"[job {job}] epilog failed")
-    assert slurm.wait(job).state == "COMPLETED"
+async def test_an_epilog_that_is_gone_drains_the_node_after_the_job(untouched: SmallSlurm) -> None:
+    _lay_out(untouched, f"cp /bin/true {HOOKS}/prolog.d/10-site", epilog="true")
+    job = untouched.submit("true")
+    await until(lambda: "Epilog error" in _node(untouched), "the node is drained", patience_s=60.0)
+    assert untouched.wait(job).state == "COMPLETED"
 
 
 def _scriptlet(name: str) -> str:
