@@ -11,6 +11,7 @@ from deploy.slurm import SmallSlurm
 from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import SourceError
 from slurmlens.slurm import queue_text
+from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.command import Answer
 from slurmlens.slurm.pieces import Pieces
 from slurmlens.slurm.records import JobRecord, JobState
@@ -167,3 +168,18 @@ async def test_slurm_tells_its_name_of_the_cluster(source: CommandSource) -> Non
     name = await source.cluster_name()
     assert name
     assert {record.cluster for record in queue} <= {name}
+
+
+async def test_slurmdbd_says_who_belongs_to_which_account_and_who_coordinates_it(
+    small_slurm: SmallSlurm, source: CommandSource
+) -> None:
+    cluster = await source.cluster_name()
+    assert cluster is not None
+    small_slurm.slurm("sacctmgr", "-i", "add", "account", "below", "parent=clusers", f"cluster={cluster}")
+    small_slurm.slurm("sacctmgr", "-i", "add", "user", "john", "account=below", f"cluster={cluster}")
+    small_slurm.slurm("sacctmgr", "-i", "add", "coordinator", "account=clusers", "names=carol")
+    people = await source.account_people(cluster)
+    assert {AccountPerson("alice", "clusers", False), AccountPerson("john", "below", False)} <= set(people)
+    assert {person.account for person in people if person.user == "john"} == {"guests", "below"}
+    assert {person.account for person in people if person.is_coordinator} == {"clusers", "below"}
+    assert {person.user for person in people if person.is_coordinator} == {"carol"}
