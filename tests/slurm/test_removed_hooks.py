@@ -45,12 +45,6 @@ def one_node() -> Iterator[SmallSlurm]:
         yield small
 
 
-@pytest.fixture(scope="module")
-def slurm() -> Iterator[SmallSlurm]:
-    with one_node() as small:
-        yield small
-
-
 @pytest.fixture
 def untouched() -> Iterator[SmallSlurm]:
     """One on which no hook ever failed: slurmd tells of a failure again, 15 s later."""
@@ -73,30 +67,17 @@ def _told(slurm: SmallSlurm) -> str:
     return slurmd.log.read_text() if slurmd.log is not None else ""
 
 
-def _resume(slurm: SmallSlurm) -> None:
-    slurm.slurm("scontrol", "update", f"nodename={slurm.node_names[0]}", "state=resume", check=False)
-
-
-async def _drains(slurm: SmallSlurm, why: str, said: str) -> None:
-    """Wait until slurmd has `said` so and the node is drained; what an earlier job drained late is taken back."""
-
-    def drained() -> bool:
-        has_said, node = said in _told(slurm), _node(slurm)
-        if "drain" in node and not has_said:
-            _resume(slurm)
-        return has_said and node.startswith("drain") and why in node
-
-    await until(drained, f"the node is drained for {why}", patience_s=60.0)
-    _resume(slurm)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", GONE)
-async def test_a_prolog_that_is_gone_drains_the_node(gone: str, slurm: SmallSlurm) -> None:
-    _lay_out(slurm, GONE[gone])
-    job = slurm.submit("true", "--no-requeue")
-    await _drains(slurm, "Prolog error", f"[job {job}] prolog failed")
+async def test_a_prolog_that_is_gone_drains_the_node(gone: str, untouched: SmallSlurm) -> None:
+    _lay_out(untouched, GONE[gone])
+    job = untouched.submit("true", "--no-requeue")
+    await until(lambda: f"[job {job}] prolog failed" in _told(untouched), "slurmd says so", patience_s=60.0)
+    await until(lambda: "Prolog error" in _node(untouched), "the node is drained", patience_s=60.0)
+    assert _node(untouched).startswith("drain")
 
 
+@pytest.mark.slow
 async def test_an_epilog_that_is_gone_drains_the_node_after_the_job(untouched: SmallSlurm) -> None:
     _lay_out(untouched, f"cp /bin/true {HOOKS}/prolog.d/10-site", epilog="true")
     job = untouched.submit("true")
