@@ -99,7 +99,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a text of the hook's is not decoded",
-        "wire/hook.py",
+        "wire/hook_file.py",
         'return value.encode("latin-1").decode("utf-8", "replace")',
         "return value",
         HUB_AWAY,
