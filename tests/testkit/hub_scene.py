@@ -125,7 +125,7 @@ async def _the_scheduler_tells(history: History) -> None:
 async def _nobody_tells(history: History) -> None:
     """A node comes back after its jobs were closed; a run is ended by its nodes while the scheduler is silent."""
     lost = Told(OWN_JOB + 3, "n3")
-    await history.hear(lost.start(1))
+    await history.hear(lost.start(1), lost.points(3, 1, 2))
     await history.hear(lost.beat(5))
     closed = await history.reconciler.reconcile(at_ns(3600), at_ns(3590))
     assert closed.closed
