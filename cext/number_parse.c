@@ -113,7 +113,7 @@ static int take_keyed_line(struct sl_text *text, const struct sl_key *keys, int 
 }
 
 /* Whether all of it is lines of a key and a number: then keys that are missing are those of another kernel. */
-static int is_keyed(struct sl_text text)
+__attribute__((cold, noinline)) static int is_keyed(struct sl_text text)
 {
 	struct sl_text line;
 	uint64_t value;
