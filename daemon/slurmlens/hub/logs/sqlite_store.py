@@ -22,6 +22,7 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import ConfigError, SlurmlensError
+from slurmlens.hub.access.predicates import entitlements
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.logs.query import MOST_LINES, JobOwner, LogPage, LogPlace, LogQuery, StoredLine
 from slurmlens.hub.logs.words import match_expression, terms_of
@@ -279,12 +280,8 @@ def _conditions(viewer: Viewer, query: LogQuery) -> tuple[str, list[Any]]:
 
 def _visible(viewer: Viewer) -> tuple[str, Sequence[Any]]:
     """Lines of jobs that the viewer may see; who does not see all jobs sees no line without one."""
-    if viewer.sees_all_jobs:
+    reasons = entitlements(viewer)
+    if reasons is None:
         return "1", ()
-    accounts = sorted(viewer.accounts)
-    own = ["user = ?"] if viewer.is_somebody else []
-    if accounts:
-        own.append(f"account IN ({', '.join('?' * len(accounts))})")
-    if not own:
-        return "0", ()
-    return f"job_id IS NOT NULL AND ({' OR '.join(own)})", [*([viewer.who] if viewer.is_somebody else []), *accounts]
+    own = " OR ".join(f"{reason.column} = ?" for reason in reasons)
+    return f"job_id IS NOT NULL AND ({own or '0'})", [reason.value for reason in reasons]

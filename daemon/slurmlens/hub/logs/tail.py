@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from slurmlens.hub.access.predicates import entitlements
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.logs.query import LogQuery, StoredLine
 from slurmlens.hub.logs.words import Term, are_in, terms_of
@@ -93,9 +94,10 @@ class _Watcher:
 def fits(viewer: Viewer, query: LogQuery, stored: StoredLine, terms: Sequence[Term]) -> bool:
     """Whether a line is one that was asked for and may be seen; what the store decides in SQL."""
     line, owner = stored.line, stored.owner
-    if not viewer.sees_all_jobs:
-        is_own = viewer.is_somebody and owner.user == viewer.who
-        if line.job_id is None or not (is_own or (owner.account is not None and owner.account in viewer.accounts)):
+    reasons = entitlements(viewer)
+    if reasons is not None:
+        is_own = any(getattr(owner, reason.column) == reason.value for reason in reasons)
+        if line.job_id is None or not is_own:
             return False
     told = {"job_id": line.job_id, "node": line.node, "program": line.program, "kind": line.kind}
     told |= {"user": owner.user, "partition": owner.partition}
