@@ -20,8 +20,8 @@ from typing import Protocol
 from slurmlens.config.auth import AuthConfig
 from slurmlens.errors import ConfigError, RefusedError, SourceError
 from slurmlens.runtime.munge import Credential, decode
+from slurmlens.runtime.request_proof import events_payload
 
-PAYLOAD_HEAD = "slurmlens-events-1"
 NODE_HEADER = "x-slurmlens-node"
 ANY_NODE = "*"
 
@@ -85,9 +85,7 @@ class Authenticator:
 
     async def _check_munge(self, node: str, secret: str, body: bytes) -> None:
         credential = await asyncio.to_thread(self._decode, secret.encode(errors="replace"))
-        digest = hashlib.sha256(body).hexdigest()
-        expected = f"{PAYLOAD_HEAD}\n{node}\n{digest}".encode()
-        if not hmac.compare_digest(credential.payload, expected):
+        if not hmac.compare_digest(credential.payload, events_payload(node, body)):
             raise RefusedError("the credential was made for another request or another node", reason="payload")
         if credential.uid not in self._uids:
             allowed = ", ".join(self._settings.allowed_users)

@@ -3,7 +3,7 @@
 A profile is four fifths of what a node sends, and nothing that is concluded of a job depends on its values, so its
 `columns` are kept raw here until somebody packs or draws them (measured: 5 us a line instead of 16 with all points).
 Whoever packs them takes `bins_of`: plain tuples cost half of what `events.Point`s do, and nobody but C looks at them.
-Invariants: `profile_of` gives what `wire.ecs.decode` would have given, or a DecodeError; a document of another
+Invariants: `bins_of` gives what `wire.ecs.decode` would have given, or a DecodeError; a document of another
 `slurm.schema` is refused as such; every field that is not raw is checked as `wire.ecs` and `wire.event_values` do.
 Fed by the hub's intake; `history.record` stores what comes out, and the lines themselves as they were sent.
 """
@@ -11,7 +11,7 @@ Fed by the hub's intake; `history.record` stores what comes out, and the lines t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -29,8 +29,6 @@ from slurmlens.events import (
     JobStart,
     LinesDropped,
     NodeHeartbeat,
-    Point,
-    Profile,
     Totals,
     Unsigned,
     Witness,
@@ -100,9 +98,7 @@ class _ReceivedDocument(msgspec.Struct, frozen=True, gc=False):
 
 
 _decoder = msgspec.json.Decoder(_ReceivedDocument)
-_points_decoder = msgspec.json.Decoder(dict[str, list[Point]])
 _bins_decoder = msgspec.json.Decoder(dict[str, list[Bin]])
-_Columns = TypeVar("_Columns", bound=Mapping[str, Sequence[object]])
 
 
 def received_lines(body: bytes) -> Iterator[tuple[int, ReceivedEvent | DecodeError]]:
@@ -135,20 +131,14 @@ def receive(line: bytes) -> ReceivedEvent:
     return event
 
 
-def profile_of(raw: RawProfile) -> Profile:
-    """The profile with its points; DecodeError where the columns are none, or make no sense."""
-    return Profile(start_ns=raw.start_ns, width_s=raw.width_s, columns=_columns(_points_decoder, raw))
-
-
 def bins_of(raw: RawProfile) -> ReceivedBins:
-    """The same with plain tuples for its points; the same DecodeErrors."""
-    columns = _columns(_bins_decoder, raw)
-    return ReceivedBins(raw.start_ns, raw.width_s, columns)
+    """The profile with plain tuples for its points; DecodeError where the columns are none, or make no sense."""
+    return ReceivedBins(raw.start_ns, raw.width_s, _columns(raw))
 
 
-def _columns(decoder: msgspec.json.Decoder[_Columns], raw: RawProfile) -> _Columns:
+def _columns(raw: RawProfile) -> dict[str, list[Bin]]:
     try:
-        columns = decoder.decode(raw.columns)
+        columns = _bins_decoder.decode(raw.columns)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(f"a profile's columns: {error}"[:MAX_MESSAGE_CHARS], reason="field") from error
     check_columns(columns)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from slurmlens.errors import DecodeError
 from slurmlens.events import AnyEvent, JobProfile, JobSummary
+from slurmlens.hub.history.profiles.course import as_received
 from slurmlens.wire import ecs
-from slurmlens.wire.received import ReceivedProfile, ReceivedSummary, profile_of, receive, received_lines
+from slurmlens.wire.received import ReceivedProfile, ReceivedSummary, bins_of, receive, received_lines
 from testkit.event_samples import events as any_event
 from testkit.told_events import Told
 
@@ -44,7 +45,7 @@ def test_the_columns_are_read_when_they_are_asked_for() -> None:
     points = ONE.points(0, 1.0, 2.5)
     received = receive(ecs.encode(points))
     assert isinstance(received, ReceivedProfile)
-    assert profile_of(received.profile) == points.profile
+    assert bins_of(received.profile) == as_received(points.profile)
 
 
 @given(st.binary(max_size=300))

@@ -6,7 +6,6 @@ and are called from a thread by the hub sink.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from slurmlens.config.sinks import HubSinkConfig
 from slurmlens.errors import DeliveryError, RefusedError, SourceError
 from slurmlens.runtime import munge
+from slurmlens.runtime.request_proof import events_payload
 
 Proof = Callable[[bytes], str]
 """From a body as it is sent to the value of the Authorization header; DeliveryError where there is none to be had."""
@@ -27,12 +27,7 @@ def proof_of(config: HubSinkConfig, node: str) -> Proof:
     if config.auth == "token" and config.token_file is not None:
         path = config.token_file
         return lambda body: f"Bearer {read_token(path)}"
-    return lambda body: f"Munge {_credential(request_payload(node, body), config.munge_socket)}"
-
-
-def request_payload(node: str, body: bytes) -> bytes:
-    """What the credential of a request says: protocol, node, and the SHA-256 of the body as sent."""
-    return f"slurmlens-events-1\n{node}\n{hashlib.sha256(body).hexdigest()}".encode()
+    return lambda body: f"Munge {_credential(events_payload(node, body), config.munge_socket)}"
 
 
 def read_token(path: Path) -> str:

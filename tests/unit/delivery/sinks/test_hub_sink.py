@@ -14,10 +14,11 @@ import pytest
 
 from slurmlens.config.sinks import HubSinkConfig
 from slurmlens.delivery.sinks.hub import MANGLED_LIMIT, HubSink
-from slurmlens.delivery.sinks.proof import proof_of, read_token, request_payload
+from slurmlens.delivery.sinks.proof import proof_of, read_token
 from slurmlens.errors import DeliveryError
 from slurmlens.runtime import munge
 from slurmlens.runtime.endpoint import FixedEndpoint
+from slurmlens.runtime.request_proof import events_payload
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
@@ -284,7 +285,7 @@ async def test_a_munge_credential_binds_node_and_body(munged: Munged) -> None:
     assert credentials[0] != credentials[1]
     for request, credential in zip(setup.script.requests, credentials, strict=True):
         opened = munge.decode(credential.removeprefix("Munge ").encode(), socket_path=munged.socket)
-        assert opened.payload == request_payload("n0", request.body)
+        assert opened.payload == events_payload("n0", request.body)
 
 
 async def test_without_munged_the_lines_wait_and_the_reason_is_told(tmp_path: Path) -> None:
