@@ -32,7 +32,7 @@ def check_all(stack: Stack, ended: Sequence[Ended], check: Check) -> None:
     views = wait_for_views(stack.hub.url, ended)
     for each in ended:
         check_view(each, views.get(each.job_id), check, counted=stack.slurm.cgroup.has_cgroups)
-    if stack.forwarders_run:
+    if any(forwarder.process for forwarder in stack.forwarders):
         check_lines(stack, ended, check)
     if stack.slurm.cgroup.has_cgroups:
         for each in ended:

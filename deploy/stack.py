@@ -54,7 +54,6 @@ class Stack:
         # the first node sends the controller's lines as well
         self.hub = Hub(sandbox, CLUSTER, self.carbon.port, forwarders=(first,), rules=rules)
         logs = sandbox.folder / "slurm" / "log"
-        self.forwarders_run = False
         self.forwarders = [
             LogForwarder(sandbox, logs / "slurmctld.log", "controller", first, self.hub.url),
             *(
@@ -84,7 +83,6 @@ class Stack:
         """What Slurm's daemons log gets to the hub."""
         for forwarder in self.forwarders:
             forwarder.start()
-        self.forwarders_run = True
 
     def stop(self) -> None:
         """Ends everything in the reverse order, so that nodes can still send and the hub can still ask."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
 from slurmlens.log_lines import JobMention, Severity
+from slurmlens.wire.written_times import nanoseconds_of, written_ns
 
 _TIME = re.compile(r"(sched: )?\[([^\]\n]{1,80})\] ?")
 _PROGRAM = re.compile(r"(slurmctld|slurmd|slurmstepd|slurmdbd|srun|slurmscriptd)(?:-[\w.-]{1,64})?: ")
@@ -24,7 +25,6 @@ _SEVERITY_OF = {
     "warning": Severity.WARNING,
 }
 _THREAD_ID_TIME = re.compile(r"([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) +\d+ .*")
-NANOSECONDS = 1_000_000_000
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -80,29 +80,14 @@ def _severity(word: str | None) -> Severity:
 def time_of(text: str, zone: tzinfo, read_at: datetime) -> int | None:
     """Nanoseconds since the epoch that a LogTimeFormat wrote; None for what is none of them.
 
-    A time without a zone is in `zone`; the hour that a change of clocks repeats is taken for its first pass. A time
-    without a year is the nearest one to `read_at`.
+    A time without a zone is in `zone`, one without a year the nearest to `read_at`.
     """
-    moment = _iso(text)
-    if moment is None:
-        threaded = _THREAD_ID_TIME.fullmatch(text)
-        moment = _without_year(threaded[1] if threaded else text, zone, read_at)
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    try:
-        seconds = int(moment.replace(microsecond=0).timestamp())
-    except (OverflowError, ValueError):
-        return None
-    return seconds * NANOSECONDS + moment.microsecond * 1000
-
-
-def _iso(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
+    time_ns = written_ns(text, zone)
+    if time_ns is not None:
+        return time_ns
+    threaded = _THREAD_ID_TIME.fullmatch(text)
+    moment = _without_year(threaded[1] if threaded else text, zone, read_at)
+    return None if moment is None else nanoseconds_of(moment, zone)
 
 
 def _without_year(text: str, zone: tzinfo, read_at: datetime) -> datetime | None:

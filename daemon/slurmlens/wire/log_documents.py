@@ -19,6 +19,7 @@ import msgspec
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import DecodeError
 from slurmlens.log_lines import JobSource, LogLine, Severity
+from slurmlens.wire.written_times import written_ns
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_NAME_CHARS = 255
@@ -198,22 +199,7 @@ def _time_ns(value: Any) -> int | None:
         return None
     if isinstance(value, int | float):
         return round(value * NS_PER_S) if 0 <= value < 2**33 else None
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value.strip())
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    try:
-        return int(moment.replace(microsecond=0).timestamp()) * NS_PER_S + moment.microsecond * 1000
-    except (OverflowError, ValueError):
-        return None
-
-
-def time_of(text: str) -> int | None:
-    """Nanoseconds since the epoch of a time in ISO 8601, UTC where it names no zone; None for what is none."""
-    return _time_ns(text)
+    return written_ns(value.strip(), UTC) if isinstance(value, str) else None
 
 
 def _hash(*parts: object) -> str:

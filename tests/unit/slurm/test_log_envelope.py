@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slurmlens.clock import NS_PER_S
 from slurmlens.log_lines import JobMention, Severity
-from slurmlens.slurm.log_envelope import NANOSECONDS, SlurmLine, open_envelope, time_of
+from slurmlens.slurm.log_envelope import SlurmLine, open_envelope, time_of
 
 READ_AT = datetime(2026, 8, 20, 12, 0, tzinfo=UTC)
-AT_NS = int(datetime(2026, 8, 20, 11, 50, 52, tzinfo=UTC).timestamp()) * NANOSECONDS + 123_000_000
+AT_NS = int(datetime(2026, 8, 20, 11, 50, 52, tzinfo=UTC).timestamp()) * NS_PER_S + 123_000_000
 CET = timezone(timedelta(hours=2))
 
 
@@ -57,9 +58,9 @@ def test_a_time_without_zone_is_the_daemons_own() -> None:
 def test_a_time_without_year_is_the_nearest() -> None:
     after_new_year = datetime(2027, 1, 1, 0, 5, tzinfo=UTC)
     found = time_of("Dec 31 23:59:59", UTC, after_new_year)
-    assert found == int(datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * NANOSECONDS
+    assert found == int(datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * NS_PER_S
     leap = time_of("Feb 29 10:00:00", UTC, datetime(2028, 3, 1, tzinfo=UTC))
-    assert leap == int(datetime(2028, 2, 29, 10, tzinfo=UTC).timestamp()) * NANOSECONDS
+    assert leap == int(datetime(2028, 2, 29, 10, tzinfo=UTC).timestamp()) * NS_PER_S
 
 
 @given(st.text(max_size=200))

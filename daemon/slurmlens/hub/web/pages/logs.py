@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from datetime import UTC
 from urllib.parse import urlencode
 
 import jinja2
@@ -26,7 +27,7 @@ from slurmlens.hub.web.answers import html_answer, json_answer
 from slurmlens.hub.web.ports import LogLines
 from slurmlens.hub.web.session import still_admitted, viewer_of
 from slurmlens.log_lines import Severity
-from slurmlens.wire.log_documents import time_of
+from slurmlens.wire.written_times import written_ns
 
 FILTERS = ("text", "job", "node", "user", "partition", "program", "kind", "severity", "since", "until", "limit")
 DEFAULT_SINCE = "24h"
@@ -113,7 +114,7 @@ def moment_of(key: str, text: str, now_ns: int) -> int:
     number, unit = text[:-1], text[-1:]
     if unit in _UNITS_S and number_in(number, 0, 10**9) is not None:
         return max(0, now_ns - int(number) * _UNITS_S[unit] * NS_PER_S)
-    found = time_of(text)
+    found = written_ns(text, UTC)
     if found is None:
         raise _unusable(key, text, "15m, 6h, 2d, or a time such as 2026-11-30T04:00:00Z.")
     return found

@@ -1,0 +1,31 @@
+"""Times as text, to nanoseconds since the epoch: pure.
+
+Owns the conversion, exact to the microsecond (a float of seconds is not). Used for documents of log lines, for what
+Slurm's daemons write before theirs, and for addresses that name a moment.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from slurmlens.clock import NS_PER_S
+
+
+def written_ns(text: str, zone: tzinfo) -> int | None:
+    """The moment in ISO 8601, in `zone` where it names none; None for what is no moment."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return nanoseconds_of(moment, zone)
+
+
+def nanoseconds_of(moment: datetime, zone: tzinfo) -> int | None:
+    """A moment, in `zone` where it has none; the hour that a change of clocks repeats is taken for its first pass."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    try:
+        seconds = int(moment.replace(microsecond=0).timestamp())
+    except (OverflowError, ValueError):
+        return None
+    return seconds * NS_PER_S + moment.microsecond * 1000
