@@ -1,7 +1,7 @@
 """What all commands that show one of the hub's views share: their options, and asking, decoding and showing.
 
 Owns nothing. A command says which address and which view; this says what happens where there is none, and writes JSON
-as it came. Used by the commands of the inventory.
+as it came. Used by the commands that show a list or an entity.
 """
 
 from __future__ import annotations
@@ -61,11 +61,24 @@ def show_report(
         name.removeprefix("moment_"): value for name, value in vars(arguments).items() if name.startswith("moment_")
     }
     asked |= query or {}
-    given = {name: value for name, value in asked.items() if value}
+    return show_view(arguments, command, f"/api/v1{path}{query_text(asked)}", kind, render, shown_path=path)
+
+
+def show_view(
+    arguments: argparse.Namespace,
+    command: str,
+    target: str,
+    kind: type[View],
+    render: Callable[[View, Sheet], str],
+    shown_path: str | None = None,
+) -> int:
+    """Asks for `target` and shows it, `--json` as it came; returns the exit status.
+
+    `shown_path` is the page's address, where the report names it.
+    """
     try:
         address = hub_client.hub_address(arguments.hub)
-        tail = f"?{urllib.parse.urlencode(given)}" if given else ""
-        body = hub_client.fetch(address, f"/api/v1{path}{tail}")
+        body = hub_client.fetch(address, target)
         if arguments.json:
             show_json(body)
             return hub_client.EXIT_DONE
@@ -73,8 +86,15 @@ def show_report(
     except HubError as error:
         print(f"slurmlens {command}: {visible(str(error))}", file=sys.stderr)
         return hub_client.exit_status(error)
-    show(render(view, sheet_for(wide=arguments.wide, url=address + path)))
+    url = None if shown_path is None else address + shown_path
+    show(render(view, sheet_for(wide=arguments.wide, url=url)))
     return hub_client.EXIT_DONE
+
+
+def query_text(values: Mapping[str, str | None]) -> str:
+    """What an address ends with to ask for these values; nothing where there are none."""
+    given = {name: value for name, value in values.items() if value}
+    return f"?{urllib.parse.urlencode(given)}" if given else ""
 
 
 def segment(name: str) -> str:

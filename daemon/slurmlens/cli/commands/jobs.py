@@ -6,15 +6,11 @@ Asks the hub for the list that its page shows, under the same filters. Called by
 from __future__ import annotations
 
 import argparse
-import sys
-import urllib.parse
 
 from slurmlens.cli.ask import hub as hub_client
-from slurmlens.cli.show.screen import sheet_for, show, show_json
-from slurmlens.errors import HubError
+from slurmlens.cli.ask.report import query_text, show_view
 from slurmlens.hub.views.jobs.terminal import render_jobs
 from slurmlens.hub.views.jobs.view import JobsView
-from slurmlens.shown.text import visible
 
 SUMMARY = "running, waiting and finished jobs"
 
@@ -43,16 +39,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the list."""
-    filters = {name: getattr(arguments, name) for name in FILTERS if getattr(arguments, name)}
-    query = f"?{urllib.parse.urlencode(filters)}" if filters else ""
-    try:
-        body = hub_client.fetch(hub_client.hub_address(arguments.hub), f"/jobs.json{query}")
-        if arguments.json:
-            show_json(body)
-            return hub_client.EXIT_DONE
-        view = hub_client.decode(body, JobsView)
-    except HubError as error:
-        print(f"slurmlens jobs: {visible(str(error))}", file=sys.stderr)
-        return hub_client.exit_status(error)
-    show(render_jobs(view, sheet_for(wide=arguments.wide)))
-    return hub_client.EXIT_DONE
+    query = query_text({key: getattr(arguments, key) for key in FILTERS})
+    return show_view(arguments, "jobs", f"/jobs.json{query}", JobsView, render_jobs)

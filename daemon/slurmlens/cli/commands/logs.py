@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import urllib.parse
 
 from slurmlens.cli.ask import hub as hub_client
+from slurmlens.cli.ask.report import query_text
 from slurmlens.cli.show.screen import sheet_for, show, show_json
 from slurmlens.errors import HubError
 from slurmlens.hub.views.logs.terminal import render_logs, render_row
@@ -80,8 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _fetch(address: str, filters: dict[str, str]) -> bytes:
-    query = f"?{urllib.parse.urlencode(filters)}" if filters else ""
-    return hub_client.fetch(address, f"/logs.json{query}")
+    return hub_client.fetch(address, f"/logs.json{query_text(filters)}")
 
 
 def _follow(address: str, filters: dict[str, str], view: LogsView, sheet: Sheet) -> None:

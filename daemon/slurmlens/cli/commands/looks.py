@@ -7,15 +7,11 @@ own affair. Called by `cli.main`.
 from __future__ import annotations
 
 import argparse
-import sys
-import urllib.parse
 
 from slurmlens.cli.ask import hub as hub_client
-from slurmlens.cli.show.screen import sheet_for, show, show_json
-from slurmlens.errors import HubError
+from slurmlens.cli.ask.report import query_text, show_view
 from slurmlens.hub.views.looks.terminal import render_looks
 from slurmlens.hub.views.looks.view import LooksView
-from slurmlens.shown.text import visible
 
 SUMMARY = "who looked at whose job"
 
@@ -44,16 +40,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the log."""
-    filters = {name: getattr(arguments, name) for name in FILTERS if getattr(arguments, name)}
-    query = f"?{urllib.parse.urlencode(filters)}" if filters else ""
-    try:
-        body = hub_client.fetch(hub_client.hub_address(arguments.hub), f"/looks.json{query}")
-        if arguments.json:
-            show_json(body)
-            return hub_client.EXIT_DONE
-        view = hub_client.decode(body, LooksView)
-    except HubError as error:
-        print(f"slurmlens looks: {visible(str(error))}", file=sys.stderr)
-        return hub_client.exit_status(error)
-    show(render_looks(view, sheet_for(wide=arguments.wide)))
-    return hub_client.EXIT_DONE
+    query = query_text({key: getattr(arguments, key) for key in FILTERS})
+    return show_view(arguments, "looks", f"/looks.json{query}", LooksView, render_looks)
