@@ -1,0 +1,43 @@
+"""Times as text: exact to the microsecond, in the zone that they name or else the one that is given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.wire.written_times import nanoseconds_of, written_ns
+
+CEST = timezone(timedelta(hours=2))
+AT_NS = 1_787_226_652 * NS_PER_S + 123_456_000
+
+
+@pytest.mark.parametrize("text", ["2026-08-20T11:50:52.123456Z", "2026-08-20T13:50:52.123456+02:00"])
+def test_a_zone_that_is_named_counts(text: str) -> None:
+    assert written_ns(text, CEST) == written_ns(text, UTC) == AT_NS
+
+
+def test_a_time_without_zone_is_in_the_one_that_is_given() -> None:
+    assert written_ns("2026-08-20T13:50:52.123456", CEST) == AT_NS
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "1e9"])
+def test_what_is_no_moment_is_none(text: str) -> None:
+    assert written_ns(text, UTC) is None
+
+
+@given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2200, 1, 1)))
+def test_no_microsecond_is_lost(moment: datetime) -> None:
+    made = nanoseconds_of(moment, UTC)
+    assert made is not None
+    assert datetime.fromtimestamp(made // NS_PER_S, UTC) + timedelta(microseconds=made % NS_PER_S // 1000) == (
+        moment.replace(tzinfo=UTC)
+    )
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_moment_or_none(text: str) -> None:
+    assert isinstance(written_ns(text, UTC), int | None)
