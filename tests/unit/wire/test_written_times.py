@@ -29,13 +29,19 @@ def test_what_is_no_moment_is_none(text: str) -> None:
     assert written_ns(text, UTC) is None
 
 
-@given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2200, 1, 1)))
+MOMENTS = st.datetimes(
+    min_value=datetime.fromisoformat("1970-01-02"),
+    max_value=datetime.fromisoformat("2200-01-01"),
+    timezones=st.just(UTC),
+)
+
+
+@given(MOMENTS)
 def test_no_microsecond_is_lost(moment: datetime) -> None:
-    made = nanoseconds_of(moment, UTC)
+    made = nanoseconds_of(moment, CEST)
     assert made is not None
-    assert datetime.fromtimestamp(made // NS_PER_S, UTC) + timedelta(microseconds=made % NS_PER_S // 1000) == (
-        moment.replace(tzinfo=UTC)
-    )
+    since = timedelta(microseconds=made % NS_PER_S // 1000)
+    assert datetime.fromtimestamp(made // NS_PER_S, UTC) + since == moment
 
 
 @given(st.text(max_size=40))
