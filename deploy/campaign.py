@@ -1,7 +1,7 @@
 """The demo's campaign: the block size of a matrix product, whose optimum is known, found by real jobs of alice's.
 
 Owns the copy of the shipped example in alice's home and what is looked at afterwards: the optimum, and that each point
-ran once by its own word. Used by the demo with --with-campaign.
+ran once by its own word. Used by the demo.
 """
 
 from __future__ import annotations

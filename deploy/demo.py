@@ -24,7 +24,7 @@ from deploy.slurmlens import program
 from deploy.stack import Stack
 from deploy.workloads import build, scenario
 
-STEPS = 9
+STEPS = 10
 DEFAULT_SEED = 2015
 LOGINS = {
     "alice": "who sees her own",
@@ -39,7 +39,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us with & has it ignored
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    progress = Progress(STEPS + options.with_campaign)
+    progress = Progress(STEPS)
     try:
         return _demo(options, progress)
     except DeployError as error:
@@ -80,9 +80,8 @@ def _in_sandbox(options: argparse.Namespace, progress: Progress, sandbox: Sandbo
         json_client.log_in(logins.link(stack, logins.OPERATOR))
         checks.check_all(stack, ended, progress.check)
         logins.check_each_sees_his_own(stack, ended, progress.check)
-    if options.with_campaign:
-        with progress.step("running a campaign: the fastest block size of a matrix product"):
-            campaign.run_campaign(stack.slurm, stack.hub.url, progress.say, progress.check)
+    with progress.step("running a campaign: the fastest block size of a matrix product"):
+        campaign.run_campaign(stack.slurm, stack.hub.url, progress.say, progress.check)
     with progress.step("showing"):
         _show(stack, ended, progress)
     good = progress.failures == 0
@@ -159,7 +158,6 @@ def _make_setup() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo ARGS=…", description=__doc__)
     parser.add_argument("--exit-after-check", action="store_true", help="end after the checks, for tests")
-    parser.add_argument("--with-campaign", action="store_true", help="an optimisation campaign besides, 15 s longer")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the random jobs")
     parser.add_argument("--random", type=int, default=3, metavar="COUNT", help="how many random jobs")
     return parser.parse_args()
