@@ -58,7 +58,10 @@ static inline int slurmlens_is_off_(void)
 	return getenv("SLURM_JOB_ID") == NULL;
 }
 
-/* A connection to the socket at this path ('@' begins an abstract name), or -1. An abstract name that an ordinary user
+#define SLURMLENS_NOBODY_ (-1)
+#define SLURMLENS_NO_TURN_ (-2) /* somebody listens, and did not come to it in time */
+
+/* A connection to the socket at this path ('@' begins an abstract name), or one of the two above. An abstract name that an ordinary user
  * other than this one listens at is not spoken to: anybody can take it while no daemon runs. */
 static inline int slurmlens_connect_(const char *path)
 {
@@ -67,9 +70,10 @@ static inline int slurmlens_connect_(const char *path)
 	struct ucred server;
 	socklen_t size = sizeof server;
 	const size_t length = strlen(path);
+	int failure = SLURMLENS_NOBODY_;
 	const int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (connection < 0)
-		return -1;
+		return failure;
 	memset(&address, 0, sizeof address);
 	address.sun_family = AF_UNIX;
 	if (length == 0 || length >= sizeof address.sun_path)
@@ -80,15 +84,18 @@ static inline int slurmlens_connect_(const char *path)
 	setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &half, sizeof half);
 	setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &half, sizeof half);
 	if (connect(connection, (const struct sockaddr *)&address,
-	            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (path[0] != '@'))) != 0)
+	            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (path[0] != '@'))) != 0) {
+		if (errno == EAGAIN)
+			failure = SLURMLENS_NO_TURN_;
 		goto failed;
+	}
 	if (path[0] == '@' && (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &server, &size) != 0 ||
 	                       (server.uid >= 1000 && server.uid < 65534 && server.uid != getuid())))
 		goto failed;
 	return connection;
 failed:
 	close(connection);
-	return -1;
+	return failure;
 }
 
 static inline int slurmlens_reach_(void)
@@ -96,16 +103,16 @@ static inline int slurmlens_reach_(void)
 	const char *named = getenv("SLURMLENS_SOCKET"), *node = getenv("SLURMD_NODENAME");
 	const int has_node = node != NULL && node[0] != '\0' && strlen(node) <= 64 && strchr(node, '/') == NULL;
 	char place[108];
-	int connection = -1;
+	int connection = SLURMLENS_NOBODY_;
 	if (named != NULL && named[0] != '\0')
 		return slurmlens_connect_(named);
 	if (has_node) { /* several nodes on one host */
 		snprintf(place, sizeof place, SLURMLENS_FOLDER_ "/%.64s/app.sock", node);
 		connection = slurmlens_connect_(place);
 	}
-	if (connection < 0)
+	if (connection == SLURMLENS_NOBODY_)
 		connection = slurmlens_connect_(SLURMLENS_FOLDER_ "/app.sock");
-	if (connection < 0 && has_node) { /* a container */
+	if (connection == SLURMLENS_NOBODY_ && has_node) { /* a container */
 		snprintf(place, sizeof place, "@slurmlens-app/%.64s", node);
 		connection = slurmlens_connect_(place);
 	}
@@ -131,7 +138,7 @@ static inline int slurmlens_say_(const char *message, size_t length)
 	ssize_t heard = -1;
 	const int connection = slurmlens_reach_();
 	if (connection < 0)
-		return SLURMLENS_ABSENT;
+		return connection == SLURMLENS_NO_TURN_ ? SLURMLENS_SILENT : SLURMLENS_ABSENT;
 	if (send(connection, message, length, MSG_NOSIGNAL) == (ssize_t)length)
 		heard = recv(connection, answer, sizeof answer, 0);
 	close(connection);

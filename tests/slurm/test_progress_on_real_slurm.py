@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -136,7 +135,6 @@ def test_what_another_user_writes_for_seconds_changes_nothing_for_a_job(stack: S
     script = f"srun --mpi=pmi2 {workload} 64 500 50; exit $?"
     job_id = stack.slurm.submit(script, f"--nodelist={node}", "--mem=200", "--time=10")
     stack.slurm.wait_state(job_id, "RUNNING")
-    began_s = time.monotonic()
     stack.sandbox.run(["/usr/bin/python3", "-I", str(flood), path, "3"], user="carol", check=False)
     until_blocking(
         lambda: (view := view_of(stack, job_id)).get("progress") and view["progress"]["done"] > 100,
@@ -158,4 +156,3 @@ def test_what_another_user_writes_for_seconds_changes_nothing_for_a_job(stack: S
     assert said["malformed"] + said.get("rate", 0) > 0
     assert said["oversize"] > 0
     assert view_of(stack, flooding).get("progress") is None
-    assert time.monotonic() - began_s < PATIENCE_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,23 @@ def test_a_c_program_is_silent_where_its_user_wants_it_or_no_job_runs(
 
 def test_a_c_program_goes_on_without_a_daemon(program: Path, environment: dict[str, str]) -> None:
     assert said_by(program, environment) == ["3", "1", "3", "1", "7"]
+
+
+def test_a_c_program_that_has_no_turn_takes_the_daemon_for_busy_and_not_for_absent(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    source = tmp_path / "main.c"
+    source.write_text(C_PROGRAM)
+    busy = [one for one in STRICT if one != PATIENT]
+    subprocess.run([compiler("gcc"), "-std=c99", *busy, "-o", str(tmp_path / "main"), str(source)], check=True)
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as first,
+    ):
+        listening.bind(environment["SLURMLENS_SOCKET"])
+        listening.listen(0)
+        first.connect(environment["SLURMLENS_SOCKET"])  # the queue is full now
+        assert said_by(tmp_path / "main", environment) == ["4", "1", "4", "1", "7"]
 
 
 def test_a_fortran_program_tells_it_by_one_call(
