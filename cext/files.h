@@ -5,11 +5,13 @@
 #ifndef SLURMLENS_FILES_H
 #define SLURMLENS_FILES_H
 
+#include <errno.h>
+
 #include "number_parse.h"
 
 struct sl_file;
 
-/* Puts what `text` says into `out`; 0 or -EBADMSG (the caller takes the file's fields back then). */
+/* Puts what `text` says into `out`; 0, -ENODATA (nothing that is wanted is there) or -EBADMSG. */
 typedef int (*sl_parser)(const struct sl_file *file, struct sl_text text, struct sl_reading *out);
 
 struct sl_file {
@@ -34,6 +36,20 @@ extern const struct sl_table sl_table_v2;
 extern const struct sl_table sl_table_node_pressure;
 
 #define SL_BIT(field) (UINT64_C(1) << (field))
+
+/*
+ * The file's parser, and what follows where it found nothing: a whole file without the wanted keys is another kernel's, and
+ * right. 0 or -EBADMSG (the caller takes the file's fields back then). The second look stands here, so that nobody who finds
+ * his keys pays for it.
+ */
+static inline int sl_parse_file(const struct sl_file *file, struct sl_text text, struct sl_reading *out)
+{
+	int rc = file->parse(file, text, out);
+
+	if (__builtin_expect(rc == -ENODATA, 0))
+		return sl_is_keyed(text) ? 0 : -EBADMSG;
+	return rc;
+}
 
 /* One number: file->field. */
 int sl_file_number(const struct sl_file *file, struct sl_text text, struct sl_reading *out);

@@ -112,8 +112,7 @@ static int take_keyed_line(struct sl_text *text, const struct sl_key *keys, int 
 	return -ENOENT;
 }
 
-/* Whether all of it is lines of a key and a number: then keys that are missing are those of another kernel. */
-__attribute__((cold, noinline)) static int is_keyed(struct sl_text text)
+__attribute__((cold, noinline)) int sl_is_keyed(struct sl_text text)
 {
 	struct sl_text line;
 	uint64_t value;
@@ -133,7 +132,6 @@ __attribute__((cold, noinline)) static int is_keyed(struct sl_text text)
 
 int sl_parse_keyed(struct sl_text text, const struct sl_key *keys, int count, struct sl_reading *out)
 {
-	const struct sl_text text_of_all = text;
 	const int all = (1 << count) - 1;
 	int taken = 0;
 	int likely = 0;
@@ -148,5 +146,5 @@ int sl_parse_keyed(struct sl_text text, const struct sl_key *keys, int count, st
 			likely = found + 1 < count ? found + 1 : 0;
 		}
 	}
-	return taken || is_keyed(text_of_all) ? 0 : -EBADMSG;
+	return taken ? 0 : -ENODATA;
 }

@@ -35,10 +35,13 @@ struct sl_key {
 #define SL_KEY(text, field, scale) {text, sizeof(text) - 1, field, scale}
 
 /*
- * Takes the keys that are there (30 at most) from a file of "key value" lines. A file of such lines that has none of them
- * is another kernel's: nothing is put. -EBADMSG when it is no such file or a wanted value is damaged: the whole file is in
- * doubt then, and the caller takes back what was put.
+ * Takes the keys that are there (30 at most) from a file of "key value" lines. -ENODATA when none is: another kernel's file
+ * or none at all (sl_is_keyed). -EBADMSG when a wanted value is damaged: the whole file is in doubt then, and the caller
+ * takes back what was put.
  */
 int sl_parse_keyed(struct sl_text text, const struct sl_key *keys, int count, struct sl_reading *out);
+
+/* Whether all of it is lines of a key and a number: then keys that are missing are those of another kernel. */
+int sl_is_keyed(struct sl_text text);
 
 #endif

@@ -95,7 +95,7 @@ static void take_answer(const struct answer *answer, struct sl_reading *out)
 	int rc = answer->rc;
 
 	if (rc == 0)
-		rc = answer->file->parse(answer->file, answer->text, out);
+		rc = sl_parse_file(answer->file, answer->text, out);
 	if (rc == 0)
 		return;
 	drop_fields(out, answer->file->fields);

@@ -19,7 +19,7 @@ static void try_file(const struct sl_file *file, const char *bytes, size_t lengt
 	int rc;
 
 	memcpy(copy, bytes, length);
-	rc = file->parse(file, (struct sl_text){copy, copy + length}, &out);
+	rc = sl_parse_file(file, (struct sl_text){copy, copy + length}, &out);
 	free(copy);
 	if ((rc != 0 && rc != -EBADMSG) || (out.have & ~file->fields))
 		abort();

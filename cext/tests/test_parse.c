@@ -24,7 +24,7 @@ static int parse(const struct sl_table *table, const char *name, const char *tex
 
 	memcpy(copy, text, length);
 	memset(out, 0, sizeof(*out));
-	rc = file->parse(file, (struct sl_text){copy, copy + length}, out);
+	rc = sl_parse_file(file, (struct sl_text){copy, copy + length}, out);
 	free(copy);
 	return rc;
 }

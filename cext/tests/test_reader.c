@@ -170,6 +170,26 @@ static void test_events_of_children_are_added_and_outlive_them(const char *folde
 	sl_close(&group);
 }
 
+/* Before Linux 4.13 kills are not counted: nothing is added, least of all what happens to lie in memory. */
+static void test_a_child_that_does_not_count_kills_adds_none(const char *folder)
+{
+	struct sl_child_event space[1];
+	struct sl_group group;
+	struct sl_reading out;
+	char path[4096];
+
+	write_file(folder, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n", 42);
+	write_file(folder, "before-4.13", "oom_kill_disable 0\nunder_oom 0\n", 31);
+	snprintf(path, sizeof(path), "%s/before-4.13", folder);
+	sl_init(&group, SL_V1, ALL);
+	CHECK(open_at(&group, 1, folder) == 2);
+	CHECK(sl_give_child_space(&group, space, 1) == 0);
+	CHECK(sl_add_child_event(&group, SL_OOM_KILL_EVENTS, open(path, O_RDONLY | O_CLOEXEC)) == 0);
+	out = read_one(&group, SL_TIER_FAST);
+	CHECK_FIELD(&out, SL_OOM_KILL_EVENTS, 4);
+	sl_close(&group);
+}
+
 static void test_another_folder_of_the_same_name_is_refused(const char *folder)
 {
 	struct sl_group group;
@@ -204,6 +224,7 @@ int main(int argc, char **argv)
 	test_only_wanted_files_are_opened();
 	test_a_bad_file_spoils_only_itself(scratch);
 	test_events_of_children_are_added_and_outlive_them(scratch);
+	test_a_child_that_does_not_count_kills_adds_none(scratch);
 	test_another_folder_of_the_same_name_is_refused(scratch);
 	test_nothing_there_is_gone();
 	snprintf(command, sizeof(command), "rm -r %s", scratch);
