@@ -38,7 +38,11 @@ EVENT = b'{"@timestamp":"2026-11-23T08:00:00.000Z","event":{"action":"job-start"
 EVENTS_A_BATCH = 256
 BATCHES = 40
 LIMITS = SpoolLimits(
-    max_bytes=64 * 1024 * 1024, max_age_s=86_400, memory_bytes=16 * 1024 * 1024, metrics_memory_bytes=4 * 1024 * 1024
+    max_bytes=64 * 1024 * 1024,
+    max_age_s=86_400,
+    memory_bytes=16 * 1024 * 1024,
+    metrics_memory_bytes=4 * 1024 * 1024,
+    logs_memory_bytes=4 * 1024 * 1024,
 )
 
 

@@ -16,8 +16,15 @@ from slurmlens.telemetry.internal import Reporter
 from testkit.manual_clock import ManualClock
 
 KIB = 1024
-LIMITS = SpoolLimits(max_bytes=1024 * KIB, max_age_s=600, memory_bytes=256 * KIB, metrics_memory_bytes=64 * KIB)
+LIMITS = SpoolLimits(
+    max_bytes=1024 * KIB,
+    max_age_s=600,
+    memory_bytes=256 * KIB,
+    metrics_memory_bytes=64 * KIB,
+    logs_memory_bytes=64 * KIB,
+)
 SINKS: Mapping[str, Stream] = {"hub": Stream.EVENTS, "file": Stream.EVENTS, "carbon": Stream.METRICS}
+SINKS_AND_LOGS: Mapping[str, Stream] = {**SINKS, "hub_logs": Stream.LOGS}
 NEVER_S = 1e6
 
 

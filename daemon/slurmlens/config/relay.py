@@ -65,6 +65,9 @@ class RelaySpoolConfig(SpoolConfig):
     metrics_memory_bytes: int = setting(
         64 * MIB, "of it for metrics; from half of it on they are written to the disk", minimum=2 * MIB
     )
+    logs_memory_bytes: int = setting(
+        64 * MIB, "of it for log lines; from half of it on they are written to the disk", minimum=2 * MIB
+    )
     full_share: float = setting(
         0.75,
         "with so much of max_bytes waiting for one receiver, nodes are asked to come back",

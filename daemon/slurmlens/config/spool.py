@@ -13,7 +13,7 @@ DEFAULT_PATH = Path("/var/lib/slurmlens/spool")
 
 
 class SpoolConfig(Settings):
-    """What may wait for receivers that are away; metrics go first, oldest first, and every drop is reported.
+    """What may wait for receivers that are away; metrics go first, then log lines; every drop is reported.
 
     The least bounds leave room for the largest batch that `[batch]` allows.
     """
@@ -29,9 +29,14 @@ class SpoolConfig(Settings):
     metrics_memory_bytes: int = setting(
         2 * MIB, "of it for metrics; from half of it on they are written to the disk", minimum=2 * MIB
     )
+    logs_memory_bytes: int = setting(
+        2 * MIB, "of it for log lines; from half of it on they are written to the disk", minimum=2 * MIB
+    )
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if not self.path.is_absolute():
             yield "path", f"must be absolute: {self.path}"
         if self.metrics_memory_bytes > self.memory_bytes:
             yield "metrics_memory_bytes", f"must be at most memory_bytes ({self.memory_bytes})"
+        if self.logs_memory_bytes > self.memory_bytes:
+            yield "logs_memory_bytes", f"must be at most memory_bytes ({self.memory_bytes})"

@@ -1,8 +1,8 @@
 """What the node's later stages hand to each other: lines, formed into batches, held in a queue, read by sinks.
 
 Owns the types and the interface of the queue; no behaviour. Lines are bytes that end in a newline, encoded once, before
-they are batched: NDJSON documents for events, carbon plaintext for metrics. `batcher` forms a `Batch`, a `BatchQueue`
-(the spool) holds it, `sinks` read `Entry` values and acknowledge them.
+they are batched: NDJSON documents for events and log lines, carbon plaintext for metrics. `batcher` forms a `Batch`, a
+`BatchQueue` (the spool) holds it, `sinks` read `Entry` values and acknowledge them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import msgspec
 
 
 class Stream(enum.Enum):
-    """Events matter more than metrics: under pressure metrics go first."""
+    """Events matter more than log lines, and these more than metrics: under pressure metrics go first."""
 
     EVENTS = "events"
     METRICS = "metrics"
+    LOGS = "logs"
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -26,7 +27,8 @@ class Batch(msgspec.Struct, frozen=True):
 
     `payload` is the lines joined, `count` their number, `born_ns` the monotonic time of the first. `on_acknowledged`
     are called once the queue answers for the batch (the dropbox unlinks its file then): it is on the disk, or every
-    receiver of the stream has taken it. Never on a drop before that; they must not raise.
+    receiver of the stream has taken it. On a drop before that only log lines are told: the drop is counted by then, and
+    whoever read them shall not read them again. They must not raise.
     """
 
     stream: Stream

@@ -50,7 +50,9 @@ class Bench:
         self.waits_s: list[float] = []
         self.acknowledged: list[bytes] = []
         self.reporter = Reporter(Counters(), self.clock)
-        limits = SpoolLimits(max_bytes=10**6, max_age_s=1e6, memory_bytes=10**6, metrics_memory_bytes=10**6)
+        limits = SpoolLimits(
+            max_bytes=10**6, max_age_s=1e6, memory_bytes=10**6, metrics_memory_bytes=10**6, logs_memory_bytes=10**6
+        )
         self.queue = Spool({"hub": Stream.EVENTS}, limits, None, "boot", self.clock, self.reporter)
         self.receiver = receiver
         self.delivery = Delivery(

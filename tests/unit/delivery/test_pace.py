@@ -82,7 +82,13 @@ class Taker:
 
 @pytest.mark.parametrize("rate", [256 * 1024, MIB])
 async def test_new_lines_wait_behind_a_backlog_in_order_and_not_for_ever(clock: ManualClock, rate: int) -> None:
-    limits = SpoolLimits(max_bytes=64 * MIB, max_age_s=1e6, memory_bytes=64 * MIB, metrics_memory_bytes=64 * MIB)
+    limits = SpoolLimits(
+        max_bytes=64 * MIB,
+        max_age_s=1e6,
+        memory_bytes=64 * MIB,
+        metrics_memory_bytes=64 * MIB,
+        logs_memory_bytes=64 * MIB,
+    )
     queue = Spool({"carbon": Stream.METRICS}, limits, None, "boot", clock, Reporter(Counters(), clock))
     taker, made = Taker(clock), 0
 

@@ -26,7 +26,9 @@ from testkit.manual_clock import ManualClock
 from testkit.told_events import Told
 
 MIB = 1024 * 1024
-LIMITS = SpoolLimits(max_bytes=16 * MIB, max_age_s=1e6, memory_bytes=8 * MIB, metrics_memory_bytes=2 * MIB)
+LIMITS = SpoolLimits(
+    max_bytes=16 * MIB, max_age_s=1e6, memory_bytes=8 * MIB, metrics_memory_bytes=2 * MIB, logs_memory_bytes=2 * MIB
+)
 ONE = Told(node="n1")
 
 

@@ -7,7 +7,9 @@ import logging
 from slurmlens.telemetry.internal import InternalEvent, lasting
 
 OPENED = InternalEvent(
-    "spool_opened", logging.INFO, "{folder} ({durability}): {events} batches of events and {metrics} of metrics wait"
+    "spool_opened",
+    logging.INFO,
+    "{folder} ({durability}): {events} batches of events, {metrics} of metrics and {logs} of log lines wait",
 )
 VOLATILE = InternalEvent(
     "spool_volatile",

@@ -1,6 +1,6 @@
 """The spool's front: a `flow.BatchQueue` in the event loop, which never waits for the disk.
 
-Owns both queues: what is held, who has it, what gives way. Invariants: nothing is lost without being counted and told;
+Owns the queues: what is held, who has it, what gives way. Invariants: nothing is lost without being counted and told;
 sinks read from memory what is there, committed or not, so a disk that fails costs durability and never delivery. Fed by
 `outlet`, read by `sinks.delivery`; made by `pipeline`, which opens it before anything comes and closes it after the
 last. `writer` does what needs the disk.
@@ -88,14 +88,14 @@ class Spool:
     # --- flow.BatchQueue
 
     async def append(self, batch: Batch) -> None:
-        """Take a batch. Metrics never wait; events until they are committed, or the disk has refused."""
+        """Take a batch. Metrics and log lines never wait; events until they are committed, or the disk has refused."""
         queue = self._queues[batch.stream]
         if not queue.cursors:
             tell(batch.on_acknowledged)
         elif len(batch.payload) + BATCH_COST_BYTES > min(self._limits.memory_bytes, self._writer.max_bytes):
-            self._ledger.give_up(batch.stream, "too_large", batch.count, was_stored=False)
-            self._look_again()
-            self._writer.write_soon()
+            self.give_up(batch.stream, "too_large", batch.count)
+            if batch.stream is Stream.LOGS:
+                tell(batch.on_acknowledged)
         else:
             if batch.stream is Stream.EVENTS:
                 await self._room_in_memory(len(batch.payload))
@@ -146,6 +146,13 @@ class Spool:
 
     # --- for the pipeline
 
+    def give_up(self, stream: Stream, reason: str, lines: int) -> None:
+        """Lines that never came here were dropped before: they are counted and told as those that give way here."""
+        if self._queues[stream].cursors and lines:
+            self._ledger.give_up(stream, reason, lines, was_stored=False)
+            self._look_again()
+            self._writer.write_soon()
+
     @property
     def state(self) -> SpoolState:
         """How the spool fares, now."""
@@ -169,14 +176,13 @@ class Spool:
         await self._writer.retry()
 
     async def close(self) -> None:
-        """Write what is in memory alone, metrics too, and let go of the disk; a second time it does nothing."""
+        """Write what is in memory alone, of all streams, and let go of the disk; a second time it does nothing."""
         await self._writer.close()
 
     # --- inside
 
     def _wants_writing(self) -> bool:
-        metrics, events = self._queues[Stream.METRICS], self._queues[Stream.EVENTS]
-        return events.loose_bytes > 0 or metrics.loose_bytes > self._limits.spill_bytes
+        return any(queue.loose_bytes > self._limits.spill_bytes(stream) for stream, queue in self._queues.items())
 
     async def _committed(self, position: int) -> None:
         """Wait until the batch at `position` is committed; else it is in memory, and its file stays in the dropbox."""
@@ -212,12 +218,14 @@ class Spool:
         self._writer.write_soon()
 
     def _make_room(self) -> None:
-        events, metrics = self._queues[Stream.EVENTS], self._queues[Stream.METRICS]
-        for drop in give_way(events, metrics, self._limits, self._writer.max_bytes, self._clock.monotonic_ns()):
+        events = self._queues[Stream.EVENTS]
+        for drop in give_way(self._queues, self._limits, self._writer.max_bytes, self._clock.monotonic_ns()):
             if drop.stream is Stream.EVENTS and drop.header.position == events.notice:
                 self._ledger.mark_unreported()
             else:
                 self._ledger.give_up(drop.stream, drop.reason, drop.header.lines, was_stored=drop.was_stored)
+            if drop.stream is Stream.LOGS:
+                tell(drop.on_acknowledged)
             if drop.was_stored:
                 self._writer.forget(drop.stream, drop.header.position)
             self._left.set()

@@ -27,18 +27,22 @@ from slurmlens.delivery.spool.place import synchronise
 from slurmlens.errors import SpoolError
 
 APPLICATION_ID = 0x534C_5350
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-MIGRATIONS: Mapping[int, Sequence[str]] = {}
-"""By the version they begin from, the statements that make the next version of it; none was ever released but 1."""
 
-_SCHEMA = (
-    *(
+def _table_of(stream: Stream) -> str:
+    return (
         f"CREATE TABLE {stream.value} (position INTEGER PRIMARY KEY, born_ns INTEGER NOT NULL,"
         " wall_ns INTEGER NOT NULL, boot_id TEXT NOT NULL, lines INTEGER NOT NULL,"
         " checksum INTEGER NOT NULL, payload BLOB NOT NULL)"
-        for stream in Stream
-    ),
+    )
+
+
+MIGRATIONS: Mapping[int, Sequence[str]] = {1: (_table_of(Stream.LOGS),)}
+"""By the version they begin from, the statements that make the next version of it. 2 has log lines."""
+
+_SCHEMA = (
+    *(_table_of(stream) for stream in Stream),
     "CREATE TABLE cursors (sink TEXT PRIMARY KEY, position INTEGER NOT NULL)",
     "CREATE TABLE dropped (stream TEXT NOT NULL, reason TEXT NOT NULL, since_ns INTEGER NOT NULL,"
     " lines INTEGER NOT NULL, told INTEGER NOT NULL, PRIMARY KEY (stream, reason))",

@@ -146,10 +146,10 @@ class StreamQueue:
         """The oldest of them that is in memory alone and not on its way to the disk."""
         return self._free_after(max(self.stored_upto, self.writing_upto))
 
-    def drop(self, header: BatchHeader) -> None:
-        """Take one from wherever it stands."""
+    def drop(self, header: BatchHeader) -> Batch | None:
+        """Take one from wherever it stands; returns it where it was in memory."""
         self._index.remove(header.position)
-        self._forget(header)
+        return self._forget(header)
 
     def evict(self) -> bool:
         """Let go of the oldest payload in memory that is on the disk too; False where there is none."""

@@ -40,7 +40,7 @@ COMMIT_WAIT_S = 1.0
 
 
 class Writer:
-    """The way of both queues to the disk; `on_turn` is called when readers and waiters should look again."""
+    """The way of all queues to the disk; `on_turn` is called when readers and waiters should look again."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Writer:
             await self._flusher
 
     async def close(self) -> None:
-        """Write what is in memory alone, metrics too, and let go of the disk; a second time it does nothing."""
+        """Write what is in memory alone, of all streams, and let go of the disk; a second time it does nothing."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -109,7 +109,7 @@ class Writer:
             await self._flusher
         if self._disk is not None:
             # Again, where something gave way meanwhile: else the next life would find it and count it anew.
-            while await self._attempt(all_metrics=True) and self._is_dirty:
+            while await self._attempt(everything=True) and self._is_dirty:
                 pass
             self._stop_waiting()
         if self._disk is not None:
@@ -178,13 +178,13 @@ class Writer:
         while self._is_dirty and await self._attempt():
             pass
 
-    async def _attempt(self, *, all_metrics: bool = False) -> bool:
+    async def _attempt(self, *, everything: bool = False) -> bool:
         """Write once; again, with a new file, where the old one is of no use any more. False where the disk fails."""
         for is_last in (False, True):
             self._is_dirty = False
             self._go_no_later()
             try:
-                await self._commit(all_metrics)
+                await self._commit(everything)
             except (SpoolError, ConfigError) as error:
                 self._is_dirty = True
                 if is_last or self._disk is None or self._disk.is_open:
@@ -199,24 +199,24 @@ class Writer:
         self._mended()
         return True
 
-    async def _commit(self, all_metrics: bool) -> None:
+    async def _commit(self, everything: bool) -> None:
         if (disk := self._disk) is None:
             return
         if not disk.is_open:
             await self._open_disk(disk)
-        change = self._change(all_metrics)
+        change = self._change(everything)
         if change.rows or change.gone_upto or change.gone or change.cursors or change.dropped:
             await self._apply(disk, change)
 
-    def _change(self, all_metrics: bool) -> SpoolChange:
+    def _change(self, everything: bool) -> SpoolChange:
         now_ns = (self._clock.monotonic_ns(), self._clock.wall_ns())
-        spills = all_metrics or self._queues[Stream.METRICS].loose_bytes > self._limits.spill_bytes
         rows: dict[Stream, list[Row]] = {}
         gone_upto: dict[Stream, int] = {}
         # A sink that is configured no more begins anew if it comes back: its old cursor could pass what it never had.
         cursors = {sink: 0 for sink in self._written_cursors if sink not in self._sinks}
         for stream, queue in self._queues.items():
-            loose = queue.loose() if stream is Stream.EVENTS or spills else []
+            spills = everything or queue.loose_bytes > self._limits.spill_bytes(stream)
+            loose = queue.loose() if spills else []
             if loose:
                 rows[stream] = [row_of(position, batch, self._boot_id, *now_ns) for position, batch in loose]
             if loose or queue.stored_upto:
@@ -240,8 +240,8 @@ class Writer:
         self._holes -= {(stream, position) for stream, gone in change.gone.items() for position in gone}
         for stream, rows in change.rows.items():
             tell(self._queues[stream].now_stored(rows[-1].position))
-        self._queues[Stream.METRICS].evict_beyond(0)
-        self._queues[Stream.EVENTS].evict_beyond(CACHE_BYTES)
+        for stream, queue in self._queues.items():
+            queue.evict_beyond(CACHE_BYTES if stream is Stream.EVENTS else 0)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait for the disk until `is_so`, or it has failed, or has hung for `COMMIT_WAIT_S`."""
@@ -268,6 +268,7 @@ class Writer:
             durability=disk.durability.value,
             events=len(contents.heads[Stream.EVENTS]),
             metrics=len(contents.heads[Stream.METRICS]),
+            logs=len(contents.heads[Stream.LOGS]),
         )
         self._on_turn()
 

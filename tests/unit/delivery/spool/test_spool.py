@@ -105,7 +105,7 @@ async def test_metrics_go_to_the_disk_while_their_sink_is_behind_and_come_back_i
         await spool.append(setup.metrics(payload))
         await settled(spool)
     assert spool.state.stored_bytes > 0
-    assert spool.state.memory_bytes <= LIMITS.spill_bytes + 2 * KIB
+    assert spool.state.memory_bytes <= LIMITS.spill_bytes(Stream.METRICS) + 2 * KIB
     assert await take_all(spool, "carbon") == made
     assert setup.counted("queue_dropped_lines") == 0
 
@@ -120,7 +120,13 @@ async def test_metrics_that_wait_at_the_end_outlive_the_daemon(setup: SpoolSetup
 
 
 async def test_events_are_read_back_from_the_disk_when_memory_is_short(setup: SpoolSetup) -> None:
-    limits = SpoolLimits(max_bytes=1024 * KIB, max_age_s=600, memory_bytes=8 * KIB, metrics_memory_bytes=4 * KIB)
+    limits = SpoolLimits(
+        max_bytes=1024 * KIB,
+        max_age_s=600,
+        memory_bytes=8 * KIB,
+        metrics_memory_bytes=4 * KIB,
+        logs_memory_bytes=4 * KIB,
+    )
     spool = await setup.opened(limits=limits)
     made = [b"%d\n" % number * 200 for number in range(200)]
     for payload in made:
@@ -131,7 +137,9 @@ async def test_events_are_read_back_from_the_disk_when_memory_is_short(setup: Sp
 
 
 async def test_metrics_give_way_to_events_oldest_first_and_each_is_counted(setup: SpoolSetup) -> None:
-    limits = SpoolLimits(max_bytes=4 * KIB, max_age_s=600, memory_bytes=64 * KIB, metrics_memory_bytes=2 * KIB)
+    limits = SpoolLimits(
+        max_bytes=4 * KIB, max_age_s=600, memory_bytes=64 * KIB, metrics_memory_bytes=2 * KIB, logs_memory_bytes=2 * KIB
+    )
     spool = await setup.opened(limits=limits)
     for number in range(3):
         await spool.append(setup.metrics(b"m%d" % number * 350))
@@ -280,7 +288,13 @@ async def test_without_a_disk_it_is_the_queue_in_memory(setup: SpoolSetup) -> No
 
 @pytest.mark.thorough
 async def test_the_file_stays_near_its_bound_and_is_given_back_afterwards(setup: SpoolSetup) -> None:
-    limits = SpoolLimits(max_bytes=8192 * KIB, max_age_s=600, memory_bytes=1024 * KIB, metrics_memory_bytes=64 * KIB)
+    limits = SpoolLimits(
+        max_bytes=8192 * KIB,
+        max_age_s=600,
+        memory_bytes=1024 * KIB,
+        metrics_memory_bytes=64 * KIB,
+        logs_memory_bytes=64 * KIB,
+    )
     spool = await setup.opened({"hub": Stream.EVENTS}, limits)
     payload = b"x" * 500
     for _ in range(40):

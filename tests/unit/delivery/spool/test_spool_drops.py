@@ -13,7 +13,9 @@ from slurmlens.delivery.batches import Stream
 from slurmlens.delivery.spool import DropKind, DropTotal, SpoolLimits
 from testkit.spools import KIB, SpoolSetup, payloads, settled, take_all
 
-LIMITS = SpoolLimits(max_bytes=4 * KIB, max_age_s=600, memory_bytes=64 * KIB, metrics_memory_bytes=2 * KIB)
+LIMITS = SpoolLimits(
+    max_bytes=4 * KIB, max_age_s=600, memory_bytes=64 * KIB, metrics_memory_bytes=2 * KIB, logs_memory_bytes=2 * KIB
+)
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ from slurmlens.telemetry.internal import Reporter
 
 ROWS = 200
 PAYLOAD = b"x" * 20_000
-LIMITS = SpoolLimits(max_bytes=1 << 24, max_age_s=3600, memory_bytes=1 << 18, metrics_memory_bytes=1 << 13)
+LIMITS = SpoolLimits(
+    max_bytes=1 << 24, max_age_s=3600, memory_bytes=1 << 18, metrics_memory_bytes=1 << 13, logs_memory_bytes=1 << 13
+)
 
 
 def test_a_file_that_held_a_backlog_becomes_short_when_the_last_of_it_has_left(tmp_path: Path) -> None:

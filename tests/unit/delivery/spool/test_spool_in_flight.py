@@ -15,7 +15,9 @@ from slurmlens.delivery.spool.index import BatchHeader, Index
 from slurmlens.delivery.spool.place import DATABASE
 from testkit.spools import KIB, SpoolSetup, payloads, settled, take_all
 
-SMALL = SpoolLimits(max_bytes=4 * KIB, max_age_s=600, memory_bytes=64 * KIB, metrics_memory_bytes=2 * KIB)
+SMALL = SpoolLimits(
+    max_bytes=4 * KIB, max_age_s=600, memory_bytes=64 * KIB, metrics_memory_bytes=2 * KIB, logs_memory_bytes=2 * KIB
+)
 LINE = 400
 
 

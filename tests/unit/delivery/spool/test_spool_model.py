@@ -34,14 +34,20 @@ from slurmlens.delivery.spool import Spool, SpoolLimits
 from slurmlens.delivery.spool.place import DATABASE
 from slurmlens.delivery.spool.stream_queue import BATCH_COST_BYTES
 from slurmlens.telemetry.counters import Counters
-from testkit.spools import SINKS, SpoolSetup, payloads, settled
+from testkit.spools import SINKS_AND_LOGS as SINKS
+from testkit.spools import SpoolSetup, payloads, settled
 
-LIMITS = SpoolLimits(max_bytes=4000, max_age_s=100, memory_bytes=1600, metrics_memory_bytes=1000)
+LIMITS = SpoolLimits(
+    max_bytes=4000, max_age_s=100, memory_bytes=1600, metrics_memory_bytes=1000, logs_memory_bytes=1000
+)
 NS_PER_S = 1_000_000_000
 IN_MEMORY = Path("/dev/shm")
 CLOSE_TIMEOUT_S = 10
 SIZES = st.integers(1, 450)
 TURNS = st.integers(0, 12)
+GIVE_WAY = (Stream.METRICS, Stream.LOGS, Stream.EVENTS)
+AT_ONCE = Stream.EVENTS
+"""Written as it comes; the others while a sink is behind."""
 SINK_NAMES = st.sampled_from(sorted(SINKS))
 
 
@@ -97,17 +103,17 @@ class Twin:
     def append(self, stream: Stream, batch: Held, now_s: float) -> None:
         self.held[stream].append(batch)
         self.trim(now_s)
-        loose = [one for one in self.held[Stream.METRICS] if not one.stored]
-        spills = sum(len(one.payload) for one in loose) > LIMITS.spill_bytes
-        for one in self.held[Stream.EVENTS] + (loose if spills else []):
-            one.stored = True
+        for kind, queue in self.held.items():
+            if sum(len(one.payload) for one in queue if not one.stored) > LIMITS.spill_bytes(kind):
+                for one in queue:
+                    one.stored = True
 
     def trim(self, now_s: float) -> None:
         for stream in self.held:
             while (oldest := self.oldest_free(stream)) and now_s - oldest.age_from_s > LIMITS.max_age_s:
                 self.drop(stream, oldest, "age")
         while self.size_bytes > LIMITS.max_bytes:
-            free = [(stream, one) for stream in (Stream.METRICS, Stream.EVENTS) if (one := self.oldest_free(stream))]
+            free = [(stream, one) for stream in GIVE_WAY if (one := self.oldest_free(stream))]
             if not free:
                 break
             self.drop(*free[0], "spool_limit")
@@ -172,12 +178,13 @@ class SpoolAndTwin(RuleBasedStateMachine):
         self.setup = SpoolSetup(self.base / "0")
         self.twin = Twin()
         self.in_flight: dict[str, list[Entry]] = {}
-        self.made_points = self.vanished_points = 0
-        self.delivered_points: set[bytes] = set()
+        self.made_loose = self.vanished = 0
+        self.delivered: set[bytes] = set()
+        self.lines_made: set[bytes] = set()
         self.dropped_before: dict[tuple[Stream, str], int] = {}
         self.counted_at_death: dict[str, float] = {}
         self.runner = asyncio.Runner()
-        self.spool: Spool = self.runner.run(self.setup.opened(limits=LIMITS))
+        self.spool: Spool = self.runner.run(self.setup.opened(SINKS, LIMITS))
 
     def teardown(self) -> None:
         """Bounded: after a failure in the middle of something, what is awaited may never come."""
@@ -216,8 +223,10 @@ class SpoolAndTwin(RuleBasedStateMachine):
 
         self.runner.run(act())
         self.twin.append(stream, self.holds(payload), self.now_s)
-        self.made_points += stream is Stream.METRICS
-        assert stream is Stream.METRICS or payload in self.setup.safe
+        self.made_loose += stream is not AT_ONCE
+        if stream is Stream.LOGS:
+            self.lines_made.add(payload)
+        assert stream is not AT_ONCE or payload in self.setup.safe
 
     @rule(sink=SINK_NAMES, max_bytes=st.integers(1, 2000), takes=st.booleans())
     def read(self, sink: str, max_bytes: int, takes: bool) -> None:
@@ -260,7 +269,7 @@ class SpoolAndTwin(RuleBasedStateMachine):
         if entries:
             self.runner.run(act())
             self.twin.acknowledge(sink, len(entries), self.now_s)
-            self.delivered_points |= {entry.batch.payload for entry in entries if SINKS[sink] is Stream.METRICS}
+            self.delivered |= {entry.batch.payload for entry in entries if SINKS[sink] is not AT_ONCE}
 
     @rule(seconds=st.integers(1, 60))
     def wait(self, seconds: int) -> None:
@@ -268,9 +277,9 @@ class SpoolAndTwin(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """An orderly one takes the metrics along that only memory had."""
+        """An orderly one takes along what only memory had."""
         self.runner.run(self.spool.close())
-        for one in self.twin.held[Stream.METRICS]:
+        for one in (one for queue in self.twin.held.values() for one in queue):
             one.stored = True
         trimmed = copy.deepcopy(self.twin)
         trimmed.trim(self.now_s)
@@ -323,8 +332,8 @@ class SpoolAndTwin(RuleBasedStateMachine):
         taken = copy.deepcopy(trimmed)
         taken.acknowledge(sink, len(given), self.now_s)
         self.begin_life([self.twin, trimmed, taken], reboots)
-        if self.twin is taken and SINKS[sink] is Stream.METRICS:
-            self.delivered_points.update(given)
+        if self.twin is taken and SINKS[sink] is not AT_ONCE:
+            self.delivered.update(given)
 
     async def die(self) -> None:
         """Whatever the old life still does after this is not seen by anybody."""
@@ -349,13 +358,14 @@ class SpoolAndTwin(RuleBasedStateMachine):
             )
             assert lines <= was_deleted, "told before the deletion was committed"
         self.twin, self.dropped_before, self.in_flight = fitting[0], left.dropped, {}
-        self.vanished_points += sum(not one.stored for one in self.twin.held[Stream.METRICS])
+        self.lines_made.clear()
+        self.vanished += sum(not one.stored for queue in self.twin.held.values() for one in queue)
         self.setup.counters, self.counted_at_death = Counters(), {}
         if reboots:
             self.setup.boot_id = f"boot-{self.made}-{self.lives}"
 
         async def begin() -> None:
-            self.spool = await self.setup.opened(limits=LIMITS)
+            self.spool = await self.setup.opened(SINKS, LIMITS)
             await settled(self.spool)
 
         self.runner.run(begin())
@@ -384,11 +394,17 @@ class SpoolAndTwin(RuleBasedStateMachine):
             assert self.counted(stream, reason) == lines - self.dropped_before.get((stream, reason), 0)
 
     @invariant()
-    def every_point_is_delivered_or_waits_or_was_dropped(self) -> None:
+    def every_point_and_log_line_is_delivered_or_waits_or_was_dropped(self) -> None:
         """And none is two of these."""
-        dropped = sum(one.lines for (stream, _), one in self.spool.state.dropped.items() if stream is Stream.METRICS)
-        elsewhere = len(self.delivered_points | set(self.twin.waiting("carbon"))) + self.vanished_points
-        assert elsewhere + dropped == self.made_points
+        dropped = sum(one.lines for (stream, _), one in self.spool.state.dropped.items() if stream is not AT_ONCE)
+        waiting = {*self.twin.waiting("carbon"), *self.twin.waiting("hub_logs")}
+        assert len(self.delivered | waiting) + self.vanished + dropped == self.made_loose
+
+    @invariant()
+    def whoever_read_a_log_line_is_told_when_it_was_dropped(self) -> None:
+        """Or else it would be read again, and be both dropped and delivered."""
+        untold = {payload for payload in self.lines_made if payload not in self.setup.safe}
+        assert untold <= set(self.twin.waiting("hub_logs"))
 
     def counted(self, stream: Stream, reason: str) -> float:
         return self.setup.counted("queue_dropped_lines", stream=stream.value, reason=reason)
@@ -397,7 +413,7 @@ class SpoolAndTwin(RuleBasedStateMachine):
         """Every payload of every sink, in order, as another life on a copy is given them: this one's stay free. None is
         acknowledged there: what is too old behind something younger would give way for the sinks that follow."""
         other = SpoolSetup(copied, self.setup.clock, boot_id=self.setup.boot_id)
-        spool = await other.opened(limits=LIMITS)
+        spool = await other.opened(SINKS, LIMITS)
         for sink in SINKS:
             given = await payloads(spool, sink) if spool.backlog(sink).batches else []
             assert given == self.twin.waiting(sink)

@@ -20,7 +20,7 @@ from slurmlens.delivery.spool.writer import VOLATILE_MAX_BYTES
 from slurmlens.errors import ConfigError
 from testkit.checkout import ROOT
 from testkit.mounts import mountinfo
-from testkit.spools import KIB, SpoolSetup, payloads, settled, take_all
+from testkit.spools import KIB, SINKS_AND_LOGS, SpoolSetup, payloads, settled, take_all
 
 NEEDS_MOUNT = pytest.mark.skipif(
     os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0,
@@ -344,31 +344,45 @@ async def test_a_file_of_an_older_release_is_brought_forward_with_all_it_holds(
     setup: SpoolSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await filled(setup, 3)
-    monkeypatch.setattr(store, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(store, "SCHEMA_VERSION", 4)
     monkeypatch.setattr(
         store,
         "MIGRATIONS",
-        {1: ["ALTER TABLE cursors RENAME TO marks"], 2: ["ALTER TABLE marks RENAME TO cursors"]},
+        {2: ["ALTER TABLE cursors RENAME TO marks"], 3: ["ALTER TABLE marks RENAME TO cursors"]},
     )
     opened = store.SpoolStore(setup.folder / "spool.sqlite")
     assert len(opened.contents().heads[Stream.EVENTS]) == 3
     opened.close()
     connection = sqlite3.connect(setup.folder / "spool.sqlite")
-    assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (4,)
     connection.close()
+
+
+async def test_a_file_from_before_log_lines_takes_them_with_all_it_holds(setup: SpoolSetup) -> None:
+    await filled(setup, 3)
+    connection = sqlite3.connect(setup.folder / "spool.sqlite")
+    connection.execute("DROP TABLE logs")  # what release 0.1 wrote had the same tables without this one
+    connection.execute("PRAGMA user_version=1")
+    connection.close()
+    spool = await setup.opened(SINKS_AND_LOGS)
+    await spool.append(setup.batch(b"a line\n", Stream.LOGS))
+    assert [spool.backlog(name).batches for name in ("hub", "hub_logs")] == [3, 1]
+    await spool.close()
+    assert (len(setup.rows(Stream.EVENTS)), setup.rows(Stream.LOGS)) == (3, [b"a line\n"])
+    assert setup.counted("spool_set_aside") == 0
 
 
 async def test_a_migration_that_fails_leaves_the_file_as_it_was_and_it_is_set_aside(
     setup: SpoolSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await filled(setup, 3)
-    monkeypatch.setattr(store, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr(store, "MIGRATIONS", {1: ["DROP TABLE metrics", "ALTER TABLE nothing ADD COLUMN x"]})
+    monkeypatch.setattr(store, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(store, "MIGRATIONS", {2: ["DROP TABLE metrics", "ALTER TABLE nothing ADD COLUMN x"]})
     spool = await setup.opened()
     assert setup.counted("spool_set_aside") == 1
     await spool.close()
     (aside,) = setup.folder.glob("spool.sqlite.corrupt-*")
     connection = sqlite3.connect(aside)
     assert connection.execute("SELECT count(*) FROM metrics").fetchone() == (0,)
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
     connection.close()

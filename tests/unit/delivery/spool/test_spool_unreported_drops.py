@@ -15,7 +15,9 @@ from slurmlens.delivery.spool.store import SpoolChange
 from slurmlens.errors import SpoolError
 from testkit.spools import KIB, SpoolSetup, settled, take_all
 
-LIMITS = SpoolLimits(max_bytes=64 * KIB, max_age_s=600, memory_bytes=8 * KIB, metrics_memory_bytes=2 * KIB)
+LIMITS = SpoolLimits(
+    max_bytes=64 * KIB, max_age_s=600, memory_bytes=8 * KIB, metrics_memory_bytes=2 * KIB, logs_memory_bytes=2 * KIB
+)
 MADE = 20
 DROPPED = MADE - 5
 """Of lines of 400 bytes, five fit into the memory for metrics."""

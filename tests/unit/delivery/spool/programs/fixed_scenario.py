@@ -24,7 +24,9 @@ from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 
 SINKS = {"hub": Stream.EVENTS, "file": Stream.EVENTS, "carbon": Stream.METRICS}
-LIMITS = SpoolLimits(max_bytes=1 << 20, max_age_s=3600, memory_bytes=1 << 18, metrics_memory_bytes=1 << 13)
+LIMITS = SpoolLimits(
+    max_bytes=1 << 20, max_age_s=3600, memory_bytes=1 << 18, metrics_memory_bytes=1 << 13, logs_memory_bytes=1 << 13
+)
 CLOCK = SystemClock()
 
 
