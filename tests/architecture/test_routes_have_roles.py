@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from slurmlens.config.hub import HubConfig
-from slurmlens.hub.logs.room import LogRoom
+from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.web.app import make_app
 from testkit.job_hub import FixedHistory, FixedInventory, Live, ToldInside, plain_status, take_nothing
 from testkit.role_table import ROWS
@@ -21,7 +21,7 @@ async def paths_of_the_hub() -> set[str]:
         take_events=take_nothing,
         status=plain_status,
         settings=HubConfig(),
-        logs=cast(LogRoom, object()),
+        logs=cast(LogReads, object()),
     )
     return {resource.canonical for resource in app.router.resources()}
 

@@ -17,7 +17,7 @@ FRONT_DOORS = (
     ("inventory/read/queries.py", "InventoryQueries"),
     ("progress/read.py", "ProgressQueries"),
     ("web/ports.py", "HistoryQueries"),
-    ("web/ports.py", "LogLines"),
+    ("logs/store.py", "LogReads"),
     ("web/ports.py", "LiveFeed"),
     ("web/ports.py", "ProgressReads"),
     ("web/view_cache.py", "ViewCache"),

@@ -194,7 +194,7 @@ async def _lines_find_their_job(history: History, mix: JobMix) -> None:
         LogLine(id="a", node=node_name(5), message="m", **trouble),
         LogLine(id="b", node="n1", message="m", time_ns=1, job_id=mix.first_job_id),
     ]
-    await Enricher(history.store, "demo").enriched(lines)
+    await Enricher(history.store, "demo", history.news).enriched(lines)
 
 
 def _progress_of_others(transaction: Transaction) -> None:

@@ -17,8 +17,8 @@ from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.logs.query import JobOwner
-from slurmlens.hub.logs.room import LogRoom
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
+from slurmlens.hub.logs.tail import LogTail
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.session import COOKIE
@@ -79,7 +79,7 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
     await ruled.people.replace(PEOPLE)
     await tell_jobs(history)
     await tell_cluster(history)
-    logs = LogRoom(SqliteLogStore(folder / "logs", 14, clock), reporter)
+    logs, log_tail = SqliteLogStore(folder / "logs", 14, clock), LogTail()
     await logs.append(
         [(line_of_job(job_id, clock.wall_ns()), JobOwner(user, account)) for job_id, user, account in LINES]
     )
@@ -93,6 +93,7 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
         status=hub.status,
         settings=HubConfig(),
         logs=logs,
+        log_tail=log_tail,
         access=AccessControl(ruled),
         reporter=reporter,
         clock=clock,
@@ -103,8 +104,8 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
             yield hub
         finally:
             live.close()
-            logs.end_watching()
-    logs.close()
+            log_tail.close()
+    await logs.close()
     await history.close()
 
 

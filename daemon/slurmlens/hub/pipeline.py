@@ -19,7 +19,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from slurmlens.clock import Clock
-from slurmlens.config.database_url import sqlite_path
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import SourceError
 from slurmlens.hub.access.control import AccessControl, RuledAccess
@@ -42,9 +41,7 @@ from slurmlens.hub.intake.refusals import Refusals
 from slurmlens.hub.inventory.keeper import InventoryKeeper
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
-from slurmlens.hub.logs.enriching import Enricher
-from slurmlens.hub.logs.room import LogRoom
-from slurmlens.hub.logs.sqlite_store import SqliteLogStore
+from slurmlens.hub.logs.opening import HubLogs, open_logs
 from slurmlens.hub.news import News, NodesReceived
 from slurmlens.hub.progress import keeping
 from slurmlens.hub.progress.read import ProgressQueries
@@ -119,7 +116,7 @@ class HubPipeline:
         self._points = self._make_points()
         kinds = [*kinds_of_history(config.retention), *kinds_of_progress(config.retention.progress_days)]
         self._retention = Retention(store, kinds, clock)
-        self._logs = _log_room(config, clock, opened.reporter)
+        self._logs = open_logs(config, store, news, clock, opened.reporter)
         self._add_stages_of_history()
         self._add_stages_of_scheduler()
         self._add_stages_of_inventory()
@@ -161,10 +158,10 @@ class HubPipeline:
         """Ends live pages, finishes requests, closes port and database. Call it when `run` has ended."""
         self._opened.news.close()
         if self._logs is not None:
-            self._logs.end_watching()
+            self._logs.tail.close()
         await self._listener.close()
         if self._logs is not None:
-            self._logs.close()
+            await self._logs.close()
         if self._points is not None:
             self._points.tell_backlog()
         if self._access.ruled is not None:
@@ -210,7 +207,8 @@ class HubPipeline:
             live=self._demand,
             take_events=ingest.take,
             status=status,
-            logs=self._logs,
+            logs=None if self._logs is None else self._logs.store,
+            log_tail=None if self._logs is None else self._logs.tail,
             take_lines=None if self._logs is None else self._log_intake(prove, self._logs).take,
             settings=config,
             clock=clock,
@@ -219,14 +217,13 @@ class HubPipeline:
         )
         await self._listener.open(app)
 
-    def _log_intake(self, prove: Prove, room: LogRoom) -> LogIntake:
+    def _log_intake(self, prove: Prove, logs: HubLogs) -> LogIntake:
         config = self._opened.config
         return LogIntake(
             max_body_bytes=config.listen.max_body_bytes,
             prove=prove,
             forwarders=config.logs.forwarders,
-            enricher=Enricher(self._opened.store, config.cluster),
-            room=room,
+            keeper=logs.keeper,
             zone=LocalZone(),
             reporter=self._opened.reporter,
             clock=self._opened.clock,
@@ -320,7 +317,8 @@ class HubPipeline:
         self._supervisor.add("doors", self._doors.watch)
         self._supervisor.add("refusals", self._refusals.run)
         if self._logs is not None:
-            self._supervisor.add("logs", self._logs.run)
+            for name, stage in self._logs.stages():
+                self._supervisor.add(name, stage)
         if self._opened.tls is not None:
             self._supervisor.add("certificate", partial(self._opened.tls.keep_fresh, self._opened.reporter))
 
@@ -356,12 +354,3 @@ def _access_control(opened: _Opened) -> AccessControl:
     return AccessControl(
         RuledAccess.make(config.access, config.auth, config.cluster, opened.store, opened.clock, opened.reporter)
     )
-
-
-def _log_room(config: HubConfig, clock: Clock, reporter: Reporter) -> LogRoom | None:
-    """The lines' own folder, beside the database's file unless a setting says where; None where there is none."""
-    database = sqlite_path(config.database.url)
-    folder = config.logs.path or (None if database is None else database.parent / "logs")
-    if not config.logs.enabled or folder is None:
-        return None
-    return LogRoom(SqliteLogStore(folder, config.logs.keep_days, clock), reporter)

@@ -14,9 +14,8 @@ from datetime import tzinfo
 
 from slurmlens.clock import Clock
 from slurmlens.errors import DecodeError, SlurmlensError
-from slurmlens.hub.logs.enriching import Enricher
-from slurmlens.hub.logs.room import LogRoom
-from slurmlens.hub.logs.sqlite_store import LogStoreError
+from slurmlens.hub.logs.keeping import LogKeeper
+from slurmlens.hub.logs.store import LogStoreError
 from slurmlens.hub.logs.understanding import understood
 from slurmlens.log_lines import LogLine
 from slurmlens.runtime.authentication import Prove
@@ -40,8 +39,7 @@ class LogIntake:
         max_body_bytes: int,
         prove: Prove,
         forwarders: Collection[str],
-        enricher: Enricher,
-        room: LogRoom,
+        keeper: LogKeeper,
         zone: tzinfo,
         reporter: Reporter,
         clock: Clock,
@@ -49,8 +47,7 @@ class LogIntake:
         self._max_body_bytes = max_body_bytes
         self._prove = prove
         self._forwarders = frozenset(forwarders)
-        self._enricher = enricher
-        self._room = room
+        self._keeper = keeper
         self._zone = zone
         self._reporter = reporter
         self._clock = clock
@@ -69,24 +66,28 @@ class LogIntake:
             raise TooLarge(f"the body has {len(body)} bytes, at most {self._max_body_bytes} are taken")
         speaker = await self._prove.node_of(headers, body)
         lines, refused = await asyncio.to_thread(self._read, body, headers.get("content-encoding", ""), speaker)
-        new = await self._room.append(await self._enricher.enriched(lines))
-        self._reporter.report(LINES_TAKEN, count=len(new), node=speaker)
+        kept = await self._keeper.keep([line for _, line in lines])
+        refused += [
+            RefusedLine(number, "store", kept.refused[line.id]) for number, line in lines if line.id in kept.refused
+        ]
+        self._reporter.report(LINES_TAKEN, count=len(kept.new), node=speaker)
         if refused:
             self._reporter.report(LINES_REFUSED, count=len(refused), node=speaker, problem=refused[0].message)
-        return answer(200, accepted=len(new), known=len(lines) - len(new), refused=refused[:MAX_REFUSED_TOLD])
+        known = len(lines) - len(kept.new) - len(kept.refused)
+        return answer(200, accepted=len(kept.new), known=known, refused=refused[:MAX_REFUSED_TOLD])
 
-    def _read(self, body: bytes, encoding: str, speaker: str) -> tuple[list[LogLine], list[RefusedLine]]:
+    def _read(self, body: bytes, encoding: str, speaker: str) -> tuple[list[tuple[int, LogLine]], list[RefusedLine]]:
         unpacked = unpack(body, encoding, self._max_body_bytes)
         if unpacked.count(b"\n") > MAX_LINES:
             raise TooLarge(f"more than {MAX_LINES} lines in one request")
         now_ns = self._clock.wall_ns()
-        lines: list[LogLine] = []
+        lines: list[tuple[int, LogLine]] = []
         refused: list[RefusedLine] = []
         for number, document in documents(unpacked):
             try:
                 if isinstance(document, DecodeError):
                     raise document
-                lines.append(understood(self._line(document, speaker, now_ns), self._zone))
+                lines.append((number, understood(self._line(document, speaker, now_ns), self._zone)))
             except DecodeError as error:
                 refused.append(RefusedLine(number, error.reason, str(error)))
         return lines, refused

@@ -1,4 +1,5 @@
 """Log lines: taken, given to their job, kept for some days, found again.
 
-intake ─► understanding (pure) ─► enriching (history: whose job) ─► sqlite_store ─► search, tail ─► web, cli
+intake ─► understanding (pure) ─► keeping: enriching (history: whose job) ─► a store (sqlite, opensearch) ─► web, cli
+                                      └─► tail, aggregates (carbon series)
 """

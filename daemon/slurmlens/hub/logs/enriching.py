@@ -1,111 +1,154 @@
 """Whose the job of a line is, and which job a line of a node is about: by what history holds, valid at the line's time.
 
-Owns the questions and what is remembered of their answers. A line that names its job gets that job's user, account and
-partition. A line of trouble (one that a table understood) that names no job, but a node, gets the job that ran on that
-node then, if it was one alone; whatever else a node says is not given to a job by time. A job that is not known yet is
-asked for again when its next line comes.
+Owns the questions and what is remembered of their answers. A line that names its job gets that job's name, user,
+account and partition, of the run that there was then: job ids are used again. A line of trouble (one that a table
+understood) that names no job, but a node, gets the job that ran on that node then, if it was one alone; whatever else a
+node says is not given to a job by time. What is remembered of a job is forgotten when its runs change. While the
+database does not answer, lines go on with what is remembered; `keeping` completes them later.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, select
 
-from slurmlens.hub.database.store import Store
+from slurmlens.clock import NS_PER_S
+from slurmlens.hub.database.store import Store, StoreError
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.run_rows import Section
-from slurmlens.hub.logs.query import NOBODY, JobOwner
+from slurmlens.hub.logs.query import JobOwner
+from slurmlens.hub.news import FactOfJob, News, RunsChanged
 from slurmlens.log_lines import JobSource, LogLine
+from slurmlens.slurm.hostlist import fold_or_list
 
 REMEMBERED = 10_000
+MOST_FACTS = 10_000
+SKEW_NS = 300 * NS_PER_S
+"""So much before its submission a line may be about a job: clocks of nodes differ."""
+_RUNS_LOOKED_AT = 20
 _LOOKED_AT = 50
 """Runs of a node before a moment, the latest of each part of the lists."""
 _STARTED = (Section.RUNNING, Section.OVER, Section.NOT_LISTED)
+_runs = schema.runs.c
+_TOLD = (_runs.job_id, _runs.user, _runs.account, _runs.partition, _runs.name, _runs.nodes)
 
 
-class _OwnJob(NamedTuple):
-    """A job, and whose it is."""
+class KnownJob(NamedTuple):
+    """A job as history has it; `nodes` is a hostlist."""
 
     job_id: int
     owner: JobOwner
+    name: str | None
+    nodes: str
+
+
+class EnrichedLine(NamedTuple):
+    """A line, and its job as far as history knows it."""
+
+    line: LogLine
+    job: KnownJob | None
+
+
+class _Run(NamedTuple):
+    begin_ns: int
+    job: KnownJob
 
 
 class Enricher:
     """Asks one cluster's history."""
 
-    def __init__(self, store: Store, cluster: str) -> None:
+    def __init__(self, store: Store, cluster: str, news: News) -> None:
         self._store = store
         self._cluster = cluster
-        self._owners: OrderedDict[int, JobOwner] = OrderedDict()
+        self._heard = news.subscribe(RunsChanged, most_waiting=MOST_FACTS)
+        self._known: OrderedDict[int, tuple[_Run, ...]] = OrderedDict()
+        """Runs of jobs, the newest first."""
 
-    async def enriched(self, lines: Sequence[LogLine]) -> list[tuple[LogLine, JobOwner]]:
-        """The lines, each with its job where that can be known, and with whose that is."""
-        unknown = {line.job_id for line in lines if line.job_id is not None} - self._owners.keys()
+    async def enriched(self, lines: Sequence[LogLine]) -> list[EnrichedLine]:
+        """The lines, each with its job where that can be known."""
+        self._forget_changed()
+        unknown = {line.job_id for line in lines if line.job_id is not None} - self._known.keys()
         troubles = {(line.node, line.time_ns) for line in lines if line.job_id is None and line.kind is not None}
-        if not unknown and not troubles:
-            return [(line, self._owner(line.job_id)) for line in lines]
-        owners, jobs = await self._store.read(lambda connection: self._ask(connection, unknown, troubles))
-        for job_id, owner in owners.items():
-            self._remember(job_id, owner)
+        jobs: dict[tuple[str, int], KnownJob] = {}
+        if unknown or troubles:
+            try:
+                known, jobs = await self._store.read(lambda connection: self._ask(connection, unknown, troubles))
+            except StoreError:  # whoever keeps the lines asks again
+                known = {}
+            self._remember(known)
         return [self._with_job(line, jobs.get((line.node, line.time_ns))) for line in lines]
 
-    def _with_job(self, line: LogLine, on_node: _OwnJob | None) -> tuple[LogLine, JobOwner]:
+    def _forget_changed(self) -> None:
+        for fact in self._heard.take_all():
+            if isinstance(fact, FactOfJob):
+                self._known.pop(fact.job_id, None)
+            else:  # facts were missed
+                self._known.clear()
+
+    def _remember(self, known: dict[int, tuple[_Run, ...]]) -> None:
+        self._known.update(known)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _with_job(self, line: LogLine, on_node: KnownJob | None) -> EnrichedLine:
         if line.job_id is None and line.kind is not None and on_node is not None:
             line = msgspec.structs.replace(line, job_id=on_node.job_id, job_source=JobSource.TIME)
-            return line, on_node.owner
-        return line, self._owner(line.job_id)
-
-    def _owner(self, job_id: int | None) -> JobOwner:
-        return NOBODY if job_id is None else self._owners.get(job_id, NOBODY)
-
-    def _remember(self, job_id: int, owner: JobOwner) -> None:
-        self._owners[job_id] = owner
-        while len(self._owners) > REMEMBERED:
-            self._owners.popitem(last=False)
+            return EnrichedLine(line, on_node)
+        runs = self._known.get(line.job_id, ()) if line.job_id is not None else ()
+        return EnrichedLine(line, _valid_at(runs, line.time_ns))
 
     def _ask(
         self, connection: Connection, job_ids: set[int], moments: set[tuple[str, int]]
-    ) -> tuple[dict[int, JobOwner], dict[tuple[str, int], _OwnJob]]:
-        owners: dict[int, JobOwner] = {}
-        for job_id in job_ids:
-            if (owner := self._owner_of(connection, job_id)) is not None:
-                owners[job_id] = owner
-        jobs = {}
-        for node, time_ns in moments:
-            if (own := self._alone_on(connection, node, time_ns)) is not None:
-                jobs[node, time_ns] = own
-        return owners, jobs
-
-    def _owner_of(self, connection: Connection, job_id: int) -> JobOwner | None:
-        runs = schema.runs
-        query = (
-            select(runs.c.user, runs.c.account, runs.c.partition)
-            .where(runs.c.cluster == self._cluster, runs.c.job_id == job_id, runs.c.user.is_not(None))
-            .order_by(runs.c.number.desc())
-            .limit(1)
+    ) -> tuple[dict[int, tuple[_Run, ...]], dict[tuple[str, int], KnownJob]]:
+        runs = {job_id: self._runs_of(connection, job_id) for job_id in job_ids}
+        jobs = {moment: self._alone_on(connection, *moment) for moment in moments}
+        return (
+            {job_id: found for job_id, found in runs.items() if found},
+            {moment: job for moment, job in jobs.items() if job is not None},
         )
-        row = connection.execute(query).first()
-        return None if row is None else JobOwner(*row)
 
-    def _alone_on(self, connection: Connection, node: str, time_ns: int) -> _OwnJob | None:
+    def _runs_of(self, connection: Connection, job_id: int) -> tuple[_Run, ...]:
+        query = (
+            select(*_TOLD, _runs.submit_s, _runs.order_ns)
+            .where(_runs.cluster == self._cluster, _runs.job_id == job_id, _runs.user.is_not(None))
+            .order_by(_runs.number.desc())
+            .limit(_RUNS_LOOKED_AT)
+        )
+        return tuple(
+            _Run(row.order_ns if row.submit_s is None else row.submit_s * NS_PER_S, _job(row))
+            for row in connection.execute(query)
+        )
+
+    def _alone_on(self, connection: Connection, node: str, time_ns: int) -> KnownJob | None:
         """The job that ran on a node at a moment; None where none did, or several."""
         runs, run_nodes = schema.runs, schema.run_nodes
-        columns = (runs.c.job_id, runs.c.user, runs.c.account, runs.c.partition, runs.c.start_ns, runs.c.end_ns)
-        found: dict[int, JobOwner] = {}
+        found: dict[int, KnownJob] = {}
         for section in _STARTED:  # each by the key of `run_nodes`, however long the node's past
             query = (
-                select(*columns)
+                select(*_TOLD, runs.c.start_ns, runs.c.end_ns)
                 .join(run_nodes, run_nodes.c.run == runs.c.rid)
                 .where(run_nodes.c.node == node, run_nodes.c.section == section.value)
                 .where(run_nodes.c.order_ns <= time_ns)
                 .order_by(run_nodes.c.order_ns.desc(), run_nodes.c.run.desc())
                 .limit(_LOOKED_AT)
             )
-            for job_id, *owner, start_ns, end_ns in connection.execute(query):
-                if start_ns is not None and start_ns <= time_ns and (end_ns is None or end_ns >= time_ns):
-                    found[job_id] = JobOwner(*owner)
-        return _OwnJob(*found.popitem()) if len(found) == 1 else None
+            for row in connection.execute(query):
+                if row.start_ns is not None and row.start_ns <= time_ns and (row.end_ns or time_ns) >= time_ns:
+                    found[row.job_id] = _job(row)
+        return found.popitem()[1] if len(found) == 1 else None
+
+
+def _valid_at(runs: Sequence[_Run], time_ns: int) -> KnownJob | None:
+    """The job of the newest run that had been submitted by then; the oldest where none had."""
+    if not runs:
+        return None
+    return next((run.job for run in runs if run.begin_ns <= time_ns + SKEW_NS), runs[-1].job)
+
+
+def _job(row: Sequence[Any]) -> KnownJob:
+    job_id, user, account, partition, name, nodes = row[: len(_TOLD)]
+    return KnownJob(job_id, JobOwner(user, account, partition), name, fold_or_list(schema.decode_nodes(nodes)))

@@ -16,6 +16,8 @@ from slurmlens.clock import Clock, SystemClock
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
+from slurmlens.hub.logs.store import LogReads
+from slurmlens.hub.logs.tail import LogTail
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.doors import BODY_S, Doors
 from slurmlens.hub.web.error_pages import error_middleware
@@ -33,7 +35,6 @@ from slurmlens.hub.web.ports import (
     HistoryQueries,
     InventoryReads,
     LiveFeed,
-    LogLines,
     ProgressReads,
     StatusOf,
     TakeEvents,
@@ -67,7 +68,8 @@ def make_app(
     settings: HubConfig,
     access: AccessControl | None = None,
     reporter: Reporter | None = None,
-    logs: LogLines | None = None,
+    logs: LogReads | None = None,
+    log_tail: LogTail | None = None,
     take_lines: TakeEvents | None = None,
     doors: Doors | None = None,
     clock: Clock | None = None,
@@ -87,7 +89,7 @@ def make_app(
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),
         looks=LooksPage(control, environment),
-        logs=None if logs is None else LogsPage(logs, environment, clock or SystemClock(), control),
+        logs=None if logs is None else LogsPage(logs, log_tail or LogTail(), environment, clock, control),
         assets=assets,
     )
     taking = {"/api/v1/events": _intake_handler(take_events, doors)}

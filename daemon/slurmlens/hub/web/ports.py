@@ -17,9 +17,6 @@ from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldR
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood
 from slurmlens.hub.inventory.states import EntityHistory
-from slurmlens.hub.logs.query import LogPage, LogPlace, LogQuery
-from slurmlens.hub.logs.sqlite_store import Slot
-from slurmlens.hub.logs.tail import Tailed
 from slurmlens.hub.news import Fact
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.slurm.job_ids import JobReference
@@ -85,22 +82,6 @@ class LiveFeed(Protocol):
 
     def looked(self, viewer: Viewer, job_id: int) -> None:
         """Somebody asked for a job once."""
-
-
-class LogLines(Protocol):
-    """The lines of logs, asked."""
-
-    async def search(self, viewer: Viewer, query: LogQuery) -> LogPage:
-        """The newest lines that fit."""
-
-    async def around(self, viewer: Viewer, node: str, place: LogPlace) -> LogPage:
-        """What a node said before and after a line."""
-
-    async def histogram(self, viewer: Viewer, query: LogQuery, since_ns: int, width_ns: int) -> Sequence[Slot]:
-        """How many lines fit, over time."""
-
-    def watch(self, viewer: Viewer, query: LogQuery) -> AbstractContextManager[AsyncIterator[Tailed]]:
-        """What comes and fits until the block is left."""
 
 
 TakeEvents = Callable[[bytes, Mapping[str, str], str | None], Awaitable[tuple[int, bytes]]]

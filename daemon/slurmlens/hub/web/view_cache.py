@@ -20,10 +20,10 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.logs.query import LogQuery, StoredLine
-from slurmlens.hub.logs.sqlite_store import LogStoreError
+from slurmlens.hub.logs.store import LogReads, LogStoreError
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.job.log_marks import MARKED
-from slurmlens.hub.web.ports import HistoryQueries, LogLines, ProgressReads
+from slurmlens.hub.web.ports import HistoryQueries, ProgressReads
 from slurmlens.hub.web.shown import Shown
 from slurmlens.runtime.beside import beside
 
@@ -58,7 +58,7 @@ class ViewCache:
         self,
         queries: HistoryQueries,
         progress: ProgressReads,
-        logs: LogLines | None,
+        logs: LogReads | None,
         environment: jinja2.Environment,
     ) -> None:
         self._queries = queries

@@ -13,11 +13,13 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from slurmlens.config.hub import HubConfig
+from slurmlens.hub.database.store import StoreError
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.intake.log_lines import LogIntake
 from slurmlens.hub.logs.enriching import Enricher
-from slurmlens.hub.logs.room import LogRoom
+from slurmlens.hub.logs.keeping import LogKeeper
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
+from slurmlens.hub.logs.tail import LogTail
 from slurmlens.hub.views.logs.view import LogsView
 from slurmlens.hub.web.app import make_app
 from slurmlens.slurm.records import JobState
@@ -32,7 +34,9 @@ HOSTILE = "\x1b[31m<script>alert(1)</script>\u202e"
 class Lines(NamedTuple):
     client: TestClient
     intake: LogIntake
-    room: LogRoom
+    tail: LogTail
+    keeper: LogKeeper
+    history: History
 
     async def send(self, *documents: dict[str, object]) -> dict[str, object]:
         body = b"\n".join(map(msgspec.json.encode, documents))
@@ -61,13 +65,13 @@ async def lines(tmp_path: Path) -> AsyncIterator[Lines]:
     await history.learn(
         record(JobState.RUNNING, job_id=7, nodes=("n1",)), record(JobState.RUNNING, job_id=8, nodes=("n2",))
     )
-    room = LogRoom(SqliteLogStore(tmp_path / "logs", 14, clock), reporter)
+    store, tail, news = SqliteLogStore(tmp_path / "logs", 14, clock), LogTail(), history.news
+    keeper = LogKeeper(store, Enricher(history.store, "demo", news), [tail.publish], news, clock, reporter)
     intake = LogIntake(
         max_body_bytes=10**6,
         prove=Somebody(),  # type: ignore[arg-type]
         forwarders=("n1",),
-        enricher=Enricher(history.store, "demo"),
-        room=room,
+        keeper=keeper,
         zone=UTC,
         reporter=reporter,
         clock=clock,
@@ -80,15 +84,16 @@ async def lines(tmp_path: Path) -> AsyncIterator[Lines]:
         live=None,  # type: ignore[arg-type]
         take_events=intake.take,
         status=None,  # type: ignore[arg-type]
-        logs=room,
+        logs=store,
+        log_tail=tail,
         take_lines=intake.take,
         settings=HubConfig(cluster="demo"),
         clock=clock,
     )
     async with TestClient(TestServer(app)) as client:
-        yield Lines(client, intake, room)
-        room.end_watching()
-    room.close()
+        yield Lines(client, intake, tail, keeper, history)
+        tail.close()
+    await store.close()
     await history.close()
 
 
@@ -173,3 +178,28 @@ async def test_a_folder_that_takes_nothing_is_answered_so_that_the_sender_keeps_
     (tmp_path / "logs").write_text("a file")
     answer = await lines.client.post("/api/v1/logs", data=msgspec.json.encode(document("x")))
     assert answer.status == 503
+
+
+async def test_a_line_that_came_before_its_job_was_known_is_completed(lines: Lines) -> None:
+    await lines.send(document("early", 11, program="slurm_9"), document("INFO: task a:5 blocked", 12, program="kernel"))
+    await lines.keeper.complete()
+    assert [row.user for row in (await lines.view("job=9")).rows] == [None]
+    await lines.history.learn(record(JobState.RUNNING, job_id=9, nodes=("n3",)))
+    await lines.keeper.complete({9})
+    assert [row.user for row in (await lines.view("job=9")).rows] == ["alice"]
+    assert [row.message for row in (await lines.view("user=alice&job=9")).rows] == ["early"]
+
+
+async def test_lines_are_kept_while_the_database_is_away_and_completed_later(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise StoreError("no answer", reason="away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lines.history.store, "read", away)
+        answer = await lines.send(document("meanwhile", 11, program="slurm_7"))
+    assert (answer["accepted"], answer["refused"]) == (1, [])
+    assert [row.user for row in (await lines.view("job=7")).rows] == [None]
+    await lines.keeper.complete()
+    assert [row.user for row in (await lines.view("job=7")).rows] == ["alice"]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.logs.query import LogPage, LogPlace, StoredLine
-from slurmlens.hub.logs.sqlite_store import Slot
+from slurmlens.hub.logs.store import Slot
 from slurmlens.hub.views.logs.view import LogBar, LogRow, LogsView
 from slurmlens.log_lines import JobSource, LogLine, Severity
 from slurmlens.slurm.job_ids import shown_job_id

@@ -15,11 +15,12 @@ from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.access.looks import What
 from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.views.job.table import job_csv
 from slurmlens.hub.web.addresses import job_and_run
 from slurmlens.hub.web.answers import bytes_answer, csv_answer, html_answer
 from slurmlens.hub.web.live_stream import STREAMS_A_TURN, stream_job
-from slurmlens.hub.web.ports import HistoryQueries, LiveFeed, LogLines, ProgressReads
+from slurmlens.hub.web.ports import HistoryQueries, LiveFeed, ProgressReads
 from slurmlens.hub.web.session import still_admitted, viewer_of
 from slurmlens.hub.web.shown import Shown
 from slurmlens.hub.web.view_cache import ViewCache
@@ -38,7 +39,7 @@ class JobPage:
         self,
         queries: HistoryQueries,
         progress: ProgressReads,
-        logs: LogLines | None,
+        logs: LogReads | None,
         feed: LiveFeed,
         environment: jinja2.Environment,
         control: AccessControl,

@@ -1,7 +1,7 @@
 """Log lines: search, the neighbourhood of a line, and lines as they come.
 
-Fed by `ports.LogLines`; feeds browsers and `slurmlens logs`. An address is a query: what is shown can be sent to
-somebody else, who sees of it what he may see.
+Fed by a store of lines and by `logs.tail`; feeds browsers and `slurmlens logs`. An address is a query: what is shown
+can be sent to somebody else, who sees of it what he may see.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.logs.query import MOST_LINES, LogPlace, LogQuery
-from slurmlens.hub.logs.tail import Tailed
+from slurmlens.hub.logs.store import LogReads
+from slurmlens.hub.logs.tail import LogTail, Tailed
 from slurmlens.hub.views.logs.build import build_logs_view, log_row, span_of
 from slurmlens.hub.web.addresses import number_in
 from slurmlens.hub.web.answers import html_answer, json_answer
-from slurmlens.hub.web.ports import LogLines
 from slurmlens.hub.web.session import still_admitted, viewer_of
 from slurmlens.log_lines import Severity
 from slurmlens.wire.written_times import written_ns
@@ -38,8 +38,16 @@ _LATEST_NS = 2**62
 class LogsPage:
     """All forms of the lines."""
 
-    def __init__(self, logs: LogLines, environment: jinja2.Environment, clock: Clock, control: AccessControl) -> None:
+    def __init__(
+        self,
+        logs: LogReads,
+        tail: LogTail,
+        environment: jinja2.Environment,
+        clock: Clock,
+        control: AccessControl,
+    ) -> None:
         self._logs = logs
+        self._tail = tail
         self._control = control
         self._template = environment.get_template("logs/page.html")
         self._clock = clock
@@ -78,7 +86,7 @@ class LogsPage:
         query = msgspec.structs.replace(query_of(filters, self._clock.wall_ns()), since_ns=None, until_ns=None)
         viewer, is_admitted = viewer_of(request), still_admitted(self._control, request)
         async with sse_response(request, headers={"Cache-Control": "no-store"}) as response:
-            with self._logs.watch(viewer, query) as lines, contextlib.suppress(ConnectionError):
+            with self._tail.watch(viewer, query) as lines, contextlib.suppress(ConnectionError):
                 await response.send(_lines(Tailed((), 0)), event="lines")
                 async for tailed in lines:
                     if not await is_admitted():

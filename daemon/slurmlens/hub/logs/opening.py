@@ -1,0 +1,61 @@
+"""The lines of one hub, put together: store, tail, keeper and series, as settings say.
+
+Owns the choice of the store. Made by `pipeline` where `[logs]` is enabled and has a place; `stages` are what its
+supervisor is to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from slurmlens.clock import Clock
+from slurmlens.config.database_url import sqlite_path
+from slurmlens.config.hub import HubConfig
+from slurmlens.hub.database.store import Store
+from slurmlens.hub.logs.enriching import Enricher
+from slurmlens.hub.logs.keeping import LogKeeper
+from slurmlens.hub.logs.sqlite_store import SqliteLogStore
+from slurmlens.hub.logs.store import LogStore
+from slurmlens.hub.logs.tail import LogTail
+from slurmlens.hub.news import News
+from slurmlens.runtime.supervisor import Stage
+from slurmlens.telemetry.internal import Reporter
+
+
+@dataclass(frozen=True)
+class HubLogs:
+    """What the rest of the hub is given."""
+
+    store: LogStore
+    tail: LogTail
+    enricher: Enricher
+    keeper: LogKeeper
+
+    def stages(self) -> Iterator[tuple[str, Stage]]:
+        """What a supervisor is to run, by name."""
+        yield "lines' jobs", self.keeper.run_completing
+        yield "lines' age", self.keeper.run_forgetting
+
+    async def close(self) -> None:
+        """Ends the store, when nobody asks any more."""
+        await self.store.close()
+
+
+def open_logs(config: HubConfig, history: Store, news: News, clock: Clock, reporter: Reporter) -> HubLogs | None:
+    """The lines as settings say; None where they are off, or have no place."""
+    store = _store(config, clock)
+    if store is None:
+        return None
+    tail, enricher = LogTail(), Enricher(history, config.cluster, news)
+    keeper = LogKeeper(store, enricher, [tail.publish], news, clock, reporter)
+    return HubLogs(store, tail, enricher, keeper)
+
+
+def _store(config: HubConfig, clock: Clock) -> LogStore | None:
+    """SQLite's folder is beside the database's file unless a setting says where."""
+    settings, database = config.logs, sqlite_path(config.database.url)
+    folder = settings.path or (None if database is None else database.parent / "logs")
+    if not settings.enabled or folder is None:
+        return None
+    return SqliteLogStore(folder, settings.keep_days, clock)
