@@ -34,7 +34,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "tests and bench": ("chromium", "collectd-core", "strace", "faketime", "iproute2", "openssl", "groff-base"),
 }
 # What `make components` installs on top: the demo does without.
-COMPONENT_PACKAGES = ("ca-certificates", "default-jre-headless", "maven", "carbon-c-relay", "postgresql", "rsyslog")
+COMPONENT_PACKAGES = ("ca-certificates", "default-jdk-headless", "maven", "carbon-c-relay", "postgresql", "rsyslog")
 NPM_PACKAGES = ("nodejs", "npm")  # only where no npm is on PATH: some machines have it from elsewhere
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_SAVED = Path("/usr/sbin/policy-rc.d.slurmlens-saved")

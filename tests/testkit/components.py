@@ -20,6 +20,7 @@ from deploy.components.consul import Consul
 from deploy.components.go_carbon import GoCarbon
 from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber
+from deploy.components.opensearch import OpenSearch
 from deploy.components.postgresql import PostgreSql
 from deploy.errors import MachineLacks
 from deploy.sandbox import Sandbox
@@ -59,6 +60,13 @@ def lumber(component_sandbox: Sandbox) -> Iterator[Lumber]:
 def kafka(component_sandbox: Sandbox) -> Iterator[Kafka]:
     """A broker; a test makes the topics it wants."""
     with running(Kafka(component_sandbox)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def opensearch(component_sandbox: Sandbox) -> Iterator[OpenSearch]:
+    """A search server; a test has indices of its own."""
+    with running(OpenSearch(component_sandbox)) as server:
         yield server
 
 

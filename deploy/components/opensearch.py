@@ -1,0 +1,75 @@
+"""OpenSearch 2.19.1 as one node in one JVM, started from Maven's jars; security plugin and sandbox are not in them.
+
+`OpenSearch.url` is its address. Indices spring up under the names of `INDICES` alone, so that a wrong name shows. It
+survives SIGKILL of its process with all that it acknowledged: its translog is fsynced before each answer.
+"""
+
+from __future__ import annotations
+
+import shutil
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from deploy.cache import cached_folder
+from deploy.components.fetch import MODULES, key, run
+from deploy.components.server import Server
+from deploy.sandbox import Sandbox
+
+MODULE = MODULES / "opensearch"
+INDICES = "slurmlens-*,logstash-*"
+# The last two halve the start and two fifths of the memory.
+JAVA = ("java", "-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+ANSWER_MAX_S = 2.0
+
+
+class OpenSearch(Server):
+    """The node, on the loopback address."""
+
+    def __init__(self, sandbox: Sandbox, name: str = "opensearch") -> None:
+        self.port, self._transport_port = sandbox.ports.take(), sandbox.ports.take()
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(sandbox, name, lambda: is_healthy(self.url), grace_s=20)
+
+    def command(self) -> list[str]:
+        configuration, node = self.folder / "conf", program()
+        configuration.mkdir(exist_ok=True)
+        (configuration / "opensearch.yml").write_text(opensearch_yml(self._transport_port))
+        options = ["-basePath", str(self.folder / "home"), "-confPath", str(configuration), "-numOfNode", "1"]
+        # The runner counts its nodes from 1 and adds that to the port.
+        options += ["-baseHttpPort", str(self.port - 1), "-clusterName", self.name]
+        return [*JAVA, "-cp", f"{node}/classes:{node}/lib/*", "SearchNode", *options]
+
+
+def opensearch_yml(transport_port: int) -> str:
+    """The node's configuration: alone, on loopback, and not read-only on a disk that is nearly full."""
+    return f"""network.host: 127.0.0.1
+transport.port: {transport_port}
+discovery.type: single-node
+action.auto_create_index: "{INDICES}"
+cluster.routing.allocation.disk.threshold_enabled: false
+"""
+
+
+def is_healthy(url: str) -> bool:
+    """Whether the cluster has all it needs to take and find documents."""
+    question = f"{url}/_cluster/health?wait_for_status=yellow&wait_for_no_initializing_shards=true&timeout=1s"
+    try:
+        with urllib.request.urlopen(question, timeout=ANSWER_MAX_S) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def program() -> Path:
+    """The folder with the server's jars in `lib` and what starts it in `classes`, from the cache."""
+    return cached_folder(key("opensearch", MODULE / "pom.xml", MODULE / "SearchNode.java"), _fetch)
+
+
+def _fetch(folder: Path) -> None:
+    repository = folder / "repository"
+    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}/lib"]
+    pom = MODULE / "pom.xml"
+    run(["mvn", "-B", "-ntp", "-q", f"-f={pom}", f"-Dmaven.repo.local={repository}", *goal], cwd=folder)
+    shutil.rmtree(repository)
+    run(["javac", "-cp", f"{folder}/lib/*", "-d", f"{folder}/classes", str(MODULE / "SearchNode.java")], cwd=folder)
