@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from slurmlens.hub.history.read import job_list
 from slurmlens.hub.history.read.job_list import list_query
 from slurmlens.slurm.records import JobState
 from testkit.hub_history import History
+from testkit.manual_clock import ManualClock
 from testkit.told_events import BEGIN_S
 
 RUNS = 20_000
@@ -52,27 +54,37 @@ FILTERS = [
 AFTER = [None, ListPlace(Section.OVER, 5_000_000, 5_000)]
 
 
-async def test_every_list_walks_an_index_and_sorts_nothing(history: History) -> None:
-    await history.store.write(_fill)
+@pytest.fixture
+async def on_sqlite(tmp_path: Path, clock: ManualClock) -> AsyncIterator[History]:
+    """For what is SQLite's own: its plans and its statistics. PostgreSQL's plans are in tests/receivers."""
+    opened = await History.open(f"sqlite:///{tmp_path}/hub.sqlite3", clock)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def test_every_list_walks_an_index_and_sorts_nothing(on_sqlite: History) -> None:
+    await on_sqlite.store.write(_fill)
     walks = {}
     for which, after in itertools.product(FILTERS, AFTER):
         wanted = msgspec.structs.replace(which, after=after)
         query = list_query(EVERYBODY, "demo", wanted, Section.OVER, 200)
-        steps = await history.store.read(_plan_of(query))
+        steps = await on_sqlite.store.read(_plan_of(query))
         if any("SCAN" in step or "TEMP B-TREE" in step for step in steps):
             walks[repr(wanted)] = steps
     assert walks == {}
 
 
-async def test_a_user_s_own_list_walks_the_indexes_of_his_name_and_accounts(history: History) -> None:
-    await history.store.write(_fill)
+async def test_a_user_s_own_list_walks_the_indexes_of_his_name_and_accounts(on_sqlite: History) -> None:
+    await on_sqlite.store.write(_fill)
     viewer = Viewer("user7", frozenset({Role.USER}), accounts=frozenset({"account3", "account'4"}))
     own = entitlements(viewer)
     assert own is not None
     assert len(own) == 3
     for entitlement, after in itertools.product(own, AFTER):
         query = list_query(viewer, "demo", JobFilter(after=after), Section.OVER, 200, entitlement)
-        steps = await history.store.read(_plan_of(query))
+        steps = await on_sqlite.store.read(_plan_of(query))
         assert not any("SCAN" in step or "TEMP B-TREE" in step for step in steps), steps
 
 
@@ -87,11 +99,11 @@ def _fill(transaction: Transaction) -> None:
         transaction.core.exec_driver_sql(statement)
 
 
-async def test_statistics_are_kept_while_the_hub_runs(history: History) -> None:
-    await history.store.write(_fill)
-    await history.store.keep_statistics()
+async def test_statistics_are_kept_while_the_hub_runs(on_sqlite: History) -> None:
+    await on_sqlite.store.write(_fill)
+    await on_sqlite.store.keep_statistics()
     query = text("SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'runs'")
-    assert (await history.store.read(lambda connection: connection.execute(query).scalar_one())) > 5
+    assert (await on_sqlite.store.read(lambda connection: connection.execute(query).scalar_one())) > 5
 
 
 @pytest.mark.thorough
