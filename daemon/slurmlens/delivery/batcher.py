@@ -1,7 +1,7 @@
 """Forms batches of lines: closed when full, or when the first line has waited `linger_s`.
 
-Sans-IO: told the time, never asks it. One `Batcher` a stream, owned by `pipeline`, fed with encoded lines; what it
-returns goes into the queue. Invariants: lines leave in the order they came; none is held beyond its linger once
+Sans-IO: handed the time, never asks for it. One `Batcher` a stream, owned by `pipeline`, fed with encoded lines; what
+it returns goes into the queue. Invariants: lines leave in the order they came; none is held beyond its linger once
 `take_due` is asked; no batch exceeds `max_bytes` unless one line alone does.
 """
 

@@ -27,8 +27,8 @@ class Batch(msgspec.Struct, frozen=True):
 
     `payload` is the lines joined, `count` their number, `born_ns` the monotonic time of the first. `on_acknowledged`
     are called once the queue answers for the batch (the dropbox unlinks its file then): it is on the disk, or every
-    receiver of the stream has taken it. On a drop before that only log lines are told: the drop is counted by then, and
-    whoever read them shall not read them again. They must not raise.
+    receiver of the stream has taken it. On a drop before that only log lines are reported: the drop is counted by then,
+    and whoever read them shall not read them again. They must not raise.
     """
 
     stream: Stream

@@ -98,7 +98,7 @@ def consul_of_relay(
 
 
 class Consul(Generic[C]):
-    """`settings` are the file's with the KV's over them; `changed` is told when they are others."""
+    """`settings` are the file's with the KV's over them; `changed` is called when they are others."""
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ def drop_notice(place: Place, clock: Clock) -> Callable[[Mapping[DropKind, DropT
 
 
 def dropped_lines(accounts: Mapping[DropKind, DropTotal]) -> tuple[DroppedLines, ...]:
-    """The totals as they are told, in a fixed order."""
+    """The totals as they are reported, in a fixed order."""
     rows = sorted((stream.value, reason, account) for (stream, reason), account in accounts.items())
     return tuple(
         DroppedLines(stream=stream, reason=reason, lines=account.lines, since_ns=account.since_ns)

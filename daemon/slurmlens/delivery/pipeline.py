@@ -5,7 +5,7 @@
 Owns spool, outlet and deliveries, and the supervisor of their stages; in what order they begin and end. Fed through
 `outlet` (or, where batches come as such, `spool`) by the pipelines of node and relay, which make it: its stages go on
 until everything that feeds it has stopped. Invariants: the spool opens before anything comes and closes after the last;
-stopping takes a bounded time, and what has not arrived by then is told.
+stopping takes a bounded time, and what has not arrived by then is reported.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class DeliveryPipeline:
                 await self.outlet.flush()
                 await self._deliveries.drain()
         except TimeoutError:
-            pass  # what is left is told below
+            pass  # what is left is reported below
         finally:
             self._deliveries.tell_backlog()
             if self._running is not None:

@@ -52,9 +52,9 @@ class SinkDependencies(msgspec.Struct, frozen=True):
     reporter: Reporter
     clock: Clock
     on_profile_interval: Callable[[float], None]
-    """Told by the hub how often it wants profiles."""
+    """Called with how often the hub wants profiles."""
     on_profile_intervals: Callable[[Mapping[str, float]], None] | None = None
-    """A relay is told for each of its nodes."""
+    """A relay receives it for each of its nodes."""
     find: Callable[[str, str, int], Endpoint] | None = None
     """Says where the receiver of a sink is, given where the settings have it; None where only they know."""
 

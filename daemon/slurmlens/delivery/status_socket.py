@@ -63,7 +63,7 @@ class StatusServer:
         self._reporter = reporter
 
     async def run(self) -> None:
-        """Serve until cancelled; a socket that cannot be made is told, and the daemon goes on without."""
+        """Serve until cancelled; a socket that cannot be made is reported, and the daemon goes on without."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):

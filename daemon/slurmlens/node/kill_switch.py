@@ -1,8 +1,8 @@
 """The flag file that silences this node: while it is there, nothing is read between a job's begin and its end.
 
 The hooks and the SPANK plugin look at the same file each time they run. Looked at every few seconds, so that a node is
-silent without a restart and without slurm.conf; told when it changes, because figures of the time are missing. Fed by
-the file system; feeds the sampler's schedule through `pipeline`.
+silent without a restart and without slurm.conf; reported when it changes, because figures of the time are missing. Fed
+by the file system; feeds the sampler's schedule through `pipeline`.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class OwnFigures:
             await self._points(payload, count)
 
     async def serve(self) -> None:
-        """Answer Prometheus; an address that cannot be had is told, and the daemon goes on without."""
+        """Answer Prometheus; an address that cannot be had is reported, and the daemon goes on without."""
         address = self._config.address
         assert address is not None
         server = HttpServer(*address, FiguresPage(self.page), LIMITS, self._reporter)

@@ -273,7 +273,7 @@ class NodePipeline:
         self._in_background(self._registry_driver.retime(sampling.interval_s, config.heartbeat_interval_s))
 
     def _health(self) -> Health:
-        """What Consul is told of this daemon."""
+        """What Consul receives of this daemon."""
         from slurmlens.discovery.health import judge  # late: as above
 
         away = [f"{name} takes nothing" for name in self._delivery.away]

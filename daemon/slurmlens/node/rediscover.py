@@ -1,4 +1,4 @@
-"""Finds jobs and steps from the cgroup tree alone: what no hook told, what began before us, what ended unnoticed.
+"""Finds jobs and steps from the cgroup tree alone: what no hook reported, what began before us, what ended unnoticed.
 
 Owns the course of looking: at once when the kernel says that a folder appeared or vanished, every few milliseconds
 while a folder has no name yet (26.05: until slurmstepd wrote its title), and over the whole tree at a slow interval,
@@ -33,7 +33,7 @@ PAUSE_S = 0.001
 """Between two jobs of a rescan that only makes sure: a job on this node feels one long burst, not many short ones."""
 
 LOOKED_INTO_AT_A_RESCAN = 8
-"""Jobs whose steps are looked at, in turn, although nothing was told of them."""
+"""Jobs whose steps are looked at, in turn, although no event came of them."""
 
 FIRST_RETRY_S = 0.002
 """After this a folder without a name is looked at again; doubled each time up to the rescan's interval."""
@@ -196,7 +196,7 @@ class Rediscover:
             yield from self._roster.stirred(key, step)
 
     def _look_at(self, watch: FolderWatch, key: str) -> Iterator[Sighting]:
-        """Sets the watches first and looks then: what appears in between is told by the watch."""
+        """Sets the watches first and looks then: the watch reports what appears in between."""
         job = None
         if self._tree is not None:
             for path in self._tree.watch_folders_of_job(key):
@@ -223,7 +223,7 @@ class Rediscover:
 
 
 class _Pace:
-    """When to look again without being told; it is told the time."""
+    """When to look again without an event of the watch; the caller hands in the time."""
 
     def __init__(self, rescan_s: float, blind_rescan_s: float) -> None:
         self._rescan_s = rescan_s

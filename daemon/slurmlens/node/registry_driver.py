@@ -34,7 +34,7 @@ from slurmlens.events import (
 from slurmlens.node import registry as reg
 from slurmlens.node.dropbox import Dropbox, Token
 from slurmlens.node.rediscover import Rediscover
-from slurmlens.node.registry.told_steps import overlay
+from slurmlens.node.registry.reported_steps import overlay
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.points import Lines
@@ -257,7 +257,7 @@ class RegistryDriver:
                 event = instruction.event
                 self._reporter.report(STEP_UNPLACED, job_id=event.job.job_id, step=event.told.step)
             case reg.Summarise():
-                work = self._summarise(instruction.number, instruction.draft, instruction.told_steps)
+                work = self._summarise(instruction.number, instruction.draft, instruction.reported_steps)
                 self._start("Summarise", work)
 
     async def _emit(self, event: AnyEvent) -> None:
@@ -339,7 +339,7 @@ class RegistryDriver:
     def _read_often(self, asked: reg.ReadOften) -> None:
         self._sampler.order(lambda engine, now: _look_closely(engine, asked.job_id, asked.interval_s, now))
 
-    async def _summarise(self, number: int, draft: JobSummary, told_steps: tuple[StepTotals, ...]) -> None:
+    async def _summarise(self, number: int, draft: JobSummary, reported_steps: tuple[StepTotals, ...]) -> None:
         """Fill the draft in with what the sampler measured, the plugin's word on the steps above it."""
         finished: Finished | None = None
         try:
@@ -347,7 +347,7 @@ class RegistryDriver:
         except Exception as error:
             self._reporter.report(JOB_UNMEASURED, job_id=draft.job.job_id, error=type(error).__name__)
         if finished is not None:
-            totals = overlay(finished.totals, told_steps)
+            totals = overlay(finished.totals, reported_steps)
             draft = msgspec.structs.replace(draft, totals=totals, profile=finished.profile)
             self.registry.summed_up(draft)
             await self.points(finished.lines)

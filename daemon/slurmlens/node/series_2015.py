@@ -43,7 +43,7 @@ _FIGURES: tuple[tuple[tuple[str, ...], Callable[[psutil.Process], Iterable[float
     (("ctx_sw_vol", "ctx_sw_invol"), lambda process: process.num_ctx_switches()),
     (("ctx_fds",), lambda process: (process.num_fds(),)),
 )
-"""What is told of a running process, and how it is read."""
+"""What is reported of a running process, and how it is read."""
 
 
 @dataclass(frozen=True, slots=True)

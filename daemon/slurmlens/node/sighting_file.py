@@ -1,8 +1,8 @@
 """The file in which a daemon leaves its running sightings, and the summaries it owes, to the next one of the boot.
 
 Owns the file; its form is `registry.memory`'s. It lies beside the status socket, in memory: another boot has no use for
-it. Always whole (written beside and renamed); one that cannot be read or written is told and costs what it would have
-saved, nothing more. Used by `pipeline` and `registry_driver`.
+it. Always whole (written beside and renamed); one that cannot be read or written is reported and costs what it would
+have saved, nothing more. Used by `pipeline` and `registry_driver`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How the node daemon fares: what its status socket says.
 
-Owns the document and its figures, as carbon and Prometheus are told them. Made by `pipeline` at each question.
+Owns the document and its figures, as carbon and Prometheus receive them. Made by `pipeline` at each question.
 """
 
 from __future__ import annotations

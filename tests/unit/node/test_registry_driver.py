@@ -58,7 +58,7 @@ class Stages:
 
     def save(self, known: Memory) -> None:
         owed = [one.summary.job.job_id for one in known.ended]
-        steps = [step.step for one in known.sightings for step in one.told_steps]
+        steps = [step.step for one in known.sightings for step in one.reported_steps]
         saved = f"saved {[one.job.job_id for one in known.sightings]}"
         self.happened += [saved + (f" owed {owed}" if owed else "") + (f" steps {steps}" if steps else "")]
 

@@ -1,7 +1,7 @@
 """TPE, CMA-ES and NSGA-II of Optuna, with an in-memory study: no storage of its own, the journal is the truth.
 
 Owns the translation. Parameters are suggested in their order, so that conditions hold (define by run). Points that
-failed are told as complete with a value that cannot win and a broken constraint, never as FAIL: samplers cannot see
+failed are recorded as complete with a value that cannot win and a broken constraint, never as FAIL: samplers cannot see
 that state and ask for the same point again (optuna/optuna#566, #3472).
 """
 

@@ -1,4 +1,4 @@
-"""One TCP connection of a sink, with TLS or without, told by the byte how much of it the peer's kernel has.
+"""One TCP connection of a sink, with TLS or without, which knows by the byte how much of it the peer's kernel has.
 
 Owns the socket and its settings, and the counting. Invariants: after `write` our own process holds nothing any more,
 all of it is with the kernel; a peer that takes anything at all is waited for, one that takes nothing for `timeout_s` is

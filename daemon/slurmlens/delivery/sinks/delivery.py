@@ -2,9 +2,8 @@
 
 Owns the retrying, the pacing of what had to wait (`pace`), the counting and the state that `slurmlens status` shows of
 a sink. Invariants: an entry is acknowledged only after the receiver took it or refused it for ever, so delivery is at
-least once and in order; what is refused for ever is counted as lost and told; a receiver that is away costs nothing but
-its own backlog.
-Reads a `flow.BatchQueue`; drives anything that is a `Sink`; supervised by `pipeline`.
+least once and in order; what is refused for ever is counted as lost and reported; a receiver that is away costs nothing
+but its own backlog. Reads a `flow.BatchQueue`; drives anything that is a `Sink`; supervised by `pipeline`.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Sink(Protocol):
 
     async def deliver(self, payload: bytes, count: int) -> int:
         """Hand over `count` joined lines; returns how many of them the receiver took, the rest it refused for ever
-        (and the sink has told). DeliveryError where it took none, or may not have.
+        (and the sink has reported it). DeliveryError where it took none, or may not have.
         """
 
     async def aclose(self) -> None:

@@ -2,7 +2,7 @@
 with TLS or without.
 
 Owns the meaning of the hub's answers (`docs/specs/hub-api.md`): what was taken, what was refused for ever, what is
-worth another try. Driven by `delivery`. The hub says in each answer how often it wants profiles; a callback is told.
+worth another try. Driven by `delivery`. The hub says in each answer how often it wants profiles; a callback takes it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class _Taken(msgspec.Struct):
     refused: list[_RefusedByHub] = []
     profile_interval_s: float | None = None
     profile_intervals_s: dict[str, float] = {}
-    """By node; told to relays."""
+    """By node; sent to relays."""
 
     @property
     def understood_nothing(self) -> bool:

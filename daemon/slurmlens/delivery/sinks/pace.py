@@ -1,8 +1,8 @@
 """How fast a backlog may be delivered: bounded, so that a receiver that comes back is not run over.
 
-Sans-IO: told the time, never asks it. What has waited longer than `after_s` is replayed: it leaves at `bytes_per_s` at
-most. What is younger never waits here, so a healthy delivery cannot be slowed down. New lines wait behind a backlog,
-for order's sake, but not for ever: the least rate that can be set is a multiple of what a node makes.
+Sans-IO: handed the time, never asks for it. What has waited longer than `after_s` is replayed: it leaves at
+`bytes_per_s` at most. What is younger never waits here, so a healthy delivery cannot be slowed down. New lines wait
+behind a backlog, for order's sake, but not for ever: the least rate that can be set is a multiple of what a node makes.
 
 That a cluster's nodes do not all begin at once is not decided here: their tries are jittered (`runtime.backoff`), over
 half a minute and more after an outage of two minutes and more. Used by `delivery`.

@@ -11,7 +11,7 @@ Implements `flow.BatchQueue`. Events are committed as they come (one transaction
 one); metrics stay in memory and are written only while a sink is behind. `on_acknowledged` of a batch is called when it
 is *committed*, so the dropbox may release its files then; while the disk takes nothing, or there is none, it is called
 once every sink has the batch. Every line that gives way is counted exactly once (`ledger` says what that means across a
-crash), and told in the stream of events by a notice, of which at most one waits at a time.
+crash), and reported in the stream of events by a notice, of which at most one waits at a time.
 """
 
 from slurmlens.delivery.spool.disk import Disk

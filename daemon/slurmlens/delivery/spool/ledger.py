@@ -102,7 +102,7 @@ class Ledger:
     def adopt(self, found: Mapping[DropKind, DropTotal]) -> None:
         """Go on with a file's accounts.
 
-        Of our own goes in what no notice has told. Where the file is one that we had before (same beginning), ours
+        Of our own goes in what no notice has reported. Where the file is one that we had before (same beginning), ours
         know it and more.
         """
         self._written = dict(found)

@@ -1,9 +1,9 @@
 """The bounds of the spool, and the rule by which batches give way: metrics, then log lines, then events, oldest first.
 
-What a sink has in its hands does not give way: it may be delivered this very moment, and a line is delivered or told as
-dropped, never both. So each sink may hold one read's worth beyond its age, and beyond the bounds where nothing else is
-left that could go.
-Pure: takes queues, takes batches from them and says why. Part of `spool`, which tells and counts every one.
+What a sink has in its hands does not give way: it may be delivered this very moment, and a line is delivered or
+reported as dropped, never both. So each sink may hold one read's worth beyond its age, and beyond the bounds where
+nothing else is left that could go. Pure: takes queues, takes batches from them and says why. Part of `spool`, which
+tells and counts every one.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Implements `batches.BatchQueue` on the same `StreamQueue` as the spool. Invariants: to put never waits; the oldest gives
 way first, but never what a sink has in its hands, for that may be delivered this very moment; every line that gives way
-is counted and told, as the spool does. What waits when the program ends is lost, and so is told (`deliveries`).
-Fed through `delivery.points`; read by the sinks.
+is counted and reported, as the spool does. What waits when the program ends is lost, and reported as such
+(`deliveries`). Fed through `delivery.points`; read by the sinks.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def row_of(position: int, batch: Batch, boot_id: str, monotonic_ns: int, wall_ns
 
 
 def entry_of(row: Row, stream: Stream, header: BatchHeader) -> Entry:
-    """The batch as it is handed to a sink; whoever waited for it was told at its commit."""
+    """The batch as it is handed to a sink; whoever waited for it was called at its commit."""
     return Entry(row.position, Batch(stream, row.payload, row.lines, header.born_ns))
 
 

@@ -1,9 +1,9 @@
 """The spool's front: a `flow.BatchQueue` in the event loop, which never waits for the disk.
 
-Owns the queues: what is held, who has it, what gives way. Invariants: nothing is lost without being counted and told;
-sinks read from memory what is there, committed or not, so a disk that fails costs durability and never delivery. Fed by
-`outlet`, read by `sinks.delivery`; made by `pipeline`, which opens it before anything comes and closes it after the
-last. `writer` does what needs the disk.
+Owns the queues: what is held, who has it, what gives way. Invariants: nothing is lost without being counted and
+reported; sinks read from memory what is there, committed or not, so a disk that fails costs durability and never
+delivery. Fed by `outlet`, read by `sinks.delivery`; made by `pipeline`, which opens it before anything comes and closes
+it after the last. `writer` does what needs the disk.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Spool:
     # --- for the pipeline
 
     def give_up(self, stream: Stream, reason: str, lines: int) -> None:
-        """Lines that never came here were dropped before: they are counted and told as those that give way here."""
+        """Lines that never came here were dropped before: they are counted and reported as those that give way here."""
         if self._queues[stream].cursors and lines:
             self._ledger.give_up(stream, reason, lines, was_stored=False)
             self._look_again()

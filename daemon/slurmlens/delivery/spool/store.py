@@ -2,7 +2,7 @@
 
 Owns the schema and the connection. Invariants: a change is on the disk whole or not at all, and when `apply` returns it
 has been synchronised (`synchronous=FULL`); doing a change twice is doing it once; a payload that does not fit its
-checksum is told as missing and never handed out. Used from one thread, by `disk`; sqlite3's exceptions end here.
+checksum is reported as missing and never handed out. Used from one thread, by `disk`; sqlite3's exceptions end here.
 
 Power loss: what `apply` returned from is there afterwards if the drive keeps its word about flushing; what it was
 working on is there or not, whole. `locking_mode=EXCLUSIVE` keeps the WAL's index in private memory: a mapped one would

@@ -62,7 +62,7 @@ class StreamQueue:
 
     @property
     def orphaned_lines(self) -> int:
-        """In memory alone, and in no file of whoever put them in: each that waits to be told has one."""
+        """In memory alone, and in no file of whoever put them in: each that waits for an answer has one."""
         return sum(batch.count - len(batch.on_acknowledged) for _, batch in self.loose())
 
     @property
@@ -256,5 +256,5 @@ class StreamQueue:
 
 
 def _without_callbacks(batch: Batch) -> Batch:
-    """The same, with nobody who waits to be told that it is safe."""
+    """The same, with nobody who waits for the word that it is safe."""
     return Batch(batch.stream, batch.payload, batch.count, batch.born_ns)

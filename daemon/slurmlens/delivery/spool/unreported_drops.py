@@ -2,7 +2,7 @@
 
 Owns the file; it lies beside the status socket, in memory, so no full disk keeps it from being written, and it outlives
 `kill -9`. Normally it is not there: the spool's own file has the totals. Always whole (written beside and renamed); one
-that cannot be read or written is told and costs what it would have saved. Written and read by `ledger`.
+that cannot be read or written is reported and costs what it would have saved. Written and read by `ledger`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class UnreportedDrops:
         self._reporter = reporter
 
     def load(self) -> dict[DropKind, DropTotal]:
-        """What the daemon before us left; none of it was told for certain."""
+        """What the daemon before us left; none of it was reported for certain."""
         try:
             with self._path.open("rb") as file:
                 totals = _decode(file.read(MAX_BYTES))

@@ -1,8 +1,8 @@
 """What of the queues goes to the disk and when, and what becomes of them when the disk fails, breaks or comes back.
 
 Owns the one change that is on its way; what comes meanwhile goes with the next (group commit). Invariants: a batch is
-told to be safe after its commit and not before; a failure is told once and tried again by itself; what only a broken
-file had is counted as lost. Works on the queues of `spool`, in the event loop, through `disk`.
+acknowledged as safe after its commit and not before; a failure is reported once and tried again by itself; what only a
+broken file had is counted as lost. Works on the queues of `spool`, in the event loop, through `disk`.
 """
 
 from __future__ import annotations

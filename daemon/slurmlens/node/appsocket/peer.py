@@ -4,7 +4,8 @@ Owns the order of the questions, which closes every gap between them: the peer's
 (SO_PEERCRED), a pidfd names that very process (SO_PEERPIDFD from Linux 6.5, else pidfd_open), its cgroup is read, and
 only then the pidfd is asked whether the process still lived, so that the process id cannot have become another's
 meanwhile. Before 6.5 a process that died between connecting and pidfd_open may have left its id to another one: then
-the two must have the same user, which the kernel told of the first. Reads `/proc/PID/cgroup`, which is readable by all.
+the two must have the same user, which the kernel named for the first. Reads `/proc/PID/cgroup`, which is readable by
+all.
 """
 
 from __future__ import annotations

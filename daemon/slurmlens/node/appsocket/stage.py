@@ -89,7 +89,7 @@ class AppSocket:
         self._waiting: dict[socket.socket, asyncio.TimerHandle] = {}
 
     async def run(self) -> None:
-        """Serve until cancelled; a socket that cannot be made is told, and the daemon goes on without."""
+        """Serve until cancelled; a socket that cannot be made is reported, and the daemon goes on without."""
         listeners = [one for one in (self._listen_at_path(), self._listen_at_name()) if one is not None]
         if not listeners:
             return

@@ -1,7 +1,7 @@
 """What hooks could not deliver: the counter files they leave, and temporary files of hooks that were killed.
 
-Owns how much of it was told already. Looked at now and then by `stage.Dropbox`: an event that is lost here is lost for
-good, so every one of them is an ERROR that names its hook.
+Owns how much of it was reported already. Looked at now and then by `stage.Dropbox`: an event that is lost here is lost
+for good, so every one of them is an ERROR that names its hook.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The dropbox as a stage: an endless asynchronous iteration over the hooks' events, each with a token to release it by.
 
 Owns which files are out (taken and not yet released) and the choice of folder. Invariants: every event that was renamed
-into the folder is told at least once, the oldest first among those that wait; its file stays until `release`, so a
+into the folder is handed on at least once, the oldest first among those that wait; its file stays until `release`, so a
 restart tells it again (everything downstream is idempotent by its id); no file, however odd, keeps others from being
 told. Fed by `slurm_hooks/` through the file system, feeds `node.registry` through `pipeline.py`.
 
@@ -126,7 +126,7 @@ class Dropbox:
 
     @property
     def out_count(self) -> int:
-        """Files that were told and are not yet released."""
+        """Files that were handed on and are not yet released."""
         return len(self._out)
 
     def __aiter__(self) -> Dropbox:
@@ -148,7 +148,7 @@ class Dropbox:
         try:
             token.path.unlink(missing_ok=True)
         except OSError as error:
-            # Stays out, so that it is not told twice by this process.
+            # Stays out, so that this process does not hand it on twice.
             self._reporter.report(NOT_RELEASED, path=token.path, cause_text=error.strerror)
             return
         self._out.discard(token.path.name)
@@ -215,7 +215,7 @@ class Dropbox:
     def _check(self) -> None:
         """Everything anew: what could not be read, what was lost. Raises OSError where the folder cannot be read."""
         self._checked_ns = self._clock.monotonic_ns()
-        # What is out is not told again; what is in line already takes its place among the others.
+        # What is out is not handed on again; what is in line already takes its place among the others.
         self._ready = deque(name for name in intake.waiting_names(self._folder) if name not in self._out)
         self._losses.look(self._folder)
 

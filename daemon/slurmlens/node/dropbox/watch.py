@@ -1,7 +1,7 @@
 """Tells when files appear in one folder, and when it is no longer the folder that its path names.
 
 Owns an inotify descriptor, where the machine still gives one; without it every wait ends at its timeout and asks for a
-look at the whole folder. What appears is told once a burst has paused, after `LONGEST_SETTLING_S` at most. Used by
+look at the whole folder. What appears is reported once a burst has paused, after `LONGEST_SETTLING_S` at most. Used by
 `stage.Dropbox` alone. A tmpfs mounted over the folder, or the folder replaced, goes unseen by inotify: so the folder's
 identity is compared after each wait.
 """
@@ -60,7 +60,7 @@ class DropboxWatch:
         return self._inotify is not None
 
     async def wait(self, timeout_s: float) -> Stir:
-        """Until something appears, or so long; safe to cancel: what appeared meanwhile is told by the next wait."""
+        """Until something appears, or so long; safe to cancel: the next wait reports what appeared meanwhile."""
         if self._inotify is None:
             await asyncio.sleep(timeout_s)
             return Stir(overflowed=True, gone=self._is_gone())

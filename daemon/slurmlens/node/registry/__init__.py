@@ -1,6 +1,6 @@
 """What runs on this node: hook events and cgroup sightings in, events and orders to the sampler out.
 
-Sans-IO: values in, values out, told the time. `protocol` holds what goes in and comes out, `machine` the rules,
+Sans-IO: values in, values out, the time handed in. `protocol` holds what goes in and comes out, `machine` the rules,
 `roster` all sightings, `sighting` one of them, `slots` who may use which of carbon's places, `memory` what outlives a
 restart.
 """

@@ -10,7 +10,7 @@ belongs to a sighting without one only if it ran before the cgroup was first see
 began before it. A second Prolog of one job id is a second run: restart counts are not believed (an Epilog after a
 requeue says the next one).
 
-Invariants: those of `roster`, and that every told start gets one summary and every hook's event is told once.
+Invariants: those of `roster`, and that every reported start gets one summary and every hook's event is reported once.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from slurmlens.events import (
     Witness,
     merged_identity,
 )
+from slurmlens.node.registry import reported_steps
 from slurmlens.node.registry import sighting as made
-from slurmlens.node.registry import told_steps
 from slurmlens.node.registry.memory import Memory
 from slurmlens.node.registry.protocol import (
     CgroupAppeared,
@@ -69,7 +69,7 @@ DAY_S = 86_400.0
 class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long to wait for whom, in seconds.
 
-    `settle_s`: a cgroup without Prolog before its start is told. `epilog_grace_s`: a job without cgroup before it
+    `settle_s`: a cgroup without Prolog before its start is reported. `epilog_grace_s`: a job without cgroup before it
     counts as ended; `stage0_grace_s` the same while no hook was ever heard of. `linger_s`: a cgroup after the Epilog.
     `phantom_s`: a job that never had a cgroup and got no Epilog.
     """
@@ -157,7 +157,7 @@ class Registry:
         return out + self._roster.adopt_lingering(fresh)
 
     def _late_prolog(self, running: Sighting, event: HookEvent) -> list[Instruction]:
-        """The cgroup was seen first; the Prolog's own time is the better start, and the key if it was not told yet."""
+        """The cgroup was seen first; the Prolog's own time is the better start, and the key if nobody has it yet."""
         running.start = Moment(event.time_ns, event.boottime_ns)
         if running.phase is SightingPhase.EARLY:
             running.first_seen = running.start
@@ -197,10 +197,11 @@ class Registry:
         if owner is None:
             begin = Moment(event.time_ns, event.boottime_ns)
             owner = self._roster.begin(event.job, event.boot_id, begin, SightingPhase.EARLY, Witness.CGROUP, at)
-        told_steps.take(owner.told_steps, event)
+        reported_steps.take(owner.reported_steps, event)
         if not owner.cgroups and owner.phase is not SightingPhase.ENDING:
             owner.gone = _left_at(owner, event)
-        # Told at once: only what is told is kept for the next daemon, and the step's file goes when its word is kept.
+        # Reported at once: only what is reported is kept for the next daemon, and the step's file goes when its word is
+        # kept.
         out = self._roster.announce(owner)
         if event.interval_s is None:
             return out
@@ -314,7 +315,7 @@ class Registry:
         return min(deadlines)
 
     def profile_event(self, number: int, profile: Profile, at: Moment) -> JobProfile | None:
-        """News of a running sighting's profile as an event; None where its start is not told yet, or it is over."""
+        """News of a running sighting's profile as an event; None where its start is not reported yet, or it is over."""
         running = next((one for one in self._roster.open() if one.number == number), None)
         if running is None or running.phase is not SightingPhase.OPEN:
             return None
@@ -325,7 +326,7 @@ class Registry:
         return [*self._roster.open(), *self._roster.ending()]
 
     def waited_for(self) -> list[int]:
-        """Numbers of those whose end was told and whose cgroup is waited for: what they used so far may be all."""
+        """Numbers of those whose end was reported and whose cgroup is waited for: what they used so far may be all."""
         return [one.number for one in self._roster.ending() if one.cgroups]
 
     def summed_up(self, summary: JobSummary) -> None:
@@ -362,8 +363,8 @@ def _left_at(running: Sighting, event: StepEvent) -> Moment | None:
     """When a job without a cgroup left this node, by its steps: with the last one, where that of the allocation or the
     batch script was among them; None while it is here. A cgroup that was seen says it itself, as does an Epilog.
     """
-    is_over = all(step.ended_ns is not None for step in running.told_steps.values())
-    if is_over and ("extern" in running.told_steps or "batch" in running.told_steps):
+    is_over = all(step.ended_ns is not None for step in running.reported_steps.values())
+    if is_over and ("extern" in running.reported_steps or "batch" in running.reported_steps):
         return Moment(event.time_ns, event.boottime_ns)
     return running.gone if running.gone is not None and event.role is StepRole.EXIT else None
 
@@ -374,5 +375,5 @@ def _may_be_its_prolog(found: Sighting, event: HookEvent) -> bool:
 
 
 def _may_be_its_epilog(closed: Sighting, event: HookEvent) -> bool:
-    """Its end was not told by a hook yet, and the Epilog ran after it began."""
+    """No hook reported its end yet, and the Epilog ran after it began."""
     return closed.end_witness is Witness.CGROUP and event.boottime_ns >= closed.first_seen.boottime_ns

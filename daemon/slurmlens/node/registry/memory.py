@@ -2,9 +2,9 @@
 
 Owns the form of that file; pure. With it a restarted daemon goes on with the same sighting (its key, slot, start)
 instead of finding a new one, an Epilog that came in between ends the right one, and the totals of a job that ended
-unwatched are those of its last sample, told as incomplete; a job whose end was told has its summary, although the
-hook's file that told it has gone. Without it (first start, damaged, another boot) jobs are found from the cgroup tree.
-Kept by `node.sighting_file`; made and taken by `roster`.
+unwatched are those of its last sample, reported as incomplete; a job whose end was reported has its summary, although
+the hook's file that said so has gone. Without it (first start, damaged, another boot) jobs are found from the cgroup
+tree. Kept by `node.sighting_file`; made and taken by `roster`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     had_cgroup: bool
     unseen_ns: int
     totals: Totals | None
-    told_steps: tuple[StepTotals, ...] = ()
+    reported_steps: tuple[StepTotals, ...] = ()
     asked_interval_s: float | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """One sighting whose end was told and whose summary is not safe yet: what to send, never with its profile.
+    """One sighting whose end was reported and whose summary is not safe yet: what to send, never with its profile.
 
     A profile is 100 KB, and its news went out while the job ran. `start_id` and `end_id` are its hooks' event ids,
     whose files may be read again; `has_cgroup`: it was still there.

@@ -134,7 +134,7 @@ class ReadOften(msgspec.Struct, frozen=True):
 
 
 class StepUnplaced(msgspec.Struct, frozen=True):
-    """This event is of a job that is summed up already, or that nobody saw: it is told, and lost."""
+    """This event is of a job that is summed up already, or that nobody saw: that is reported, and the event lost."""
 
     event: StepEvent
 
@@ -143,12 +143,12 @@ class Summarise(msgspec.Struct, frozen=True):
     """The sighting is over: fill totals and profile into the draft, deliver it, forget the number.
 
     The draft is a valid event by itself and says "nothing measured": what to send where the sampler has nothing.
-    `told_steps` go over what the sampler has.
+    `reported_steps` go over what the sampler has.
     """
 
     number: int
     draft: JobSummary
-    told_steps: tuple[StepTotals, ...] = ()
+    reported_steps: tuple[StepTotals, ...] = ()
 
 
 Instruction = Emit | KnownHook | Watch | Unwatch | WatchStep | UnwatchStep | ReadOften | StepUnplaced | Summarise

@@ -19,9 +19,9 @@ from slurmlens.events import JobIdentity, JobSummary, Place, Totals, Witness
 from slurmlens.node.registry import sighting as made
 from slurmlens.node.registry.memory import Ended, Memory, Remembered, steps_of_earlier
 from slurmlens.node.registry.protocol import Emit, Instruction, Summarise, Watch
+from slurmlens.node.registry.reported_steps import overlay
 from slurmlens.node.registry.sighting import Sighting, SightingPhase
 from slurmlens.node.registry.slots import SlotTable
-from slurmlens.node.registry.told_steps import overlay
 
 REMEMBERED_SIGHTINGS = 256
 OWED_SUMMARIES = 256
@@ -56,7 +56,7 @@ class Roster:
         return self._closed.get((boot_id, job_id))
 
     def told_before(self, hook_id: str) -> Sighting | None:
-        """The sighting that ended under an earlier daemon, and of which this hook's event told."""
+        """The sighting that ended under an earlier daemon, and which this hook's event is about."""
         return self._told_before.get(hook_id)
 
     def owner(self, cgroup: str) -> Sighting | None:
@@ -64,11 +64,11 @@ class Roster:
         return self._by_cgroup.get(cgroup)
 
     def open(self) -> list[Sighting]:
-        """All whose end has not been told."""
+        """All whose end has not been reported."""
         return list(self._open.values())
 
     def ending(self) -> list[Sighting]:
-        """All whose end has been told and whose cgroup is still there."""
+        """All whose end has been reported and whose cgroup is still there."""
         return list(self._ending.values())
 
     def of_step(self, boot_id: str, job_id: int, boottime_ns: int) -> Sighting | None:
@@ -135,7 +135,7 @@ class Roster:
         return owner
 
     def outlives_its_run(self, cgroup: str, job_id: int) -> bool:
-        """Whether a cgroup that appears is of a run whose end an earlier daemon told; if so, it is set aside."""
+        """Whether a cgroup that appears is of a run whose end an earlier daemon reported; if so, it is set aside."""
         if job_id not in self._outlived:
             return False
         self._outlived.discard(job_id)
@@ -151,7 +151,7 @@ class Roster:
         return [self.attach(fresh, cgroup, from_zero=False) for cgroup in found]
 
     def end(self, running: Sighting, end: Moment, witness: Witness, at: Moment) -> list[Instruction]:
-        """Its end is told; it is summed up when its cgroup has gone."""
+        """Its end is reported; it is summed up when its cgroup has gone."""
         del self._open[running.place.boot_id, running.job.job_id]
         running.phase = SightingPhase.ENDING
         running.end = end
@@ -175,7 +175,7 @@ class Roster:
         self._remember(ending)
         draft = self._summary(ending, ending.last_totals)
         self._owe(draft.id, ending)
-        out: list[Instruction] = [Summarise(ending.number, draft, tuple(ending.told_steps.values()))]
+        out: list[Instruction] = [Summarise(ending.number, draft, tuple(ending.reported_steps.values()))]
         successor = self.running(ending.place.boot_id, ending.job.job_id)
         if left and successor is not None and not successor.cgroups:
             out += self.adopt_lingering(successor)
@@ -191,7 +191,7 @@ class Roster:
     def _summary(self, ended: Sighting, totals: Totals | None) -> JobSummary:
         """What it comes to, as far as it is known here."""
         if ended.summary is not None:
-            totals = overlay(ended.summary.totals, ended.told_steps)
+            totals = overlay(ended.summary.totals, ended.reported_steps)
             return msgspec.structs.replace(ended.summary, totals=totals)
         end = ended.end if ended.end is not None else ended.start
         return made.summary_draft(ended, end, self._unseen_ns(ended, end), totals)
@@ -241,7 +241,7 @@ class Roster:
                     had_cgroup=one.had_cgroup,
                     unseen_ns=self._unseen_ns(one, at),
                     totals=totals.get(one.number, one.last_totals),
-                    told_steps=tuple(one.told_steps.values()),
+                    reported_steps=tuple(one.reported_steps.values()),
                     asked_interval_s=one.asked_interval_s,
                 )
                 for one in told
@@ -281,7 +281,7 @@ class Roster:
             one.unseen_ns = known.unseen_ns
             one.watched_until = memory.saved
             one.last_totals = known.totals
-            one.told_steps = {step.step: step for step in known.told_steps}
+            one.reported_steps = {step.step: step for step in known.reported_steps}
             one.asked_interval_s = known.asked_interval_s
             one.tell(self._started.boottime_ns, "known from before the restart")
             self._open[memory.boot_id, known.job.job_id] = one
@@ -289,7 +289,7 @@ class Roster:
             self._restore_ended(ended)
 
     def _restore_ended(self, kept: Ended) -> None:
-        """Its end was told: it is summed up at a later tick, when hooks and cgroups that are still there were seen."""
+        """Its end was reported: it is summed up at a later tick, once hooks and cgroups still there were seen."""
         summary = kept.summary
         one = self.unknown(summary.job, summary.boot_id, kept.first_seen)
         one.phase = SightingPhase.ENDING

@@ -31,14 +31,14 @@ from slurmlens.events import (
     derived_id,
 )
 from slurmlens.node.registry.memory import as_of_last_sample
-from slurmlens.node.registry.told_steps import overlay
+from slurmlens.node.registry.reported_steps import overlay
 
 STORY_LENGTH = 32
 
 
 class SightingPhase(enum.Enum):
-    """EARLY: seen in the cgroup tree, its Prolog may still come. OPEN: told to the hub. ENDING: its end is told, its
-    cgroup is still there. CLOSED: summarised."""
+    """EARLY: seen in the cgroup tree, its Prolog may still come. OPEN: reported to the hub. ENDING: its end is
+    reported, its cgroup is still there. CLOSED: summarised."""
 
     EARLY = "early"
     OPEN = "open"
@@ -49,7 +49,8 @@ class SightingPhase(enum.Enum):
 class Sighting(msgspec.Struct, kw_only=True):
     """The record the registry keeps; `number` names it to the sampler, `key` to the hub.
 
-    `first_seen` is part of the key and never changes once told; `start` is the best known begin (the Prolog's time).
+    `first_seen` is part of the key and never changes once reported; `start` is the best known begin (the Prolog's
+    time).
     """
 
     number: int
@@ -68,8 +69,8 @@ class Sighting(msgspec.Struct, kw_only=True):
     watched_until: Moment | None = None
     last_totals: Totals | None = None
     """Of a sighting that an earlier daemon watched: for how long in vain, until when, and what it measured."""
-    told_steps: dict[str, StepTotals] = msgspec.field(default_factory=dict)
-    """What the SPANK plugin told, by step."""
+    reported_steps: dict[str, StepTotals] = msgspec.field(default_factory=dict)
+    """What the SPANK plugin reported, by step."""
     asked_interval_s: float | None = None
     """How often the job's user wants its counters read."""
     end: Moment | None = None
@@ -161,7 +162,7 @@ def end_by_cgroup(sighting: Sighting, at: Moment) -> JobEnd:
 def summary_draft(sighting: Sighting, end: Moment, unseen_ns: int, totals: Totals | None) -> JobSummary:
     """The summary without what only the sampler knows; `totals` are those of a sample before the end.
 
-    What the SPANK plugin told of the steps is in it: that is exact, whoever sampled.
+    What the SPANK plugin reported of the steps is in it: that is exact, whoever sampled.
     """
     sampled = Totals(samples=0) if totals is None else as_of_last_sample(totals)
     return JobSummary(
@@ -179,7 +180,7 @@ def summary_draft(sighting: Sighting, end: Moment, unseen_ns: int, totals: Total
         end_witness=sighting.end_witness,
         unseen_s=unseen_ns / NS_PER_S,
         slot=sighting.slot,
-        totals=overlay(sampled, sighting.told_steps),
+        totals=overlay(sampled, sighting.reported_steps),
         profile=None,
     )
 

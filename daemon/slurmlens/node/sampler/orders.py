@@ -1,4 +1,4 @@
-"""What the engine is told and what it answers: its settings, what to watch, and a sighting's last word."""
+"""What the engine is ordered and what it answers: its settings, what to watch, and a sighting's last word."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from slurmlens.node.sampler.points import Lines
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine must be told; the names are those of `config.node`."""
+    """What the engine must be given; the names are those of `config.node`."""
 
     cluster: str
     node: str

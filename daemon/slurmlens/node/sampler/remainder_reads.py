@@ -3,9 +3,9 @@
 Owns the descriptors by which the counters of a parent and its children are read at one time, those of the parents alone
 included (the user's folder on v1, the node's). Parents are read at births and deaths only, never at ticks: an
 ancestor's counter costs a flush of all its descendants. Invariants: a name stands for one cgroup at a time; whoever is
-found dead, in whatever call, is told once by `departures`; what is alive is never taken for dead because a folder of
-its parent's name has gone (v1 removes a user's folder with the user's last job and makes it anew for the next). Used by
-`engine`, in its thread.
+found dead, in whatever call, is returned once by `departures`; what is alive is never taken for dead because a folder
+of its parent's name has gone (v1 removes a user's folder with the user's last job and makes it anew for the next). Used
+by `engine`, in its thread.
 """
 
 from __future__ import annotations

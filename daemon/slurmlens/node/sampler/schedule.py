@@ -1,9 +1,9 @@
 """When what is read: aligned ticks, dense looks at the young, one second for whom somebody asked.
 
-Owns the plan of the sampler's reads and its cost budget. Sans-IO: told the time, says what is due and how long to wait.
-Ticks fall on wall-clock multiples of the interval, so that all nodes of a job disturb it at the same moment and their
-points lie in the same bins; every `slow_every`-th multiple also reads the costly files. A young job is read after 20,
-50, 100, 200, 400 ms and so on: the pause grows with its age until the regular interval has caught up, so the unseen
+Owns the plan of the sampler's reads and its cost budget. Sans-IO: handed the time, says what is due and how long to
+wait. Ticks fall on wall-clock multiples of the interval, so that all nodes of a job disturb it at the same moment and
+their points lie in the same bins; every `slow_every`-th multiple also reads the costly files. A young job is read after
+20, 50, 100, 200, 400 ms and so on: the pause grows with its age until the regular interval has caught up, so the unseen
 tail of a short job is a fraction of its life. A sampler that costs more than its budget leaves out ticks until it does
 not.
 """
@@ -102,7 +102,7 @@ class Schedule:
         self._next_look.pop(number, None)
 
     def due(self, now: Moment) -> Due:
-        """What is to be read at `now`; each plan is told once."""
+        """What is to be read at `now`; each plan is returned once."""
         if self._is_silent:
             return Due(None, False, ())
         young = self._take_looks(now.boottime_ns)

@@ -17,8 +17,8 @@ from slurmlens.events import (
     Totals,
 )
 from slurmlens.node import registry as reg
-from slurmlens.node.registry import told_steps
-from slurmlens.node.registry.told_steps import MOST_STEPS, overlay
+from slurmlens.node.registry import reported_steps
+from slurmlens.node.registry.reported_steps import MOST_STEPS, overlay
 from testkit.registry_node import BOOT, Node, moment
 
 
@@ -96,7 +96,7 @@ def test_what_was_told_goes_with_the_order_to_sum_up() -> None:
     node.epilog(7, 1001.0)
     node.vanishes(7, 1001.1)
     order = next(one for one in node.said if isinstance(one, reg.Summarise))
-    assert [step.step for step in order.told_steps] == ["0"]
+    assert [step.step for step in order.reported_steps] == ["0"]
 
 
 def test_a_step_told_twice_is_a_step_told_once() -> None:
@@ -211,7 +211,7 @@ def test_of_steps_without_end_the_latest_are_kept() -> None:
     known: dict[str, StepTotals] = {}
     for number in range(MOST_STEPS + 10):
         told = StepTotals(step=str(number), ended_ns=number)
-        told_steps.take(known, event(StepRole.EXIT, 7, 1000.0 + number, told))
+        reported_steps.take(known, event(StepRole.EXIT, 7, 1000.0 + number, told))
     assert len(known) == MOST_STEPS
     assert str(MOST_STEPS + 9) in known
 

@@ -1,9 +1,9 @@
-"""What the SPANK plugin told of a sighting's steps, and how it goes over what was sampled: pure.
+"""What the SPANK plugin reported of a sighting's steps, and how it goes over what was sampled: pure.
 
 Owns which of two figures is believed. The plugin's are read at the exit of each task, so they are exact where they are
 complete, however short the step was and whether or not this daemon ran then; a sample is what is left where the plugin
-was not. Invariants: a step that was told twice is the same as told once; at most `MOST_STEPS` are kept of one sighting
-(a script may start steps for days), the first ones that ended go. Used by `sighting`, `roster` and `machine`.
+was not. Invariants: a step that was reported twice is the same as reported once; at most `MOST_STEPS` are kept of one
+sighting (a script may start steps for days), the first ones that ended go. Used by `sighting`, `roster` and `machine`.
 """
 
 from __future__ import annotations
