@@ -16,6 +16,7 @@ FRONT_DOORS = (
     ("history/read/queries.py", "Queries"),
     ("inventory/read/queries.py", "InventoryQueries"),
     ("progress/read.py", "ProgressQueries"),
+    ("usage/read.py", "UsageQueries"),
     ("web/ports.py", "HistoryQueries"),
     ("logs/store.py", "LogReads"),
     ("web/ports.py", "LiveFeed"),
@@ -36,6 +37,10 @@ OWN_NEEDS = {
     "scheduler/records.py": {
         "open_executions": "which executions to ask the scheduler about",
         "nodes": "the scheduler's nodes, from whose addresses a node may speak",
+    },
+    "usage/node_keeping.py": {
+        "close_hours": "which hours are over, to count them",
+        "step": "what the nodes did in an hour, to keep it",
     },
     "scheduler/unconfirmed.py": {"end": "runs that the nodes alone ended, to end them"},
 }

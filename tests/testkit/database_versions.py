@@ -9,6 +9,7 @@ TABLES_MADE_BY = {
     7: ("inventory_facts", "inventory_relations", "inventory_tellings"),
     9: ("progress_tasks", "progress_messages"),
     10: ("retention",),
+    13: ("uncharged_jobs", "usage_runs", "usage_hours", "usage_node_hours", "usage_due_hours"),
 }
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
 

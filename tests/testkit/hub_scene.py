@@ -24,7 +24,7 @@ from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.history.conclude.run_rows import Section
 from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
-from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS
+from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS, JobKey, mark_uncharged
 from slurmlens.hub.history.record.packing import PIECES_AT_ONCE, Packer
 from slurmlens.hub.history.record.recent_profiles import RecentProfiles
 from slurmlens.hub.history.retention import kinds_of_history
@@ -34,6 +34,10 @@ from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.logs.enriching import Enricher
 from slurmlens.hub.progress import tables as progress_tables
 from slurmlens.hub.progress.retention import kinds_of_progress
+from slurmlens.hub.usage.facts import UsageFilter, UsageWindow
+from slurmlens.hub.usage.keeping import UsageKeeper
+from slurmlens.hub.usage.node_keeping import NodeTimeKeeper
+from slurmlens.hub.usage.read import UsageQueries
 from slurmlens.log_lines import LogLine
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.job_ids import JobReference
@@ -58,7 +62,9 @@ FILTERS = (
     JobFilter(account="account3", partition="long"),
     JobFilter(node=node_name(5), user="user0"),
 )
-ROOMS = ("access", "history", "inventory", "logs/enriching.py", "progress", "scheduler")
+USAGE = tuple(f"usage/{module}.py" for module in ("keeping", "node_keeping", "spans", "read"))
+"""All but `rebuild`, which goes through whole tables as its module says."""
+ROOMS = ("access", "history", "inventory", "logs/enriching.py", "progress", "scheduler", *USAGE)
 NODES, TELLINGS = 150, 24
 OTHERS = 6_000
 LOOKS = 8_000
@@ -88,6 +94,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _the_cluster_is_remembered(history, mix)
     await _jobs_tell_how_far_they_are(history)
     await _lines_find_their_job(history, mix)
+    await _usage_is_counted(history, mix)
     await history.store.keep_statistics()
     await _details_age(history)
 
@@ -195,6 +202,29 @@ async def _lines_find_their_job(history: History, mix: JobMix) -> None:
         LogLine(id="b", node="n1", message="m", time_ns=1, job_id=mix.first_job_id),
     ]
     await Enricher(history.store, "demo", history.news).enriched(lines)
+
+
+async def _usage_is_counted(history: History, mix: JobMix) -> None:
+    """Every job is charged, an hour of the nodes closed; then people ask about two hours and a part of one."""
+    keeper = UsageKeeper(history.store, "demo", history.news, history.clock)
+    keys = [JobKey("demo", job_id) for job_id in range(mix.first_job_id, mix.first_job_id + mix.jobs)]
+    await history.store.write(lambda transaction: mark_uncharged(transaction, keys, at_ns(0)))
+    while (await keeper.step()).jobs:
+        pass
+    nodes = NodeTimeKeeper(history.store, "demo", history.clock)
+    await nodes.close_hours()
+    for _ in range(3):
+        await nodes.step()
+    queries = UsageQueries(history.store, "demo")
+    from_s = mix.now_s - 7_300
+    window = UsageWindow(from_s, from_s + 7_250)
+    for viewer, which in itertools.product((EVERYBODY, ALICE), (UsageFilter(), UsageFilter(account="account3"))):
+        await queries.usage(viewer, window, mix.now_s, which)
+        await queries.nodes(viewer, window, mix.now_s)
+        await queries.waits(viewer, window, which)
+        await queries.job_types(viewer, window, which)
+        await queries.habits(viewer, window, which)
+        await queries.bursts(viewer, window, 2, which)
 
 
 def _progress_of_others(transaction: Transaction) -> None:

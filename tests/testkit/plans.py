@@ -36,6 +36,8 @@ BOUNDED = {
     "stale_jobs": "what is to be concluded now",
     "course_pieces": "a dozen of each running job and node",
     "retention": "a row a kind of what ages",
+    "uncharged_jobs": "what usage is to look at now",
+    "usage_due_hours": "what is to be counted again",
     "inventory_tellings": "a row a source",
     "alembic_version": "one row",
     "account_people": "a row a user and account",
@@ -43,7 +45,7 @@ BOUNDED = {
 }
 """Tables that history does not make longer, and why. Any other table grows."""
 
-ASKS = frozenset({"execute", "find", "find_rows", "insert_new", "put", "change", "take_away", "exec_driver_sql"})
+ASKS = frozenset({"add", "execute", "find", "find_rows", "insert_new", "put", "change", "take_away", "exec_driver_sql"})
 """Methods that give the database a statement."""
 
 SMALL_TABLE_ROWS = 2_000

@@ -53,6 +53,8 @@ from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.state import SchedulerSilence, SchedulerState
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.hub.status import HubStatus
+from slurmlens.hub.usage.keeping import UsageKeeper
+from slurmlens.hub.usage.node_keeping import NodeTimeKeeper
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.doors import Bounds, Doors
 from slurmlens.hub.web.listener import Listener
@@ -120,6 +122,7 @@ class HubPipeline:
         self._add_stages_of_history()
         self._add_stages_of_scheduler()
         self._add_stages_of_inventory()
+        self._add_stages_of_usage()
         self._add_stages_of_the_port()
         self._add_queue_series()
         self._add_stages_of_access()
@@ -312,6 +315,11 @@ class HubPipeline:
             recorder, config.cluster, config.inventory, self._opened.news, self._opened.clock, self._opened.reporter
         )
         self._supervisor.add("inventory", keeper.run)
+
+    def _add_stages_of_usage(self) -> None:
+        store, cluster, clock = self._opened.store, self._opened.config.cluster, self._opened.clock
+        self._supervisor.add("usage", UsageKeeper(store, cluster, self._opened.news, clock).run)
+        self._supervisor.add("node time", NodeTimeKeeper(store, cluster, clock).run)
 
     def _add_stages_of_the_port(self) -> None:
         self._supervisor.add("doors", self._doors.watch)

@@ -44,6 +44,16 @@ def entitlements(viewer: Viewer) -> tuple[Entitlement, ...] | None:
     return (*own, *(Entitlement("account", account) for account in sorted(viewer.accounts)))
 
 
+def visible_usage(viewer: Viewer, user: ColumnElement[str], account: ColumnElement[str]) -> ColumnElement[bool]:
+    """Of sums over jobs the parts that the viewer may see; the columns say whose jobs a row is of."""
+    if viewer.sees_all_usage:
+        return true()
+    own = [user == viewer.who] if viewer.is_somebody else []
+    if viewer.accounts:
+        own.append(account.in_(sorted(viewer.accounts)))
+    return or_(false(), *own)
+
+
 def visible_sightings(viewer: Viewer) -> ColumnElement[bool]:
     """The rows of `sightings` that the viewer may see: those of a run he sees.
 

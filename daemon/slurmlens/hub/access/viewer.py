@@ -67,6 +67,11 @@ class Viewer(msgspec.Struct, frozen=True):
         return not self.roles.isdisjoint(_SEE_THE_HUB)
 
     @property
+    def sees_all_usage(self) -> bool:
+        """Whether he may see who used what: sums over everybody's jobs, and over each user's."""
+        return self.sees_all_jobs or Role.MANAGEMENT in self.roles
+
+    @property
     def sees_looks(self) -> bool:
         """Whether he may see all of who looked at whose job; everybody may see who looked at his own."""
         return Role.AUDITOR in self.roles

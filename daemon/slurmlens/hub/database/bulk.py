@@ -49,6 +49,12 @@ class Transaction:
                 _upsert_sql(table, columns, tuple(key), self.is_postgresql), _tuples(rows, columns)
             )
 
+    def add(self, table: Table, key: Sequence[str], rows: Sequence[Row]) -> None:
+        """Inserts rows of the same columns, or adds their numbers to those of the rows that have the same `key`."""
+        if rows:
+            columns = tuple(rows[0])
+            self._cursor.executemany(_add_sql(table, columns, tuple(key), self.is_postgresql), _tuples(rows, columns))
+
     def change(self, table: Table, key: Sequence[str], rows: Sequence[Row]) -> None:
         """Changes the rows that have this `key`; every row has the key and the same columns beside it."""
         if rows:
@@ -121,6 +127,20 @@ def _upsert_sql(table: Table, columns: tuple[str, ...], key: tuple[str, ...], is
     return (
         f"INSERT INTO {table.name} ({_list(columns)}) VALUES ({values}) "  # noqa: S608
         f"ON CONFLICT ({_list(key)}) DO {done}"
+    )
+
+
+@cache
+def _add_sql(table: Table, columns: tuple[str, ...], key: tuple[str, ...], is_postgresql: bool) -> str:
+    values = _marks(len(columns), is_postgresql)
+    sums = (
+        f"{_quoted(name)} = {table.name}.{_quoted(name)} + excluded.{_quoted(name)}"
+        for name in columns
+        if name not in key
+    )
+    return (
+        f"INSERT INTO {table.name} ({_list(columns)}) VALUES ({values}) "  # noqa: S608
+        f"ON CONFLICT ({_list(key)}) DO UPDATE SET {', '.join(sums)}"
     )
 
 

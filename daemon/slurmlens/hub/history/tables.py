@@ -259,6 +259,16 @@ stale_jobs = Table(
     Column("job_id", BigInteger, primary_key=True),
 )
 
+uncharged_jobs = Table(
+    "uncharged_jobs",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("job_id", BigInteger, primary_key=True),
+    Column("marked_ns", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Jobs whose runs, or whose record of the scheduler's, changed since usage took them; marked in that transaction."""
+
 _nodes_encoder = msgspec.json.Encoder()
 _nodes_decoder = msgspec.json.Decoder(tuple[str, ...])
 

@@ -63,6 +63,7 @@ class _Changes(NamedTuple):
 
     runs: list[dict[str, Any]]
     gone_runs: list[tuple[Any, ...]]
+    gone_jobs: list[JobKey]
     listed: list[tuple[Any, ...]]
     unlisted: list[tuple[Any, ...]]
     sightings: list[dict[str, Any]]
@@ -71,6 +72,7 @@ class _Changes(NamedTuple):
         """Adds one job's changes."""
         self.runs.extend(others.runs)
         self.gone_runs.extend(others.gone_runs)
+        self.gone_jobs.extend(others.gone_jobs)
         self.listed.extend(others.listed)
         self.unlisted.extend(others.unlisted)
         self.sightings.extend(others.sightings)
@@ -102,7 +104,7 @@ class Concluder:
     def conclude(self, transaction: Transaction, keys: Collection[JobKey], now_ns: int) -> Concluded:
         """Makes the runs of these jobs anew."""
         concluded = Concluded()
-        changes = _Changes([], [], [], [], [])
+        changes = _Changes([], [], [], [], [], [])
         for key, known in _read(transaction, keys).items():
             try:
                 own = self._conclude(key, known, now_ns)
@@ -113,6 +115,7 @@ class Concluder:
             concluded.done.append(key)
             self._remember(key, len(known.sightings), now_ns)
         _write(transaction, changes)
+        mark_uncharged(transaction, _changed_jobs(changes), now_ns)
         return concluded
 
     def _remember(self, key: JobKey, width: int, now_ns: int) -> None:
@@ -125,7 +128,7 @@ class Concluder:
     def _conclude(self, key: JobKey, known: _Known, now_ns: int) -> _Changes:
         assignment = assign([seen_of(row) for row in known.sightings], as_executions(known.records))
         by_submit = {record.submit_s or 0: record for record in known.records}
-        changes = _Changes([], [], [], [], _assigned(assignment, by_submit, known.sightings, now_ns))
+        changes = _Changes([], [], [], [], [], _assigned(assignment, by_submit, known.sightings, now_ns))
         by_sighting = {(row["node"], row["sighting"]): row for row in known.sightings}
         for run in assignment.runs:
             members = [by_sighting[seen.node, seen.sighting] for seen in run.members]
@@ -136,6 +139,7 @@ class Concluder:
         for number, old in known.runs.items():
             if number not in numbers:
                 changes.gone_runs.append((old["rid"],))
+                changes.gone_jobs.append(key)
                 changes.unlisted.extend(_list_keys(old, schema.decode_nodes(old["nodes"])))
         return changes
 
@@ -159,6 +163,16 @@ class Concluder:
 def mark_stale(transaction: Transaction, keys: Collection[JobKey]) -> None:
     """Notes that these jobs' runs are to be made anew."""
     transaction.insert_new(schema.stale_jobs, ("cluster", "job_id"), [tuple(key) for key in keys])
+
+
+def mark_uncharged(transaction: Transaction, keys: Collection[JobKey], now_ns: int) -> None:
+    """Notes that usage is to look at these jobs again. Putting a mark that is there locks it against its removal."""
+    rows = [{**key._asdict(), "marked_ns": now_ns} for key in sorted(keys)]
+    transaction.put(schema.uncharged_jobs, ("cluster", "job_id"), rows)
+
+
+def _changed_jobs(changes: _Changes) -> set[JobKey]:
+    return {JobKey(run["cluster"], run["job_id"]) for run in changes.runs} | set(changes.gone_jobs)
 
 
 def _read(transaction: Transaction, keys: Collection[JobKey]) -> dict[JobKey, _Known]:

@@ -14,7 +14,7 @@ import msgspec
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.executions import decode_record, is_over, merge_records, vanished
-from slurmlens.hub.history.record.concluding import Concluded, Concluder, JobKey
+from slurmlens.hub.history.record.concluding import Concluded, Concluder, JobKey, mark_uncharged
 from slurmlens.slurm.records import JobRecord
 
 _encoder = msgspec.json.Encoder()
@@ -79,4 +79,5 @@ class Executions:
         ]
         transaction.put(schema.executions, ("cluster", "job_id", "submit_s"), rows)
         jobs = {JobKey(self._cluster, key.job_id) for key in changed}
+        mark_uncharged(transaction, jobs, heard_ns)
         return self._concluder.conclude(transaction, jobs, heard_ns) if jobs else Concluded()

@@ -1,0 +1,304 @@
+"""Answers who used what in any window, to the second: the read side's front door of usage.
+
+Owns the SELECTs over `usage_hours`, `usage_node_hours` and the ledger. Whole hours come from the sums by hour; what of
+a window is less than an hour, and runs that go on, come from the ledger; so a window need not begin at an hour, and its
+parts add up to it. Each question takes a viewer first: who may not see all usage gets the sums over what he may see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, case, func, select
+
+from slurmlens.hub.access.predicates import visible_usage
+from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.database.store import Store
+from slurmlens.hub.history import tables as history
+from slurmlens.hub.usage import tables as schema
+from slurmlens.hub.usage.charges import (
+    DIMENSIONS,
+    FOREVER_S,
+    HOUR_S,
+    OPEN_SPAN,
+    SUM_NAMES,
+    UsageKey,
+    UsageSums,
+    portion,
+)
+from slurmlens.hub.usage.facts import (
+    JobTypeUse,
+    NodeTimeFacts,
+    SubmitBurst,
+    UsageBacklog,
+    UsageFacts,
+    UsageFilter,
+    UsageWindow,
+    UserHabits,
+    WaitCount,
+)
+from slurmlens.hub.usage.keeping import charge_of_row
+from slurmlens.hub.usage.node_time import CLUSTER, NodeSums, UnitState
+from slurmlens.hub.usage.spans import ALL_CLASSES, CLOSED_CLASSES, node_times, overlapping
+from slurmlens.slurm.records import ENDED_UNWELL
+
+BURST_S = 600
+SHORT_S = 60
+MOST_TYPES = 20
+IDLE_SHARE = 20
+"""A run that used less than one part in so many of its cores' time held them idle."""
+
+_FAILED = sorted(state.value for state in ENDED_UNWELL)
+_ALL = UsageFilter()
+_NOTHING = UsageSums()
+
+
+class UsageQueries:
+    """The read side of usage of one cluster."""
+
+    def __init__(self, store: Store, cluster: str) -> None:
+        self._store = store
+        self._cluster = cluster
+
+    async def usage(self, viewer: Viewer, window: UsageWindow, now_s: int, which: UsageFilter = _ALL) -> UsageFacts:
+        """Who used what within the window, up to now."""
+
+        def question(connection: Connection) -> UsageFacts:
+            until = UsageWindow(window.from_s, max(window.from_s, min(window.to_s, now_s)))
+            by_key: dict[UsageKey, UsageSums] = {}
+            for key, sums in _parts(viewer, connection, self._cluster, until, which):
+                by_key[key] = by_key.get(key, _NOTHING) + sums
+            return UsageFacts(window=until, by_key=by_key, backlog=_backlog(connection, self._cluster))
+
+        return await self._store.read(question)
+
+    async def nodes(self, viewer: Viewer, window: UsageWindow, now_s: int) -> NodeTimeFacts:
+        """What the nodes did within the window, up to now; everybody may know."""
+
+        def question(connection: Connection) -> NodeTimeFacts:
+            until = UsageWindow(window.from_s, max(window.from_s, min(window.to_s, now_s)))
+            return _node_time_facts(connection, self._cluster, until)
+
+        return await self._store.read(question)
+
+    async def waits(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> list[WaitCount]:
+        """How long the runs had waited that started within the window."""
+        runs = schema.usage_runs
+        columns = (runs.c.partition, runs.c.size_class, runs.c.wait_s)
+        query = (
+            select(*columns, func.count())
+            .where(*_started(self._cluster, window, ALL_CLASSES), *_visible(viewer, runs, which))
+            .group_by(*columns)
+        )
+        return await self._store.read(lambda connection: [WaitCount(*row) for row in connection.execute(query)])
+
+    async def job_types(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> list[JobTypeUse]:
+        """The most common kinds of jobs among the runs that started within the window and are over."""
+        runs = schema.usage_runs
+        held_s = runs.c.end_s - runs.c.start_s
+        query = (
+            select(
+                runs.c.job_type,
+                runs.c.size_class,
+                func.count().label("runs"),
+                func.count(runs.c.user.distinct()).label("users"),
+                func.sum(runs.c.core_count * held_s).label("core_s"),
+                _count_where(runs.c.state.in_(_FAILED)).label("failed"),
+            )
+            .where(*_started(self._cluster, window, CLOSED_CLASSES), *_visible(viewer, runs, which))
+            .group_by(runs.c.job_type, runs.c.size_class)
+            .order_by(func.count().desc(), runs.c.job_type, runs.c.size_class)
+            .limit(MOST_TYPES)
+        )
+        return await self._store.read(
+            lambda connection: [JobTypeUse(**_whole(row)) for row in connection.execute(query).mappings()]
+        )
+
+    async def habits(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> list[UserHabits]:
+        """How each user's runs used what they were given."""
+        query = _habits_query(self._cluster, window).where(*_visible(viewer, schema.usage_runs, which))
+        return await self._store.read(
+            lambda connection: [UserHabits(**_whole(row)) for row in connection.execute(query).mappings()]
+        )
+
+    async def bursts(
+        self, viewer: Viewer, window: UsageWindow, least: int, which: UsageFilter = _ALL
+    ) -> list[SubmitBurst]:
+        """Each user's most runs submitted in ten minutes, where those were `least` at least."""
+        runs = schema.usage_runs
+        slot = runs.c.submit_s - runs.c.submit_s % BURST_S
+        query = (
+            select(runs.c.user, slot.label("slot"), func.count().label("runs"))
+            .where(*_started(self._cluster, window, ALL_CLASSES), *_visible(viewer, runs, which))
+            .where(runs.c.submit_s.is_not(None))
+            .group_by(runs.c.user, slot)
+            .having(func.count() >= least)
+            .order_by(func.count().desc(), runs.c.user, slot)
+        )
+
+        def question(connection: Connection) -> list[SubmitBurst]:
+            found: dict[str, SubmitBurst] = {}
+            for row in connection.execute(query):
+                found.setdefault(row[0], SubmitBurst(row[0], int(row[1]), row[2]))
+            return list(found.values())
+
+        return await self._store.read(question)
+
+
+def _parts(
+    viewer: Viewer, connection: Connection, cluster: str, window: UsageWindow, which: UsageFilter
+) -> Iterator[tuple[UsageKey, UsageSums]]:
+    """The window in whole hours and what is left of it, of runs that are over; and of runs that go on."""
+    begin_s, end_s = -(-window.from_s // HOUR_S) * HOUR_S, window.to_s // HOUR_S * HOUR_S
+    edges = [(window.from_s, min(begin_s, window.to_s)), (max(end_s, window.from_s), window.to_s)]
+    if begin_s < end_s:
+        yield from _whole_hours(viewer, connection, cluster, begin_s, end_s, which)
+    elif begin_s > end_s:
+        edges = [(window.from_s, window.to_s)]
+    for from_s, to_s in edges:
+        if from_s < to_s:
+            yield from _from_ledger(viewer, connection, cluster, from_s, to_s, CLOSED_CLASSES, which)
+    yield from _from_ledger(viewer, connection, cluster, window.from_s, window.to_s, (OPEN_SPAN,), which)
+
+
+def _whole_hours(
+    viewer: Viewer, connection: Connection, cluster: str, from_s: int, to_s: int, which: UsageFilter
+) -> Iterator[tuple[UsageKey, UsageSums]]:
+    hours = schema.usage_hours
+    keys = [hours.c[name] for name in DIMENSIONS]
+    query = (
+        select(*keys, *(func.sum(hours.c[name]) for name in SUM_NAMES))
+        .where(hours.c.cluster == cluster, hours.c.hour_s >= from_s, hours.c.hour_s < to_s)
+        .where(*_visible(viewer, hours, which))
+        .group_by(*keys)
+    )
+    for row in connection.execute(query):
+        sums = dict(zip(SUM_NAMES, map(int, row[len(keys) :]), strict=True))
+        yield UsageKey(*row[: len(keys)]), UsageSums(**sums)
+
+
+def _from_ledger(
+    viewer: Viewer,
+    connection: Connection,
+    cluster: str,
+    from_s: int,
+    to_s: int,
+    classes: Iterable[int],
+    which: UsageFilter,
+) -> Iterator[tuple[UsageKey, UsageSums]]:
+    runs = schema.usage_runs
+    for span_class in classes:
+        query = select(runs).where(overlapping(cluster, span_class, from_s, to_s), *_visible(viewer, runs, which))
+        for row in connection.execute(query).mappings():
+            charge = charge_of_row(dict(row))
+            yield charge.key, portion(charge, from_s, to_s)
+
+
+def _visible(viewer: Viewer, table: Table, which: UsageFilter) -> list[ColumnElement[bool]]:
+    named = {name: getattr(which, name) for name in UsageFilter.__struct_fields__}
+    wanted = [table.c[name] == value for name, value in named.items() if value is not None]
+    return [visible_usage(viewer, table.c.user, table.c.account), *wanted]
+
+
+def _started(cluster: str, window: UsageWindow, classes: Iterable[int]) -> list[ColumnElement[bool]]:
+    runs = schema.usage_runs
+    return [
+        runs.c.cluster == cluster,
+        runs.c.span_class.in_(tuple(classes)),
+        runs.c.start_s >= window.from_s,
+        runs.c.start_s < window.to_s,
+    ]
+
+
+def _backlog(connection: Connection, cluster: str) -> UsageBacklog:
+    """Counted up to a bound: it says that something is to be done, and how much of it as long as that is little."""
+    counts = []
+    for table in (history.uncharged_jobs, schema.usage_due_hours):
+        some = select(table.c.cluster).where(table.c.cluster == cluster).limit(MOST_COUNTED).subquery()
+        counts.append(connection.execute(select(func.count()).select_from(some)).scalar_one())
+    return UsageBacklog(*counts)
+
+
+MOST_COUNTED = 10_000
+
+
+def _node_time_facts(connection: Connection, cluster: str, window: UsageWindow) -> NodeTimeFacts:
+    hours = schema.usage_node_hours
+    last = connection.execute(select(func.max(hours.c.hour_s)).where(hours.c.cluster == cluster)).scalar()
+    closed_s = 0 if last is None else int(last) + HOUR_S
+    begin_s = -(-window.from_s // HOUR_S) * HOUR_S
+    end_s = min(window.to_s // HOUR_S * HOUR_S, closed_s)
+    totals: dict[tuple[str, UnitState], NodeSums] = {}
+    course: dict[tuple[int, UnitState], NodeSums] = {}
+
+    def take(hour_s: int, partition: str, state: UnitState, sums: NodeSums) -> None:
+        totals[partition, state] = totals.get((partition, state), NodeSums()).plus(sums)
+        if partition == CLUSTER:
+            course[hour_s, state] = course.get((hour_s, state), NodeSums()).plus(sums)
+
+    if begin_s < end_s:
+        query = select(hours).where(hours.c.cluster == cluster, hours.c.hour_s >= begin_s, hours.c.hour_s < end_s)
+        for row in connection.execute(query).mappings():
+            sums = NodeSums(*(row[name] for name in schema.NODE_SUMS))
+            take(row["hour_s"], row["partition"], UnitState(row["state"]), sums)
+        edges = [(window.from_s, begin_s), (end_s, window.to_s)]
+    else:
+        edges = [(window.from_s, window.to_s)]
+    for from_s, to_s in edges:
+        for piece_s, piece_end_s in _pieces(from_s, to_s):
+            for (partition, state), sums in node_times(connection, cluster, piece_s, piece_end_s).items():
+                take(piece_s // HOUR_S * HOUR_S, partition, state, sums)
+    return NodeTimeFacts(window=window, totals=totals, course=course)
+
+
+def _pieces(from_s: int, to_s: int) -> Iterator[tuple[int, int]]:
+    """A span cut at full hours; what lies a day before its end and more is one piece, for its hours are due anyway."""
+    first_s = max(from_s, (to_s - 24 * HOUR_S) // HOUR_S * HOUR_S)
+    if from_s < first_s:
+        yield from_s, first_s
+    while first_s < to_s:
+        next_s = min(to_s, first_s // HOUR_S * HOUR_S + HOUR_S)
+        yield first_s, next_s
+        first_s = next_s
+
+
+def _habits_query(cluster: str, window: UsageWindow) -> Any:
+    runs = schema.usage_runs
+    held_s = runs.c.end_s - runs.c.start_s
+    core_s = runs.c.core_count * held_s
+    is_measured, has_peak = runs.c.cpu_ms > 0, runs.c.peak_mib > 0
+    held_idle = is_measured & (runs.c.cpu_ms * IDLE_SHARE < core_s * 1000)
+    has_limit = runs.c.limit_s.is_not(None)
+    return (
+        select(
+            runs.c.user,
+            func.count().label("runs"),
+            _count_where(runs.c.state.in_(_FAILED)).label("failed"),
+            _count_where(held_s < SHORT_S).label("short"),
+            func.sum(core_s).label("core_s"),
+            _sum_where(is_measured, core_s).label("measured_core_s"),
+            func.sum(runs.c.cpu_ms).label("cpu_ms"),
+            _sum_where(held_idle, core_s).label("idle_core_s"),
+            _sum_where(has_peak, runs.c.memory_mib * held_s).label("given_mib_s"),
+            _sum_where(has_peak, runs.c.peak_mib * held_s).label("peak_mib_s"),
+            _sum_where(has_limit, runs.c.core_count * func.coalesce(runs.c.limit_s, 0)).label("limit_core_s"),
+            _sum_where(has_limit, core_s).label("limited_core_s"),
+        )
+        .where(*_started(cluster, window, CLOSED_CLASSES), runs.c.end_s < FOREVER_S)
+        .group_by(runs.c.user)
+        .order_by(runs.c.user)
+    )
+
+
+def _count_where(condition: ColumnElement[bool]) -> Any:
+    return func.sum(case((condition, 1), else_=0))
+
+
+def _sum_where(condition: ColumnElement[bool], value: ColumnElement[int]) -> Any:
+    return func.sum(case((condition, value), else_=0))
+
+
+def _whole(row: Any) -> dict[str, Any]:
+    """Numbers that a database summed come as decimals from one of the two."""
+    return {name: value if isinstance(value, str) else int(value) for name, value in row.items()}

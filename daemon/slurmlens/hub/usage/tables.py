@@ -1,0 +1,75 @@
+"""The tables of usage, for SQLite and PostgreSQL alike.
+
+Owns names, types and indexes. `usage_runs` is the ledger: a row a run that has begun, as `charges` made it.
+`usage_hours` are its sums by hour, over the runs that are over; `usage_node_hours` is what the nodes did in each hour
+that is closed. Both are projections of history and inventory, rebuilt by one command. `usage_due_hours` are closed
+hours to be counted again. Which jobs are to be charged anew stands in history's `uncharged_jobs`. Written by `keeping`,
+`node_keeping` and `rebuild`, read by `read`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Table, Text
+
+from slurmlens.hub.database.metadata import metadata
+from slurmlens.hub.usage.charges import DIMENSIONS, SUM_NAMES
+
+NODE_SUMS = ("node_s", "core_s", "gpu_s", "memory_mib_s")
+
+usage_runs = Table(
+    "usage_runs",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("job_id", BigInteger, primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("span_class", SmallInteger, nullable=False),
+    Column("start_s", BigInteger, nullable=False),
+    Column("end_s", BigInteger, nullable=False),
+    Column("submit_s", BigInteger),
+    Column("wait_s", BigInteger, nullable=False),
+    Column("limit_s", BigInteger),
+    *(Column(name, Text, nullable=False) for name in DIMENSIONS),
+    Column("job_type", Text, nullable=False),
+    Column("size_class", SmallInteger, nullable=False),
+    Column("node_count", Integer, nullable=False),
+    Column("core_count", BigInteger, nullable=False),
+    Column("gpu_count", BigInteger, nullable=False),
+    Column("memory_mib", BigInteger, nullable=False),
+    Column("suspended_s", BigInteger, nullable=False),
+    Column("cpu_ms", BigInteger, nullable=False),
+    Column("peak_mib", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("usage_runs_by_span", usage_runs.c.cluster, usage_runs.c.span_class, usage_runs.c.start_s, usage_runs.c.end_s)
+
+HOUR_KEY = ("cluster", "hour_s", *DIMENSIONS)
+usage_hours = Table(
+    "usage_hours",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("hour_s", BigInteger, primary_key=True),
+    *(Column(name, Text, primary_key=True) for name in DIMENSIONS),
+    *(Column(name, BigInteger, nullable=False) for name in SUM_NAMES),
+    sqlite_with_rowid=False,
+)
+
+NODE_HOUR_KEY = ("cluster", "hour_s", "partition", "state")
+usage_node_hours = Table(
+    "usage_node_hours",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("hour_s", BigInteger, primary_key=True),
+    Column("partition", Text, primary_key=True),  # "" is the whole cluster
+    Column("state", Text, primary_key=True),  # `node_time.UnitState`
+    *(Column(name, BigInteger, nullable=False) for name in NODE_SUMS),
+    sqlite_with_rowid=False,
+)
+
+usage_due_hours = Table(
+    "usage_due_hours",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("hour_s", BigInteger, primary_key=True),
+    Column("marked_ns", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
