@@ -27,6 +27,13 @@ class KafkaSinkConfig(TlsSettings):
         pattern=r"[A-Za-z0-9._-]{1,249}",
         pattern_text="letters, digits, '.', '_' and '-', at most 249",
     )
+    log_topic: str | None = setting(
+        None,
+        "the topic for log lines; without it they do not go there",
+        example='"slurmlens.logs"',
+        pattern=r"[A-Za-z0-9._-]{1,249}",
+        pattern_text="letters, digits, '.', '_' and '-', at most 249",
+    )
     compression: str = setting(
         "gzip", "of batches; lz4 and zstd need the package cramjam", choices=("none", "gzip", "lz4", "zstd")
     )

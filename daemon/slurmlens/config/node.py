@@ -5,10 +5,12 @@ each stage only its own table. Durations are seconds and sizes bytes, always num
 """
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from slurmlens.config.app_socket import AppSocketConfig
 from slurmlens.config.consul import NodeConsulConfig
+from slurmlens.config.log_inputs import LogInputsConfig
 from slurmlens.config.series_2015 import NodeSeries2015Config
 from slurmlens.config.setting import Settings, derived, optional_section, section, setting
 from slurmlens.config.shared import MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
@@ -92,9 +94,12 @@ class NodeConfig(Settings):
     sampling: SamplingConfig = section(SamplingConfig, "how often counters are read")
     profile: ProfileConfig = section(ProfileConfig, "the flight recorder")
     app_socket: AppSocketConfig = section(AppSocketConfig, "where jobs report their own progress")
+    logs: LogInputsConfig = section(LogInputsConfig, "log lines of this node that go to the hub; all inputs are off")
     events: EventsConfig = section(EventsConfig, "how events are written")
     batch: BatchConfig = section(BatchConfig, "when a batch is closed")
-    spool: SpoolConfig = section(SpoolConfig, "what waits for receivers that are away; metrics give way to events")
+    spool: SpoolConfig = section(
+        SpoolConfig, "what waits for receivers that are away; metrics give way to log lines, these to events"
+    )
     replay: ReplayConfig = section(ReplayConfig, "what has waited for a receiver, when it is back")
     sinks: SinksConfig = section(SinksConfig, "receivers; each table that is there switches one on")
     consul: NodeConsulConfig | None = optional_section("Consul: this daemon as a service, receivers found, settings")
@@ -103,6 +108,10 @@ class NodeConfig(Settings):
         "carbon series under the names of 2015: servers.HOST.…, psutil.TYPE.HOST.…"
     )
     log: LogConfig = section(LogConfig, "the daemon's own log")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.logs.is_on and not self.sinks.takes_log_lines:
+            yield "logs", "nobody would get the lines: switch on [sinks.hub], or log_lines in [sinks.logstash]"
 
     @property
     def status_socket_path(self) -> Path:

@@ -109,6 +109,7 @@ class LogstashSinkConfig(TlsSettings):
 
     host: str = setting("127.0.0.1", "where logstash listens")
     port: int = setting(5000, "its tcp input's port", minimum=1, maximum=65_535)
+    log_lines: bool = setting(False, "log lines go there too, by a connection of their own")
     resend_window_s: float = setting(
         15.0,
         "after a reconnect what was sent in the last so many seconds is sent again: nothing is acknowledged here,"
@@ -175,6 +176,12 @@ class SinksConfig(Settings):
     def is_empty(self) -> bool:
         """Whether nobody would be told anything."""
         return all(getattr(self, field.name) is None for field in fields(self))
+
+    @property
+    def takes_log_lines(self) -> bool:
+        """Whether anybody takes log lines."""
+        to_logstash = self.logstash is not None and self.logstash.log_lines
+        return self.hub is not None or to_logstash or (self.kafka is not None and self.kafka.log_topic is not None)
 
     @property
     def needs_openssl(self) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from slurmlens.clock import Clock
 from slurmlens.config.kafka import KafkaSinkConfig
 from slurmlens.config.node import BatchConfig
+from slurmlens.config.shared import BackingOff
 from slurmlens.config.sinks import (
     BeatsSinkConfig,
     CarbonSinkConfig,
@@ -29,6 +30,7 @@ from slurmlens.runtime.endpoint import Endpoint, FixedEndpoint
 from slurmlens.telemetry.internal import Reporter
 
 if TYPE_CHECKING:
+    from slurmlens.delivery.sinks.hub import HubSink
     from slurmlens.runtime.tls import ClientTls
 
 FILE_BACKOFF_MIN_S = 0.5
@@ -55,6 +57,8 @@ class SinkDependencies(msgspec.Struct, frozen=True):
     """Called with how often the hub wants profiles."""
     on_profile_intervals: Callable[[Mapping[str, float]], None] | None = None
     """A relay receives it for each of its nodes."""
+    with_log_lines: bool = False
+    """Whether this program has log lines: what delivers them is made only then."""
     find: Callable[[str, str, int], Endpoint] | None = None
     """Says where the receiver of a sink is, given where the settings have it; None where only they know."""
 
@@ -65,19 +69,36 @@ class SinkDependencies(msgspec.Struct, frozen=True):
 
 def receivers(config: SinksConfig, dependencies: SinkDependencies) -> list[Receiver]:
     """One for each table that is there. CredentialError where what proves this node cannot be read."""
-    return [make(settings, dependencies) for name, make in _MAKERS if (settings := getattr(config, name)) is not None]
+    makers = _MAKERS + (_LOG_MAKERS if dependencies.with_log_lines else ())
+    made = [make(settings, dependencies) for name, make in makers if (settings := getattr(config, name)) is not None]
+    return [one for one in made if one is not None]
 
 
 def _hub(config: HubSinkConfig, dependencies: SinkDependencies) -> Receiver:
-    from slurmlens.delivery.sinks.hub import HubSink
+    return Receiver(_hub_sink(config, dependencies), Stream.EVENTS, config.max_body_bytes, _backoff(config))
+
+
+def _hub_logs(config: HubSinkConfig, dependencies: SinkDependencies) -> Receiver:
+    sink = _hub_sink(config, dependencies, is_for_logs=True)
+    return Receiver(sink, Stream.LOGS, config.max_body_bytes, _backoff(config))
+
+
+def _backoff(config: BackingOff) -> Backoff:
+    return Backoff(config.backoff_min_s, config.backoff_max_s)
+
+
+def _hub_sink(config: HubSinkConfig, dependencies: SinkDependencies, *, is_for_logs: bool = False) -> HubSink:
+    from slurmlens.delivery.sinks.hub import LOGS_TARGET, TARGET, HubSink
     from slurmlens.delivery.sinks.proof import proof_of
 
     proof = proof_of(config, dependencies.node)
     endpoint = dependencies.endpoint("hub", *config.address)
+    name, target = ("hub_logs", LOGS_TARGET) if is_for_logs else ("hub", TARGET)
     told = dependencies.on_profile_interval, dependencies.on_profile_intervals
     tls = _tls(config, "sinks.hub", config.expected_name)
-    sink = HubSink(config, endpoint, dependencies.node, proof, dependencies.reporter, *told, tls=tls)
-    return Receiver(sink, Stream.EVENTS, config.max_body_bytes, Backoff(config.backoff_min_s, config.backoff_max_s))
+    return HubSink(
+        config, endpoint, dependencies.node, proof, dependencies.reporter, *told, tls=tls, name=name, target=target
+    )
 
 
 def _file(config: FileSinkConfig, dependencies: SinkDependencies) -> Receiver:
@@ -98,14 +119,20 @@ def _carbon(config: CarbonSinkConfig, dependencies: SinkDependencies) -> Receive
 
 
 def _logstash(config: LogstashSinkConfig, dependencies: SinkDependencies) -> Receiver:
+    return _to_logstash(config, dependencies, "logstash", Stream.EVENTS)
+
+
+def _logstash_logs(config: LogstashSinkConfig, dependencies: SinkDependencies) -> Receiver | None:
+    return _to_logstash(config, dependencies, "logstash_logs", Stream.LOGS) if config.log_lines else None
+
+
+def _to_logstash(config: LogstashSinkConfig, dependencies: SinkDependencies, name: str, stream: Stream) -> Receiver:
     from slurmlens.delivery.sinks.logstash import LogstashSink
 
     endpoint = dependencies.endpoint("logstash", config.host, config.port)
-    sink = LogstashSink(
-        config, endpoint, dependencies.reporter, dependencies.clock, _tls(config, "sinks.logstash", config.server_name)
-    )
-    backoff = Backoff(config.backoff_min_s, config.backoff_max_s)
-    return Receiver(sink, Stream.EVENTS, dependencies.batch.event_max_bytes, backoff)
+    tls = _tls(config, "sinks.logstash", config.server_name)
+    sink = LogstashSink(config, endpoint, dependencies.reporter, dependencies.clock, tls, name)
+    return Receiver(sink, stream, dependencies.batch.event_max_bytes, _backoff(config))
 
 
 def _beats(config: BeatsSinkConfig, dependencies: SinkDependencies) -> Receiver:
@@ -133,10 +160,29 @@ def _kafka(config: KafkaSinkConfig, dependencies: SinkDependencies) -> Receiver:
 
     endpoint = Brokers(dependencies.endpoint("kafka", *config.brokers[0]), config.brokers)
     sink = KafkaSink(config, endpoint, dependencies.reporter, dependencies.clock)
-    return Receiver(sink, Stream.EVENTS, config.max_batch_bytes, Backoff(config.backoff_min_s, config.backoff_max_s))
+    return Receiver(sink, Stream.EVENTS, config.max_batch_bytes, _backoff(config))
 
 
-_MAKERS: tuple[tuple[str, Callable[..., Receiver]], ...] = (
+def _kafka_logs(config: KafkaSinkConfig, dependencies: SinkDependencies) -> Receiver | None:
+    if config.log_topic is None:
+        return None
+    from slurmlens.delivery.sinks.kafka import Brokers, KafkaSink
+    from slurmlens.wire.kafka_records import log_record
+
+    endpoint = Brokers(dependencies.endpoint("kafka", *config.brokers[0]), config.brokers)
+    own = KafkaSinkConfig(**{**vars(config), "topic": config.log_topic})
+    sink = KafkaSink(own, endpoint, dependencies.reporter, dependencies.clock, name="kafka_logs", make=log_record)
+    return Receiver(sink, Stream.LOGS, config.max_batch_bytes, _backoff(config))
+
+
+_LOG_MAKERS: tuple[tuple[str, Callable[..., Receiver | None]], ...] = (
+    ("hub", _hub_logs),
+    ("logstash", _logstash_logs),
+    ("kafka", _kafka_logs),
+)
+"""The same for log lines; a maker says None where its receiver is not to have them."""
+
+_MAKERS: tuple[tuple[str, Callable[..., Receiver | None]], ...] = (
     ("hub", _hub),
     ("logstash", _logstash),
     ("beats", _beats),

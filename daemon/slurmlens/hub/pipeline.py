@@ -226,6 +226,7 @@ class HubPipeline:
             max_body_bytes=config.listen.max_body_bytes,
             prove=prove,
             forwarders=config.logs.forwarders,
+            relays=config.auth.relays,
             keeper=logs.keeper,
             zone=LocalZone(),
             reporter=self._opened.reporter,

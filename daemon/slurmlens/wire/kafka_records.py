@@ -1,4 +1,4 @@
-"""Events as Kafka records; pure: lines of NDJSON in, key, value, time and headers out.
+"""Events and log lines as Kafka records; pure: lines of NDJSON in, key, value, time and headers out.
 
 Owns what a record of ours looks like. The value is the line itself, byte for byte; of the line only what key, time and
 headers need is decoded. The key decides the partition, and order is kept within a partition alone, so all events of a
@@ -6,6 +6,7 @@ job have the same key:
 
     <cluster>/<job id>          everything that is told of a job, by any of its nodes
     <cluster>/node/<node>       what is told of the node itself
+    <node>                      its log lines
 
 Invariants: records keep the order of the lines; a line that is no event is told by its number and spoils only itself.
 Fed by `node.sinks.kafka` with what `wire.ecs` wrote.
@@ -13,7 +14,8 @@ Fed by `node.sinks.kafka` with what `wire.ecs` wrote.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -76,13 +78,45 @@ def record(line: bytes) -> KafkaRecord:
     return KafkaRecord(_key(event), line, event.time_ns // _NS_PER_MS, headers)
 
 
-def records(payload: bytes) -> Iterator[tuple[int, KafkaRecord | DecodeError]]:
+class _LogEvent(msgspec.Struct, frozen=True):
+    id: Name
+
+
+class _Host(msgspec.Struct, frozen=True):
+    name: Name
+
+
+class _LogDocument(msgspec.Struct, frozen=True):
+    """What of a log line is looked at."""
+
+    event: _LogEvent
+    host: _Host
+    timestamp: datetime = msgspec.field(name="@timestamp")
+
+
+_decode_log = msgspec.json.Decoder(_LogDocument).decode
+
+
+def log_record(line: bytes) -> KafkaRecord:
+    """The record of one log line as `wire.log_documents` writes it. Raises DecodeError where it is none."""
+    try:
+        told = _decode_log(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(f"no log line: {error}"[:_MAX_MESSAGE_CHARS]) from error
+    return KafkaRecord(
+        told.host.name.encode(), line, int(told.timestamp.timestamp() * 1000), ((HEADER_ID, told.event.id.encode()),)
+    )
+
+
+def records(
+    payload: bytes, make: Callable[[bytes], KafkaRecord] = record
+) -> Iterator[tuple[int, KafkaRecord | DecodeError]]:
     """Every line of NDJSON with its number, from 1: its record, or why it has none. Empty lines are passed over."""
     for number, line in enumerate(payload.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            yield number, record(line)
+            yield number, make(line)
         except DecodeError as error:
             yield number, error
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,10 +20,12 @@ import msgspec
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import DecodeError
 from slurmlens.log_lines import JobSource, LogLine, Severity
+from slurmlens.wire.ecs import timestamp
 from slurmlens.wire.written_times import written_ns
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_NAME_CHARS = 255
+MAX_MARKS = 16
 MOST_AHEAD_NS = 86_400 * NS_PER_S
 EARLIEST_NS = 946_684_800 * NS_PER_S
 
@@ -108,52 +111,133 @@ def line_of(document: Mapping[str, Any], now_ns: int) -> LogLine:
         cgroup=_text(document, _CGROUP, 4096),
         user_id=_number(document, _USER_ID),
         source=_text(document, ("event.module", "source"), 32),
-        is_cut=len(str(_first(document, _MESSAGE))) > len(message),
+        is_cut=len(str(_first(document, _MESSAGE))) > len(message) or _first(document, ("slurm.is_cut",)) is True,
+        repeats=_number(document, ("slurm.repeats",)) or 0,
         job_id=_number(document, _JOB_ID),
         step=_text(document, _STEP, 32),
         job_source=JobSource(job_source) if job_source in set(JobSource) else None,
-        fields=fields,
+        sluid=_text(document, ("slurm.sluid",), 32),
+        contradiction=_text(document, ("slurm.contradiction",), MAX_NAME_CHARS),
+        fields=_marks(document) | fields,
     )
+
+
+def node_of(document: Mapping[str, Any]) -> str | None:
+    """The host that a document names."""
+    return _text(document, _NODE, MAX_NAME_CHARS)
+
+
+def _marks(document: Mapping[str, Any]) -> dict[str, str | int]:
+    """What whoever read the line first wrote about it: few, short, of known types."""
+    slurm = document.get("slurm")
+    told = slurm.get("line") if isinstance(slurm, Mapping) else None
+    if not isinstance(told, Mapping):
+        return {}
+    kept = list(told.items())[:MAX_MARKS]
+    return {
+        name[:64]: value if isinstance(value, int) else value[:MAX_NAME_CHARS]
+        for name, value in kept
+        if isinstance(value, str | int) and not isinstance(value, bool)
+    }
+
+
+class _Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    id: str
+    module: str | None = None
+
+
+class _Process(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str | None = None
+    pid: int | None = None
+
+
+class _Systemd(msgspec.Struct, frozen=True, omit_defaults=True):
+    unit: str | None = None
+    cgroup: str | None = None
+
+
+class _User(msgspec.Struct, frozen=True):
+    id: int
+
+
+class _Slurm(msgspec.Struct, frozen=True, omit_defaults=True):
+    job_id: int | None = None
+    step_id: str | None = None
+    sluid: str | None = None
+    array_job_id: int | None = None
+    array_task_id: int | None = None
+    job_source: JobSource | None = None
+    contradiction: str | None = None
+    line_kind: str | None = None
+    line: dict[str, str | int] | None = None
+    repeats: int = 0
+    is_cut: bool = False
+
+
+class _Written(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A document as it is written; `host` and `log` are the same for many lines and encoded once."""
+
+    timestamp: str = msgspec.field(name="@timestamp")
+    event: _Event
+    message: str
+    host: msgspec.Raw
+    log: msgspec.Raw
+    process: _Process | None = None
+    systemd: _Systemd | None = None
+    user: _User | None = None
+    slurm: _Slurm | None = None
+
+
+_NO_SLURM = _Slurm()
+_encoder = msgspec.json.Encoder()
 
 
 def encode(line: LogLine) -> bytes:
     """The line as an ECS document."""
-    moment = datetime.fromtimestamp(line.time_ns // NS_PER_S, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    slurm = {
-        "job_id": line.job_id,
-        "step_id": line.step,
-        "sluid": line.sluid,
-        "array_job_id": line.array_job_id,
-        "array_task_id": line.array_task_id,
-        "job_source": line.job_source,
-        "contradiction": line.contradiction,
-        "line_kind": line.kind,
-        "line": dict(line.fields) or None,
-    }
-    document: dict[str, Any] = {
-        "@timestamp": f"{moment}.{line.time_ns % NS_PER_S:09}Z",
-        "event": _known({"id": line.id, "module": line.source}),
-        "message": line.message,
-        "host": {"name": line.node},
-        "process": _known({"name": line.program, "pid": line.pid}),
-        "log": {
-            "level": Severity(line.severity).name.lower(),
-            "syslog": _known(
-                {
-                    "severity": {"code": line.severity},
-                    "facility": None if line.facility is None else {"code": line.facility},
-                }
-            ),
-        },
-        "systemd": _known({"unit": line.unit, "cgroup": line.cgroup}),
-        "user": _known({"id": line.user_id}),
-        "slurm": _known(slurm),
-    }
-    return msgspec.json.encode({name: value for name, value in document.items() if value != {}})
+    slurm = _slurm(line)
+    return _encoder.encode(
+        _Written(
+            timestamp(line.time_ns),
+            _Event(line.id, line.source),
+            line.message,
+            _host(line.node),
+            _log(line.severity, line.facility),
+            None if line.program is None and line.pid is None else _Process(line.program, line.pid),
+            None if line.unit is None and line.cgroup is None else _Systemd(line.unit, line.cgroup),
+            None if line.user_id is None else _User(line.user_id),
+            slurm,
+        )
+    )
 
 
-def _known(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+def _slurm(line: LogLine) -> _Slurm | None:
+    told = _Slurm(
+        line.job_id,
+        line.step,
+        line.sluid,
+        line.array_job_id,
+        line.array_task_id,
+        line.job_source,
+        line.contradiction,
+        line.kind,
+        line.fields or None,
+        line.repeats,
+        line.is_cut,
+    )
+    return None if told == _NO_SLURM else told
+
+
+@lru_cache(maxsize=64)
+def _host(name: str) -> msgspec.Raw:
+    return msgspec.Raw(_encoder.encode({"name": name}))
+
+
+@lru_cache(maxsize=64)
+def _log(severity: int, facility: int | None) -> msgspec.Raw:
+    syslog: dict[str, object] = {"severity": {"code": severity}}
+    if facility is not None:
+        syslog["facility"] = {"code": facility}
+    return msgspec.Raw(_encoder.encode({"level": Severity(severity).name.lower(), "syslog": syslog}))
 
 
 def _first(document: Mapping[str, Any], names: tuple[str, ...]) -> Any:

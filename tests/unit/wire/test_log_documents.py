@@ -95,6 +95,11 @@ def test_a_line_is_read_as_it_was_written() -> None:
         job_id=12,
         step="0",
         job_source=JobSource.CGROUP,
+        sluid="s0123456789AB",
+        contradiction="tag says job 7",
+        is_cut=True,
+        repeats=4,
+        fields={"clock_off_s": -3600, "host_as_sent": "elsewhere"},
     )
     assert line_of(msgspec.json.decode(encode(line)), AT_NS) == line
 

@@ -1,4 +1,4 @@
-"""Delivers events to slurmlens-hub: NDJSON, gzip, proved by a credential, over one kept HTTP connection,
+"""Delivers events, or log lines, to slurmlens-hub: NDJSON, gzip, proved by a credential, over one kept HTTP connection,
 with TLS or without.
 
 Owns the meaning of the hub's answers (`docs/specs/hub-api.md`): what was taken, what was refused for ever, what is
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from slurmlens.runtime.tls import ClientTls
 
 TARGET = "/api/v1/events"
+LOGS_TARGET = "/api/v1/logs"
 LINE_REFUSED = InternalEvent(
     "hub_refused_lines", logging.ERROR, "the hub refused line {line}, it is lost: {problem}", ("reason",)
 )
@@ -62,7 +63,7 @@ class _Taken(msgspec.Struct):
     def understood_nothing(self) -> bool:
         """Not a line was JSON, and ours always are: it took packed bytes for lines, or other bytes than we sent."""
         is_empty = not self.accepted and not self.known and bool(self.refused)
-        return is_empty and all(one.reason == "malformed" for one in self.refused)
+        return is_empty and all(one.reason in ("malformed", "json") for one in self.refused)
 
 
 class _Denied(msgspec.Struct):
@@ -77,9 +78,7 @@ _decode_denied = msgspec.json.Decoder(_Denied).decode
 
 
 class HubSink:
-    """Sends lines of NDJSON to the hub."""
-
-    name = "hub"
+    """Sends lines of NDJSON to one address of the hub: events, or, where `target` says so, log lines."""
 
     def __init__(
         self,
@@ -92,7 +91,11 @@ class HubSink:
         on_profile_intervals: Callable[[Mapping[str, float]], None] | None = None,
         *,
         tls: ClientTls | None = None,
+        name: str = "hub",
+        target: str = TARGET,
     ) -> None:
+        self.name = name
+        self._target = target
         self._client = HttpClient(endpoint, timeout_s=config.timeout_s, tls=tls)
         self._node = node
         self._proof = proof
@@ -140,7 +143,7 @@ class HubSink:
     async def _post_once(self, payload: bytes) -> Answer:
         # Each request needs a credential of its own: it is good once.
         body, authorization = await asyncio.to_thread(self._prepare, payload)
-        return await self._client.request("POST", TARGET, self._headers(authorization), body)
+        return await self._client.request("POST", self._target, self._headers(authorization), body)
 
     def _prepare(self, payload: bytes) -> tuple[bytes, str]:
         """Compress and prove; in a thread, for munged may take its time."""

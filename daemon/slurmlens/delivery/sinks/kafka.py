@@ -1,4 +1,4 @@
-"""Delivers events to a topic of Kafka: one record an event, taken when every replica in sync has it.
+"""Delivers events, or log lines, to a topic of Kafka: one record an event, taken when every replica in sync has it.
 
 Owns what a try that failed leaves for the next: which records of a delivery the broker has yet to take. Invariants: as
 long as one producer lives, what it repeats is in the log once, so one that waits for its broker is kept, and the next
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -23,7 +23,7 @@ from slurmlens.delivery.sinks.kafka_producer import Outcome, ProducerThread, is_
 from slurmlens.errors import DecodeError, DeliveryError
 from slurmlens.runtime.endpoint import Address, Endpoint
 from slurmlens.telemetry.internal import InternalEvent, Reporter
-from slurmlens.wire.kafka_records import KafkaRecord, records
+from slurmlens.wire.kafka_records import KafkaRecord, record, records
 
 RECORD_REFUSED = InternalEvent(
     "kafka_refused_lines", logging.ERROR, "Kafka will never take an event, it is lost: {problem}", ("reason",)
@@ -61,9 +61,18 @@ class _Flight(msgspec.Struct):
 class KafkaSink:
     """Sends lines of NDJSON as records."""
 
-    name = "kafka"
-
-    def __init__(self, config: KafkaSinkConfig, endpoint: Endpoint, reporter: Reporter, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: KafkaSinkConfig,
+        endpoint: Endpoint,
+        reporter: Reporter,
+        clock: Clock,
+        *,
+        name: str = "kafka",
+        make: Callable[[bytes], KafkaRecord] = record,
+    ) -> None:
+        self.name = name
+        self._make = make
         self._config = config
         self._endpoint = endpoint
         self._reporter = reporter
@@ -91,7 +100,7 @@ class KafkaSink:
     def _begun(self, payload: bytes) -> _Handover:
         group: list[KafkaRecord] = []
         handover = _Handover(payload, deque([group]))
-        for number, made in records(payload):
+        for number, made in records(payload, self._make):
             if isinstance(made, DecodeError):
                 self._refuse(handover, "malformed", f"line {number}: {made}")
             else:

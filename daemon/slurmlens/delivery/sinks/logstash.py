@@ -1,4 +1,4 @@
-"""Delivers events to logstash's tcp input: JSON lines over one connection, with TLS or without, not acknowledged.
+"""Delivers events, or log lines, to logstash's tcp input: JSON lines over one connection, TLS or not, not acknowledged.
 
 Owns nothing but the meaning of a delivery: what may not have arrived is kept and sent again by `unacknowledged`, so a
 document may come twice; `event.id` is the same both times. Driven by `delivery`. The lines are `wire.ecs`'s documents.
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 class LogstashSink:
     """Sends JSON lines."""
 
-    name = "logstash"
-
     def __init__(
         self,
         config: LogstashSinkConfig,
@@ -30,7 +28,9 @@ class LogstashSink:
         reporter: Reporter,
         clock: Clock,
         tls: ClientTls | None = None,
+        name: str = "logstash",
     ) -> None:
+        self.name = name
         self.sender = UnacknowledgedSender(self.name, config, endpoint, reporter, clock, tls)
 
     async def deliver(self, payload: bytes, count: int) -> int:

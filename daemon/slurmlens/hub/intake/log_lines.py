@@ -1,8 +1,9 @@
 """Takes log lines: `POST /api/v1/logs`, from rsyslog, Logstash, Vector, Fluent Bit or a node's daemon.
 
-Owns what is proved and refused. The speaker proves itself as for events; a host in `[logs] forwarders` may tell of
-every node, all others of themselves alone. A line that cannot be read costs itself and is named in the answer; a
-request is answered when its lines are committed. Feeds `logs`.
+Owns what is proved and refused. The speaker proves itself as for events; a relay and a host in `[logs] forwarders` may
+tell of every node, all others of themselves alone. By what a line was given to its job is believed of its own node, and
+of a relay, which proved that node; a forwarder's word counts as the client's. A line that cannot be read costs itself
+and is named in the answer; a request is answered when its lines are committed. Feeds `logs`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import logging
 from collections.abc import Collection, Mapping
 from datetime import tzinfo
 
+import msgspec
+
 from slurmlens.clock import Clock
 from slurmlens.errors import DecodeError, SlurmlensError
 from slurmlens.hub.logs.keeping import LogKeeper
@@ -20,7 +23,7 @@ from slurmlens.hub.logs.understanding import understood
 from slurmlens.log_lines import LogLine
 from slurmlens.runtime.authentication import Prove
 from slurmlens.telemetry.internal import InternalEvent, Reporter
-from slurmlens.wire.ingest import MAX_REFUSED_TOLD, RefusedLine, TooLarge, answer, status_of, unpack
+from slurmlens.wire.ingest import MAX_REFUSED_TOLD, RefusedLine, TooLarge, answer, check_role, status_of, unpack
 from slurmlens.wire.log_documents import documents, line_of
 
 LINES_TAKEN = InternalEvent("log_lines_taken", logging.DEBUG, "{count} log lines of {node}")
@@ -39,6 +42,7 @@ class LogIntake:
         max_body_bytes: int,
         prove: Prove,
         forwarders: Collection[str],
+        relays: Collection[str] = (),
         keeper: LogKeeper,
         zone: tzinfo,
         reporter: Reporter,
@@ -47,6 +51,7 @@ class LogIntake:
         self._max_body_bytes = max_body_bytes
         self._prove = prove
         self._forwarders = frozenset(forwarders)
+        self._relays = frozenset(relays)
         self._keeper = keeper
         self._zone = zone
         self._reporter = reporter
@@ -65,6 +70,7 @@ class LogIntake:
         if len(body) > self._max_body_bytes:
             raise TooLarge(f"the body has {len(body)} bytes, at most {self._max_body_bytes} are taken")
         speaker = await self._prove.node_of(headers, body)
+        check_role(headers, speaker, self._relays)
         lines, refused = await asyncio.to_thread(self._read, body, headers.get("content-encoding", ""), speaker)
         kept = await self._keeper.keep([line for _, line in lines])
         refused += [
@@ -94,8 +100,10 @@ class LogIntake:
 
     def _line(self, document: Mapping[str, object], speaker: str, now_ns: int) -> LogLine:
         line = line_of(document, now_ns)
-        if line.node != speaker and speaker not in self._forwarders:
+        if line.node == speaker or speaker in self._relays:
+            return line
+        if speaker not in self._forwarders:
             raise DecodeError(
                 f"host is {line.node!r}, but {speaker} sent it: list {speaker} in [logs] forwarders", reason="node"
             )
-        return line
+        return line if line.job_source is None else msgspec.structs.replace(line, job_source=None)

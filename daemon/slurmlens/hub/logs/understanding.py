@@ -79,14 +79,15 @@ def _named(
         told.append((JobSource.CGROUP, JobMention(job_id=int(inside[1]), step=inside[2])))
     mentions = (envelope.step if envelope else None, fact.job if fact else None)
     told += [(JobSource.TEXT, mention) for mention in mentions if mention is not None]
-    if tag is not None:
+    if tag is not None and line.contradiction is None:  # its node said that another user wrote it
         told.append((JobSource.TAG, JobMention(job_id=int(tag[1]))))
     if line.job_id is not None and line.job_source is None:
         told.append((JobSource.TAG, JobMention(job_id=line.job_id, step=line.step)))
     if not told:
         return {}
     source, first = told[0]
-    others = [f"{by.value} says job {one.job_id}" for by, one in told[1:] if _differs(first, one)]
+    others = [] if line.contradiction is None else [line.contradiction]
+    others += [f"{by.value} says job {one.job_id}" for by, one in told[1:] if _differs(first, one)]
     return {
         "job_id": first.job_id,
         "array_job_id": first.array_job_id,
