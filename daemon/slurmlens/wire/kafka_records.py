@@ -82,7 +82,7 @@ class _LogEvent(msgspec.Struct, frozen=True):
     id: Name
 
 
-class _Host(msgspec.Struct, frozen=True):
+class _LogHost(msgspec.Struct, frozen=True):
     name: Name
 
 
@@ -90,7 +90,7 @@ class _LogDocument(msgspec.Struct, frozen=True):
     """What of a log line is looked at."""
 
     event: _LogEvent
-    host: _Host
+    host: _LogHost
     timestamp: datetime = msgspec.field(name="@timestamp")
 
 

@@ -141,26 +141,26 @@ def _marks(document: Mapping[str, Any]) -> dict[str, str | int]:
     }
 
 
-class _Event(msgspec.Struct, frozen=True, omit_defaults=True):
+class _LineEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     module: str | None = None
 
 
-class _Process(msgspec.Struct, frozen=True, omit_defaults=True):
+class _LineProcess(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str | None = None
     pid: int | None = None
 
 
-class _Systemd(msgspec.Struct, frozen=True, omit_defaults=True):
+class _LineSystemd(msgspec.Struct, frozen=True, omit_defaults=True):
     unit: str | None = None
     cgroup: str | None = None
 
 
-class _User(msgspec.Struct, frozen=True):
+class _LineUser(msgspec.Struct, frozen=True):
     id: int
 
 
-class _Slurm(msgspec.Struct, frozen=True, omit_defaults=True):
+class _LineSlurm(msgspec.Struct, frozen=True, omit_defaults=True):
     job_id: int | None = None
     step_id: str | None = None
     sluid: str | None = None
@@ -174,21 +174,21 @@ class _Slurm(msgspec.Struct, frozen=True, omit_defaults=True):
     is_cut: bool = False
 
 
-class _Written(msgspec.Struct, frozen=True, omit_defaults=True):
+class _LineDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """A document as it is written; `host` and `log` are the same for many lines and encoded once."""
 
     timestamp: str = msgspec.field(name="@timestamp")
-    event: _Event
+    event: _LineEvent
     message: str
     host: msgspec.Raw
     log: msgspec.Raw
-    process: _Process | None = None
-    systemd: _Systemd | None = None
-    user: _User | None = None
-    slurm: _Slurm | None = None
+    process: _LineProcess | None = None
+    systemd: _LineSystemd | None = None
+    user: _LineUser | None = None
+    slurm: _LineSlurm | None = None
 
 
-_NO_SLURM = _Slurm()
+_NO_SLURM = _LineSlurm()
 _encoder = msgspec.json.Encoder()
 
 
@@ -196,22 +196,22 @@ def encode(line: LogLine) -> bytes:
     """The line as an ECS document."""
     slurm = _slurm(line)
     return _encoder.encode(
-        _Written(
+        _LineDocument(
             timestamp(line.time_ns),
-            _Event(line.id, line.source),
+            _LineEvent(line.id, line.source),
             line.message,
             _host(line.node),
             _log(line.severity, line.facility),
-            None if line.program is None and line.pid is None else _Process(line.program, line.pid),
-            None if line.unit is None and line.cgroup is None else _Systemd(line.unit, line.cgroup),
-            None if line.user_id is None else _User(line.user_id),
+            None if line.program is None and line.pid is None else _LineProcess(line.program, line.pid),
+            None if line.unit is None and line.cgroup is None else _LineSystemd(line.unit, line.cgroup),
+            None if line.user_id is None else _LineUser(line.user_id),
             slurm,
         )
     )
 
 
-def _slurm(line: LogLine) -> _Slurm | None:
-    told = _Slurm(
+def _slurm(line: LogLine) -> _LineSlurm | None:
+    told = _LineSlurm(
         line.job_id,
         line.step,
         line.sluid,
