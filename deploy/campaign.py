@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from deploy import json_client
 from deploy.sandbox import CHECKOUT
 from deploy.slurm import SmallSlurm
 from deploy.slurmlens import program
@@ -27,7 +28,7 @@ def run_campaign(slurm: SmallSlurm, hub: str, say: Callable[[str], None], check:
     file = _lay_out(slurm, folder)
 
     def campaign(verb: str, *options: str) -> str:
-        argv = [str(program("slurmlens")), "campaign", verb, *options, str(file)]
+        argv = [str(program("slurmlens")), "campaign", verb, *options, "--hub", hub, str(file)]
         env = {"LEDGER": str(folder / "ledger")}
         return slurm.sandbox.run(argv, user="alice", cwd=folder, env=env, timeout_s=MOST_S).stdout
 
@@ -39,7 +40,10 @@ def run_campaign(slurm: SmallSlurm, hub: str, say: Callable[[str], None], check:
     check(best is not None and best["parameters"] == BEST, "the campaign found the known optimum")
     names = [line.split()[0] for line in (folder / "ledger").read_text().splitlines()]
     check(len(names) == len(set(names)) == len(view["points"]), "each of its points ran once")
-    say(f"its page:  {campaign('report', '--hub', hub).strip()}")
+    told = json_client.get(f"{hub}/campaigns/alice/block-size.json")["campaign"]
+    check(told == view, "the hub's page of the campaign shows the same")
+    say(f"campaigns: {hub}/campaigns/alice/block-size")
+    say(f"its page:  {campaign('report').strip()}")
 
 
 def _lay_out(slurm: SmallSlurm, folder: Path) -> Path:

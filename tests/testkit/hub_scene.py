@@ -20,6 +20,7 @@ from slurmlens.hub.access.account_people import AccountPeople
 from slurmlens.hub.access.looks import LookFilter, LookLog, What
 from slurmlens.hub.access.tokens import LoginTokens
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
+from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.history.conclude.run_rows import Section
@@ -42,6 +43,7 @@ from slurmlens.log_lines import LogLine
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState, NodeRecord
+from testkit.campaign_views import told_campaign
 from testkit.hub_history import History, record
 from testkit.inventories import entity, fact, relation, telling
 from testkit.told_events import Told, at_ns
@@ -64,9 +66,10 @@ FILTERS = (
 )
 USAGE = tuple(f"usage/{module}.py" for module in ("keeping", "node_keeping", "spans", "read"))
 """All but `rebuild`, which goes through whole tables as its module says."""
-ROOMS = ("access", "history", "inventory", "logs/enriching.py", "progress", "scheduler", *USAGE)
+ROOMS = ("access", "campaigns", "history", "inventory", "logs/enriching.py", "progress", "scheduler", *USAGE)
 NODES, TELLINGS = 150, 24
 OTHERS = 6_000
+CAMPAIGNS = 600
 LOOKS = 8_000
 OWN_JOB = 2_000_000_000
 """Job ids from here on are the scene's own."""
@@ -95,6 +98,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _jobs_tell_how_far_they_are(history)
     await _lines_find_their_job(history, mix)
     await _usage_is_counted(history, mix)
+    await _campaigns_are_told(history)
     await history.store.keep_statistics()
     await _details_age(history)
 
@@ -225,6 +229,16 @@ async def _usage_is_counted(history: History, mix: JobMix) -> None:
         await queries.job_types(viewer, window, which)
         await queries.habits(viewer, window, which)
         await queries.bursts(viewer, window, 2, which)
+
+
+async def _campaigns_are_told(history: History) -> None:
+    campaigns = Campaigns(history.store, "demo", history.news, history.clock)
+    for number in range(CAMPAIGNS):
+        history.clock.advance(1)
+        await campaigns.take(f"user{number % 9}", told_campaign(f"c{number}", jobs=(number + 1,)))
+    for viewer in (EVERYBODY, ALICE):
+        await campaigns.listed(viewer)
+        await campaigns.campaign(viewer, "user7", "c7")
 
 
 def _progress_of_others(transaction: Transaction) -> None:

@@ -92,6 +92,15 @@ ROWS: dict[str, Row] = {
     **_with_data("/inventory/{kind}/{name}", _list("/inventory/node/n1", WHILE_THEY_RAN)),
     **_with_data("/inventory/{kind}/{name}/blast-radius", _list("/inventory/node/n1/blast-radius", WHILE_THEY_RAN)),
     **_with_data("/inventory/{kind}/{name}/difference", Row("/inventory/node/n1/difference", FOR_ALL_KNOWN)),
+    **_with_data("/campaigns", Row("/campaigns", FOR_ALL_KNOWN, look="list")),
+    "/campaigns/{user}/{name}": Row("/campaigns/bob/c", of(401, 404, 200, 404, 200, 404, 404), look="list"),
+    "/campaigns/{user}/{name}.{form}": Row("/campaigns/bob/c.csv", of(401, 404, 200, 404, 200, 404, 404), look="list"),
+    "/api/v1/campaigns/{user}/{name}": Row(
+        "/api/v1/campaigns/bob/c", of(401, 404, 200, 404, 200, 404, 404), look="list"
+    ),
+    "/api/v1/campaigns/{user}/{name}/telling": Row(
+        "/api/v1/campaigns/bob/c/telling", of(401, 403, 403, 403, 403, 403, 403), method="POST"
+    ),
     "/logs": _list("/logs?since=2026-01-01"),
     "/logs.json": _list("/logs.json?since=2026-01-01"),
     "/logs/live": Row("/logs/live", FOR_ALL_KNOWN),

@@ -15,6 +15,7 @@ from slurmlens.config.auth import AuthConfig
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.logs.query import JobOwner
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
@@ -26,6 +27,7 @@ from slurmlens.log_lines import LogLine
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.access_people import PEOPLE, SETTINGS, MadeUsers, tell_cluster, tell_jobs
+from testkit.campaign_views import told_campaign
 from testkit.hub_history import History
 from testkit.job_hub import Live, take_nothing
 from testkit.manual_clock import ManualClock
@@ -84,7 +86,10 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
         [(line_of_job(job_id, clock.wall_ns()), JobOwner(user, account)) for job_id, user, account in LINES]
     )
     hub = RuledHub("", history, ruled, users, live, counters)
+    campaigns = Campaigns(history.store, "demo", history.news, clock)
+    await campaigns.take("bob", told_campaign("c", jobs=(43,)))
     app = make_app(
+        campaigns=campaigns,
         queries=history.queries,
         progress=ProgressQueries(history.store, history.beats, "demo"),
         inventory=InventoryQueries(history.store, "demo"),

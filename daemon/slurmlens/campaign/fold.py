@@ -100,9 +100,11 @@ class State:
     closed: record.Closed | None = None
     last_unknown_s: float | None = None
     bad_nodes: dict[str, float] = field(default_factory=dict)
+    events: int = 0
 
     def apply(self, event: Event) -> None:
         """What the event does; CampaignError where it cannot follow what went before."""
+        self.events += 1
         match event:
             case record.Opened():
                 self.opened = event

@@ -1,73 +1,14 @@
-"""What a reader sees of a campaign: one model, from which terminal, page, CSV and JSON are made.
+"""From a campaign's state to what is seen of it, which page, terminal, CSV and the hub share. Pure.
 
-Owns `CampaignView` and how it comes from `State`. Pure. The field names are the JSON's; seconds and values are raw,
-None is what is not known. Made by the commands of `slurmlens campaign`, drawn by `report/`.
+Used by the commands of `slurmlens campaign`; `wire.campaign_view` has the types.
 """
 
 from __future__ import annotations
 
-import msgspec
-
 from slurmlens.campaign.fold import PointState, State
 from slurmlens.campaign.pareto import front
 from slurmlens.campaign.record import AttemptOutcome, PointVerdict
-from slurmlens.campaign.space import Parameters
-
-VIEW_VERSION = 1
-
-
-class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """One job of a point."""
-
-    attempt: int
-    job_id: int | None
-    state: str
-    reason: str
-    nodes: str
-    node_seconds: float
-    source: str
-
-
-class PointView(msgspec.Struct, frozen=True, kw_only=True):
-    """One point; `state` is waiting, queued, running, fine, infeasible, stopped or withdrawn."""
-
-    point: int
-    state: str
-    parameters: Parameters
-    values: dict[str, float]
-    feasible: bool
-    reason: str
-    same_as: int | None
-    attempts: list[AttemptView]
-
-
-class CampaignView(msgspec.Struct, frozen=True, kw_only=True):
-    """A campaign at a moment. `trace` is (point, best objective) whenever it improved; `front` are points' numbers."""
-
-    version: int = VIEW_VERSION
-    name: str
-    state: str
-    why: str | None
-    optimiser: str
-    objectives: list[str]
-    constraints: list[str]
-    opened_s: float | None
-    counts: dict[str, int]
-    points_limit: int
-    best: int | None
-    since_gain: int
-    points_without_gain: int | None
-    used_node_hours: float
-    reserved_node_hours: float
-    node_hours_limit: float | None
-    saved_low_node_hours: float
-    saved_high_node_hours: float
-    lost_node_hours: float
-    lost_attempts: int
-    trouble: str | None
-    trace: list[tuple[int, float]]
-    front: list[int]
-    points: list[PointView]
+from slurmlens.wire.campaign_view import AttemptView, CampaignView, PointView
 
 
 def campaign_view(state: State, *, trouble: str | None = None) -> CampaignView:
@@ -93,6 +34,7 @@ def campaign_view(state: State, *, trouble: str | None = None) -> CampaignView:
         objectives=[f"{'max' if one.maximise else 'min'} {one.name}" for one in campaign.objectives],
         constraints=[_bounds(one.name, one.least, one.most) for one in campaign.constraints],
         opened_s=state.opened.at_s if state.opened else None,
+        events=state.events,
         counts=counts,
         points_limit=campaign.limits.points,
         best=state.best.number if state.best else None,
@@ -134,7 +76,7 @@ def _point(point: PointState) -> PointView:
     return PointView(
         point=point.number,
         state=told.verdict.value if told else _progress(point),
-        parameters=point.parameters,
+        parameters=dict(point.parameters),
         values=dict(told.values) if told else {},
         feasible=point.feasible,
         reason=(told.reason if told else "") or _excess(point),

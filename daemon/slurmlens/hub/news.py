@@ -18,6 +18,7 @@ import msgspec
 
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.records import ClusterAnswer, JobRecord, NodeRecord
+from slurmlens.wire.campaign_view import CampaignView
 
 MOST_WAITING = 256
 
@@ -113,6 +114,18 @@ class AccountPeopleReceived(Fact, frozen=True):
     """Who belongs to which account and who coordinates it, as slurmdbd told it just now."""
 
     people: Sequence[AccountPerson]
+
+
+class CampaignReceived(Fact, frozen=True):
+    """What a campaign's controller told just now, and whose it is."""
+
+    user: str
+    view: CampaignView
+
+    @property
+    def about(self) -> Hashable:
+        """The campaign."""
+        return self.user, self.view.name
 
 
 class Missed(Fact, frozen=True):

@@ -23,6 +23,7 @@ from slurmlens.config.hub import HubConfig
 from slurmlens.errors import SourceError
 from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.database.database_file import DatabaseFile
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.database.store import Store, StoreError
@@ -207,6 +208,7 @@ class HubPipeline:
             queries=self._queries,
             progress=ProgressQueries(self._opened.store, self._opened.applier.beats, config.cluster),
             inventory=InventoryQueries(self._opened.store, config.cluster),
+            campaigns=Campaigns(self._opened.store, config.cluster, self._opened.news, clock),
             live=self._demand,
             take_events=ingest.take,
             status=status,

@@ -14,14 +14,15 @@ from bench.simulated_campaign import run_to_end
 from bench.simulated_slurm import Run, SimulatedSlurm
 
 from slurmlens.campaign.report.page import render_page
-from slurmlens.campaign.report.table import render_csv
-from slurmlens.campaign.report.terminal import render_campaign
 from slurmlens.campaign.settings import Campaign
 from slurmlens.campaign.space import Parameters
-from slurmlens.campaign.view import CampaignView, campaign_view
+from slurmlens.campaign.view import campaign_view
 from slurmlens.runtime.local_zone import LocalZone
+from slurmlens.shown.campaign.table import campaign_csv
+from slurmlens.shown.campaign.terminal import render_campaign
 from slurmlens.shown.terminal import Sheet
 from slurmlens.shown.text import width
+from slurmlens.wire.campaign_view import CampaignView
 from testkit.campaigns import bowl
 
 
@@ -64,15 +65,15 @@ def test_what_a_user_wrote_is_text_on_the_page(view: CampaignView) -> None:
     page = render_page(hostile)
     assert "<script>" not in page
     assert "<b>" not in page
-    row = next(iter(csv.DictReader(io.StringIO(render_csv(hostile)))))
+    row = next(iter(csv.DictReader(io.StringIO(campaign_csv(hostile)))))
     assert row["x"] == "'=1+1"
 
 
 def test_every_point_is_a_line_of_the_table(view: CampaignView) -> None:
-    rows = list(csv.DictReader(io.StringIO(render_csv(view))))
+    rows = list(csv.DictReader(io.StringIO(campaign_csv(view))))
     assert len(rows) == len(view.points)
     best = next(row for row in rows if int(row["point"]) == view.best)
-    assert float(best["y"]) == min(float(row["y"]) for row in rows if row["feasible"] == "1")
+    assert float(best["y"]) == min(float(row["y"]) for row in rows if row["feasible"] == "yes")
 
 
 def test_a_campaign_without_results_is_shown_too(campaign: Campaign) -> None:

@@ -1,1 +1,1 @@
-"""A campaign's view for the terminal, as a page, as CSV: one form a file, all from `view.CampaignView`. Pure."""
+"""A campaign's report as one page that needs nothing else. Pure."""

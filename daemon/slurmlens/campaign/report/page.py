@@ -8,9 +8,11 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
-from slurmlens.campaign.report import charts
-from slurmlens.campaign.view import CampaignView, PointView
+from slurmlens.shown.campaign import sentences
+from slurmlens.shown.campaign.charts import HEIGHT, WIDTH, CampaignChart, Mark, campaign_charts
+from slurmlens.shown.campaign.table import columns
 from slurmlens.shown.text import visible
+from slurmlens.wire.campaign_view import CampaignView, PointView
 
 _STYLE = """
 :root {
@@ -42,62 +44,46 @@ def render_page(view: CampaignView, hub: str | None = None) -> str:
 
 
 def _lines(view: CampaignView, hub: str | None) -> Iterator[str]:
-    name = html.escape(view.name)
+    name = _escaped(view.name)
     yield '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     yield f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{name}: campaign</title>'
     yield f"<style>{_STYLE}</style></head><body><h1>{name}</h1>"
-    yield f"<p>{html.escape(', '.join([*view.objectives, *view.constraints]))} · {html.escape(view.optimiser)}</p>"
-    yield f"<p>{html.escape(_sentence(view))}</p>"
-    yield from (f"<p>{html.escape(line)}</p>" for line in _facts(view))
-    for title, chart in (
-        ("The best so far", charts.trace(view)),
-        ("Pareto front", charts.pareto(view)),
-        ("All feasible points", charts.parallel(view)),
-    ):
-        if chart:
-            yield f"<h2>{title}</h2>{chart}"
+    yield f"<p>{_escaped(sentences.goal(view))}</p>"
+    yield f"<p>{_escaped(sentences.headline(view))}</p>"
+    yield from (f"<p>{_escaped(line)}</p>" for line in sentences.facts(view))
+    for chart in campaign_charts(view):
+        yield f"<h2>{chart.heading}</h2>{_svg(chart, hub)}"
     yield "<h2>Points and their jobs</h2>"
     yield from _table(view, hub)
     yield "</body></html>"
 
 
-def _sentence(view: CampaignView) -> str:
-    best = next((one for one in view.points if one.point == view.best), None)
-    if best is not None:
-        figures = ", ".join(f"{name} {value:.6g}" for name, value in best.values.items())
-        where = ", ".join(f"{name} {_shown(value)}" for name, value in best.parameters.items())
-        return f"Best is point {best.point}: {figures} at {where}."
-    if view.front:
-        return f"{len(view.front)} points are on the front."
-    return "No feasible point is known yet."
+def _svg(chart: CampaignChart, hub: str | None) -> str:
+    title, marks = _escaped(chart.title), "".join(_mark(mark, hub) for mark in chart.marks)
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}"><title>{title}</title>{marks}</svg>'
 
 
-def _facts(view: CampaignView) -> Iterator[str]:
-    counts = ", ".join(f"{count} {word}" for word, count in view.counts.items())
-    yield f"{len(view.points)} points: {counts}. The campaign is {view.state}{f': {view.why}' if view.why else ''}."
-    limit = f" of {view.node_hours_limit:g}" if view.node_hours_limit is not None else ""
-    yield f"{view.used_node_hours:.3g}{limit} node-hours were used."
-    if view.counts.get("stopped"):
-        saved = f"{view.saved_low_node_hours:.3g} to {view.saved_high_node_hours:.3g}"
-        yield f"{view.counts['stopped']} runs were ended early, which saved {saved} node-hours."
-    if view.lost_attempts:
-        hours = f"{view.lost_node_hours:.3g} node-hours"
-        yield f"{view.lost_attempts} runs were lost with their nodes ({hours}) and ran again."
+def _mark(mark: Mark, hub: str | None) -> str:
+    attributes = "".join(f' {name}="{_escaped(value)}"' for name, value in mark.attributes.items())
+    words = _escaped(mark.words)
+    inside = words if mark.tag == "text" else f"<title>{words}</title>" if words else ""
+    element = f'<{mark.tag} class="{mark.role}"{attributes}>{inside}</{mark.tag}>'
+    job_id = mark.point.job_id if mark.point else None
+    return element if hub is None or job_id is None else f'<a href="{_escaped(hub)}/jobs/{job_id}">{element}</a>'
 
 
 def _table(view: CampaignView, hub: str | None) -> Iterator[str]:
-    names = list(dict.fromkeys(name for one in view.points for name in one.parameters))
-    figures = list(dict.fromkeys(name for one in view.points for name in one.values))
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in ("point", "jobs", "state", *figures, *names, "why"))
+    names, figures = columns(view)
+    head = "".join(f"<th>{_escaped(text)}</th>" for text in ("point", "jobs", "state", *figures, *names, "why"))
     yield f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>'
     for one in view.points:
         cells = [f"{one.values[name]:.6g}" if name in one.values else "" for name in figures]
-        cells += [_shown(one.parameters[name]) if name in one.parameters else "" for name in names]
-        row = "".join(f"<td>{html.escape(visible(cell))}</td>" for cell in cells)
+        cells += [sentences.shown(one.parameters[name]) if name in one.parameters else "" for name in names]
+        row = "".join(f"<td>{_escaped(cell)}</td>" for cell in cells)
         winner = ' class="winner"' if one.point == view.best or one.point in view.front else ""
         yield (
-            f"<tr{winner}><td>{one.point}</td><td>{_jobs(one, hub)}</td><td>{one.state}</td>{row}"
-            f'<td class="why">{html.escape(visible(one.reason))}</td></tr>'
+            f"<tr{winner}><td>{one.point}</td><td>{_jobs(one, hub)}</td><td>{_escaped(one.state)}</td>{row}"
+            f'<td class="why">{_escaped(one.reason)}</td></tr>'
         )
     yield "</tbody></table></div>"
 
@@ -106,8 +92,8 @@ def _jobs(one: PointView, hub: str | None) -> str:
     ids = [attempt.job_id for attempt in one.attempts if attempt.job_id]
     if hub is None:
         return " ".join(str(job_id) for job_id in ids)
-    return " ".join(f'<a href="{html.escape(hub)}/jobs/{job_id}">{job_id}</a>' for job_id in ids)
+    return " ".join(f'<a href="{_escaped(hub)}/jobs/{job_id}">{job_id}</a>' for job_id in ids)
 
 
-def _shown(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _escaped(text: str) -> str:
+    return html.escape(visible(text))

@@ -95,14 +95,17 @@ def _configured() -> str:
     return f"{'https' if listen.is_tls else 'http'}://{host}:{listen.port}"
 
 
-def fetch(address: str, path: str, *, method: str = "GET") -> bytes:
-    """The body of `METHOD address/path`; HubError with the hub's own words where it refuses."""
+def fetch(address: str, path: str, *, method: str = "GET", body: bytes | None = None) -> bytes:
+    """The answer to `METHOD address/path`; HubError with the hub's own words where it refuses.
+
+    A credential covers method and path alone: a path that brings a body names the body's digest.
+    """
     try:
-        return _ask(address, path, method, {})
+        return _ask(address, path, method, {}, body)
     except HubError as error:
         if error.status != HTTPStatus.UNAUTHORIZED or address.startswith(UNIX):
             raise
-        return _ask(address, path, method, {"Authorization": f"MUNGE {_credential(method, path, error)}"})
+        return _ask(address, path, method, {"Authorization": f"MUNGE {_credential(method, path, error)}"}, body)
 
 
 def _credential(method: str, path: str, refusal: HubError) -> str:
@@ -113,11 +116,11 @@ def _credential(method: str, path: str, refusal: HubError) -> str:
         raise HubError(f"{refusal} And to prove who asks: {error}.", status=refusal.status) from error
 
 
-def _ask(address: str, path: str, method: str, headers: Mapping[str, str]) -> bytes:
+def _ask(address: str, path: str, method: str, headers: Mapping[str, str], body: bytes | None = None) -> bytes:
     socket_path = address.removeprefix(UNIX) if address.startswith(UNIX) else None
     base = address if socket_path is None else "http://localhost"
     request = urllib.request.Request(  # noqa: S310  # scheme checked
-        base + path, headers={"Accept": "application/json", **headers}, method=method
+        base + path, body, headers={"Accept": "application/json", **headers}, method=method
     )
     # No proxy: hubs are inside, and a proxy from the environment would be asked even for this machine.
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
@@ -125,8 +128,8 @@ def _ask(address: str, path: str, method: str, headers: Mapping[str, str]) -> by
         handlers.append(UnixHttpHandler(socket_path))
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=TIMEOUT_S) as answer:
-            body: bytes = answer.read(MOST_BYTES)
-            return body
+            answered: bytes = answer.read(MOST_BYTES)
+            return answered
     except urllib.error.HTTPError as error:
         raise HubError(_refused(error), status=error.code) from error
     except (OSError, http.client.HTTPException) as error:

@@ -7,6 +7,7 @@ Owns the words and exit statuses; everything else is `campaign`'s. A user's own 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmlens.errors import CampaignError, ConfigError, DecodeError, SourceError
+from slurmlens.cli.ask.report import segment
+from slurmlens.errors import CampaignError, ConfigError, DecodeError, HubError, SourceError
 from slurmlens.shown.text import visible
 
 if TYPE_CHECKING:
     from slurmlens.campaign.fold import Attempt, State
+    from slurmlens.campaign.hub_copy import HubCopy
     from slurmlens.campaign.record import Event
     from slurmlens.campaign.scheduler import CampaignScheduler
     from slurmlens.campaign.settings import Campaign
@@ -65,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         verb = verbs.add_parser(name, help=text, description=text)
         verb.add_argument("file", type=Path, metavar="FILE", help="the campaign's TOML file")
         verb.add_argument("--state", type=Path, metavar="DIR", help="where the journal is (default: beside FILE)")
-        verb.add_argument("--hub", metavar="URL", help="the hub, for its figures of jobs and for links")
+        verb.add_argument("--hub", metavar="URL", help="the hub: told how it goes, asked for figures, linked to")
         if name in ("run", "resume"):
             verb.add_argument("--dry-run", action="store_true", help="show the first jobs, submit nothing")
         if name in ("run", "status", "resume"):
@@ -88,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EXIT_WRONG
-    except (CampaignError, DecodeError, SourceError) as error:
+    except (CampaignError, DecodeError, HubError, SourceError) as error:
         print(f"slurmlens campaign: {visible(str(error))}", file=sys.stderr)
         return EXIT_CANNOT
     except OSError as error:
@@ -149,20 +152,50 @@ def _work(arguments: argparse.Namespace, campaign: Campaign) -> int:
         return EXIT_DONE
     places = Places(campaign, arguments.state)
     session = CampaignSession(campaign, places, _hub_figures(arguments.hub), _teller(arguments))
+    copy = _hub_copy(arguments.hub)
+    show = _shower(arguments)
+
+    def heard(state: State, trouble: str | None) -> None:
+        copy.offer(state, trouble)
+        show(state, trouble)
+
     try:
         session.open()
         if arguments.verb == "resume":
             session.resume()
-        session.work(_shower(arguments))
+        session.work(heard)
     except KeyboardInterrupt:
         print(f"\nleft; its jobs go on. Come back: slurmlens campaign run {arguments.file}", file=sys.stderr)
         return EXIT_INTERRUPTED
     finally:
         session.close()
+        if (problem := copy.close()) is not None:
+            print(f"the hub was not told the last of it: {visible(problem)}", file=sys.stderr)
     if session.state.paused is not None:
         print(f"paused: {session.state.paused}. Then: slurmlens campaign resume {arguments.file}", file=sys.stderr)
         return EXIT_PAUSED
     return EXIT_DONE
+
+
+def _hub_copy(hub: str | None) -> HubCopy:
+    """Where the hub is told how the campaign goes: --hub or $SLURMLENS_HUB, else nowhere."""
+    import os
+    import pwd
+
+    from slurmlens.campaign.hub_copy import HubCopy
+    from slurmlens.cli.ask import hub as hub_client
+
+    named = hub or os.environ.get(hub_client.VARIABLE)
+    if named is None:
+        return HubCopy(None)
+    address, user = hub_client.hub_address(named), pwd.getpwuid(os.geteuid()).pw_name
+
+    def send(name: str, body: bytes) -> None:
+        digest = hashlib.sha256(body).hexdigest()
+        path = f"/api/v1/campaigns/{segment(user)}/{segment(name)}/telling?sha256={digest}"
+        hub_client.fetch(address, path, method="POST", body=body)
+
+    return HubCopy(send)
 
 
 def _teller(arguments: argparse.Namespace) -> Callable[[Event], None]:
@@ -177,9 +210,9 @@ def _teller(arguments: argparse.Namespace) -> Callable[[Event], None]:
 
 def _shower(arguments: argparse.Namespace) -> Callable[[State, str | None], None]:
     """On a terminal the status is drawn over itself; in a pipe a line whenever a count changes."""
-    from slurmlens.campaign.report.terminal import render_campaign
     from slurmlens.campaign.view import campaign_view
     from slurmlens.cli.show.screen import sheet_for, show
+    from slurmlens.shown.campaign.terminal import render_campaign
 
     sheet = sheet_for(wide=arguments.wide)
     last: list[object] = [None]
@@ -203,10 +236,10 @@ def _shower(arguments: argparse.Namespace) -> Callable[[State, str | None], None
 def _status(arguments: argparse.Namespace, campaign: Campaign) -> int:
     import msgspec
 
-    from slurmlens.campaign.report.terminal import render_campaign
     from slurmlens.campaign.session import Places, read_state
     from slurmlens.campaign.view import campaign_view
     from slurmlens.cli.show.screen import sheet_for, show
+    from slurmlens.shown.campaign.terminal import render_campaign
 
     view = campaign_view(read_state(campaign, Places(campaign, arguments.state)))
     if arguments.json:
@@ -220,16 +253,16 @@ def _report(arguments: argparse.Namespace, campaign: Campaign) -> int:
     import msgspec
 
     from slurmlens.campaign.report.page import render_page
-    from slurmlens.campaign.report.table import render_csv
     from slurmlens.campaign.session import Places, read_state
     from slurmlens.campaign.view import campaign_view
+    from slurmlens.shown.campaign.table import campaign_csv
 
     places = Places(campaign, arguments.state)
     view = campaign_view(read_state(campaign, places))
     folder = arguments.output or places.state / "report"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.html").write_text(render_page(view, arguments.hub and arguments.hub.rstrip("/")))
-    (folder / "points.csv").write_text(render_csv(view))
+    (folder / "points.csv").write_text(campaign_csv(view), newline="")
     (folder / "campaign.json").write_bytes(msgspec.json.format(msgspec.json.encode(view), indent=1))
     print(folder / "index.html")
     return EXIT_DONE

@@ -81,18 +81,29 @@ def visible_looks(viewer: Viewer) -> tuple[ColumnElement[bool], ...]:
     return (looks.c.owner == viewer.who, looks.c.who == viewer.who) if viewer.is_somebody else ()
 
 
+def visible_campaigns(viewer: Viewer) -> ColumnElement[bool]:
+    """The rows of `campaigns` that the viewer may see: his own, and all for those who see all jobs."""
+    if viewer.sees_all_jobs:
+        return true()
+    return _table("campaigns").c.user == viewer.who if viewer.is_somebody else false()
+
+
 def _table(name: str) -> Table:
     return metadata.tables[name]
 
 
 def visible_entities(viewer: Viewer, kind: ColumnElement[str], name: ColumnElement[str]) -> ColumnElement[bool]:
-    """Which entities of the inventory the viewer may see: machines all, of people and accounts his own alone.
+    """Which entities of the inventory the viewer may see: machines all, of people and theirs his own alone.
 
     `kind` and `name` are the columns that say which entity a row is about.
     """
     if viewer.sees_all_jobs:
         return true()
-    own = [and_(kind == "user", name == viewer.who)] if viewer.is_somebody else []
+    own = []
+    if viewer.is_somebody:
+        prefix = f"{viewer.who}/"
+        own.append(and_(kind == "user", name == viewer.who))
+        own.append(and_(kind == "campaign", func.substr(name, 1, len(prefix)) == prefix))
     if viewer.accounts:
         own.append(and_(kind == "account", name.in_(sorted(viewer.accounts))))
-    return or_(kind.not_in(("user", "group", "account")), *own)
+    return or_(kind.not_in(("user", "group", "account", "campaign")), *own)

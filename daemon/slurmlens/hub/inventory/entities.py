@@ -25,6 +25,10 @@ CHARGES = "charges"
 
 COORDINATES = "coordinates"
 """A user coordinates an account."""
+RAN = "ran"
+"""A campaign ran a job."""
+OF_USER = "of_user"
+"""A campaign is a user's."""
 
 FactValue = str | int | float | bool | tuple[str, ...]
 
@@ -43,6 +47,8 @@ class EntityKind(enum.Enum):
     PORT = "port"
     SOFTWARE = "software"
     SERVICE = "service"
+    CAMPAIGN = "campaign"
+    """An optimisation campaign; its name is USER/NAME."""
 
 
 class Entity(msgspec.Struct, frozen=True, order=True):

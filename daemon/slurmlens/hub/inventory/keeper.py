@@ -14,6 +14,7 @@ from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.inventory import InventoryConfig
 from slurmlens.errors import DecodeError
 from slurmlens.hub.inventory.collectors.account_people import tell_account_people
+from slurmlens.hub.inventory.collectors.campaigns import tell_campaign
 from slurmlens.hub.inventory.collectors.job_owners import Owner, owners_of, tell_owners
 from slurmlens.hub.inventory.collectors.nodes import tell_nodes
 from slurmlens.hub.inventory.collectors.partitions import tell_partitions
@@ -21,7 +22,7 @@ from slurmlens.hub.inventory.collectors.topology import read_topology_file, tell
 from slurmlens.hub.inventory.collectors.user_database import tell_groups
 from slurmlens.hub.inventory.entities import Telling
 from slurmlens.hub.inventory.recording import InventoryRecorder
-from slurmlens.hub.news import AccountPeopleReceived, ClusterReceived, News, QueueReceived
+from slurmlens.hub.news import AccountPeopleReceived, CampaignReceived, ClusterReceived, News, QueueReceived
 from slurmlens.slurm.records import ClusterAnswer, JobRecord, SwitchRecord
 from slurmlens.telemetry.internal import InternalEvent, Reporter, lasting
 
@@ -54,7 +55,7 @@ class InventoryKeeper:
         self._clock = clock
         self._reporter = reporter
         self._groups_of = groups_of
-        self._heard = news.subscribe(ClusterReceived, QueueReceived, AccountPeopleReceived)
+        self._heard = news.subscribe(ClusterReceived, QueueReceived, AccountPeopleReceived, CampaignReceived)
         self._known_owners: set[Owner] = set()
         self._nodes: frozenset[str] | None = None
         self._groups_due_ns = 0
@@ -69,6 +70,8 @@ class InventoryKeeper:
                 await self.take_jobs(fact.records)
             elif isinstance(fact, AccountPeopleReceived):
                 await self._write(tell_account_people(fact.people, self._clock.wall_ns()))
+            elif isinstance(fact, CampaignReceived):
+                await self._write(tell_campaign(fact.user, fact.view, self._clock.wall_ns()))
 
     async def take_jobs(self, records: Sequence[JobRecord]) -> None:
         """Whose jobs these are is written once."""

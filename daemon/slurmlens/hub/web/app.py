@@ -22,6 +22,7 @@ from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.doors import BODY_S, Doors
 from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.host_check import host_middleware
+from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
 from slurmlens.hub.web.pages.inventory import InventoryPage
@@ -32,6 +33,7 @@ from slurmlens.hub.web.pages.logs import LogsPage
 from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import (
+    CampaignStore,
     HistoryQueries,
     InventoryReads,
     LiveFeed,
@@ -70,6 +72,7 @@ def make_app(
     reporter: Reporter | None = None,
     logs: LogReads | None = None,
     log_tail: LogTail | None = None,
+    campaigns: CampaignStore | None = None,
     take_lines: TakeEvents | None = None,
     doors: Doors | None = None,
     clock: Clock | None = None,
@@ -89,6 +92,7 @@ def make_app(
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),
         looks=LooksPage(control, environment),
+        campaigns=None if campaigns is None else CampaignPage(campaigns, environment, settings.cluster, clock, control),
         logs=None if logs is None else LogsPage(logs, log_tail or LogTail(), environment, clock, control),
         assets=assets,
     )

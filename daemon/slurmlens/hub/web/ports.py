@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.campaigns.facts import KeptCampaign, ToldCampaign
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList
 from slurmlens.hub.inventory.common_cause import CommonCause
 from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldRelation
@@ -20,6 +21,7 @@ from slurmlens.hub.inventory.states import EntityHistory
 from slurmlens.hub.news import Fact
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.slurm.job_ids import JobReference
+from slurmlens.wire.campaign_view import CampaignView
 
 
 class HistoryQueries(Protocol):
@@ -72,6 +74,19 @@ class InventoryReads(Protocol):
 
     async def common_cause(self, viewer: Viewer, from_ns: int, to_ns: int) -> CommonCause:
         """What the failures of a window have in common."""
+
+
+class CampaignStore(Protocol):
+    """Campaigns as their controllers tell them."""
+
+    async def take(self, user: str, view: CampaignView) -> bool:
+        """Keeps what was told; whether it was newer than what was known."""
+
+    async def listed(self, viewer: Viewer) -> Sequence[KeptCampaign]:
+        """The latest told, newest first."""
+
+    async def campaign(self, viewer: Viewer, user: str, name: str) -> ToldCampaign | None:
+        """One campaign; None where there is none for the viewer."""
 
 
 class LiveFeed(Protocol):

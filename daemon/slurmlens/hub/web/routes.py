@@ -11,6 +11,7 @@ from slurmlens.hub.inventory.entities import EntityKind
 from slurmlens.hub.views.neighbourhood.build import PLURALS
 from slurmlens.hub.web.addresses import JOB_SEGMENT
 from slurmlens.hub.web.assets import Assets
+from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
 from slurmlens.hub.web.pages.inventory import InventoryPage
@@ -37,6 +38,7 @@ class Pages(NamedTuple):
     job: JobPage
     entity: EntityPage
     inventory: InventoryPage
+    campaigns: CampaignPage | None
     common_cause: CommonCausePage
     status: StatusPage
     login: LoginPage
@@ -72,6 +74,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route(_AROUND + "/blast-radius", pages.inventory.blast_radius, has_data_forms=True),
         Route(_AROUND + "/difference", pages.inventory.difference, has_data_forms=True),
         Route(_AROUND, pages.inventory.neighbourhood, has_data_forms=True),
+        *(() if pages.campaigns is None else _of_campaigns(pages.campaigns)),
         *(() if pages.logs is None else _of_logs(pages.logs)),
         Route("/status", pages.status.show),
         Route("/status.json", pages.status.document),
@@ -87,6 +90,14 @@ def table(pages: Pages) -> tuple[Route, ...]:
 
 def _of_logs(logs: LogsPage) -> tuple[Route, ...]:
     return (Route("/logs", logs.show), Route("/logs.json", logs.show), Route("/logs/live", logs.live))
+
+
+def _of_campaigns(campaigns: CampaignPage) -> tuple[Route, ...]:
+    return (
+        Route("/campaigns", campaigns.listing, has_data_forms=True),
+        Route("/campaigns/{user}/{name}", campaigns.show, has_data_forms=True),
+        Route(API + "/campaigns/{user}/{name}/telling", campaigns.take, method="POST"),
+    )
 
 
 def route_definitions(pages: Pages) -> list[web.RouteDef]:

@@ -83,8 +83,7 @@ class InventoryQueries:
     def _around(
         self, viewer: Viewer, connection: Connection, level: Collection[Entity], at_ns: int
     ) -> Iterable[HeldRelation]:
-        told = [one for one in level if one.kind != JOB]
-        yield from facts_at.relations_of(viewer, connection, self._cluster, told, at_ns)
+        yield from facts_at.relations_of(viewer, connection, self._cluster, level, at_ns)
         span = at_ns, at_ns
         nodes = [one.name for one in level if one.kind == EntityKind.NODE.value]
         found = runs_at.runs_on_nodes(viewer, connection, self._cluster, nodes, span, MOST_RUNS) if nodes else []

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.inventory.entities import CHARGES, CONTAINS, COORDINATES, MEMBER_OF, FactValue
+from slurmlens.hub.inventory.entities import CHARGES, CONTAINS, COORDINATES, MEMBER_OF, OF_USER, RAN, FactValue
 from slurmlens.shown import format as fmt
 
 
@@ -108,6 +108,8 @@ _FORWARD = {
     MEMBER_OF: "member of",
     CHARGES: "charges",
     COORDINATES: "coordinates",
+    RAN: "ran",
+    OF_USER: "of",
     "runs_on": "runs on",
     "of": "of",
     "in": "in",
@@ -117,6 +119,8 @@ _BACKWARD = {
     MEMBER_OF: "has as member",
     CHARGES: "is charged by",
     COORDINATES: "is coordinated by",
+    RAN: "was run by",
+    OF_USER: "has",
     "runs_on": "runs",
     "of": "has",
     "in": "has",

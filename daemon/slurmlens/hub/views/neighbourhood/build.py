@@ -37,6 +37,8 @@ def entity_address(entity: Entity) -> str | None:
     """The page of an entity; None where its kind has none."""
     if entity.kind == "job":
         return f"/jobs/{quote(entity.name, safe='/')}"
+    if entity.kind == "campaign":
+        return f"/campaigns/{quote(entity.name, safe='/')}"
     place = PLURALS.get(entity.kind)
     return None if place is None else f"/{place}/{quote(entity.name, safe='')}"
 

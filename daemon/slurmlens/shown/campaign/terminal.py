@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from slurmlens.campaign.view import CampaignView, PointView
 from slurmlens.shown.terminal import Sheet
 from slurmlens.shown.text import clip, pad, visible
+from slurmlens.wire.campaign_view import CampaignView, PointView
 
 _ORDER = ("running", "queued", "waiting", "fine", "stopped", "infeasible", "withdrawn")
 _WORDS = {"fine": "done", "stopped": "stopped early"}

@@ -1,0 +1,115 @@
+"""Optimisation campaigns: the list, a campaign's page, and where their controllers tell them.
+
+Fed by `ports`. A campaign is told by its own user alone, who proves himself by MUNGE or on the hub's socket; the
+address holds the digest of the body, which a credential thereby covers. Without rules the hub knows nobody and takes
+the name in the address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import jinja2
+from aiohttp import web
+
+from slurmlens.clock import Clock
+from slurmlens.errors import DecodeError, PageError
+from slurmlens.hub.access.control import AccessControl
+from slurmlens.hub.access.viewer import Way
+from slurmlens.hub.views.campaign.build import build_campaign_view, build_campaigns_view, campaigns_csv
+from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
+from slurmlens.hub.web.ports import CampaignStore
+from slurmlens.hub.web.session import admitted_of, viewer_of
+from slurmlens.shown.campaign import sentences
+from slurmlens.shown.campaign.charts import HEIGHT, WIDTH, campaign_charts
+from slurmlens.shown.campaign.table import campaign_csv, columns
+from slurmlens.wire.campaign_view import decode_campaign
+
+TELL = frozenset({Way.MUNGE, Way.SOCKET})
+MOST_ROWS = 500
+
+
+class CampaignPage:
+    """All forms of campaigns."""
+
+    def __init__(
+        self,
+        campaigns: CampaignStore,
+        environment: jinja2.Environment,
+        cluster: str,
+        clock: Clock,
+        control: AccessControl,
+    ) -> None:
+        self._campaigns = campaigns
+        self._page = environment.get_template("campaign/page.html")
+        self._list = environment.get_template("campaign/list.html")
+        self._cluster = cluster
+        self._clock = clock
+        self._control = control
+
+    async def listing(self, request: web.Request) -> web.Response:
+        """`GET /campaigns`, `.json`, `.csv`."""
+        viewer = viewer_of(request)
+        kept = await self._campaigns.listed(viewer)
+        view = build_campaigns_view(self._cluster, kept, self._clock.wall_ns())
+        self._control.saw_list(viewer, "campaigns", (row.user for row in view.rows))
+        form = request.match_info.get("form")
+        if form == "json":
+            return json_answer(view)
+        if form == "csv":
+            return csv_answer(campaigns_csv(view), "campaigns.csv")
+        return html_answer(self._list.render(view=view))
+
+    async def show(self, request: web.Request) -> web.Response:
+        """`GET /campaigns/USER/NAME`, `.json`, `.csv`."""
+        viewer, user, name = viewer_of(request), request.match_info["user"], request.match_info["name"]
+        told = await self._campaigns.campaign(viewer, user, name)
+        if told is None:
+            advice = "A campaign is here once its controller was told of this hub: `slurmlens campaign run --hub URL`."
+            raise PageError(404, "no-such-campaign", f"The hub knows no campaign {name!r} of {user!r}", advice)
+        self._control.saw_list(viewer, f"campaign={user}/{name}", [user])
+        view = build_campaign_view(self._cluster, told, self._clock.wall_ns())
+        form = request.match_info.get("form")
+        if form == "json":
+            return json_answer(view)
+        if form == "csv":
+            return csv_answer(campaign_csv(view.campaign), f"{name}.csv")
+        names, figures = columns(view.campaign)
+        return html_answer(
+            self._page.render(
+                view=view,
+                campaign=view.campaign,
+                charts=campaign_charts(view.campaign),
+                box=f"0 0 {WIDTH} {HEIGHT}",
+                names=names,
+                figures=figures,
+                sentences=sentences,
+                rows=list(reversed(view.campaign.points))[:MOST_ROWS],
+            )
+        )
+
+    async def take(self, request: web.Request) -> web.Response:
+        """`POST /api/v1/campaigns/USER/NAME/telling?sha256=HEX`: what the controller tells."""
+        user, name = request.match_info["user"], request.match_info["name"]
+        self._check_sender(request, user)
+        body = await request.read()
+        if hashlib.sha256(body).hexdigest() != request.query.get("sha256"):
+            raise PageError(400, "digest", "the body is not the one that the address names", "Send it again.")
+        try:
+            view = decode_campaign(body)
+        except DecodeError as error:
+            raise PageError(400, error.reason, str(error), "Hub and command must be of one release.") from error
+        if view.name != name:
+            raise PageError(
+                400, "name", f"the body tells of campaign {view.name[:64]!r}", "Send it to its own address."
+            )
+        return json_answer({"taken": await self._campaigns.take(user, view)})
+
+    def _check_sender(self, request: web.Request, user: str) -> None:
+        if self._control.ruled is None:
+            return
+        person = admitted_of(request).person
+        if person is None or person.way not in TELL:
+            raise PageError(403, "way", "campaigns are told by the command line alone", "Run `slurmlens campaign`.")
+        if person.name != user:
+            raise PageError(403, "user", f"{person.name} does not speak for {user}", "A campaign is told by its user.")
