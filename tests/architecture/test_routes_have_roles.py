@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from slurmlens.config.hub import HubConfig
+from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.web.app import make_app
 from testkit.job_hub import FixedHistory, FixedInventory, Live, ToldInside, plain_status, take_nothing
@@ -22,6 +23,7 @@ async def paths_of_the_hub() -> set[str]:
         status=plain_status,
         settings=HubConfig(),
         logs=cast(LogReads, object()),
+        campaigns=cast(Campaigns, object()),
     )
     return {resource.canonical for resource in app.router.resources()}
 

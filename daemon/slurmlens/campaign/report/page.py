@@ -9,7 +9,7 @@ import html
 from collections.abc import Iterator
 
 from slurmlens.shown.campaign import sentences
-from slurmlens.shown.campaign.charts import HEIGHT, WIDTH, CampaignChart, Mark, campaign_charts
+from slurmlens.shown.campaign.charts import HEIGHT, WIDTH, CampaignChart, ChartMark, campaign_charts
 from slurmlens.shown.campaign.table import columns
 from slurmlens.shown.text import visible
 from slurmlens.wire.campaign_view import CampaignView, PointView
@@ -63,7 +63,7 @@ def _svg(chart: CampaignChart, hub: str | None) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}"><title>{title}</title>{marks}</svg>'
 
 
-def _mark(mark: Mark, hub: str | None) -> str:
+def _mark(mark: ChartMark, hub: str | None) -> str:
     attributes = "".join(f' {name}="{_escaped(value)}"' for name, value in mark.attributes.items())
     words = _escaped(mark.words)
     inside = words if mark.tag == "text" else f"<title>{words}</title>" if words else ""

@@ -18,7 +18,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 18, 34
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ChartMark:
     """One element: `tag` is path, circle or text; `role` becomes its class; `words` its text, or what is said of it."""
 
     tag: str
@@ -34,7 +34,7 @@ class CampaignChart:
 
     heading: str
     title: str
-    marks: tuple[Mark, ...]
+    marks: tuple[ChartMark, ...]
 
 
 def campaign_charts(view: CampaignView) -> tuple[CampaignChart, ...]:
@@ -49,7 +49,7 @@ def _trace(view: CampaignView) -> CampaignChart:
     )
 
 
-def _trace_marks(view: CampaignView) -> Iterator[Mark]:
+def _trace_marks(view: CampaignView) -> Iterator[ChartMark]:
     last = max(2, len(view.points))
     low, high = _range([value for _, value in view.trace])
     yield from _axis(f"{high:.5g}", f"{low:.5g}", "1", str(len(view.points)), "points")
@@ -58,12 +58,12 @@ def _trace_marks(view: CampaignView) -> Iterator[Mark]:
         latest = max(latest, number)  # points end in another order than they were asked for
         x, y = _x(latest, 1, last), _y(value, low, high)
         path += f"H{x:.1f}V{y:.1f}" if path else f"M{x:.1f} {y:.1f}"
-    yield Mark("path", "line", {"d": path})
+    yield ChartMark("path", "line", {"d": path})
     latest = 1
     for number, value in view.trace:
         latest = max(latest, number)
         place = {"cx": f"{_x(latest, 1, last):.1f}", "cy": f"{_y(value, low, high):.1f}", "r": "3"}
-        yield Mark("circle", "dot", place, f"point {number}: {value:.6g}", _point(view, number))
+        yield ChartMark("circle", "dot", place, f"point {number}: {value:.6g}", _point(view, number))
 
 
 def _parallel(view: CampaignView) -> CampaignChart:
@@ -76,7 +76,7 @@ def _parallel(view: CampaignView) -> CampaignChart:
     return CampaignChart("All feasible points", title, tuple(_parallel_marks(view, ranked)) if ranked else ())
 
 
-def _parallel_marks(view: CampaignView, shown: Sequence[PointView]) -> Iterator[Mark]:
+def _parallel_marks(view: CampaignView, shown: Sequence[PointView]) -> Iterator[ChartMark]:
     names = dict.fromkeys(name for one in view.points for name in one.parameters)
     axes = [*names, *(text.split(" ", 1)[1] for text in view.objectives)]
     scales = [_Scale.of([_cell(one, name) for one in shown]) for name in axes]
@@ -84,7 +84,7 @@ def _parallel_marks(view: CampaignView, shown: Sequence[PointView]) -> Iterator[
     for one in shown:
         yield _thread(one, axes, scales, places, view)
     for x, name, scale in zip(places, axes, scales, strict=True):
-        yield Mark("path", "axis", {"d": f"M{x:.1f} {_TOP}V{HEIGHT - _BOTTOM}"})
+        yield ChartMark("path", "axis", {"d": f"M{x:.1f} {_TOP}V{HEIGHT - _BOTTOM}"})
         yield _text(name, x, HEIGHT - 8, "middle")
         yield _text(scale.highest, x + 3, _TOP + 4, role="small")
         yield _text(scale.lowest, x + 3, HEIGHT - _BOTTOM - 2, role="small")
@@ -92,7 +92,7 @@ def _parallel_marks(view: CampaignView, shown: Sequence[PointView]) -> Iterator[
 
 def _thread(
     one: PointView, axes: Sequence[str], scales: Sequence[_Scale], places: Sequence[float], view: CampaignView
-) -> Mark:
+) -> ChartMark:
     span = HEIGHT - _TOP - _BOTTOM
     corners = [
         f"{x:.1f} {_TOP + span * (1 - scale.share[value]):.1f}"
@@ -100,7 +100,7 @@ def _thread(
         if (value := _cell(one, name)) is not None
     ]
     role = "best" if one.point == view.best or one.point in view.front else "faint"
-    return Mark("path", role, {"d": f"M{'L'.join(corners)}"}, f"point {one.point}", one)
+    return ChartMark("path", role, {"d": f"M{'L'.join(corners)}"}, f"point {one.point}", one)
 
 
 def _pareto(view: CampaignView) -> CampaignChart:
@@ -114,7 +114,7 @@ def _pareto(view: CampaignView) -> CampaignChart:
     )
 
 
-def _pareto_marks(view: CampaignView, shown: Sequence[PointView], first: str, second: str) -> Iterator[Mark]:
+def _pareto_marks(view: CampaignView, shown: Sequence[PointView], first: str, second: str) -> Iterator[ChartMark]:
     xs, ys = _range([one.values[first] for one in shown]), _range([one.values[second] for one in shown])
     yield from _axis(f"{ys[1]:.4g}", f"{ys[0]:.4g}", f"{xs[0]:.4g}", f"{xs[1]:.4g}", first)
     yield _text(second, _LEFT + 6, _TOP + 8)
@@ -123,13 +123,13 @@ def _pareto_marks(view: CampaignView, shown: Sequence[PointView], first: str, se
     joined = sorted((one for one in shown if one.point in front), key=lambda one: one.values[first])
     if joined:
         corners = "L".join(f"{places[one.point][0]:.1f} {places[one.point][1]:.1f}" for one in joined)
-        yield Mark("path", "line", {"d": f"M{corners}"})
+        yield ChartMark("path", "line", {"d": f"M{corners}"})
     for one in shown:
         x, y = places[one.point]
         is_front = one.point in front
         place = {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": "4" if is_front else "2"}
         words = f"point {one.point}: {one.values[first]:.6g}, {one.values[second]:.6g}"
-        yield Mark("circle", "ring" if is_front else "faint", place, words, one)
+        yield ChartMark("circle", "ring" if is_front else "faint", place, words, one)
 
 
 def _point(view: CampaignView, number: int) -> PointView | None:
@@ -173,13 +173,13 @@ def _y(value: float, low: float, high: float) -> float:
     return HEIGHT - _BOTTOM - (value - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM)
 
 
-def _text(words: str, x: float, y: float, anchor: str = "start", role: str = "label") -> Mark:
-    return Mark("text", role, {"x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor}, words)
+def _text(words: str, x: float, y: float, anchor: str = "start", role: str = "label") -> ChartMark:
+    return ChartMark("text", role, {"x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor}, words)
 
 
-def _axis(top: str, bottom: str, left: str, right: str, name: str) -> Iterator[Mark]:
+def _axis(top: str, bottom: str, left: str, right: str, name: str) -> Iterator[ChartMark]:
     base = HEIGHT - _BOTTOM
-    yield Mark("path", "axis", {"d": f"M{_LEFT} {_TOP}V{base}H{WIDTH - _RIGHT}"})
+    yield ChartMark("path", "axis", {"d": f"M{_LEFT} {_TOP}V{base}H{WIDTH - _RIGHT}"})
     yield _text(top, _LEFT - 6, _TOP + 8, "end")
     yield _text(bottom, _LEFT - 6, base, "end")
     yield _text(left, _LEFT, HEIGHT - 8)
