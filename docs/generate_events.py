@@ -31,6 +31,8 @@ PARTS = (
     events.Point,
     events.DroppedLines,
     events.TaskProgress,
+    events.NodeReading,
+    events.CollectorTrouble,
 )
 
 TEXTS = {
@@ -66,6 +68,13 @@ TEXTS = {
     "TaskProgress.done": "in units of its own: iterations, time steps, files",
     "TaskProgress.total": "null: it does not know",
     "TaskProgress.values": "what it told beside, by its names for them",
+    "readings": "the newest figures of the node's collectors, see [metrics](metrics.md)",
+    "troubles": "collectors that do not tell all they could",
+    "NodeReading.name": "`<collector>.<figure>`",
+    "NodeReading.of": "of which device, mount point, interface, port or sensor; empty: of the node",
+    "NodeReading.value": "in the figure's unit",
+    "CollectorTrouble.collector": "its name",
+    "CollectorTrouble.problem": "`failed: …`, `off: cost`, `off: failures`, `hangs`",
     "step": '`"0"`, `"1"` …, `batch`, `extern`, `interactive`: the step whose cgroup the process is in',
     "rank": "which task of the step it says it is",
     "text": "what it said",

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from slurmlens.cgroup.layout import IO_AND_PIDS_FIELDS, LAYOUTS, Hierarchy
 from slurmlens.metrics import FIELDS, METRICS, Metric, Source, Tier
+from slurmlens.node.collectors.table import COLLECTORS
+from slurmlens.node_metrics import NODE_METRICS
 from slurmlens.wire.series_2015 import PROGRAM_FIGURES
 
 PAGE = Path(__file__).with_name("metrics.md")
@@ -72,6 +74,24 @@ spool as all its points do; while carbon is away the hub keeps 360 intervals in 
 `slurm.stats.total` is new: `sumSeries(slurm.stats.*.*.RUNNING.jobs)` counts a job once for its user and once for each
 group. A group counts where this host or the scheduler says that the user is in it."""
 
+NODE_ITSELF = """Every `[collectors] interval_s` (60 s) the daemon reads the node itself, in a thread of its own, and
+sends `slurm.<cluster>.nodes.<node>.system.<collector>[.<of>].<figure>`; figures with *hub* go to the hub as well, in
+the `node-state` event, and stand on the node's page. Rates are means of the interval and begin with the second round;
+a counter that falls (a driver was loaded again) makes no rate once, one that wraps is known to wrap. What a machine
+does not have has no series, and its collector is not even loaded.
+
+* All of it is our own reading of procfs and sysfs, with descriptors that are kept: psutil knows CPU, memory, disks,
+  interfaces and sensors as well, and costs 1.4 MiB of a daemon's memory (ADR 4); the tests compare both on a live
+  machine.
+* Each collector's cost is measured and shown by `slurmlens status`. One that costs more than `budget_share` of a core
+  is read in every 2nd, 4th … 16th round; one that is dearer than that, or fails five times, is off for an hour, which
+  is said. `without` leaves collectors out by name.
+* Of a collector's devices the first `devices_max` (64) have figures; how many are left out is said.
+* The unit gives the daemon no rights: RAPL's energy (root alone since 2020), Lustre's counters in debugfs, and the
+  clock's offset (`@clock` is not among its system calls) need a drop-in, `/home` needs `ProtectHome=read-only`;
+  without, they are unavailable."""
+
+
 NAMES_2015 = (
     ("`servers.HOST.network.INTERFACE.{rx_byte,tx_byte,rx_bit,tx_bit}`", "a second; not the loopback", "node"),
     ("`servers.HOST.proc.ctxt`", "context switches a second", "node"),
@@ -108,6 +128,14 @@ def _metric_rows() -> Iterable[Iterable[str]]:
         yield f"`{metric.name}`", metric.unit, tier, metric.source.value, kept, metric.text
 
 
+def _node_rows() -> Iterable[Iterable[str]]:
+    for row in COLLECTORS:
+        for metric in NODE_METRICS:
+            if metric.collector == row.name:
+                told = "yes" if metric.in_state else ""
+                yield f"`{metric.collector}.{metric.name}`", metric.unit, metric.of, told, metric.text
+
+
 def _layout_rows() -> Iterable[Iterable[str]]:
     places = {Hierarchy.V1: "each controller", Hierarchy.V2: "`system.slice` or `CgroupSlice=`"}
     for layout in LAYOUTS:
@@ -134,6 +162,9 @@ def page() -> str:
         "A job's folder in there is `uid_<user>/job_<id>` on v1, `job_<id>` on v2, and in 26.05 its SLUID (unless "
         "`CgroupJobIdPaths=yes`);\nthe job of a SLUID folder is told by root's process title `slurmstepd: [3.batch]` "
         "in a step's own folder.",
+        "## The node itself",
+        NODE_ITSELF,
+        _table(["figure", "unit", "of each", "hub", "what"], _node_rows()),
         "## Under the names of 2015",
         SERIES_2015,
         _table(["series", "what", "from"], NAMES_2015),

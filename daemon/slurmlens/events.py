@@ -54,6 +54,7 @@ class EventKind(enum.Enum):
     LINES_DROPPED = "lines-dropped"
     JOB_PROGRESS = "job-progress"
     JOB_MESSAGE = "job-message"
+    NODE_STATE = "node-state"
 
 
 class Witness(enum.Enum):
@@ -329,7 +330,32 @@ class JobMessage(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKi
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 
-AnyEvent = JobStart | JobEnd | JobProfile | JobSummary | NodeHeartbeat | LinesDropped | JobProgress | JobMessage
+class NodeReading(msgspec.Struct, frozen=True, array_like=True):
+    """One figure of the node itself: its name in `node_metrics.NODE_METRICS`, of what, the value in its unit."""
+
+    name: Name
+    of: Annotated[str, msgspec.Meta(max_length=255)]
+    value: float
+
+
+class CollectorTrouble(msgspec.Struct, frozen=True, kw_only=True):
+    """A collector that does not tell all it could, and why: `failed`, `off: cost`, `off: failures`, `hangs`."""
+
+    collector: Name
+    problem: Name
+
+
+class MachineState(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.NODE_STATE.value):
+    """How the node itself fares: the newest figures of its collectors, every round. It supersedes the one before."""
+
+    interval_s: float
+    readings: tuple[NodeReading, ...] = ()
+    troubles: tuple[CollectorTrouble, ...] = ()
+
+
+AnyEvent = (
+    JobStart | JobEnd | JobProfile | JobSummary | NodeHeartbeat | LinesDropped | JobProgress | JobMessage | MachineState
+)
 
 KIND_OF: dict[type[Event], EventKind] = {
     JobStart: EventKind.JOB_START,
@@ -340,6 +366,7 @@ KIND_OF: dict[type[Event], EventKind] = {
     LinesDropped: EventKind.LINES_DROPPED,
     JobProgress: EventKind.JOB_PROGRESS,
     JobMessage: EventKind.JOB_MESSAGE,
+    MachineState: EventKind.NODE_STATE,
 }
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from slurmlens.events import (
     AnyEvent,
+    CollectorTrouble,
     DroppedLines,
     ExitCount,
     Figure,
@@ -19,7 +20,9 @@ from slurmlens.events import (
     JobStart,
     JobSummary,
     LinesDropped,
+    MachineState,
     NodeHeartbeat,
+    NodeReading,
     Point,
     Profile,
     StepTotals,
@@ -97,6 +100,15 @@ _TOLD_FROM_INSIDE = (
         step="0",
         rank=0,
         text="checkpoint 7 written",
+        **_WHERE,
+    ),
+    MachineState(
+        id="3" * 32,
+        time_ns=1_795_420_827_000_000_000,
+        boottime_ns=1_027_000_000_000,
+        interval_s=60.0,
+        readings=(NodeReading("load.load_1min_count", "", 3.5), NodeReading("disk.busy_ratio", "nvme0n1", 0.93)),
+        troubles=(CollectorTrouble(collector="hwmon", problem="off: cost"),),
         **_WHERE,
     ),
 )
@@ -266,6 +278,13 @@ def events() -> st.SearchStrategy[AnyEvent]:
             sighting=_names,
             job_id=_job_ids,
             tasks=st.lists(_task_progress(), max_size=3).map(tuple),
+        ),
+        st.builds(
+            MachineState,
+            **common,
+            interval_s=_floats,
+            readings=st.lists(st.builds(NodeReading, _names, _names, _floats), max_size=3).map(tuple),
+            troubles=st.lists(st.builds(CollectorTrouble, collector=_names, problem=_names), max_size=2).map(tuple),
         ),
         st.builds(
             JobMessage, **common, sighting=_names, job_id=_job_ids, step=_names, rank=_maybe(_counts), text=_names

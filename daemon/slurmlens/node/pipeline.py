@@ -50,6 +50,7 @@ from slurmlens.telemetry.internal import Reporter
 if TYPE_CHECKING:
     from slurmlens.delivery.consul import Consul
     from slurmlens.discovery.health import Health
+    from slurmlens.node.collectors.stage import CollectorStage
 
 LEAST_PROFILE_INTERVAL_S = 1.0
 CLOSE_INTERVAL_S = 1.0
@@ -94,6 +95,7 @@ class NodePipeline:
             registry, self._sampler, self._outlet, self._dropbox, self._rediscover, file, clock, reporter
         )
         self._sources = Supervisor(reporter, clock)
+        self._collector_stage: CollectorStage | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._name_stages()
 
@@ -139,6 +141,7 @@ class NodePipeline:
             counters=self._reporter.counters.snapshot(),
             spool=self._delivery.spool_status(),
             consul=None if self._consul is None else self._consul.status(),
+            collectors=() if self._collector_stage is None else self._collector_stage.status(),
         )
 
     # --- building
@@ -168,7 +171,8 @@ class NodePipeline:
         self._sources.add("status", server.run)
         switch = KillSwitch(self._config.off_flag_path, self._silence, self._reporter)
         self._sources.add("kill switch", switch.run)
-        for name, stage in {**self._app_socket(), **self._own_figures(), **self._series_2015()}.items():
+        optional = {**self._app_socket(), **self._own_figures(), **self._series_2015(), **self._collectors()}
+        for name, stage in optional.items():
             self._sources.add(name, stage)
         if self._consul is not None:
             for name, stage in self._consul.registration:
@@ -215,6 +219,20 @@ class NodePipeline:
         series = Series2015(config, self._config.node, self._outlet.points, self._reporter, self._machine.clock)
         return {"series of 2015": series.run}
 
+    def _collectors(self) -> Mapping[str, Stage]:
+        config = self._config.collectors
+        if not config.enabled:
+            return {}
+        from slurmlens.node.collectors.files import KeptFiles  # late: as above
+        from slurmlens.node.collectors.stage import CollectorStage
+
+        place = Place(self._config.cluster, self._config.node, self._machine.boot_id)
+        files = KeptFiles(str(self._machine.root))
+        self._collector_stage = CollectorStage(
+            config, place, files, self._outlet.points, self._outlet.event, self._reporter, self._machine.clock
+        )
+        return {"collectors": self._collector_stage.run}
+
     def _engine(self, now: Moment) -> Engine:
         config = self._config
         settings = EngineSettings(
@@ -254,6 +272,8 @@ class NodePipeline:
 
     def _silence(self, is_silent: bool) -> None:
         self._sampler.order(lambda engine, now: engine.silence(is_silent, now))
+        if self._collector_stage is not None:
+            self._collector_stage.is_silent = is_silent
 
     def _want_profiles(self, interval_s: float) -> None:
         """The hub says how often it wants news now; only a shorter wait than the running one is worth a stir."""

@@ -36,6 +36,20 @@ class SamplerStatus(msgspec.Struct, frozen=True, kw_only=True):
     profile_bytes: int
 
 
+class CollectorStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What one collector of the node itself costs: CPU time of a reading, and its share of one core.
+
+    It is read in every `stretch`-th round; `problem` is "" where all is well.
+    """
+
+    collector: str
+    cost_s: float
+    share: float
+    stretch: int = 1
+    problem: str = ""
+    devices_left_out: int = 0
+
+
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer; `counters` are spelled as Prometheus does."""
 
@@ -62,6 +76,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, float]
     spool: SpoolStatus | None = None
     consul: ConsulStatus | None = None
+    collectors: tuple[CollectorStatus, ...] = ()
 
 
 FIGURE_TEXTS = {
@@ -77,6 +92,7 @@ FIGURE_TEXTS = {
     "sampler_longest_tick_s": "duration of the longest tick so far",
     "sampler_ticks_total": "ticks",
     "sampler_missed_ticks_total": "ticks that were left out",
+    "collectors_cost_ratio": "share of one core that the collectors of the node itself cost",
     "profile_bytes": "memory of the flight recorder",
     "spool_bytes": "what waits in the spool for receivers",
     "spool_limit_bytes": "what may wait there",
@@ -106,6 +122,8 @@ def figures(status: NodeStatus) -> dict[str, float]:
             "sampler_missed_ticks_total": sampler.missed_ticks,
             "profile_bytes": sampler.profile_bytes,
         }
+    if status.collectors:
+        found["collectors_cost_ratio"] = sum(one.share for one in status.collectors)
     if status.spool is not None:
         found |= spool_figures(status.spool)
     return {name: value for name, value in found.items() if value is not None}

@@ -4,6 +4,7 @@ Owns what a series of ours is called and the one place where a foreign name beco
 
     slurm.<cluster>.nodes.<node>.slots.<slot>.<metric>      a running job, in its slot
     slurm.<cluster>.nodes.<node>.node.<metric>              the node itself
+    slurm.<cluster>.nodes.<node>.system.<collector>[.<of>].<metric>   what its collectors tell (`node_metrics`)
     slurm.<cluster>.nodes.<node>.slurmlens.<figure>[.<of>…]   what the daemon says of itself
 
 Invariant: a component holds ASCII letters, digits, `_` and `-` only, so no name can leave its folder, add a level,
@@ -84,6 +85,19 @@ def node_prefix(cluster: str, node: str) -> str:
 def own_prefix(cluster: str, node: str) -> str:
     """Where the series of the daemon itself live; ends in a dot."""
     return f"slurm.{component(cluster)}.nodes.{host_component(node)}.slurmlens."
+
+
+def system_lines(
+    cluster: str, node: str, figures: Iterable[tuple[str, str, str, float]], time_s: int
+) -> tuple[bytes, int]:
+    """Lines of figures of the node itself, (collector, of, name, value) each, and their number."""
+    prefix = f"slurm.{component(cluster)}.nodes.{host_component(node)}.system."
+    lines = [
+        f"{prefix}{collector}.{component(of) + '.' if of else ''}{name} {value:.9g} {time_s}\n"
+        for collector, of, name, value in figures
+        if math.isfinite(value)
+    ]
+    return "".join(lines).encode("ascii"), len(lines)
 
 
 def own_line(prefix: str, name: str, labels: Sequence[str], value: float, time_s: int) -> bytes:

@@ -42,6 +42,7 @@ CATEGORY_OF: dict[EventKind, Category] = {
     EventKind.LINES_DROPPED: Category("event", ("host",), ("info",), "slurmlens.node"),
     EventKind.JOB_PROGRESS: Category("metric", ("process",), ("info",), "slurmlens.progress"),
     EventKind.JOB_MESSAGE: Category("event", ("process",), ("info",), "slurmlens.message"),
+    EventKind.NODE_STATE: Category("metric", ("host",), ("info",), "slurmlens.node_state"),
 }
 
 _ACTION_AND_CATEGORY = {event_type: (kind.value, *CATEGORY_OF[kind]) for event_type, kind in KIND_OF.items()}

@@ -11,7 +11,17 @@ from collections.abc import Mapping, Sequence
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.errors import DecodeError
-from slurmlens.events import Event, Figure, JobIdentity, JobProgress, NodeHeartbeat, Profile, StepTotals, Totals
+from slurmlens.events import (
+    Event,
+    Figure,
+    JobIdentity,
+    JobProgress,
+    MachineState,
+    NodeHeartbeat,
+    Profile,
+    StepTotals,
+    Totals,
+)
 
 EARLIEST_NS = 946_684_800 * NS_PER_S
 LATEST_NS = 4_102_444_800 * NS_PER_S
@@ -29,6 +39,8 @@ MAX_TASKS_TOLD = 1_024
 MAX_VALUES = 64
 MAX_INTERVAL_S = 86_400.0
 MAX_RUNNING = 100_000
+MAX_READINGS = 2_000
+MAX_TROUBLES = 100
 MOST_AHEAD_NS = 86_400 * NS_PER_S
 MAX_NAME_CHARS = 4096
 MAX_LIST_CHARS = 1_048_576
@@ -70,6 +82,8 @@ def check_values(event: Event, now_ns: int | None = None) -> None:
             check_columns(profile.columns)
     if isinstance(event, NodeHeartbeat):
         _check_heartbeat(event)
+    if isinstance(event, MachineState):
+        _check_state(event)
     if isinstance(event, JobProgress):
         times += [task.time_ns for task in event.tasks]
         _check_progress(event)
@@ -88,6 +102,16 @@ def _check_heartbeat(beat: NodeHeartbeat) -> None:
         raise DecodeError(f"a heartbeat each {beat.interval_s} s", reason="value")
     if len(beat.version) > MAX_NAME_CHARS or len(beat.running) > MAX_RUNNING:
         raise DecodeError("a heartbeat of a very long version or list", reason="value")
+
+
+def _check_state(state: MachineState) -> None:
+    if not 0 < state.interval_s <= MAX_INTERVAL_S:
+        raise DecodeError(f"a node's state each {state.interval_s} s", reason="value")
+    if len(state.readings) > MAX_READINGS or len(state.troubles) > MAX_TROUBLES:
+        raise DecodeError(f"{len(state.readings)} figures of a node, at most {MAX_READINGS} are taken", reason="value")
+    for one in state.readings:
+        if not abs(one.value) <= MAX_FIGURE:
+            raise DecodeError(f"{one.name} is {one.value}", reason="value")
 
 
 def _check_progress(event: JobProgress) -> None:

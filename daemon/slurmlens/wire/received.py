@@ -28,6 +28,7 @@ from slurmlens.events import (
     JobProgress,
     JobStart,
     LinesDropped,
+    MachineState,
     NodeHeartbeat,
     Totals,
     Unsigned,
@@ -83,7 +84,7 @@ class ReceivedSummary(Event, frozen=True, kw_only=True, tag_field="kind", tag=Ev
 
 
 SightingEvent = JobStart | JobEnd | ReceivedProfile | ReceivedSummary
-ReceivedEvent = SightingEvent | NodeHeartbeat | LinesDropped | JobProgress | JobMessage
+ReceivedEvent = SightingEvent | NodeHeartbeat | LinesDropped | JobProgress | JobMessage | MachineState
 
 
 class ReceivedLine(NamedTuple):

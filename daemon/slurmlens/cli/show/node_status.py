@@ -11,7 +11,7 @@ import msgspec
 
 from slurmlens.cli.show.status_words import age, consul_lines, delivery_troubles, sink_line, spool_line, trouble_lines
 from slurmlens.delivery.status_socket import Refusal
-from slurmlens.node.status import NodeStatus, SamplerStatus
+from slurmlens.node.status import CollectorStatus, NodeStatus, SamplerStatus
 
 HOOK_EVENTS_LOST = "hook_events_lost_total"
 """The counter of `node.dropbox.losses`."""
@@ -37,6 +37,9 @@ def troubles_of(status: NodeStatus) -> Iterator[str]:
     yield from delivery_troubles(status.sinks, status.stages, status.spool, status.consul)
     if status.sampler is not None and status.sampler.thinning > 1:
         yield f"sampling costs more than its budget: one tick in {status.sampler.thinning} is read"
+    for one in status.collectors:
+        if one.problem:
+            yield f"collector {one.collector}: {one.problem}"
 
 
 def render(status: NodeStatus, troubles: list[str]) -> str:
@@ -45,6 +48,7 @@ def render(status: NodeStatus, troubles: list[str]) -> str:
     lines += [trouble_lines(troubles)] * bool(troubles)
     if status.sampler is not None:
         lines += [_sampler_line(status.sampler), ""]
+    lines += _collector_lines(status.collectors)
     lines += [sink_line(sink) for sink in status.sinks]
     lines += [] if status.sinks else ["  no receivers: nothing is sent anywhere"]
     lines += [] if status.spool is None else [spool_line(status.spool)]
@@ -57,6 +61,19 @@ def render(status: NodeStatus, troubles: list[str]) -> str:
         running = age((status.time_ns - job.since_ns) / 1e9)
         lines.append(f"    job {job.job_id:<10} slot {slot:<4} {job.phase:<7} for {running}")
     return "\n".join(lines) + "\n"
+
+
+def _collector_lines(collectors: tuple[CollectorStatus, ...]) -> list[str]:
+    """All together, and the three that cost most."""
+    if not collectors:
+        return []
+    share = sum(one.share for one in collectors)
+    lines = [f"  the node itself: {len(collectors)} collectors, {share:.3%} of a core together"]
+    for one in collectors[:3]:
+        every = f", every {one.stretch} rounds" if one.stretch > 1 else ""
+        more = f", {one.devices_left_out} devices left out" if one.devices_left_out else ""
+        lines.append(f"    {one.collector:<12} {one.cost_s * 1000:.2f} ms a reading{every}{more}")
+    return [*lines, ""]
 
 
 def _sampler_line(sampler: SamplerStatus) -> str:
