@@ -33,6 +33,10 @@ OWN_NEEDS = {
     "history/reconcile.py": {"reconcile": "which sightings are open, to close them"},
     "history/record/applying.py": {"load": "row numbers and heartbeats, at the start"},
     "history/record/packing.py": {"pack": "bodies, to pack the profiles in them"},
+    "history/record/node_beats.py": {
+        "keep_closed": "what other hubs closed, to open it again",
+        "read_others": "heartbeats that other hubs heard",
+    },
     "history/refresh.py": {"refresh": "which jobs are stale, to conclude them"},
     "scheduler/records.py": {
         "open_executions": "which executions to ask the scheduler about",

@@ -35,9 +35,8 @@ async def test_spans_begin_stay_and_end(database_url: str) -> None:
         await store.close()
 
 
-async def test_two_who_tell_at_once_leave_what_one_would(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slurmlens.hub.database.store.AdvisoryLock", _NoLock)  # as workers share a database
-    stores = [await Store.open(database_url) for _ in range(2)]
+async def test_two_who_tell_at_once_leave_what_one_would(database_url: str) -> None:
+    stores = [await Store.open(database_url, shared=True) for _ in range(2)]
     try:
         recorders = [InventoryRecorder(store, "demo") for store in stores]
         for round_number in range(1, 15):
@@ -54,11 +53,3 @@ async def test_two_who_tell_at_once_leave_what_one_would(database_url: str, monk
     finally:
         for store in stores:
             await store.close()
-
-
-class _NoLock:
-    def __init__(self, url: object) -> None:
-        pass
-
-    def release(self) -> None:
-        pass

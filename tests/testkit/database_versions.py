@@ -10,6 +10,8 @@ TABLES_MADE_BY = {
     9: ("progress_tasks", "progress_messages"),
     10: ("retention",),
     13: ("uncharged_jobs", "usage_runs", "usage_hours", "usage_node_hours", "usage_due_hours"),
+    14: ("campaigns",),
+    15: ("hub_workers",),
 }
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
 

@@ -51,9 +51,9 @@ class History:
         self.progress = ProgressQueries(self.store, self.beats, "demo")
 
     @classmethod
-    async def open(cls, url: str, clock: ManualClock) -> History:
+    async def open(cls, url: str, clock: ManualClock, *, shared: bool = False) -> History:
         """On the database at a URL; `close` it."""
-        store = await Store.open(url)
+        store = await Store.open(url, shared=shared)
         news, reporter = News(), Reporter(Counters(), clock)
         announcer = Announcer(news, reporter)
         return cls(store, clock, await Applier.load(store, announcer, keeping.keep), news, announcer, reporter)

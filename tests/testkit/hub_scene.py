@@ -119,6 +119,7 @@ async def _nodes_tell(history: History) -> None:
     assert (await started_anew.pack()).profiles
     await history.refresh()
     await history.hear(one.beat(20), other.beat(20))
+    await history.beats.read_others(history.store)
     await history.beats.write(history.store)
     await history.applier.count_refusals({"foreign": 2}, at_ns(1))
 

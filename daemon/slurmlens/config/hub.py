@@ -10,7 +10,7 @@ from pathlib import Path
 from slurmlens.config.access import AccessConfig
 from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import HubConsulConfig
-from slurmlens.config.database_url import problem_of
+from slurmlens.config.database_url import problem_of, sqlite_path
 from slurmlens.config.inventory import InventoryConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.series_2015 import HubSeries2015Config
@@ -31,10 +31,15 @@ class DatabaseConfig(Settings):
         pattern=r"[a-z0-9+]+://.*",
         pattern_text="DIALECT+DRIVER://…",
     )
+    shared: bool = setting(
+        False, "several hubs work on it, all with this set; one of them asks the scheduler. PostgreSQL alone"
+    )
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if problem := problem_of(self.url):
             yield "url", problem
+        elif self.shared and sqlite_path(self.url) is not None:
+            yield "shared", "an SQLite file has one hub: use postgresql://USER@HOST/NAME, or remove this"
 
 
 class HubListenConfig(ListenSettings):

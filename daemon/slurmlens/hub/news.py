@@ -1,5 +1,7 @@
 """What has just changed, and who hears of it: publish and subscribe inside one hub process.
 
+Where several hubs share a database, `workers.exchange` takes facts from one process to the others.
+
 Owns the kinds of facts and the subscriptions. A fact says that something changed and of what; the truth is read from
 where it is kept. Published by `history`, once a transaction is committed, and by `scheduler`; heard by stages, pages.
 
@@ -81,6 +83,18 @@ class BeatReceived(Fact, frozen=True):
     def about(self) -> Hashable:
         """The node."""
         return self.cluster, self.node
+
+
+class SightingsClosed(Fact, frozen=True):
+    """Sightings were closed that their nodes did not end; a heartbeat that lists one opens it again."""
+
+
+class JobLookedAt(FactOfJob, frozen=True):
+    """Somebody looks at a job at another hub that shares the database."""
+
+
+class NodesStored(Fact, frozen=True):
+    """The scheduler's nodes were stored: what hubs know that did not ask is to be read anew."""
 
 
 class BatchStored(Fact, frozen=True):
@@ -223,14 +237,20 @@ class News:
             if not hearers:
                 self._hearers.pop(place, None)
 
-    def publish(self, fact: Fact) -> None:
-        """Offers a fact to all who subscribed to its kind, and to its job."""
+    def publish(self, fact: Fact, *, unless: Subscription | None = None) -> None:
+        """Offers a fact to all who subscribed to its kind, and to its job; `unless` says who knows it already."""
         kind = type(fact)
         for hearer in self._hearers.get((kind, None), ()):
-            hearer.offer(fact)
+            if hearer is not unless:
+                hearer.offer(fact)
         if isinstance(fact, FactOfJob):
             for hearer in self._hearers.get((kind, fact.job_id), ()):
                 hearer.offer(fact)
+
+    def publish_missed(self, *, unless: Subscription | None = None) -> None:
+        """Facts of other hubs may have been lost, or there was nobody to hear them: all read anew."""
+        for hearer in {one for hearers in self._hearers.values() for one in hearers} - {unless}:
+            hearer.offer(Missed())
 
     def is_heard(self, kind: type[Fact]) -> bool:
         """Whether somebody hears all facts of this kind."""

@@ -13,11 +13,17 @@ what one room has to say to others goes by `news`. What web needs is spelled out
 
 from __future__ import annotations
 
+import os
+import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from slurmlens import __version__
 from slurmlens.clock import Clock
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import SourceError
@@ -43,7 +49,7 @@ from slurmlens.hub.inventory.keeper import InventoryKeeper
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.logs.opening import HubLogs, open_logs
-from slurmlens.hub.news import News, NodesReceived
+from slurmlens.hub.news import News, NodesReceived, SightingsClosed
 from slurmlens.hub.progress import keeping
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.progress.retention import kinds_of_progress
@@ -52,6 +58,7 @@ from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_series import QueueSeries, queue_points
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.state import SchedulerSilence, SchedulerState
+from slurmlens.hub.scheduler.stored_nodes import StoredNodes
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.hub.status import HubStatus
 from slurmlens.hub.usage.keeping import UsageKeeper
@@ -59,10 +66,12 @@ from slurmlens.hub.usage.node_keeping import NodeTimeKeeper
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.doors import Bounds, Doors
 from slurmlens.hub.web.listener import Listener
+from slurmlens.hub.workers.known import WorkerTold
+from slurmlens.hub.workers.tables import hub_workers  # noqa: F401  # the schema has it with one hub, too
 from slurmlens.runtime.authentication import Authenticator, Prove
 from slurmlens.runtime.local_zone import LocalZone
 from slurmlens.runtime.process import raise_descriptor_limit
-from slurmlens.runtime.supervisor import Supervisor
+from slurmlens.runtime.supervisor import Stage, Supervisor
 from slurmlens.runtime.tls import ServerTls
 from slurmlens.slurm.pyslurm_source import prefer_pyslurm
 from slurmlens.slurm.records import JobRecord
@@ -72,6 +81,7 @@ from slurmlens.telemetry.internal import Reporter
 if TYPE_CHECKING:
     from slurmlens.delivery.points import PointDelivery
     from slurmlens.hub.consul import HubConsul
+    from slurmlens.hub.workers.membership import WorkerMembership
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,11 @@ class HubPipeline:
         kinds = [*kinds_of_history(config.retention), *kinds_of_progress(config.retention.progress_days)]
         self._retention = Retention(store, kinds, clock)
         self._logs = open_logs(config, store, news, clock, opened.reporter)
+        self._workers = self._make_workers()
+        self._led: Callable[[Stage], Stage] = (
+            (lambda stage: stage) if self._workers is None else self._workers.leadership.led
+        )
+        self._add_stages_of_workers()
         self._add_stages_of_history()
         self._add_stages_of_scheduler()
         self._add_stages_of_inventory()
@@ -136,7 +151,7 @@ class HubPipeline:
         tls = ServerTls(config.listen) if config.listen.is_tls else None
         news = News()
         announcer = Announcer(news, reporter)
-        store = await Store.open(config.database.url)
+        store = await Store.open(config.database.url, shared=config.database.shared)
         try:
             applier = await Applier.load(store, announcer, keeping.keep)
             scheduler: Scheduler = CommandSource(config.slurm)
@@ -197,6 +212,7 @@ class HubPipeline:
             scheduler=self._state,
             watcher_count=self._demand.watcher_count,
             stages=self._supervisor.states,
+            workers=self._workers,
             consul=None if self._consul is None else self._consul.status,
             points=self._points,
             retention=self._retention,
@@ -264,6 +280,42 @@ class HubPipeline:
         facts = await self._queries.job_facts(EVERYBODY, job_id)  # Consul shows it to all
         return None if facts is None else facts.record
 
+    def _make_workers(self) -> WorkerMembership | None:
+        """What there is to being one of several hubs; None where this one has the database alone."""
+        config, reporter = self._opened.config, self._opened.reporter
+        if not config.database.shared:
+            return None
+        from slurmlens.hub.workers.membership import WorkerMembership  # late: it needs the driver of PostgreSQL
+
+        host, started_ns = socket.gethostname(), self._opened.clock.wall_ns()
+        return WorkerMembership(
+            config.database.url,
+            self._opened.news,
+            reporter,
+            started_ns=started_ns,
+            name=lambda: f"{host}:{self._listener.port}",
+            tell=lambda: WorkerTold(
+                host=host,
+                pid=os.getpid(),
+                version=__version__,
+                watchers=self._demand.watcher_count(),
+                scheduler=msgspec.to_builtins(self._state),
+            ),
+            hear_leader=lambda told: self._state.adopt(told.scheduler),
+        )
+
+    def _add_stages_of_workers(self) -> None:
+        """What a hub does for the others' sake, and takes from them."""
+        workers, store, news = self._workers, self._opened.store, self._opened.news
+        if workers is None:
+            return
+        beats = self._opened.applier.beats
+        nodes = StoredNodes(self._records, news, lambda: workers.leadership.leads)
+        self._supervisor.add("workers", workers.run)
+        self._supervisor.add("nodes of the others", nodes.run)
+        self._supervisor.add("closed by the others", partial(beats.keep_closed, store, news.subscribe(SightingsClosed)))
+        self._supervisor.add("watched here", self._demand.tell_watched)
+
     def _add_stages_of_history(self) -> None:
         store, applier, news = self._opened.store, self._opened.applier, self._opened.news
         clock, reporter, announcer = self._opened.clock, self._opened.reporter, self._opened.announcer
@@ -277,13 +329,13 @@ class HubPipeline:
             reporter=reporter,
             started_ns=clock.wall_ns(),
         )
-        add = self._supervisor.add
-        add("refresh", Refresher(store, applier.concluder, news, announcer, clock).run)
-        add("reconcile", reconciler.run)
-        add("packing", Packer(store, applier.recent_profiles, news, reporter).run)
+        add, led = self._supervisor.add, self._led
+        add("refresh", led(Refresher(store, applier.concluder, news, announcer, clock).run))
+        add("reconcile", led(reconciler.run))
+        add("packing", led(Packer(store, applier.recent_profiles, news, reporter).run))
         add("beats", partial(applier.beats.keep_written, store))
         add("statistics", store.run_upkeep)
-        add("retention", self._retention.run)
+        add("retention", led(self._retention.run))
 
     def _add_stages_of_scheduler(self) -> None:
         config, clock = self._opened.config, self._opened.clock
@@ -306,10 +358,10 @@ class HubPipeline:
             clock=clock,
             started_ns=clock.wall_ns(),
         )
-        self._supervisor.add("queue", poller.poll_queue)
-        self._supervisor.add("accounting", poller.poll_accounting)
-        self._supervisor.add("sightings", poller.hear)
-        self._supervisor.add("unconfirmed", unconfirmed.run)
+        self._supervisor.add("queue", self._led(poller.poll_queue))
+        self._supervisor.add("accounting", self._led(poller.poll_accounting))
+        self._supervisor.add("sightings", self._led(poller.hear))
+        self._supervisor.add("unconfirmed", self._led(unconfirmed.run))
 
     def _add_stages_of_inventory(self) -> None:
         config = self._opened.config
@@ -317,12 +369,12 @@ class HubPipeline:
         keeper = InventoryKeeper(
             recorder, config.cluster, config.inventory, self._opened.news, self._opened.clock, self._opened.reporter
         )
-        self._supervisor.add("inventory", keeper.run)
+        self._supervisor.add("inventory", keeper.run)  # not led: each writes what it was told itself
 
     def _add_stages_of_usage(self) -> None:
         store, cluster, clock = self._opened.store, self._opened.config.cluster, self._opened.clock
-        self._supervisor.add("usage", UsageKeeper(store, cluster, self._opened.news, clock).run)
-        self._supervisor.add("node time", NodeTimeKeeper(store, cluster, clock).run)
+        self._supervisor.add("usage", self._led(UsageKeeper(store, cluster, self._opened.news, clock).run))
+        self._supervisor.add("node time", self._led(NodeTimeKeeper(store, cluster, clock).run))
 
     def _add_stages_of_the_port(self) -> None:
         self._supervisor.add("doors", self._doors.watch)
@@ -344,14 +396,14 @@ class HubPipeline:
             interval_s = ruled.settings.accounts_interval_s
             reporter, news = self._opened.reporter, self._opened.news
             accounts = AccountPoller(ask, ruled.people.replace, news, interval_s=interval_s, reporter=reporter)
-            self._supervisor.add("accounts", accounts.run)
+            self._supervisor.add("accounts", self._led(accounts.run))
 
     def _add_queue_series(self) -> None:
         """The series of 2015, and Consul, which may know where their carbon is."""
         config, points, clock = self._opened.config.series_2015, self._points, self._opened.clock
         if config is not None and points is not None:
             series = QueueSeries(config.interval_s, points.put, self._silence.since_ns, self._opened.news, clock)
-            self._supervisor.add("queue series", series.run)
+            self._supervisor.add("queue series", self._led(series.run))
             for name, stage in points.stages():
                 self._supervisor.add(name, stage)
         for name, stage in () if self._consul is None else self._consul.stages:

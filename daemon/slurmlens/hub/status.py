@@ -24,6 +24,7 @@ from slurmlens.telemetry.counters import Counters
 
 if TYPE_CHECKING:
     from slurmlens.delivery.points import PointDelivery
+    from slurmlens.hub.workers.membership import WorkerMembership
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class HubStatus:
     scheduler: SchedulerState
     watcher_count: Callable[[], int]
     stages: Mapping[str, StageState]
+    workers: WorkerMembership | None
     consul: Callable[[], dict[str, object]] | None
     points: PointDelivery | None
     retention: Retention
@@ -54,6 +56,8 @@ class HubStatus:
             "watchers": self.watcher_count(),
             "loop": None if watch is None else msgspec.to_builtins(watch.holds()),
             "stages": msgspec.to_builtins(dict(self.stages)),
+            "worker": None if self.workers is None else self.workers.name,
+            "workers": [] if self.workers is None else msgspec.to_builtins(self.workers.known),
             "consul": None if self.consul is None else self.consul(),
             "sinks": [] if self.points is None else msgspec.to_builtins(self.points.sink_statuses()),
             "database": None if self.database is None else self._database(self.database),

@@ -13,6 +13,7 @@ from slurmlens.hub.views.status.terminal import render_status
 from slurmlens.hub.views.status.view import (
     AgedDocument,
     DatabaseDocument,
+    KafkaShareDocument,
     LoopDocument,
     NodeDocument,
     SchedulerDocument,
@@ -21,6 +22,8 @@ from slurmlens.hub.views.status.view import (
     StatusDocument,
     StatusView,
     Weight,
+    WorkerDocument,
+    WorkerToldDocument,
 )
 from slurmlens.shown.terminal import Sheet
 
@@ -159,3 +162,31 @@ def test_the_document_of_a_later_release_is_read_as_far_as_it_is_known() -> None
 
 def test_a_hub_that_heard_of_nobody_does_not_say_that_all_is_well() -> None:
     assert build_status_view(a_well_hub(nodes=())).sentence == "No node has been heard of yet."
+
+
+def a_hub(name: str, **changes: object) -> WorkerDocument:
+    told = WorkerToldDocument(
+        host=name, version="1", watchers=2, kafka=KafkaShareDocument(topic="events", waiting={0: 3, 2: 4})
+    )
+    return msgspec.structs.replace(WorkerDocument(worker=f"{name}:8080", told=told), **changes)
+
+
+def test_of_several_hubs_the_status_says_who_leads_and_what_each_does() -> None:
+    document = a_well_hub(worker="h2:8080", workers=(a_hub("h1", leads_s=90.0), a_hub("h2")))
+    view = build_status_view(document)
+    assert view.oddities == ()
+    text = render_status(view, Sheet(zone=datetime.UTC, columns=100))
+    assert "hub h1:8080 leads for 1 min 30 s, 2 live pages; 2 partitions of events, 7 records behind" in text
+    assert "hub h2:8080 (this one) works" in text
+
+
+def test_a_hub_that_is_not_heard_of_and_that_none_leads_are_worth_a_look() -> None:
+    view = build_status_view(a_well_hub(workers=(a_hub("h1", silent_s=90.0, leads_s=500.0), a_hub("h2"))))
+    assert weights(view) == [Weight.LOOK, Weight.LOOK]
+    assert "h1:8080 is not heard of for 1 min 30 s" in view.oddities[0].what
+    assert "none of the hubs asks the scheduler" in view.oddities[1].what
+
+
+def test_a_topic_that_cannot_be_read_is_worth_a_look() -> None:
+    [oddity] = build_status_view(a_well_hub(kafka=KafkaShareDocument(topic="events", last_error="no broker"))).oddities
+    assert "events is not read from Kafka now: no broker" in oddity.what

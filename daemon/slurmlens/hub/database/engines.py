@@ -24,6 +24,7 @@ _DIALECTS = {"sqlite3": SQLITE, "psycopg": "postgresql+psycopg"}
 """SQLAlchemy's name for each of the packages that `config.database_url.DRIVERS` names."""
 
 _BUSY_TIMEOUT_MS = 10_000
+SILENT_WRITER_MS = 10_000
 _READER_CACHE_KIB = 16 * 1024
 _WRITER_CACHE_KIB = 64 * 1024
 
@@ -52,9 +53,10 @@ def make_folder(url: URL) -> None:
             raise ConfigError(f"the folder of {url.database}: {error.strerror}", key="database.url") from error
 
 
-def writing_engine(url: URL) -> Engine:
-    """An engine of one connection, for the one thread that writes."""
-    engine = _engine(url, 1)
+def writing_engine(url: URL, *, shared: bool = False) -> Engine:
+    """An engine of one connection, for the one thread that writes; where others write as well the server ends a
+    transaction whose hub is silent, for it keeps them all waiting."""
+    engine = _engine(url, 1, f"-c idle_in_transaction_session_timeout={SILENT_WRITER_MS}" if shared else None)
     if engine.dialect.name == SQLITE:
         event.listen(engine, "connect", _prepare_sqlite_writer)
         event.listen(engine, "begin", _begin_immediate)
@@ -71,8 +73,10 @@ def reading_engine(url: URL, connections: int) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _engine(url: URL, connections: int) -> Engine:
+def _engine(url: URL, connections: int, server_options: str | None = None) -> Engine:
     arguments: dict[str, Any] = {"check_same_thread": False} if url.get_backend_name() == SQLITE else {}
+    if server_options is not None:
+        arguments["options"] = server_options
     try:
         return create_engine(url, poolclass=QueuePool, pool_size=connections, max_overflow=0, connect_args=arguments)
     except ImportError as error:

@@ -25,17 +25,36 @@ _FIRST_WITH_ALEMBIC = 4
 
 def bring_up_to_date(connection: Connection) -> None:
     """Upgrades the database to this release's schema; ConfigError where it is of a later one."""
-    config = Config()
-    config.set_main_option("script_location", str(_HERE))
-    config.set_main_option("version_locations", str(_HERE / "versions"))
-    config.set_main_option("path_separator", "os")
-    scripts = ScriptDirectory.from_config(config)
+    scripts = _scripts()
     head = scripts.get_current_head()
     with connection.begin():
         _refuse_later(connection, scripts, head)
         context = MigrationContext.configure(connection, opts={"fn": _steps_to(scripts, head)})
         with Operations.context(context):
             context.run_migrations()
+
+
+def refuse_other_schema(connection: Connection) -> None:
+    """ConfigError where the database, which other hubs work on now, has another schema than this release's."""
+    scripts = _scripts()
+    head = scripts.get_current_head()
+    with connection.begin():
+        _refuse_later(connection, scripts, head)
+        found = MigrationContext.configure(connection).get_current_revision()
+    if found != head:
+        raise ConfigError(
+            f"its schema is version {(found or '0').lstrip('0')} and hubs of another release work on it: stop all of"
+            " them, then start those of this release",
+            key="database.url",
+        )
+
+
+def _scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(_HERE))
+    config.set_main_option("version_locations", str(_HERE / "versions"))
+    config.set_main_option("path_separator", "os")
+    return ScriptDirectory.from_config(config)
 
 
 def _steps_to(scripts: ScriptDirectory, head: str | None) -> Any:

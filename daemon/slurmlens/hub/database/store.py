@@ -4,6 +4,11 @@ Owns the readers (a few threads with a connection each, never the writer's), the
 of its own, in which all work stands in line) and a lock against a second hub. So a reader never keeps the writer
 waiting, the event loop waits for neither, and what is asked costs no thread hop a statement. More questions than
 can wait are turned away. Foreign exceptions are translated here: StoreError says that whoever asked shall try again.
+
+Several hubs that share a database of a server write one at a time, too: each writing transaction begins by waiting for
+an advisory lock that ends with it, so what it reads nobody changes below it, as on SQLite. What a hub remembers of what
+it wrote is then read anew by `before_writing`. What is done before a transaction (bodies unpacked, lines read, pages
+made) goes on in all of them at once.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from slurmlens.errors import ConfigError, DeliveryError
@@ -25,6 +30,8 @@ READERS = 4
 MOST_WAITING_READERS = 64
 STATISTICS_EVERY_S = 3600.0
 _ANALYSIS_LIMIT = 1_000
+_OUR_TURN = text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=0x736C_7572_6D6C_7772)
+"""Held by the one of several hubs that writes: "slurmlwr" in ASCII."""
 
 _Answer = TypeVar("_Answer")
 
@@ -36,7 +43,9 @@ class StoreError(DeliveryError):
 class Store:
     """The open database. Make it with `await Store.open(url)`; close it."""
 
-    def __init__(self, writing: Engine, reading: Engine, lock: AdvisoryLock | None) -> None:
+    def __init__(self, writing: Engine, reading: Engine, lock: AdvisoryLock | None, *, is_shared: bool = False) -> None:
+        self.is_shared = is_shared
+        self._before_writing: list[Callable[[Connection], None]] = []
         self._writing_engine = writing
         self._reading_engine = reading
         self._lock = lock
@@ -46,22 +55,27 @@ class Store:
         self.is_postgresql = writing.dialect.name == engines.POSTGRESQL
 
     @classmethod
-    async def open(cls, url: str) -> Store:
-        """Opens, creates or upgrades the database.
+    async def open(cls, url: str, *, shared: bool = False) -> Store:
+        """Opens, creates or upgrades the database; `shared` with other hubs, on a server.
 
-        ConfigError where the URL is of no use, the schema is not ours, or another hub has it.
+        ConfigError where the URL is of no use, the schema is not ours, or another hub has it that does not share it.
         """
         parsed = engines.database_url(url)
-        return await asyncio.to_thread(cls._open, parsed)
+        return await asyncio.to_thread(cls._open, parsed, shared)
 
     @classmethod
-    def _open(cls, url: URL) -> Store:
+    def _open(cls, url: URL, shared: bool) -> Store:
         engines.make_folder(url)
-        writing = engines.writing_engine(url)
-        lock = None if writing.dialect.name == engines.SQLITE else AdvisoryLock(url)
+        writing = engines.writing_engine(url, shared=shared)
+        lock = None if writing.dialect.name == engines.SQLITE else AdvisoryLock(url, shared=shared)
         try:
             with writing.connect() as connection:
-                migration.bring_up_to_date(connection)
+                if lock is None or lock.is_alone:
+                    migration.bring_up_to_date(connection)
+                else:
+                    migration.refuse_other_schema(connection)
+            if lock is not None and shared:
+                lock.share()
         except BaseException as error:
             if lock is not None:
                 lock.release()
@@ -70,7 +84,7 @@ class Store:
             raise
         finally:
             writing.dispose()
-        return cls(writing, engines.reading_engine(url, READERS), lock)
+        return cls(writing, engines.reading_engine(url, READERS), lock, is_shared=shared)
 
     async def close(self) -> None:
         """Ends what is under way and closes all connections; what was committed is there."""
@@ -108,6 +122,12 @@ class Store:
         """
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
 
+    def before_writing(self, read_anew: Callable[[Connection], None]) -> None:
+        """What is remembered of the database and would be wrong where others write is read anew before each
+        transaction that writes; where this hub is alone it is right already."""
+        if self.is_shared:
+            self._before_writing.append(read_anew)
+
     async def keep_statistics(self) -> None:
         """Has SQLite look again at what its plans go by, where a table has grown; a server does so by itself."""
         if not self.is_postgresql:
@@ -122,6 +142,7 @@ class Store:
     def _write(self, work: Callable[[Transaction], _Answer]) -> _Answer:
         try:
             with self._writing_engine.connect() as connection, connection.begin():
+                self._take_turn(connection)
                 transaction = Transaction(connection)
                 try:
                     return work(transaction)
@@ -129,6 +150,14 @@ class Store:
                     transaction.close()
         except _foreign(self._writing_engine) as error:
             raise StoreError(f"database: {_said(error)}", reason="database") from error
+
+    def _take_turn(self, connection: Connection) -> None:
+        """Waits for whichever hub writes now, and knows what it wrote."""
+        if not self.is_shared:
+            return
+        connection.execute(_OUR_TURN)
+        for read_anew in self._before_writing:
+            read_anew(connection)
 
 
 def _optimize(transaction: Transaction) -> None:

@@ -75,6 +75,8 @@ class Reconciler:
             for verdict in reconciled.closed:
                 self._reporter.report(RECONCILED, reason=verdict.reason.value, sighting=verdict.sighting.sighting)
             self._announcer.concluded(reconciled.concluded)
+            if reconciled.closed:
+                self._announcer.closed()
 
     async def reconcile(self, now_ns: int, scheduler_ns: int | None = None) -> Reconciled:
         """Looks at every open sighting once; what is closed has its job concluded in the same transaction.

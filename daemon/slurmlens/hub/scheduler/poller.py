@@ -19,6 +19,7 @@ from slurmlens.hub.news import (
     Missed,
     News,
     NodesReceived,
+    NodesStored,
     QueueReceived,
     SightingBegan,
     SightingEnded,
@@ -163,6 +164,7 @@ class Poller:
             self._nodes_due_ns = now_ns + round(self._nodes_every_s * NS_PER_S)
             await self._records.take_nodes(answer.records)
             self._news.publish(NodesReceived(answer.records))
+            self._news.publish(NodesStored())
             if self._news.is_heard(ClusterReceived):
                 self._news.publish(ClusterReceived(ClusterAnswer(answer)))
                 self._nodes_answer = answer

@@ -1,11 +1,16 @@
 """How the scheduler fares: what it last answered and when, and whether its silence is too long to be believed.
 
 Owned by the `poller`, which alone writes it; read by whoever concludes from the scheduler's word, and by /status.json.
+Where several hubs share a database, one asks, and the others take over (`adopt`) what it knows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 
@@ -34,6 +39,15 @@ class SchedulerState:
 
     records_refused: int = 0
     fields_unknown: dict[str, int] = field(default_factory=dict)
+
+    def adopt(self, told: Mapping[str, Any]) -> None:
+        """Knows from now on what another hub's poller knows; what is no such document changes nothing."""
+        try:
+            known = msgspec.convert(told, SchedulerState)
+        except msgspec.ValidationError:
+            return
+        for name in self.__dataclass_fields__:
+            setattr(self, name, getattr(known, name))
 
 
 class SchedulerSilence:

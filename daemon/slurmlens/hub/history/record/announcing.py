@@ -20,6 +20,7 @@ from slurmlens.hub.news import (
     RunsMarked,
     SightingBegan,
     SightingEnded,
+    SightingsClosed,
 )
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.received import ReceivedEvent, ReceivedSummary
@@ -44,6 +45,10 @@ class Announcer:
             self._news.publish(RunsChanged(key.job_id))
         if concluded.marked:
             self._news.publish(RunsMarked())
+
+    def closed(self) -> None:
+        """Sightings were closed without a word of their nodes."""
+        self._news.publish(SightingsClosed())
 
     def events(self, new: Sequence[ReceivedEvent]) -> None:
         """Events were stored that were not known before; heartbeats first, for a start beside one may be newer."""

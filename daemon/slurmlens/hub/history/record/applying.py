@@ -59,7 +59,8 @@ class Applier:
         self.numbers = RowNumbers()
         self.concluder = Concluder(self.numbers)
         self.beats = NodeBeats()
-        self.recent_profiles = RecentProfiles()
+        self.recent_profiles = RecentProfiles(0) if store.is_shared else RecentProfiles()
+        """Where several hubs write, one that failed to may have had another's number: bodies are read instead."""
         self._storing = Storing(self.numbers, self.concluder, self.recent_profiles, keep_progress)
 
     @classmethod
@@ -67,6 +68,7 @@ class Applier:
         """Goes on where the hub before stopped."""
         applier = cls(store, announcer, keep_progress)
         await store.read(applier.numbers.load)
+        store.before_writing(applier.numbers.load)
         await store.read(applier.beats.load)
         return applier
 

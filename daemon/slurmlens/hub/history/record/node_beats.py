@@ -2,7 +2,8 @@
 
 Owns what is known of node daemons. A heartbeat counts if it is newer than the last one, whatever order they come in;
 it is superseded by the next, so none is written by itself: what changed is written every few seconds, and read back at
-the start. Invariant: there is one hub a database (`database.lock`), hence nothing in the table is newer than here.
+the start. Where several hubs share the database each hears some of the nodes: what is written never replaces what is
+newer, and what the others wrote is read every time.
 What a node lists runs there as a rule, so a sighting that was closed while the node was silent is to be opened again:
 `closed` has those by name. A node's clock is compared with the hub's only by heartbeats that did not wait
 (`beat_timing`); a boot that another has taken the place of and that lives on makes the name contested.
@@ -12,8 +13,8 @@ Fed by `storing`; asked by `reconcile` and the readers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,11 +28,14 @@ from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.closing import opens_again, told_more
 from slurmlens.hub.history.facts import ClosedReason
 from slurmlens.hub.history.record.beat_timing import CONTESTED_NS, BeatMoment, FormerBoot, came_live
+from slurmlens.hub.news import Subscription
 
 BOOT_PATIENCE_S = 150.0
 """How long no heartbeat of the boot that is known has come before one whose clock is older is believed."""
 
 WRITE_EVERY_S = 5.0
+LATE_NS = 60 * NS_PER_S
+"""What another hub heard so long ago it has written by now, if it lives."""
 
 LATEST_CLOSED = 100_000
 """So many closed sightings are known for being opened again; older ones stay closed."""
@@ -102,18 +106,23 @@ class NodeBeats:
     def load(self, connection: Connection) -> None:
         """Takes over what an earlier hub has written."""
         for row in connection.execute(select(schema.nodes)).mappings():
-            values = {name: value for name, value in row.items() if name not in ("cluster", "node", "running")}
-            running = _running_decoder.decode(row["running"]) if row["running"] else ()
-            self.known[NodeName(row["cluster"], row["node"])] = NodeBeat(running=running, **values)
+            self.known[NodeName(row["cluster"], row["node"])] = _beat(dict(row))
+        self.closed = self.closed_by_now(connection)
+
+    @staticmethod
+    def closed_by_now(connection: Connection) -> set[SightingName]:
+        """Sightings that are closed and would be opened again by a heartbeat that lists them."""
         table = schema.sightings
         name = (table.c.cluster, table.c.node, table.c.sighting)
         query = select(*name, table.c.closed_reason, table.c.first_boottime_ns, table.c.last_boottime_ns)
         may_open = query.where(table.c.closed_ns.is_not(None), table.c.end_ns.is_(None))
-        for *named, reason, first_ns, last_ns in connection.execute(
-            may_open.order_by(table.c.closed_ns.desc()).limit(LATEST_CLOSED)
-        ):
-            if opens_again(ClosedReason(reason), told_more=told_more(first_ns, last_ns)):
-                self.closed.add(SightingName(*named))
+        return {
+            SightingName(*named)
+            for *named, reason, first_ns, last_ns in connection.execute(
+                may_open.order_by(table.c.closed_ns.desc()).limit(LATEST_CLOSED)
+            )
+            if opens_again(ClosedReason(reason), told_more=told_more(first_ns, last_ns))
+        }
 
     def hear(self, place: NodeName, received_ns: int, beats: Iterable[NodeHeartbeat] = ()) -> list[NodeHeartbeat]:
         """Notes that the node lives, with or without heartbeats in what it sent; returns those that were news."""
@@ -132,10 +141,25 @@ class NodeBeats:
         return [name for name in listed if name in self.closed]
 
     async def keep_written(self, store: Store) -> None:
-        """A stage: writes what was heard, every few seconds."""
+        """A stage: writes what was heard, every few seconds; reads what others heard, where there are others."""
         while True:
             await asyncio.sleep(WRITE_EVERY_S)
             await self.write(store)
+            if store.is_shared:
+                await self.read_others(store)
+
+    async def keep_closed(self, store: Store, heard: Subscription) -> None:
+        """A stage, where there are other hubs: knows what any of them closed, while `heard` has news of that."""
+        async for _ in heard:
+            self.closed = await store.read(self.closed_by_now)
+
+    async def read_others(self, store: Store) -> None:
+        """Takes over what the other hubs have written and is newer than what this one knows."""
+        since_ns = max((beat.heard_ns for beat in self.known.values()), default=0) - LATE_NS
+        for place, beat in (await store.read(lambda connection: _heard_since(connection, since_ns))).items():
+            own = self.known.get(place)
+            if own is None or beat.heard_ns >= own.heard_ns:
+                self.known[place] = beat if own is None else _newer(beat, own)
 
     async def write(self, store: Store) -> None:
         """Writes the nodes of which something was heard since the last time."""
@@ -143,14 +167,45 @@ class NodeBeats:
         if not changed:
             return
         try:
-            await store.write(lambda transaction: self._put(transaction, changed))
+            await store.write(lambda transaction: self._put(transaction, changed, is_shared=store.is_shared))
         except BaseException:
             self._changed |= changed
             raise
 
-    def _put(self, transaction: Transaction, places: Iterable[NodeName]) -> None:
+    def _put(self, transaction: Transaction, places: Iterable[NodeName], *, is_shared: bool) -> None:
         """In the writer's thread: a row that is changed meanwhile is written again the next time."""
-        transaction.put(schema.nodes, ("cluster", "node"), [_row(place, self.known[place]) for place in places])
+        told = {place: self.known[place] for place in places}
+        if is_shared:
+            for row in transaction.find_rows(schema.nodes, ("cluster", "node"), told):
+                place = NodeName(row["cluster"], row["node"])
+                told[place] = _newer(_beat(row), told[place])
+        transaction.put(schema.nodes, ("cluster", "node"), [_row(place, beat) for place, beat in told.items()])
+
+
+def _heard_since(connection: Connection, since_ns: int) -> dict[NodeName, NodeBeat]:
+    query = select(schema.nodes).where(schema.nodes.c.heard_ns >= since_ns)
+    rows = connection.execute(query).mappings()
+    return {NodeName(row["cluster"], row["node"]): _beat(dict(row)) for row in rows}
+
+
+def _beat(row: Mapping[str, Any]) -> NodeBeat:
+    values = {name: row[name] for name in _COLUMNS}
+    return NodeBeat(running=_running_decoder.decode(row["running"]) if row["running"] else (), **values)
+
+
+def _newer(written: NodeBeat, known: NodeBeat) -> NodeBeat:
+    """Of two hubs' words on one node the one with the newer heartbeat; whichever heard of it last did."""
+    is_of_one_boot = written.boot_id == known.boot_id
+    mine, others = (one.boottime_ns if is_of_one_boot else one.beat_heard_ns for one in (known, written))
+    newest = known if others is None or (mine is not None and mine >= others) else written
+    skew_s = known.skew_s if newest.skew_s is None and is_of_one_boot else newest.skew_s
+    return replace(
+        newest,
+        heard_ns=max(written.heard_ns, known.heard_ns),
+        skew_s=skew_s,
+        former=known.former,
+        contested_ns=known.contested_ns,
+    )
 
 
 def _row(place: NodeName, known: NodeBeat) -> dict[str, Any]:

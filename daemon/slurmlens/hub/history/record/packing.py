@@ -89,7 +89,8 @@ class _PlacedProfile(NamedTuple):
 class _CoursesTold:
     """Profiles received in some batches, by their sighting."""
 
-    last_batch: int = 0
+    after_batch: int
+    last_batch: int
     packed: Packed = field(default_factory=Packed)
     by_name: dict[SightingName, list[_PlacedProfile]] = field(default_factory=dict)
 
@@ -105,6 +106,7 @@ class _CoursesTold:
 class _CourseRows(NamedTuple):
     """Rows to be written: pieces that wait, and courses in which the pieces that waited are contained."""
 
+    after_batch: int
     last_batch: int
     pieces: list[tuple[int, int, int, bytes]]
     whole: list[dict[str, object]]
@@ -142,7 +144,8 @@ class Packer:
         """Packs the profiles of the next batches; nothing is in the answer where all are packed."""
         packed, courses = await self._store.read(lambda connection: _pack(connection, self._recent))
         if packed.batches:
-            await self._store.write(lambda transaction: _write(transaction, courses))
+            if not await self._store.write(lambda transaction: _write(transaction, courses)):
+                return Packed()
             self._recent.forget(courses.last_batch)
             self._report(packed.lost)
         for job_id in packed.job_ids:
@@ -176,7 +179,7 @@ def _read_batches(connection: Connection, recent: RecentProfiles) -> _CoursesTol
     marks, batches = schema.marks, schema.batches
     mark = connection.execute(select(marks.c.value).where(marks.c.name == PACKED)).scalar() or 0
     query = select(batches.c.id).where(batches.c.id > mark).order_by(batches.c.id).limit(MOST_BATCHES)
-    told, read_bytes = _CoursesTold(mark), 0
+    told, read_bytes = _CoursesTold(mark, mark), 0
     for some in pieces_of(connection.execute(query).scalars().all(), BODIES_AT_ONCE):
         bodies = _bodies(connection, [batch for batch in some if recent.of(batch) is None])
         for batch in some:
@@ -221,7 +224,7 @@ def _put_together(transaction: Transaction, told: _CoursesTold) -> _CourseRows:
     waiting: dict[int, list[bytes]] = {}
     for rid, piece in transaction.find(schema.course_pieces, ("sighting", "piece"), ("sighting",), keys):
         waiting.setdefault(rid, []).append(piece)
-    courses = _CourseRows(told.last_batch, [], [])
+    courses = _CourseRows(told.after_batch, told.last_batch, [], [])
     for rid, own in new.items():
         is_whole = any(course.whole_from_ns is not None for _, _, course in own)
         if is_whole or len(waiting.get(rid, ())) + len(own) >= PIECES_AT_ONCE:
@@ -234,12 +237,16 @@ def _put_together(transaction: Transaction, told: _CoursesTold) -> _CourseRows:
     return courses
 
 
-def _write(transaction: Transaction, courses: _CourseRows) -> None:
-    """In the writer's thread: rows, made before."""
+def _write(transaction: Transaction, courses: _CourseRows) -> bool:
+    """In the writer's thread: rows, made before; False where another hub packed these batches meanwhile."""
+    marks = transaction.find(schema.marks, ("value",), ("name",), [(PACKED,)])
+    if marks and marks[0][0] != courses.after_batch:
+        return False
     transaction.take_away(schema.course_pieces, ("sighting",), [(row["sighting"],) for row in courses.whole])
     transaction.insert_new(schema.course_pieces, ("sighting", "batch", "line", "piece"), courses.pieces)
     transaction.put(schema.courses, ("sighting",), courses.whole)
     transaction.put(schema.marks, ("name",), [{"name": PACKED, "value": courses.last_batch}])
+    return True
 
 
 def _those_kept(

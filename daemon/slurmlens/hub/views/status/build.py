@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.views.status.view import NodeDocument, NodeLine, Oddity, StatusDocument, StatusView, Weight
+from slurmlens.hub.views.status.view import (
+    KafkaShareDocument,
+    NodeDocument,
+    NodeLine,
+    Oddity,
+    StatusDocument,
+    StatusView,
+    Weight,
+    WorkerDocument,
+    WorkerLine,
+)
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
 
@@ -23,6 +33,7 @@ BEHIND_WORTH_A_LOOK_S = 86_400.0
 HOLD_WORTH_A_LOOK_MS = 50.0
 QUEUE_SILENT_S = 120.0
 CONTESTED_S = 600.0
+WORKER_SILENT_S = 10.0
 
 _REFUSAL_ADVICE = {
     "cluster": "Some node calls its cluster by another name: make `cluster` the same in node.toml and hub.toml.",
@@ -61,6 +72,8 @@ def build_status_view(document: StatusDocument) -> StatusView:
         watchers=document.watchers,
         held=sum(document.held.values()),
         retention=document.retention,
+        workers=tuple(_worker_line(one, document) for one in document.workers),
+        kafka=_kafka_words(document.kafka),
         nodes=tuple(lines[:MOST_NODES_SHOWN]),
         node_count=len(lines),
         silent_count=sum(line.is_silent for line in lines),
@@ -102,6 +115,60 @@ def _node_line(node: NodeDocument, now_ns: int) -> NodeLine:
         is_silent=is_silent,
         is_odd=is_silent or is_skewed or dropped > 0 or _is_contested(node, now_ns),
     )
+
+
+def _worker_line(one: WorkerDocument, document: StatusDocument) -> WorkerLine:
+    is_silent = one.silent_s > WORKER_SILENT_S
+    leads = one.leads_s is not None and not is_silent
+    if is_silent:
+        says = f"not heard of for {fmt.duration(one.silent_s)}"
+    else:
+        says = f"leads for {fmt.duration(one.leads_s or 0.0)}" if leads else "works"
+    return WorkerLine(
+        worker=one.worker,
+        says=says,
+        leads=leads,
+        is_this=one.worker == document.worker,
+        is_silent=is_silent,
+        silent_s=one.silent_s,
+        version=one.told.version,
+        watchers=one.told.watchers,
+        kafka=_kafka_words(one.told.kafka),
+    )
+
+
+def _kafka_words(share: KafkaShareDocument | None) -> str | None:
+    if share is None:
+        return None
+    waiting = fmt.count(sum(share.waiting.values()), "record")
+    return f"{fmt.count(len(share.waiting), 'partition')} of {visible(share.topic)}, {waiting} behind"
+
+
+def _workers(document: StatusDocument) -> Iterator[Oddity]:
+    lines = [_worker_line(one, document) for one in document.workers]
+    for line in lines:
+        if line.is_silent:
+            yield Oddity(
+                weight=Weight.LOOK,
+                what=f"the hub {visible(line.worker)} is not heard of for {fmt.duration(line.silent_s)}",
+                advice="The others do its work. Is it up, and does it reach the database? One that was taken away for"
+                " good is forgotten after a day.",
+            )
+    if lines and not any(line.leads for line in lines):
+        yield Oddity(
+            weight=Weight.LOOK,
+            what="none of the hubs asks the scheduler now",
+            advice="One takes that over within seconds; if none does, their logs say why (the part “workers”).",
+        )
+
+
+def _kafka(document: StatusDocument) -> Iterator[Oddity]:
+    if document.kafka is not None and document.kafka.last_error:
+        yield Oddity(
+            weight=Weight.LOOK,
+            what=f"{visible(document.kafka.topic)} is not read from Kafka now: {visible(document.kafka.last_error)}",
+            advice="What is in the topic waits there. Are the brokers up, and is [kafka] of hub.toml right?",
+        )
 
 
 def _is_silent(node: NodeDocument, now_ns: int) -> bool:
@@ -287,6 +354,8 @@ RULES: tuple[Callable[[StatusDocument], Iterator[Oddity]], ...] = (
     _lost_profiles,
     _contested,
     _scheduler,
+    _workers,
+    _kafka,
     _silent_nodes,
     _stages,
     _sinks_away,

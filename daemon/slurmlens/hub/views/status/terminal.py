@@ -47,6 +47,12 @@ def _parts(view: StatusView, sheet: Sheet) -> Iterator[str]:
     yield f"  {release} {answered}; {fmt.count(view.watchers, 'live page')}"
     failed = [name for name, words in view.stages.items() if words != "running"]
     yield f"  {fmt.count(len(view.stages) - len(failed), 'part')} of the hub at work"
+    for line in view.workers:
+        kafka = "" if line.kafka is None else f"; {line.kafka}"
+        this = " (this one)" if line.is_this else ""
+        yield f"  hub {visible(line.worker)}{this} {line.says}, {fmt.count(line.watchers, 'live page')}{kafka}"
+    if view.kafka is not None and not view.workers:
+        yield f"  {view.kafka}"
     for aged in view.retention:
         went = (
             f"{aged.removed} gone by age, last {_ago(aged.last_ns, view.made_ns)}" if aged.last_ns else "none gone yet"

@@ -84,6 +84,36 @@ class AgedDocument(msgspec.Struct, kw_only=True):
     behind_s: float = 0.0
 
 
+class KafkaShareDocument(msgspec.Struct, kw_only=True):
+    """What of a topic a hub takes: its partitions with how many records wait in each."""
+
+    topic: str = ""
+    group: str = ""
+    waiting: dict[int, int] = {}
+    stored: int = 0
+    refused: int = 0
+    last_error: str | None = None
+
+
+class WorkerToldDocument(msgspec.Struct, kw_only=True):
+    """A hub among several by its own word."""
+
+    host: str = ""
+    pid: int = 0
+    version: str = ""
+    watchers: int = 0
+    kafka: KafkaShareDocument | None = None
+
+
+class WorkerDocument(msgspec.Struct, kw_only=True):
+    """A hub among several on one database; `leads_s` is since when it alone asks the scheduler."""
+
+    worker: str
+    silent_s: float = 0.0
+    leads_s: float | None = None
+    told: WorkerToldDocument = msgspec.field(default_factory=WorkerToldDocument)
+
+
 class StatusDocument(msgspec.Struct, kw_only=True):
     """The whole document."""
 
@@ -95,6 +125,9 @@ class StatusDocument(msgspec.Struct, kw_only=True):
     loop: LoopDocument | None = None
     database: DatabaseDocument | None = None
     stages: dict[str, StageDocument] = {}
+    worker: str | None = None
+    workers: tuple[WorkerDocument, ...] = ()
+    kafka: KafkaShareDocument | None = None
     sinks: tuple[SinkDocument, ...] = ()
     retention: tuple[AgedDocument, ...] = ()
     counters: dict[str, float] = {}
@@ -133,6 +166,20 @@ class NodeLine(msgspec.Struct, frozen=True, kw_only=True):
     is_odd: bool
 
 
+class WorkerLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One hub of several; `says` is how it fares in words, `kafka` what it takes of a topic."""
+
+    worker: str
+    says: str
+    leads: bool
+    is_this: bool
+    is_silent: bool
+    silent_s: float
+    version: str
+    watchers: int
+    kafka: str | None
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """The page: one sentence, the oddities (worst first), the hub's parts, and the nodes (odd ones first, not all)."""
 
@@ -147,6 +194,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     watchers: int
     held: int
     retention: tuple[AgedDocument, ...]
+    workers: tuple[WorkerLine, ...]
+    kafka: str | None
     nodes: tuple[NodeLine, ...]
     node_count: int
     silent_count: int

@@ -1,0 +1,1 @@
+"""Several hubs on one database: who is there, who leads, and what each tells the others."""
