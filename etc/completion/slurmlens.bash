@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
-_shtab_slurmlens_subparsers=(blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks node partition progress setup status top user validate watch)
+_shtab_slurmlens_subparsers=(blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
 
 _shtab_slurmlens_blast_radius_option_strings=(-h --help --at --json --wide --hub)
 _shtab_slurmlens_campaign_run_option_strings=(-h --help --state --hub --dry-run --json --wide)
@@ -27,6 +27,7 @@ _shtab_slurmlens_jobs_option_strings=(-h --help --state --user --account --parti
 _shtab_slurmlens_login_option_strings=(-h --help --json --hub)
 _shtab_slurmlens_logs_option_strings=(-h --help --grep --job --node --user --partition --program --kind --severity --since --until --limit --after --follow --json --wide --hub)
 _shtab_slurmlens_looks_option_strings=(-h --help --who --owner --job --before --limit --json --wide --hub)
+_shtab_slurmlens_me_option_strings=(-h --help --user --json --wide --hub)
 _shtab_slurmlens_node_option_strings=(-h --help --at --since --json --wide --hub)
 _shtab_slurmlens_partition_option_strings=(-h --help --at --since --json --wide --hub)
 _shtab_slurmlens_progress_option_strings=(-h --help --strict)
@@ -50,7 +51,7 @@ _shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
 _shtab_slurmlens_inventory_pos_0_choices=(cluster partition node user group account qos switch job)
 _shtab_slurmlens_setup_pos_0_choices=(node hub relay)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks node partition progress setup status top user validate watch)
+_shtab_slurmlens_pos_0_choices=(blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
 
 _shtab_slurmlens_blast_radius__h_nargs=0
 _shtab_slurmlens_blast_radius___help_nargs=0
@@ -118,6 +119,10 @@ _shtab_slurmlens_looks__h_nargs=0
 _shtab_slurmlens_looks___help_nargs=0
 _shtab_slurmlens_looks___json_nargs=0
 _shtab_slurmlens_looks___wide_nargs=0
+_shtab_slurmlens_me__h_nargs=0
+_shtab_slurmlens_me___help_nargs=0
+_shtab_slurmlens_me___json_nargs=0
+_shtab_slurmlens_me___wide_nargs=0
 _shtab_slurmlens_node__h_nargs=0
 _shtab_slurmlens_node___help_nargs=0
 _shtab_slurmlens_node___json_nargs=0

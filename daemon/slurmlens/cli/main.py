@@ -28,6 +28,7 @@ COMMANDS = (
     "login",
     "logs",
     "looks",
+    "me",
     "node",
     "partition",
     "progress",

@@ -25,6 +25,7 @@ from slurmlens.hub.web.host_check import host_middleware
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
+from slurmlens.hub.web.pages.home import HomePage
 from slurmlens.hub.web.pages.inventory import InventoryPage
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
@@ -84,6 +85,7 @@ def make_app(
     clock = clock or SystemClock()
     jobs = JobsPage(queries, progress, environment, clock, control)
     pages = Pages(
+        home=HomePage(queries, progress, environment, clock, control),
         jobs=jobs,
         job=JobPage(queries, progress, logs, live, environment, control),
         entity=EntityPage(jobs, inventory, environment, settings.cluster, clock, control),

@@ -14,6 +14,7 @@ from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
+from slurmlens.hub.web.pages.home import HomePage
 from slurmlens.hub.web.pages.inventory import InventoryPage
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
@@ -34,6 +35,7 @@ API = "/api/v1"
 class Pages(NamedTuple):
     """Whoever answers."""
 
+    home: HomePage
     jobs: JobsPage
     job: JobPage
     entity: EntityPage
@@ -60,7 +62,8 @@ class Route(NamedTuple):
 def table(pages: Pages) -> tuple[Route, ...]:
     """Every address but the one that takes events, which proves its senders itself."""
     return (
-        Route("/", pages.jobs.home),
+        Route("/", pages.home.first),
+        Route("/me", pages.home.show, has_data_forms=True),
         Route(_JOB, pages.job.show, has_data_forms=True),
         Route(_RUN, pages.job.show, has_data_forms=True),
         Route(_JOB + "/live", pages.job.live),

@@ -128,7 +128,8 @@ def job_memory(nodes: Sequence[NodeView]) -> tuple[Amount, str | None]:
     """The node that came closest to its limit (or used most, where no limit is known), and its name."""
     told = [node for node in nodes if node.memory.used is not None]
     if not told:
-        return _over_nodes([(node.name, node.memory) for node in nodes], None, max), None
+        asked = max((node.memory.asked for node in nodes if node.memory.asked), default=None)
+        return _over_nodes([(node.name, node.memory) for node in nodes], asked, max), None
     worst = max(told, key=lambda node: (node.memory.ratio or 0.0, node.memory.used or 0.0))
     whole = _over_nodes([(node.name, node.memory) for node in nodes], worst.memory.asked, lambda _: worst.memory.used)
     return whole, worst.name

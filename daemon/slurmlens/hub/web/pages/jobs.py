@@ -42,10 +42,6 @@ class JobsPage:
         self._clock = clock
         self._control = control
 
-    async def home(self, request: web.Request) -> web.Response:
-        """`GET /`: the list of jobs."""
-        raise web.HTTPFound("/jobs")
-
     async def show(self, request: web.Request) -> web.Response:
         """The list as page, JSON or CSV."""
         if request.query.get("id"):
