@@ -67,7 +67,11 @@ test: setup components ## every test but the slow ones, on the real parts
 
 .PHONY: test-slow
 test-slow: setup components ## the slow tests alone
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) -m "slow and not galaxy" $(ARGS)
+
+.PHONY: test-galaxy
+test-galaxy: setup ## the tools and the trigger on a real Galaxy 26.1, fetched the first time: 1.1 GB, 5 minutes
+	$(PYTEST) -m galaxy tests/galaxy $(ARGS)
 
 .PHONY: test-postgresql
 test-postgresql: setup components ## the tests of the hub's history again, on a real PostgreSQL

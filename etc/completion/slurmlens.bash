@@ -5,9 +5,19 @@
 #    source ~/.local/share/bash_completion/slurmlens
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
+_shtab_slurmlens_assess_subparsers=(ticket export-metrics export-events export-inventory join score match report)
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
-_shtab_slurmlens_subparsers=(blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
+_shtab_slurmlens_subparsers=(assess blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
 
+_shtab_slurmlens_assess_ticket_option_strings=(-h --help --output --job --run --hub)
+_shtab_slurmlens_assess_export_metrics_option_strings=(-h --help --ticket --output --hub)
+_shtab_slurmlens_assess_export_events_option_strings=(-h --help --ticket --output --hub)
+_shtab_slurmlens_assess_export_inventory_option_strings=(-h --help --ticket --output --hub)
+_shtab_slurmlens_assess_join_option_strings=(-h --help --ticket --metrics --events --inventory --output)
+_shtab_slurmlens_assess_score_option_strings=(-h --help --joined --output)
+_shtab_slurmlens_assess_match_option_strings=(-h --help --joined --output)
+_shtab_slurmlens_assess_report_option_strings=(-h --help --joined --scores --problems --output --page)
+_shtab_slurmlens_assess_option_strings=(-h --help)
 _shtab_slurmlens_blast_radius_option_strings=(-h --help --at --json --wide --hub)
 _shtab_slurmlens_campaign_run_option_strings=(-h --help --state --hub --dry-run --json --wide)
 _shtab_slurmlens_campaign_validate_option_strings=(-h --help --state --hub)
@@ -46,13 +56,33 @@ _shtab_slurmlens_status___config_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_status___socket_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_validate_pos_0_COMPGEN=_shtab_compgen_files
 
+_shtab_slurmlens_assess_pos_0_choices=(ticket export-metrics export-events export-inventory join score match report)
 _shtab_slurmlens_blast_radius_pos_0_choices=(node switch partition cluster user account)
 _shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
 _shtab_slurmlens_inventory_pos_0_choices=(cluster partition node user group account qos switch job)
 _shtab_slurmlens_setup_pos_0_choices=(node hub relay)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
+_shtab_slurmlens_pos_0_choices=(assess blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
 
+_shtab_slurmlens_assess_ticket__h_nargs=0
+_shtab_slurmlens_assess_ticket___help_nargs=0
+_shtab_slurmlens_assess_export_metrics__h_nargs=0
+_shtab_slurmlens_assess_export_metrics___help_nargs=0
+_shtab_slurmlens_assess_export_events__h_nargs=0
+_shtab_slurmlens_assess_export_events___help_nargs=0
+_shtab_slurmlens_assess_export_inventory__h_nargs=0
+_shtab_slurmlens_assess_export_inventory___help_nargs=0
+_shtab_slurmlens_assess_join__h_nargs=0
+_shtab_slurmlens_assess_join___help_nargs=0
+_shtab_slurmlens_assess_score__h_nargs=0
+_shtab_slurmlens_assess_score___help_nargs=0
+_shtab_slurmlens_assess_match__h_nargs=0
+_shtab_slurmlens_assess_match___help_nargs=0
+_shtab_slurmlens_assess_report__h_nargs=0
+_shtab_slurmlens_assess_report___help_nargs=0
+_shtab_slurmlens_assess_pos_0_nargs=A...
+_shtab_slurmlens_assess__h_nargs=0
+_shtab_slurmlens_assess___help_nargs=0
 _shtab_slurmlens_blast_radius__h_nargs=0
 _shtab_slurmlens_blast_radius___help_nargs=0
 _shtab_slurmlens_blast_radius___json_nargs=0

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 from slurmlens import __version__
 
 COMMANDS = (
+    "assess",
     "blast-radius",
     "campaign",
     "common-cause",
