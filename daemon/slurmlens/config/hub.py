@@ -12,6 +12,7 @@ from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import HubConsulConfig
 from slurmlens.config.database_url import problem_of, sqlite_path
 from slurmlens.config.inventory import InventoryConfig
+from slurmlens.config.log_store import SearchServerConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.series_2015 import HubSeries2015Config
 from slurmlens.config.setting import Settings, optional_section, section, setting
@@ -98,11 +99,19 @@ class HubLogsConfig(Settings):
         "folder with a file for each day; without it `logs` beside the database's file, and none where a server has it",
         example='"/var/lib/slurmlens-hub/logs"',
     )
+    store: str = setting(
+        "sqlite",
+        "where lines are kept: sqlite, files on this machine; opensearch, a search server (the table below)",
+        choices=("sqlite", "opensearch"),
+    )
     keep_days: int = setting(14, "whole days that are kept beside today", minimum=1, maximum=3650)
     forwarders: tuple[str, ...] = setting(
         (),
         "hosts that may send lines of other hosts: a central rsyslog or Logstash, a controller",
         example='["loghost"]',
+    )
+    opensearch: SearchServerConfig = section(
+        SearchServerConfig, 'the search server, where store = "opensearch"; whoever has Logstash in front keeps it'
     )
 
 

@@ -48,7 +48,7 @@ from slurmlens.hub.intake.refusals import Refusals
 from slurmlens.hub.inventory.keeper import InventoryKeeper
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
-from slurmlens.hub.logs.opening import HubLogs, open_logs
+from slurmlens.hub.logs.opening import open_logs
 from slurmlens.hub.news import News, NodesReceived, SightingsClosed
 from slurmlens.hub.progress import keeping
 from slurmlens.hub.progress.read import ProgressQueries
@@ -66,6 +66,7 @@ from slurmlens.hub.usage.node_keeping import NodeTimeKeeper
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.doors import Bounds, Doors
 from slurmlens.hub.web.listener import Listener
+from slurmlens.hub.web.ports import TakeEvents
 from slurmlens.hub.workers.known import WorkerTold
 from slurmlens.hub.workers.tables import hub_workers  # noqa: F401  # the schema has it with one hub, too
 from slurmlens.runtime.authentication import Authenticator, Prove
@@ -228,9 +229,9 @@ class HubPipeline:
             live=self._demand,
             take_events=ingest.take,
             status=status,
-            logs=None if self._logs is None else self._logs.store,
+            logs=None if self._logs is None else self._logs.source,
             log_tail=None if self._logs is None else self._logs.tail,
-            take_lines=None if self._logs is None else self._log_intake(prove, self._logs).take,
+            take_lines=self._log_intake(prove),
             settings=config,
             clock=clock,
             access=self._access,
@@ -238,18 +239,21 @@ class HubPipeline:
         )
         await self._listener.open(app)
 
-    def _log_intake(self, prove: Prove, logs: HubLogs) -> LogIntake:
+    def _log_intake(self, prove: Prove) -> TakeEvents | None:
+        """Who takes lines; None where there are none, or somebody else writes them."""
         config = self._opened.config
+        if self._logs is None or self._logs.keeper is None:
+            return None
         return LogIntake(
             max_body_bytes=config.listen.max_body_bytes,
             prove=prove,
             forwarders=config.logs.forwarders,
             relays=config.auth.relays,
-            keeper=logs.keeper,
+            keeper=self._logs.keeper,
             zone=LocalZone(),
             reporter=self._opened.reporter,
             clock=self._opened.clock,
-        )
+        ).take
 
     def _make_consul(self) -> HubConsul | None:
         config = self._opened.config

@@ -10,10 +10,10 @@ are bounded, and a time that is none is the time of arrival, with `is_cut` and t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -144,6 +144,7 @@ def _marks(document: Mapping[str, Any]) -> dict[str, str | int]:
 class _LineEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     module: str | None = None
+    sequence: int | None = None
 
 
 class _LineProcess(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -172,6 +173,18 @@ class _LineSlurm(msgspec.Struct, frozen=True, omit_defaults=True):
     line: dict[str, str | int] | None = None
     repeats: int = 0
     is_cut: bool = False
+    user: str | None = None
+    account: str | None = None
+    partition: str | None = None
+
+
+class KeptAs(NamedTuple):
+    """What whoever keeps a line adds: its place among lines of one moment, and whose its job is."""
+
+    sequence: int
+    user: str | None = None
+    account: str | None = None
+    partition: str | None = None
 
 
 class _LineDocument(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -192,25 +205,24 @@ _NO_SLURM = _LineSlurm()
 _encoder = msgspec.json.Encoder()
 
 
-def encode(line: LogLine) -> bytes:
-    """The line as an ECS document."""
-    slurm = _slurm(line)
+def encode(line: LogLine, kept: KeptAs | None = None) -> bytes:
+    """The line as an ECS document, on its way or as it is kept."""
     return _encoder.encode(
         _LineDocument(
             timestamp(line.time_ns),
-            _LineEvent(line.id, line.source),
+            _LineEvent(line.id, line.source, None if kept is None else kept.sequence),
             line.message,
             _host(line.node),
             _log(line.severity, line.facility),
             None if line.program is None and line.pid is None else _LineProcess(line.program, line.pid),
             None if line.unit is None and line.cgroup is None else _LineSystemd(line.unit, line.cgroup),
             None if line.user_id is None else _LineUser(line.user_id),
-            slurm,
+            _slurm(line, () if kept is None else kept[1:]),
         )
     )
 
 
-def _slurm(line: LogLine) -> _LineSlurm | None:
+def _slurm(line: LogLine, owner: Sequence[str | None]) -> _LineSlurm | None:
     told = _LineSlurm(
         line.job_id,
         line.step,
@@ -223,11 +235,12 @@ def _slurm(line: LogLine) -> _LineSlurm | None:
         line.fields or None,
         line.repeats,
         line.is_cut,
+        *owner,
     )
     return None if told == _NO_SLURM else told
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _host(name: str) -> msgspec.Raw:
     return msgspec.Raw(_encoder.encode({"name": name}))
 

@@ -16,7 +16,7 @@ from slurmlens.hub.database.store import Store
 from slurmlens.hub.logs.enriching import Enricher
 from slurmlens.hub.logs.keeping import LogKeeper
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
-from slurmlens.hub.logs.store import LogStore
+from slurmlens.hub.logs.store import LogSource, LogStore
 from slurmlens.hub.logs.tail import LogTail
 from slurmlens.hub.news import News
 from slurmlens.runtime.supervisor import Stage
@@ -25,29 +25,37 @@ from slurmlens.telemetry.internal import Reporter
 
 @dataclass(frozen=True)
 class HubLogs:
-    """What the rest of the hub is given."""
+    """What the rest of the hub is given. `keeper` is None where the hub only reads what somebody else writes."""
 
-    store: LogStore
+    source: LogSource
     tail: LogTail
     enricher: Enricher
-    keeper: LogKeeper
+    keeper: LogKeeper | None
 
     def stages(self) -> Iterator[tuple[str, Stage]]:
         """What a supervisor is to run, by name."""
-        yield "lines' jobs", self.keeper.run_completing
-        yield "lines' age", self.keeper.run_forgetting
+        if self.keeper is not None:
+            yield "lines' jobs", self.keeper.run_completing
+            yield "lines' age", self.keeper.run_forgetting
 
     async def close(self) -> None:
         """Ends the store, when nobody asks any more."""
-        await self.store.close()
+        await self.source.close()
 
 
 def open_logs(config: HubConfig, history: Store, news: News, clock: Clock, reporter: Reporter) -> HubLogs | None:
     """The lines as settings say; None where they are off, or have no place."""
+    settings = config.logs
+    if not settings.enabled:
+        return None
+    tail, enricher = LogTail(), Enricher(history, config.cluster, news)
+    if settings.store == "opensearch" and settings.opensearch.read_only:
+        from slurmlens.hub.logs.logstash_index import LogstashIndex
+
+        return HubLogs(LogstashIndex(settings.opensearch, clock), tail, enricher, None)
     store = _store(config, clock)
     if store is None:
         return None
-    tail, enricher = LogTail(), Enricher(history, config.cluster, news)
     keeper = LogKeeper(store, enricher, [tail.publish], news, clock, reporter)
     return HubLogs(store, tail, enricher, keeper)
 
@@ -55,7 +63,9 @@ def open_logs(config: HubConfig, history: Store, news: News, clock: Clock, repor
 def _store(config: HubConfig, clock: Clock) -> LogStore | None:
     """SQLite's folder is beside the database's file unless a setting says where."""
     settings, database = config.logs, sqlite_path(config.database.url)
+    if settings.store == "opensearch":
+        from slurmlens.hub.logs.opensearch_store import OpenSearchStore
+
+        return OpenSearchStore(settings.opensearch, settings.keep_days, clock)
     folder = settings.path or (None if database is None else database.parent / "logs")
-    if not settings.enabled or folder is None:
-        return None
-    return SqliteLogStore(folder, settings.keep_days, clock)
+    return None if folder is None else SqliteLogStore(folder, settings.keep_days, clock)

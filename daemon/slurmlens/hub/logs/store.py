@@ -101,8 +101,18 @@ class LogReads(Protocol):
         """How many lines fit in each stretch from `since_ns` on; stretches without any are left out."""
 
 
-class LogStore(LogReads, Protocol):
-    """What the rest of the hub asks of it, too."""
+class LogSource(LogReads, Protocol):
+    """A place that lines are read from, whoever writes them."""
+
+    async def health(self) -> StoreHealth:
+        """How it fares, asked now."""
+
+    async def close(self) -> None:
+        """Ends it; nothing may be asked any more."""
+
+
+class LogStore(LogSource, Protocol):
+    """What `keeping` asks of a place that the hub writes to itself."""
 
     async def append(self, lines: Lines) -> Kept:
         """Keeps lines and answers once they are safe; LogStoreError where some were not kept and may be sent again."""
@@ -115,9 +125,3 @@ class LogStore(LogReads, Protocol):
 
     async def forget_old(self) -> Sequence[str]:
         """Removes the days that are older than is kept; returns their names."""
-
-    async def health(self) -> StoreHealth:
-        """How the store fares, asked now."""
-
-    async def close(self) -> None:
-        """Ends it; nothing may be asked any more."""
