@@ -7,7 +7,7 @@
 
 _shtab_slurmlens_assess_subparsers=(ticket export-metrics export-events export-inventory join score match report)
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
-_shtab_slurmlens_subparsers=(assess blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
+_shtab_slurmlens_subparsers=(assess blast-radius campaign common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
 
 _shtab_slurmlens_assess_ticket_option_strings=(-h --help --output --job --run --hub)
 _shtab_slurmlens_assess_export_metrics_option_strings=(-h --help --ticket --output --hub)
@@ -30,6 +30,7 @@ _shtab_slurmlens_common_cause_option_strings=(-h --help --from --to --json --wid
 _shtab_slurmlens_dashboards_option_strings=(-h --help --out --pages --job --hub)
 _shtab_slurmlens_doctor_option_strings=(-h --help --json --config)
 _shtab_slurmlens_event_option_strings=(-h --help --strict)
+_shtab_slurmlens_findings_option_strings=(-h --help --json --wide --hub --over --kind)
 _shtab_slurmlens_forward_option_strings=(-h --help --node --of --program --token-file --hub)
 _shtab_slurmlens_inventory_option_strings=(-h --help --depth --with --at --then --json --wide --hub)
 _shtab_slurmlens_job_option_strings=(-h --help --run --json --wide --hub)
@@ -62,7 +63,7 @@ _shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
 _shtab_slurmlens_inventory_pos_0_choices=(cluster partition node user group account qos switch job)
 _shtab_slurmlens_setup_pos_0_choices=(node hub relay)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(assess blast-radius campaign common-cause dashboards doctor event forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
+_shtab_slurmlens_pos_0_choices=(assess blast-radius campaign common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
 
 _shtab_slurmlens_assess_ticket__h_nargs=0
 _shtab_slurmlens_assess_ticket___help_nargs=0
@@ -123,6 +124,11 @@ _shtab_slurmlens_event_pos_0_nargs=+
 _shtab_slurmlens_event__h_nargs=0
 _shtab_slurmlens_event___help_nargs=0
 _shtab_slurmlens_event___strict_nargs=0
+_shtab_slurmlens_findings__h_nargs=0
+_shtab_slurmlens_findings___help_nargs=0
+_shtab_slurmlens_findings___json_nargs=0
+_shtab_slurmlens_findings___wide_nargs=0
+_shtab_slurmlens_findings___over_nargs=0
 _shtab_slurmlens_forward__h_nargs=0
 _shtab_slurmlens_forward___help_nargs=0
 _shtab_slurmlens_inventory__h_nargs=0

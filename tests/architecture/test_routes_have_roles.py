@@ -6,6 +6,7 @@ from typing import cast
 
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.campaigns.keeping import Campaigns
+from slurmlens.hub.findings.room import FindingRoom
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.web.app import make_app
 from testkit.job_hub import FixedHistory, FixedInventory, Live, ToldInside, plain_status, take_nothing
@@ -24,6 +25,7 @@ async def paths_of_the_hub() -> set[str]:
         settings=HubConfig(),
         logs=cast(LogReads, object()),
         campaigns=cast(Campaigns, object()),
+        findings=cast(FindingRoom, object()),
     )
     return {resource.canonical for resource in app.router.resources()}
 

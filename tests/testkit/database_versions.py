@@ -12,6 +12,7 @@ TABLES_MADE_BY = {
     13: ("uncharged_jobs", "usage_runs", "usage_hours", "usage_node_hours", "usage_due_hours"),
     14: ("campaigns",),
     15: ("hub_workers",),
+    16: ("findings", "finding_jobs", "finding_words"),
 }
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
 

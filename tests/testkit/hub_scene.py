@@ -23,6 +23,9 @@ from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.retention import Retention
+from slurmlens.hub.findings.claims import ClosedWhy, FindingKind, Word
+from slurmlens.hub.findings.facts import FindingFilter
+from slurmlens.hub.findings.reading import RecentRuns
 from slurmlens.hub.history.conclude.run_rows import Section
 from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
 from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS, JobKey, mark_uncharged
@@ -44,6 +47,7 @@ from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState, NodeRecord
 from testkit.campaign_views import told_campaign
+from testkit.findings import failing_node_claim, finding_room
 from testkit.hub_history import History, record
 from testkit.inventories import entity, fact, relation, telling
 from testkit.told_events import Told, at_ns
@@ -66,8 +70,19 @@ FILTERS = (
 )
 USAGE = tuple(f"usage/{module}.py" for module in ("keeping", "node_keeping", "spans", "read"))
 """All but `rebuild`, which goes through whole tables as its module says."""
-ROOMS = ("access", "campaigns", "history", "inventory", "logs/enriching.py", "progress", "scheduler", *USAGE)
+ROOMS = (
+    "access",
+    "campaigns",
+    "findings",
+    "history",
+    "inventory",
+    "logs/enriching.py",
+    "progress",
+    "scheduler",
+    *USAGE,
+)
 NODES, TELLINGS = 150, 24
+FINDINGS = 300
 OTHERS = 6_000
 CAMPAIGNS = 600
 LOOKS = 8_000
@@ -99,6 +114,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _lines_find_their_job(history, mix)
     await _usage_is_counted(history, mix)
     await _campaigns_are_told(history)
+    await _findings_are_kept(history, mix)
     await history.store.keep_statistics()
     await _details_age(history)
 
@@ -240,6 +256,29 @@ async def _campaigns_are_told(history: History) -> None:
     for viewer in (EVERYBODY, ALICE):
         await campaigns.listed(viewer)
         await campaigns.campaign(viewer, "user7", "c7")
+
+
+async def _findings_are_kept(history: History, mix: JobMix) -> None:
+    """Many findings of many kinds, most of them over; somebody judges one."""
+    room = finding_room(history)
+    for number in range(FINDINGS):
+        claim = failing_node_claim(node_name(number), jobs=(mix.first_job_id + number,), to_ns=history.clock.wall_ns())
+        (finding,) = await room.take([claim])
+        await room.take([], [(finding, ClosedWhy.VERIFIED)])
+    problem = msgspec.structs.replace(claim, kind=FindingKind.KNOWN_PROBLEM, detail="failing", subject=entity("node x"))
+    standing = await room.take([problem])
+    for viewer in (EVERYBODY, ALICE):
+        await room.listed(viewer, FindingFilter())
+        await room.listed(viewer, FindingFilter(is_over=True))
+        await room.of_job(viewer, mix.first_job_id)
+        await room.of_entity(viewer, entity(f"node {node_name(3)}"))
+        await room.one(viewer, standing[0].number)
+        await room.words(viewer, 100)
+    told = await room.say(EVERYBODY, standing[0].number, Word.DISMISS)
+    assert told is not None
+    await room.undo(EVERYBODY, standing[0].number, told.words[0].number)
+    await finding_room(history).ledger()
+    await RecentRuns(history.store, "demo").ended(EVERYBODY, mix.now_s * 10**9)
 
 
 def _progress_of_others(transaction: Transaction) -> None:

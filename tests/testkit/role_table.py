@@ -105,6 +105,14 @@ ROWS: dict[str, Row] = {
     "/logs": _list("/logs?since=2026-01-01"),
     "/logs.json": _list("/logs.json?since=2026-01-01"),
     "/logs/live": Row("/logs/live", FOR_ALL_KNOWN),
+    **_with_data("/findings", Row("/findings", FOR_ALL_KNOWN)),
+    **_with_data("/findings/feedback", Row("/findings/feedback", FOR_ALL_KNOWN)),
+    **_with_data("/findings/{number}", Row("/findings/F-1", OF_JOB_42)),
+    "/findings/{number}": Row("/findings/F-1", OF_JOB_42, BOB_AND_OPERATOR),
+    "/findings/{number}/words": Row("/findings/F-1/words", of(401, 403, 403, 403, 400, 403, 403), method="POST"),
+    "/findings/{number}/words/{word}/undo": Row(
+        "/findings/F-1/words/9/undo", of(401, 403, 403, 403, 404, 403, 403), method="POST"
+    ),
     "/status": Row("/status", OF_THE_HUB),
     "/status.json": Row("/status.json", OF_THE_HUB),
     "/looks": Row("/looks", FOR_ALL_KNOWN),

@@ -28,6 +28,7 @@ from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.access_people import PEOPLE, SETTINGS, MadeUsers, tell_cluster, tell_jobs
 from testkit.campaign_views import told_campaign
+from testkit.findings import failing_node_claim, finding_room
 from testkit.hub_history import History
 from testkit.job_hub import Live, take_nothing
 from testkit.manual_clock import ManualClock
@@ -85,6 +86,8 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
     await logs.append(
         [(line_of_job(job_id, clock.wall_ns()), JobOwner(user, account)) for job_id, user, account in LINES]
     )
+    findings = finding_room(history)
+    await findings.take([failing_node_claim("n1", jobs=(42,))])
     hub = RuledHub("", history, ruled, users, live, counters)
     campaigns = Campaigns(history.store, "demo", history.news, clock)
     await campaigns.take("bob", told_campaign("c", jobs=(43,)))
@@ -99,6 +102,7 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
         settings=HubConfig(),
         logs=logs,
         log_tail=log_tail,
+        findings=findings,
         access=AccessControl(ruled),
         reporter=reporter,
         clock=clock,

@@ -22,6 +22,7 @@ COMMANDS = (
     "dashboards",
     "doctor",
     "event",
+    "findings",
     "forward",
     "inventory",
     "job",

@@ -11,6 +11,7 @@ from slurmlens.config.access import AccessConfig
 from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import HubConsulConfig
 from slurmlens.config.database_url import problem_of, sqlite_path
+from slurmlens.config.findings import FindingsConfig
 from slurmlens.config.inventory import InventoryConfig
 from slurmlens.config.log_store import SearchServerConfig
 from slurmlens.config.retention import RetentionConfig
@@ -133,6 +134,7 @@ class HubConfig(Settings):
     inventory: InventoryConfig = section(InventoryConfig, "where the hub learns of the cluster itself")
     profile: HubProfileConfig = section(HubProfileConfig, "how often nodes send what is new of a running job")
     logs: HubLogsConfig = section(HubLogsConfig, "lines of the nodes' logs")
+    findings: FindingsConfig = section(FindingsConfig, "what is wrong, and what is known to help")
     consul: HubConsulConfig | None = optional_section("Consul: the hub as a service, the keys of 2015")
     series_2015: HubSeries2015Config | None = optional_section(
         "carbon series under the names of 2015: slurm.stats.…, the queue by user and group"

@@ -142,6 +142,16 @@ class CampaignReceived(Fact, frozen=True):
         return self.user, self.view.name
 
 
+class TroubleLogged(Fact, frozen=True):
+    """Lines that findings are made of were kept."""
+
+
+class FindingsChanged(Fact, frozen=True):
+    """Findings began, changed or ended, or somebody said something of one; `room` says in which hub that was."""
+
+    room: str = ""
+
+
 class Missed(Fact, frozen=True):
     """Facts were lost to this hearer: everything that it subscribed to may have changed."""
 

@@ -13,6 +13,7 @@ what one room has to say to others goes by `news`. What web needs is spelled out
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -33,6 +34,12 @@ from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.database.database_file import DatabaseFile
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.database.store import Store, StoreError
+from slurmlens.hub.findings.keeping import FindingKeeper
+from slurmlens.hub.findings.problems.problem_file import read_problems
+from slurmlens.hub.findings.read import FindingQueries
+from slurmlens.hub.findings.reading import RecentRuns
+from slurmlens.hub.findings.room import FindingRoom
+from slurmlens.hub.findings.stage import FindingStage
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
 from slurmlens.hub.history.record.announcing import Announcer
@@ -77,12 +84,15 @@ from slurmlens.runtime.tls import ServerTls
 from slurmlens.slurm.pyslurm_source import prefer_pyslurm
 from slurmlens.slurm.records import JobRecord
 from slurmlens.slurm.source import CommandSource, Scheduler
-from slurmlens.telemetry.internal import Reporter
+from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 if TYPE_CHECKING:
     from slurmlens.delivery.points import PointDelivery
     from slurmlens.hub.consul import HubConsul
     from slurmlens.hub.workers.membership import WorkerMembership
+
+
+PROBLEM_LEFT_OUT = InternalEvent("known_problems_left_out", logging.WARNING, "a known problem is left out: {problem}")
 
 
 @dataclass(frozen=True)
@@ -136,6 +146,7 @@ class HubPipeline:
             (lambda stage: stage) if self._workers is None else self._workers.leadership.led
         )
         self._add_stages_of_workers()
+        self._findings = _finding_room(opened)
         self._add_stages_of_history()
         self._add_stages_of_scheduler()
         self._add_stages_of_inventory()
@@ -143,6 +154,7 @@ class HubPipeline:
         self._add_stages_of_the_port()
         self._add_queue_series()
         self._add_stages_of_access()
+        self._add_stages_of_findings()
 
     @classmethod
     async def open(
@@ -232,6 +244,7 @@ class HubPipeline:
             logs=None if self._logs is None else self._logs.source,
             log_tail=None if self._logs is None else self._logs.tail,
             take_lines=self._log_intake(prove),
+            findings=self._findings,
             settings=config,
             clock=clock,
             access=self._access,
@@ -402,6 +415,18 @@ class HubPipeline:
             accounts = AccountPoller(ask, ruled.people.replace, news, interval_s=interval_s, reporter=reporter)
             self._supervisor.add("accounts", self._led(accounts.run))
 
+    def _add_stages_of_findings(self) -> None:
+        """Who looks for what is wrong; nothing where that is switched off."""
+        if self._findings is None:
+            return
+        store, news = self._opened.store, self._opened.news
+        recent = RecentRuns(store, self._opened.config.cluster)
+        clock, reporter = self._opened.clock, self._opened.reporter
+        logs, tail = (None, None) if self._logs is None else (self._logs.source, self._logs.tail)
+        stage = FindingStage(self._findings, self._queries, recent, logs, tail, news, clock, reporter)
+        self._supervisor.add("findings", self._led(stage.run))
+        self._supervisor.add("lines of trouble", stage.hear_lines)
+
     def _add_queue_series(self) -> None:
         """The series of 2015, and Consul, which may know where their carbon is."""
         config, points, clock = self._opened.config.series_2015, self._points, self._opened.clock
@@ -421,3 +446,15 @@ def _access_control(opened: _Opened) -> AccessControl:
     return AccessControl(
         RuledAccess.make(config.access, config.auth, config.cluster, opened.store, opened.clock, opened.reporter)
     )
+
+
+def _finding_room(opened: _Opened) -> FindingRoom | None:
+    """Findings, with the known problems that the folder holds; a file that cannot be used is told of and left out."""
+    settings, cluster = opened.config.findings, opened.config.cluster
+    if not settings.enabled:
+        return None
+    read = read_problems(settings.problems_path)
+    for error in read.errors:
+        opened.reporter.report(PROBLEM_LEFT_OUT, problem=str(error))
+    keeper, queries = FindingKeeper(opened.store, cluster), FindingQueries(opened.store, cluster)
+    return FindingRoom(keeper, queries, opened.news, opened.clock, read.problems)

@@ -40,7 +40,8 @@ def understood(line: LogLine, zone: tzinfo = UTC) -> LogLine:
             changes["time_ns"] = envelope.time_ns
     if fact is not None and fact.kind:
         changes["kind"] = fact.kind
-        changes["fields"] = {**line.fields, **fact.fields}
+        about = {"nodes": fact.nodes} if fact.nodes else {}
+        changes["fields"] = {**line.fields, **about, **fact.fields}
     changes.update(named)
     return msgspec.structs.replace(line, **changes) if changes else line
 

@@ -25,6 +25,7 @@ from slurmlens.hub.web.host_check import host_middleware
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
+from slurmlens.hub.web.pages.findings import FindingsPage
 from slurmlens.hub.web.pages.home import HomePage
 from slurmlens.hub.web.pages.inventory import InventoryPage
 from slurmlens.hub.web.pages.job import JobPage
@@ -35,6 +36,7 @@ from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import (
     CampaignStore,
+    FindingReads,
     HistoryQueries,
     InventoryReads,
     LiveFeed,
@@ -74,6 +76,7 @@ def make_app(
     logs: LogReads | None = None,
     log_tail: LogTail | None = None,
     campaigns: CampaignStore | None = None,
+    findings: FindingReads | None = None,
     take_lines: TakeEvents | None = None,
     doors: Doors | None = None,
     clock: Clock | None = None,
@@ -87,8 +90,8 @@ def make_app(
     pages = Pages(
         home=HomePage(queries, progress, environment, clock, control),
         jobs=jobs,
-        job=JobPage(queries, progress, logs, live, environment, control),
-        entity=EntityPage(jobs, inventory, environment, settings.cluster, clock, control),
+        job=JobPage(queries, progress, logs, findings, live, environment, control),
+        entity=EntityPage(jobs, inventory, findings, environment, settings.cluster, clock, control),
         inventory=InventoryPage(inventory, environment, settings.cluster, clock, control),
         common_cause=CommonCausePage(inventory, environment, settings.cluster, clock),
         status=StatusPage(status, environment),
@@ -96,6 +99,7 @@ def make_app(
         looks=LooksPage(control, environment),
         campaigns=None if campaigns is None else CampaignPage(campaigns, environment, settings.cluster, clock, control),
         logs=None if logs is None else LogsPage(logs, log_tail or LogTail(), environment, clock, control),
+        findings=None if findings is None else FindingsPage(findings, environment, settings.cluster, clock),
         assets=assets,
     )
     taking = {"/api/v1/events": _intake_handler(take_events, doors)}

@@ -12,6 +12,9 @@ from typing import Protocol
 
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.campaigns.facts import KeptCampaign, ToldCampaign
+from slurmlens.hub.findings.claims import Finding, Said, Word
+from slurmlens.hub.findings.facts import FindingFacts, FindingFilter
+from slurmlens.hub.findings.problems.problem import ProblemDefinition
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList
 from slurmlens.hub.inventory.common_cause import CommonCause
 from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldRelation
@@ -87,6 +90,37 @@ class CampaignStore(Protocol):
 
     async def campaign(self, viewer: Viewer, user: str, name: str) -> ToldCampaign | None:
         """One campaign; None where there is none for the viewer."""
+
+
+class FindingReads(Protocol):
+    """What is wrong, asked, and what people say of it."""
+
+    @property
+    def problems(self) -> Mapping[str, ProblemDefinition]:
+        """Known problems by name."""
+
+    async def listed(self, viewer: Viewer, wanted: FindingFilter) -> Sequence[Finding]:
+        """Findings that are not over, or those that are."""
+
+    async def one(self, viewer: Viewer, number: int) -> FindingFacts | None:
+        """A finding with its incident."""
+
+    async def of_job(self, viewer: Viewer, job_id: int) -> Sequence[Finding]:
+        """Findings that touched a job."""
+
+    async def of_entity(self, viewer: Viewer, entity: Entity) -> Sequence[Finding]:
+        """Findings about an entity."""
+
+    async def words(self, viewer: Viewer, limit: int) -> Sequence[Said]:
+        """All that was said."""
+
+    async def say(
+        self, viewer: Viewer, number: int, word: Word, *, label: str | None = None, silence_s: float | None = None
+    ) -> FindingFacts | None:
+        """Somebody says something of a finding; None where there is none."""
+
+    async def undo(self, viewer: Viewer, number: int, word_number: int) -> FindingFacts | None:
+        """What was said counts no more."""
 
 
 class LiveFeed(Protocol):

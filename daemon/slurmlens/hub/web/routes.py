@@ -14,6 +14,7 @@ from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
+from slurmlens.hub.web.pages.findings import FindingsPage
 from slurmlens.hub.web.pages.home import HomePage
 from slurmlens.hub.web.pages.inventory import InventoryPage
 from slurmlens.hub.web.pages.job import JobPage
@@ -27,6 +28,7 @@ _DATA_FORM = r".{form:json|csv}"
 _JOB = f"/jobs/{{job_id:{JOB_SEGMENT}}}"
 _RUN = _JOB + r"/{run:\d{1,20}}"
 _ENTITIES = {EntityKind(kind): f"/{plural}" for kind, plural in PLURALS.items() if kind != "job"}
+_FINDING = r"/findings/{number:(?:F-)?\d{1,15}}"
 _AROUND = "/inventory/{kind}/{name}"
 API = "/api/v1"
 """Before every address that has data forms: the same as its JSON."""
@@ -46,6 +48,7 @@ class Pages(NamedTuple):
     login: LoginPage
     looks: LooksPage
     logs: LogsPage | None
+    findings: FindingsPage | None
     assets: Assets
 
 
@@ -79,6 +82,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route(_AROUND, pages.inventory.neighbourhood, has_data_forms=True),
         *(() if pages.campaigns is None else _of_campaigns(pages.campaigns)),
         *(() if pages.logs is None else _of_logs(pages.logs)),
+        *(() if pages.findings is None else _of_findings(pages.findings)),
         Route("/status", pages.status.show),
         Route("/status.json", pages.status.document),
         Route("/looks", pages.looks.show, has_data_forms=True),
@@ -100,6 +104,16 @@ def _of_campaigns(campaigns: CampaignPage) -> tuple[Route, ...]:
         Route("/campaigns", campaigns.listing, has_data_forms=True),
         Route("/campaigns/{user}/{name}", campaigns.show, has_data_forms=True),
         Route(API + "/campaigns/{user}/{name}/telling", campaigns.take, method="POST"),
+    )
+
+
+def _of_findings(findings: FindingsPage) -> tuple[Route, ...]:
+    return (
+        Route("/findings", findings.show_all, has_data_forms=True),
+        Route("/findings/feedback", findings.feedback, has_data_forms=True),
+        Route(_FINDING, findings.show, has_data_forms=True),
+        Route(_FINDING + "/words", findings.say, method="POST"),
+        Route(_FINDING + r"/words/{word:\d{1,15}}/undo", findings.undo, method="POST"),
     )
 
 

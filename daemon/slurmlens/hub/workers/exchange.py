@@ -16,6 +16,7 @@ import msgspec
 from slurmlens.hub.news import (
     BatchStored,
     Fact,
+    FindingsChanged,
     JobLookedAt,
     Missed,
     News,
@@ -36,6 +37,7 @@ MOST_PAYLOAD_BYTES = 7_900
 
 CROSSING: tuple[type[Fact], ...] = (
     BatchStored,
+    FindingsChanged,
     JobLookedAt,
     NodesStored,
     ProfileGrew,

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from slurmlens.clock import NS_PER_S
+from slurmlens.hub.findings.claims import Finding
 from slurmlens.hub.inventory.collectors.nodes import REASON, REASON_BY, STATE, is_out_of_service
 from slurmlens.hub.inventory.entities import EXISTS, FOREVER, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.runs import PlacedRun
@@ -24,6 +25,7 @@ from slurmlens.hub.views.entity.view import (
     StateView,
 )
 from slurmlens.hub.views.entity.words import attribute_order, label, node_word, relation_words, value_text
+from slurmlens.hub.views.finding.build import build_finding_line
 from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.hub.views.states import STATE_STYLES
 from slurmlens.shown import format as fmt
@@ -39,9 +41,14 @@ LISTED = (EXISTS, STATE, REASON, "cpu_count", "memory_bytes")
 
 
 def build_entity_view(
-    cluster: str, history: EntityHistory, jobs: JobsView | None, since_ns: int, now_ns: int
+    cluster: str,
+    history: EntityHistory,
+    jobs: JobsView | None,
+    since_ns: int,
+    now_ns: int,
+    findings: Sequence[Finding] = (),
 ) -> EntityView:
-    """The page; `jobs` are those that its filter finds now."""
+    """The page; `jobs` are those that its filter finds now, `findings` those about it, the newest first."""
     state, entity = history.state, history.state.entity
     states = tuple(_states(history.facts, state.at_ns)) if entity.kind == EntityKind.NODE.value else ()
     told = latest_facts(state.facts)
@@ -63,6 +70,7 @@ def build_entity_view(
         changes=tuple(_changes(history.facts, since_ns)),
         related=tuple(_related(state)),
         jobs=jobs,
+        findings=tuple(map(build_finding_line, findings)),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from slurmlens.hub.inventory.entities import FactValue
+from slurmlens.hub.views.finding.view import FindingLine
 from slurmlens.hub.views.jobs.view import JobsView
 
 
@@ -81,6 +82,7 @@ class EntityView(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[ChangeLine, ...] = ()
     related: tuple[RelatedLine, ...] = ()
     jobs: JobsView | None = None
+    findings: tuple[FindingLine, ...] = ()
 
 
 class EntityLine(msgspec.Struct, frozen=True, kw_only=True):

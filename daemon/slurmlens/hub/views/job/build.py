@@ -13,11 +13,13 @@ from collections.abc import Sequence
 import msgspec
 
 from slurmlens.clock import NS_PER_S
+from slurmlens.hub.findings.claims import Finding
 from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
 from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, RunFacts
 from slurmlens.hub.logs.query import StoredLine
 from slurmlens.hub.progress.course import TaskCourse
 from slurmlens.hub.progress.facts import JobProgressFacts, job_estimate
+from slurmlens.hub.views.finding.build import build_finding_line
 from slurmlens.hub.views.job import usage
 from slurmlens.hub.views.job.advice import build_advice
 from slurmlens.hub.views.job.charts import build_charts, limits_of
@@ -48,11 +50,15 @@ COURSE_POINTS = 24
 
 
 def build_job_view(
-    facts: JobFacts, told_inside: JobProgressFacts | None = None, lines: Sequence[StoredLine] = ()
+    facts: JobFacts,
+    told_inside: JobProgressFacts | None = None,
+    lines: Sequence[StoredLine] = (),
+    findings: Sequence[Finding] = (),
 ) -> JobView:
     """Everything that is shown of one run.
 
-    `told_inside` is what its own processes reported, `lines` what was logged about it.
+    `told_inside` is what its own processes reported, `lines` what was logged about it, `findings` are those that
+    touched it.
     """
     extent = _extent(facts)
     phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=extent.is_over)
@@ -75,6 +81,7 @@ def build_job_view(
         state=facts.outcome.state,
         state_text=facts.outcome.label,
         headline=headline(basis),
+        findings=tuple(map(build_finding_line, findings)),
         derived_exit_text=_derived_exit(facts),
         identity=_identity(facts),
         times=times,

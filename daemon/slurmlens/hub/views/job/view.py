@@ -12,6 +12,7 @@ import enum
 
 import msgspec
 
+from slurmlens.hub.views.finding.view import FindingLine
 from slurmlens.slurm.records import JobState
 
 VIEW_VERSION = 1
@@ -305,6 +306,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     state: JobState
     state_text: str
     headline: str
+    findings: tuple[FindingLine, ...] = ()
+    """What was found that touched the job, the newest first."""
     derived_exit_text: str | None = None
     """The highest exit code of the job's steps, as Slurm derives it; None where it was not reported."""
     identity: Identity

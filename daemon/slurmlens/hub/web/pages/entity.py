@@ -26,7 +26,7 @@ from slurmlens.hub.web.addresses import filters_of, moment_in
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.entity_drawing import draw_entity
 from slurmlens.hub.web.pages.jobs import JobsPage
-from slurmlens.hub.web.ports import InventoryReads
+from slurmlens.hub.web.ports import FindingReads, InventoryReads
 from slurmlens.hub.web.session import viewer_of
 
 SHOWN_BEFORE_NS = 7 * 86_400 * NS_PER_S
@@ -40,6 +40,7 @@ class EntityPage:
         self,
         jobs: JobsPage,
         inventory: InventoryReads,
+        findings: FindingReads | None,
         environment: jinja2.Environment,
         cluster: str,
         clock: Clock,
@@ -48,6 +49,7 @@ class EntityPage:
         self._control = control
         self._jobs = jobs
         self._inventory = inventory
+        self._findings = findings
         self._page = environment.get_template("entity/page.html")
         self._list = environment.get_template("entity/list.html")
         self._cluster = cluster
@@ -76,7 +78,8 @@ class EntityPage:
         jobs = await self._jobs_of(viewer, request, entity) if entity.kind in _WITH_JOBS else None
         history = await self._inventory.entity(viewer, entity, at_ns, since_ns)
         self._control.saw_list(viewer, f"{entity.kind}={entity.name}", (run.user for run in history.runs))
-        view = build_entity_view(self._cluster, history, jobs, since_ns, now_ns)
+        found = () if self._findings is None else await self._findings.of_entity(viewer, entity)
+        view = build_entity_view(self._cluster, history, jobs, since_ns, now_ns, found)
         if not view.is_known:
             raise _not_known(entity)
         return self._answer(request.match_info.get("form"), view)

@@ -1,0 +1,33 @@
+"""All detectors by name, and which of them look again at what kind of news. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from slurmlens.hub.findings.claims import Claim
+from slurmlens.hub.findings.detectors.broken_device import broken_devices
+from slurmlens.hub.findings.detectors.drift import drifting_nodes
+from slurmlens.hub.findings.detectors.event_rate import raised_rates
+from slurmlens.hub.findings.detectors.failing_node import failing_nodes
+from slurmlens.hub.findings.detectors.held_idle import held_idle
+from slurmlens.hub.findings.detectors.odd_node import odd_nodes
+from slurmlens.hub.findings.detectors.stopped_computing import stopped_runs
+from slurmlens.hub.findings.observed import Observed
+
+Detector = Callable[[Observed], Iterator[Claim]]
+
+DETECTORS: tuple[Detector, ...] = (
+    failing_nodes,
+    odd_nodes,
+    raised_rates,
+    broken_devices,
+    held_idle,
+    stopped_runs,
+    drifting_nodes,
+)
+
+
+def detect(observed: Observed) -> list[Claim]:
+    """What all detectors say, the strongest first."""
+    claims = [claim for detector in DETECTORS for claim in detector(observed)]
+    return sorted(claims, key=lambda claim: (-claim.score, claim.key))
