@@ -50,7 +50,12 @@ from slurmlens.telemetry.internal import Reporter
 if TYPE_CHECKING:
     from slurmlens.delivery.consul import Consul
     from slurmlens.discovery.health import Health
+<<<<<<< HEAD
     from slurmlens.node.collectors.stage import CollectorStage
+=======
+    from slurmlens.node.log_inputs.attribution import LocalJob
+    from slurmlens.node.log_inputs.stages import LogInputs
+>>>>>>> 645e96b (node: log lines come in from journald, syslog, files and the documents of 2015)
 
 LEAST_PROFILE_INTERVAL_S = 1.0
 CLOSE_INTERVAL_S = 1.0
@@ -94,6 +99,7 @@ class NodePipeline:
         self._registry_driver = RegistryDriver(
             registry, self._sampler, self._outlet, self._dropbox, self._rediscover, file, clock, reporter
         )
+        self._log_inputs = self._make_log_inputs()
         self._sources = Supervisor(reporter, clock)
         self._collector_stage: CollectorStage | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -160,6 +166,8 @@ class NodePipeline:
         )
         if self._consul is not None:
             dependencies = msgspec.structs.replace(dependencies, find=self._consul.endpoint)
+        if config.logs.is_on:
+            dependencies = msgspec.structs.replace(dependencies, with_log_lines=True)
         return receivers(config.sinks, dependencies)
 
     def _name_stages(self) -> None:
@@ -171,14 +179,40 @@ class NodePipeline:
         self._sources.add("status", server.run)
         switch = KillSwitch(self._config.off_flag_path, self._silence, self._reporter)
         self._sources.add("kill switch", switch.run)
+<<<<<<< HEAD
         optional = {**self._app_socket(), **self._own_figures(), **self._series_2015(), **self._collectors()}
         for name, stage in optional.items():
+=======
+        if self._log_inputs is not None:
+            for name, stage in self._log_inputs.stages.items():
+                self._sources.add(name, stage)
+        for name, stage in {**self._app_socket(), **self._own_figures(), **self._series_2015()}.items():
+>>>>>>> 645e96b (node: log lines come in from journald, syslog, files and the documents of 2015)
             self._sources.add(name, stage)
         if self._consul is not None:
             for name, stage in self._consul.registration:
                 self._sources.add(name, stage)
             for name, stage in self._consul.watches:
                 self._delivery.add(name, stage)
+
+    def _make_log_inputs(self) -> LogInputs | None:
+        config = self._config
+        if not config.logs.is_on:
+            return None
+        from slurmlens.node.log_inputs.attribution import JobsHere  # late: as above
+        from slurmlens.node.log_inputs.stages import LogInputs, LogInputsDependencies
+
+        given = LogInputsDependencies(
+            node=config.node,
+            boot_id=self._machine.boot_id,
+            jobs=JobsHere(self._rediscover.member, self._local_job, self._local_job_of, self._machine.root / "proc"),
+            append=self._delivery.spool.append,
+            give_up=self._delivery.spool.give_up,
+            folder=config.spool.path,
+            clock=self._machine.clock,
+            reporter=self._reporter,
+        )
+        return LogInputs(config.logs, given)
 
     def _app_socket(self) -> Mapping[str, Stage]:
         config = self._config
@@ -270,6 +304,16 @@ class NodePipeline:
             lambda engine, now: engine.look_closely(order.job_id, CLOSE_INTERVAL_S, order.seconds, now)
         )
 
+    def _local_job(self, job_id: int) -> LocalJob | None:
+        from slurmlens.node.log_inputs.attribution import LocalJob  # late: as above
+
+        sighting = self._registry_driver.registry.running(job_id)
+        return None if sighting is None else LocalJob(job_id, sighting.job.user_id)
+
+    def _local_job_of(self, sluid: str) -> LocalJob | None:
+        running = self._registry_driver.registry.sightings()
+        return next((self._local_job(one.job.job_id) for one in running if one.job.sluid == sluid), None)
+
     def _silence(self, is_silent: bool) -> None:
         self._sampler.order(lambda engine, now: engine.silence(is_silent, now))
         if self._collector_stage is not None:
@@ -312,12 +356,16 @@ class NodePipeline:
         try:
             await self._delivery.stop(self._last_words)
         finally:
+            if self._log_inputs is not None:
+                self._log_inputs.close()
             await self._sampler.stop()
 
     async def _last_words(self) -> None:
         await self._registry_driver.finish_summaries()
         await self._registry_driver.send_profiles()
         await self._registry_driver.remember(measured=True)
+        if self._log_inputs is not None:
+            await self._log_inputs.flush()
 
     # --- status
 

@@ -1,0 +1,102 @@
+"""How far each input has come, so that a daemon that starts again goes on there: no line twice, none left out.
+
+Owns the file beside the spool. A position counts once every line before it is safe: delivered, on the spool's disk, or
+counted as dropped. Lines are answered for in any order, so positions wait for those before them. Written every
+`SAVE_EVERY_S` where something changed, and at the end; a daemon that is killed reads so many seconds again, and the
+hub knows those lines by their ids. Fed by `road`; read by the inputs once, at their start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from slurmlens.runtime.whole_file import write_whole
+from slurmlens.telemetry.internal import InternalEvent, Reporter, lasting
+
+SAVE_EVERY_S = 10.0
+_MOST_BYTES = 1024 * 1024
+
+UNREADABLE = InternalEvent(
+    "log_positions_unreadable",
+    logging.WARNING,
+    "{path}: {problem}; log inputs begin as at a first start, and what came meanwhile is not sent",
+)
+UNWRITABLE = lasting(
+    "log_positions_unwritable",
+    logging.WARNING,
+    "{path}: {problem}; a daemon that starts anew sends the lines of this one again",
+)
+
+Position = dict[str, int | str]
+"""An input's own, as it reads it again."""
+
+
+class _Outstanding:
+    """Positions that count when their batch, and all before it, are answered for."""
+
+    __slots__ = ("is_safe", "marks")
+
+    def __init__(self, marks: Mapping[str, Position]) -> None:
+        self.marks = marks
+        self.is_safe = False
+
+
+class LogPositions:
+    """One node's, in one file."""
+
+    def __init__(self, path: Path, reporter: Reporter) -> None:
+        self._path = path
+        self._reporter = reporter
+        self._safe = self._load()
+        self._waiting: deque[_Outstanding] = deque()
+        self._is_saved = True
+
+    def get(self, name: str) -> Position | None:
+        """Where an input is to go on; None where it never was."""
+        return self._safe.get(name)
+
+    def waits_for(self, marks: Mapping[str, Position]) -> Callable[[], None]:
+        """Have these count when what is returned is called, and what was returned before it."""
+        outstanding = _Outstanding(marks)
+        self._waiting.append(outstanding)
+
+        def is_safe() -> None:
+            outstanding.is_safe = True
+            while self._waiting and self._waiting[0].is_safe:
+                self._safe.update(self._waiting.popleft().marks)
+                self._is_saved = False
+
+        return is_safe
+
+    async def run(self) -> None:
+        """A stage: saves what has changed, for ever."""
+        while True:
+            await asyncio.sleep(SAVE_EVERY_S)
+            self.save()
+
+    def save(self) -> None:
+        """Write what is not written; a disk that takes nothing is reported and tried again."""
+        if self._is_saved:
+            return
+        try:
+            write_whole(self._path, msgspec.json.encode(self._safe))
+            self._is_saved = True
+            self._reporter.over(UNWRITABLE)
+        except OSError as error:
+            self._reporter.report(UNWRITABLE, path=self._path, problem=error.strerror or str(error))
+
+    def _load(self) -> dict[str, Position]:
+        try:
+            with self._path.open("rb") as file:
+                return msgspec.json.decode(file.read(_MOST_BYTES), type=dict[str, Position])
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            self._reporter.report(UNREADABLE, path=self._path, problem=str(error)[:200])
+            return {}

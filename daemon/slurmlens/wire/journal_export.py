@@ -1,0 +1,143 @@
+"""The journal's export format, read piece by piece, and its entries as log lines: pure.
+
+Owns the reading of `journalctl --output=export` (systemd's "Journal Export Formats"): a field is `NAME=value` and a
+newline, or, where the value holds a newline or control characters, the name, a newline, the length as 64 bits
+little-endian, the value and a newline; an empty line ends an entry. Invariants: what is read is bounded, whatever an
+entry holds; a value that is longer than `MOST_VALUE_BYTES` is cut and the rest of it passed over; unknown fields cost
+nothing. Fed by `node.log_inputs.journal`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from slurmlens.log_lines import LogLine, Severity
+from slurmlens.wire.log_bytes import LATE_S, cut, text_of
+
+FIELDS = (
+    *("MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "SYSLOG_FACILITY", "SYSLOG_PID", "_PID", "_UID", "_COMM"),
+    *("_SYSTEMD_UNIT", "_SYSTEMD_CGROUP", "_TRANSPORT", "_SOURCE_REALTIME_TIMESTAMP", "COREDUMP_CGROUP"),
+)
+"""What a line needs of an entry; `__CURSOR` and `__REALTIME_TIMESTAMP` come unasked."""
+
+MOST_VALUE_BYTES = 1024 * 1024
+_LENGTH_BYTES = 8
+_NS_PER_US = 1000
+_US_PER_S = 1_000_000
+
+JournalEntry = dict[bytes, bytes]
+
+
+class ExportReader:
+    """Takes bytes as they come and gives entries as they end."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._entry: JournalEntry = {}
+        self._pass_over = 0
+        """Bytes of a value that is too long, still to come."""
+
+    def feed(self, data: bytes) -> list[JournalEntry]:
+        """The entries that end in `data`."""
+        entries: list[JournalEntry] = []
+        buffer, position = self._rest + data, 0
+        while True:
+            if self._pass_over:
+                passed = min(self._pass_over, len(buffer) - position)
+                self._pass_over -= passed
+                position += passed
+            if not self._entry and (whole := self._plain_entry(buffer, position)) is not None:
+                entry, position = whole
+                entries.append(entry)
+                continue
+            after = self._field(buffer, position, entries)
+            if after == position:
+                break
+            position = after
+        self._rest = buffer[position:]
+        return entries
+
+    @staticmethod
+    def _plain_entry(buffer: bytes, position: int) -> tuple[JournalEntry, int] | None:
+        """An entry without binary values, which nearly all are, and what lies behind it."""
+        end = buffer.find(b"\n\n", position)
+        if end <= position:
+            return None
+        try:
+            # A binary value has its name alone on a line, which is no pair.
+            return dict([field.split(b"=", 1) for field in buffer[position:end].split(b"\n")]), end + 2
+        except ValueError:
+            return None
+
+    def _field(self, buffer: bytes, position: int, entries: list[JournalEntry]) -> int:
+        """Takes one field, or the end of an entry; returns the position behind it, the same where more must come."""
+        newline = buffer.find(b"\n", position)
+        if newline < 0:
+            return self._endless(buffer, position)
+        if newline == position:
+            if self._entry:
+                entries.append(self._entry)
+                self._entry = {}
+            return position + 1
+        equals = buffer.find(b"=", position, newline)
+        if equals >= 0:
+            self._entry[buffer[position:equals]] = buffer[equals + 1 : newline][:MOST_VALUE_BYTES]
+            return newline + 1
+        begin = newline + 1 + _LENGTH_BYTES
+        if begin > len(buffer):
+            return position
+        size = int.from_bytes(buffer[newline + 1 : begin], "little")
+        kept = min(size, MOST_VALUE_BYTES)
+        if begin + kept + (size == kept) > len(buffer):
+            return position
+        self._entry[buffer[position:newline]] = buffer[begin : begin + kept]
+        self._pass_over = size - kept + (size != kept)  # with the newline at its end
+        return begin + kept + (size == kept)
+
+    def _endless(self, buffer: bytes, position: int) -> int:
+        """A line that does not end is no field of the journal's: it is given up where it is too long."""
+        return len(buffer) if len(buffer) - position > 2 * MOST_VALUE_BYTES else position
+
+
+def line_of_entry(entry: Mapping[bytes, bytes], node: str, arrived_ns: int) -> LogLine | None:
+    """The line in an entry; None where it has no message.
+
+    The journal's own word about the sender (`_PID`, `_UID`, `_SYSTEMD_UNIT`, `_SYSTEMD_CGROUP`) goes before the
+    sender's. The id is made of the cursor, so that an entry that is read again is the same line.
+    """
+    raw = entry.get(b"MESSAGE")
+    if raw is None:
+        return None
+    get = entry.get
+    fields: dict[str, str | int] = {}
+    message, is_cut = text_of(raw, fields)
+    stored_us = _number(get(b"__REALTIME_TIMESTAMP"))
+    time_us = _number(get(b"_SOURCE_REALTIME_TIMESTAMP")) or stored_us
+    if stored_us and time_us and abs(time_us - stored_us) > LATE_S * _US_PER_S:
+        fields["clock_off_s"] = (time_us - stored_us) // _US_PER_S
+    program = get(b"SYSLOG_IDENTIFIER") or get(b"_COMM")
+    cgroup = get(b"COREDUMP_CGROUP") or get(b"_SYSTEMD_CGROUP")
+    unit = get(b"_SYSTEMD_UNIT")
+    severity = _number(get(b"PRIORITY"))
+    pid = _number(get(b"_PID"))
+    return LogLine(
+        id=hashlib.blake2b(get(b"__CURSOR", b""), digest_size=16).hexdigest(),
+        time_ns=time_us * _NS_PER_US if time_us else arrived_ns,
+        node=node,
+        message=message,
+        program=None if program is None else cut(program),
+        pid=_number(get(b"SYSLOG_PID")) if pid is None else pid,
+        severity=severity if severity is not None and severity <= Severity.DEBUG else Severity.INFO.value,
+        facility=_number(get(b"SYSLOG_FACILITY")),
+        unit=None if unit is None else cut(unit),
+        cgroup=None if cgroup is None else cgroup[:4096].decode("utf-8", "replace"),
+        user_id=_number(get(b"_UID")),
+        source="journal",
+        is_cut=is_cut,
+        fields=fields,
+    )
+
+
+def _number(value: bytes | None) -> int | None:
+    return int(value) if value is not None and value.isdigit() and len(value) < 19 else None
