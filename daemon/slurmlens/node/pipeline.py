@@ -50,12 +50,9 @@ from slurmlens.telemetry.internal import Reporter
 if TYPE_CHECKING:
     from slurmlens.delivery.consul import Consul
     from slurmlens.discovery.health import Health
-<<<<<<< HEAD
     from slurmlens.node.collectors.stage import CollectorStage
-=======
     from slurmlens.node.log_inputs.attribution import LocalJob
     from slurmlens.node.log_inputs.stages import LogInputs
->>>>>>> 645e96b (node: log lines come in from journald, syslog, files and the documents of 2015)
 
 LEAST_PROFILE_INTERVAL_S = 1.0
 CLOSE_INTERVAL_S = 1.0
@@ -179,15 +176,10 @@ class NodePipeline:
         self._sources.add("status", server.run)
         switch = KillSwitch(self._config.off_flag_path, self._silence, self._reporter)
         self._sources.add("kill switch", switch.run)
-<<<<<<< HEAD
         optional = {**self._app_socket(), **self._own_figures(), **self._series_2015(), **self._collectors()}
-        for name, stage in optional.items():
-=======
         if self._log_inputs is not None:
-            for name, stage in self._log_inputs.stages.items():
-                self._sources.add(name, stage)
-        for name, stage in {**self._app_socket(), **self._own_figures(), **self._series_2015()}.items():
->>>>>>> 645e96b (node: log lines come in from journald, syslog, files and the documents of 2015)
+            optional |= self._log_inputs.stages
+        for name, stage in optional.items():
             self._sources.add(name, stage)
         if self._consul is not None:
             for name, stage in self._consul.registration:
