@@ -241,7 +241,8 @@ format = "json"
 
 
 @asynccontextmanager
-async def _running(ordeal: Ordeal) -> AsyncIterator[None]:
+async def running(ordeal: Ordeal) -> AsyncIterator[None]:
+    """Everything of it, until the block is left."""
     async with AsyncExitStack() as stack:
         await ordeal.disk.mount()
         stack.push_async_callback(ordeal.disk.unmount)
@@ -264,7 +265,7 @@ async def suffer(plan: Plan, folder: Path, cache: Path) -> Outcome:
     began = time.monotonic()
     ordeal = Ordeal(plan, folder, MovingTree(TREE, folder, cache))
     outcome = Outcome(plan)
-    async with _running(ordeal):
+    async with running(ordeal):
         await (_act_out if plan.script else _strike)(ordeal, outcome)
         await ordeal.settle()
         outcome.balances = await ordeal.verdict()

@@ -405,6 +405,12 @@ def _json_lines_over_tls(place: Place) -> Receiver:
     return JsonLinesOverTls(place)
 
 
+def _several_hubs(place: Place) -> Receiver:
+    from conservation.several_hubs import SeveralHubs  # late, as above
+
+    return SeveralHubs(place)
+
+
 RECEIVERS: dict[str, Callable[[Place], Receiver]] = {
     "hub": HubReceiver,
     "hub-tls": _hub_over_tls,
@@ -414,5 +420,6 @@ RECEIVERS: dict[str, Callable[[Place], Receiver]] = {
     "logstash-tls": _json_lines_over_tls,
     "beats": LumberReceiver,
     "kafka": KafkaReceiver,
+    "hubs": _several_hubs,
 }
 """Kind of receiver, by its name, and who makes one."""

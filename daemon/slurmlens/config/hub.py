@@ -13,6 +13,7 @@ from slurmlens.config.consul import HubConsulConfig
 from slurmlens.config.database_url import problem_of, sqlite_path
 from slurmlens.config.findings import FindingsConfig
 from slurmlens.config.inventory import InventoryConfig
+from slurmlens.config.kafka import HubKafkaConfig
 from slurmlens.config.log_store import SearchServerConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.series_2015 import HubSeries2015Config
@@ -135,6 +136,9 @@ class HubConfig(Settings):
     profile: HubProfileConfig = section(HubProfileConfig, "how often nodes send what is new of a running job")
     logs: HubLogsConfig = section(HubLogsConfig, "lines of the nodes' logs")
     findings: FindingsConfig = section(FindingsConfig, "what is wrong, and what is known to help")
+    kafka: HubKafkaConfig | None = optional_section(
+        "events from a topic of Kafka, beside those that come by HTTP; whoever may write into the topic is believed"
+    )
     consul: HubConsulConfig | None = optional_section("Consul: the hub as a service, the keys of 2015")
     series_2015: HubSeries2015Config | None = optional_section(
         "carbon series under the names of 2015: slurm.stats.…, the queue by user and group"

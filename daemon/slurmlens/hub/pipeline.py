@@ -89,6 +89,7 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 if TYPE_CHECKING:
     from slurmlens.delivery.points import PointDelivery
     from slurmlens.hub.consul import HubConsul
+    from slurmlens.hub.intake.kafka import KafkaIntake
     from slurmlens.hub.workers.membership import WorkerMembership
 
 
@@ -145,6 +146,7 @@ class HubPipeline:
         self._led: Callable[[Stage], Stage] = (
             (lambda stage: stage) if self._workers is None else self._workers.leadership.led
         )
+        self._kafka = self._make_kafka_intake()
         self._add_stages_of_workers()
         self._findings = _finding_room(opened)
         self._add_stages_of_history()
@@ -226,6 +228,7 @@ class HubPipeline:
             watcher_count=self._demand.watcher_count,
             stages=self._supervisor.states,
             workers=self._workers,
+            kafka=None if self._kafka is None else self._kafka.share,
             consul=None if self._consul is None else self._consul.status,
             points=self._points,
             retention=self._retention,
@@ -317,8 +320,25 @@ class HubPipeline:
                 version=__version__,
                 watchers=self._demand.watcher_count(),
                 scheduler=msgspec.to_builtins(self._state),
+                kafka=None if self._kafka is None else self._kafka.share,
             ),
             hear_leader=lambda told: self._state.adopt(told.scheduler),
+        )
+
+    def _make_kafka_intake(self) -> KafkaIntake | None:
+        config = self._opened.config
+        if config.kafka is None:
+            return None
+        from slurmlens.hub.intake.kafka import KafkaIntake  # late: most hubs have none
+
+        return KafkaIntake(
+            config.kafka,
+            config.cluster,
+            apply=self._opened.applier.apply,
+            check=self._records.open_executions,
+            refusals=self._refusals,
+            reporter=self._opened.reporter,
+            clock=self._opened.clock,
         )
 
     def _add_stages_of_workers(self) -> None:
@@ -396,6 +416,8 @@ class HubPipeline:
     def _add_stages_of_the_port(self) -> None:
         self._supervisor.add("doors", self._doors.watch)
         self._supervisor.add("refusals", self._refusals.run)
+        if self._kafka is not None:
+            self._supervisor.add("kafka", self._kafka.run)
         if self._logs is not None:
             for name, stage in self._logs.stages():
                 self._supervisor.add(name, stage)

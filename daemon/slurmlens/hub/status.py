@@ -18,6 +18,7 @@ from slurmlens.hub.database.database_file import DatabaseFile
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.scheduler.state import SchedulerState
+from slurmlens.hub.workers.known import KafkaShare
 from slurmlens.runtime.loop_watch import watch_of_running_loop
 from slurmlens.runtime.supervisor import StageState
 from slurmlens.telemetry.counters import Counters
@@ -38,6 +39,7 @@ class HubStatus:
     watcher_count: Callable[[], int]
     stages: Mapping[str, StageState]
     workers: WorkerMembership | None
+    kafka: KafkaShare | None
     consul: Callable[[], dict[str, object]] | None
     points: PointDelivery | None
     retention: Retention
@@ -58,6 +60,7 @@ class HubStatus:
             "stages": msgspec.to_builtins(dict(self.stages)),
             "worker": None if self.workers is None else self.workers.name,
             "workers": [] if self.workers is None else msgspec.to_builtins(self.workers.known),
+            "kafka": msgspec.to_builtins(self.kafka),
             "consul": None if self.consul is None else self.consul(),
             "sinks": [] if self.points is None else msgspec.to_builtins(self.points.sink_statuses()),
             "database": None if self.database is None else self._database(self.database),

@@ -19,7 +19,8 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.kafka import KafkaSinkConfig
-from slurmlens.delivery.sinks.kafka_producer import Outcome, ProducerThread, is_too_large, is_wrong_time, reason_of
+from slurmlens.delivery.sinks.kafka_producer import Outcome, ProducerThread, is_too_large, is_wrong_time
+from slurmlens.delivery.sinks.kafka_trouble import reason_of
 from slurmlens.errors import DecodeError, DeliveryError
 from slurmlens.runtime.endpoint import Address, Endpoint
 from slurmlens.telemetry.internal import InternalEvent, Reporter

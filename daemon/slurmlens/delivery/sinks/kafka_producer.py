@@ -1,6 +1,6 @@
-"""One producer of aiokafka in a thread and loop of its own; the only module that knows aiokafka.
+"""One producer of aiokafka in a thread and loop of its own.
 
-Owns that thread, the producer's options, and the translation of aiokafka's exceptions and log lines into DeliveryError.
+Owns that thread, the producer's options, and the translation of aiokafka's exceptions into DeliveryError.
 Why a thread: gzip at aiokafka's fixed level takes 15 ms of 256 KiB, which would hold up the daemon's own loop; and a
 producer whose broker is away can be ended only together with the loop that its tasks run in.
 Invariants: a producer is idempotent and waits for every replica in sync (`acks=all`), so what it repeats is not
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import logging
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from aiokafka import errors as kafka_errors
 
 from slurmlens.config.kafka import KafkaSinkConfig
 from slurmlens.delivery.sinks.kafka_security import security_options
+from slurmlens.delivery.sinks.kafka_trouble import LAST_WORDS, reason_of
 from slurmlens.errors import DeliveryError
 from slurmlens.runtime.endpoint import Address, text_of
 from slurmlens.wire.kafka_records import KafkaRecord
@@ -65,7 +65,7 @@ class ProducerThread:
 
     def last_words(self) -> str:
         """What aiokafka complained of last."""
-        return _words.text
+        return LAST_WORDS.text
 
     async def aclose(self) -> None:
         """End it; what was not acknowledged may or may not arrive."""
@@ -95,7 +95,7 @@ class ProducerThread:
         await self._end()
 
     async def _connect(self) -> None:
-        _words.clear()
+        LAST_WORDS.clear()
         try:
             self._producer = self._made()
             async with asyncio.timeout(2 * self._config.timeout_s):
@@ -162,24 +162,9 @@ class ProducerThread:
 
     def _translated(self, error: Exception) -> DeliveryError:
         """aiokafka logs why a broker cannot be used, and then raises that none can."""
-        cause = _words.error or error
-        text = _words.text or str(error) or f"nothing was heard for {self._config.timeout_s:g} s"
+        cause = LAST_WORDS.error or error
+        text = LAST_WORDS.text or str(error) or f"nothing was heard for {self._config.timeout_s:g} s"
         return DeliveryError(f"kafka at {self._names}: {text}"[: 2 * _MAX_TEXT], reason=reason_of(cause))
-
-
-def reason_of(error: BaseException) -> str:
-    """A word from a closed list."""
-    if isinstance(error, _AUTHENTICATION):
-        return "authentication"
-    if isinstance(error, _AUTHORIZATION):
-        return "unauthorized"
-    if type(error).__module__ == "ssl":
-        return "tls"
-    if isinstance(error, TimeoutError | kafka_errors.KafkaTimeoutError | kafka_errors.RequestTimedOutError):
-        return "timeout"
-    if isinstance(error, OSError | kafka_errors.KafkaConnectionError):
-        return "network"
-    return "broker"
 
 
 def is_too_large(outcome: Outcome) -> bool:
@@ -190,41 +175,6 @@ def is_too_large(outcome: Outcome) -> bool:
 def is_wrong_time(outcome: Outcome) -> bool:
     """Whether the broker found the time of a record too far from its own."""
     return isinstance(outcome, kafka_errors.InvalidTimestampError)
-
-
-_AUTHENTICATION = (
-    kafka_errors.AuthenticationFailedError,
-    kafka_errors.AuthenticationMethodNotSupported,
-    kafka_errors.SaslAuthenticationFailed,
-    kafka_errors.UnsupportedSaslMechanismError,
-)
-_AUTHORIZATION = (
-    kafka_errors.TopicAuthorizationFailedError,
-    kafka_errors.ClusterAuthorizationFailedError,
-)
-
-
-class _LastWords(logging.Handler):
-    """Keeps the last complaint of aiokafka, which writes dozens of lines a second while a broker is away."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.clear()
-
-    def clear(self) -> None:
-        self.text = ""
-        self.error: BaseException | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.text = record.getMessage()[:_MAX_TEXT]
-        arguments = record.args if isinstance(record.args, tuple) else ()
-        self.error = next((one for one in arguments if isinstance(one, BaseException)), None)
-
-
-_words = _LastWords()
-_logger = logging.getLogger("aiokafka")
-_logger.addHandler(_words)
-_logger.propagate = False
 
 
 def _forget(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

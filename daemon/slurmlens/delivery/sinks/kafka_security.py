@@ -1,20 +1,24 @@
 """How a connection to Kafka is secured: from the settings to aiokafka's options.
 
-Owns nothing; certificates and passwords are read anew for each producer, so that they can be exchanged while the daemon
-runs. OpenSSL is imported here and only for TLS (ADR 9). Called by `kafka_producer`, in its thread.
+Owns nothing; certificates and passwords are read anew for each client, so that they can be exchanged while the program
+runs. OpenSSL is imported here and only for TLS (ADR 9). Called by `kafka_producer`, in its thread, and by the hub's
+`intake.kafka`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from slurmlens.config.kafka import KafkaSinkConfig
+from slurmlens.config.kafka import KafkaSettings
 from slurmlens.delivery.sinks.proof import read_token
 from slurmlens.errors import DeliveryError, TransportError
 
 
-def security_options(config: KafkaSinkConfig) -> dict[str, Any]:
-    """Arguments of AIOKafkaProducer; DeliveryError where a file that the settings name cannot be used."""
+def security_options(config: KafkaSettings, table: str = "sinks.kafka") -> dict[str, Any]:
+    """Arguments of aiokafka's clients; `table` is where the settings stand.
+
+    DeliveryError where a file that the settings name cannot be used.
+    """
     logs_in = config.sasl_mechanism != "none"
     protocol = ("SASL_" if logs_in else "") + ("SSL" if config.tls else "PLAINTEXT")
     options: dict[str, Any] = {"security_protocol": protocol}
@@ -22,7 +26,7 @@ def security_options(config: KafkaSinkConfig) -> dict[str, Any]:
         from slurmlens.runtime.tls import ClientTls
 
         try:
-            options["ssl_context"] = ClientTls(config, "sinks.kafka").context()
+            options["ssl_context"] = ClientTls(config, table).context()
         except TransportError as error:
             raise DeliveryError(str(error), reason=error.reason) from error
     if logs_in and config.sasl_password_file is not None:

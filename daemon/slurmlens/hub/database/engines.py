@@ -25,6 +25,14 @@ _DIALECTS = {"sqlite3": SQLITE, "psycopg": "postgresql+psycopg"}
 
 _BUSY_TIMEOUT_MS = 10_000
 SILENT_WRITER_MS = 10_000
+_CONNECTION = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""Of a server's connections: one that the network no longer carries is given up within half a minute, not hours."""
 _READER_CACHE_KIB = 16 * 1024
 _WRITER_CACHE_KIB = 64 * 1024
 
@@ -74,7 +82,7 @@ def reading_engine(url: URL, connections: int) -> Engine:
 
 
 def _engine(url: URL, connections: int, server_options: str | None = None) -> Engine:
-    arguments: dict[str, Any] = {"check_same_thread": False} if url.get_backend_name() == SQLITE else {}
+    arguments: dict[str, Any] = {"check_same_thread": False} if url.get_backend_name() == SQLITE else {**_CONNECTION}
     if server_options is not None:
         arguments["options"] = server_options
     try:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
 
 from slurmlens.clock import Clock
-from slurmlens.errors import DecodeError, SlurmlensError
+from slurmlens.errors import SlurmlensError
 from slurmlens.hub.history.record.applying import Applied
 from slurmlens.hub.history.record.storing import Request
+from slurmlens.hub.intake.lines import LinesTaken, read_lines
 from slurmlens.hub.intake.refusals import Refusals
 from slurmlens.runtime.authentication import Prove
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -28,11 +28,10 @@ from slurmlens.wire.ingest import (
     answer,
     check_not_all_foreign,
     check_role,
-    problem_of,
     status_of,
     unpack,
 )
-from slurmlens.wire.received import ReceivedLine, received_lines
+from slurmlens.wire.received import ReceivedLine
 
 REQUEST_REFUSED = InternalEvent(
     "ingest_requests_refused", logging.WARNING, "refused events of {peer} as node {node}: {problem}", ("reason",)
@@ -53,13 +52,6 @@ UNPACKED_ON_THE_LOOP_BYTES = 32 * 1024
 
 
 Apply = Callable[[Request], Awaitable[Applied]]
-
-
-class _LinesTaken(NamedTuple):
-    """What a request says, read once."""
-
-    lines: list[ReceivedLine]
-    refused: list[RefusedLine]
 
 
 class Ingest:
@@ -138,28 +130,16 @@ class Ingest:
         nodes = sorted({line.event.node for line in lines})
         return {"profile_intervals_s": {node: self._wanted_interval_s(node) for node in nodes}}
 
-    def _read(self, body: bytes, encoding: str, node: str, is_relay: bool) -> _LinesTaken:
+    def _read(self, body: bytes, encoding: str, node: str, is_relay: bool) -> LinesTaken:
         """The lines that are taken, and those that are not; a relay has proved its nodes itself."""
-        lines: list[ReceivedLine] = []
-        refused: list[RefusedLine] = []
         unpacked = unpack(body, encoding, self._max_body_bytes)
         if unpacked.count(b"\n") > MAX_LINES:
             raise TooLarge(f"more than {MAX_LINES} lines in one request")
-        now_ns = self._clock.wall_ns()
 
         def may_tell(of_node: str) -> bool:
             return is_relay or of_node == node
 
-        for number, found in received_lines(unpacked):
-            if isinstance(found, DecodeError):
-                problem: DecodeError | None = found
-            else:
-                problem = problem_of(found, may_tell, self._cluster, now_ns)
-            if problem is not None:
-                refused.append(RefusedLine(number, problem.reason, str(problem)))
-            elif not isinstance(found, DecodeError):
-                lines.append(ReceivedLine(number, found))
-        return _LinesTaken(lines, refused)
+        return read_lines(unpacked, may_tell, self._cluster, self._clock.wall_ns())
 
     def _tell_refused(self, node: str, refused: Sequence[RefusedLine]) -> None:
         for one in refused:

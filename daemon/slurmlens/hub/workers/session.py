@@ -23,7 +23,7 @@ LEASE_S = 10.0
 PATIENCE_S = 6.0
 CONNECT_TIMEOUT_S = 5
 FORGET_AFTER_S = 86_400
-_LEADER_KEY = 0x736C_7572_6D6C_6C64
+LEADER_KEY = 0x736C_7572_6D6C_6C64
 """The advisory lock of the one who leads: "slurmlld" in ASCII."""
 
 _KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
@@ -84,7 +84,7 @@ class WorkerSession:
 
     async def try_to_lead(self) -> bool:
         """Takes the leader's lock where nobody has it; it is kept for as long as the session."""
-        rows = await self._ask("SELECT pg_try_advisory_lock(%s)", (_LEADER_KEY,))
+        rows = await self._ask("SELECT pg_try_advisory_lock(%s)", (LEADER_KEY,))
         return bool(rows[0][0])
 
     async def tell(self, worker: str, started_ns: int, *, leads: bool, told: bytes) -> list[WorkerRow]:
