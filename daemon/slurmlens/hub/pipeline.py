@@ -47,6 +47,7 @@ from slurmlens.hub.history.record.applying import Applier
 from slurmlens.hub.history.record.packing import Packer
 from slurmlens.hub.history.refresh import Refresher
 from slurmlens.hub.history.retention import kinds_of_history
+from slurmlens.hub.intake.enriching import DocumentEnricher
 from slurmlens.hub.intake.ingest import Ingest
 from slurmlens.hub.intake.log_lines import LogIntake
 from slurmlens.hub.intake.origins import NodeOrigins
@@ -248,6 +249,7 @@ class HubPipeline:
             log_tail=None if self._logs is None else self._logs.tail,
             take_lines=self._log_intake(prove),
             findings=self._findings,
+            enrichments=self._enrichments(prove),
             settings=config,
             clock=clock,
             access=self._access,
@@ -270,6 +272,21 @@ class HubPipeline:
             reporter=self._opened.reporter,
             clock=self._opened.clock,
         ).take
+
+    def _enrichments(self, prove: Prove) -> dict[str, TakeEvents]:
+        """Who answers documents with what is known of their jobs, by the end of the address."""
+        config = self._opened.config
+        if self._logs is None:
+            return {}
+        answers = DocumentEnricher(
+            max_body_bytes=config.listen.max_body_bytes,
+            prove=prove,
+            forwarders=(*config.logs.forwarders, *config.auth.relays),
+            enricher=self._logs.enricher,
+            zone=LocalZone(),
+            clock=self._opened.clock,
+        )
+        return {"": answers.enrich, "/2015": answers.enrich_2015}
 
     def _make_consul(self) -> HubConsul | None:
         config = self._opened.config

@@ -38,19 +38,21 @@ _TOLD = (_runs.job_id, _runs.user, _runs.account, _runs.partition, _runs.name, _
 
 
 class KnownJob(NamedTuple):
-    """A job as history has it; `nodes` is a hostlist."""
+    """A job as history has it; `nodes` is a hostlist, `first_node` the one where its batch script runs."""
 
     job_id: int
     owner: JobOwner
     name: str | None
     nodes: str
+    first_node: str | None
 
 
 class EnrichedLine(NamedTuple):
-    """A line, and its job as far as history knows it."""
+    """A line, and its job as far as history knows it; `was_asked` is False where the database did not answer."""
 
     line: LogLine
     job: KnownJob | None
+    was_asked: bool = True
 
 
 class _Run(NamedTuple):
@@ -74,13 +76,14 @@ class Enricher:
         unknown = {line.job_id for line in lines if line.job_id is not None} - self._known.keys()
         troubles = {(line.node, line.time_ns) for line in lines if line.job_id is None and line.kind is not None}
         jobs: dict[tuple[str, int], KnownJob] = {}
+        was_asked = True
         if unknown or troubles:
             try:
                 known, jobs = await self._store.read(lambda connection: self._ask(connection, unknown, troubles))
             except StoreError:  # whoever keeps the lines asks again
-                known = {}
+                known, was_asked = {}, False
             self._remember(known)
-        return [self._with_job(line, jobs.get((line.node, line.time_ns))) for line in lines]
+        return [self._with_job(line, jobs.get((line.node, line.time_ns)), was_asked) for line in lines]
 
     def _forget_changed(self) -> None:
         for fact in self._heard.take_all():
@@ -94,12 +97,12 @@ class Enricher:
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
-    def _with_job(self, line: LogLine, on_node: KnownJob | None) -> EnrichedLine:
+    def _with_job(self, line: LogLine, on_node: KnownJob | None, was_asked: bool) -> EnrichedLine:
         if line.job_id is None and line.kind is not None and on_node is not None:
             line = msgspec.structs.replace(line, job_id=on_node.job_id, job_source=JobSource.TIME)
             return EnrichedLine(line, on_node)
         runs = self._known.get(line.job_id, ()) if line.job_id is not None else ()
-        return EnrichedLine(line, _valid_at(runs, line.time_ns))
+        return EnrichedLine(line, _valid_at(runs, line.time_ns), was_asked)
 
     def _ask(
         self, connection: Connection, job_ids: set[int], moments: set[tuple[str, int]]
@@ -151,4 +154,5 @@ def _valid_at(runs: Sequence[_Run], time_ns: int) -> KnownJob | None:
 
 def _job(row: Sequence[Any]) -> KnownJob:
     job_id, user, account, partition, name, nodes = row[: len(_TOLD)]
-    return KnownJob(job_id, JobOwner(user, account, partition), name, fold_or_list(schema.decode_nodes(nodes)))
+    names = schema.decode_nodes(nodes)
+    return KnownJob(job_id, JobOwner(user, account, partition), name, fold_or_list(names), names[0] if names else None)

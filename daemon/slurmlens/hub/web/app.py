@@ -8,6 +8,8 @@ no style attribute, no other host.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -78,6 +80,7 @@ def make_app(
     campaigns: CampaignStore | None = None,
     findings: FindingReads | None = None,
     take_lines: TakeEvents | None = None,
+    enrichments: Mapping[str, TakeEvents] = MappingProxyType({}),
     doors: Doors | None = None,
     clock: Clock | None = None,
 ) -> web.Application:
@@ -105,6 +108,7 @@ def make_app(
     taking = {"/api/v1/events": _intake_handler(take_events, doors)}
     if take_lines is not None:
         taking["/api/v1/logs"] = _intake_handler(take_lines, doors)
+    taking |= {f"/api/v1/enrich{form}": _intake_handler(enrich, doors) for form, enrich in enrichments.items()}
     app = web.Application(
         middlewares=[
             *([] if doors is None else [doors.middleware()]),
