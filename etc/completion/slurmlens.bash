@@ -7,7 +7,7 @@
 
 _shtab_slurmlens_assess_subparsers=(ticket export-metrics export-events export-inventory join score match report)
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
-_shtab_slurmlens_subparsers=(assess blast-radius campaign common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
+_shtab_slurmlens_subparsers=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
 
 _shtab_slurmlens_assess_ticket_option_strings=(-h --help --output --job --run --hub)
 _shtab_slurmlens_assess_export_metrics_option_strings=(-h --help --ticket --output --hub)
@@ -26,6 +26,7 @@ _shtab_slurmlens_campaign_report_option_strings=(-h --help --state --hub --outpu
 _shtab_slurmlens_campaign_resume_option_strings=(-h --help --state --hub --dry-run --json --wide)
 _shtab_slurmlens_campaign_stop_option_strings=(-h --help --state --hub)
 _shtab_slurmlens_campaign_option_strings=(-h --help)
+_shtab_slurmlens_cluster_option_strings=(-h --help --by --json --wide --hub)
 _shtab_slurmlens_common_cause_option_strings=(-h --help --from --to --json --wide --hub)
 _shtab_slurmlens_dashboards_option_strings=(-h --help --out --pages --job --hub)
 _shtab_slurmlens_doctor_option_strings=(-h --help --json --config)
@@ -60,10 +61,11 @@ _shtab_slurmlens_validate_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_assess_pos_0_choices=(ticket export-metrics export-events export-inventory join score match report)
 _shtab_slurmlens_blast_radius_pos_0_choices=(node switch partition cluster user account)
 _shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
+_shtab_slurmlens_cluster___by_choices=(partition switch)
 _shtab_slurmlens_inventory_pos_0_choices=(cluster partition node user group account qos switch job)
 _shtab_slurmlens_setup_pos_0_choices=(node hub relay)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(assess blast-radius campaign common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
+_shtab_slurmlens_pos_0_choices=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
 
 _shtab_slurmlens_assess_ticket__h_nargs=0
 _shtab_slurmlens_assess_ticket___help_nargs=0
@@ -111,6 +113,10 @@ _shtab_slurmlens_campaign_stop___help_nargs=0
 _shtab_slurmlens_campaign_pos_0_nargs=A...
 _shtab_slurmlens_campaign__h_nargs=0
 _shtab_slurmlens_campaign___help_nargs=0
+_shtab_slurmlens_cluster__h_nargs=0
+_shtab_slurmlens_cluster___help_nargs=0
+_shtab_slurmlens_cluster___json_nargs=0
+_shtab_slurmlens_cluster___wide_nargs=0
 _shtab_slurmlens_common_cause__h_nargs=0
 _shtab_slurmlens_common_cause___help_nargs=0
 _shtab_slurmlens_common_cause___json_nargs=0

@@ -18,6 +18,7 @@ COMMANDS = (
     "assess",
     "blast-radius",
     "campaign",
+    "cluster",
     "common-cause",
     "dashboards",
     "doctor",

@@ -72,6 +72,12 @@ class Viewer(msgspec.Struct, frozen=True):
         return self.sees_all_jobs or Role.MANAGEMENT in self.roles
 
     @property
+    def of_sums(self) -> Viewer:
+        """Under whom sums are read, of which no job and no name is shown: over all for who may see how the hub fares,
+        over his own for others."""
+        return EVERYBODY if self.sees_the_hub else self
+
+    @property
     def sees_looks(self) -> bool:
         """Whether he may see all of who looked at whose job; everybody may see who looked at his own."""
         return Role.AUDITOR in self.roles

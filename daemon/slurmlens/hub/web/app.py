@@ -25,6 +25,7 @@ from slurmlens.hub.web.doors import BODY_S, Doors
 from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.host_check import host_middleware
 from slurmlens.hub.web.pages.campaign import CampaignPage
+from slurmlens.hub.web.pages.cluster import ClusterPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
 from slurmlens.hub.web.pages.findings import FindingsPage
@@ -92,6 +93,7 @@ def make_app(
     jobs = JobsPage(queries, progress, environment, clock, control)
     pages = Pages(
         home=HomePage(queries, progress, environment, clock, control),
+        cluster=ClusterPage(queries, inventory, environment, settings.cluster, clock),
         jobs=jobs,
         job=JobPage(queries, progress, logs, findings, live, environment, control),
         entity=EntityPage(jobs, inventory, findings, environment, settings.cluster, clock, control),

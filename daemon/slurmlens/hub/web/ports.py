@@ -38,6 +38,9 @@ class HistoryQueries(Protocol):
     async def own_job_id(self, viewer: Viewer, reference: JobReference) -> int | None:
         """The job's own id, also of an array's task or a part of a heterogeneous job; None where there is none."""
 
+    def silent_since_ns(self, viewer: Viewer) -> int | None:
+        """Since when the scheduler gives no answers; None while it does."""
+
     async def jobs(self, viewer: Viewer, wanted: JobFilter, /) -> JobList:
         """Newest first."""
 

@@ -12,6 +12,7 @@ from slurmlens.hub.views.neighbourhood.build import PLURALS
 from slurmlens.hub.web.addresses import JOB_SEGMENT
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.pages.campaign import CampaignPage
+from slurmlens.hub.web.pages.cluster import ClusterPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
 from slurmlens.hub.web.pages.findings import FindingsPage
@@ -38,6 +39,7 @@ class Pages(NamedTuple):
     """Whoever answers."""
 
     home: HomePage
+    cluster: ClusterPage
     jobs: JobsPage
     job: JobPage
     entity: EntityPage
@@ -67,6 +69,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
     return (
         Route("/", pages.home.first),
         Route("/me", pages.home.show, has_data_forms=True),
+        Route("/cluster", pages.cluster.show, has_data_forms=True),
         Route(_JOB, pages.job.show, has_data_forms=True),
         Route(_RUN, pages.job.show, has_data_forms=True),
         Route(_JOB + "/live", pages.job.live),

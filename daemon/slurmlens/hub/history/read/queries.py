@@ -97,6 +97,10 @@ class Queries:
         )
         return await self._store.read(lambda connection: connection.execute(query).scalar())
 
+    def silent_since_ns(self, viewer: Viewer) -> int | None:
+        """Since when the scheduler gives no answers; None while it does."""
+        return self._scheduler_silent_since()
+
     async def jobs(self, viewer: Viewer, which: JobFilter) -> JobList:
         """A page of jobs by their latest run, as `JobFilter` says."""
         return await self._store.read(lambda connection: list_jobs(viewer, connection, self._cluster, which))

@@ -27,6 +27,7 @@ from slurmlens.hub.views.entity.view import (
 from slurmlens.hub.views.entity.words import attribute_order, label, node_word, relation_words, value_text
 from slurmlens.hub.views.finding.build import build_finding_line
 from slurmlens.hub.views.jobs.view import JobsView
+from slurmlens.hub.views.natural_order import natural
 from slurmlens.hub.views.states import STATE_STYLES
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
@@ -86,7 +87,7 @@ def build_entities_view(
         if one.other.kind == kind:
             partitions.setdefault(one.other.name, []).append(one.entity.name)
     rows = [_entity_line(name, own, partitions.get(name, ()), kind) for name, own in by_name.items()]
-    rows.sort(key=lambda row: (_rank(row), _natural(row.name)))
+    rows.sort(key=lambda row: (_rank(row), natural(row.name)))
     counts = Counter(row.state.word for row in rows if row.state)
     return EntitiesView(
         cluster=cluster, kind=kind, made_ns=now_ns, at_ns=at_ns, rows=tuple(rows), counts=dict(counts.most_common())
@@ -110,20 +111,6 @@ def _entity_line(name: str, facts: Sequence[HeldFact], partitions: Sequence[str]
 
 def _rank(row: EntityLine) -> int:
     return {"bad": 0, "warn": 1}.get(row.state.tone, 2) if row.state else 2
-
-
-def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """n2 before n10."""
-    parts, digits = [], ""
-    for character in f"{name}\0":
-        if character.isascii() and character.isdigit():
-            digits += character
-            continue
-        if digits:
-            parts.append((0, int(digits), ""))
-            digits = ""
-        parts.append((1, 0, character))
-    return tuple(parts)
 
 
 def _state(fact: HeldFact, to_ns: int | None) -> StateView:
@@ -199,7 +186,7 @@ def _related(state: EntityState) -> Iterator[RelatedLine]:
         other = one.beyond(state.entity)
         found.setdefault((relation_words(one.relation, forward=forward), other.kind), set()).add(other.name)
     for (words, kind), names in sorted(found.items()):
-        yield RelatedLine(words=words, kind=kind, names=tuple(sorted(names, key=_natural)))
+        yield RelatedLine(words=words, kind=kind, names=tuple(sorted(names, key=natural)))
 
 
 def _sentence(

@@ -46,9 +46,9 @@ class HomePage:
         self._control = control
 
     async def first(self, request: web.Request) -> web.Response:
-        """`GET /`: users find their own jobs, others the list."""
-        is_user = viewer_of(request).roles <= _AT_HOME
-        raise web.HTTPFound("/me" if is_user else "/jobs")
+        """`GET /`: users find their own jobs, operators the cluster, others the list of jobs."""
+        roles = viewer_of(request).roles
+        raise web.HTTPFound("/me" if roles <= _AT_HOME else "/cluster" if Role.OPERATOR in roles else "/jobs")
 
     async def show(self, request: web.Request) -> web.Response:
         """`GET /me`, `.json`, `.csv`."""

@@ -63,7 +63,7 @@ class LoginPage:
         if session is None:
             message = "This link was used already, or its time is over"
             raise PageError(403, "link", message, HOW_TO_LOG_IN)
-        answer = web.Response(status=303, headers={"Location": "/jobs", "Cache-Control": "no-store"})
+        answer = web.Response(status=303, headers={"Location": "/", "Cache-Control": "no-store"})
         answer.set_cookie(
             COOKIE,
             session,

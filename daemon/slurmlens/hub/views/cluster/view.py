@@ -1,0 +1,67 @@
+"""What the operator's first page shows: `ClusterView`, as page, terminal and JSON.
+
+Owns the types and nothing else; made by `build`, drawn by `terminal` and `hub.web`. Ratios are shares of one, None is
+not known, never 0.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from slurmlens.hub.views.job.view import VIEW_VERSION
+
+
+class UseCell(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of the table: how it reads, its share where it is one, its tone, and where that which is behind it
+    stands."""
+
+    text: str
+    ratio: float | None = None
+    tone: str | None = None
+    address: str | None = None
+
+
+class ResourceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One resource after the USE method: how busy it is, what waits for it, what is broken. `formulas` says in this
+    order how each is computed and from what."""
+
+    name: str
+    utilisation: UseCell
+    saturation: UseCell
+    errors: UseCell
+    formulas: tuple[str, str, str]
+
+
+class NodeCell(msgspec.Struct, frozen=True, kw_only=True):
+    """One node of the map: its state in words, and the share of its cores that is allocated (None: not in service)."""
+
+    name: str
+    word: str
+    tone: str
+    allocated: float | None = None
+    jobs: int = 0
+    reason: str | None = None
+    since_ns: int | None = None
+
+
+class NodeGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """The nodes of a partition, or below a switch, in their natural order."""
+
+    kind: str
+    name: str
+    nodes: tuple[NodeCell, ...]
+
+
+class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
+    """The cluster now. `out_of_service` are the nodes that take no jobs, longest first."""
+
+    version: int = VIEW_VERSION
+    made_ns: int
+    cluster: str
+    sentence: str
+    resources: tuple[ResourceLine, ...]
+    by: str
+    groups: tuple[NodeGroup, ...]
+    out_of_service: tuple[NodeCell, ...] = ()
+    waiting: tuple[tuple[str, int], ...] = ()
+    """Reasons in words for which jobs wait, and how many do; the most frequent first."""

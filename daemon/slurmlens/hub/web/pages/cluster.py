@@ -1,0 +1,94 @@
+"""The operator's first page: `/cluster`.
+
+Fed by `ports`. Sums over all jobs are shown to whoever may see how the hub fares; who does not sees the cluster by his
+own jobs, and who is out of service. One reading serves all who look within a few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import jinja2
+from aiohttp import web
+
+from slurmlens.clock import Clock
+from slurmlens.errors import PageError
+from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.history.facts import JobFilter, StateFilter
+from slurmlens.hub.inventory.entities import EntityKind
+from slurmlens.hub.views.cluster.build import ATTRIBUTES, GROUPINGS, ClusterFacts, build_cluster_view
+from slurmlens.hub.views.cluster.table import cluster_csv
+from slurmlens.hub.views.cluster.view import ClusterView
+from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
+from slurmlens.hub.web.node_map import draw_nodes
+from slurmlens.hub.web.ports import HistoryQueries, InventoryReads
+from slurmlens.hub.web.session import viewer_of
+from slurmlens.runtime.beside import beside
+
+MOST_JOBS = 5_000
+FRESH_S = 3.0
+MOST_KEPT = 8
+
+
+class ClusterPage:
+    """All forms of the page."""
+
+    def __init__(
+        self,
+        queries: HistoryQueries,
+        inventory: InventoryReads,
+        environment: jinja2.Environment,
+        cluster: str,
+        clock: Clock,
+    ) -> None:
+        self._queries = queries
+        self._inventory = inventory
+        self._template = environment.get_template("cluster/page.html")
+        self._cluster = cluster
+        self._clock = clock
+        self._kept: dict[tuple[Viewer, EntityKind], tuple[float, ClusterView]] = {}
+        self._reading = asyncio.Lock()
+
+    async def show(self, request: web.Request) -> web.Response:
+        """`GET /cluster`, `.json`, `.csv`."""
+        by = _grouping(request.query.get("by", EntityKind.PARTITION.value))
+        view = await self._view(viewer_of(request).of_sums, by)
+        form = request.match_info.get("form")
+        if form == "json":
+            return json_answer(view)
+        if form == "csv":
+            return csv_answer(cluster_csv(view), "cluster.csv")
+        page = await beside(lambda: self._template.render(view=view, groups=draw_nodes(view), groupings=GROUPINGS))
+        return html_answer(page)
+
+    async def _view(self, viewer: Viewer, by: EntityKind) -> ClusterView:
+        async with self._reading:
+            now = asyncio.get_running_loop().time()
+            made_at, kept = self._kept.get((viewer, by), (float("-inf"), None))
+            if kept is None or now - made_at > FRESH_S:
+                kept = await self._read(viewer, by)
+                self._kept[viewer, by] = now, kept
+            while len(self._kept) > MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            return kept
+
+    async def _read(self, viewer: Viewer, by: EntityKind) -> ClusterView:
+        now_ns = self._clock.wall_ns()
+        waiting = await self._queries.jobs(viewer, JobFilter(state=StateFilter.PENDING, limit=MOST_JOBS))
+        running = await self._queries.jobs(viewer, JobFilter(state=StateFilter.RUNNING, limit=MOST_JOBS))
+        facts = ClusterFacts(
+            nodes=await self._inventory.kind(viewer, EntityKind.NODE, ATTRIBUTES, now_ns),
+            containing=await self._inventory.contained(viewer, by, now_ns),
+            running=running.rows,
+            waiting=waiting.rows,
+            waiting_is_cut=waiting.next is not None,
+            scheduler_silent_since_ns=self._queries.silent_since_ns(viewer),
+        )
+        return await beside(lambda: build_cluster_view(self._cluster, facts, by, now_ns))
+
+
+def _grouping(text: str) -> EntityKind:
+    known = {kind.value: kind for kind in GROUPINGS}
+    if text not in known:
+        raise PageError(400, "by", f"Nodes cannot be grouped by {text!r}", f"by= is one of {', '.join(known)}.")
+    return known[text]

@@ -1,0 +1,152 @@
+"""The operator's first page: the USE table, the map of nodes, who is out of service and why jobs wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from xml.etree import ElementTree
+
+import msgspec
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmlens.cli.main import main
+from slurmlens.clock import NS_PER_S
+from slurmlens.config.hub import HubConfig
+from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldRelation
+from slurmlens.hub.inventory.read.queries import InventoryQueries
+from slurmlens.hub.inventory.recording import InventoryRecorder
+from slurmlens.hub.views.cluster.build import ClusterFacts, build_cluster_view, gpus_in
+from slurmlens.hub.views.cluster.view import ClusterView
+from slurmlens.hub.web.app import make_app
+from slurmlens.hub.web.node_map import draw_nodes
+from slurmlens.slurm.records import JobState
+from testkit.hub_history import History, record
+from testkit.inventories import fact, relation, telling
+from testkit.job_hub import Live, ToldInside, plain_status, take_nothing
+from testkit.manual_clock import ManualClock
+from testkit.told_events import BEGIN_S
+
+GIB = 2**30
+EVIL = 'n"><b>evil</b>\n\u202e'
+STATES = {"n1": "MIXED", "n2": "IDLE+DRAIN", "n10": "DOWN", EVIL: "IDLE"}
+
+
+@pytest.fixture
+async def client(history: History, clock: ManualClock) -> AsyncIterator[TestClient]:
+    """Four nodes of 8 cores and 16 GiB, one drained and one down; a job holds half of n1, two wait."""
+    facts = [fact(f"node {name}", "state", state) for name, state in STATES.items()]
+    facts += [fact(f"node {name}", "cpu_count", 8) for name in STATES]
+    facts += [fact(f"node {name}", "memory_bytes", 16 * GIB) for name in STATES]
+    facts += [fact("node n1", "gres", "gpu:a100:4(S:0-1)"), fact("node n2", "reason", "fails <b>jobs</b>")]
+    inside = [relation("partition all", "contains", f"node {name}") for name in ("n1", "n2", "n10")]
+    await InventoryRecorder(history.store, "demo").take(telling(BEGIN_S * NS_PER_S, *facts, *inside))
+    await history.learn(
+        record(JobState.RUNNING, job_id=1, nodes=("n1",), cpu_count=4, memory_bytes=8 * GIB, node_count=1),
+        record(JobState.PENDING, job_id=2, start=None, cpu_count=64, reason="Resources"),
+        record(JobState.PENDING, job_id=3, start=None, cpu_count=8, reason="Priority"),
+    )
+    clock.advance((BEGIN_S + 3600) - clock.wall_ns() / NS_PER_S)
+    app = make_app(
+        queries=history.queries,
+        progress=ToldInside(),
+        inventory=InventoryQueries(history.store, "demo"),
+        live=Live(),
+        take_events=take_nothing,
+        status=plain_status,
+        settings=HubConfig(cluster="demo"),
+        clock=clock,
+    )
+    async with TestClient(TestServer(app)) as opened:
+        yield opened
+
+
+async def test_it_says_how_busy_what_waits_and_what_is_broken(client: TestClient) -> None:
+    answer = await client.get("/cluster.json")
+    view = msgspec.json.decode(await answer.read(), type=ClusterView)
+    assert view.sentence == "2 of 4 nodes are out of service, 1 job runs, 2 wait."
+    cells = {one.name: (one.utilisation.text, one.saturation.text, one.errors.text) for one in view.resources}
+    assert cells["CPU"] == ("4 of 16 cores allocated", "72 cores asked for", "2 nodes out of service")
+    assert cells["Memory"][0] == "8.0 GiB of 32 GiB allocated"
+    assert cells["GPU"][0] == "0 of 4 allocated"
+    assert cells["Scheduler"] == ("1 running, 2 waiting", "longest 1 h", "answers")
+    groups = {group.name: [(node.name, node.word, node.allocated) for node in group.nodes] for group in view.groups}
+    assert groups["all"] == [("n1", "mixed", 0.5), ("n2", "drained", 0.0), ("n10", "down", 0.0)]
+    assert groups["in none"] == [(EVIL, "idle", 0.0)]
+    assert [node.name for node in view.out_of_service] == ["n2", "n10"]
+    assert sorted(view.waiting) == [
+        ("not enough of what it asks for is free yet (Resources)", 1),
+        ("other jobs of higher priority come first (Priority)", 1),
+    ]
+
+
+@pytest.mark.parametrize("path", ["/cluster", "/cluster?by=switch"])
+async def test_the_page_stands_and_names_in_it_are_only_text(client: TestClient, path: str) -> None:
+    answer = await client.get(path)
+    page = await answer.text()
+    assert answer.status == 200
+    assert "<b>" not in page
+    assert "\u202e" not in page
+    assert 'href="/nodes/n1"' in page
+
+
+async def test_a_grouping_that_is_none_is_refused_with_those_that_are(client: TestClient) -> None:
+    answer = await client.get("/cluster.json?by=colour")
+    assert answer.status == 400
+    assert "partition, switch" in (await answer.json())["advice"]
+
+
+async def test_the_terminal_says_the_same(client: TestClient, capsys: pytest.CaptureFixture[str]) -> None:
+    url = str(client.make_url("")).rstrip("/")
+    assert await asyncio.to_thread(main, ["cluster", "--hub", url]) == 0
+    text = capsys.readouterr().out
+    assert "2 of 4 nodes are out of service" in text
+    assert "▄dx" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def cluster_of(count: int) -> ClusterView:
+    names = [f"n{number}" for number in range(count)]
+    facts = [
+        HeldFact(
+            entity=Entity.of(EntityKind.NODE, name), attribute=attribute, value=value, source="test", valid_from_ns=1
+        )
+        for name in names
+        for attribute, value in (("state", "IDLE"), ("cpu_count", 64))
+    ]
+    inside = [
+        HeldRelation(
+            entity=Entity.of(EntityKind.PARTITION, "all"),
+            relation="contains",
+            other=Entity.of(EntityKind.NODE, name),
+            source="test",
+            valid_from_ns=1,
+        )
+        for name in names
+    ]
+    return build_cluster_view("demo", ClusterFacts(facts, inside, (), ()), EntityKind.PARTITION, BEGIN_S * NS_PER_S)
+
+
+def test_a_map_of_ten_thousand_nodes_stays_small() -> None:
+    view = cluster_of(10_000)
+    (group,) = draw_nodes(view)
+    assert group.count == 10_000
+    assert sum(len(path) for _, path in group.paths) < 300_000
+    (look, path) = group.paths[0]
+    assert look == "level0"
+    assert path.count("M") == 10_000
+
+
+def test_every_square_is_a_path_that_a_browser_can_draw() -> None:
+    (group,) = draw_nodes(cluster_of(41))
+    assert (group.width, group.height) == (40 * 14, 2 * 14)
+    for square in group.squares:
+        ElementTree.fromstring(f'<path d="{square.path}"/>')  # our own text
+    assert len({square.path for square in group.squares}) == 41
+
+
+@given(st.text(max_size=60))
+def test_whatever_gres_says_gpus_are_counted_or_none(text: str) -> None:
+    assert gpus_in(text) >= 0
