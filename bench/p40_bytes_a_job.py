@@ -10,7 +10,6 @@ indexes, less those of an empty one.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import sqlite3
 from pathlib import Path
 
@@ -19,8 +18,10 @@ from bench.result import Goal, Result, Row
 from bench.setting import Setting
 from slurmlens.clock import NS_PER_S
 from slurmlens.config.retention import RetentionConfig
+from slurmlens.errors import DecodeError
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.database.store import Store
+from slurmlens.hub.history.bodies import MOST_BYTES
 from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.applying import Applier
 from slurmlens.hub.history.record.packing import Packer
@@ -33,12 +34,14 @@ from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
-from slurmlens.wire.received import ReceivedLine, receive
+from slurmlens.wire.ingest import unpack
+from slurmlens.wire.packed_body import pack_body, split_body
+from slurmlens.wire.received import ReceivedLine, received_lines
 
 BEGIN_S = 1_795_420_800
 NODES = 2
 JOBS_AT_ONCE = 100
-_REFERENCE = "what the job's nodes sent, compressed as they send it"
+_REFERENCE = "what the job's nodes sent, packed as they send it"
 ROWS = (
     Row(
         "P40", "bytes a job of 2 nodes in the database: in its first weeks", Goal(12_000), Goal(5000), _REFERENCE, " B"
@@ -101,7 +104,7 @@ async def _tell(store: Store, clock: SetClock, jobs: int) -> int:
     for begin in range(1, jobs + 1, JOBS_AT_ONCE):
         job_ids = range(begin, min(begin + JOBS_AT_ONCE, jobs + 1))
         requests = [_request(job_id, part) for job_id in job_ids for part in range(NODES)]
-        sent_bytes += sum(len(request.body) for request in requests)
+        sent_bytes += sum(len(request.body) + len(request.profiles) for request in requests)
         await asyncio.gather(*(applier.apply(request) for request in requests))
         await records.take([_record(job_id) for job_id in job_ids], clock.wall_ns())
         while (await packer.pack()).batches:
@@ -111,9 +114,17 @@ async def _tell(store: Store, clock: SetClock, jobs: int) -> int:
 
 
 def _request(job_id: int, part: int) -> Request:
-    lines = [ecs.encode(event) for event in job_events(job_id, BEGIN_S - 60 + job_id % 50, part, NODES)]
-    received = [ReceivedLine(number, receive(line)) for number, line in enumerate(lines, start=1)]
-    return Request(gzip.compress(b"\n".join(lines) + b"\n", 1), "gzip", received, BEGIN_S * NS_PER_S)
+    """As the hub's intake makes it of what a node sends."""
+    events = job_events(job_id, BEGIN_S - 60 + job_id % 50, part, NODES)
+    body = pack_body(b"".join(ecs.encode(event) + b"\n" for event in events), 3)
+    assert body is not None
+    half = split_body(body)
+    received = [
+        ReceivedLine(number, event)
+        for number, event in received_lines(unpack(half.lines, "gzip", MOST_BYTES), half.profiles)
+        if not isinstance(event, DecodeError)
+    ]
+    return Request(half.lines, "gzip", received, BEGIN_S * NS_PER_S, half.profiles)
 
 
 def _record(job_id: int) -> JobRecord:

@@ -173,6 +173,9 @@ VERSIONS = f"""`slurm.schema` says by which of these pages a document is to be r
   refuses that line alone, with the reason `field`, and counts it: update the hub before the nodes.
 * A document of another schema is refused with the reason `version`, whatever else is in it. A release that raises the
   schema still reads the one before, so that hub and nodes need not be updated in one moment.
+* On the road to a hub that says so, and nowhere else, lines with a profile are of schema 2: the same page, but the
+  profile's columns lie packed beside the lines (`docs/specs/hub-api.md`, "Packed profiles"). Every other receiver, and
+  a hub of an earlier release, gets schema 1.
 * The part outside `slurm` is ECS's and changes with `ecs.version`; nothing of ours is read from it."""
 
 FIELDS_2015 = """Searches and boards of the ancestor look for names that ECS has not. With `[events]

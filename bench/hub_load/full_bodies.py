@@ -36,6 +36,7 @@ from slurmlens.events import (
 )
 from slurmlens.metrics import METRICS
 from slurmlens.wire import ecs
+from slurmlens.wire.packed_body import PACKED_TYPE, pack_body
 
 BIN_S = 10.0
 BINS = 30
@@ -106,19 +107,22 @@ def _point(seed: int) -> Point:
     return Point(mean * 0.9, mean, mean * 1.2)
 
 
-def bodies(jobs: int, lines: int) -> Iterator[bytes]:
-    """Gzipped requests of so many lines."""
+def bodies(jobs: int, lines: int, *, is_packed: bool = True) -> Iterator[bytes]:
+    """Requests of so many lines, their profiles packed as nodes send them, or all of it JSON as they did before."""
     now_s = time.time() - 60
     told = (ecs.encode(event) for job_id in range(1, jobs + 1) for event in job_events(job_id, now_s))
     while piece := list(islice(told, lines)):
-        yield gzip.compress(b"\n".join(piece) + b"\n", 1)
+        payload = b"\n".join(piece) + b"\n"
+        yield (pack_body(payload, 1) if is_packed else None) or gzip.compress(payload, 1)
 
 
 def request(body: bytes, token: str) -> bytes:
     """The body with its head; a relay may tell of every node."""
+    is_plain = body.startswith(b"\x1f\x8b")
+    kind = "application/x-ndjson\r\ncontent-encoding: gzip" if is_plain else PACKED_TYPE
     head = (
-        "POST /api/v1/events HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-ndjson\r\n"
-        "content-encoding: gzip\r\nx-slurmlens-node: relay\r\nx-slurmlens-relay: 1\r\n"
+        f"POST /api/v1/events HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {kind}\r\n"
+        "x-slurmlens-node: relay\r\nx-slurmlens-relay: 1\r\n"
         f"authorization: Bearer {token}\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -149,10 +153,11 @@ def main() -> int:
     parser.add_argument("--token-file", type=Path, required=True)
     parser.add_argument("--lines", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--json", action="store_true", help="profiles as JSON, as nodes sent them before")
     options = parser.parse_args()
     host, _, port = options.hub.rpartition(":")
     token = options.token_file.read_text().split()[1]
-    requests = [request(body, token) for body in bodies(options.jobs, options.lines)]
+    requests = [request(body, token) for body in bodies(options.jobs, options.lines, is_packed=not options.json)]
     began_s = time.monotonic()
     statuses = asyncio.run(send(host, int(port), requests))
     told = {

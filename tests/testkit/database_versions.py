@@ -13,6 +13,7 @@ TABLES_MADE_BY = {
     14: ("campaigns",),
     15: ("hub_workers",),
     16: ("findings", "finding_jobs", "finding_words"),
+    17: ("packed_profiles",),
 }
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
 

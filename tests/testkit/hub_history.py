@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from slurmlens.errors import DecodeError
 from slurmlens.events import AnyEvent
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.store import Store
@@ -25,7 +26,9 @@ from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
-from slurmlens.wire.received import ReceivedLine, receive
+from slurmlens.wire.ingest import unpack
+from slurmlens.wire.packed_body import pack_body, split_body
+from slurmlens.wire.received import ReceivedLine, receive, received_lines
 from testkit.manual_clock import ManualClock
 from testkit.told_events import BEGIN_S
 
@@ -110,6 +113,18 @@ def request_of(events: Sequence[AnyEvent], received_ns: int) -> Request:
     lines = [ecs.encode(event) for event in events]
     received = [ReceivedLine(number, receive(line)) for number, line in enumerate(lines, start=1)]
     return Request(b"\n".join(lines) + b"\n", "", received, received_ns)
+
+
+def packed_request_of(events: Sequence[AnyEvent], received_ns: int) -> Request:
+    """The same as a node sends it whose hub reads packed profiles."""
+    body = pack_body(b"".join(ecs.encode(event) + b"\n" for event in events), 1)
+    if body is None:
+        return request_of(events, received_ns)
+    lines, profiles = split_body(body)
+    found = list(received_lines(unpack(lines, "gzip", len(body) * 1000), profiles))
+    received = [ReceivedLine(number, event) for number, event in found if not isinstance(event, DecodeError)]
+    assert len(received) == len(events)
+    return Request(lines, "gzip", received, received_ns, profiles)
 
 
 def record(

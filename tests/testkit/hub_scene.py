@@ -48,7 +48,7 @@ from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState, NodeRecord
 from testkit.campaign_views import told_campaign
 from testkit.findings import failing_node_claim, finding_room
-from testkit.hub_history import History, record
+from testkit.hub_history import History, packed_request_of, record
 from testkit.inventories import entity, fact, relation, telling
 from testkit.told_events import Told, at_ns
 
@@ -131,6 +131,7 @@ async def _nodes_tell(history: History) -> None:
     await history.apply([told.start(1) for told in wide], at_ns(1))
     await history.apply([wide[0].summary(1, 3)], at_ns(1.05))
     await history.apply([Told(OWN_JOB + 5).summary(1, 3)])
+    await history.applier.apply(packed_request_of([Told(OWN_JOB + 5, "n2").summary(1, 3)], at_ns(3)))
     started_anew = Packer(history.store, RecentProfiles(), history.news, history.reporter)
     assert (await started_anew.pack()).profiles
     await history.refresh()

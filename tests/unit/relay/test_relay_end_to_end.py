@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import zlib
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -22,12 +23,14 @@ from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
+from slurmlens.wire.packed_body import PACKED_TYPE, split_body
+from slurmlens.wire.received import ReceivedProfile, received_lines
 from testkit.manual_clock import ManualClock
 from testkit.moving_tree import MovingTree
 from testkit.node_process import NodeProcess, accept, node_process
 from testkit.private_munged import Munged, missing, private_munged
 from testkit.relay_process import RelayProcess, relay_process
-from testkit.scripted_server import ScriptedHttp, serving
+from testkit.scripted_server import ScriptedHttp, answer, serving
 from testkit.told_events import Told
 from testkit.waiting import until
 
@@ -209,3 +212,22 @@ path = "{tmp_path}/events.ndjson"
         assert await relay.stop() == 0
     lines = (tmp_path / "events.ndjson").read_bytes().splitlines()
     assert [ecs.decode(line).node for line in lines] == ["localhost"]
+
+
+async def test_profiles_come_through_a_relay_packed_where_its_hub_reads_them_so(tmp_path: Path) -> None:
+    hub = ScriptedHttp([answer(200, b'{"accepted":1,"known":0,"refused":[],"schemas":[1,2]}')])
+    async with serving(hub) as port, relay_process(tmp_path / "relay", settings(tmp_path, port, 1)) as relay:
+        url = f"http://127.0.0.1:{relay.events_port}"
+        sink = sink_of(HubSinkConfig(url=url, auth="token", token_file=secret(tmp_path / "token", TOKEN)))
+        for second in range(0, 60, 20):
+            told = len(hub.requests)
+            assert await sink.deliver(ecs.encode(Told().points(second, 1.0, 2.0)) + b"\n", 1) == 1
+            await until(lambda told=told: len(hub.requests) > told, "the profile at the hub")  # type: ignore[misc]
+        await sink.aclose()
+    first, *later = hub.requests
+    assert first.headers["content-type"] == "application/x-ndjson"
+    assert {request.headers["content-type"] for request in later} == {PACKED_TYPE}
+    half = split_body(later[-1].body)
+    (event,) = (event for _, event in received_lines(zlib.decompress(half.lines, 31), half.profiles))
+    assert isinstance(event, ReceivedProfile)
+    assert event.node == "n1"

@@ -2,7 +2,10 @@
 with TLS or without.
 
 Owns the meaning of the hub's answers (`docs/specs/hub-api.md`): what was taken, what was refused for ever, what is
-worth another try. Driven by `delivery`. The hub says in each answer how often it wants profiles; a callback takes it.
+worth another try. Driven by `delivery`. The hub says in each answer how often it wants profiles; a callback is told.
+It also says which schemas it reads: profiles go packed (`wire.packed_body`) to one that reads them so, and as JSON
+again, at once and nothing lost, to one that turns out not to. A relay speaks in the same way to the hub; its nodes,
+which may reach other receivers by it, send it JSON.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import logging
 import math
 import zlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -23,6 +26,7 @@ from slurmlens.errors import DeliveryError, TransportError
 from slurmlens.runtime.endpoint import Endpoint
 from slurmlens.runtime.http import STALE, Answer, HttpClient
 from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.wire.packed_body import PACKED_SCHEMA_VERSION, PACKED_TYPE, pack_body
 
 if TYPE_CHECKING:
     from slurmlens.runtime.tls import ClientTls
@@ -32,6 +36,7 @@ LOGS_TARGET = "/api/v1/logs"
 LINE_REFUSED = InternalEvent(
     "hub_refused_lines", logging.ERROR, "the hub refused line {line}, it is lost: {problem}", ("reason",)
 )
+_SCHEMA_REFUSED = "version"
 _GZIP = 31  # zlib's window bits: the largest window, with gzip's header
 _LEVEL = 3
 _MAX_TEXT = 300
@@ -58,6 +63,12 @@ class _Taken(msgspec.Struct):
     profile_interval_s: float | None = None
     profile_intervals_s: dict[str, float] = {}
     """By node; sent to relays."""
+    schemas: list[int] = []
+    """Those that it reads; a hub before they were told reads the first alone."""
+
+    @property
+    def refused_a_schema(self) -> bool:
+        return any(one.reason == _SCHEMA_REFUSED for one in self.refused)
 
     @property
     def understood_nothing(self) -> bool:
@@ -72,6 +83,18 @@ class _Denied(msgspec.Struct):
     reason: str = ""
     message: str = ""
 
+
+class _RequestBody(NamedTuple):
+    """A request's body, what it is by its headers, and what proves it."""
+
+    body: bytes
+    kind: list[tuple[str, str]]
+    authorization: str
+    is_packed: bool
+
+
+_PLAIN = [("Content-Type", "application/x-ndjson"), ("Content-Encoding", "gzip")]
+_PACKED = [("Content-Type", PACKED_TYPE)]
 
 _decode_taken = msgspec.json.Decoder(_Taken).decode
 _decode_denied = msgspec.json.Decoder(_Denied).decode
@@ -103,11 +126,15 @@ class HubSink:
         self._on_profile_interval = on_profile_interval
         self._on_profile_intervals = on_profile_intervals
         self._mangled_in_a_row = 0
+        self._reads_packed = False
 
     async def deliver(self, payload: bytes, count: int) -> int:
         """See `delivery.Sink`. A request that the hub finds too large is sent again in halves."""
-        answer = await self._post(payload)
+        answer, was_packed = await self._post(payload)
         taken = _taken(answer) if answer.status == 200 else None
+        if was_packed and _did_not_read_packed(answer.status, taken):
+            self._reads_packed = False  # another hub than the one that said so
+            return await self.deliver(payload, count)
         is_mangled = answer.status == 400 or (taken is not None and taken.understood_nothing)
         self._mangled_in_a_row = self._mangled_in_a_row % MANGLED_LIMIT + 1 if is_mangled else 0
         is_believed = self._mangled_in_a_row in (0, MANGLED_LIMIT)
@@ -129,7 +156,8 @@ class HubSink:
         """See `delivery.Sink`."""
         await self._client.aclose()
 
-    async def _post(self, payload: bytes) -> Answer:
+    async def _post(self, payload: bytes) -> tuple[Answer, bool]:
+        """The hub's answer, and whether it was to packed profiles."""
         try:
             try:
                 return await self._post_once(payload)
@@ -140,30 +168,34 @@ class HubSink:
         except TransportError as error:
             raise DeliveryError(str(error), reason=error.reason) from error
 
-    async def _post_once(self, payload: bytes) -> Answer:
+    async def _post_once(self, payload: bytes) -> tuple[Answer, bool]:
         # Each request needs a credential of its own: it is good once.
-        body, authorization = await asyncio.to_thread(self._prepare, payload)
-        return await self._client.request("POST", self._target, self._headers(authorization), body)
+        sent = await asyncio.to_thread(self._prepare, payload)
+        answer = await self._client.request("POST", self._target, self._headers(sent), sent.body)
+        return answer, sent.is_packed
 
-    def _prepare(self, payload: bytes) -> tuple[bytes, str]:
+    def _prepare(self, payload: bytes) -> _RequestBody:
         """Compress and prove; in a thread, for munged may take its time."""
+        packed = pack_body(payload, _LEVEL) if self._reads_packed else None
+        if packed is not None:
+            return _RequestBody(packed, _PACKED, self._proof(packed), is_packed=True)
         packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
         body = packer.compress(payload) + packer.flush()
-        return body, self._proof(body)
+        return _RequestBody(body, _PLAIN, self._proof(body), is_packed=False)
 
-    def _headers(self, authorization: str) -> list[tuple[str, str]]:
+    def _headers(self, sent: _RequestBody) -> list[tuple[str, str]]:
         role = [] if self._on_profile_intervals is None else [("X-Slurmlens-Relay", "yes")]
         return [
             *role,
-            ("Content-Type", "application/x-ndjson"),
-            ("Content-Encoding", "gzip"),
+            *sent.kind,
             ("X-Slurmlens-Node", self._node),
             ("User-Agent", f"slurmlens-node/{__version__}"),
-            ("Authorization", authorization),
+            ("Authorization", sent.authorization),
         ]
 
     def _note(self, taken: _Taken) -> int:
-        """Take the hub's word: how many lines it refused for ever, and how often it wants profiles."""
+        """Take the hub's word: how many lines it refused for ever, what it reads, and how often it wants profiles."""
+        self._reads_packed = PACKED_SCHEMA_VERSION in taken.schemas
         for refused in taken.refused:
             text = f"{refused.reason}: {refused.message}"[:_MAX_TEXT]
             self._reporter.report(LINE_REFUSED, reason=refused.reason[:40], line=refused.line, problem=text)
@@ -184,6 +216,13 @@ class HubSink:
         middle = len(lines) // 2
         taken = await self.deliver(b"".join(lines[:middle]), middle)
         return taken + await self.deliver(b"".join(lines[middle:]), len(lines) - middle)
+
+
+def _did_not_read_packed(status: int, taken: _Taken | None) -> bool:
+    """Whether an answer to packed profiles may be one that they alone have earned."""
+    if taken is None:
+        return status in (400, 415)
+    return taken.understood_nothing or taken.refused_a_schema
 
 
 def _taken(answer: Answer) -> _Taken:

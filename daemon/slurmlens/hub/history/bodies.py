@@ -44,6 +44,16 @@ def lines_at(connection: Connection, places: Collection[LinePlace]) -> Iterator[
                     yield LinePlace(batch, number), lines[number - 1]
 
 
+def profiles_beside(connection: Connection, batches: Collection[int]) -> dict[int, bytes]:
+    """The columns that came packed beside the lines of these batches, as far as they wait to be packed into courses."""
+    table = schema.packed_profiles
+    found: dict[int, bytes] = {}
+    for piece in pieces_of(sorted(batches), _BATCHES_AT_ONCE):
+        query = select(table.c.batch, table.c.profiles).where(table.c.batch.in_(piece))
+        found.update((batch, profiles) for batch, profiles in connection.execute(query))
+    return found
+
+
 def split(encoding: str, body: bytes) -> list[bytes]:
     """A body's lines; none where it is damaged."""
     try:

@@ -1,6 +1,6 @@
 """The tables of history, for SQLite and PostgreSQL alike.
 
-Owns names, types and indexes. What is kept as it came: `batches` (requests' bodies as nodes sent them), `executions`
+Owns names, types and indexes. What is kept as it came: `batches` (requests' lines as nodes sent them), `executions`
 (the scheduler's records), `nodes` (the newest heartbeat of each), `drops` (what a node gave up). `events` has a small
 row for each event: which sighting it is about, and in which line of which body it stands. Everything else is a
 projection of these: `sightings` by `record.sighting_fold`, `runs` and `run_nodes` by `record.concluding`, `courses` by
@@ -43,6 +43,14 @@ batches = Table(
     Column("body", LargeBinary, nullable=False),
 )
 Index("batches_by_time", batches.c.received_ns)
+
+packed_profiles = Table(
+    "packed_profiles",
+    metadata,
+    Column("batch", Number, primary_key=True, autoincrement=False),
+    Column("profiles", LargeBinary, nullable=False),
+)
+"""Columns that came packed beside a batch's lines, until they are in `courses` or `course_pieces`."""
 
 events = Table(
     "events",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from slurmlens.clock import Clock
 from slurmlens.errors import SlurmlensError
@@ -31,7 +32,8 @@ from slurmlens.wire.ingest import (
     status_of,
     unpack,
 )
-from slurmlens.wire.received import ReceivedLine
+from slurmlens.wire.packed_body import PACKED_TYPE, split_body
+from slurmlens.wire.received import READ_SCHEMAS, ReceivedLine
 
 REQUEST_REFUSED = InternalEvent(
     "ingest_requests_refused", logging.WARNING, "refused events of {peer} as node {node}: {problem}", ("reason",)
@@ -52,6 +54,22 @@ UNPACKED_ON_THE_LOOP_BYTES = 32 * 1024
 
 
 Apply = Callable[[Request], Awaitable[Applied]]
+
+
+class _SentBody(NamedTuple):
+    """A request's body: its lines with their encoding, and the columns that came packed beside them."""
+
+    lines: bytes
+    encoding: str
+    profiles: bytes = b""
+
+
+def _sent(body: bytes, headers: Mapping[str, str]) -> _SentBody:
+    """What a body is by its headers; DecodeError for a packed one that is none."""
+    if headers.get("content-type", "") != PACKED_TYPE:
+        return _SentBody(body, headers.get("content-encoding", ""))
+    lines, profiles = split_body(body)
+    return _SentBody(lines, "gzip", profiles)
 
 
 class Ingest:
@@ -106,14 +124,15 @@ class Ingest:
             raise TooLarge(f"the body has {len(body)} bytes, at most {self._max_body_bytes} are taken")
         node = await self._prove.node_of(headers, body)  # before anything is unpacked
         is_relay = check_role(headers, node, self._relays)
-        encoding = headers.get("content-encoding", "")
+        sent = _sent(body, headers)
         if len(body) > UNPACKED_ON_THE_LOOP_BYTES:
-            taken = await asyncio.to_thread(self._read, body, encoding, node, is_relay)
+            taken = await asyncio.to_thread(self._read, sent, node, is_relay)
         else:
-            taken = self._read(body, encoding, node, is_relay)
+            taken = self._read(sent, node, is_relay)
         self._tell_refused(node, taken.refused)
         check_not_all_foreign(len(taken.lines), taken.refused)
-        applied = await self._apply(Request(body, encoding, taken.lines, self._clock.wall_ns()))
+        request = Request(sent.lines, sent.encoding, taken.lines, self._clock.wall_ns(), sent.profiles)
+        applied = await self._apply(request)
         self._reporter.report(TAKEN, count=len(applied.new), state="new", node=node)
         self._reporter.report(TAKEN, count=applied.known, state="known", node=node)
         return answer(
@@ -122,6 +141,7 @@ class Ingest:
             known=applied.known,
             refused=taken.refused[:MAX_REFUSED_TOLD],
             profile_interval_s=self._wanted_interval_s(node),
+            schemas=READ_SCHEMAS,
             **(self._wanted_by_node(taken.lines) if is_relay else {}),
         )
 
@@ -130,16 +150,16 @@ class Ingest:
         nodes = sorted({line.event.node for line in lines})
         return {"profile_intervals_s": {node: self._wanted_interval_s(node) for node in nodes}}
 
-    def _read(self, body: bytes, encoding: str, node: str, is_relay: bool) -> LinesTaken:
+    def _read(self, sent: _SentBody, node: str, is_relay: bool) -> LinesTaken:
         """The lines that are taken, and those that are not; a relay has proved its nodes itself."""
-        unpacked = unpack(body, encoding, self._max_body_bytes)
+        unpacked = unpack(sent.lines, sent.encoding, self._max_body_bytes - len(sent.profiles))
         if unpacked.count(b"\n") > MAX_LINES:
             raise TooLarge(f"more than {MAX_LINES} lines in one request")
 
         def may_tell(of_node: str) -> bool:
             return is_relay or of_node == node
 
-        return read_lines(unpacked, may_tell, self._cluster, self._clock.wall_ns())
+        return read_lines(unpacked, may_tell, self._cluster, self._clock.wall_ns(), sent.profiles)
 
     def _tell_refused(self, node: str, refused: Sequence[RefusedLine]) -> None:
         for one in refused:

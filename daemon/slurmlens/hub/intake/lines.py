@@ -20,10 +20,14 @@ class LinesTaken(NamedTuple):
     refused: list[RefusedLine]
 
 
-def read_lines(body: bytes, may_tell: Callable[[str], bool], cluster: str, now_ns: int) -> LinesTaken:
-    """Reads a body, unpacked; `may_tell` says of which nodes its sender may speak."""
+def read_lines(
+    body: bytes, may_tell: Callable[[str], bool], cluster: str, now_ns: int, profiles: bytes = b""
+) -> LinesTaken:
+    """Reads a body, unpacked, with the columns that came packed beside it; `may_tell` says of which nodes its sender
+    may speak.
+    """
     taken = LinesTaken([], [])
-    for number, found in received_lines(body):
+    for number, found in received_lines(body, profiles):
         problem = found if isinstance(found, DecodeError) else problem_of(found, may_tell, cluster, now_ns)
         if problem is not None:
             taken.refused.append(RefusedLine(number, problem.reason, str(problem)))

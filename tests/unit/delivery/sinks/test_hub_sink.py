@@ -15,15 +15,20 @@ import pytest
 from slurmlens.config.sinks import HubSinkConfig
 from slurmlens.delivery.sinks.hub import MANGLED_LIMIT, HubSink
 from slurmlens.delivery.sinks.proof import proof_of, read_token
-from slurmlens.errors import DeliveryError
+from slurmlens.errors import DecodeError, DeliveryError
 from slurmlens.runtime import munge
 from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.runtime.request_proof import events_payload
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
+from slurmlens.wire import ecs
+from slurmlens.wire.ingest import unpack
+from slurmlens.wire.packed_body import PACKED_TYPE, split_body
+from slurmlens.wire.received import received_lines
 from testkit.manual_clock import ManualClock
 from testkit.private_munged import Munged, missing, private_munged
 from testkit.scripted_server import Act, Request, ScriptedHttp, answer, never, raw, resetting, serving
+from testkit.told_events import Told
 
 TAKEN = answer(200, b'{"accepted":1,"known":0,"refused":[],"profile_interval_s":10}')
 LINES = b'{"a":1}\n{"a":2}\n{"a":3}\n'
@@ -333,3 +338,69 @@ def test_a_token_file_that_cannot_be_used_says_why(tmp_path: Path, content: byte
 def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeliveryError, match="absent: No such file"):
         read_token(tmp_path / "absent")
+
+
+READS_PACKED = answer(200, b'{"accepted":1,"known":0,"refused":[],"profile_interval_s":10,"schemas":[1,2]}')
+PROFILES = b"".join(ecs.encode(event) + b"\n" for event in (Told().points(0, 1.0, 2.0), Told().beat(20)))
+
+
+def is_packed(request: Request) -> bool:
+    return request.headers["content-type"] == PACKED_TYPE
+
+
+def events_in(request: Request) -> list[str]:
+    """Ids of the events in a request, packed or not."""
+    if is_packed(request):
+        half = split_body(request.body)
+        found = received_lines(unpack(half.lines, "gzip", 10**6), half.profiles)
+    else:
+        found = received_lines(b"\n".join(request.lines))
+    return [event.id for _, event in found if not isinstance(event, DecodeError)]
+
+
+async def test_profiles_go_packed_once_the_hub_has_said_that_it_reads_them() -> None:
+    setup = hub(READS_PACKED)
+    async with setup.sink() as sink:
+        assert [await sink.deliver(PROFILES, 2) for _ in range(3)] == [2, 2, 2]
+        await sink.deliver(LINES, 3)
+    assert [is_packed(request) for request in setup.script.requests] == [False, True, True, False]
+    assert len({tuple(events_in(request)) for request in setup.script.requests[:3]}) == 1
+    assert "content-encoding" not in setup.script.requests[1].headers
+
+
+async def test_a_hub_of_an_earlier_release_gets_json_for_ever() -> None:
+    setup = hub(TAKEN)
+    async with setup.sink() as sink:
+        for _ in range(3):
+            await sink.deliver(PROFILES, 2)
+    assert not any(is_packed(request) for request in setup.script.requests)
+
+
+def refusing(reason: str, *numbers: int) -> Act:
+    refused = [{"line": number, "reason": reason} for number in numbers]
+    return answer(200, json.dumps({"accepted": 2 - len(numbers), "known": 0, "refused": refused}).encode())
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [refusing("version", 1), refusing("malformed", 1, 2), answer(400, b'{"reason":"encoding"}'), answer(415, b"{}")],
+    ids=["refuses the schema", "reads no line", "400", "415"],
+)
+async def test_what_a_hub_of_an_earlier_release_could_not_read_goes_to_it_as_json_at_once(earlier: Act) -> None:
+    setup = hub(READS_PACKED, earlier, TAKEN)
+    async with setup.sink() as sink:
+        await sink.deliver(PROFILES, 2)
+        assert await sink.deliver(PROFILES, 2) == 2
+        await sink.deliver(PROFILES, 2)
+    assert [is_packed(request) for request in setup.script.requests] == [False, True, False, False]
+    assert events_in(setup.script.requests[2]) == events_in(setup.script.requests[1])
+    assert not any("refused" in name for name in setup.reporter.counters.snapshot())
+
+
+async def test_a_packed_request_that_is_too_large_is_sent_in_halves_with_their_own_columns() -> None:
+    setup = hub(READS_PACKED, answer(413, b"{}"), READS_PACKED)
+    two = b"".join(ecs.encode(Told(7, node).points(0, 1.0, 2.0)) + b"\n" for node in ("n1", "n2"))
+    async with setup.sink() as sink:
+        await sink.deliver(two, 2)
+        assert await sink.deliver(two, 2) == 2
+    assert [len(events_in(request)) for request in setup.script.requests] == [2, 2, 1, 1]

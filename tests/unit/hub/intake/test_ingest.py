@@ -23,6 +23,7 @@ from slurmlens.events import (
     JobStart,
     JobSummary,
     LinesDropped,
+    MachineState,
     NodeHeartbeat,
     Profile,
 )
@@ -42,6 +43,7 @@ from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
 from slurmlens.wire.event_values import check_values
 from slurmlens.wire.ingest import unpack
+from slurmlens.wire.packed_body import PACKED_TYPE, pack_body
 from testkit.event_samples import events as any_event
 from testkit.hub_history import History
 from testkit.manual_clock import ManualClock
@@ -111,7 +113,10 @@ def lines(*events: AnyEvent | bytes) -> bytes:
 async def test_events_are_taken_once_and_the_node_is_told_how_often_to_send(intake: Intake) -> None:
     body = lines(ONE.start(0.1), ONE.points(0, 1.0))
     status, answer = await intake.send(body)
-    assert (status, answer) == (200, {"accepted": 2, "known": 0, "refused": [], "profile_interval_s": 300})
+    assert (status, answer) == (
+        200,
+        {"accepted": 2, "known": 0, "refused": [], "profile_interval_s": 300, "schemas": [1, 2]},
+    )
     with intake.demand.watch(EVERYBODY, 7):
         status, answer = await intake.send(body)
     assert (answer["accepted"], answer["known"], answer["profile_interval_s"]) == (0, 2, 10)
@@ -121,6 +126,37 @@ async def test_events_are_taken_once_and_the_node_is_told_how_often_to_send(inta
 async def test_a_packed_body_is_the_same(intake: Intake) -> None:
     status, answer = await intake.send(gzip.compress(lines(ONE.start(0.1))), content_encoding="gzip")
     assert (status, answer["accepted"]) == (200, 1)
+
+
+async def test_a_body_with_packed_profiles_is_taken_and_its_course_is_shown(intake: Intake, history: History) -> None:
+    body = pack_body(lines(ONE.start(0.1), ONE.points(0, 1.0, 2.0), ONE.beat(20)), 1)
+    assert body is not None
+    status, answer = await intake.send(body, content_type=PACKED_TYPE)
+    assert (status, answer["accepted"], answer["refused"]) == (200, 3, [])
+    (node,) = (await history.facts()).nodes
+    assert node.profile is not None
+    assert list(node.profile.mean["cpu_cores"]) == [1.0, 2.0]
+
+
+async def test_a_packed_body_that_is_none_is_refused_whole(intake: Intake) -> None:
+    for body in (b"", b"slp2", b"slp2\xff\xff\xff\xff", lines(ONE.start(0.1)), b"slp2\0\0\0\2{}"):
+        status, answer = await intake.send(body, content_type=PACKED_TYPE)
+        assert (status, answer["reason"]) in ((400, "packed"), (400, "gzip"))
+
+
+async def test_columns_that_are_not_there_cost_their_own_line(intake: Intake) -> None:
+    body = pack_body(lines(ONE.start(0.1), ONE.points(0, 1.0, 2.0), ONE.beat(20)), 1)
+    assert body is not None
+    status, answer = await intake.send(body[:-3], content_type=PACKED_TYPE)
+    assert (status, answer["accepted"]) == (200, 2)
+    assert [(one["line"], one["reason"]) for one in answer["refused"]] == [(2, "profile")]
+
+
+async def test_profiles_count_among_the_bytes_that_a_body_may_unpack_to(intake: Intake) -> None:
+    half = gzip.compress(lines(ONE.start(0.1)) + b" " * (MIB // 2))
+    body = b"slp2" + len(half).to_bytes(4, "big") + half + bytes(MIB * 3 // 4)
+    status, answer = await intake.send(body, content_type=PACKED_TYPE)
+    assert (status, answer["reason"]) == (413, "too_large")
 
 
 async def test_a_bad_line_is_refused_alone_by_number_and_reason(intake: Intake) -> None:
@@ -239,7 +275,7 @@ async def test_whatever_passes_the_checks_can_be_stored_and_shown(
     assert status == 200
     await history.refresh()
     for event in ours:
-        if not isinstance(event, NodeHeartbeat | LinesDropped):
+        if not isinstance(event, NodeHeartbeat | LinesDropped | MachineState):
             job_id = event.job.job_id if isinstance(event, JobStart | JobEnd | JobSummary) else event.job_id
             await history.queries.job_facts(
                 EVERYBODY, job_id

@@ -6,10 +6,8 @@ tail and of the four parts); the columns' names (`columns`); the tail (a blob of
 lows, weights, each all columns one after another and compressed by itself, so that a view inflates what it draws. A
 part of size 0 is not there.
 
-A value is a float32 rounded to 11 bits of mantissa (`PRECISION`: relative, half a unit of the last bit kept). The upper
-three bytes of a column's values are laid apart (all second bytes, then all third, all fourth), which zlib makes a
-quarter smaller. Its level is 1: higher ones cost three times as much for a twentieth. A piece that waits to be folded
-stays uncompressed.
+A part is written as `wire.packed_columns` has it, in which nodes send them: the parts of a summary are stored as they
+came (`as_sent`). A piece that waits to be folded stays uncompressed.
 
 Fed by `history.record` (`pack`, `fold`), read by `history.read` (`unpack`). Bytes that are no such blob are a
 `DecodeError` that says what is wrong with them.
@@ -18,27 +16,29 @@ Fed by `history.record` (`pack`, `fold`), read by `history.read` (`unpack`). Byt
 from __future__ import annotations
 
 import struct
-import sys
 import zlib
-from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from types import MappingProxyType
 
 from slurmlens.errors import DecodeError, UnsupportedVersion
 from slurmlens.hub.history.profiles.columns import read_names, write_names
-from slurmlens.hub.history.profiles.course import MOST_BINS, MOST_COLUMNS, Columns, Course
+from slurmlens.hub.history.profiles.course import MOST_BINS, MOST_COLUMNS, Columns, Course, head_of, is_kept
 from slurmlens.hub.history.profiles.fold import fold_courses
+from slurmlens.wire.packed_columns import (
+    KEPT_BYTES,
+    check_packed,
+    column_of,
+    inflated,
+    planes_of,
+    squeezed,
+)
+from slurmlens.wire.received import RawProfile
 
 VERSION = 1
-PRECISION = 2**-12
 _FRONT = struct.Struct("<BBI")
 _HEAD = struct.Struct("<BHqqqqH4I")
 _NEVER = -1
-_KEPT_BYTES = 3
-_PLAIN_BYTES = 96
-"""So few do not become fewer."""
-_LOW_NIBBLE_CLEARED = bytes(value & 0xF0 for value in range(256))
 
 
 class BlobKind(IntEnum):
@@ -70,8 +70,25 @@ _KINDS = frozenset(BlobKind)
 def pack(course: Course, *, lasting: bool = True) -> bytes:
     """The bytes of a course of at most `MOST_BINS` bins; one that is not `lasting` is cheap to write, and larger."""
     parts = (course.mean, course.high, course.low, course.weight)
-    planes = [_planes([part[name] for name in course.names], course.count) if part else b"" for part in parts]
+    planes = [planes_of([part[name] for name in course.names], course.count) if part else b"" for part in parts]
     return write(course, BlobKind.FINE, [squeezed(plane, lasting=lasting) for plane in planes])
+
+
+def as_sent(summary: RawProfile, told_ns: int) -> bytes | None:
+    """The bytes of a summary's own course with its parts as they came: what `pack(whole_of(…))` would have made.
+
+    None where they cannot stay as they are; DecodeError where they make no sense.
+    """
+    packed = summary.packed
+    if packed is None or packed.bins > MOST_BINS or len(packed.names) > MOST_COLUMNS:
+        return None
+    course = head_of(summary.start_ns, summary.width_s, packed.bins if packed.names else 0, told_ns)
+    if course is None or not all(map(is_kept, packed.names)):
+        return None
+    parts = packed.parts_in(bytes(summary.columns))
+    check_packed(parts, packed.names, packed.bins)
+    course.whole_from_ns = course.start_ns
+    return write(course, BlobKind.FINE, [*parts, b""], packed.names)
 
 
 def unpack(data: bytes, wanted: Wanted = ALL) -> Course:
@@ -106,11 +123,12 @@ def fold(blobs: Iterable[bytes]) -> bytes:
     return pack(fold_courses([unpack(blob) for blob in blobs]))
 
 
-def write(course: Course, kind: BlobKind, parts: list[bytes]) -> bytes:
-    """Head, names, tail and these parts."""
+def write(course: Course, kind: BlobKind, parts: list[bytes], names: Sequence[str] | None = None) -> bytes:
+    """Head, names (the course's own where none are given), tail and these parts."""
     tail = pack(course.tail, lasting=False) if course.tail else b""
     whole_ns = _NEVER if course.whole_from_ns is None else course.whole_from_ns
-    names = course.names if course.count else ()
+    if names is None:
+        names = course.names if course.count else ()
     sizes = [len(part) for part in parts]
     times = (course.start_ns, course.width_ns, course.told_ns, whole_ns)
     body = (_HEAD.pack(len(names), course.count, *times, len(tail), *sizes), write_names(names), tail, *parts)
@@ -141,57 +159,10 @@ def read(data: bytes, wanted: Wanted = ALL) -> tuple[Course, BlobKind, tuple[str
     return course, BlobKind(kind), names, parts
 
 
-def _planes(columns: Sequence[array[float]], count: int) -> bytes:
-    """Rounded, the lowest byte dropped, the others of each column laid apart."""
-    lanes = count * len(columns)
-    half = int.from_bytes(b"\x00\x08\x00\x00" * lanes, "little")
-    # one addition for all: the carry out of a lane is never set, for no value is a negative NaN
-    rounded = (int.from_bytes(b"".join(map(_little, columns)), "little") + half).to_bytes(4 * lanes, "little")
-    planes = rounded[1::4].translate(_LOW_NIBBLE_CLEARED), rounded[2::4], rounded[3::4]
-    return b"".join(plane[begin : begin + count] for begin in range(0, lanes, count or 1) for plane in planes)
-
-
-def squeezed(planes: bytes, *, lasting: bool = True) -> bytes:
-    """Compressed, or as they are with a byte before them; nothing of nothing."""
-    if not planes:
-        return b""
-    return zlib.compress(planes, 1) if lasting and len(planes) > _PLAIN_BYTES else b"\0" + planes
-
-
-def inflated(data: bytes, size: int) -> bytes:
-    """The first `size` bytes of what `squeezed` made; never more is unpacked, whatever the bytes claim."""
-    if data[0] == 0:
-        planes = data[1 : size + 1]
-    else:
-        try:
-            planes = zlib.decompressobj().decompress(data, max(1, size))
-        except zlib.error as error:
-            raise DecodeError(f"a part of a stored course does not unpack: {error}") from None
-    if len(planes) != size:
-        raise DecodeError(f"a part of a stored course has {len(planes)} bytes, not {size}")
-    return planes
-
-
 def _read_part(
     columns: Columns, part: CoursePart, names: Sequence[str], wanted: Collection[str], count: int, data: bytes
 ) -> None:
     places = [index for index, name in enumerate(names) if name in wanted]
-    size = _KEPT_BYTES * count
-    planes = inflated(data, size * (places[-1] + 1)) if places else b""
+    planes = inflated(data, KEPT_BYTES * count * (places[-1] + 1)) if places else b""
     for index in places:
-        begin = size * index
-        raw = bytearray(4 * count)
-        raw[1::4] = planes[begin : begin + count]
-        raw[2::4] = planes[begin + count : begin + 2 * count]
-        raw[3::4] = planes[begin + 2 * count : begin + size]
-        values = array("f", bytes(raw))
-        if sys.byteorder == "big":
-            values.byteswap()
-        columns[names[index]] = values
-
-
-def _little(values: array[float]) -> bytes:
-    if sys.byteorder == "big":
-        values = values[:]
-        values.byteswap()
-    return values.tobytes()
+        columns[names[index]] = column_of(planes, index, count)

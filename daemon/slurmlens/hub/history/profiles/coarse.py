@@ -13,8 +13,9 @@ from collections.abc import Collection, Sequence
 
 from slurmlens.errors import DecodeError
 from slurmlens.hub.history.profiles import blob
-from slurmlens.hub.history.profiles.course import GAP_HIGH, GAP_LOW, GAP_MEAN, Columns, halved
+from slurmlens.hub.history.profiles.course import Columns, halved
 from slurmlens.hub.history.profiles.fold import settled
+from slurmlens.wire.packed_columns import GAP_HIGH, GAP_LOW, GAP_MEAN, inflated, squeezed
 
 COARSE_BINS = 120
 _STEPS = 254
@@ -39,7 +40,7 @@ def _written(part: Columns, scales: Sequence[float]) -> bytes:
     for values, scale in zip(part.values(), scales, strict=True):
         by = _STEPS / scale if scale > 0 else 0.0
         steps += bytes([1 + min(_STEPS, round(value * by)) if 0 <= value <= scale else 0 for value in values])
-    return struct.pack(f"<{len(scales)}f", *scales) + blob.squeezed(bytes(steps)) if steps else b""
+    return struct.pack(f"<{len(scales)}f", *scales) + squeezed(bytes(steps)) if steps else b""
 
 
 def read_coarse_part(
@@ -49,7 +50,7 @@ def read_coarse_part(
     if len(data) <= 4 * len(names):
         raise DecodeError(f"a part of a stored coarse course ends within its scales ({len(data)} bytes)")
     scales = struct.unpack_from(f"<{len(names)}f", data)
-    steps = blob.inflated(data[4 * len(names) :], count * len(names))
+    steps = inflated(data[4 * len(names) :], count * len(names))
     for index, (name, scale) in enumerate(zip(names, scales, strict=True)):
         if name in wanted:
             values = [_GAPS[part], *(step * scale / _STEPS for step in range(_STEPS + 1))]

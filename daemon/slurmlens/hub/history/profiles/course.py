@@ -15,25 +15,21 @@ Fed with `ReceivedBins`; `fold`, `blob` and `bands` work on it.
 
 from __future__ import annotations
 
-import math
-import struct
 from array import array
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from operator import add, mul
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import Profile
-from slurmlens.wire.received import Bin, ReceivedBins
+from slurmlens.wire.packed_columns import GAP_HIGH, GAP_LOW, GAP_MEAN, Bins, measured_of
+from slurmlens.wire.received import PackedBins, ReceivedBins
 
 MOST_BINS = 360
 MOST_COLUMNS = 48
 """More kinds of metric than any node sends; what is beyond them in a piece is left out."""
-GAP_LOW, GAP_MEAN, GAP_HIGH = math.inf, -1.0, -math.inf
-_GREATEST = 3e38
-"""A little below the greatest float32: what is reported above it is no measurement."""
+LONGEST_NAME_CHARS = 64
 _MOST_POINTS = 100_000
 _LATEST_NS = 2**62
 
@@ -84,19 +80,13 @@ class Course:
         return array("f", [width_s if value >= 0 else 0.0 for value in means])
 
 
-class _Bins(NamedTuple):
-    low: array[float]
-    mean: array[float]
-    high: array[float]
-
-
-def piece_of(received: ReceivedBins, told_ns: int) -> Course | None:
+def piece_of(received: ReceivedBins | PackedBins, told_ns: int) -> Course | None:
     """What a running job's node sent since it last did: all bins but the last are final. None where that is nothing."""
     course = _course_of(received, told_ns)
     return None if course is None else _with_tail(course)
 
 
-def whole_of(received: ReceivedBins, told_ns: int) -> Course | None:
+def whole_of(received: ReceivedBins | PackedBins, told_ns: int) -> Course | None:
     """The course of a summary: all of it is final, and nothing that other pieces hold of the same time counts."""
     course = _course_of(received, told_ns)
     return None if course is None else replace(bounded(course), whole_from_ns=course.start_ns)
@@ -113,61 +103,36 @@ def as_received(profile: Profile) -> ReceivedBins:
     return ReceivedBins(profile.start_ns, profile.width_s, columns)
 
 
-def _course_of(received: ReceivedBins, told_ns: int) -> Course | None:
+def _course_of(received: ReceivedBins | PackedBins, told_ns: int) -> Course | None:
     """Columns of unequal lengths are filled up with gaps; numbers that are no measurement become gaps."""
-    width_ns = round(received.width_s * NS_PER_S) if 0 < received.width_s < 1e9 else 0
-    columns = {name: bins[:_MOST_POINTS] for name, bins in received.columns.items() if bins and len(name) <= 64}
-    count = max(map(len, columns.values()), default=0)
-    if width_ns <= 0 or not count or not 0 <= received.start_ns < _LATEST_NS:
-        return None
-    start_ns = received.start_ns - received.start_ns % width_ns
-    course = Course(start_ns=start_ns, width_ns=width_ns, count=count, told_ns=told_ns)
-    names = list(columns)[:MOST_COLUMNS]
-    measured = _all_measured([columns[name] for name in names], count)
-    for place, name in enumerate(names):
-        if measured is None:
-            put_bins(course, name, _bins(columns[name], count))
-        else:
-            own = slice(place * count, (place + 1) * count)
-            put_bins(course, name, _Bins(measured.low[own], measured.mean[own], measured.high[own]))
+    if isinstance(received, PackedBins):
+        columns: Mapping[str, Bins] = {name: bins for name, bins in received.columns.items() if is_kept(name)}
+        return _course(received.start_ns, received.width_s, received.bins, columns, told_ns)
+    plain = {name: bins[:_MOST_POINTS] for name, bins in received.columns.items() if bins and is_kept(name)}
+    count = max(map(len, plain.values()), default=0)
+    plain = {name: plain[name] for name in list(plain)[:MOST_COLUMNS]}
+    return _course(received.start_ns, received.width_s, count, measured_of(plain, count), told_ns)
+
+
+def _course(start_ns: int, width_s: float, count: int, columns: Mapping[str, Bins], told_ns: int) -> Course | None:
+    course = head_of(start_ns, width_s, count if columns else 0, told_ns)
+    if course is not None:
+        for name in list(columns)[:MOST_COLUMNS]:
+            put_bins(course, name, columns[name])
     return course
 
 
-def _all_measured(columns: Collection[Sequence[Bin]], count: int) -> _Bins | None:
-    """The bins of all columns one after another; None where one is shorter, or a number is no measurement."""
-    flat = list(chain.from_iterable(chain.from_iterable(columns)))
-    if len(flat) != 3 * count * len(columns):
+def head_of(start_ns: int, width_s: float, count: int, told_ns: int) -> Course | None:
+    """A course of these bins without columns; None where there can be none of them."""
+    width_ns = round(width_s * NS_PER_S) if 0 < width_s < 1e9 else 0
+    if width_ns <= 0 or not count or not 0 <= start_ns < _LATEST_NS:
         return None
-    values = array("f")
-    try:
-        values.frombytes(struct.pack(f"{len(flat)}f", *flat))  # twice as fast as array("f", flat)
-    except (struct.error, OverflowError):  # a None, or more than a float32 holds
-        return None
-    bins = _thirds(values)
-    is_plain = min(bins.low) >= 0 <= min(bins.mean) and max(bins.high) <= _GREATEST and math.isfinite(sum(bins.mean))
-    return bins if is_plain else None
+    return Course(start_ns=start_ns - start_ns % width_ns, width_ns=width_ns, count=count, told_ns=told_ns)
 
 
-def _bins(received: Sequence[Bin], count: int) -> _Bins:
-    bins = _thirds(array("f", [number for one in received for number in _measured(*one)]))
-    missing = count - len(received)
-    if missing:
-        for part, gap in zip(bins, (GAP_LOW, GAP_MEAN, GAP_HIGH), strict=True):
-            part.extend([gap] * missing)
-    return bins
-
-
-def _thirds(values: array[float]) -> _Bins:
-    return _Bins(values[0::3], values[1::3], values[2::3])
-
-
-def _measured(low: float | None, mean: float | None, high: float | None) -> tuple[float, float, float]:
-    """A bin whose mean is a measurement; a missing or impossible extreme is taken from the mean."""
-    if mean is None or not 0 <= mean <= _GREATEST:
-        return GAP_LOW, GAP_MEAN, GAP_HIGH
-    low = low if low is not None and 0 <= low <= mean else mean
-    high = high if high is not None and mean <= high <= _GREATEST else mean
-    return low, mean, high
+def is_kept(name: str) -> bool:
+    """Whether a column of this name is: it is a metric's, and these are short."""
+    return len(name) <= LONGEST_NAME_CHARS
 
 
 def put_bins(course: Course, name: str, bins: Sequence[array[float]]) -> None:

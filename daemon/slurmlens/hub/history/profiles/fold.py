@@ -14,17 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from slurmlens.hub.history.profiles.course import (
-    GAP_HIGH,
-    GAP_LOW,
-    GAP_MEAN,
-    MOST_BINS,
-    Columns,
-    Course,
-    bounded,
-    sliced,
-    widened,
-)
+from slurmlens.hub.history.profiles.course import MOST_BINS, Columns, Course, bounded, sliced, widened
+from slurmlens.wire.packed_columns import GAP_HIGH, GAP_LOW, GAP_MEAN
 
 _MOST_LAID = 16 * MOST_BINS
 

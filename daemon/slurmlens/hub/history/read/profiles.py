@@ -15,7 +15,7 @@ from slurmlens.errors import DecodeError
 from slurmlens.events import EventKind
 from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.history import tables as schema
-from slurmlens.hub.history.bodies import LinePlace, lines_at
+from slurmlens.hub.history.bodies import LinePlace, lines_at, profiles_beside
 from slurmlens.hub.history.profiles.blob import unpack
 from slurmlens.hub.history.profiles.course import Course
 from slurmlens.hub.history.profiles.fold import shown_course
@@ -56,9 +56,10 @@ def _told_since(connection: Connection, sightings: list[int]) -> list[tuple[int,
     )
     owners = {LinePlace(batch, line): sighting for batch, line, sighting in connection.execute(query)}
     told = []
+    beside = profiles_beside(connection, {place.batch for place in owners})
     for place, line in lines_at(connection, owners):
         try:
-            course = course_told(receive(line))
+            course = course_told(receive(line, beside.get(place.batch, b"")))
         except DecodeError:
             continue  # whoever packs it counts it
         if course is not None:

@@ -2,10 +2,11 @@
 
 Owns `courses` and `course_pieces`. It goes through the stored bodies in their order, once, behind the commits (those of
 a moment ago are in `recent_profiles`, read already): storing never waits for it, and a mark in the database says how
-far it has come, moved in the transaction that writes the courses. A delta becomes a piece; a dozen pieces, or the
-summary, are folded into the course. A profile that cannot be read is lost alone and counted. A stage of the hub's: it
-hears in `news` that there is something to pack, and says of which jobs the profile grew. `read.profiles` reads what it
-wrote.
+far it has come, moved in the transaction that writes the courses and takes away the columns that came packed: their
+values are in the courses then. A delta becomes a piece; a dozen pieces, or the summary, are folded into the course; a
+summary that came packed and stands alone is the course as it came. A profile that cannot be read is lost alone and
+counted. A stage of the hub's: it hears in `news` that there is something to pack, and says of which jobs the profile
+grew. `read.profiles` reads what it wrote.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from slurmlens.errors import DecodeError
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
-from slurmlens.hub.history.bodies import split
+from slurmlens.hub.history.bodies import profiles_beside, split
 from slurmlens.hub.history.profiles import blob
 from slurmlens.hub.history.profiles.course import Course, piece_of, whole_of
 from slurmlens.hub.history.profiles.fold import fold_courses
 from slurmlens.hub.history.record.node_beats import SightingName
-from slurmlens.hub.history.record.recent_profiles import ProfileEvent, RecentProfiles, has_profile
+from slurmlens.hub.history.record.recent_profiles import ProfileEvent, RecentProfiles
 from slurmlens.hub.news import BatchStored, News, ProfileGrew
 from slurmlens.telemetry.internal import InternalEvent, Reporter
-from slurmlens.wire.received import ReceivedEvent, ReceivedProfile, ReceivedSummary, bins_of, receive
+from slurmlens.wire.received import ReceivedEvent, ReceivedProfile, ReceivedSummary, bins_of, has_profile, receive
 
 PROFILES_UNREADABLE = InternalEvent(
     "profiles_unreadable", logging.ERROR, "{count} profiles of {nodes} are lost: {problem}", ("reason",)
@@ -101,6 +102,25 @@ class _CoursesTold:
         for number, event in lines:
             name = SightingName(event.cluster, event.node, event.sighting)
             self.by_name.setdefault(name, []).append(_PlacedProfile(batch, number, event))
+
+
+class _ToldCourse(NamedTuple):
+    """A course in an event, and the place of its line: ready to be stored as it came, or its values."""
+
+    batch: int
+    line: int
+    course: Course | bytes
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a summary's."""
+        return isinstance(self.course, bytes) or self.course.whole_from_ns is not None
+
+    def values(self) -> Course:
+        return blob.unpack(self.course) if isinstance(self.course, bytes) else self.course
+
+    def stored(self, *, lasting: bool) -> bytes:
+        return self.course if isinstance(self.course, bytes) else blob.pack(self.course, lasting=lasting)
 
 
 class _CourseRows(NamedTuple):
@@ -184,27 +204,38 @@ def _read_batches(connection: Connection, recent: RecentProfiles) -> _CoursesTol
         bodies = _bodies(connection, [batch for batch in some if recent.of(batch) is None])
         for batch in some:
             lines = recent.of(batch)
-            told.take(batch, _profile_lines(*bodies[batch]) if lines is None else lines)
-        read_bytes += sum(len(body) for _, body in bodies.values())
+            told.take(batch, _profile_lines(bodies[batch]) if lines is None else lines)
+        read_bytes += sum(len(body.lines) + len(body.profiles) for body in bodies.values())
         if read_bytes > MOST_BODY_BYTES:
             break
     return told
 
 
-def _bodies(connection: Connection, wanted: Sequence[int]) -> dict[int, tuple[str, bytes]]:
-    """Encodings and bodies of batches; one that was taken away by age in this moment has neither."""
+class _Body(NamedTuple):
+    """A batch as it is stored: its lines, and the columns that came beside them."""
+
+    encoding: str = ""
+    lines: bytes = b""
+    profiles: bytes = b""
+
+
+def _bodies(connection: Connection, wanted: Sequence[int]) -> dict[int, _Body]:
+    """The bodies of batches; one that was taken away by age in this moment is empty."""
+    if not wanted:
+        return {}
     batches = schema.batches
     query = select(batches.c.id, batches.c.encoding, batches.c.body).where(batches.c.id.in_(wanted))
-    found = {batch: (encoding, body) for batch, encoding, body in connection.execute(query)} if wanted else {}
-    return {batch: found.get(batch, ("", b"")) for batch in wanted}
+    beside = profiles_beside(connection, wanted)
+    found = {row.id: _Body(row.encoding, row.body, beside.get(row.id, b"")) for row in connection.execute(query)}
+    return {batch: found.get(batch, _Body()) for batch in wanted}
 
 
-def _profile_lines(encoding: str, body: bytes) -> Iterator[tuple[int, ProfileEvent]]:
-    for number, line in enumerate(split(encoding, body), start=1):
+def _profile_lines(body: _Body) -> Iterator[tuple[int, ProfileEvent]]:
+    for number, line in enumerate(split(body.encoding, body.lines), start=1):
         if _PROFILE not in line:
             continue
         try:
-            event = receive(line)
+            event = receive(line, body.profiles)
         except DecodeError:
             continue  # it was refused
         if has_profile(event):
@@ -226,14 +257,13 @@ def _put_together(transaction: Transaction, told: _CoursesTold) -> _CourseRows:
         waiting.setdefault(rid, []).append(piece)
     courses = _CourseRows(told.after_batch, told.last_batch, [], [])
     for rid, own in new.items():
-        is_whole = any(course.whole_from_ns is not None for _, _, course in own)
+        is_whole = any(one.is_whole for one in own)
         if is_whole or len(waiting.get(rid, ())) + len(own) >= PIECES_AT_ONCE:
             before = [*known.get(rid, ()), *waiting.get(rid, ())]
-            course = _folded(told.packed, names[rid].node, before, [course for _, _, course in own])
+            course = _folded(told.packed, names[rid].node, before, own)
             courses.whole.append({"sighting": rid, "course": course})
         else:
-            packed = ((rid, batch, line, blob.pack(course, lasting=False)) for batch, line, course in own)
-            courses.pieces.extend(packed)
+            courses.pieces.extend((rid, one.batch, one.line, one.stored(lasting=False)) for one in own)
     return courses
 
 
@@ -246,6 +276,8 @@ def _write(transaction: Transaction, courses: _CourseRows) -> bool:
     transaction.insert_new(schema.course_pieces, ("sighting", "batch", "line", "piece"), courses.pieces)
     transaction.put(schema.courses, ("sighting",), courses.whole)
     transaction.put(schema.marks, ("name",), [{"name": PACKED, "value": courses.last_batch}])
+    beside = schema.packed_profiles
+    transaction.core.execute(delete(beside).where(beside.c.batch <= courses.last_batch))
     return True
 
 
@@ -260,7 +292,7 @@ def _those_kept(
             yield rid, [one for one in own if (rid, one.batch, one.line) in kept]
 
 
-def _read_profiles(packed: Packed, kept: list[_PlacedProfile]) -> list[tuple[int, int, Course]]:
+def _read_profiles(packed: Packed, kept: list[_PlacedProfile]) -> list[_ToldCourse]:
     """The courses in one sighting's events. A delta that a summary beside it contains is not even read."""
     whole_from_ns = min((one.start_ns for one in kept if _is_whole(one)), default=None)
     courses = []
@@ -268,15 +300,22 @@ def _read_profiles(packed: Packed, kept: list[_PlacedProfile]) -> list[tuple[int
         if whole_from_ns is not None and not _is_whole(one) and one.start_ns >= whole_from_ns:
             continue
         try:
-            course = course_told(one.event)
+            course = _as_sent(one.event) or course_told(one.event)
         except DecodeError as error:
             packed.lost.append(LostProfile(one.event.node, error.reason, str(error)))
             continue
         if course is not None:
             packed.profiles += 1
             packed.job_ids.add(_job_id(one.event))
-            courses.append((one.batch, one.line, course))
+            courses.append(_ToldCourse(one.batch, one.line, course))
     return courses
+
+
+def _as_sent(event: ProfileEvent) -> bytes | None:
+    """A summary's course as it came packed; None where it did not."""
+    if isinstance(event, ReceivedProfile) or event.profile is None:
+        return None
+    return blob.as_sent(event.profile, event.boottime_ns)
 
 
 def _job_id(event: ReceivedProfile | ReceivedSummary) -> int:
@@ -287,11 +326,13 @@ def _is_whole(one: _PlacedProfile) -> bool:
     return isinstance(one.event, ReceivedSummary)
 
 
-def _folded(packed: Packed, node: str, known: Collection[bytes], told: list[Course]) -> bytes:
+def _folded(packed: Packed, node: str, known: Collection[bytes], told: Sequence[_ToldCourse]) -> bytes:
     readable = []
     for piece in known:
         try:
             readable.append(blob.unpack(piece))
         except DecodeError as error:
             packed.lost.append(LostProfile(node, DAMAGED, str(error)))
-    return blob.pack(fold_courses([*readable, *told]) if len(readable) + len(told) > 1 else told[0])
+    if not readable and len(told) == 1:
+        return told[0].stored(lasting=True)
+    return blob.pack(fold_courses([*readable, *(one.values() for one in told)]))

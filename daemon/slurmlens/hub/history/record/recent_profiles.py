@@ -9,12 +9,11 @@ by `packing` in a reader's, each by single operations on a dictionary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeGuard
 
-from slurmlens.wire.received import ReceivedEvent, ReceivedLine, ReceivedProfile, ReceivedSummary
+from slurmlens.wire.received import ReceivedLine, ReceivedProfile, ReceivedSummary, has_profile
 
 MOST_BYTES = 32 * 1024 * 1024
-"""Of columns as JSON. When it is full the new ones stay out: the oldest are packed next."""
+"""Of columns as they came. When it is full the new ones stay out: the oldest are packed next."""
 
 ProfileEvent = ReceivedProfile | ReceivedSummary
 ProfileLines = Sequence[tuple[int, ProfileEvent]]
@@ -49,8 +48,3 @@ class RecentProfiles:
             if batch <= last_batch:
                 size, _ = self._lines.pop(batch)
                 self._forgotten_bytes += size
-
-
-def has_profile(event: ReceivedEvent) -> TypeGuard[ProfileEvent]:
-    """Whether an event holds a course."""
-    return isinstance(event, ReceivedProfile | ReceivedSummary) and event.profile is not None

@@ -49,12 +49,16 @@ _NAME = ("cluster", "node", "sighting")
 
 
 class Request(NamedTuple):
-    """What one request brought: its body as it was sent, and the lines of it that are taken."""
+    """What one request brought: its lines as they were sent, and those of them that are taken.
+
+    `profiles` are the columns that came packed beside the lines.
+    """
 
     body: bytes
     encoding: str
     lines: Sequence[ReceivedLine]
     received_ns: int
+    profiles: bytes = b""
 
 
 KeepProgress = Callable[[Transaction, Sequence[JobProgress | JobMessage]], set[str]]
@@ -136,12 +140,15 @@ class Storing:
     def _store_bodies(
         self, transaction: Transaction, requests: Sequence[Request], batches: Sequence[int], with_news: set[int]
     ) -> None:
-        rows = []
+        rows, beside = [], []
         for request, batch in zip(requests, batches, strict=True):
             if batch in with_news:
                 rows.append((batch, request.received_ns, request.encoding, request.body))
                 self._recent.keep(batch, request.lines)
+                if request.profiles:
+                    beside.append((batch, request.profiles))
         transaction.insert_new(schema.batches, ("id", "received_ns", "encoding", "body"), rows)
+        transaction.insert_new(schema.packed_profiles, ("batch", "profiles"), beside)
 
     def _sightings(self, transaction: Transaction, placed: Sequence[_Placed]) -> _Sightings:
         """The sightings' rows; one that was never heard of gets its number here."""

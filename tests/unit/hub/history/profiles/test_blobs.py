@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from slurmlens.errors import DecodeError, UnsupportedVersion
 from slurmlens.events import Point, Profile
 from slurmlens.hub.history.profiles import columns
-from slurmlens.hub.history.profiles.blob import DRAWN, PRECISION, CoursePart, fold, pack, unpack
+from slurmlens.hub.history.profiles.blob import DRAWN, CoursePart, fold, pack, unpack
 from slurmlens.hub.history.profiles.coarse import COARSE_BINS, coarsen
 from slurmlens.hub.history.profiles.course import Course, as_received, course_of, piece_of
 from slurmlens.hub.history.profiles.fold import settled, shown_course
 from slurmlens.metrics import METRICS
+from slurmlens.wire.packed_columns import PRECISION
 
 S = 1_000_000_000
 START_NS = 1_795_420_800 * S
