@@ -49,6 +49,8 @@ install: wheels $(VENDOR)/uPlot.iife.min.js ## all files below DESTDIR, as packa
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/sysusers.d systemd/sysusers.d/slurmlens.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d systemd/tmpfiles.d/slurmlens.conf
 	install -D -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/slurmlens etc/slurmlens/*.toml
+	install -D -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/slurmlens/problems etc/slurmlens/problems/*.toml
+	install -D -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/slurmlens/problems/cases etc/slurmlens/problems/cases/*.toml
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens etc/slurm/slurmlens.conf
 	for part in carbon grafana logstash rsyslog; do install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/$$part etc/$$part/*; done
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include cext/client/slurmlens_progress.h

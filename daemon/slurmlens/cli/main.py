@@ -34,6 +34,7 @@ COMMANDS = (
     "me",
     "node",
     "partition",
+    "problems",
     "progress",
     "setup",
     "status",

@@ -23,6 +23,7 @@ SUMMARY = "check a configuration file and the conf.d folder beside it"
 
 EPILOG = """example:
   slurmlens validate /etc/slurmlens/node.toml
+  slurmlens validate /etc/slurmlens/problems                    known problems, or one of their files
   slurmlens validate --json /etc/slurmlens/hub.toml | jq -r '.errors[].key'
   slurmlens validate --words --program node /srv/new/n1.toml    before it goes to the nodes
 
@@ -58,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong, one line each, or that nothing is."""
+    if arguments.program is None and _holds_problems(arguments.file):
+        return _validate_problems(arguments)
     program = arguments.program or _program_of(arguments.file)
     if program is None:
         print(f"{arguments.file}: whose settings are these? Add --program {'|'.join(PROGRAMS)}", file=sys.stderr)
@@ -101,8 +104,37 @@ def _as_json(program: str, file: Path, errors: Sequence[ConfigError], remark: st
         {"file": error.path and str(error.path), "line": error.line, "key": error.key, "message": str(error)}
         for error in errors
     ]
-    files = [] if errors else [str(one) for one in files_of(file)]
+    files = [] if errors or file.is_dir() else [str(one) for one in files_of(file)]
     return json.dumps({"program": program, "files": files, "errors": told, "remark": remark or None}, indent=1)
+
+
+def _holds_problems(path: Path) -> bool:
+    """Whether it is a known problem of the hub's findings, or a folder of them."""
+    return path.is_dir() or path.absolute().parent.name == "problems"
+
+
+def _validate_problems(arguments: argparse.Namespace) -> int:
+    from slurmlens.hub.findings.problems.problem_file import (  # late: settings need none of it
+        read_problem,
+        read_problems,
+    )
+
+    path: Path = arguments.file
+    errors: list[ConfigError] = []
+    if path.is_dir():
+        errors += read_problems(path).errors
+    else:
+        try:
+            read_problem(path)
+        except ConfigError as error:
+            errors.append(error)
+    if arguments.json:
+        print(_as_json("problems", path, errors, ""))
+    elif errors:
+        print(*errors, sep="\n", file=sys.stderr)
+    elif not arguments.quiet:
+        print(f"{path}: the hub can use this")
+    return EXIT_WRONG if errors else EXIT_FINE
 
 
 def _program_of(path: Path) -> str | None:

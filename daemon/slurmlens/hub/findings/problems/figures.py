@@ -62,10 +62,15 @@ def _busy_nodes(load: RunLoad) -> float | None:
     return None if idle is None else len(load.nodes) - idle
 
 
-def _busy_core_ratio(load: RunLoad) -> float | None:
+def _busy_cores(load: RunLoad) -> float | None:
     busy = [busy_cores(load, place) for place in range(len(load.nodes))]
     told = [value for value in busy if value is not None]
-    return sum(told) / load.cores if len(told) == len(load.nodes) and load.cores else None
+    return sum(told) if told and len(told) == len(load.nodes) else None
+
+
+def _busy_core_ratio(load: RunLoad) -> float | None:
+    busy = _busy_cores(load)
+    return busy / load.cores if busy is not None and load.cores else None
 
 
 OF_JOB: dict[str, Callable[[RunLoad], float | None]] = {
@@ -79,6 +84,7 @@ OF_JOB: dict[str, Callable[[RunLoad], float | None]] = {
     "cores": lambda load: load.cores or None,
     "idle_nodes": _idle_nodes,
     "busy_nodes": _busy_nodes,
+    "busy_cores": _busy_cores,
     "busy_core_ratio": _busy_core_ratio,
 }
 """What a job measured; None is not known, and then no sign holds."""

@@ -19,7 +19,7 @@ def verified(problem: ProblemDefinition, finding: Finding, observed: Observed) -
         return ClosedWhy.CONTAINED
     asked = [
         verify.quiet_s is None or observed.now_ns - finding.claim.to_ns >= verify.quiet_s * NS_PER_S,
-        verify.completed_runs is None or _runs_well(name, finding, observed, verify.completed_runs),
+        verify.completed_runs is None or _runs_well(problem.about, finding, observed, verify.completed_runs),
         not verify.reason_gone or (makeup is not None and makeup.state is not None and not is_out),
         not verify.back or _is_back(verify.back, finding, observed),
         not verify.same_job_completed or _same_completed(finding, observed),
@@ -38,9 +38,11 @@ def verified(problem: ProblemDefinition, finding: Finding, observed: Observed) -
     return ClosedWhy.VERIFIED if asks_more_than_containment and all(asked) else None
 
 
-def _runs_well(node: str, finding: Finding, observed: Observed, wanted: int) -> bool:
-    """The last `wanted` runs there all went well, and all ended after the last sign."""
-    there = sorted((run for run in observed.runs if node in run.nodes), key=lambda run: run.end_ns or 0)
+def _runs_well(about: str, finding: Finding, observed: Observed, wanted: int) -> bool:
+    """The last `wanted` runs on the node, or of the user, all went well, and all ended after the last sign."""
+    name = finding.claim.subject.name
+    own = [run for run in observed.runs if (name == run.user if about == "user" else name in run.nodes)]
+    there = sorted(own, key=lambda run: run.end_ns or 0)
     since = [run for run in there if (run.end_ns or 0) > finding.claim.to_ns]
     last = since[-wanted:]
     return len(last) == wanted and not any(run.state in FAILED for run in last)
