@@ -12,7 +12,6 @@ from pathlib import Path
 
 from slurmlens.cgroup.layout import IO_AND_PIDS_FIELDS, LAYOUTS, Hierarchy
 from slurmlens.metrics import FIELDS, METRICS, Metric, Source, Tier
-from slurmlens.node.collectors.table import COLLECTORS
 from slurmlens.node_metrics import NODE_METRICS
 from slurmlens.wire.series_2015 import PROGRAM_FIGURES
 
@@ -129,11 +128,9 @@ def _metric_rows() -> Iterable[Iterable[str]]:
 
 
 def _node_rows() -> Iterable[Iterable[str]]:
-    for row in COLLECTORS:
-        for metric in NODE_METRICS:
-            if metric.collector == row.name:
-                told = "yes" if metric.in_state else ""
-                yield f"`{metric.collector}.{metric.name}`", metric.unit, metric.of, told, metric.text
+    for metric in NODE_METRICS:
+        told = "yes" if metric.in_state else ""
+        yield f"`{metric.full_name}`", metric.unit, metric.of, told, metric.text
 
 
 def _layout_rows() -> Iterable[Iterable[str]]:

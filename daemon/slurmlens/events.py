@@ -345,12 +345,73 @@ class CollectorTrouble(msgspec.Struct, frozen=True, kw_only=True):
     problem: Name
 
 
+class GpuHolding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One job's use of one GPU so far, or all of it once it `has_ended`. The newest of a sighting and GPU counts.
+
+    `by`: how it is known that the job has it: `cgroup` (its devices cgroup allows this one), `hook` (Slurm's own
+    numbers), `processes` (nothing says what it was given; it computes there).
+    """
+
+    uuid: Identifier
+    sighting: Identifier
+    job_id: JobId
+    by: Name
+    since_ns: Unsigned
+    told_ns: Unsigned
+    seen_s: float
+    """Time in which the GPU told how busy it was; `busy_s` is the part of it in which it was, weighted."""
+    busy_s: float = 0.0
+    idle_s: float = 0.0
+    """How long it has done nothing by now."""
+    memory_peak_bytes: Unsigned = 0
+    energy_joules: float | None = None
+    processes: Unsigned = 0
+    is_shared: bool = False
+    """Another job had it at the same time: how busy it was cannot be divided."""
+    has_ended: bool = False
+
+
+class GpuState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One GPU, or one MIG instance (`part_of` names its GPU), now. What it does not tell is None."""
+
+    uuid: Identifier
+    pci: str = ""
+    minor: Unsigned | None = None
+    model: str = ""
+    part_of: str = ""
+    is_split: bool = False
+    problem: str = ""
+    """Why it tells nothing: `gone` (off the bus), `it does not answer`, `the driver does not answer`, `hangs`."""
+    utilisation_ratio: float | None = None
+    memory_busy_ratio: float | None = None
+    memory_used_bytes: Unsigned | None = None
+    memory_total_bytes: Unsigned | None = None
+    power_watts: float | None = None
+    energy_joules: float | None = None
+    temperature_celsius: float | None = None
+    clock_hertz: float | None = None
+    clock_max_hertz: float | None = None
+    memory_clock_hertz: float | None = None
+    throttles: tuple[Name, ...] = ()
+    ecc_corrected_count: Unsigned | None = None
+    ecc_uncorrected_count: Unsigned | None = None
+    pcie_replays_count: Unsigned | None = None
+    nvlink_errors_count: Unsigned | None = None
+    xid: Unsigned = 0
+    """The last error number of the driver's since the daemon began; `xids` is how many there were."""
+    xids: Unsigned = 0
+    outsiders: tuple[JobId, ...] = ()
+    """Jobs that compute there although it was given to others."""
+
+
 class MachineState(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.NODE_STATE.value):
     """How the node itself fares: the newest figures of its collectors, every round. It supersedes the one before."""
 
     interval_s: float
     readings: tuple[NodeReading, ...] = ()
     troubles: tuple[CollectorTrouble, ...] = ()
+    gpus: tuple[GpuState, ...] = ()
+    holdings: tuple[GpuHolding, ...] = ()
 
 
 AnyEvent = (

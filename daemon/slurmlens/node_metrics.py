@@ -156,6 +156,21 @@ NODE_METRICS: tuple[NodeMetric, ...] = (
     NodeMetric("clock", "offset_seconds", _G, 1, "s", "", True, "the clock's offset by its own synchronisation"),
     NodeMetric("clock", "error_max_seconds", _G, 1, "s", "", True, "what it may be off at most"),
     NodeMetric("clock", "synchronised_count", _G, 1, "count", "", True, "1 where it is synchronised"),
+    NodeMetric("gpu", "utilisation_ratio", _G, 1, "ratio", "GPU", True, "share of time anything ran on it"),
+    NodeMetric("gpu", "memory_busy_ratio", _G, 1, "ratio", "GPU", True, "share of time its memory was read or written"),
+    NodeMetric("gpu", "memory_used_bytes", _G, 1, "bytes", "GPU", True, "its memory in use"),
+    NodeMetric("gpu", "memory_total_bytes", _G, 1, "bytes", "GPU", True, "its memory"),
+    NodeMetric("gpu", "power_watts", _G, 1, "W", "GPU", True, "power"),
+    NodeMetric("gpu", "temperature_celsius", _G, 1, "°C", "GPU", True, "temperature"),
+    NodeMetric("gpu", "clock_hertz", _G, 1, "Hz", "GPU", True, "clock of its processors"),
+    NodeMetric("gpu", "memory_clock_hertz", _G, 1, "Hz", "GPU", True, "clock of its memory"),
+    NodeMetric("gpu", "throttled_count", _G, 1, "count", "GPU", True, "1 where power or heat takes speed away"),
+    NodeMetric("gpu", "ecc_corrected_count", _G, 1, "count", "GPU", True, "memory errors corrected in its life"),
+    NodeMetric("gpu", "ecc_uncorrected_count", _G, 1, "count", "GPU", True, "memory errors not corrected in its life"),
+    NodeMetric("gpu", "pcie_replays_count", _G, 1, "count", "GPU", True, "times its bus had to send again"),
+    NodeMetric("gpu", "nvlink_errors_count", _G, 1, "count", "GPU", True, "CRC errors and replays of its NVLinks"),
+    NodeMetric("gpu", "xid_errors_count", _G, 1, "count", "GPU", True, "errors (XID) since the daemon began"),
+    NodeMetric("gpu", "processes_count", _G, 1, "count", "GPU", True, "processes that use it"),
 )
 # fmt: on
 

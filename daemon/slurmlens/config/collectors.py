@@ -22,3 +22,13 @@ class CollectorsConfig(Settings):
     probe_timeout_s: float = setting(
         5.0, "a network's file system that has not answered after this time hangs", minimum=0.1, maximum=60
     )
+
+
+class GpusConfig(Settings):
+    """GPUs, where a driver of theirs is loaded; read in a process of their own."""
+
+    enabled: bool = setting(True, "whether GPUs are read")
+    interval_s: float = setting(10.0, "time between two readings", minimum=1, maximum=3600)
+    timeout_s: float = setting(
+        8.0, "GPUs that have not answered after this time hang; their process is ended", minimum=0.1, maximum=60
+    )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slurmlens.config.app_socket import AppSocketConfig
-from slurmlens.config.collectors import CollectorsConfig
+from slurmlens.config.collectors import CollectorsConfig, GpusConfig
 from slurmlens.config.consul import NodeConsulConfig
 from slurmlens.config.log_inputs import LogInputsConfig
 from slurmlens.config.series_2015 import NodeSeries2015Config
@@ -95,6 +95,7 @@ class NodeConfig(Settings):
     sampling: SamplingConfig = section(SamplingConfig, "how often counters are read")
     profile: ProfileConfig = section(ProfileConfig, "the flight recorder")
     collectors: CollectorsConfig = section(CollectorsConfig, "what is read of the node itself")
+    gpus: GpusConfig = section(GpusConfig, "GPUs and which job has which; told with what the collectors tell")
     app_socket: AppSocketConfig = section(AppSocketConfig, "where jobs report their own progress")
     logs: LogInputsConfig = section(LogInputsConfig, "log lines of this node that go to the hub; all inputs are off")
     events: EventsConfig = section(EventsConfig, "how events are written")

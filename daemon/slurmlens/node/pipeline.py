@@ -33,7 +33,7 @@ from slurmlens.node.dropbox import Dropbox
 from slurmlens.node.dropbox.intake import ROOT_ALONE, Owners
 from slurmlens.node.kill_switch import KillSwitch
 from slurmlens.node.rediscover import Rediscover
-from slurmlens.node.registry.sighting import Sighting
+from slurmlens.node.registry.sighting import Sighting, SightingPhase
 from slurmlens.node.registry_driver import RegistryDriver
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import EngineSettings
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from slurmlens.delivery.consul import Consul
     from slurmlens.discovery.health import Health
     from slurmlens.node.collectors.stage import CollectorStage
+    from slurmlens.node.gpus.stage import GpuStage
     from slurmlens.node.log_inputs.attribution import LocalJob
     from slurmlens.node.log_inputs.stages import LogInputs
 
@@ -99,6 +100,7 @@ class NodePipeline:
         self._log_inputs = self._make_log_inputs()
         self._sources = Supervisor(reporter, clock)
         self._collector_stage: CollectorStage | None = None
+        self._gpu_stage: GpuStage | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._name_stages()
 
@@ -251,13 +253,49 @@ class NodePipeline:
             return {}
         from slurmlens.node.collectors.files import KeptFiles  # late: as above
         from slurmlens.node.collectors.stage import CollectorStage
+        from slurmlens.node.probe.process import ProbeProcess
+        from slurmlens.node.probe.remote_spaces import RemoteSpaces
 
         place = Place(self._config.cluster, self._config.node, self._machine.boot_id)
         files = KeptFiles(str(self._machine.root))
+        probe = ProbeProcess(self._machine.clock)
+        gpus = self._make_gpu_stage(place)
         self._collector_stage = CollectorStage(
-            config, place, files, self._outlet.points, self._outlet.event, self._reporter, self._machine.clock
+            config,
+            place,
+            files,
+            self._outlet.points,
+            self._outlet.event,
+            self._reporter,
+            self._machine.clock,
+            ask_remote=RemoteSpaces(self._machine.root, probe, config.probe_timeout_s).ask,
+            gpus=None if gpus is None else gpus.told,
         )
-        return {"collectors": self._collector_stage.run}
+        self._gpu_stage = gpus
+        return {"collectors": self._collector_stage.run, **({} if gpus is None else {"gpus": gpus.run})}
+
+    def _make_gpu_stage(self, place: Place) -> GpuStage | None:
+        if not self._config.gpus.enabled:
+            return None
+        from slurmlens.node.gpus.stage import GpuJob, GpuStage  # late: as above
+        from slurmlens.node.probe.process import ProbeProcess
+
+        def jobs() -> list[GpuJob]:
+            running = (one for one in self._registry_driver.registry.sightings() if one.phase is SightingPhase.OPEN)
+            return [GpuJob(one.key, one.job.job_id) for one in running]
+
+        clock = self._machine.clock
+        return GpuStage(
+            self._config.gpus,
+            place,
+            self._machine.root,
+            ProbeProcess(clock),
+            jobs,
+            self._rediscover.member,
+            self._outlet.points,
+            self._reporter,
+            clock,
+        )
 
     def _engine(self, now: Moment) -> Engine:
         config = self._config
@@ -310,6 +348,8 @@ class NodePipeline:
         self._sampler.order(lambda engine, now: engine.silence(is_silent, now))
         if self._collector_stage is not None:
             self._collector_stage.is_silent = is_silent
+        if self._gpu_stage is not None:
+            self._gpu_stage.is_silent = is_silent
 
     def _want_profiles(self, interval_s: float) -> None:
         """The hub says how often it wants news now; only a shorter wait than the running one is worth a stir."""

@@ -41,6 +41,8 @@ MAX_INTERVAL_S = 86_400.0
 MAX_RUNNING = 100_000
 MAX_READINGS = 2_000
 MAX_TROUBLES = 100
+MAX_GPUS = 256
+MAX_HOLDINGS = 1_024
 MOST_AHEAD_NS = 86_400 * NS_PER_S
 MAX_NAME_CHARS = 4096
 MAX_LIST_CHARS = 1_048_576
@@ -109,6 +111,13 @@ def _check_state(state: MachineState) -> None:
         raise DecodeError(f"a node's state each {state.interval_s} s", reason="value")
     if len(state.readings) > MAX_READINGS or len(state.troubles) > MAX_TROUBLES:
         raise DecodeError(f"{len(state.readings)} figures of a node, at most {MAX_READINGS} are taken", reason="value")
+    if len(state.gpus) > MAX_GPUS or len(state.holdings) > MAX_HOLDINGS:
+        raise DecodeError(f"{len(state.gpus)} GPUs of a node, at most {MAX_GPUS} are taken", reason="value")
+    for part in (*state.gpus, *state.holdings):
+        for name in part.__struct_fields__:
+            value = getattr(part, name)
+            if isinstance(value, int | float) and not name.endswith("_ns") and not 0 <= value <= MAX_FIGURE:
+                raise DecodeError(f"{name} of a GPU is {value}", reason="value")
     for one in state.readings:
         if not abs(one.value) <= MAX_FIGURE:
             raise DecodeError(f"{one.name} is {one.value}", reason="value")

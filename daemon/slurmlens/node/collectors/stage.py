@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.collectors import CollectorsConfig
-from slurmlens.events import CollectorTrouble, MachineState, NodeReading, Place, derived_id
+from slurmlens.events import CollectorTrouble, GpuHolding, GpuState, MachineState, NodeReading, Place, derived_id
 from slurmlens.node.collectors.collecting import Collecting
 from slurmlens.node.collectors.files import FileSystemSpace, KeptFiles
 from slurmlens.node.collectors.rates import NodeFigure
@@ -51,6 +51,9 @@ AskRemote = Callable[[], Awaitable[dict[str, FileSystemSpace | None]]]
 """Asks the file systems of the network, somewhere else; None of one that hangs."""
 
 
+GpusTold = Callable[[], tuple[tuple[GpuState, ...], tuple[GpuHolding, ...]]]
+
+
 class CollectorStage:
     """The stage; `run` it until cancelled."""
 
@@ -65,6 +68,7 @@ class CollectorStage:
         clock: Clock,
         *,
         ask_remote: AskRemote | None = None,
+        gpus: GpusTold | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._config = config
@@ -74,6 +78,7 @@ class CollectorStage:
         self._reporter = reporter
         self._clock = clock
         self._ask_remote = ask_remote
+        self._gpus = gpus
         self._sleep = sleep
         self._thread = CollectorThread(Collecting(config, files, rest=SHORT_REST))
         self._spread_s = zlib.crc32(place.node.encode()) % 1000 / 1000 * min(MOST_SPREAD_S, config.interval_s / 3)
@@ -128,6 +133,7 @@ class CollectorStage:
     def _state(self, figures: Sequence[NodeFigure]) -> MachineState:
         wall_ns, boottime_ns = self._clock.wall_ns(), self._clock.boottime_ns()
         place = self._place
+        gpus, holdings = self._gpus() if self._gpus is not None else ((), ())
         told = (one for one in figures if one.metric.in_state)
         readings = [NodeReading(one.metric.full_name, one.of, _rounded(one.value)) for one in told][:MOST_READINGS]
         return MachineState(
@@ -140,6 +146,8 @@ class CollectorStage:
             interval_s=self._config.interval_s,
             readings=tuple(readings),
             troubles=tuple(self._troubles()),
+            gpus=gpus,
+            holdings=holdings,
         )
 
     def _problem(self, name: str) -> str:
