@@ -254,7 +254,7 @@ class NodePipeline:
         from slurmlens.node.collectors.files import KeptFiles  # late: as above
         from slurmlens.node.collectors.stage import CollectorStage
         from slurmlens.node.probe.process import ProbeProcess
-        from slurmlens.node.probe.remote_spaces import RemoteSpaces
+        from slurmlens.node.remote_spaces import RemoteSpaces
 
         place = Place(self._config.cluster, self._config.node, self._machine.boot_id)
         files = KeptFiles(str(self._machine.root))

@@ -3,7 +3,7 @@
 Owns one such process and its socket. Invariants: one question at a time; a question takes at most its timeout; a
 process that did not answer is killed and never waited for (in the kernel it may hang for hours), it is reaped when it
 has ended; where it ended by itself the next start waits, longer each time, up to `MOST_WAIT_S`. posix_spawn(3), not
-`subprocess`: the daemon is not copied, and imports nothing for it. Used by `remote_spaces` and by `node.gpus`.
+`subprocess`: the daemon is not copied, and imports nothing for it. Used by `node.remote_spaces` and by `node.gpus`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from slurmlens.node.collectors.files import FileSystemSpace
 from slurmlens.node.gpus.reading import readings_of
 from slurmlens.node.probe import amd
 from slurmlens.node.probe.process import ProbeProcess
-from slurmlens.node.probe.remote_spaces import RemoteSpaces
+from slurmlens.node.remote_spaces import RemoteSpaces
 from testkit.imaginary_gpus import ImaginaryGpus, build, gpu
 from testkit.manual_clock import ManualClock
 
