@@ -49,7 +49,7 @@ def _port(look: MachineLook, folder: str, name: str) -> Iterator[Sample]:
     if out_of_sequence is not None:
         yield Sample("out_of_sequence_count", name, out_of_sequence)
     state = (look.files.text(f"{folder}/state") or "").partition(":")[0]  # "4: ACTIVE"
-    if state.isdigit():
+    if state.isdecimal():
         yield Sample("active_count", name, float(int(state) == _ACTIVE))
     yield from _link(name, look.files.text(f"{folder}/rate") or "")
 
@@ -60,5 +60,5 @@ def _link(name: str, rate: str) -> Iterator[Sample]:
     if len(words) > 1 and words[1] == "Gb/sec":
         yield Sample("link_bits_per_second", name, float(words[0]) * 1e9)
     lanes = words[2] if len(words) > 2 else ""
-    if lanes.endswith("X") and lanes[:-1].isdigit():
+    if lanes.endswith("X") and lanes[:-1].isdecimal():
         yield Sample("link_lanes_count", name, int(lanes[:-1]))

@@ -14,7 +14,7 @@ _COUNTERS = {"numa_miss": "misses_per_second", "numa_foreign": "foreign_per_seco
 
 def read(look: MachineLook) -> Iterator[Sample]:
     """See `look`."""
-    nodes = [name for name in look.files.names(FOLDER) if name.startswith("node") and name[4:].isdigit()]
+    nodes = [name for name in look.files.names(FOLDER) if name.startswith("node") and name[4:].isdecimal()]
     for node in nodes if len(nodes) > 1 else ():  # of a single one `memory` tells the same
         for line in (look.files.text(f"{FOLDER}/{node}/meminfo") or "").splitlines():
             words = line.split()

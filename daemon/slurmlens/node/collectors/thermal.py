@@ -15,7 +15,7 @@ MOST_CLOCKS = 32
 
 def read(look: MachineLook) -> Iterator[Sample]:
     """See `look`."""
-    cores = [name for name in look.files.names(FOLDER) if name.startswith("cpu") and name[3:].isdigit()]
+    cores = [name for name in look.files.names(FOLDER) if name.startswith("cpu") and name[3:].isdecimal()]
     yield from _throttles(look, cores)
     clocks = [
         look.files.number(f"{FOLDER}/{core}/cpufreq/scaling_cur_freq")

@@ -28,7 +28,7 @@ def by_devices(text: str, gpus: Sequence[GpuState]) -> frozenset[str] | None:
         major, _, minor = rest.partition(" ")[0].partition(":")
         if kind == "a" or (kind == "c" and minor == "*" and major in ("*", str(NVIDIA_MAJOR), str(RENDER_MAJOR))):
             return None
-        if kind == "c" and major.isdigit() and minor.isdigit():
+        if kind == "c" and major.isdecimal() and minor.isdecimal():
             allowed.add((int(major), int(minor)))
     majors = (NVIDIA_MAJOR, RENDER_MAJOR)
     return frozenset(
@@ -45,7 +45,7 @@ def by_numbers(told: str, gpus: Sequence[GpuState]) -> frozenset[str] | None:
     found: set[str] = set()
     for part in told.split(","):
         first, _, last = part.partition("-")
-        if not (first.isdigit() and (last or first).isdigit()) or int(last or first) - int(first) > len(whole):
+        if not (first.isdecimal() and (last or first).isdecimal()) or int(last or first) - int(first) > len(whole):
             return None
         for number in range(int(first), int(last or first) + 1):
             if number >= len(whole) or by_minor.get(number) != whole[number].uuid:

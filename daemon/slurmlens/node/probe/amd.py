@@ -27,7 +27,7 @@ _SENSOR_FILES = {
 def read(root: str) -> list[dict[str, Any]]:
     """All of them that are on this machine."""
     folder = os.path.join(root, FOLDER)
-    cards = [name for name in _names(folder) if name.startswith("card") and name[4:].isdigit()]
+    cards = [name for name in _names(folder) if name.startswith("card") and name[4:].isdecimal()]
     return [_gpu(os.path.join(folder, card, "device"), int(card[4:])) for card in cards if _is_amd(folder, card)]
 
 
@@ -73,7 +73,7 @@ def _ras_errors(device: str) -> tuple[int | None, int]:
         if file.endswith("_err_count"):
             for line in _text(f"{device}/ras/{file}").splitlines():
                 kind, _, count = line.partition(":")
-                if count.strip().isdigit():
+                if count.strip().isdecimal():
                     corrected = (corrected or 0) + (int(count) if kind == "ce" else 0)
                     uncorrected += int(count) if kind == "ue" else 0
     return corrected, uncorrected
@@ -82,7 +82,7 @@ def _ras_errors(device: str) -> tuple[int | None, int]:
 def _render_minor(device: str, number: int) -> int:
     """The number of /dev/dri/renderD128 and so on: what a devices cgroup names; the card's own where there is none."""
     for name in _names(f"{device}/drm"):
-        if name.startswith("renderD") and name[7:].isdigit():
+        if name.startswith("renderD") and name[7:].isdecimal():
             return int(name[7:])
     return number
 
