@@ -21,9 +21,11 @@ from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.logs.tail import LogTail
 from slurmlens.hub.web.assets import Assets
+from slurmlens.hub.web.conditional import conditional_middleware
 from slurmlens.hub.web.doors import BODY_S, Doors
 from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.host_check import host_middleware
+from slurmlens.hub.web.pages.api_description import ApiDescriptionPage
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.cluster import ClusterPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
@@ -48,7 +50,7 @@ from slurmlens.hub.web.ports import (
     TakeEvents,
 )
 from slurmlens.hub.web.render import make_environment
-from slurmlens.hub.web.routes import Pages, open_handlers, route_definitions
+from slurmlens.hub.web.routes import Pages, description_of, open_handlers, route_definitions
 from slurmlens.hub.web.session import session_middleware
 from slurmlens.runtime.http_server import RETRY_AFTER_S
 from slurmlens.telemetry.internal import Reporter
@@ -105,6 +107,7 @@ def make_app(
         campaigns=None if campaigns is None else CampaignPage(campaigns, environment, settings.cluster, clock, control),
         logs=None if logs is None else LogsPage(logs, log_tail or LogTail(), environment, clock, control),
         findings=None if findings is None else FindingsPage(findings, environment, settings.cluster, clock),
+        description=ApiDescriptionPage(lambda: description_of(pages)),
         assets=assets,
     )
     taking = {"/api/v1/events": _intake_handler(take_events, doors)}
@@ -116,6 +119,7 @@ def make_app(
             *([] if doors is None else [doors.middleware()]),
             error_middleware(environment),
             host_middleware(settings.listen),
+            conditional_middleware(),
             session_middleware(control, open_handlers(pages) | set(taking.values()), reporter),
         ],
         client_max_size=settings.listen.max_body_bytes,

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from slurmlens import __version__
 from slurmlens.hub.inventory.entities import EntityKind
+from slurmlens.hub.views.campaign.build import CampaignPageView, CampaignsView
+from slurmlens.hub.views.cluster.view import ClusterView
+from slurmlens.hub.views.common_cause.view import CommonCauseView
+from slurmlens.hub.views.entity.view import EntitiesView, EntityView
+from slurmlens.hub.views.finding.view import FeedbackView, FindingsView, FindingView
+from slurmlens.hub.views.home.view import HomeView
+from slurmlens.hub.views.job.view import JobView
+from slurmlens.hub.views.jobs.view import JobsView
+from slurmlens.hub.views.looks.view import LooksView
 from slurmlens.hub.views.neighbourhood.build import PLURALS
-from slurmlens.hub.web.addresses import JOB_SEGMENT
+from slurmlens.hub.views.neighbourhood.view import BlastRadiusView, DifferenceView, NeighbourhoodView
+from slurmlens.hub.web.addresses import FILTERS, JOB_SEGMENT
 from slurmlens.hub.web.assets import Assets
+from slurmlens.hub.web.openapi import Described, describe
+from slurmlens.hub.web.pages.api_description import ApiDescriptionPage
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.cluster import ClusterPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
@@ -51,15 +64,19 @@ class Pages(NamedTuple):
     looks: LooksPage
     logs: LogsPage | None
     findings: FindingsPage | None
+    description: ApiDescriptionPage
     assets: Assets
 
 
 class Route(NamedTuple):
-    """One address; `has_data_forms`: also with `.json` and `.csv` at its end; `is_open`: nobody need be known there."""
+    """One address. `view` is what its JSON is: with it, the address is also there with `.json` and `.csv` at its end
+    and under `/api/v1`; `query` are the names that may stand behind a question mark. `is_open`: nobody need be known.
+    """
 
     path: str
     handler: Handler
-    has_data_forms: bool = False
+    view: type | None = None
+    query: tuple[str, ...] = ()
     method: str = "GET"
     is_open: bool = False
 
@@ -68,27 +85,31 @@ def table(pages: Pages) -> tuple[Route, ...]:
     """Every address but the one that takes events, which proves its senders itself."""
     return (
         Route("/", pages.home.first),
-        Route("/me", pages.home.show, has_data_forms=True),
-        Route("/cluster", pages.cluster.show, has_data_forms=True),
-        Route(_JOB, pages.job.show, has_data_forms=True),
-        Route(_RUN, pages.job.show, has_data_forms=True),
+        Route("/me", pages.home.show, HomeView, ("user",)),
+        Route("/cluster", pages.cluster.show, ClusterView, ("by",)),
+        Route(_JOB, pages.job.show, JobView),
+        Route(_RUN, pages.job.show, JobView),
         Route(_JOB + "/live", pages.job.live),
         Route(_RUN + "/live", pages.job.live),
         Route(_JOB + "/events.json", pages.job.events),
         Route(_RUN + "/events.json", pages.job.events),
-        Route("/jobs", pages.jobs.show, has_data_forms=True),
-        *(Route(path, pages.entity.list_of(kind), has_data_forms=True) for kind, path in _ENTITIES.items()),
-        *(Route(path + "/{name}", pages.entity.page_of(kind), has_data_forms=True) for kind, path in _ENTITIES.items()),
-        Route("/common-cause", pages.common_cause.show, has_data_forms=True),
-        Route(_AROUND + "/blast-radius", pages.inventory.blast_radius, has_data_forms=True),
-        Route(_AROUND + "/difference", pages.inventory.difference, has_data_forms=True),
-        Route(_AROUND, pages.inventory.neighbourhood, has_data_forms=True),
+        Route("/jobs", pages.jobs.show, JobsView, (*FILTERS, "after")),
+        *(Route(path, pages.entity.list_of(kind), EntitiesView, ("at",)) for kind, path in _ENTITIES.items()),
+        *(
+            Route(path + "/{name}", pages.entity.page_of(kind), EntityView, ("at", "since", *FILTERS, "after"))
+            for kind, path in _ENTITIES.items()
+        ),
+        Route("/common-cause", pages.common_cause.show, CommonCauseView, ("from", "to")),
+        Route(_AROUND + "/blast-radius", pages.inventory.blast_radius, BlastRadiusView, ("at",)),
+        Route(_AROUND + "/difference", pages.inventory.difference, DifferenceView, ("with", "at", "then")),
+        Route(_AROUND, pages.inventory.neighbourhood, NeighbourhoodView, ("depth", "at")),
         *(() if pages.campaigns is None else _of_campaigns(pages.campaigns)),
         *(() if pages.logs is None else _of_logs(pages.logs)),
         *(() if pages.findings is None else _of_findings(pages.findings)),
+        Route(API + "/openapi.json", pages.description.show),
         Route("/status", pages.status.show),
         Route("/status.json", pages.status.document),
-        Route("/looks", pages.looks.show, has_data_forms=True),
+        Route("/looks", pages.looks.show, LooksView, ("who", "owner", "job_id", "before", "limit")),
         Route("/whoami.json", pages.login.who_am_i),
         Route("/login", pages.login.show, is_open=True),
         Route(r"/login/{token:[\w-]{1,128}}", pages.login.use_link, is_open=True),
@@ -104,17 +125,17 @@ def _of_logs(logs: LogsPage) -> tuple[Route, ...]:
 
 def _of_campaigns(campaigns: CampaignPage) -> tuple[Route, ...]:
     return (
-        Route("/campaigns", campaigns.listing, has_data_forms=True),
-        Route("/campaigns/{user}/{name}", campaigns.show, has_data_forms=True),
+        Route("/campaigns", campaigns.listing, CampaignsView),
+        Route("/campaigns/{user}/{name}", campaigns.show, CampaignPageView),
         Route(API + "/campaigns/{user}/{name}/telling", campaigns.take, method="POST"),
     )
 
 
 def _of_findings(findings: FindingsPage) -> tuple[Route, ...]:
     return (
-        Route("/findings", findings.show_all, has_data_forms=True),
-        Route("/findings/feedback", findings.feedback, has_data_forms=True),
-        Route(_FINDING, findings.show, has_data_forms=True),
+        Route("/findings", findings.show_all, FindingsView, ("state", "kind", "limit")),
+        Route("/findings/feedback", findings.feedback, FeedbackView),
+        Route(_FINDING, findings.show, FindingView),
         Route(_FINDING + "/words", findings.say, method="POST"),
         Route(_FINDING + r"/words/{word:\d{1,15}}/undo", findings.undo, method="POST"),
     )
@@ -123,10 +144,16 @@ def _of_findings(findings: FindingsPage) -> tuple[Route, ...]:
 def route_definitions(pages: Pages) -> list[web.RouteDef]:
     """The table as aiohttp takes it. Data forms stand before all plain addresses: {user} would swallow "alice.json"."""
     rows = table(pages)
-    with_data = [row for row in rows if row.has_data_forms]
+    with_data = [row for row in rows if row.view is not None]
     data = [web.get(row.path + _DATA_FORM, row.handler) for row in with_data]
     api = [web.get(API + row.path, _as_json(row.handler)) for row in with_data]
     return data + api + [_plain(row) for row in rows]
+
+
+def description_of(pages: Pages) -> dict[str, Any]:
+    """What of the table is JSON, as OpenAPI."""
+    described = [Described(row.path, row.view, row.query) for row in table(pages) if row.view is not None]
+    return describe(described, API, __version__)
 
 
 def open_handlers(pages: Pages) -> frozenset[Handler]:
