@@ -31,6 +31,7 @@ class Counts:
         self.hub_requests = 0
         self.hub_bytes = 0
         self.profile_values = 0
+        self.log_lines = 0
         self.actions: Counter[str] = Counter()
         self.ids: dict[str, int] = {}
 
@@ -41,12 +42,16 @@ class Counts:
             "hub_requests": self.hub_requests,
             "hub_bytes": self.hub_bytes,
             "profile_values": self.profile_values,
+            "log_lines": self.log_lines,
             "actions": dict(self.actions),
             "distinct_ids": len(self.ids),
         }
 
     def take_event(self, line: bytes) -> None:
         document = json.loads(line)
+        if "action" not in document["event"]:
+            self.log_lines += 1 + document.get("slurm", {}).get("repeats", 0)
+            return
         self.actions[document["event"]["action"]] += 1
         identity = document["event"]["id"]
         self.ids[identity] = self.ids.get(identity, 0) + 1

@@ -91,6 +91,8 @@ class DaemonShape:
     carbon_port: int | None = None
     hub_port: int | None = None
     replay_bytes_per_s: int | None = None
+    more_settings: str = ""
+    """More tables, as they stand in node.toml."""
 
 
 @cache
@@ -217,5 +219,5 @@ def _write_config(shape: DaemonShape, folder: Path, receivers: Receivers) -> Pat
     if shape.file:
         text += FILE.format(folder=folder)
     path = folder / "node.toml"
-    path.write_text(text)
+    path.write_text(text + shape.more_settings)
     return path

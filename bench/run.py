@@ -53,6 +53,7 @@ CASES = {
     "SPOOL": "bench.spool_append",
     "DISK": "bench.disk_writes",
     "REPLAY": "bench.replay",
+    "LOGS": "bench.log_lines_on_node",
 }
 
 

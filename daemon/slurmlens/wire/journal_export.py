@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 from slurmlens.log_lines import LogLine, Severity
 from slurmlens.wire.log_bytes import LATE_S, cut, text_of
@@ -106,19 +107,16 @@ def line_of_entry(entry: Mapping[bytes, bytes], node: str, arrived_ns: int) -> L
     The journal's own word about the sender (`_PID`, `_UID`, `_SYSTEMD_UNIT`, `_SYSTEMD_CGROUP`) goes before the
     sender's. The id is made of the cursor, so that an entry that is read again is the same line.
     """
-    raw = entry.get(b"MESSAGE")
+    get = entry.get
+    raw = get(b"MESSAGE")
     if raw is None:
         return None
-    get = entry.get
     fields: dict[str, str | int] = {}
     message, is_cut = text_of(raw, fields)
-    stored_us = _number(get(b"__REALTIME_TIMESTAMP"))
-    time_us = _number(get(b"_SOURCE_REALTIME_TIMESTAMP")) or stored_us
+    stored_us = _moment_us(get(b"__REALTIME_TIMESTAMP"))
+    time_us = _moment_us(get(b"_SOURCE_REALTIME_TIMESTAMP")) or stored_us
     if stored_us and time_us and abs(time_us - stored_us) > LATE_S * _US_PER_S:
         fields["clock_off_s"] = (time_us - stored_us) // _US_PER_S
-    program = get(b"SYSLOG_IDENTIFIER") or get(b"_COMM")
-    cgroup = get(b"COREDUMP_CGROUP") or get(b"_SYSTEMD_CGROUP")
-    unit = get(b"_SYSTEMD_UNIT")
     severity = _number(get(b"PRIORITY"))
     pid = _number(get(b"_PID"))
     return LogLine(
@@ -126,12 +124,12 @@ def line_of_entry(entry: Mapping[bytes, bytes], node: str, arrived_ns: int) -> L
         time_ns=time_us * _NS_PER_US if time_us else arrived_ns,
         node=node,
         message=message,
-        program=None if program is None else cut(program),
+        program=_name(get(b"SYSLOG_IDENTIFIER") or get(b"_COMM")),
         pid=_number(get(b"SYSLOG_PID")) if pid is None else pid,
         severity=severity if severity is not None and severity <= Severity.DEBUG else Severity.INFO.value,
         facility=_number(get(b"SYSLOG_FACILITY")),
-        unit=None if unit is None else cut(unit),
-        cgroup=None if cgroup is None else cgroup[:4096].decode("utf-8", "replace"),
+        unit=_name(get(b"_SYSTEMD_UNIT")),
+        cgroup=_path(get(b"COREDUMP_CGROUP") or get(b"_SYSTEMD_CGROUP")),
         user_id=_number(get(b"_UID")),
         source="journal",
         is_cut=is_cut,
@@ -139,5 +137,23 @@ def line_of_entry(entry: Mapping[bytes, bytes], node: str, arrived_ns: int) -> L
     )
 
 
+# The same few programs, units, cgroups and processes log most lines.
+
+
+@lru_cache(maxsize=1024)
 def _number(value: bytes | None) -> int | None:
+    return int(value) if value is not None and value.isdigit() and len(value) < 19 else None
+
+
+@lru_cache(maxsize=512)
+def _name(value: bytes | None) -> str | None:
+    return None if value is None else cut(value)
+
+
+@lru_cache(maxsize=512)
+def _path(value: bytes | None) -> str | None:
+    return None if value is None else value[:4096].decode("utf-8", "replace")
+
+
+def _moment_us(value: bytes | None) -> int | None:
     return int(value) if value is not None and value.isdigit() and len(value) < 19 else None

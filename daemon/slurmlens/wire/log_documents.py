@@ -157,10 +157,6 @@ class _LineSystemd(msgspec.Struct, frozen=True, omit_defaults=True):
     cgroup: str | None = None
 
 
-class _LineUser(msgspec.Struct, frozen=True):
-    id: int
-
-
 class _LineSlurm(msgspec.Struct, frozen=True, omit_defaults=True):
     job_id: int | None = None
     step_id: str | None = None
@@ -188,20 +184,19 @@ class KeptAs(NamedTuple):
 
 
 class _LineDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A document as it is written; `host` and `log` are the same for many lines and encoded once."""
+    """A document as it is written; what is the same for many lines is encoded once (`_host` and those beside it)."""
 
     timestamp: str = msgspec.field(name="@timestamp")
     event: _LineEvent
     message: str
     host: msgspec.Raw
     log: msgspec.Raw
-    process: _LineProcess | None = None
-    systemd: _LineSystemd | None = None
-    user: _LineUser | None = None
-    slurm: _LineSlurm | None = None
+    process: msgspec.Raw | None = None
+    systemd: msgspec.Raw | None = None
+    user: msgspec.Raw | None = None
+    slurm: msgspec.Raw | None = None
 
 
-_NO_SLURM = _LineSlurm()
 _encoder = msgspec.json.Encoder()
 
 
@@ -214,15 +209,18 @@ def encode(line: LogLine, kept: KeptAs | None = None) -> bytes:
             line.message,
             _host(line.node),
             _log(line.severity, line.facility),
-            None if line.program is None and line.pid is None else _LineProcess(line.program, line.pid),
-            None if line.unit is None and line.cgroup is None else _LineSystemd(line.unit, line.cgroup),
-            None if line.user_id is None else _LineUser(line.user_id),
+            _process(line.program, line.pid),
+            _systemd(line.unit, line.cgroup),
+            _user(line.user_id),
             _slurm(line, () if kept is None else kept[1:]),
         )
     )
 
 
-def _slurm(line: LogLine, owner: Sequence[str | None]) -> _LineSlurm | None:
+def _slurm(line: LogLine, owner: Sequence[str | None]) -> msgspec.Raw | None:
+    is_plain = not (owner or line.fields or line.repeats or line.is_cut or line.kind or line.sluid)
+    if is_plain and line.array_job_id is None and line.contradiction is None:
+        return _job(line.job_id, line.step, line.job_source)
     told = _LineSlurm(
         line.job_id,
         line.step,
@@ -237,7 +235,29 @@ def _slurm(line: LogLine, owner: Sequence[str | None]) -> _LineSlurm | None:
         line.is_cut,
         *owner,
     )
-    return None if told == _NO_SLURM else told
+    return msgspec.Raw(_encoder.encode(told))
+
+
+@lru_cache(maxsize=1024)
+def _job(job_id: int | None, step: str | None, source: JobSource | None) -> msgspec.Raw | None:
+    if job_id is None and step is None and source is None:
+        return None
+    return msgspec.Raw(_encoder.encode(_LineSlurm(job_id, step, job_source=source)))
+
+
+@lru_cache(maxsize=1024)
+def _process(name: str | None, pid: int | None) -> msgspec.Raw | None:
+    return None if name is None and pid is None else msgspec.Raw(_encoder.encode(_LineProcess(name, pid)))
+
+
+@lru_cache(maxsize=1024)
+def _systemd(unit: str | None, cgroup: str | None) -> msgspec.Raw | None:
+    return None if unit is None and cgroup is None else msgspec.Raw(_encoder.encode(_LineSystemd(unit, cgroup)))
+
+
+@lru_cache(maxsize=1024)
+def _user(user_id: int | None) -> msgspec.Raw | None:
+    return None if user_id is None else msgspec.Raw(_encoder.encode({"id": user_id}))
 
 
 @lru_cache(maxsize=1024)

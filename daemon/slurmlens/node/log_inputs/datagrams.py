@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from slurmlens.log_lines import LogLine
+from slurmlens.node.log_inputs.readiness import GATHER_S, readable
 from slurmlens.node.log_inputs.road import LogRoad
 from slurmlens.telemetry.internal import Reporter, lasting
 
@@ -79,6 +80,8 @@ class DatagramInput:
             await readable(opened)
             datagrams = self._receive(opened)
             await self._road.take([self._line_of(one) for one in datagrams if one.data])
+            if len(datagrams) < AT_ONCE:
+                await asyncio.sleep(GATHER_S)
 
     def _open(self) -> socket.socket | None:
         try:
@@ -141,14 +144,3 @@ def log_socket(path: Path) -> socket.socket:
         made.close()
         raise
     return made
-
-
-async def readable(one: socket.socket) -> None:
-    """Until there is something to read; a descriptor in epoll costs nothing until then."""
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_reader(one, lambda: None if ready.done() else ready.set_result(None))
-    try:
-        await ready
-    finally:
-        loop.remove_reader(one)

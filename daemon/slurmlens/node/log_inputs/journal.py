@@ -9,19 +9,27 @@ row: then it begins at the oldest entry and that is reported as a gap. The node 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import os
+from collections.abc import Sequence
 from contextlib import suppress
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.log_inputs import JournalInputConfig
 from slurmlens.node.log_inputs.positions import LogPositions, Position
+from slurmlens.node.log_inputs.readiness import GATHER_S, readable
 from slurmlens.node.log_inputs.road import LogRoad
 from slurmlens.runtime.backoff import Backoff
 from slurmlens.telemetry.internal import InternalEvent, Reporter, lasting
-from slurmlens.wire.journal_export import FIELDS, ExportReader, line_of_entry
+from slurmlens.wire.journal_export import FIELDS, ExportReader, JournalEntry, line_of_entry
 
 NAME = "journal"
 READ_BYTES = 64 * 1024
+PIPE_BYTES = 256 * 1024
+_F_SETPIPE_SZ = 1031
+"""From Linux's include/uapi/linux/fcntl.h."""
+
 LEAST_WAIT_S, MOST_WAIT_S = 0.5, 60.0
 AT_ONCE_S = 5.0
 """A child that ends sooner, without an entry, did not like its cursor."""
@@ -104,35 +112,58 @@ class JournalInput:
 
     async def _follow(self) -> int:
         """One life of the child; returns how many entries it told."""
-        pipe = asyncio.subprocess.PIPE
-        child = await asyncio.create_subprocess_exec(
-            *self.command(), stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, env={"LC_ALL": "C.UTF-8"}
-        )
-        complaints = asyncio.create_task(_last_words(child.stderr))
+        output, its_end = os.pipe()
         try:
-            taken = await self._take_all(child.stdout)
-            status = await child.wait()
-            self._reporter.report(ENDED, status=status, words=(await complaints).strip() or "it said nothing")
-            return taken
+            child = await self._started(its_end)
+            complaints = asyncio.create_task(_last_words(child.stderr))
+            try:
+                taken = await self._take_all(output)
+                status = await child.wait()
+                self._reporter.report(ENDED, status=status, words=(await complaints).strip() or "it said nothing")
+                return taken
+            finally:
+                complaints.cancel()
+                await _end(child)
         finally:
-            complaints.cancel()
-            await _end(child)
+            os.close(output)
 
-    async def _take_all(self, output: asyncio.StreamReader | None) -> int:
+    async def _started(self, its_end: int) -> asyncio.subprocess.Process:
+        """The child, writing into a pipe that holds what comes while it is not read."""
+        with suppress(OSError):
+            fcntl.fcntl(its_end, _F_SETPIPE_SZ, PIPE_BYTES)
+        try:
+            return await asyncio.create_subprocess_exec(
+                *self.command(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=its_end,
+                stderr=asyncio.subprocess.PIPE,
+                env={"LC_ALL": "C.UTF-8"},
+            )
+        finally:
+            os.close(its_end)
+
+    async def _take_all(self, output: int) -> int:
         reader, taken = ExportReader(), 0
-        while output is not None and (data := await output.read(READ_BYTES)):
-            entries = reader.feed(data)
-            if not entries:
-                continue
-            arrived_ns = self._clock.wall_ns()
-            lines = [line_of_entry(entry, self._node, arrived_ns) for entry in entries]
-            cursor = entries[-1].get(b"__CURSOR")
-            if cursor is not None:
-                self._cursor = cursor.decode("ascii", "replace")
-            marks: dict[str, Position] = {} if self._cursor is None else {NAME: {"cursor": self._cursor}}
-            await self._road.take([line for line in lines if line is not None], marks)
-            taken += len(entries)
-        return taken
+        os.set_blocking(output, False)
+        while True:
+            await readable(output)
+            data = os.read(output, READ_BYTES)
+            if not data:
+                return taken
+            if entries := reader.feed(data):
+                await self._take(entries)
+                taken += len(entries)
+            if len(data) < READ_BYTES:
+                await asyncio.sleep(GATHER_S)
+
+    async def _take(self, entries: Sequence[JournalEntry]) -> None:
+        arrived_ns = self._clock.wall_ns()
+        lines = [line_of_entry(entry, self._node, arrived_ns) for entry in entries]
+        cursor = entries[-1].get(b"__CURSOR")
+        if cursor is not None:
+            self._cursor = cursor.decode("ascii", "replace")
+        marks: dict[str, Position] = {} if self._cursor is None else {NAME: {"cursor": self._cursor}}
+        await self._road.take([line for line in lines if line is not None], marks)
 
 
 async def _last_words(stream: asyncio.StreamReader | None) -> str:

@@ -25,8 +25,8 @@ from slurmlens.node.log_inputs.positions import LogPositions, Position
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.log_documents import encode
 
-MOST_LINES = 256
-MOST_BYTES = 64 * 1024
+MOST_LINES = 1024
+MOST_BYTES = 256 * 1024
 LINE_COST_BYTES = 200
 """What a line takes beside its message, roughly."""
 

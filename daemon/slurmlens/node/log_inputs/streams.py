@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 
 from slurmlens.log_lines import LogLine
 from slurmlens.node.log_inputs.datagrams import AGAIN_S, UNAVAILABLE, Datagram
+from slurmlens.node.log_inputs.readiness import GATHER_S, readable
 from slurmlens.node.log_inputs.road import LogRoad
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.syslog_frames import SyslogFrames
@@ -42,39 +44,55 @@ class SyslogStreams:
 
     async def run(self) -> None:
         """A stage: listens for ever."""
-        where = "{}:{}".format(*self._address)
         while True:
-            try:
-                server = await asyncio.start_server(self._serve, *self._address)
-            except OSError as error:
-                self._reporter.report(UNAVAILABLE, where=where, problem=error.strerror or str(error))
-                await asyncio.sleep(AGAIN_S)
-                continue
-            self._reporter.over(UNAVAILABLE, where)
-            try:
-                async with server:
-                    await server.serve_forever()
-            finally:
-                for connection in self._connections:
-                    connection.cancel()
+            listener = self._open()
+            if listener is not None:
+                try:
+                    with listener:
+                        await self._accept_for_ever(listener)
+                finally:
+                    for connection in self._connections:
+                        connection.cancel()
+            await asyncio.sleep(AGAIN_S)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._connections) >= self._most_connections:
-            self._reporter.report(TOO_MANY, most=self._most_connections)
-            writer.close()
-            return
-        self._connections.add(task)
+    def _open(self) -> socket.socket | None:
+        host, port = self._address
         try:
-            with suppress(ConnectionError):
-                await self._take_all(reader)
-        finally:
-            self._connections.discard(task)
-            writer.close()
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listener = socket.create_server(self._address, family=family)
+        except OSError as error:
+            self._reporter.report(UNAVAILABLE, where=f"{host}:{port}", problem=error.strerror or str(error))
+            return None
+        self._reporter.over(UNAVAILABLE, f"{host}:{port}")
+        listener.setblocking(False)
+        return listener
 
-    async def _take_all(self, reader: asyncio.StreamReader) -> None:
+    async def _accept_for_ever(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(listener)
+            if len(self._connections) >= self._most_connections:
+                self._reporter.report(TOO_MANY, most=self._most_connections)
+                connection.close()
+                continue
+            connection.setblocking(False)
+            task = asyncio.create_task(self._serve(connection))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            await self._take_all(connection)
+
+    async def _take_all(self, connection: socket.socket) -> None:
         frames = SyslogFrames()
-        while data := await reader.read(READ_BYTES):
+        while True:
+            await readable(connection)
+            data = connection.recv(READ_BYTES)
+            if not data:
+                break
             await self._road.take([self._line_of(Datagram(message)) for message in frames.feed(data)])
+            if len(data) < READ_BYTES:
+                await asyncio.sleep(GATHER_S)
         if (last := frames.end()) is not None:
             await self._road.take([self._line_of(Datagram(last))])
