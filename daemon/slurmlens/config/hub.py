@@ -14,7 +14,7 @@ from slurmlens.config.database_url import problem_of, sqlite_path
 from slurmlens.config.findings import FindingsConfig
 from slurmlens.config.inventory import InventoryConfig
 from slurmlens.config.kafka import HubKafkaConfig
-from slurmlens.config.log_store import SearchServerConfig
+from slurmlens.config.log_store import LogSeriesConfig, SearchServerConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.series_2015 import HubSeries2015Config
 from slurmlens.config.setting import Settings, optional_section, section, setting
@@ -139,11 +139,16 @@ class HubConfig(Settings):
     kafka: HubKafkaConfig | None = optional_section(
         "events from a topic of Kafka, beside those that come by HTTP; whoever may write into the topic is believed"
     )
+    log_series: LogSeriesConfig | None = optional_section("carbon series made of log lines, by rules")
     consul: HubConsulConfig | None = optional_section("Consul: the hub as a service, the keys of 2015")
     series_2015: HubSeries2015Config | None = optional_section(
         "carbon series under the names of 2015: slurm.stats.…, the queue by user and group"
     )
     log: LogConfig = section(LogConfig, "the hub's own log")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.log_series is not None and self.database.shared:
+            yield "log_series", "each of several hubs would count its own lines alone: name this table in none of them"
 
     @property
     def local_socket(self) -> Path | None:

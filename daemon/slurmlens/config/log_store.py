@@ -1,4 +1,4 @@
-"""Settings of where the hub keeps log lines: its own files, or a search server.
+"""Settings of where the hub keeps log lines (its own files, or a search server), and of the series made of them.
 
 Part of `config.hub`. Read by `hub.logs`.
 """
@@ -44,3 +44,19 @@ class SearchServerConfig(Settings):
             yield "index", "a '*' stands for indices that are searched only: set read_only = true, or leave it out"
         if self.user is not None and self.password_file is None:
             yield "password_file", "is needed beside user"
+
+
+class LogSeriesConfig(Settings):
+    """Series that rules make of log lines."""
+
+    rules: Path = setting(
+        Path("/etc/slurmlens/log-rules.toml"), "the file of rules; docs/logs.md says what stands in it"
+    )
+    late_s: float = setting(
+        300.0,
+        "lines that come so late are still counted in the interval of their own time, whose point is sent again",
+        minimum=0,
+        maximum=86_400,
+    )
+    host: str = setting("127.0.0.1", "carbon's host, or a relay's that keeps points while carbon is away")
+    port: int = setting(2003, "its port for the plaintext protocol", minimum=1, maximum=65_535)

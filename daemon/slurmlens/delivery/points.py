@@ -7,17 +7,26 @@ sends its points to a relay, which keeps them on disk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from slurmlens.clock import Clock
+from slurmlens.config.node import BatchConfig
 from slurmlens.config.shared import ReplayConfig
+from slurmlens.config.sinks import CarbonSinkConfig, SinksConfig
 from slurmlens.delivery.batches import Batch, Stream
 from slurmlens.delivery.deliveries import Deliveries
-from slurmlens.delivery.receivers import Receiver
+from slurmlens.delivery.receivers import Receiver, SinkDependencies, receivers
 from slurmlens.delivery.spool.memory_queue import MemoryQueue
 from slurmlens.delivery.status import SinkStatus
+from slurmlens.runtime.endpoint import Endpoint
 from slurmlens.runtime.supervisor import Stage
 from slurmlens.telemetry.internal import Reporter
+
+INTERVALS_KEPT = 360
+"""What waits for carbon; whoever wants more sends the points to a relay, which has a disk."""
+RESEND_S = 20.0
+LONGEST_WAIT_S = 30.0
+Find = Callable[[str, str, int], Endpoint]
 
 
 class PointDelivery:
@@ -51,3 +60,19 @@ class PointDelivery:
     def tell_backlog(self) -> None:
         """Says what has not arrived at the end of the program."""
         self._deliveries.tell_backlog()
+
+
+def carbon_points(
+    host: str, port: int, name: str, find: Find | None, clock: Clock, reporter: Reporter
+) -> PointDelivery:
+    """Points to carbon at that address, or where `find` finds it; `name` is whose points these are."""
+    carbon = CarbonSinkConfig(host=host, port=port, resend_window_s=RESEND_S, backoff_max_s=LONGEST_WAIT_S)
+    dependencies = SinkDependencies(
+        node=name,
+        batch=BatchConfig(),
+        reporter=reporter,
+        clock=clock,
+        on_profile_interval=lambda interval_s: None,
+        find=find,
+    )
+    return PointDelivery(receivers(SinksConfig(carbon=carbon), dependencies), INTERVALS_KEPT, clock, reporter)

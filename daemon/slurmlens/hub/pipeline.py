@@ -63,7 +63,7 @@ from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.progress.retention import kinds_of_progress
 from slurmlens.hub.scheduler.account_poller import AccountPoller
 from slurmlens.hub.scheduler.poller import Poller
-from slurmlens.hub.scheduler.queue_series import QueueSeries, queue_points
+from slurmlens.hub.scheduler.queue_series import QueueSeries
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.state import SchedulerSilence, SchedulerState
 from slurmlens.hub.scheduler.stored_nodes import StoredNodes
@@ -88,7 +88,7 @@ from slurmlens.slurm.source import CommandSource, Scheduler
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 if TYPE_CHECKING:
-    from slurmlens.delivery.points import PointDelivery
+    from slurmlens.delivery.points import Find, PointDelivery
     from slurmlens.hub.consul import HubConsul
     from slurmlens.hub.intake.kafka import KafkaIntake
     from slurmlens.hub.workers.membership import WorkerMembership
@@ -142,7 +142,9 @@ class HubPipeline:
         self._points = self._make_points()
         kinds = [*kinds_of_history(config.retention), *kinds_of_progress(config.retention.progress_days)]
         self._retention = Retention(store, kinds, clock)
-        self._logs = open_logs(config, store, news, clock, opened.reporter)
+        self._log_points = self._make_log_points()
+        write = None if self._log_points is None else self._log_points.put
+        self._logs = open_logs(config, store, news, clock, opened.reporter, write)
         self._workers = self._make_workers()
         self._led: Callable[[Stage], Stage] = (
             (lambda stage: stage) if self._workers is None else self._workers.leadership.led
@@ -197,8 +199,9 @@ class HubPipeline:
         await self._listener.close()
         if self._logs is not None:
             await self._logs.close()
-        if self._points is not None:
-            self._points.tell_backlog()
+        for points in (self._points, self._log_points):
+            if points is not None:
+                points.tell_backlog()
         if self._access.ruled is not None:
             await self._access.ruled.looks.write()
         with suppress(StoreError):  # the next heartbeats say the same
@@ -231,7 +234,7 @@ class HubPipeline:
             workers=self._workers,
             kafka=None if self._kafka is None else self._kafka.share,
             consul=None if self._consul is None else self._consul.status,
-            points=self._points,
+            points=[one for one in (self._points, self._log_points) if one is not None],
             retention=self._retention,
             counters=reporter.counters,
             database=self._opened.database,
@@ -311,7 +314,17 @@ class HubPipeline:
         if config is None:
             return None
         find = None if self._consul is None else self._consul.endpoint
-        return queue_points(config, self._opened.config.cluster, find, self._opened.clock, self._opened.reporter)
+        return self._points_to(config.host, config.port, find)
+
+    def _make_log_points(self) -> PointDelivery | None:
+        """Where series of lines go: an address of its own, for rules may be another team's."""
+        config = self._opened.config.log_series
+        return None if config is None else self._points_to(config.host, config.port, None)
+
+    def _points_to(self, host: str, port: int, find: Find | None) -> PointDelivery:
+        from slurmlens.delivery.points import carbon_points  # late: most hubs send none
+
+        return carbon_points(host, port, self._opened.config.cluster, find, self._opened.clock, self._opened.reporter)
 
     async def _latest_record(self, job_id: int) -> JobRecord | None:
         facts = await self._queries.job_facts(EVERYBODY, job_id)  # Consul shows it to all
@@ -474,6 +487,8 @@ class HubPipeline:
             self._supervisor.add("queue series", self._led(series.run))
             for name, stage in points.stages():
                 self._supervisor.add(name, stage)
+        for name, stage in () if self._log_points is None else self._log_points.stages():
+            self._supervisor.add(f"lines' {name}", stage)
         for name, stage in () if self._consul is None else self._consul.stages:
             self._supervisor.add(name, stage)
 

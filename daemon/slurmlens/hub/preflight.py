@@ -17,6 +17,7 @@ from slurmlens.config.database_url import DRIVERS, server_of, sqlite_path
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import ConfigError
 from slurmlens.hub.access.authenticating import read_secret
+from slurmlens.hub.logs.rules import examine_rules
 from slurmlens.runtime.listen_check import listening_problems
 
 SQLITE_HEAD = b"SQLite format 3\0"
@@ -30,7 +31,17 @@ def hub_problems(config: HubConfig) -> list[ConfigError]:
         *database_problems(config.database.url),
         *listening_problems(config.listen, config.auth),
         *proxy_problems(config.access),
+        *log_problems(config),
     ]
+
+
+def log_problems(config: HubConfig) -> Iterator[ConfigError]:
+    """What is wrong with the rules that make series of lines, and with what a search server is asked with."""
+    if config.log_series is not None:
+        yield from examine_rules(config.log_series.rules)[1]
+    password_file = config.logs.opensearch.password_file
+    if config.logs.store == "opensearch" and password_file is not None and not os.access(password_file, os.R_OK):
+        yield ConfigError(f"{password_file} cannot be read", key="logs.opensearch.password_file")
 
 
 def proxy_problems(access: AccessConfig | None) -> Iterator[ConfigError]:

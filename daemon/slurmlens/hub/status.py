@@ -5,7 +5,7 @@ Owns the document's keys. Made by `pipeline`; shown by `web.pages.status` and `s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ class HubStatus:
     workers: WorkerMembership | None
     kafka: KafkaShare | None
     consul: Callable[[], dict[str, object]] | None
-    points: PointDelivery | None
+    points: Sequence[PointDelivery]
     retention: Retention
     counters: Counters
     database: DatabaseFile | None = None
@@ -62,7 +62,7 @@ class HubStatus:
             "workers": [] if self.workers is None else msgspec.to_builtins(self.workers.known),
             "kafka": msgspec.to_builtins(self.kafka),
             "consul": None if self.consul is None else self.consul(),
-            "sinks": [] if self.points is None else msgspec.to_builtins(self.points.sink_statuses()),
+            "sinks": [msgspec.to_builtins(one) for points in self.points for one in points.sink_statuses()],
             "database": None if self.database is None else self._database(self.database),
             "retention": msgspec.to_builtins(self.retention.told()),
             "counters": self.counters.snapshot(),

@@ -6,7 +6,7 @@ supervisor is to run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from slurmlens.clock import Clock
@@ -14,7 +14,9 @@ from slurmlens.config.database_url import sqlite_path
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.logs.enriching import Enricher
-from slurmlens.hub.logs.keeping import LogKeeper
+from slurmlens.hub.logs.keeping import Hear, LogKeeper
+from slurmlens.hub.logs.rules import read_rules
+from slurmlens.hub.logs.series import LogSeries
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.logs.store import LogSource, LogStore
 from slurmlens.hub.logs.tail import LogTail
@@ -31,20 +33,30 @@ class HubLogs:
     tail: LogTail
     enricher: Enricher
     keeper: LogKeeper | None
+    series: LogSeries | None = None
 
     def stages(self) -> Iterator[tuple[str, Stage]]:
         """What a supervisor is to run, by name."""
         if self.keeper is not None:
             yield "lines' jobs", self.keeper.run_completing
             yield "lines' age", self.keeper.run_forgetting
+        if self.series is not None:
+            yield "series of lines", self.series.run
 
     async def close(self) -> None:
         """Ends the store, when nobody asks any more."""
         await self.source.close()
 
 
-def open_logs(config: HubConfig, history: Store, news: News, clock: Clock, reporter: Reporter) -> HubLogs | None:
-    """The lines as settings say; None where they are off, or have no place."""
+def open_logs(
+    config: HubConfig,
+    history: Store,
+    news: News,
+    clock: Clock,
+    reporter: Reporter,
+    write_points: Callable[[bytes, int], None] | None = None,
+) -> HubLogs | None:
+    """The lines as settings say; None where they are off, or have no place. `write_points` takes carbon's lines."""
     settings = config.logs
     if not settings.enabled:
         return None
@@ -56,8 +68,14 @@ def open_logs(config: HubConfig, history: Store, news: News, clock: Clock, repor
     store = _store(config, clock)
     if store is None:
         return None
-    keeper = LogKeeper(store, enricher, [tail.publish], news, clock, reporter)
-    return HubLogs(store, tail, enricher, keeper)
+    series: LogSeries | None = None
+    hear: list[Hear] = [tail.publish]
+    if config.log_series is not None and write_points is not None:
+        rules, late_s = read_rules(config.log_series.rules), config.log_series.late_s
+        series = LogSeries(rules, late_s, config.cluster, write_points, store, clock, reporter)
+        hear.append(series.hear)
+    keeper = LogKeeper(store, enricher, hear, news, clock, reporter)
+    return HubLogs(store, tail, enricher, keeper, series)
 
 
 def _store(config: HubConfig, clock: Clock) -> LogStore | None:

@@ -14,32 +14,19 @@ import grp
 import os
 import pwd
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
-from slurmlens.config.node import BatchConfig
-from slurmlens.config.series_2015 import HubSeries2015Config
-from slurmlens.config.sinks import CarbonSinkConfig, SinksConfig
 from slurmlens.hub.history.conclude.run_extent import node_count_of
 from slurmlens.hub.news import News, QueueReceived
-from slurmlens.runtime.endpoint import Endpoint
 from slurmlens.runtime.intervals import next_interval
 from slurmlens.slurm.job_ids import waiting_task_count
 from slurmlens.slurm.records import JobRecord, JobState
-from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import series_2015
 from slurmlens.wire.series_2015 import Point
 
-if TYPE_CHECKING:
-    from slurmlens.delivery.points import PointDelivery
-
 ZEROS_S = 3600
-INTERVALS_KEPT = 360
-"""What waits for carbon; whoever wants more sends the points to a relay, which has a disk."""
-RESEND_S = 20.0
-LONGEST_WAIT_S = 30.0
 GROUPS_KEPT_S = 600
 STATES = (JobState.RUNNING, JobState.PENDING)
 TOTAL = ("total",)
@@ -168,28 +155,3 @@ class QueueSeries:
                 amount = found.get((whose, state), QueueAmount())
                 if amount.is_whole:
                     yield from series_2015.queue(whose, state.value, amount.jobs, amount.nodes, amount.cpus)
-
-
-def queue_points(
-    config: HubSeries2015Config,
-    name: str,
-    find: Callable[[str, str, int], Endpoint] | None,
-    clock: Clock,
-    reporter: Reporter,
-) -> PointDelivery:
-    """Where the series go: carbon as settings say it, or where `find` finds it; `name` is whose points these are."""
-    from slurmlens.delivery.points import PointDelivery  # late: most hubs have no series of 2015
-    from slurmlens.delivery.receivers import SinkDependencies, receivers
-
-    carbon = CarbonSinkConfig(
-        host=config.host, port=config.port, resend_window_s=RESEND_S, backoff_max_s=LONGEST_WAIT_S
-    )
-    dependencies = SinkDependencies(
-        node=name,
-        batch=BatchConfig(),
-        reporter=reporter,
-        clock=clock,
-        on_profile_interval=lambda interval_s: None,
-        find=find,
-    )
-    return PointDelivery(receivers(SinksConfig(carbon=carbon), dependencies), INTERVALS_KEPT, clock, reporter)

@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from slurmlens.config.series_2015 import HubSeries2015Config
-from slurmlens.delivery.points import PointDelivery
-from slurmlens.hub.scheduler.queue_series import INTERVALS_KEPT, queue_points
+from slurmlens.delivery.points import INTERVALS_KEPT, PointDelivery, carbon_points
 from slurmlens.runtime.endpoint import Address, Endpoint
 from slurmlens.runtime.supervisor import Supervisor
 from slurmlens.telemetry.counters import Counters
@@ -69,9 +67,8 @@ class Carbons:
 
 def points_to(endpoint: Endpoint, clock: ManualClock, counters: Counters) -> PointDelivery:
     """As the hub makes it, to where Consul says carbon is."""
-    return queue_points(
-        HubSeries2015Config(), "demo", lambda sink, host, port: endpoint, clock, Reporter(counters, clock)
-    )
+    find = lambda sink, host, port: endpoint  # noqa: E731
+    return carbon_points("127.0.0.1", 2003, "demo", find, clock, Reporter(counters, clock))
 
 
 @asynccontextmanager
