@@ -47,9 +47,8 @@ from slurmlens.hub.history.record.applying import Applier
 from slurmlens.hub.history.record.packing import Packer
 from slurmlens.hub.history.refresh import Refresher
 from slurmlens.hub.history.retention import kinds_of_history
-from slurmlens.hub.intake.enriching import DocumentEnricher
 from slurmlens.hub.intake.ingest import Ingest
-from slurmlens.hub.intake.log_lines import LogIntake
+from slurmlens.hub.intake.line_addresses import line_addresses
 from slurmlens.hub.intake.origins import NodeOrigins
 from slurmlens.hub.intake.profile_demand import ProfileDemand
 from slurmlens.hub.intake.refusals import Refusals
@@ -74,11 +73,9 @@ from slurmlens.hub.usage.node_keeping import NodeTimeKeeper
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.doors import Bounds, Doors
 from slurmlens.hub.web.listener import Listener
-from slurmlens.hub.web.ports import TakeEvents
 from slurmlens.hub.workers.known import WorkerTold
 from slurmlens.hub.workers.tables import hub_workers  # noqa: F401  # the schema has it with one hub, too
-from slurmlens.runtime.authentication import Authenticator, Prove
-from slurmlens.runtime.local_zone import LocalZone
+from slurmlens.runtime.authentication import Authenticator
 from slurmlens.runtime.process import raise_descriptor_limit
 from slurmlens.runtime.supervisor import Stage, Supervisor
 from slurmlens.runtime.tls import ServerTls
@@ -238,6 +235,7 @@ class HubPipeline:
             retention=self._retention,
             counters=reporter.counters,
             database=self._opened.database,
+            logs=None if self._logs is None else self._logs.source,
         )
         app = make_app(
             doors=self._doors,
@@ -250,46 +248,14 @@ class HubPipeline:
             status=status,
             logs=None if self._logs is None else self._logs.source,
             log_tail=None if self._logs is None else self._logs.tail,
-            take_lines=self._log_intake(prove),
             findings=self._findings,
-            enrichments=self._enrichments(prove),
+            take_lines=line_addresses(self._logs, config, prove, clock, reporter),
             settings=config,
             clock=clock,
             access=self._access,
             reporter=reporter,
         )
         await self._listener.open(app)
-
-    def _log_intake(self, prove: Prove) -> TakeEvents | None:
-        """Who takes lines; None where there are none, or somebody else writes them."""
-        config = self._opened.config
-        if self._logs is None or self._logs.keeper is None:
-            return None
-        return LogIntake(
-            max_body_bytes=config.listen.max_body_bytes,
-            prove=prove,
-            forwarders=config.logs.forwarders,
-            relays=config.auth.relays,
-            keeper=self._logs.keeper,
-            zone=LocalZone(),
-            reporter=self._opened.reporter,
-            clock=self._opened.clock,
-        ).take
-
-    def _enrichments(self, prove: Prove) -> dict[str, TakeEvents]:
-        """Who answers documents with what is known of their jobs, by the end of the address."""
-        config = self._opened.config
-        if self._logs is None:
-            return {}
-        answers = DocumentEnricher(
-            max_body_bytes=config.listen.max_body_bytes,
-            prove=prove,
-            forwarders=(*config.logs.forwarders, *config.auth.relays),
-            enricher=self._logs.enricher,
-            zone=LocalZone(),
-            clock=self._opened.clock,
-        )
-        return {"": answers.enrich, "/2015": answers.enrich_2015}
 
     def _make_consul(self) -> HubConsul | None:
         config = self._opened.config

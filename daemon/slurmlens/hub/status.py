@@ -5,6 +5,7 @@ Owns the document's keys. Made by `pipeline`; shown by `web.pages.status` and `s
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.database_file import DatabaseFile
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.history.read.queries import Queries
+from slurmlens.hub.logs.store import LogSource, LogStoreError, StoreHealth
 from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.hub.workers.known import KafkaShare
 from slurmlens.runtime.loop_watch import watch_of_running_loop
@@ -26,6 +28,8 @@ from slurmlens.telemetry.counters import Counters
 if TYPE_CHECKING:
     from slurmlens.delivery.points import PointDelivery
     from slurmlens.hub.workers.membership import WorkerMembership
+
+LOGS_ASKED_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class HubStatus:
     retention: Retention
     counters: Counters
     database: DatabaseFile | None = None
+    logs: LogSource | None = None
 
     async def __call__(self, viewer: Viewer) -> dict[str, object]:
         """The document, for whoever asks."""
@@ -61,6 +66,7 @@ class HubStatus:
             "worker": None if self.workers is None else self.workers.name,
             "workers": [] if self.workers is None else msgspec.to_builtins(self.workers.known),
             "kafka": msgspec.to_builtins(self.kafka),
+            "logs": await self._logs(),
             "consul": None if self.consul is None else self.consul(),
             "sinks": [msgspec.to_builtins(one) for points in self.points for one in points.sink_statuses()],
             "database": None if self.database is None else self._database(self.database),
@@ -68,6 +74,19 @@ class HubStatus:
             "counters": self.counters.snapshot(),
             **history,
         }
+
+    async def _logs(self) -> dict[str, object] | None:
+        """How the place of log lines fares; what is slow to say so is away for whoever looks."""
+        if self.logs is None:
+            return None
+        try:
+            async with asyncio.timeout(LOGS_ASKED_S):
+                health = await self.logs.health()
+        except (TimeoutError, LogStoreError) as error:
+            problem = str(error) or f"no answer in {LOGS_ASKED_S:g} s"
+            health = StoreHealth(kind="log lines", place="", state="away", problem=problem)
+        built: dict[str, object] = msgspec.to_builtins(health)
+        return built
 
     @staticmethod
     def _database(database: DatabaseFile) -> dict[str, object]:

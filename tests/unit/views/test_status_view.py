@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from slurmlens.events import DroppedLines
+from slurmlens.hub.logs.store import StoreDay, StoreHealth, StoreNode
 from slurmlens.hub.views.status.build import MOST_NODES_SHOWN, build_status_view
 from slurmlens.hub.views.status.terminal import render_status
 from slurmlens.hub.views.status.view import (
@@ -190,3 +191,27 @@ def test_a_hub_that_is_not_heard_of_and_that_none_leads_are_worth_a_look() -> No
 def test_a_topic_that_cannot_be_read_is_worth_a_look() -> None:
     [oddity] = build_status_view(a_well_hub(kafka=KafkaShareDocument(topic="events", last_error="no broker"))).oddities
     assert "events is not read from Kafka now: no broker" in oddity.what
+
+
+def a_search_server(**changes: object) -> StoreHealth:
+    days = (StoreDay("slurmlens-logs-2026.11.29", 10, 2_000, "green"), StoreDay("slurmlens-logs-2026.11.30", 5, 1_000))
+    nodes = (StoreNode("search1", 40, 70.0), StoreNode("search2", 50, 91.0, rejected=7))
+    health = StoreHealth(
+        kind="OpenSearch", place="http://search:9200", state="green", version="2.19.1", nodes=nodes, days=days, shards=2
+    )
+    return msgspec.structs.replace(health, **changes)
+
+
+def test_where_log_lines_are_kept_is_said_and_what_it_rejected() -> None:
+    view = build_status_view(a_well_hub(logs=a_search_server()))
+    assert view.logs is not None
+    assert view.logs.sentence == "OpenSearch 2.19.1 at http://search:9200: green, 2 days, 3.0 kB"
+    assert [oddity.what for oddity in view.oddities] == ["7 writes rejected by search2 since its start"]
+    assert "log lines in OpenSearch 2.19.1" in render_status(view, Sheet(zone=datetime.UTC, columns=100))
+
+
+def test_a_search_server_that_is_away_or_read_only_needs_a_look() -> None:
+    away = StoreHealth(kind="search server", place="http://search:9200", state="away", problem="is not reached")
+    view = build_status_view(a_well_hub(logs=away))
+    assert weights(view) == [Weight.LOOK]
+    assert "is away: is not reached" in view.oddities[0].what

@@ -50,7 +50,7 @@ from slurmlens.hub.web.ports import (
     TakeEvents,
 )
 from slurmlens.hub.web.render import make_environment
-from slurmlens.hub.web.routes import Pages, description_of, open_handlers, route_definitions
+from slurmlens.hub.web.routes import API, Pages, description_of, open_handlers, route_definitions
 from slurmlens.hub.web.session import session_middleware
 from slurmlens.runtime.http_server import RETRY_AFTER_S
 from slurmlens.telemetry.internal import Reporter
@@ -82,8 +82,7 @@ def make_app(
     log_tail: LogTail | None = None,
     campaigns: CampaignStore | None = None,
     findings: FindingReads | None = None,
-    take_lines: TakeEvents | None = None,
-    enrichments: Mapping[str, TakeEvents] = MappingProxyType({}),
+    take_lines: Mapping[str, TakeEvents] = MappingProxyType({}),
     doors: Doors | None = None,
     clock: Clock | None = None,
 ) -> web.Application:
@@ -111,9 +110,7 @@ def make_app(
         assets=assets,
     )
     taking = {"/api/v1/events": _intake_handler(take_events, doors)}
-    if take_lines is not None:
-        taking["/api/v1/logs"] = _intake_handler(take_lines, doors)
-    taking |= {f"/api/v1/enrich{form}": _intake_handler(enrich, doors) for form, enrich in enrichments.items()}
+    taking |= {f"{API}/{name}": _intake_handler(take, doors) for name, take in take_lines.items()}
     app = web.Application(
         middlewares=[
             *([] if doors is None else [doors.middleware()]),

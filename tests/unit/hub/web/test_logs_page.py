@@ -86,7 +86,7 @@ async def lines(tmp_path: Path) -> AsyncIterator[Lines]:
         status=None,  # type: ignore[arg-type]
         logs=store,
         log_tail=tail,
-        take_lines=intake.take,
+        take_lines={"logs": intake.take},
         settings=HubConfig(cluster="demo"),
         clock=clock,
     )

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from slurmlens.clock import NS_PER_S
+from slurmlens.hub.logs.store import StoreHealth
 from slurmlens.hub.views.status.view import (
     KafkaShareDocument,
+    LogsKept,
     NodeDocument,
     NodeLine,
     Oddity,
@@ -74,6 +76,7 @@ def build_status_view(document: StatusDocument) -> StatusView:
         retention=document.retention,
         workers=tuple(_worker_line(one, document) for one in document.workers),
         kafka=_kafka_words(document.kafka),
+        logs=None if document.logs is None else _logs_kept(document.logs),
         nodes=tuple(lines[:MOST_NODES_SHOWN]),
         node_count=len(lines),
         silent_count=sum(line.is_silent for line in lines),
@@ -337,6 +340,35 @@ def _retention(document: StatusDocument) -> Iterator[Oddity]:
         )
 
 
+def _logs_kept(health: StoreHealth) -> LogsKept:
+    size_bytes = sum(day.size_bytes or 0 for day in health.days)
+    counted = [day.lines for day in health.days if day.lines is not None]
+    version = f" {health.version}" if health.version else ""
+    days = fmt.count(len(health.days), "day") if health.is_written else fmt.count(len(health.days), "index", "indices")
+    who = "" if health.is_written else ", written by somebody else"
+    sentence = f"{health.kind}{version} at {health.place}{who}: {health.state}, {days}, {fmt.volume(size_bytes)}"
+    return LogsKept(sentence=sentence, health=health, size_bytes=size_bytes, lines=sum(counted) if counted else None)
+
+
+def _log_store(document: StatusDocument) -> Iterator[Oddity]:
+    logs = document.logs
+    if logs is None:
+        return
+    if logs.problem is not None:
+        yield Oddity(
+            weight=Weight.LOOK,
+            what=f"{visible(logs.kind)}, where log lines are kept, is {visible(logs.state)}: {visible(logs.problem)}",
+            advice="Lines wait at their senders and are sent again; none is lost as long as these have room.",
+        )
+    rejected = {node.name: node.rejected for node in logs.nodes if node.rejected}
+    if rejected:
+        yield Oddity(
+            weight=Weight.NOTE,
+            what=f"{fmt.count(sum(rejected.values()), 'write')} rejected by {_named(list(rejected))} since its start",
+            advice="The search server was full for a moment; what it rejected was sent again.",
+        )
+
+
 def _holds(document: StatusDocument) -> Iterator[Oddity]:
     if document.loop is not None and document.loop.longest_hold_ms >= HOLD_WORTH_A_LOOK_MS:
         yield Oddity(
@@ -363,5 +395,6 @@ RULES: tuple[Callable[[StatusDocument], Iterator[Oddity]], ...] = (
     _refusals,
     _held,
     _retention,
+    _log_store,
     _holds,
 )

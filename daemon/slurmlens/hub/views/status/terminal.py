@@ -53,6 +53,8 @@ def _parts(view: StatusView, sheet: Sheet) -> Iterator[str]:
         yield f"  hub {visible(line.worker)}{this} {line.says}, {fmt.count(line.watchers, 'live page')}{kafka}"
     if view.kafka is not None and not view.workers:
         yield f"  {view.kafka}"
+    if view.logs is not None:
+        yield from _wrapped(f"log lines in {visible(view.logs.sentence)}", "  ", sheet)
     for aged in view.retention:
         went = (
             f"{aged.removed} gone by age, last {_ago(aged.last_ns, view.made_ns)}" if aged.last_ns else "none gone yet"

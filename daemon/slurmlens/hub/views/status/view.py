@@ -11,6 +11,7 @@ import enum
 import msgspec
 
 from slurmlens.events import DroppedLines
+from slurmlens.hub.logs.store import StoreHealth
 
 
 class SchedulerDocument(msgspec.Struct, kw_only=True):
@@ -128,6 +129,7 @@ class StatusDocument(msgspec.Struct, kw_only=True):
     worker: str | None = None
     workers: tuple[WorkerDocument, ...] = ()
     kafka: KafkaShareDocument | None = None
+    logs: StoreHealth | None = None
     sinks: tuple[SinkDocument, ...] = ()
     retention: tuple[AgedDocument, ...] = ()
     counters: dict[str, float] = {}
@@ -180,6 +182,15 @@ class WorkerLine(msgspec.Struct, frozen=True, kw_only=True):
     kafka: str | None
 
 
+class LogsKept(msgspec.Struct, frozen=True, kw_only=True):
+    """Where log lines are, in words, and a search server's machines and days; `size_bytes` is that of all days."""
+
+    sentence: str
+    health: StoreHealth
+    size_bytes: int
+    lines: int | None
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """The page: one sentence, the oddities (worst first), the hub's parts, and the nodes (odd ones first, not all)."""
 
@@ -196,6 +207,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     retention: tuple[AgedDocument, ...]
     workers: tuple[WorkerLine, ...]
     kafka: str | None
+    logs: LogsKept | None
     nodes: tuple[NodeLine, ...]
     node_count: int
     silent_count: int
