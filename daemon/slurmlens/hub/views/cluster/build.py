@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
+from slurmlens.hub.history.conclude.run_extent import RunExtent
 from slurmlens.hub.history.facts import JobRow
 from slurmlens.hub.inventory.collectors.nodes import REASON, STATE, is_out_of_service
 from slurmlens.hub.inventory.entities import EXISTS, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.states import latest_facts
 from slurmlens.hub.views.cluster.view import ClusterView, NodeCell, NodeGroup, ResourceLine, UseCell
 from slurmlens.hub.views.entity.words import node_word
+from slurmlens.hub.views.jobs.build import row_extent
 from slurmlens.hub.views.natural_order import natural
 from slurmlens.hub.views.states import pending_words
 from slurmlens.shown import format as fmt
@@ -124,7 +125,7 @@ def _given(running: Iterable[JobRow], now_ns: int) -> _Given:
     jobs: Counter[str] = Counter()
     memory = gpus = 0
     for row in running:
-        extent = _extent(row, now_ns)
+        extent = row_extent(row, now_ns)
         jobs.update(extent.nodes)
         cores.update(_cores_of(extent))
         memory += extent.memory_bytes or 0
@@ -138,18 +139,6 @@ def _cores_of(extent: RunExtent) -> dict[str, int]:
         return dict(extent.cores_by_node)
     share, rest = divmod(extent.cores, len(extent.nodes))
     return {name: share + (number < rest) for number, name in enumerate(extent.nodes)}
-
-
-def _extent(row: JobRow, now_ns: int) -> RunExtent:
-    return run_extent(
-        row.outcome.state,
-        row.record,
-        row.identity,
-        reporting=row.nodes,
-        start_ns=row.start_ns,
-        end_ns=row.end_ns,
-        now_ns=now_ns,
-    )
 
 
 def _cell(node: _ClusterNode, given: _Given) -> NodeCell:
@@ -217,7 +206,7 @@ def _resource_lines(
         [node for node in nodes if node.is_in_service],
         [node for node in nodes if not node.is_in_service],
         given,
-        [_extent(row, now_ns) for row in facts.waiting],
+        [row_extent(row, now_ns) for row in facts.waiting],
     )
     yield _cores(resources)
     yield _memory(resources, sum(row.outcome.oom_kills or 0 for row in facts.running))

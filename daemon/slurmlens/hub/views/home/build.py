@@ -12,12 +12,12 @@ from typing import NamedTuple
 import msgspec
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
+from slurmlens.hub.history.conclude.run_extent import RunExtent
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList, JobRow
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.views.home.view import FailedJob, HomeView, OwnUse
 from slurmlens.hub.views.job.build import build_job_view
-from slurmlens.hub.views.jobs.build import build_jobs_view, job_line
+from slurmlens.hub.views.jobs.build import build_jobs_view, job_line, row_extent
 from slurmlens.hub.views.jobs.top import is_troubled
 from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.shown import format as fmt
@@ -88,7 +88,7 @@ def own_use(ended: JobList, now_ns: int) -> OwnUse:
     """Sums over the jobs that ended within thirty days."""
     since_ns = now_ns - USED_WITHIN_NS
     rows = [row for row in ended.rows if (row.end_ns or row.start_ns or 0) >= since_ns]
-    held = [(row, _extent(row, now_ns)) for row in rows]
+    held = [(row, row_extent(row, now_ns)) for row in rows]
     cpu = _Sum.of((row.cpu_s, extent.core_s) for row, extent in held)
     memory = _Sum.of(_memory(row, extent) for row, extent in held)
     time = _Sum.of((extent.ran_s, extent.limit_s) for _, extent in held)
@@ -118,18 +118,6 @@ def _use_words(use: OwnUse) -> str:
         parts.append(f"memory {fmt.percent(use.memory_ratio)} of what was asked")
     helps = f" What would help most: {use.helps}." if use.helps else ""
     return f"Last 30 days: {', '.join(parts)}.{helps}"
-
-
-def _extent(row: JobRow, now_ns: int) -> RunExtent:
-    return run_extent(
-        row.outcome.state,
-        row.record,
-        row.identity,
-        reporting=row.nodes,
-        start_ns=row.start_ns,
-        end_ns=row.end_ns,
-        now_ns=now_ns,
-    )
 
 
 def _memory(row: JobRow, extent: RunExtent) -> tuple[float | None, float | None]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from slurmlens.hub.history.conclude.run_extent import run_extent
+from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
 from slurmlens.hub.history.facts import JobFilter, JobList, JobRow
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun, job_estimate
 from slurmlens.hub.views.job.progress import build_progress
@@ -47,15 +47,7 @@ def build_jobs_view(
 
 def job_line(row: JobRow, now_ns: int, told_inside: JobProgressFacts | None = None) -> JobLine:
     """One row, measured against the same extent as the job's own page."""
-    extent = run_extent(
-        row.outcome.state,
-        row.record,
-        row.identity,
-        reporting=row.nodes,
-        start_ns=row.start_ns,
-        end_ns=row.end_ns,
-        now_ns=now_ns,
-    )
+    extent = row_extent(row, now_ns)
     phase = phase_of(row.outcome.state, started=row.start_ns is not None, ended=extent.is_over)
     limit_ns = extent.limit_ns(row.start_ns)
     return JobLine(
@@ -89,4 +81,17 @@ def job_line(row: JobRow, now_ns: int, told_inside: JobProgressFacts | None = No
             has_limit=limit_ns is not None,
             is_suspended=row.outcome.state is JobState.SUSPENDED,
         ),
+    )
+
+
+def row_extent(row: JobRow, now_ns: int) -> RunExtent:
+    """What a listed run had."""
+    return run_extent(
+        row.outcome.state,
+        row.record,
+        row.identity,
+        reporting=row.nodes,
+        start_ns=row.start_ns,
+        end_ns=row.end_ns,
+        now_ns=now_ns,
     )
