@@ -9,6 +9,7 @@ from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.findings.room import FindingRoom
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.web.app import make_app
+from slurmlens.hub.web.ports import UsageReads
 from testkit.job_hub import FixedHistory, FixedInventory, Live, ToldInside, plain_status, take_nothing
 from testkit.role_table import ROWS
 
@@ -26,6 +27,7 @@ async def paths_of_the_hub() -> set[str]:
         logs=cast(LogReads, object()),
         campaigns=cast(Campaigns, object()),
         findings=cast(FindingRoom, object()),
+        usage=cast(UsageReads, object()),
     )
     return {resource.canonical for resource in app.router.resources()}
 

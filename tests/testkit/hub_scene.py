@@ -68,7 +68,7 @@ FILTERS = (
     JobFilter(account="account3", partition="long"),
     JobFilter(node=node_name(5), user="user0"),
 )
-USAGE = tuple(f"usage/{module}.py" for module in ("keeping", "node_keeping", "spans", "read"))
+USAGE = tuple(f"usage/{module}.py" for module in ("keeping", "node_keeping", "outages", "spans", "read"))
 """All but `rebuild`, which goes through whole tables as its module says."""
 ROOMS = (
     "access",
@@ -243,7 +243,8 @@ async def _usage_is_counted(history: History, mix: JobMix) -> None:
     for viewer, which in itertools.product((EVERYBODY, ALICE), (UsageFilter(), UsageFilter(account="account3"))):
         await queries.usage(viewer, window, mix.now_s, which)
         await queries.nodes(viewer, window, mix.now_s)
-        await queries.waits(viewer, window, which)
+        await queries.waits(viewer, window, "user", which)
+        await queries.outages(viewer, window, ("slurm",))
         await queries.job_types(viewer, window, which)
         await queries.habits(viewer, window, which)
         await queries.bursts(viewer, window, 2, which)

@@ -42,6 +42,8 @@ FOR_ALL = of(200, 200, 200, 200, 200, 200, 200)
 WHILE_THEY_RAN = f"?at={BEGIN_S + 1}"
 OF_THE_HUB = of(401, 403, 403, 403, 200, 200, 200)
 
+OF_ALL_USAGE = of(401, 403, 403, 403, 200, 200, 403)
+
 
 def _job(path: str, what: str) -> Row:
     return Row(path, OF_JOB_42, BOB_AND_OPERATOR, what)
@@ -91,6 +93,8 @@ ROWS: dict[str, Row] = {
         for path, row in _with_data(f"/{plural}", Row(f"/{plural}", FOR_ALL_KNOWN)).items()
     },
     **_with_data("/common-cause", Row("/common-cause", FOR_ALL_KNOWN)),
+    **_with_data("/management", Row("/management", OF_ALL_USAGE)),
+    "/api/v1/usage/rebuild": Row("/api/v1/usage/rebuild", of(401, 403, 403, 403, 403, 403, 403), method="POST"),
     **_with_data("/inventory/{kind}/{name}", _list("/inventory/node/n1", WHILE_THEY_RAN)),
     **_with_data("/inventory/{kind}/{name}/blast-radius", _list("/inventory/node/n1/blast-radius", WHILE_THEY_RAN)),
     **_with_data("/inventory/{kind}/{name}/difference", Row("/inventory/node/n1/difference", FOR_ALL_KNOWN)),

@@ -21,6 +21,8 @@ from slurmlens.hub.logs.query import JobOwner
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.logs.tail import LogTail
 from slurmlens.hub.progress.read import ProgressQueries
+from slurmlens.hub.usage.keeping import UsageKeeper
+from slurmlens.hub.usage.read import UsageQueries
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.session import COOKIE
 from slurmlens.log_lines import LogLine
@@ -82,6 +84,7 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
     await ruled.people.replace(PEOPLE)
     await tell_jobs(history)
     await tell_cluster(history)
+    await UsageKeeper(history.store, "demo", history.news, clock).step()
     logs, log_tail = SqliteLogStore(folder / "logs", 14, clock), LogTail()
     await logs.append(
         [(line_of_job(job_id, clock.wall_ns()), JobOwner(user, account)) for job_id, user, account in LINES]
@@ -96,6 +99,7 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
         queries=history.queries,
         progress=ProgressQueries(history.store, history.beats, "demo"),
         inventory=InventoryQueries(history.store, "demo"),
+        usage=UsageQueries(history.store, "demo"),
         live=live.demand,
         take_events=take_nothing,
         status=hub.status,

@@ -39,6 +39,7 @@ COMMANDS = (
     "setup",
     "status",
     "top",
+    "usage",
     "user",
     "validate",
     "watch",

@@ -15,6 +15,7 @@ from slurmlens.config.findings import FindingsConfig
 from slurmlens.config.inventory import InventoryConfig
 from slurmlens.config.kafka import HubKafkaConfig
 from slurmlens.config.log_store import LogSeriesConfig, SearchServerConfig
+from slurmlens.config.management import ManagementConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.series_2015 import HubSeries2015Config
 from slurmlens.config.setting import Settings, optional_section, section, setting
@@ -133,6 +134,9 @@ class HubConfig(Settings):
     )
     slurm: SlurmConfig = section(SlurmConfig, "how the scheduler is asked")
     inventory: InventoryConfig = section(InventoryConfig, "where the hub learns of the cluster itself")
+    management: ManagementConfig = section(
+        ManagementConfig, "goals of service levels, rules about habits, and when a day begins in reports"
+    )
     profile: HubProfileConfig = section(HubProfileConfig, "how often nodes send what is new of a running job")
     logs: HubLogsConfig = section(HubLogsConfig, "lines of the nodes' logs")
     findings: FindingsConfig = section(FindingsConfig, "what is wrong, and what is known to help")

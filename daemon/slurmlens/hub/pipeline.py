@@ -70,6 +70,7 @@ from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.hub.status import HubStatus
 from slurmlens.hub.usage.keeping import UsageKeeper
 from slurmlens.hub.usage.node_keeping import NodeTimeKeeper
+from slurmlens.hub.usage.read import UsageQueries
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.doors import Bounds, Doors
 from slurmlens.hub.web.listener import Listener
@@ -243,6 +244,7 @@ class HubPipeline:
             progress=ProgressQueries(self._opened.store, self._opened.applier.beats, config.cluster),
             inventory=InventoryQueries(self._opened.store, config.cluster),
             campaigns=Campaigns(self._opened.store, config.cluster, self._opened.news, clock),
+            usage=UsageQueries(self._opened.store, config.cluster),
             live=self._demand,
             take_events=ingest.take,
             status=status,

@@ -33,6 +33,15 @@ def digits(value: float) -> str:
     return f"{value:.1f}" if size < 99.95 else f"{value:.0f}"
 
 
+def grouped(value: float) -> str:
+    """An amount in a table of sums: whole and with groups of three from ten on.
+
+    >>> [grouped(v) for v in (0.0, 3.21, 12.6, 1234567.2)]
+    ['0', '3.2', '13', '1,234,567']
+    """
+    return digits(value) if abs(value) < 9.95 else f"{value:,.0f}"
+
+
 def percent(ratio: float | None) -> str:
     """A share of one: `66 %`, `0.4 %` below one percent, `<0.1 %` where rounding would lie."""
     if ratio is None:

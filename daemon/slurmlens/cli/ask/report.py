@@ -43,7 +43,7 @@ _MEANINGS = {
     "at": "as it was then; now where not set",
     "since": "show what was from then on; a week where not set",
     "then": "compare with what it was then",
-    "from": "begin of the window; a day before its end where not set",
+    "from": "begin of the window; where not set a day before its end, of usage a week",
     "to": "end of the window; now where not set",
 }
 

@@ -58,9 +58,10 @@ class NodeTimeFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WaitCount(msgspec.Struct, frozen=True):
-    """So many runs of a partition and size class that started in the window had waited so long."""
+    """So many runs that started in the window had waited so long; `name` is whose they are: the partition's, user's or
+    account's that was asked for."""
 
-    partition: str
+    name: str
     size_class: int
     wait_s: int
     runs: int
@@ -107,17 +108,17 @@ class SubmitBurst(msgspec.Struct, frozen=True):
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):
-    """A node that was down or drained, as its states say.
+    """A time in which a node took no new jobs, as its states say; `to_s` is None while it lasts.
 
-    `is_fault`: nobody drained it first. `reacted_s` is when a person first did something about it (gave a reason,
-    drained or resumed it); `to_s` is when it served again; None where that has not happened.
+    `is_fault`: it began with a failure, not with somebody draining the node. `reacted_s` is when a person first gave
+    the node a reason; None where nobody did.
     """
 
     node: str
     from_s: int
     to_s: int | None
     state: str
+    is_fault: bool
     reason: str | None = None
-    is_fault: bool = True
     reacted_s: int | None = None
     reacted_by: str | None = None

@@ -7,7 +7,7 @@ parts add up to it. Each question takes a viewer first: who may not see all usag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, case, func, select
@@ -30,6 +30,7 @@ from slurmlens.hub.usage.charges import (
 from slurmlens.hub.usage.facts import (
     JobTypeUse,
     NodeTimeFacts,
+    Outage,
     SubmitBurst,
     UsageBacklog,
     UsageFacts,
@@ -40,6 +41,8 @@ from slurmlens.hub.usage.facts import (
 )
 from slurmlens.hub.usage.keeping import charge_of_row
 from slurmlens.hub.usage.node_time import CLUSTER, NodeSums, UnitState
+from slurmlens.hub.usage.outages import outages
+from slurmlens.hub.usage.rebuild import rebuild_usage
 from slurmlens.hub.usage.spans import ALL_CLASSES, CLOSED_CLASSES, node_times, overlapping
 from slurmlens.slurm.records import ENDED_UNWELL
 
@@ -82,16 +85,22 @@ class UsageQueries:
 
         return await self._store.read(question)
 
-    async def waits(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> list[WaitCount]:
-        """How long the runs had waited that started within the window."""
+    async def waits(
+        self, viewer: Viewer, window: UsageWindow, by: str = "partition", which: UsageFilter = _ALL
+    ) -> list[WaitCount]:
+        """How long the runs had waited that started within the window, by one of the dimensions and by size."""
         runs = schema.usage_runs
-        columns = (runs.c.partition, runs.c.size_class, runs.c.wait_s)
+        columns = (runs.c[by], runs.c.size_class, runs.c.wait_s)
         query = (
             select(*columns, func.count())
             .where(*_started(self._cluster, window, ALL_CLASSES), *_visible(viewer, runs, which))
             .group_by(*columns)
         )
         return await self._store.read(lambda connection: [WaitCount(*row) for row in connection.execute(query)])
+
+    async def outages(self, viewer: Viewer, window: UsageWindow, machine_users: Collection[str]) -> list[Outage]:
+        """When nodes took no new jobs within the window, and who did something about it; everybody may know."""
+        return await self._store.read(lambda connection: outages(connection, self._cluster, window, machine_users))
 
     async def job_types(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> list[JobTypeUse]:
         """The most common kinds of jobs among the runs that started within the window and are over."""
@@ -144,6 +153,11 @@ class UsageQueries:
             return list(found.values())
 
         return await self._store.read(question)
+
+    async def rebuild(self, viewer: Viewer) -> int:
+        """Has everything counted again, for whoever sees all jobs; returns how many jobs that is."""
+        assert viewer.sees_all_jobs
+        return await rebuild_usage(self._store, self._cluster)
 
 
 def _parts(

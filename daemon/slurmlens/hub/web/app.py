@@ -38,6 +38,7 @@ from slurmlens.hub.web.pages.jobs import JobsPage
 from slurmlens.hub.web.pages.login import LoginPage
 from slurmlens.hub.web.pages.logs import LogsPage
 from slurmlens.hub.web.pages.looks import LooksPage
+from slurmlens.hub.web.pages.management import ManagementPage
 from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import (
     CampaignStore,
@@ -48,6 +49,7 @@ from slurmlens.hub.web.ports import (
     ProgressReads,
     StatusOf,
     TakeEvents,
+    UsageReads,
 )
 from slurmlens.hub.web.render import make_environment
 from slurmlens.hub.web.routes import API, Pages, description_of, open_handlers, route_definitions
@@ -78,6 +80,7 @@ def make_app(
     settings: HubConfig,
     access: AccessControl | None = None,
     reporter: Reporter | None = None,
+    usage: UsageReads | None = None,
     logs: LogReads | None = None,
     log_tail: LogTail | None = None,
     campaigns: CampaignStore | None = None,
@@ -100,6 +103,9 @@ def make_app(
         entity=EntityPage(jobs, inventory, findings, environment, settings.cluster, clock, control),
         inventory=InventoryPage(inventory, environment, settings.cluster, clock, control),
         common_cause=CommonCausePage(inventory, environment, settings.cluster, clock),
+        management=None
+        if usage is None
+        else ManagementPage(usage, environment, settings.cluster, settings.management, clock),
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),
         looks=LooksPage(control, environment),

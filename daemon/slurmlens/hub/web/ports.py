@@ -23,6 +23,17 @@ from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood
 from slurmlens.hub.inventory.states import EntityHistory
 from slurmlens.hub.news import Fact
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
+from slurmlens.hub.usage.facts import (
+    JobTypeUse,
+    NodeTimeFacts,
+    Outage,
+    SubmitBurst,
+    UsageFacts,
+    UsageFilter,
+    UsageWindow,
+    UserHabits,
+    WaitCount,
+)
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.wire.campaign_view import CampaignView
 
@@ -124,6 +135,38 @@ class FindingReads(Protocol):
 
     async def undo(self, viewer: Viewer, number: int, word_number: int) -> FindingFacts | None:
         """What was said counts no more."""
+
+
+class UsageReads(Protocol):
+    """Usage, asked about a window."""
+
+    async def usage(self, viewer: Viewer, window: UsageWindow, now_s: int, which: UsageFilter = ...) -> UsageFacts:
+        """Who used what."""
+
+    async def nodes(self, viewer: Viewer, window: UsageWindow, now_s: int) -> NodeTimeFacts:
+        """What the nodes did."""
+
+    async def waits(
+        self, viewer: Viewer, window: UsageWindow, by: str = "partition", which: UsageFilter = ...
+    ) -> Sequence[WaitCount]:
+        """How long runs had waited."""
+
+    async def outages(self, viewer: Viewer, window: UsageWindow, machine_users: Collection[str]) -> Sequence[Outage]:
+        """When nodes were out of service."""
+
+    async def job_types(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = ...) -> Sequence[JobTypeUse]:
+        """The most common kinds of jobs."""
+
+    async def habits(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = ...) -> Sequence[UserHabits]:
+        """How runs used what they were given."""
+
+    async def bursts(
+        self, viewer: Viewer, window: UsageWindow, least: int, which: UsageFilter = ...
+    ) -> Sequence[SubmitBurst]:
+        """Who submitted much at once."""
+
+    async def rebuild(self, viewer: Viewer) -> int:
+        """Has everything counted again; returns how many jobs that is."""
 
 
 class LiveFeed(Protocol):

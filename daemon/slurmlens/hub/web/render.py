@@ -47,6 +47,7 @@ def make_environment(assets: Assets) -> jinja2.Environment:
         duration=fmt.duration,
         digits=fmt.digits,
         cores=fmt.cores,
+        hours=fmt.grouped,
         iso=fmt.iso,
         utc=_utc,
         segment=lambda text: quote(str(text), safe=""),

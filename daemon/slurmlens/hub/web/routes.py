@@ -18,6 +18,7 @@ from slurmlens.hub.views.home.view import HomeView
 from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.hub.views.looks.view import LooksView
+from slurmlens.hub.views.management.view import ManagementView
 from slurmlens.hub.views.neighbourhood.build import PLURALS
 from slurmlens.hub.views.neighbourhood.view import BlastRadiusView, DifferenceView, NeighbourhoodView
 from slurmlens.hub.web.addresses import FILTERS, JOB_SEGMENT
@@ -36,6 +37,7 @@ from slurmlens.hub.web.pages.jobs import JobsPage
 from slurmlens.hub.web.pages.login import LoginPage
 from slurmlens.hub.web.pages.logs import LogsPage
 from slurmlens.hub.web.pages.looks import LooksPage
+from slurmlens.hub.web.pages.management import ManagementPage
 from slurmlens.hub.web.pages.status import StatusPage
 
 _DATA_FORM = r".{form:json|csv}"
@@ -59,6 +61,7 @@ class Pages(NamedTuple):
     inventory: InventoryPage
     campaigns: CampaignPage | None
     common_cause: CommonCausePage
+    management: ManagementPage | None
     status: StatusPage
     login: LoginPage
     looks: LooksPage
@@ -103,6 +106,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route(_AROUND + "/blast-radius", pages.inventory.blast_radius, BlastRadiusView, ("at",)),
         Route(_AROUND + "/difference", pages.inventory.difference, DifferenceView, ("with", "at", "then")),
         Route(_AROUND, pages.inventory.neighbourhood, NeighbourhoodView, ("depth", "at")),
+        *(() if pages.management is None else _of_usage(pages.management)),
         *(() if pages.campaigns is None else _of_campaigns(pages.campaigns)),
         *(() if pages.logs is None else _of_logs(pages.logs)),
         *(() if pages.findings is None else _of_findings(pages.findings)),
@@ -116,6 +120,13 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route("/logout", pages.login.leave, method="POST", is_open=True),
         Route("/api/v1/login-links", pages.login.make_link, method="POST"),
         Route(r"/static/{version:\w+}/{name:[\w./-]+}", pages.assets.serve, is_open=True),
+    )
+
+
+def _of_usage(management: ManagementPage) -> tuple[Route, ...]:
+    return (
+        Route("/management", management.show, ManagementView, ("from", "to", "by")),
+        Route("/api/v1/usage/rebuild", management.rebuild, method="POST"),
     )
 
 

@@ -15,6 +15,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
+from slurmlens.hub.usage.read import UsageQueries
 from slurmlens.hub.views.common_cause.view import CommonCauseView
 from slurmlens.hub.views.entity.view import EntitiesView, EntityView
 from slurmlens.hub.views.neighbourhood.view import BlastRadiusView, DifferenceView, NeighbourhoodView
@@ -74,6 +75,7 @@ async def client(history: History, clock: ManualClock) -> AsyncIterator[Client]:
         queries=history.queries,
         progress=ToldInside(),
         inventory=InventoryQueries(history.store, "demo"),
+        usage=UsageQueries(history.store, "demo"),
         live=Nobody(),  # type: ignore[arg-type]
         take_events=take_nothing,
         status=plain_status,

@@ -176,7 +176,7 @@ async def test_waits_types_habits_and_bursts_are_of_the_runs_that_started_in_the
     await ledger.learn(*(job(number, 10, 40, JobState.FAILED) for number in range(1, 6)), job(9, 90_000, 90_500))
     window = UsageWindow(BEGIN_S, BEGIN_S + 3_600)
     (wait,) = await ledger.queries.waits(EVERYBODY, window)
-    assert (wait.partition, wait.wait_s, wait.runs) == ("all", 60, 5)
+    assert (wait.name, wait.wait_s, wait.runs) == ("all", 60, 5)
     (kind,) = await ledger.queries.job_types(EVERYBODY, window)
     assert (kind.job_type, kind.runs, kind.users, kind.failed, kind.core_s) == ("job-#", 5, 1, 5, 8 * 150)
     (habits,) = await ledger.queries.habits(EVERYBODY, window)

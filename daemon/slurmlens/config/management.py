@@ -1,0 +1,61 @@
+"""Settings of what management looks at: the goals of service levels, and from where on a habit is worth a word.
+
+Made by `load.load_hub` as part of `hub.HubConfig`; read by the pages and reports of usage. docs/reports.md has the
+definitions.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from slurmlens.config.setting import Settings, setting
+
+
+class ManagementConfig(Settings):
+    """Goals, rules, and the zone in which days begin."""
+
+    time_zone: str = setting("UTC", "in which days, weeks and months of reports begin", example='"Europe/Berlin"')
+    availability_goal: float = setting(
+        0.98, "share of node time in service that must not be down or drained", minimum=0, maximum=1
+    )
+    wait_p95_goal_s: float = setting(
+        14_400.0, "nineteen of twenty runs must have waited no longer, by partition and size", minimum=0
+    )
+    wait_p95_goals: tuple[str, ...] = setting(
+        (), "other goals for single partitions, PARTITION=SECONDS", example='["long=86400"]'
+    )
+    reaction_goal_s: float = setting(
+        3_600.0, "within so long somebody must have done something about a node that failed", minimum=0
+    )
+    machine_users: tuple[str, ...] = setting(
+        ("root", "slurm"), "users by whose name programs set a node's reason: that is no reaction of a person"
+    )
+    least_core_hours: float = setting(100.0, "habits of users are judged from so many core-hours on", minimum=0)
+    least_runs: int = setting(20, "and rates of failed and short runs from so many runs on", minimum=1)
+    low_cpu_share: float = setting(0.6, "less CPU time used of what was held is low", minimum=0, maximum=1)
+    low_memory_share: float = setting(
+        0.35, "less memory used at the peak of what was held is low", minimum=0, maximum=1
+    )
+    low_time_share: float = setting(0.2, "less time used of the time limit is low", minimum=0, maximum=1)
+    short_share: float = setting(0.3, "a larger share of runs under a minute is much", minimum=0, maximum=1)
+    burst_runs: int = setting(100, "so many runs submitted in ten minutes are a storm", minimum=2)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        for goal in self.wait_p95_goals:
+            name, _, seconds = goal.partition("=")
+            if not name or not seconds.isdecimal():
+                yield "wait_p95_goals", f"{goal!r} is no goal: write PARTITION=SECONDS"
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            yield "time_zone", f"{self.time_zone!r} is no zone of this machine: write one as Europe/Berlin"
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone in which days begin."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def wait_goals(self) -> Mapping[str, float]:
+        """The goals of single partitions."""
+        return {name: float(seconds) for name, _, seconds in (goal.partition("=") for goal in self.wait_p95_goals)}

@@ -1,0 +1,112 @@
+"""Who used what for what effect: `/management`, its JSON and CSV.
+
+Fed by `ports.UsageReads`; `from`, `to` and `by` of an address are the window (the last seven days where not named) and
+what the first table is of. For those who may see everybody's usage; others have their own sums in reports.
+"""
+
+from __future__ import annotations
+
+import jinja2
+from aiohttp import web
+
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.config.management import ManagementConfig
+from slurmlens.errors import PageError
+from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.usage.charges import SIZE_CLASSES
+from slurmlens.hub.usage.facts import UsageWindow
+from slurmlens.hub.views.management.build import TABLES, ManagementFacts, build_management_view
+from slurmlens.hub.views.management.view import ManagementView
+from slurmlens.hub.views.usage.table import HEADER, table_rows
+from slurmlens.hub.web.addresses import moment_in
+from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
+from slurmlens.hub.web.ports import UsageReads
+from slurmlens.hub.web.session import admitted_of, viewer_of
+from slurmlens.hub.web.usage_drawing import draw_course, style_of
+from slurmlens.runtime.beside import beside
+from slurmlens.shown.csv import csv_table
+
+DEFAULT_S = 7 * 86_400
+LONGEST_S = 400 * 86_400
+PRESETS = ((86_400, "day"), (7 * 86_400, "week"), (30 * 86_400, "30 days"), (365 * 86_400, "year"))
+
+
+class ManagementPage:
+    """All forms of it."""
+
+    def __init__(
+        self, usage: UsageReads, environment: jinja2.Environment, cluster: str, settings: ManagementConfig, clock: Clock
+    ) -> None:
+        self._usage = usage
+        self._template = environment.get_template("management/page.html")
+        self._cluster = cluster
+        self._settings = settings
+        self._clock = clock
+
+    async def show(self, request: web.Request) -> web.Response:
+        """`GET /management`, `.json`, `.csv` (the first table)."""
+        viewer = viewer_of(request)
+        if not viewer.sees_all_usage:
+            message = "This page is for the management and for operators"
+            raise PageError(403, "role", message, "What you used yourself is at /reports.")
+        now_s = self._clock.wall_ns() // NS_PER_S
+        window, by = self._window(request, now_s), _by(request)
+        view = await self._view(viewer, window, by, now_s)
+        form = request.match_info.get("form")
+        if form == "json":
+            return json_answer(view)
+        if form == "csv":
+            return csv_answer(csv_table((by, *HEADER[1:]), table_rows(view.tables[0])), f"usage-by-{by}.csv")
+        return html_answer(await beside(lambda: self._page(view, viewer)))
+
+    async def rebuild(self, request: web.Request) -> web.Response:
+        """`POST /api/v1/usage/rebuild`: counts everything again; for operators, from the command line alone."""
+        person, viewer = admitted_of(request)
+        is_command = "Origin" not in request.headers and "Cookie" not in request.headers
+        if not is_command or not viewer.sees_all_jobs or not viewer.sees_the_hub:
+            message = "Usage is made anew by an operator, from the command line"
+            raise PageError(403, "role", message, "Run `slurmlens usage --rebuild` as one.")
+        return json_answer({"jobs": await self._usage.rebuild(viewer), "by": person.name if person else viewer.who})
+
+    def _window(self, request: web.Request, now_s: int) -> UsageWindow:
+        to_s = moment_in(request, "to", now_s * NS_PER_S) // NS_PER_S
+        from_s = moment_in(request, "from", (to_s - DEFAULT_S) * NS_PER_S) // NS_PER_S
+        if not 0 < to_s - from_s <= LONGEST_S:
+            raise PageError(
+                400, "bad-window", "that window cannot be used", "`from` must be before `to`, by 400 days at most."
+            )
+        return UsageWindow(from_s, to_s)
+
+    async def _view(self, viewer: Viewer, window: UsageWindow, by: str, now_s: int) -> ManagementView:
+        usage, settings = self._usage, self._settings
+        waits = await usage.waits(viewer, window, "partition")
+        facts = ManagementFacts(
+            usage=await usage.usage(viewer, window, now_s),
+            nodes=await usage.nodes(viewer, window, now_s),
+            waits=waits,
+            own_waits=waits if by == "partition" else await usage.waits(viewer, window, by),
+            outages=await usage.outages(viewer, window, settings.machine_users),
+            job_types=await usage.job_types(viewer, window),
+            habits=await usage.habits(viewer, window),
+            bursts=await usage.bursts(viewer, window, settings.burst_runs),
+        )
+        return await beside(lambda: build_management_view(self._cluster, facts, settings, by, now_s))
+
+    def _page(self, view: ManagementView, viewer: Viewer) -> str:
+        return self._template.render(
+            view=view,
+            bars=draw_course(view.course, view.from_s, view.to_s),
+            style_of=style_of,
+            sizes=[words for _, words in SIZE_CLASSES],
+            presets=PRESETS,
+            dimensions=TABLES,
+            sees_jobs=viewer.sees_all_jobs,
+            rules=self._settings,
+        )
+
+
+def _by(request: web.Request) -> str:
+    by = request.query.get("by") or TABLES[0]
+    if by not in TABLES:
+        raise PageError(400, "bad-filter", f"by={by[:40]!r} cannot be used", f"One of: {', '.join(TABLES)}.")
+    return by
