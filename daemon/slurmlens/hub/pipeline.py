@@ -68,9 +68,7 @@ from slurmlens.hub.scheduler.state import SchedulerSilence, SchedulerState
 from slurmlens.hub.scheduler.stored_nodes import StoredNodes
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.hub.status import HubStatus
-from slurmlens.hub.usage.keeping import UsageKeeper
-from slurmlens.hub.usage.node_keeping import NodeTimeKeeper
-from slurmlens.hub.usage.read import UsageQueries
+from slurmlens.hub.usage.room import UsageRoom
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.doors import Bounds, Doors
 from slurmlens.hub.web.listener import Listener
@@ -150,10 +148,12 @@ class HubPipeline:
         self._kafka = self._make_kafka_intake()
         self._add_stages_of_workers()
         self._findings = _finding_room(opened)
+        self._usage = UsageRoom(store, config.cluster, news, clock)
         self._add_stages_of_history()
         self._add_stages_of_scheduler()
         self._add_stages_of_inventory()
-        self._add_stages_of_usage()
+        for name, stage in self._usage.stages:
+            self._supervisor.add(name, stage)
         self._add_stages_of_the_port()
         self._add_queue_series()
         self._add_stages_of_access()
@@ -244,7 +244,7 @@ class HubPipeline:
             progress=ProgressQueries(self._opened.store, self._opened.applier.beats, config.cluster),
             inventory=InventoryQueries(self._opened.store, config.cluster),
             campaigns=Campaigns(self._opened.store, config.cluster, self._opened.news, clock),
-            usage=UsageQueries(self._opened.store, config.cluster),
+            usage=self._usage.queries,
             live=self._demand,
             take_events=ingest.take,
             status=status,
@@ -405,11 +405,6 @@ class HubPipeline:
             recorder, config.cluster, config.inventory, self._opened.news, self._opened.clock, self._opened.reporter
         )
         self._supervisor.add("inventory", keeper.run)  # not led: each writes what it was told itself
-
-    def _add_stages_of_usage(self) -> None:
-        store, cluster, clock = self._opened.store, self._opened.config.cluster, self._opened.clock
-        self._supervisor.add("usage", self._led(UsageKeeper(store, cluster, self._opened.news, clock).run))
-        self._supervisor.add("node time", self._led(NodeTimeKeeper(store, cluster, clock).run))
 
     def _add_stages_of_the_port(self) -> None:
         self._supervisor.add("doors", self._doors.watch)
