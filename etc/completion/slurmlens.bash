@@ -11,6 +11,7 @@ _shtab_slurmlens_problems_subparsers=(list test)
 _shtab_slurmlens_subparsers=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition problems progress setup status top user validate watch)
 _shtab_slurmlens_subparsers=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
 _shtab_slurmlens_subparsers=(assess blast-radius campaign common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top usage user validate watch)
+_shtab_slurmlens_subparsers=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top usage user validate watch)
 
 _shtab_slurmlens_assess_ticket_option_strings=(-h --help --output --job --run --hub)
 _shtab_slurmlens_assess_export_metrics_option_strings=(-h --help --ticket --output --hub)
@@ -77,6 +78,7 @@ _shtab_slurmlens_validate___program_choices=(node hub relay)
 _shtab_slurmlens_pos_0_choices=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition problems progress setup status top user validate watch)
 _shtab_slurmlens_pos_0_choices=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top user validate watch)
 _shtab_slurmlens_pos_0_choices=(assess blast-radius campaign common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top usage user validate watch)
+_shtab_slurmlens_pos_0_choices=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward inventory job jobs login logs looks me node partition progress setup status top usage user validate watch)
 
 _shtab_slurmlens_assess_ticket__h_nargs=0
 _shtab_slurmlens_assess_ticket___help_nargs=0
