@@ -22,6 +22,7 @@ from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.logs.query import LogQuery, StoredLine
 from slurmlens.hub.logs.store import LogReads, LogStoreError
 from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.cause_rules import CAUSE_KINDS
 from slurmlens.hub.views.job.log_marks import MARKED
 from slurmlens.hub.web.ports import FindingReads, HistoryQueries, ProgressReads
 from slurmlens.hub.web.shown import Shown
@@ -107,7 +108,7 @@ class ViewCache:
         begin_ns, end_ns = facts.submit_ns or facts.start_ns, facts.end_ns
         query = LogQuery(
             job_id=facts.job_id,
-            kinds=MARKED,
+            kinds=MARKED | CAUSE_KINDS,
             since_ns=begin_ns,
             until_ns=None if end_ns is None else end_ns + AFTER_ITS_END_NS,
         )

@@ -22,6 +22,7 @@ from slurmlens.hub.progress.facts import JobProgressFacts, job_estimate
 from slurmlens.hub.views.finding.build import build_finding_line
 from slurmlens.hub.views.job import usage
 from slurmlens.hub.views.job.advice import build_advice
+from slurmlens.hub.views.job.cause import probable_cause
 from slurmlens.hub.views.job.charts import build_charts, limits_of
 from slurmlens.hub.views.job.headline import HeadlineBasis, headline
 from slurmlens.hub.views.job.oddities import Stop, middle_of, node_notes, odd_beside, stopped_computing
@@ -82,6 +83,7 @@ def build_job_view(
         state_text=facts.outcome.label,
         headline=headline(basis),
         findings=tuple(map(build_finding_line, findings)),
+        cause=probable_cause(facts, extent, memory, stops, lines, findings),
         derived_exit_text=_derived_exit(facts),
         identity=_identity(facts),
         times=times,

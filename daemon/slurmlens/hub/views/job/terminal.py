@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 
 from slurmlens.hub.views.job.phrases import given_words, job_number, samples_words
 from slurmlens.hub.views.job.terminal_figures import figure_lines, node_lines
-from slurmlens.hub.views.job.view import Advice, JobView, Mark, Phase
+from slurmlens.hub.views.job.view import Advice, CauseView, JobView, Mark, Phase
 from slurmlens.hub.views.states import STATE_STYLES
 from slurmlens.shown import format as fmt
 from slurmlens.shown.terminal import NARROW, Sheet
 from slurmlens.shown.text import clip, pad, visible, width, wrap
 
 MOST_MARKS = 24
+MOST_FINDINGS = 3
 
 
 def render_job(view: JobView, sheet: Sheet) -> str:
@@ -53,6 +54,17 @@ def _title(view: JobView, sheet: Sheet) -> str:
 def _sentence(view: JobView, sheet: Sheet) -> Iterator[str]:
     for line in wrap(view.headline, sheet.columns - 2):
         yield "  " + sheet.ink.paint(line, "strong")
+    if view.cause is not None:
+        yield from (f"  {line}" for line in wrap(_cause_words(view.cause), sheet.columns - 2))
+    for one in view.findings[:MOST_FINDINGS]:
+        yield from (f"  {line}" for line in wrap(f"{one.name}: {one.sentence}", sheet.columns - 2))
+
+
+def _cause_words(cause: CauseView) -> str:
+    evidence = visible("; ".join(cause.evidence[:2]))
+    if cause.level is None:
+        return f"Cause: not known{f' ({evidence})' if evidence else ''}."
+    return f"Cause: {cause.words} ({cause.level}){f': {evidence}' if evidence else ''}."
 
 
 def _times(view: JobView, sheet: Sheet) -> Iterator[str]:

@@ -277,6 +277,20 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     line: str | None = None
 
 
+class CauseView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a run died, as far as that is known: `level` is sure, likely or possible; None where it is not known.
+
+    `confidence` is the rules' judgement, from 0 to 1. `others` are causes that come close.
+    """
+
+    kind: str
+    words: str
+    level: str | None = None
+    confidence: float = 0.0
+    evidence: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     """What the figures are worth; `samples` is None until a summary came."""
 
@@ -308,6 +322,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     headline: str
     findings: tuple[FindingLine, ...] = ()
     """What was found that touched the job, the newest first."""
+    cause: CauseView | None = None
+    """None where the run goes on, or went well."""
     derived_exit_text: str | None = None
     """The highest exit code of the job's steps, as Slurm derives it; None where it was not reported."""
     identity: Identity
