@@ -10,6 +10,9 @@ The tree, by what the caller can do about it:
     ├── DeliveryError        a receiver did not take a batch; `retriable` says whether to try again
     ├── TransportError       a peer was not reached, or what came back is no answer; `reason` says how
     ├── DiscoveryError       Consul could not be asked, refused, or answered nonsense: go on with what is known
+    ├── GalaxyError          Galaxy did not do what it was asked
+    │   ├── GalaxyAway       no answer, so nothing is known of what happened: ask again
+    │   └── GalaxyRefused    it said no
     ├── HubError             the hub gave no answer, or none that can be shown
     ├── PageError            an address has no such page: answer with its status, say what to do
     ├── SourceError          the scheduler could not be asked or answered nonsense
@@ -100,6 +103,24 @@ class DiscoveryError(SlurmlensError):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class GalaxyError(SlurmlensError):
+    """Galaxy did not do what it was asked."""
+
+    reason = "galaxy"
+
+
+class GalaxyAway(GalaxyError):
+    """No answer came, or none that can be read: what was asked for may have happened, or happen yet."""
+
+    reason = "galaxy_away"
+
+
+class GalaxyRefused(GalaxyError):
+    """Galaxy said no: a key that was revoked, a quota that is used up, something that is not there."""
+
+    reason = "galaxy_refused"
 
 
 class HubError(SlurmlensError):

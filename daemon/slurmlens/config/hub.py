@@ -21,6 +21,7 @@ from slurmlens.config.series_2015 import HubSeries2015Config
 from slurmlens.config.setting import Settings, optional_section, section, setting
 from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
 from slurmlens.config.tls import ListenSettings
+from slurmlens.config.workflows import WorkflowsConfig
 
 SOCKET_NAME = "hub.socket"
 """In the hub's runtime folder."""
@@ -139,6 +140,9 @@ class HubConfig(Settings):
     )
     profile: HubProfileConfig = section(HubProfileConfig, "how often nodes send what is new of a running job")
     logs: HubLogsConfig = section(HubLogsConfig, "lines of the nodes' logs")
+    workflows: WorkflowsConfig | None = optional_section(
+        "a Galaxy that assesses failed jobs by itself (docs/galaxy.md)"
+    )
     findings: FindingsConfig = section(FindingsConfig, "what is wrong, and what is known to help")
     kafka: HubKafkaConfig | None = optional_section(
         "events from a topic of Kafka, beside those that come by HTTP; whoever may write into the topic is believed"

@@ -20,7 +20,7 @@ EPILOG = """example:
   slurmlens inventory node n11 --then 3d       what changed in three days
 """
 
-KINDS = ("cluster", "partition", "node", "user", "group", "account", "qos", "switch", "job")
+KINDS = ("cluster", "partition", "node", "user", "group", "account", "qos", "switch", "campaign", "job")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
