@@ -48,6 +48,13 @@ OWN_NEEDS = {
         "close_hours": "which hours are over, to count them",
         "step": "what the nodes did in an hour, to keep it",
     },
+    "workflows/store.py": {
+        "failed_runs": "which runs a workflow is to be started for",
+        "ended_runs": "the same, of a stretch of time",
+        "runs_of": "the same, of jobs that findings touched",
+        "due": "triggers that wait, to carry them on",
+        "under_way": "how many there are, to start no more than the settings allow",
+    },
     "scheduler/unconfirmed.py": {"end": "runs that the nodes alone ended, to end them"},
 }
 """What stages read to do their work and hand to nobody outside the hub, and what for; everything else that opens a

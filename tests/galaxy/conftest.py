@@ -20,11 +20,13 @@ from testkit.job_hub import make_gallery_app
 def gallery_hub() -> Iterator[str]:
     """A hub that knows job 4711, which failed; in a thread of its own, for Galaxy's tools are processes."""
     loop, ready, url = asyncio.new_event_loop(), threading.Event(), [""]
+    runners: list[web.AppRunner] = []
 
     async def serve() -> None:
         app, _ = make_gallery_app({4711: GALLERY["failed_on_faulty_node"]()})
         runner = web.AppRunner(app)
         await runner.setup()
+        runners.append(runner)
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         url[0] = f"http://127.0.0.1:{runner.addresses[0][1]}"
@@ -39,8 +41,10 @@ def gallery_hub() -> Iterator[str]:
     thread.start()
     assert ready.wait(30)
     yield url[0]
+    asyncio.run_coroutine_threadsafe(runners[0].cleanup(), loop).result(30)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(30)
+    loop.close()
 
 
 @pytest.fixture(scope="session")

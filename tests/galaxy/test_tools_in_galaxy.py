@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,15 @@ def test_every_tool_passes_its_tests_in_galaxy_and_the_workflow_its_own(galaxy: 
     keys = ["--galaxy_admin_key", galaxy.admin_key, "--galaxy_user_key", galaxy.user_key()]
     test = ["planemo", "test", "--engine", "external_galaxy", "--galaxy_url", galaxy.url, *keys, "--no_shed_install"]
     tools = planemo([*test, *map(str, ALL)], tmp_path)
-    assert tools.returncode == 0, tools.stdout + tools.stderr
+    assert tools.returncode == 0, tools.stdout + tools.stderr + why(tmp_path)
     assert "All 10 test(s) executed passed" in tools.stdout + tools.stderr
     workflow = planemo([*test, str(TOOLS / "assess.gxwf.yml")], tmp_path)
-    assert workflow.returncode == 0, workflow.stdout + workflow.stderr
+    assert workflow.returncode == 0, workflow.stdout + workflow.stderr + why(tmp_path)
+
+
+def why(folder: Path) -> str:
+    """What failing tests said, of planemo's report."""
+    told = json.loads((folder / "tool_test_output.json").read_text())
+    failed = [one["data"] for one in told["tests"] if one["data"]["status"] != "success"]
+    said = [(one.get("output_problems"), (one.get("job") or {}).get("stderr")) for one in failed]
+    return "\n".join(map(str, said))

@@ -34,6 +34,7 @@ class FakeGalaxy:
         self.cancelled = 0
         self.job_state = "ok"
         self.wrong_key = False
+        self.never_ends = False
         self.is_away = False
         self.late: Callable[[str, str], float] = lambda method, path: 0.0
         """Seconds that an answer waits after what was asked for was done."""
@@ -47,7 +48,7 @@ class FakeGalaxy:
         app.add_routes(
             [
                 web.get("/api/workflows", self._list_workflows),
-                web.post("/api/workflows", self._import),
+                web.post("/api/workflows/upload", self._import),
                 web.put("/api/workflows/{id}", self._rename),
                 web.get("/api/histories", self._list_histories),
                 web.post("/api/histories", self._make_history),
@@ -120,7 +121,7 @@ class FakeGalaxy:
         number = self._new("i")
         self.invocations[number] = {
             "id": number,
-            "history_id": told["history_id"],
+            "history_id": told["history"].removeprefix("hist_id="),
             "create_time": f"2026-01-01T00:00:{number}",
             "state": "ready",
             "ticket": told["inputs"]["ticket"]["id"],
@@ -153,7 +154,8 @@ class FakeGalaxy:
         told = Assessment(ticket.key, ticket.job_id, ticket.run, "it failed", 0.5, (), ())
         output = self._new("d")
         self.datasets[output] = write_document(told)
-        one["outputs"] = {"summary": {"id": output, "src": "hda"}}
+        if not self.never_ends:
+            one["outputs"] = {"summary": {"id": output, "src": "hda"}}
         return web.json_response({})
 
     async def _summary(self, request: web.Request) -> web.Response:

@@ -15,6 +15,7 @@ from bench.hub_load.job_mix import JobMix, jobs_of, node_name
 
 from slurmlens.config.access import AccessConfig
 from slurmlens.config.retention import RetentionConfig
+from slurmlens.config.workflows import WorkflowsConfig
 from slurmlens.events import JobMessage, JobProgress, TaskProgress
 from slurmlens.hub.access.account_people import AccountPeople
 from slurmlens.hub.access.looks import LookFilter, LookLog, What
@@ -42,6 +43,9 @@ from slurmlens.hub.usage.facts import UsageFilter, UsageWindow
 from slurmlens.hub.usage.keeping import UsageKeeper
 from slurmlens.hub.usage.node_keeping import NodeTimeKeeper
 from slurmlens.hub.usage.read import UsageQueries
+from slurmlens.hub.workflows.due import failed_tickets
+from slurmlens.hub.workflows.store import TriggerStore
+from slurmlens.hub.workflows.trigger import TriggerState
 from slurmlens.log_lines import LogLine
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.job_ids import JobReference
@@ -79,12 +83,14 @@ ROOMS = (
     "logs/enriching.py",
     "progress",
     "scheduler",
+    "workflows",
     *USAGE,
 )
 NODES, TELLINGS = 150, 24
 FINDINGS = 300
 OTHERS = 6_000
 CAMPAIGNS = 600
+TRIGGERS = 3_000
 LOOKS = 8_000
 OWN_JOB = 2_000_000_000
 """Job ids from here on are the scene's own."""
@@ -114,6 +120,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _lines_find_their_job(history, mix)
     await _usage_is_counted(history, mix)
     await _campaigns_are_told(history)
+    await _workflows_are_started(history, mix)
     await _findings_are_kept(history, mix)
     await history.store.keep_statistics()
     await _details_age(history)
@@ -281,6 +288,25 @@ async def _findings_are_kept(history: History, mix: JobMix) -> None:
     await room.undo(EVERYBODY, standing[0].number, told.words[0].number)
     await finding_room(history).ledger()
     await RecentRuns(history.store, "demo").ended(EVERYBODY, mix.now_s * 10**9)
+
+
+async def _workflows_are_started(history: History, mix: JobMix) -> None:
+    store = TriggerStore(history.store, "demo")
+    await store.since_ns("failed-job", 1)
+    await store.mark("failed-job", 2)
+    until_ns = mix.now_s * 10**9
+    failed = await store.failed_runs(until_ns - 86_400 * 10**9)
+    await store.ended_runs(until_ns - 3_600 * 10**9, until_ns)
+    await store.runs_of([mix.first_job_id, OWN_JOB])
+    tickets = failed_tickets(failed, "demo", WorkflowsConfig())
+    for turn in range(0, TRIGGERS, len(tickets)):
+        told = [msgspec.structs.replace(one, key=f"{turn} {one.key}") for one in tickets]
+        await store.make(told, until_ns + turn, TRIGGERS - 9)
+    (first, *_) = await store.due(until_ns, 5)
+    assert await store.change(first, msgspec.structs.replace(first, state=TriggerState.INVOKED, invocation="i"))
+    await store.under_way()
+    for viewer in (EVERYBODY, ALICE):
+        await store.of_run(viewer, first.ticket.job_id, first.ticket.run)
 
 
 def _progress_of_others(transaction: Transaction) -> None:

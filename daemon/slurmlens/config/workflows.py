@@ -22,6 +22,7 @@ class WorkflowsConfig(Settings):
         None, "assess the largest run that ended in each such stretch of time (UTC)", minimum=60, example="86400"
     )
     catch_up: str = setting("last", "of stretches that passed while the hub was down", choices=("none", "last", "all"))
+    findings: bool = setting(False, "assess the first job that each open finding touched")
     not_of_users: tuple[str, ...] = setting(
         ("galaxy",), "users whose runs are never assessed: Galaxy's own, or an assessment that fails is assessed again"
     )
@@ -34,5 +35,5 @@ class WorkflowsConfig(Settings):
     give_up_s: float = setting(86_400.0, "after which an attempt that has not ended counts as failed", minimum=10)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        if not self.failed_jobs and self.schedule_s is None:
-            yield "failed_jobs", "nothing would be assessed: set it, or schedule_s, or leave the table out"
+        if not (self.failed_jobs or self.findings or self.schedule_s is not None):
+            yield "failed_jobs", "nothing would be assessed: set it, findings or schedule_s, or leave the table out"

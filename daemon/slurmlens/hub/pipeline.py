@@ -13,7 +13,6 @@ what one room has to say to others goes by `news`. What web needs is spelled out
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Callable
@@ -34,11 +33,8 @@ from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.database.database_file import DatabaseFile
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.database.store import Store, StoreError
-from slurmlens.hub.findings.keeping import FindingKeeper
-from slurmlens.hub.findings.problems.problem_file import read_problems
-from slurmlens.hub.findings.read import FindingQueries
+from slurmlens.hub.findings.opening import open_findings
 from slurmlens.hub.findings.reading import RecentRuns
-from slurmlens.hub.findings.room import FindingRoom
 from slurmlens.hub.findings.stage import FindingStage
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.reconcile import Reconciler
@@ -74,6 +70,7 @@ from slurmlens.hub.web.doors import Bounds, Doors
 from slurmlens.hub.web.listener import Listener
 from slurmlens.hub.workers.known import WorkerTold
 from slurmlens.hub.workers.tables import hub_workers  # noqa: F401  # the schema has it with one hub, too
+from slurmlens.hub.workflows.opening import open_workflows
 from slurmlens.runtime.authentication import Authenticator
 from slurmlens.runtime.process import raise_descriptor_limit
 from slurmlens.runtime.supervisor import Stage, Supervisor
@@ -81,16 +78,13 @@ from slurmlens.runtime.tls import ServerTls
 from slurmlens.slurm.pyslurm_source import prefer_pyslurm
 from slurmlens.slurm.records import JobRecord
 from slurmlens.slurm.source import CommandSource, Scheduler
-from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.telemetry.internal import Reporter
 
 if TYPE_CHECKING:
     from slurmlens.delivery.points import Find, PointDelivery
     from slurmlens.hub.consul import HubConsul
     from slurmlens.hub.intake.kafka import KafkaIntake
     from slurmlens.hub.workers.membership import WorkerMembership
-
-
-PROBLEM_LEFT_OUT = InternalEvent("known_problems_left_out", logging.WARNING, "a known problem is left out: {problem}")
 
 
 @dataclass(frozen=True)
@@ -147,7 +141,7 @@ class HubPipeline:
         )
         self._kafka = self._make_kafka_intake()
         self._add_stages_of_workers()
-        self._findings = _finding_room(opened)
+        self._findings = open_findings(config, store, news, clock, opened.reporter)
         self._usage = UsageRoom(store, config.cluster, news, clock)
         self._add_stages_of_history()
         self._add_stages_of_scheduler()
@@ -158,6 +152,9 @@ class HubPipeline:
         self._add_queue_series()
         self._add_stages_of_access()
         self._add_stages_of_findings()
+        self._workflows = open_workflows(config, store, news, clock, opened.reporter, self._jobs_of_findings)
+        if self._workflows is not None:
+            self._supervisor.add("workflows", self._led(self._workflows[1]))
 
     @classmethod
     async def open(
@@ -251,6 +248,7 @@ class HubPipeline:
             logs=None if self._logs is None else self._logs.source,
             log_tail=None if self._logs is None else self._logs.tail,
             findings=self._findings,
+            triggers=None if self._workflows is None else self._workflows[0],
             take_lines=line_addresses(self._logs, config, prove, clock, reporter),
             settings=config,
             clock=clock,
@@ -442,6 +440,9 @@ class HubPipeline:
         self._supervisor.add("findings", self._led(stage.run))
         self._supervisor.add("lines of trouble", stage.hear_lines)
 
+    async def _jobs_of_findings(self) -> list[tuple[int, int]]:
+        return [] if self._findings is None else await self._findings.jobs_touched()
+
     def _add_queue_series(self) -> None:
         """The series of 2015, and Consul, which may know where their carbon is."""
         config, points, clock = self._opened.config.series_2015, self._points, self._opened.clock
@@ -463,15 +464,3 @@ def _access_control(opened: _Opened) -> AccessControl:
     return AccessControl(
         RuledAccess.make(config.access, config.auth, config.cluster, opened.store, opened.clock, opened.reporter)
     )
-
-
-def _finding_room(opened: _Opened) -> FindingRoom | None:
-    """Findings, with the known problems that the folder holds; a file that cannot be used is told of and left out."""
-    settings, cluster = opened.config.findings, opened.config.cluster
-    if not settings.enabled:
-        return None
-    read = read_problems(settings.problems_path)
-    for error in read.errors:
-        opened.reporter.report(PROBLEM_LEFT_OUT, problem=str(error))
-    keeper, queries = FindingKeeper(opened.store, cluster), FindingQueries(opened.store, cluster)
-    return FindingRoom(keeper, queries, opened.news, opened.clock, read.problems)

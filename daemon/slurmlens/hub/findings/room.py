@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from slurmlens.clock import Clock
 from slurmlens.errors import RefusedError
-from slurmlens.hub.access.viewer import Role, Viewer
+from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.database.store import StoreError
 from slurmlens.hub.findings.claims import Claim, ClosedWhy, Finding, Said, Word
 from slurmlens.hub.findings.facts import FindingFacts, FindingFilter
@@ -136,6 +136,11 @@ class FindingRoom:
     async def listed(self, viewer: Viewer, wanted: FindingFilter) -> list[Finding]:
         """Findings that the viewer may see."""
         return await self._queries.listed(viewer, wanted)
+
+    async def jobs_touched(self) -> list[tuple[int, int]]:
+        """Findings that are not over, by number, each with the first job that it touched."""
+        found = await self._queries.listed(EVERYBODY, FindingFilter())
+        return [(one.number, one.claim.jobs[0]) for one in found if one.claim.jobs]
 
     async def one(self, viewer: Viewer, number: int) -> FindingFacts | None:
         """A finding with its incident."""

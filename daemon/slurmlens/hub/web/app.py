@@ -49,6 +49,7 @@ from slurmlens.hub.web.ports import (
     ProgressReads,
     StatusOf,
     TakeEvents,
+    TriggerReads,
     UsageReads,
 )
 from slurmlens.hub.web.render import make_environment
@@ -85,6 +86,7 @@ def make_app(
     log_tail: LogTail | None = None,
     campaigns: CampaignStore | None = None,
     findings: FindingReads | None = None,
+    triggers: TriggerReads | None = None,
     take_lines: Mapping[str, TakeEvents] = MappingProxyType({}),
     doors: Doors | None = None,
     clock: Clock | None = None,
@@ -99,7 +101,7 @@ def make_app(
         home=HomePage(queries, progress, environment, clock, control),
         cluster=ClusterPage(queries, inventory, environment, settings.cluster, clock),
         jobs=jobs,
-        job=JobPage(queries, progress, logs, findings, live, environment, control),
+        job=JobPage(queries, progress, logs, findings, triggers, live, environment, control),
         entity=EntityPage(jobs, inventory, findings, environment, settings.cluster, clock, control),
         inventory=InventoryPage(inventory, environment, settings.cluster, clock, control),
         common_cause=CommonCausePage(inventory, environment, settings.cluster, clock),

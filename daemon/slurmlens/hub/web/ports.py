@@ -34,6 +34,7 @@ from slurmlens.hub.usage.facts import (
     UserHabits,
     WaitCount,
 )
+from slurmlens.hub.workflows.trigger import Trigger
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.wire.campaign_view import CampaignView
 
@@ -167,6 +168,13 @@ class UsageReads(Protocol):
 
     async def rebuild(self, viewer: Viewer) -> int:
         """Has everything counted again; returns how many jobs that is."""
+
+
+class TriggerReads(Protocol):
+    """Workflows that runs started, asked."""
+
+    async def of_run(self, viewer: Viewer, job_id: int, run: int) -> Sequence[Trigger]:
+        """Those about a run, the latest first."""
 
 
 class LiveFeed(Protocol):

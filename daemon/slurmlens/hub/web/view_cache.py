@@ -24,7 +24,7 @@ from slurmlens.hub.logs.store import LogReads, LogStoreError
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.job.cause_rules import CAUSE_KINDS
 from slurmlens.hub.views.job.log_marks import MARKED
-from slurmlens.hub.web.ports import FindingReads, HistoryQueries, ProgressReads
+from slurmlens.hub.web.ports import FindingReads, HistoryQueries, ProgressReads, TriggerReads
 from slurmlens.hub.web.shown import Shown
 from slurmlens.runtime.beside import beside
 
@@ -62,10 +62,12 @@ class ViewCache:
         logs: LogReads | None,
         environment: jinja2.Environment,
         findings: FindingReads | None = None,
+        triggers: TriggerReads | None = None,
     ) -> None:
         self._queries = queries
         self._logs = logs
         self._findings = findings
+        self._triggers = triggers
         self._progress = progress
         self._environment = environment
         self._kept: dict[Key, _Projection] = {}
@@ -93,8 +95,11 @@ class ViewCache:
             else:
                 told = await self._progress.of_job(key[0], facts.job_id, facts.run)
                 lines = await self._lines(key[0], facts)
+                due = () if self._triggers is None else await self._triggers.of_run(key[0], facts.job_id, facts.run)
                 found = () if self._findings is None else await self._findings.of_job(key[0], facts.job_id)
-                kept.shown = await beside(lambda: Shown(build_job_view(facts, told, lines, found), self._environment))
+                kept.shown = await beside(
+                    lambda: Shown(build_job_view(facts, told, lines, found, due), self._environment)
+                )
             kept.read_at = began
             kept.rest_until = loop.time() + min(MOST_REST_S, REST_PER_WORK * (loop.time() - began))
         finally:

@@ -14,6 +14,7 @@ from slurmlens.wire.assessment import Ticket
 
 FAILED_JOB = "failed-job"
 SCHEDULE = "schedule"
+FINDING = "finding"
 AFTER_ITS_END_S = 60
 """What is said so long after a run's end is still about it."""
 MOST_SLOTS = 400
@@ -61,6 +62,25 @@ def scheduled_ticket(
     if largest is None:
         return None
     return _ticket(f"{SCHEDULE}:{cluster}:{slot[0] // NS_PER_S}", SCHEDULE, cluster, largest)
+
+
+class FoundJob(NamedTuple):
+    """A job that a finding touched, and the finding's number."""
+
+    finding: int
+    job_id: int
+
+
+def finding_tickets(
+    found: Sequence[FoundJob], runs: Sequence[EndedRun], cluster: str, settings: WorkflowsConfig
+) -> list[Ticket]:
+    """A ticket for each finding whose job has ended, about that job's latest run; a finding has one key for ever."""
+    latest = {one.job_id: one for one in sorted(_assessed(runs, settings), key=lambda one: one.run)}
+    return [
+        _ticket(f"{FINDING}:{cluster}:{one.finding}", FINDING, cluster, latest[one.job_id])
+        for one in found
+        if one.job_id in latest
+    ]
 
 
 def _assessed(runs: Sequence[EndedRun], settings: WorkflowsConfig) -> list[EndedRun]:

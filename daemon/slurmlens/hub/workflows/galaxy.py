@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from slurmlens.config.workflows import WorkflowsConfig
 from slurmlens.errors import ConfigError, GalaxyAway, GalaxyRefused
 
 INPUT = "ticket"
@@ -166,6 +167,17 @@ class GalaxyApi:
             raise GalaxyAway(f"an answer of Galaxy's cannot be read: {type(error).__name__}: {error}") from error
         except Exception as error:  # bioblend's own, of several kinds: nothing is known of what happened
             raise GalaxyAway(f"{type(error).__name__}: {error}") from error
+
+
+def open_galaxy(settings: WorkflowsConfig) -> GalaxyApi:
+    """The Galaxy that the settings name; ConfigError where key or workflow cannot be read or used."""
+    texts = {}
+    for name, path in (("key_file", settings.key_file), ("workflow", settings.workflow)):
+        try:
+            texts[name] = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot be read: {error}", path=path, key=f"workflows.{name}") from error
+    return GalaxyApi(settings.url, texts["key_file"].strip(), texts["workflow"], settings.timeout_s)
 
 
 def paused_workflow(text: str) -> str:

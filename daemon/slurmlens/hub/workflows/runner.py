@@ -14,14 +14,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.workflows import WorkflowsConfig
 from slurmlens.errors import DecodeError, GalaxyAway, GalaxyError, GalaxyRefused
-from slurmlens.hub.news import News, RunsChanged
-from slurmlens.hub.workflows.due import FAILED_JOB, SCHEDULE, failed_tickets, scheduled_ticket, slots
+from slurmlens.hub.news import FindingsChanged, News, RunsChanged
+from slurmlens.hub.workflows.due import (
+    FAILED_JOB,
+    SCHEDULE,
+    FoundJob,
+    failed_tickets,
+    finding_tickets,
+    scheduled_ticket,
+    slots,
+)
 from slurmlens.hub.workflows.galaxy import WorkflowService
 from slurmlens.hub.workflows.store import TriggerStore
 from slurmlens.hub.workflows.trigger import Trigger, TriggerState, after_failure, looked_again
@@ -53,14 +62,17 @@ class WorkflowRunner:
         news: News,
         clock: Clock,
         reporter: Reporter,
+        found: Callable[[], Awaitable[Sequence[FoundJob]]] | None = None,
     ) -> None:
+        """`found` tells the jobs of open findings, where there are any."""
         self._store = store
+        self._found = found
         self._service = service
         self._settings = settings
         self._cluster = cluster
         self._clock = clock
         self._reporter = reporter
-        self._heard = news.subscribe(RunsChanged)
+        self._heard = news.subscribe(RunsChanged, FindingsChanged)
         self._workflow: str | None = None
         self._look_due_ns = 0
 
@@ -100,6 +112,10 @@ class WorkflowRunner:
                 ticket = scheduled_ticket(await self._store.ended_runs(*slot), slot, self._cluster, self._settings)
                 tickets += [] if ticket is None else [ticket]
                 scheduled_to_ns = slot[1]
+        if self._settings.findings and self._found is not None:
+            found = await self._found()
+            ended = await self._store.runs_of([one.job_id for one in found])
+            tickets += finding_tickets(found, ended, self._cluster, self._settings)
         made = await self._store.make(tickets, now_ns, self._settings.most_an_hour)
         if scheduled_to_ns is not None:
             await self._store.mark(SCHEDULE, scheduled_to_ns)  # after the triggers: killed between, they are known

@@ -6,7 +6,7 @@ whoever changes it has seen, so that a late answer changes nothing. Feeds `runne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -15,6 +15,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.hub.access.predicates import visible_runs
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.tables import runs
 from slurmlens.hub.workflows.due import EndedRun
@@ -71,6 +72,18 @@ class TriggerStore:
             return found
 
         return await self._store.read(read)
+
+    async def runs_of(self, job_ids: Collection[int]) -> list[EndedRun]:
+        """The runs of these jobs that ended."""
+
+        def read(connection: Connection) -> list[EndedRun]:
+            found: list[EndedRun] = []
+            for piece in pieces_of(sorted(set(job_ids))):
+                query = select(*_RUN_COLUMNS).where(runs.c.cluster == self._cluster, runs.c.job_id.in_(piece))
+                found += [one for one in _ended(connection, query) if one.end_ns is not None]
+            return found
+
+        return await self._store.read(read) if job_ids else []
 
     async def make(self, tickets: Sequence[Ticket], now_ns: int, most_an_hour: int) -> int:
         """Makes the triggers that are not there yet; those above the limit are left out, and kept as such."""

@@ -12,7 +12,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.config.workflows import WorkflowsConfig
 from slurmlens.errors import ConfigError
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
-from slurmlens.hub.workflows.due import EndedRun, failed_tickets, scheduled_ticket, slots
+from slurmlens.hub.workflows.due import EndedRun, FoundJob, failed_tickets, scheduled_ticket, slots
 from slurmlens.hub.workflows.galaxy import GalaxyApi, WorkflowService, paused_workflow
 from slurmlens.hub.workflows.runner import WorkflowRunner
 from slurmlens.hub.workflows.store import TriggerStore
@@ -140,6 +140,7 @@ async def test_a_job_that_failed_while_the_hub_was_down_is_not_forgotten(history
     assert sum(galaxy.first_jobs.values()) == 1
 
 
+@pytest.mark.thorough
 async def test_killed_at_any_step_it_runs_once_and_is_told_once(tmp_path: Path) -> None:
     """Before and after each call to Galaxy and each write; then a new hub goes on."""
     calls = ("prepare", "invoke", "release", "progress", "cancel_others")
@@ -233,13 +234,9 @@ async def test_a_workflow_that_never_ends_is_given_up(history: History, galaxy: 
     settings = WorkflowsConfig(poll_interval_s=1.0, retry_s=1.0, attempts=2, give_up_s=100.0)
     runner = runner_of(history, api(galaxy), settings)
     await runner.turn()
-    galaxy.job_state = "running"
+    galaxy.job_state, galaxy.never_ends = "running", True
     await fail_a_job(history)
-    for _ in range(10):
-        await runner.turn()
-        for one in galaxy.invocations.values():
-            one["outputs"] = {}
-        history.clock.advance(61)
+    await turns(runner, history.clock, 10)
     trigger = await only_trigger(history)
     assert trigger.state is TriggerState.FAILED
     assert "not ended after" in (trigger.problem or "")
@@ -298,6 +295,22 @@ def test_a_stretch_assesses_its_largest_run_under_one_key() -> None:
     assert ticket is not None
     assert (ticket.job_id, ticket.key) == (2, "schedule:demo:0")
     assert scheduled_ticket([], slot, "demo", settings) is None
+
+
+async def test_a_finding_has_its_job_assessed_once(history: History, galaxy: FakeGalaxy) -> None:
+    settings = WorkflowsConfig(failed_jobs=False, findings=True, poll_interval_s=1.0)
+
+    async def found() -> list[FoundJob]:
+        return [FoundJob(7, 42), FoundJob(8, 4242)]
+
+    reporter = Reporter(Counters(), history.clock)
+    store = TriggerStore(history.store, "demo")
+    runner = WorkflowRunner(store, api(galaxy), settings, "demo", history.news, history.clock, reporter, found)
+    await turns(runner, history.clock)
+    assert galaxy.first_jobs == {}
+    await fail_a_job(history)
+    await turns(runner, history.clock)
+    assert galaxy.first_jobs == {"finding:demo:7": 1}
 
 
 def test_runs_of_one_job_id_have_keys_of_their_own() -> None:

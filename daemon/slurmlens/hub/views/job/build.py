@@ -22,6 +22,7 @@ from slurmlens.hub.progress.facts import JobProgressFacts, job_estimate
 from slurmlens.hub.views.finding.build import build_finding_line
 from slurmlens.hub.views.job import usage
 from slurmlens.hub.views.job.advice import build_advice
+from slurmlens.hub.views.job.assessments import build_assessments
 from slurmlens.hub.views.job.cause import probable_cause
 from slurmlens.hub.views.job.charts import build_charts, limits_of
 from slurmlens.hub.views.job.headline import HeadlineBasis, headline
@@ -44,6 +45,7 @@ from slurmlens.hub.views.job.view import (
     rows_shown,
 )
 from slurmlens.hub.views.states import exit_text, phase_of
+from slurmlens.hub.workflows.trigger import Trigger
 from slurmlens.shown.text import encodable
 from slurmlens.slurm.records import JobState
 
@@ -55,11 +57,12 @@ def build_job_view(
     told_inside: JobProgressFacts | None = None,
     lines: Sequence[StoredLine] = (),
     findings: Sequence[Finding] = (),
+    triggers: Sequence[Trigger] = (),
 ) -> JobView:
     """Everything that is shown of one run.
 
     `told_inside` is what its own processes reported, `lines` what was logged about it, `findings` are those that
-    touched it.
+    touched it, `triggers` the workflows that it started.
     """
     extent = _extent(facts)
     phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=extent.is_over)
@@ -102,6 +105,7 @@ def build_job_view(
         advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0),
         provenance=provenance,
         other_runs=tuple(_run_link(run, facts) for run in facts.runs if run.number != facts.run),
+        assessments=build_assessments(triggers),
         is_live=facts.is_live,
         last_news_ns=max((node.last_heard_ns for node in facts.nodes if node.last_heard_ns is not None), default=None),
     )

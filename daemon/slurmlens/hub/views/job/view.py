@@ -14,6 +14,7 @@ import msgspec
 
 from slurmlens.hub.views.finding.view import FindingLine
 from slurmlens.slurm.records import JobState
+from slurmlens.wire.assessment import KnownProblem, Score
 
 VIEW_VERSION = 1
 MOST_NODE_ROWS = 128
@@ -311,6 +312,19 @@ class RunLink(msgspec.Struct, frozen=True, kw_only=True):
     ran_s: float | None = None
 
 
+class AssessmentView(msgspec.Struct, frozen=True, kw_only=True):
+    """One assessment of the run by a workflow: how far it is, or what it found. `state` is `workflows.trigger`'s."""
+
+    rule: str
+    state: str
+    attempt: int
+    made_ns: int
+    problem: str | None = None
+    total: float | None = None
+    scores: tuple[Score, ...] = ()
+    problems: tuple[KnownProblem, ...] = ()
+
+
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is shown of one run of one job."""
 
@@ -344,6 +358,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     advice: tuple[Advice, ...] = ()
     provenance: Provenance = Provenance()
     other_runs: tuple[RunLink, ...] = ()
+    assessments: tuple[AssessmentView, ...] = ()
+    """By workflows that were started because of it, the latest first."""
     is_live: bool = False
     """Running, or ended so lately that figures are still coming in."""
     last_news_ns: int | None = None
