@@ -41,10 +41,6 @@ _CONFIG: dict[str, Any] = {
     "metadata_strategy": "extended_celery",
     "workflow_monitor_sleep": 0.25,
     "job_handler_monitor_sleep": 0.25,
-    "job_config": {
-        "runners": {"local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": 2}},
-        "execution": {"default": "local", "environments": {"local": {"runner": "local"}}},
-    },
 }
 _DATATYPES = """<datatypes><registration>
 <datatype extension="data" type="galaxy.datatypes.data:Data" mimetype="application/octet-stream"/>
@@ -63,11 +59,11 @@ class Galaxy:
         self.url = f"http://127.0.0.1:{sandbox.ports.take()}"
         self.admin_key = ADMIN_KEY
         self.folder = sandbox.folder / name
+        self._hub = hub
         environment = server_environment()
         env = {
             "GALAXY_CONFIG_FILE": f"{self.folder}/galaxy.yml",
             "PATH": f"{environment}/bin:{Path(sys.prefix) / 'bin'}:{PATH}",
-            "SLURMLENS_HUB": hub,
             "HOME": str(self.folder),
         }
         port = self.url.rpartition(":")[2]
@@ -122,12 +118,18 @@ class Galaxy:
         except OSError:
             return False
 
+    def _jobs(self) -> dict[str, Any]:
+        """Galaxy hands jobs nothing of its own environment: which hub tools ask stands with where they run."""
+        local = {"runner": "local", "env": [{"name": "SLURMLENS_HUB", "value": self._hub}]}
+        runners = {"local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": 2}}
+        return {"runners": runners, "execution": {"default": "local", "environments": {"local": local}}}
+
     def _lay_out(self) -> None:
         shutil.copytree(TOOLS, self.folder / "tools")
         tools = "".join(f'<tool file="{one.name}"/>' for one in sorted(TOOLS.glob("slurmlens_*.xml")))
         section = f'<section id="slurmlens" name="slurmlens">{tools}</section>'
         files = {
-            "galaxy.yml": json.dumps({"galaxy": _CONFIG}),  # JSON is YAML
+            "galaxy.yml": json.dumps({"galaxy": {**_CONFIG, "job_config": self._jobs()}}),  # JSON is YAML
             "own_tools.xml": f'<toolbox tool_path="{self.folder}/tools">{section}</toolbox>',
             "tool_data_table_conf.xml": "<tables/>",
             "datatypes_conf.xml": _DATATYPES,

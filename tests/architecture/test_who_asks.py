@@ -49,8 +49,7 @@ OWN_NEEDS = {
         "step": "what the nodes did in an hour, to keep it",
     },
     "workflows/store.py": {
-        "failed_runs": "which runs a workflow is to be started for",
-        "ended_runs": "the same, of a stretch of time",
+        "_ended_in": "which runs a workflow is to be started for",
         "runs_of": "the same, of jobs that findings touched",
         "due": "triggers that wait, to carry them on",
         "under_way": "how many there are, to start no more than the settings allow",

@@ -27,8 +27,8 @@ from slurmlens.wire.assessment import Assessment, Ticket, read_document, write_d
 MOST_RUNS = 1_000
 MOST_SHOWN = 200
 HOUR_NS = 3600 * NS_PER_S
-ENDED_STATES = ("COMPLETED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL")
-_FAILED = runs.c.state_group == "failed"
+FAILED_STATES = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL")
+FOREVER = 2**63 - 1
 
 
 class TriggerStore:
@@ -56,16 +56,17 @@ class TriggerStore:
 
     async def failed_runs(self, since_ns: int) -> list[EndedRun]:
         """Runs that failed since then, the latest first."""
-        query = select(*_RUN_COLUMNS).where(_FAILED, runs.c.end_ns >= since_ns, runs.c.cluster == self._cluster)
-        query = query.order_by(runs.c.end_ns.desc()).limit(MOST_RUNS)
-        return await self._store.read(lambda connection: _ended(connection, query))
+        found = await self._ended_in(FAILED_STATES, since_ns, FOREVER)
+        return sorted(found, key=lambda one: -one.end_ns)[:MOST_RUNS]
 
     async def ended_runs(self, from_ns: int, to_ns: int) -> list[EndedRun]:
         """Runs that ended between, by the state they ended in."""
+        return await self._ended_in(("COMPLETED", *FAILED_STATES), from_ns, to_ns)
 
+    async def _ended_in(self, states: Collection[str], from_ns: int, to_ns: int) -> list[EndedRun]:
         def read(connection: Connection) -> list[EndedRun]:
             found: list[EndedRun] = []
-            for state in ENDED_STATES:
+            for state in states:
                 within = (runs.c.state == state, runs.c.end_ns >= from_ns, runs.c.end_ns < to_ns)
                 query = select(*_RUN_COLUMNS).where(*within, runs.c.cluster == self._cluster)
                 found += _ended(connection, query.order_by(runs.c.end_ns.desc()).limit(MOST_RUNS))

@@ -1,12 +1,12 @@
-"""Version 17: triggers of workflows, and how far their rules have looked."""
+"""Version 18: triggers of workflows, and how far their rules have looked."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 
 
 def upgrade() -> None:
