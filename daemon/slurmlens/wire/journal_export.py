@@ -9,7 +9,6 @@ nothing. Fed by `node.log_inputs.journal`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -105,7 +104,8 @@ def line_of_entry(entry: Mapping[bytes, bytes], node: str, arrived_ns: int) -> L
     """The line in an entry; None where it has no message.
 
     The journal's own word about the sender (`_PID`, `_UID`, `_SYSTEMD_UNIT`, `_SYSTEMD_CGROUP`) goes before the
-    sender's. The id is made of the cursor, so that an entry that is read again is the same line.
+    sender's. The id is the cursor's beginning, a journal's own id and the entry's number in it, so that an entry that is
+    read again is the same line.
     """
     get = entry.get
     raw = get(b"MESSAGE")
@@ -120,7 +120,7 @@ def line_of_entry(entry: Mapping[bytes, bytes], node: str, arrived_ns: int) -> L
     severity = _number(get(b"PRIORITY"))
     pid = _number(get(b"_PID"))
     return LogLine(
-        id=hashlib.blake2b(get(b"__CURSOR", b""), digest_size=16).hexdigest(),
+        id=get(b"__CURSOR", b"").partition(b";b=")[0].decode("ascii", "replace"),
         time_ns=time_us * _NS_PER_US if time_us else arrived_ns,
         node=node,
         message=message,

@@ -19,7 +19,11 @@ import msgspec
 from slurmlens.log_lines import JobSource, LogLine
 from slurmlens.slurm.job_mentions import first_mention
 
-_CGROUP = re.compile(r"/job_(\d{1,10})(?:/step_(\w{1,20}))?(?:/|$)")
+_CGROUP = re.compile(
+    r"/(?:[^/]+/)?[^/]*(?:slurmstepd\.scope|slurm[^/]*/uid_\d{1,10})/job_(\d{1,10})(?:/step_(\w{1,20}))?(?:/|$)"
+)
+"""Slurm's folders and not ones of that name that a user may have made somewhere below his own."""
+
 _TAG = re.compile(r"slurm_(\d{1,10})")
 _MOST_REMEMBERED = 512
 _MOST_CGROUP_BYTES = 16_384
@@ -55,8 +59,8 @@ class Attribution:
         self._of_process: dict[int, Member | None] = {}
 
     def forget(self) -> None:
-        """What was found may have changed."""
-        self._of_cgroup.clear()
+        """What was found may have changed: a process ended, a folder got its name. A job's folder stays that job's."""
+        self._of_cgroup = {cgroup: member for cgroup, member in self._of_cgroup.items() if member is not None}
         self._of_process.clear()
 
     def attributed(self, line: LogLine) -> LogLine:
@@ -87,10 +91,11 @@ class Attribution:
         if cgroup in self._of_cgroup:
             return self._of_cgroup[cgroup]
         member = self._jobs.member(f"0::{cgroup}\n")
-        if member is None and (inside := _CGROUP.search(cgroup)) is not None:
+        if member is None and (inside := _CGROUP.match(cgroup)) is not None:
             member = int(inside[1]), inside[2]  # a job that has gone since
-        if len(self._of_cgroup) < _MOST_REMEMBERED:
-            self._of_cgroup[cgroup] = member
+        if len(self._of_cgroup) >= _MOST_REMEMBERED:
+            del self._of_cgroup[next(iter(self._of_cgroup))]
+        self._of_cgroup[cgroup] = member
         return member
 
     def _by_process(self, pid: int) -> Member | None:

@@ -2,13 +2,11 @@
 
 Owns one account for each of them. A line that is the same as the one before it, of the same process, is folded into
 that one while it waits to be sent, and costs nothing. All others take from two buckets, lines and bytes a second; what
-finds one empty is to be dropped. Invariants: there are at most `MOST_ACCOUNTS`, the ones that were silent longest give
-way; a job never takes from the account of the unit that it runs in. Fed by `road`.
+finds one empty is to be dropped. Invariants: there are at most `MOST_ACCOUNTS`, the eldest gives way to a new one; a job never takes from the account of the unit that it runs in. Fed by `road`.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from slurmlens.clock import NS_PER_S
@@ -57,7 +55,7 @@ class LogBounds:
 
     def __init__(self, config: LogInputsConfig) -> None:
         self._config = config
-        self._accounts: OrderedDict[object, LogAccount] = OrderedDict()
+        self._accounts: dict[object, LogAccount] = {}
 
     def account(self, line: LogLine, now_ns: int) -> LogAccount:
         """The one that a line takes from: its job's, else its unit's or its program's."""
@@ -68,9 +66,7 @@ class LogBounds:
         if account is None:
             account = self._accounts[key] = self._new(line.job_id is not None, now_ns)
             if len(self._accounts) > MOST_ACCOUNTS:
-                self._accounts.popitem(last=False)
-        else:
-            self._accounts.move_to_end(key)
+                del self._accounts[next(iter(self._accounts))]
         return account
 
     def _new(self, is_jobs: bool, now_ns: int) -> LogAccount:

@@ -88,6 +88,13 @@ def test_a_cgroup_names_the_job_also_of_one_that_has_gone_and_by_the_name_of_its
         assert (found.job_id, found.step, found.job_source) == (*expected, JobSource.CGROUP)
 
 
+def test_a_folder_that_a_user_made_under_the_name_of_a_job_is_no_job() -> None:
+    below = "/user.slice/user-1000.slice/user@1000.service/app.slice/slurmstepd.scope/job_7/step_0"
+    assert attributed(line(cgroup=below), Jobs()).job_id is None
+    for cgroup in ("/slurm_n1/uid_1000/job_7/step_0", "/system.slice/n1_slurmstepd.scope/job_7/step_0"):
+        assert attributed(line(cgroup=cgroup), Jobs()).job_id == 7
+
+
 @pytest.mark.parametrize("user_id", [None, 0, 1000])
 def test_a_tag_is_believed_of_a_job_that_runs_here_and_of_its_user(user_id: int | None) -> None:
     jobs = Jobs(running={7: LocalJob(7, 1000)})
