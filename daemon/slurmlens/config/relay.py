@@ -75,6 +75,11 @@ class RelaySpoolConfig(SpoolConfig):
         maximum=0.95,
     )
 
+    @property
+    def writes_logs_at_once(self) -> bool:
+        """See `SpoolConfig`: a node that was told 200 keeps them no longer."""
+        return True
+
 
 class RelayReplayConfig(ReplayConfig):
     """The same as a node's, for a rack of them."""

@@ -33,6 +33,11 @@ class SpoolConfig(Settings):
         2 * MIB, "of it for log lines; from half of it on they are written to the disk", minimum=2 * MIB
     )
 
+    @property
+    def writes_logs_at_once(self) -> bool:
+        """Whether log lines go to the disk as they come: where they were entrusted to us by others."""
+        return False
+
     def problems(self) -> Iterator[tuple[str, str]]:
         if not self.path.is_absolute():
             yield "path", f"must be absolute: {self.path}"

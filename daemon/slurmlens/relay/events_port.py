@@ -1,7 +1,7 @@
-"""What the relay answers at its port for events: one address, in the words of `docs/specs/hub-api.md`.
+"""What the relay answers at its port: events and log lines, in the words of `docs/specs/hub-api.md`.
 
-Owns the meaning of the address and the form of refusals. Mounted in `runtime.http_server` by `pipeline`; hands what
-came to `intake`.
+Owns the meaning of the addresses and the form of refusals. Mounted in `runtime.http_server` by `pipeline`; hands what
+came to `intake` and `log_intake`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from slurmlens.runtime.http_server import HttpAnswer, HttpRequest
 from slurmlens.wire.ingest import IngestAnswer, answer
 
 TARGET = "/api/v1/events"
+LOGS_TARGET = "/api/v1/logs"
 
 Take = Callable[[bytes, Mapping[str, str], str | None], Awaitable[IngestAnswer]]
 """Body, headers by lower-case name and the peer's address to the answer."""
@@ -22,20 +23,20 @@ class EventsPort:
 
     name = "relay"
 
-    def __init__(self, take: Take) -> None:
-        self._take = take
+    def __init__(self, take: Take, take_log_lines: Take) -> None:
+        self._takers = {TARGET: take, LOGS_TARGET: take_log_lines}
 
     def early(self, method: str, path: str) -> HttpAnswer | None:
         """See `HttpService`."""
-        if path != TARGET:
-            return self.refusal(404, "address", f"a relay takes events at {TARGET}, and nothing else")
+        if path not in self._takers:
+            return self.refusal(404, "address", f"a relay takes events at {TARGET}, log lines at {LOGS_TARGET}")
         if method != "POST":
-            return self.refusal(405, "method", "POST events")
+            return self.refusal(405, "method", "POST events or log lines")
         return None
 
     async def answer(self, request: HttpRequest) -> HttpAnswer:
         """See `HttpService`."""
-        told = await self._take(request.body, request.headers, request.peer)
+        told = await self._takers[request.path](request.body, request.headers, request.peer)
         return HttpAnswer(told.status, told.body)
 
     def refusal(self, status: int, reason: str, message: str) -> HttpAnswer:

@@ -10,13 +10,13 @@ headers in, status and JSON out; `events_port` mounts it.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
 from slurmlens.clock import Clock
-from slurmlens.delivery.batches import Batch, BatchQueue, Stream
+from slurmlens.delivery.batches import BatchQueue, Stream
 from slurmlens.errors import DeliveryError, RefusedError, SlurmlensError
+from slurmlens.relay.committing import commit
 from slurmlens.relay.room import Room
 from slurmlens.runtime.authentication import Prove
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -115,26 +115,13 @@ class Intake:
 
     async def _commit(self, lines: bytes, count: int) -> None:
         """Returns when the spool has committed the lines; DeliveryError where it did not in time."""
-        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        notify = (lambda: _resolve(committed),)
-        batch = Batch(Stream.EVENTS, lines, count, self._clock.monotonic_ns(), notify)
         self._held_bytes += len(lines)
         try:
-            async with asyncio.timeout(self._commit_timeout_s):
-                await self._queue.append(batch)
-                await committed
-        except TimeoutError as error:
-            message = f"the spool did not commit within {self._commit_timeout_s:g} s: look at `slurmlens status`"
-            raise DeliveryError(message, reason="spool") from error
+            born_ns = self._clock.monotonic_ns()
+            await commit(self._queue, Stream.EVENTS, lines, count, born_ns, self._commit_timeout_s)
         finally:
             self._held_bytes -= len(lines)
 
     def _wanted(self, node: str) -> dict[str, object]:
         interval_s = self._wanted_interval_s(node)
         return {} if interval_s is None else {"profile_interval_s": interval_s}
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    """Nobody waits any more where the commit came too late."""
-    if not future.done():
-        future.set_result(None)

@@ -1,7 +1,7 @@
 """Wires the relay's stages; the only file that knows them all.
 
-    nodes ─► events_port ─► intake ──┐
-    nodes ─► carbon_listener ────────┴─► delivery (outlet ─► spool ─► sinks)
+    nodes ─► events_port ─► intake, log_intake ─┐
+    nodes ─► carbon_listener ───────────────────┴─► delivery (outlet ─► spool ─► sinks)
 
 Owns the order of starting and stopping. Invariants: what was answered with 200 is committed; stopping takes a bounded
 time; every stage fails alone. Made and run by `main`.
@@ -29,6 +29,7 @@ from slurmlens.events import Place
 from slurmlens.relay.carbon_listener import CarbonListener
 from slurmlens.relay.events_port import EventsPort
 from slurmlens.relay.intake import Intake
+from slurmlens.relay.log_intake import LogLinesIntake
 from slurmlens.relay.origins import RelayOrigins
 from slurmlens.relay.room import Room
 from slurmlens.relay.status import RelayStatus
@@ -131,7 +132,9 @@ class RelayPipeline:
         """The hub says how often it wants profiles of whom; the nodes are told at their next request."""
         dependencies = SinkDependencies(self._config.name, BatchConfig(), self._reporter, self._clock, lambda _: None)
         find = None if self._consul is None else self._consul.endpoint
-        return msgspec.structs.replace(dependencies, on_profile_intervals=self._want_profiles, find=find)
+        return msgspec.structs.replace(
+            dependencies, on_profile_intervals=self._want_profiles, find=find, with_log_lines=True
+        )
 
     def _make_consul(self, config: RelayConfig) -> Consul[RelayConfig] | None:
         if config.consul is None:
@@ -151,15 +154,25 @@ class RelayPipeline:
 
     def _make_server(self) -> HttpServer:
         listen = self._config.listen
+        prove = Authenticator(self._config.auth, RelayOrigins(self._config.nodes, self._clock))
         intake = Intake(
             cluster=self._config.cluster,
             max_body_bytes=listen.max_body_bytes,
             pending_bytes=listen.pending_bytes,
             commit_timeout_s=listen.commit_timeout_s,
-            prove=Authenticator(self._config.auth, RelayOrigins(self._config.nodes, self._clock)),
+            prove=prove,
             queue=self._delivery.spool,
             room=self._room,
             wanted_interval_s=self._wanted_s.get,
+            reporter=self._reporter,
+            clock=self._clock,
+        )
+        log_intake = LogLinesIntake(
+            max_body_bytes=listen.max_body_bytes,
+            commit_timeout_s=listen.commit_timeout_s,
+            prove=prove,
+            queue=self._delivery.spool,
+            room=self._room,
             reporter=self._reporter,
             clock=self._clock,
         )
@@ -169,7 +182,8 @@ class RelayPipeline:
             connections=listen.connections,
             idle_timeout_s=listen.idle_timeout_s,
         )
-        return HttpServer(listen.host, listen.port, EventsPort(intake.take), limits, self._reporter, self._tls)
+        port = EventsPort(intake.take, log_intake.take)
+        return HttpServer(listen.host, listen.port, port, limits, self._reporter, self._tls)
 
     def _name_stages(self) -> None:
         self._sources.add("events", self._server.run)

@@ -104,8 +104,8 @@ def line_of_entry(entry: Mapping[bytes, bytes], node: str, arrived_ns: int) -> L
     """The line in an entry; None where it has no message.
 
     The journal's own word about the sender (`_PID`, `_UID`, `_SYSTEMD_UNIT`, `_SYSTEMD_CGROUP`) goes before the
-    sender's. The id is the cursor's beginning, a journal's own id and the entry's number in it, so that an entry that is
-    read again is the same line.
+    sender's. The id is the cursor's beginning, a journal's own id and the entry's number in it: an entry that is read
+    again is the same line.
     """
     get = entry.get
     raw = get(b"MESSAGE")

@@ -45,7 +45,7 @@ class Taking:
 
 @asynccontextmanager
 async def listening(taking: Taking, limits: HttpLimits = LIMITS) -> AsyncIterator[HttpServer]:
-    server = HttpServer("127.0.0.1", 0, EventsPort(taking), limits, Reporter(Counters(), ManualClock()))
+    server = HttpServer("127.0.0.1", 0, EventsPort(taking, taking), limits, Reporter(Counters(), ManualClock()))
     await server.bind()
     running = asyncio.create_task(server.run())
     try:
@@ -165,7 +165,11 @@ async def test_a_port_that_is_taken_is_a_setting_to_mend() -> None:
     async with listening(Taking()) as server:
         with pytest.raises(ConfigError, match="cannot be bound"):
             await HttpServer(
-                "127.0.0.1", server.port or 0, EventsPort(Taking()), LIMITS, Reporter(Counters(), ManualClock())
+                "127.0.0.1",
+                server.port or 0,
+                EventsPort(Taking(), Taking()),
+                LIMITS,
+                Reporter(Counters(), ManualClock()),
             ).bind()
 
 

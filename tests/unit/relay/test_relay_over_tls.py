@@ -155,7 +155,9 @@ class Port:
         identity = self.authority.issue("relay")
         settings = ListenSettings(certificate_file=identity.certificate, key_file=identity.key)
         reporter = Reporter(Counters(), ManualClock())
-        self.server = HttpServer("127.0.0.1", 0, EventsPort(self._take), LIMITS, reporter, ServerTls(settings))
+        self.server = HttpServer(
+            "127.0.0.1", 0, EventsPort(self._take, self._take), LIMITS, reporter, ServerTls(settings)
+        )
 
     async def _take(self, body: bytes, headers: object, peer: str | None) -> IngestAnswer:
         self.bodies.append(body)

@@ -32,6 +32,8 @@ class SpoolLimits(msgspec.Struct, frozen=True):
     memory_bytes: int
     metrics_memory_bytes: int
     logs_memory_bytes: int
+    writes_logs_at_once: bool = False
+    """As events are; else only while a sink is behind, as metrics are."""
 
     @classmethod
     def of(cls, config: SpoolConfig) -> SpoolLimits:
@@ -42,6 +44,7 @@ class SpoolLimits(msgspec.Struct, frozen=True):
             memory_bytes=config.memory_bytes,
             metrics_memory_bytes=config.metrics_memory_bytes,
             logs_memory_bytes=config.logs_memory_bytes,
+            writes_logs_at_once=config.writes_logs_at_once,
         )
 
     def loose_bytes(self, stream: Stream) -> int:
@@ -50,7 +53,8 @@ class SpoolLimits(msgspec.Struct, frozen=True):
 
     def spill_bytes(self, stream: Stream) -> int:
         """With more than so much in memory alone the stream is written: at once, or when a sink is behind."""
-        return 0 if stream is Stream.EVENTS else self.loose_bytes(stream) // 2
+        is_at_once = stream is Stream.EVENTS or (stream is Stream.LOGS and self.writes_logs_at_once)
+        return 0 if is_at_once else self.loose_bytes(stream) // 2
 
 
 class Drop(msgspec.Struct, frozen=True):

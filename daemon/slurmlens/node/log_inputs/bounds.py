@@ -2,7 +2,8 @@
 
 Owns one account for each of them. A line that is the same as the one before it, of the same process, is folded into
 that one while it waits to be sent, and costs nothing. All others take from two buckets, lines and bytes a second; what
-finds one empty is to be dropped. Invariants: there are at most `MOST_ACCOUNTS`, the eldest gives way to a new one; a job never takes from the account of the unit that it runs in. Fed by `road`.
+finds one empty is to be dropped. Invariants: there are at most `MOST_ACCOUNTS`, the eldest gives way to a new one; a
+job never takes from the account of the unit that it runs in. Fed by `road`.
 """
 
 from __future__ import annotations
