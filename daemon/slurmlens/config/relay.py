@@ -66,7 +66,7 @@ class RelaySpoolConfig(SpoolConfig):
         64 * MIB, "of it for metrics; from half of it on they are written to the disk", minimum=2 * MIB
     )
     logs_memory_bytes: int = setting(
-        64 * MIB, "of it for log lines; from half of it on they are written to the disk", minimum=2 * MIB
+        16 * MIB, "of it for log lines, which are written to the disk as they come", minimum=2 * MIB
     )
     full_share: float = setting(
         0.75,

@@ -81,8 +81,8 @@ async def bring(port: int, node: str, batches: list[bytes], refusals: Counter[st
 
 async def waiting_lines(relay: RelayProcess) -> int:
     """What the relay holds for its hub."""
-    [hub] = (await relay.status()).sinks
-    return hub.backlog_lines
+    (backlog,) = [one.backlog_lines for one in (await relay.status()).sinks if one.name == "hub"]
+    return backlog
 
 
 async def until_waiting(relay: RelayProcess, count: int) -> None:
