@@ -152,7 +152,7 @@ NODE_METRICS: tuple[NodeMetric, ...] = (
     NodeMetric("thermal", "slowest_core_hertz", _G, 1000, "Hz", "", True, "clock of the slowest core now"),
     NodeMetric("thermal", "fastest_core_hertz", _G, 1000, "Hz", "", True, "clock of the fastest core now"),
     NodeMetric("edac", "corrected_count", _G, 1, "count", "controller", True, "memory errors that were corrected"),
-    NodeMetric("edac", "uncorrected_count", _G, 1, "count", "controller", True, "memory errors that were not"),
+    NodeMetric("edac", "uncorrected_count", _G, 1, "count", "controller", True, "memory errors that could not be corrected"),
     NodeMetric("clock", "offset_seconds", _G, 1, "s", "", True, "the clock's offset by its own synchronisation"),
     NodeMetric("clock", "error_max_seconds", _G, 1, "s", "", True, "what it may be off at most"),
     NodeMetric("clock", "synchronised_count", _G, 1, "count", "", True, "1 where it is synchronised"),

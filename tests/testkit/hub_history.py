@@ -18,6 +18,7 @@ from slurmlens.hub.history.record.packing import Packer
 from slurmlens.hub.history.record.storing import Request
 from slurmlens.hub.history.refresh import Refresher
 from slurmlens.hub.news import News
+from slurmlens.hub.node_states import keeping as state_keeping
 from slurmlens.hub.progress import keeping
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.scheduler.records import SchedulerRecords
@@ -59,7 +60,14 @@ class History:
         store = await Store.open(url, shared=shared)
         news, reporter = News(), Reporter(Counters(), clock)
         announcer = Announcer(news, reporter)
-        return cls(store, clock, await Applier.load(store, announcer, keeping.keep), news, announcer, reporter)
+        return cls(
+            store,
+            clock,
+            await Applier.load(store, announcer, (keeping.KEEPER, state_keeping.KEEPER)),
+            news,
+            announcer,
+            reporter,
+        )
 
     def listens_since(self, started_ns: int) -> None:
         """A hub that was started then judges what nobody ends."""

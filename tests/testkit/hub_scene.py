@@ -16,7 +16,7 @@ from bench.hub_load.job_mix import JobMix, jobs_of, node_name
 from slurmlens.config.access import AccessConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.workflows import WorkflowsConfig
-from slurmlens.events import JobMessage, JobProgress, TaskProgress
+from slurmlens.events import GpuHolding, GpuState, JobMessage, JobProgress, MachineState, TaskProgress
 from slurmlens.hub.access.account_people import AccountPeople
 from slurmlens.hub.access.looks import LookFilter, LookLog, What
 from slurmlens.hub.access.tokens import LoginTokens
@@ -37,6 +37,9 @@ from slurmlens.hub.inventory.entities import EntityKind
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.logs.enriching import Enricher
+from slurmlens.hub.node_states import tables as state_tables
+from slurmlens.hub.node_states.read import NodeStateQueries
+from slurmlens.hub.node_states.retention import kinds_of_node_states
 from slurmlens.hub.progress import tables as progress_tables
 from slurmlens.hub.progress.retention import kinds_of_progress
 from slurmlens.hub.usage.facts import UsageFilter, UsageWindow
@@ -81,6 +84,7 @@ ROOMS = (
     "history",
     "inventory",
     "logs/enriching.py",
+    "node_states",
     "progress",
     "scheduler",
     "workflows",
@@ -117,6 +121,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _access_is_proved(history)
     await _the_cluster_is_remembered(history, mix)
     await _jobs_tell_how_far_they_are(history)
+    await _nodes_tell_how_they_fare(history)
     await _lines_find_their_job(history, mix)
     await _usage_is_counted(history, mix)
     await _campaigns_are_told(history)
@@ -124,6 +129,37 @@ async def play(history: History, mix: JobMix) -> None:
     await _findings_are_kept(history, mix)
     await history.store.keep_statistics()
     await _details_age(history)
+
+
+async def _nodes_tell_how_they_fare(history: History) -> None:
+    told = Told(OWN_JOB + 40, "n9")
+    start = told.start(1)
+    where = {"boot_id": start.boot_id, "cluster": start.cluster, "node": start.node, "interval_s": 60.0}
+    await history.store.write(_states_of_others)
+    for number in (1, 2):
+        time_ns = at_ns(1 + number / 10)
+        holding = GpuHolding(
+            uuid="GPU-1",
+            sighting=start.sighting,
+            job_id=start.job.job_id,
+            by="cgroup",
+            since_ns=start.time_ns,
+            told_ns=time_ns,
+            seen_s=10.0,
+        )
+        state = MachineState(
+            id=f"s{number}",
+            time_ns=time_ns,
+            boottime_ns=start.boottime_ns + number,
+            holdings=(holding,),
+            gpus=(GpuState(uuid="GPU-1"),),
+            **where,
+        )
+        await history.hear(*([start] if number == 1 else []), state)
+    queries = NodeStateQueries(history.store, "demo")
+    for viewer in (EVERYBODY, ALICE):
+        await queries.of_node(viewer, start.node)
+        await queries.of_job(viewer, start.job.job_id, 1)
 
 
 async def _nodes_tell(history: History) -> None:
@@ -309,6 +345,29 @@ async def _workflows_are_started(history: History, mix: JobMix) -> None:
         await store.of_run(viewer, first.ticket.job_id, first.ticket.run)
 
 
+def _states_of_others(transaction: Transaction) -> None:
+    """So many rows that a walk over them would show."""
+    old_ns = at_ns(-400 * 86_400)
+    for table, key in (
+        (state_tables.node_states, ("cluster", "node")),
+        (state_tables.gpu_holdings, ("cluster", "node", "sighting", "uuid")),
+    ):
+        rows = [
+            {
+                column.name: b"{}"
+                if column.name in ("state", "holding", "gpu")
+                else (
+                    (number if column.name == "job_id" else old_ns + number)
+                    if column.name in ("job_id", "told_ns")
+                    else f"other{number}"
+                )
+                for column in table.columns
+            }
+            for number in range(OTHERS)
+        ]
+        transaction.put(table, key, rows)
+
+
 def _progress_of_others(transaction: Transaction) -> None:
     """As long a past as history has."""
     for table in (progress_tables.progress_tasks, progress_tables.progress_messages):
@@ -324,7 +383,11 @@ def _progress_of_others(transaction: Transaction) -> None:
 
 async def _details_age(history: History) -> None:
     history.clock.advance(5_000 * 86_400)
-    retention = Retention(history.store, [*kinds_of_history(RetentionConfig()), *kinds_of_progress(90)], history.clock)
+    retention = Retention(
+        history.store,
+        [*kinds_of_history(RetentionConfig()), *kinds_of_progress(90), *kinds_of_node_states(90)],
+        history.clock,
+    )
     await retention.load()
     for _ in range(3):
         assert await retention.turn()

@@ -53,7 +53,10 @@ from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.logs.opening import open_logs
 from slurmlens.hub.news import News, NodesReceived, SightingsClosed
-from slurmlens.hub.progress import keeping
+from slurmlens.hub.node_states import keeping as state_keeping
+from slurmlens.hub.node_states.read import NodeStateQueries
+from slurmlens.hub.node_states.retention import kinds_of_node_states
+from slurmlens.hub.progress import keeping as progress_keeping
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.progress.retention import kinds_of_progress
 from slurmlens.hub.scheduler.account_poller import AccountPoller
@@ -131,6 +134,7 @@ class HubPipeline:
         self._consul = self._make_consul()
         self._points = self._make_points()
         kinds = [*kinds_of_history(config.retention), *kinds_of_progress(config.retention.progress_days)]
+        kinds += kinds_of_node_states(config.retention.progress_days)
         self._retention = Retention(store, kinds, clock)
         self._log_points = self._make_log_points()
         write = None if self._log_points is None else self._log_points.put
@@ -166,7 +170,7 @@ class HubPipeline:
         announcer = Announcer(news, reporter)
         store = await Store.open(config.database.url, shared=config.database.shared)
         try:
-            applier = await Applier.load(store, announcer, keeping.keep)
+            applier = await Applier.load(store, announcer, (progress_keeping.KEEPER, state_keeping.KEEPER))
             scheduler: Scheduler = CommandSource(config.slurm)
             with suppress(SourceError):  # squeue is not there now: the poller will say so, again and again
                 scheduler = await prefer_pyslurm(scheduler)
@@ -239,6 +243,7 @@ class HubPipeline:
             doors=self._doors,
             queries=self._queries,
             progress=ProgressQueries(self._opened.store, self._opened.applier.beats, config.cluster),
+            node_states=NodeStateQueries(self._opened.store, config.cluster),
             inventory=InventoryQueries(self._opened.store, config.cluster),
             campaigns=Campaigns(self._opened.store, config.cluster, self._opened.news, clock),
             usage=self._usage.queries,

@@ -14,6 +14,7 @@ import msgspec
 
 from slurmlens.events import JobMessage, JobProgress, TaskProgress
 from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.history.record.storing import Keeper
 from slurmlens.hub.progress import tables as schema
 from slurmlens.hub.progress.course import ProgressSample, begun, decode_course, encode_course, grown
 
@@ -109,3 +110,6 @@ def _message_row(event: JobMessage) -> tuple[Any, ...]:
     rank = schema.UNTOLD_RANK if event.rank is None else event.rank
     place = event.cluster, event.node, event.sighting
     return *place, event.id, event.job_id, event.time_ns, event.step, rank, event.text
+
+
+KEEPER = Keeper((JobProgress, JobMessage), keep)

@@ -22,6 +22,7 @@ from slurmlens.hub.inventory.questions.blast_radius import BlastRadius
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood
 from slurmlens.hub.inventory.states import EntityHistory
 from slurmlens.hub.news import Fact
+from slurmlens.hub.node_states.facts import JobGpu, NodeStateTold
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.usage.facts import (
     JobTypeUse,
@@ -68,6 +69,16 @@ class ProgressReads(Protocol):
 
     async def of_runs(self, viewer: Viewer, runs: Collection[JobRun]) -> Mapping[JobRun, JobProgressFacts]:
         """The same of many runs; those that reported nothing are left out."""
+
+
+class NodeStateReads(Protocol):
+    """How nodes themselves fare, and jobs' GPUs, asked."""
+
+    async def of_node(self, viewer: Viewer, node: str) -> NodeStateTold | None:
+        """The node's newest state; None where its daemon told none."""
+
+    async def of_job(self, viewer: Viewer, job_id: int, run: int) -> Sequence[JobGpu]:
+        """Every GPU that this run of the job has or had."""
 
 
 class InventoryReads(Protocol):

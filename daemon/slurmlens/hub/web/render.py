@@ -26,7 +26,7 @@ from slurmlens.hub.web.timeline_drawing import bar_width, draw_timeline
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
 
-PARTS = ("headline", "progress", "figures", "timeline", "nodes", "steps", "events", "advice", "worth")
+PARTS = ("headline", "progress", "figures", "timeline", "nodes", "gpus", "steps", "events", "advice", "worth")
 """The parts of a job's page that change while it runs; each is a template and an element with that name."""
 
 

@@ -21,10 +21,11 @@ from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.logs.query import LogQuery, StoredLine
 from slurmlens.hub.logs.store import LogReads, LogStoreError
+from slurmlens.hub.node_states.facts import JobGpu
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.job.cause_rules import CAUSE_KINDS
 from slurmlens.hub.views.job.log_marks import MARKED
-from slurmlens.hub.web.ports import FindingReads, HistoryQueries, ProgressReads, TriggerReads
+from slurmlens.hub.web.ports import FindingReads, HistoryQueries, NodeStateReads, ProgressReads, TriggerReads
 from slurmlens.hub.web.shown import Shown
 from slurmlens.runtime.beside import beside
 
@@ -63,11 +64,13 @@ class ViewCache:
         environment: jinja2.Environment,
         findings: FindingReads | None = None,
         triggers: TriggerReads | None = None,
+        node_states: NodeStateReads | None = None,
     ) -> None:
         self._queries = queries
         self._logs = logs
         self._findings = findings
         self._triggers = triggers
+        self._node_states = node_states
         self._progress = progress
         self._environment = environment
         self._kept: dict[Key, _Projection] = {}
@@ -97,14 +100,20 @@ class ViewCache:
                 lines = await self._lines(key[0], facts)
                 due = () if self._triggers is None else await self._triggers.of_run(key[0], facts.job_id, facts.run)
                 found = () if self._findings is None else await self._findings.of_job(key[0], facts.job_id)
+                gpus = await self._gpus(key[0], facts)
                 kept.shown = await beside(
-                    lambda: Shown(build_job_view(facts, told, lines, found, due), self._environment)
+                    lambda: Shown(build_job_view(facts, told, lines, found, due, gpus), self._environment)
                 )
             kept.read_at = began
             kept.rest_until = loop.time() + min(MOST_REST_S, REST_PER_WORK * (loop.time() - began))
         finally:
             kept.reading = None
         self._keep_within_bounds()
+
+    async def _gpus(self, viewer: Viewer, facts: JobFacts) -> Sequence[JobGpu]:
+        if self._node_states is None:
+            return ()
+        return await self._node_states.of_job(viewer, facts.job_id, facts.run)
 
     async def _lines(self, viewer: Viewer, facts: JobFacts) -> Sequence[StoredLine]:
         """What was logged about the run and says what befell it; a folder that cannot be read costs these alone."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from slurmlens.events import JobEnd, JobMessage, JobProgress, JobStart, NodeHeartbeat
+from slurmlens.events import JobEnd, JobMessage, JobProgress, JobStart, MachineState, NodeHeartbeat
 from slurmlens.hub.history.record.concluding import Concluded
 from slurmlens.hub.history.record.sighting_fold import is_sighting_event
 from slurmlens.hub.news import (
@@ -63,5 +63,8 @@ class Announcer:
                 self._news.publish(SightingEnded(event.job.job_id))
             elif isinstance(event, JobProgress | JobMessage):
                 self._news.publish(ProgressTold(event.job_id))
+            elif isinstance(event, MachineState):
+                for job_id in {holding.job_id for holding in event.holdings}:
+                    self._news.publish(ProgressTold(job_id))
         if any(is_sighting_event(event) for event in new):
             self._news.publish(BatchStored())

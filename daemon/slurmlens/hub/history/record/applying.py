@@ -21,7 +21,7 @@ from slurmlens.hub.history.record.concluding import Concluder
 from slurmlens.hub.history.record.node_beats import NodeBeats, NodeName, SightingName
 from slurmlens.hub.history.record.numbers import RowNumbers
 from slurmlens.hub.history.record.recent_profiles import RecentProfiles
-from slurmlens.hub.history.record.storing import KeepProgress, Request, Stored, Storing, beats_of
+from slurmlens.hub.history.record.storing import Keeper, Request, Stored, Storing, beats_of
 from slurmlens.wire.received import ReceivedEvent
 
 GATHER_S = 0.01
@@ -48,10 +48,10 @@ class _Waiting(NamedTuple):
 class Applier:
     """The write side of history for events. Make it with `await Applier.load(…)`.
 
-    `keep_progress` is what the room above does with what jobs reported, in the same transaction.
+    `keepers` are what the rooms above do with what jobs and nodes reported, in the same transaction.
     """
 
-    def __init__(self, store: Store, announcer: Announcer, keep_progress: KeepProgress) -> None:
+    def __init__(self, store: Store, announcer: Announcer, keepers: Sequence[Keeper]) -> None:
         self._store = store
         self._announcer = announcer
         self._waiting: list[_Waiting] = []
@@ -61,12 +61,12 @@ class Applier:
         self.beats = NodeBeats()
         self.recent_profiles = RecentProfiles(0) if store.is_shared else RecentProfiles()
         """Where several hubs write, one that failed to may have had another's number: bodies are read instead."""
-        self._storing = Storing(self.numbers, self.concluder, self.recent_profiles, keep_progress)
+        self._storing = Storing(self.numbers, self.concluder, self.recent_profiles, keepers)
 
     @classmethod
-    async def load(cls, store: Store, announcer: Announcer, keep_progress: KeepProgress) -> Applier:
+    async def load(cls, store: Store, announcer: Announcer, keepers: Sequence[Keeper]) -> Applier:
         """Goes on where the hub before stopped."""
-        applier = cls(store, announcer, keep_progress)
+        applier = cls(store, announcer, keepers)
         await store.read(applier.numbers.load)
         store.before_writing(applier.numbers.load)
         await store.read(applier.beats.load)

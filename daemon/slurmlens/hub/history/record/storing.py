@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from slurmlens.events import EventKind, JobMessage, JobProgress, LinesDropped, NodeHeartbeat, Witness
+from slurmlens.events import EventKind, LinesDropped, NodeHeartbeat, Witness
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.closing import opens_again, told_more
@@ -61,8 +61,11 @@ class Request(NamedTuple):
     profiles: bytes = b""
 
 
-KeepProgress = Callable[[Transaction, Sequence[JobProgress | JobMessage]], set[str]]
-"""What the room above keeps of these events, in this room's transaction: the ids of those that were new."""
+class Keeper(NamedTuple):
+    """What a room above keeps of events of these types, in this room's transaction: the ids of those that were new."""
+
+    types: tuple[type[ReceivedEvent], ...]
+    keep: Callable[[Transaction, Sequence[Any]], set[str]]
 
 
 class Stored(NamedTuple):
@@ -95,12 +98,12 @@ class Storing:
     """Stores requests; lives in the writer's thread."""
 
     def __init__(
-        self, numbers: RowNumbers, concluder: Concluder, recent: RecentProfiles, keep_progress: KeepProgress
+        self, numbers: RowNumbers, concluder: Concluder, recent: RecentProfiles, keepers: Sequence[Keeper]
     ) -> None:
         self._numbers = numbers
         self._recent = recent
         self._concluder = concluder
-        self._keep_progress = keep_progress
+        self._keepers = tuple(keepers)
 
     def store(
         self, transaction: Transaction, requests: Sequence[Request], to_open: Iterable[SightingName] = ()
@@ -120,22 +123,9 @@ class Storing:
         by_request: list[list[ReceivedEvent]] = [[] for _ in requests]
         for one in new:
             by_request[one.request].append(one.event)
-        self._store_progress(transaction, requests, by_request)
+        for keeper in self._keepers:
+            _store_told(keeper, transaction, requests, by_request)
         return Stored(by_request, concluded)
-
-    def _store_progress(
-        self, transaction: Transaction, requests: Sequence[Request], new: Sequence[list[ReceivedEvent]]
-    ) -> None:
-        told = [
-            (index, event)
-            for index, request in enumerate(requests)
-            for _, event in request.lines
-            if isinstance(event, JobProgress | JobMessage)
-        ]
-        ids = self._keep_progress(transaction, [event for _, event in told]) if told else set()
-        for index, event in told:
-            if event.id in ids:
-                new[index].append(event)
 
     def _store_bodies(
         self, transaction: Transaction, requests: Sequence[Request], batches: Sequence[int], with_news: set[int]
@@ -166,6 +156,21 @@ class Storing:
                     **NO_FACTS,
                 }
         return sightings
+
+
+def _store_told(
+    keeper: Keeper, transaction: Transaction, requests: Sequence[Request], new: Sequence[list[ReceivedEvent]]
+) -> None:
+    told = [
+        (index, event)
+        for index, request in enumerate(requests)
+        for _, event in request.lines
+        if isinstance(event, keeper.types)
+    ]
+    ids = keeper.keep(transaction, [event for _, event in told]) if told else set()
+    for index, event in told:
+        if event.id in ids:
+            new[index].append(event)
 
 
 def _placed(requests: Sequence[Request], batches: Sequence[int]) -> list[_Placed]:

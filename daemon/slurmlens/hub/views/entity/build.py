@@ -14,6 +14,8 @@ from slurmlens.hub.inventory.collectors.nodes import REASON, REASON_BY, STATE, i
 from slurmlens.hub.inventory.entities import EXISTS, FOREVER, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.runs import PlacedRun
 from slurmlens.hub.inventory.states import EntityHistory, EntityState, latest_facts
+from slurmlens.hub.node_states.facts import NodeStateTold
+from slurmlens.hub.views.entity.machine import build_machine
 from slurmlens.hub.views.entity.view import (
     ChangeLine,
     EntitiesView,
@@ -48,8 +50,10 @@ def build_entity_view(
     since_ns: int,
     now_ns: int,
     findings: Sequence[Finding] = (),
+    machine: NodeStateTold | None = None,
 ) -> EntityView:
-    """The page; `jobs` are those that its filter finds now, `findings` those about it, the newest first."""
+    """The page; `jobs` are those that its filter finds now, `findings` those about it, the newest first,
+    `machine` what a node's daemon told of it last."""
     state, entity = history.state, history.state.entity
     states = tuple(_states(history.facts, state.at_ns)) if entity.kind == EntityKind.NODE.value else ()
     told = latest_facts(state.facts)
@@ -72,6 +76,7 @@ def build_entity_view(
         related=tuple(_related(state)),
         jobs=jobs,
         findings=tuple(map(build_finding_line, findings)),
+        machine=build_machine(machine, now_ns),
     )
 
 

@@ -26,6 +26,7 @@ def render_entity(view: EntityView, sheet: Sheet) -> str:
     lines = [head, *(f"  {line}" for line in wrap(view.sentence, sheet.columns - 2)), ""]
     lines += _related(view, sheet)
     lines += _states(view, sheet)
+    lines += _machine(view, sheet)
     lines += _facts(view, sheet)
     lines += _changes(view, sheet)
     lines += _runs(view, sheet)
@@ -74,6 +75,24 @@ def _states(view: EntityView, sheet: Sheet) -> Iterator[str]:
 
 def _word(state: StateView) -> str:
     return state.word
+
+
+def _machine(view: EntityView, sheet: Sheet) -> Iterator[str]:
+    """What is odd about the machine, its GPUs, and with --wide all figures."""
+    if view.machine is None:
+        return
+    yield f"  as the machine told {fmt.moment(view.machine.told_ns, sheet.zone, near_ns=view.at_ns)}:"
+    for one in view.machine.odd:
+        yield f"  {sheet.ink.paint('! ' + visible(one), 'bad')}"
+    for gpu in view.machine.gpus:
+        busy = fmt.percent(gpu.utilisation_ratio)
+        memory = fmt.memory_pair(gpu.memory_used_bytes, gpu.memory_total_bytes)
+        note = gpu.problem or "; ".join(gpu.notes)
+        yield f"  GPU {pad(visible(gpu.pci or gpu.uuid), 16)} {busy:>5}  {pad(memory, 18)} {visible(note)}"
+    for group in view.machine.groups if sheet.full else ():
+        for figure in group.figures:
+            yield from _labelled(visible(f"{figure.of} {figure.label}".strip())[:21], figure.text, sheet)
+    yield ""
 
 
 def _facts(view: EntityView, sheet: Sheet) -> Iterator[str]:

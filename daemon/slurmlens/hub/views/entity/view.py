@@ -64,6 +64,51 @@ class RunBand(msgspec.Struct, frozen=True, kw_only=True):
     to_ns: int | None = None
 
 
+class MachineFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of the node itself: raw, in words, and of what (a disk, an interface; empty: the node)."""
+
+    name: str
+    of: str
+    value: float
+    text: str
+    label: str
+    is_odd: bool = False
+    ratio: float | None = None
+
+
+class MachineGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures that belong together."""
+
+    name: str
+    figures: tuple[MachineFigure, ...]
+
+
+class MachineGpu(msgspec.Struct, frozen=True, kw_only=True):
+    """One GPU of the node, now."""
+
+    uuid: str
+    pci: str | None = None
+    model: str | None = None
+    part_of: str | None = None
+    problem: str | None = None
+    utilisation_ratio: float | None = None
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    power_watts: float | None = None
+    temperature_celsius: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+class MachineView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the node itself fared when its daemon told last; `odd` are sentences: what to look at."""
+
+    told_ns: int
+    is_stale: bool = False
+    groups: tuple[MachineGroup, ...] = ()
+    gpus: tuple[MachineGpu, ...] = ()
+    odd: tuple[str, ...] = ()
+
+
 class EntityView(msgspec.Struct, frozen=True, kw_only=True):
     """An entity at a moment. `states` and `runs` are a node's, over the window from `since_ns` to `at_ns`."""
 
@@ -83,6 +128,8 @@ class EntityView(msgspec.Struct, frozen=True, kw_only=True):
     related: tuple[RelatedLine, ...] = ()
     jobs: JobsView | None = None
     findings: tuple[FindingLine, ...] = ()
+    machine: MachineView | None = None
+    """Of a node, at this moment alone: None where its daemon told nothing, and of the past."""
 
 
 class EntityLine(msgspec.Struct, frozen=True, kw_only=True):

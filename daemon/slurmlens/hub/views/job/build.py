@@ -17,6 +17,7 @@ from slurmlens.hub.findings.claims import Finding
 from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
 from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, RunFacts
 from slurmlens.hub.logs.query import StoredLine
+from slurmlens.hub.node_states.facts import JobGpu
 from slurmlens.hub.progress.course import TaskCourse
 from slurmlens.hub.progress.facts import JobProgressFacts, job_estimate
 from slurmlens.hub.views.finding.build import build_finding_line
@@ -25,6 +26,7 @@ from slurmlens.hub.views.job.advice import build_advice
 from slurmlens.hub.views.job.assessments import build_assessments
 from slurmlens.hub.views.job.cause import probable_cause
 from slurmlens.hub.views.job.charts import build_charts, limits_of
+from slurmlens.hub.views.job.gpus import build_gpus
 from slurmlens.hub.views.job.headline import HeadlineBasis, headline
 from slurmlens.hub.views.job.oddities import Stop, middle_of, node_notes, odd_beside, stopped_computing
 from slurmlens.hub.views.job.profile_bins import BinValue, grid_for, on_grid, shrink
@@ -58,11 +60,12 @@ def build_job_view(
     lines: Sequence[StoredLine] = (),
     findings: Sequence[Finding] = (),
     triggers: Sequence[Trigger] = (),
+    gpus: Sequence[JobGpu] = (),
 ) -> JobView:
     """Everything that is shown of one run.
 
     `told_inside` is what its own processes reported, `lines` what was logged about it, `findings` are those that
-    touched it, `triggers` the workflows that it started.
+    touched it, `triggers` the workflows that it started, `gpus` what nodes told of its GPUs.
     """
     extent = _extent(facts)
     phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=extent.is_over)
@@ -98,6 +101,7 @@ def build_job_view(
         io=usage.job_io(nodes),
         pressure=usage.job_pressure(nodes),
         nodes=nodes,
+        gpus=build_gpus(gpus, extent.gpus, is_live=facts.is_live),
         steps=build_steps(facts),
         bands=build_bands(facts, facts.start_ns, facts.end_ns),
         marks=build_marks(facts, stops, () if told_inside is None else told_inside.messages, lines),

@@ -20,6 +20,7 @@ from slurmlens.shown.text import clip, pad, visible, width, wrap
 
 MOST_MARKS = 24
 MOST_FINDINGS = 3
+MOST_GPUS = 16
 
 
 def render_job(view: JobView, sheet: Sheet) -> str:
@@ -29,6 +30,7 @@ def render_job(view: JobView, sheet: Sheet) -> str:
         list(_times(view, sheet)),
         list(figure_lines(view, sheet)),
         list(node_lines(view.nodes, sheet)),
+        list(_gpus(view, sheet)),
         list(_marks(view, sheet)),
         list(_worth(view, sheet)),
         list(_next_time(view.advice, view, sheet)),
@@ -49,6 +51,18 @@ def _title(view: JobView, sheet: Sheet) -> str:
     state = visible(view.state_text)
     left = clip("  ".join(parts), sheet.columns - width(state) - 2)
     return pad(left, sheet.columns - width(state)) + sheet.ink.paint(state, STATE_STYLES[view.state].tone)
+
+
+def _gpus(view: JobView, sheet: Sheet) -> Iterator[str]:
+    if view.gpus is None:
+        return
+    yield f"  {sheet.ink.paint(view.gpus.sentence, 'bad' if view.gpus.idle else 'strong')}"
+    for row in view.gpus.rows[: None if sheet.full else MOST_GPUS]:
+        name = clip(visible(f"{row.node} {row.pci or row.uuid}"), 34)
+        figures = f"busy {fmt.percent(row.utilisation_ratio):>5}  peak {fmt.memory(row.memory_peak_bytes):>8}"
+        yield clip(f"    {pad(name, 34)} {figures}  {'; '.join(row.notes)}", max(sheet.columns, 40))
+    if len(view.gpus.rows) > MOST_GPUS and not sheet.full:
+        yield f"    … and {len(view.gpus.rows) - MOST_GPUS} more (--wide)"
 
 
 def _sentence(view: JobView, sheet: Sheet) -> Iterator[str]:

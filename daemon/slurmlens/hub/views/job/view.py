@@ -178,6 +178,40 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     memory_course: tuple[float | None, ...] = ()
 
 
+class GpuView(msgspec.Struct, frozen=True, kw_only=True):
+    """One GPU that the run has or had on a node. `source` says how that is known."""
+
+    node: str
+    uuid: str
+    pci: str | None = None
+    model: str | None = None
+    part_of: str | None = None
+    source: str
+    since_ns: int
+    told_ns: int
+    utilisation_ratio: float | None = None
+    utilisation_now_ratio: float | None = None
+    memory_peak_bytes: int = 0
+    memory_total_bytes: int | None = None
+    energy_joules: float | None = None
+    processes: int = 0
+    idle_s: float = 0.0
+    is_shared: bool = False
+    is_idle: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class GpusView(msgspec.Struct, frozen=True, kw_only=True):
+    """All GPUs of the run; `given` is how many the scheduler gave, `idle` how many it never kept busy."""
+
+    rows: tuple[GpuView, ...]
+    given: int | None = None
+    utilisation_ratio: float | None = None
+    idle: int = 0
+    energy_joules: float | None = None
+    sentence: str = ""
+
+
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """One step over all its nodes."""
 
@@ -351,6 +385,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     io: InputOutput = InputOutput()
     pressure: Pressure = Pressure()
     nodes: tuple[NodeView, ...] = ()
+    gpus: GpusView | None = None
+    """None where no node told of any."""
     steps: tuple[StepView, ...] = ()
     bands: tuple[Band, ...] = ()
     marks: tuple[Mark, ...] = ()

@@ -16,6 +16,7 @@ from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.inventory.entities import Entity, EntityKind
+from slurmlens.hub.node_states.facts import NodeStateTold
 from slurmlens.hub.views.entity.build import LISTED, build_entities_view, build_entity_view
 from slurmlens.hub.views.entity.table import entities_csv
 from slurmlens.hub.views.entity.view import EntityView
@@ -26,7 +27,7 @@ from slurmlens.hub.web.addresses import filters_of, moment_in
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.entity_drawing import draw_entity
 from slurmlens.hub.web.pages.jobs import JobsPage
-from slurmlens.hub.web.ports import FindingReads, InventoryReads
+from slurmlens.hub.web.ports import FindingReads, InventoryReads, NodeStateReads
 from slurmlens.hub.web.session import viewer_of
 
 SHOWN_BEFORE_NS = 7 * 86_400 * NS_PER_S
@@ -41,6 +42,7 @@ class EntityPage:
         jobs: JobsPage,
         inventory: InventoryReads,
         findings: FindingReads | None,
+        node_states: NodeStateReads | None,
         environment: jinja2.Environment,
         cluster: str,
         clock: Clock,
@@ -50,6 +52,7 @@ class EntityPage:
         self._jobs = jobs
         self._inventory = inventory
         self._findings = findings
+        self._node_states = node_states
         self._page = environment.get_template("entity/page.html")
         self._list = environment.get_template("entity/list.html")
         self._cluster = cluster
@@ -79,7 +82,8 @@ class EntityPage:
         history = await self._inventory.entity(viewer, entity, at_ns, since_ns)
         self._control.saw_list(viewer, f"{entity.kind}={entity.name}", (run.user for run in history.runs))
         found = () if self._findings is None else await self._findings.of_entity(viewer, entity)
-        view = build_entity_view(self._cluster, history, jobs, since_ns, now_ns, found)
+        machine = await self._machine(viewer, entity) if at_ns == now_ns else None
+        view = build_entity_view(self._cluster, history, jobs, since_ns, now_ns, found, machine)
         if not view.is_known:
             raise _not_known(entity)
         return self._answer(request.match_info.get("form"), view)
@@ -97,6 +101,11 @@ class EntityPage:
         if form == "csv":
             return csv_answer(entities_csv(view), f"{plural}.csv")
         return html_answer(self._list.render(view=view, plural=plural))
+
+    async def _machine(self, viewer: Viewer, entity: Entity) -> NodeStateTold | None:
+        if self._node_states is None or entity.kind != EntityKind.NODE.value:
+            return None
+        return await self._node_states.of_node(viewer, entity.name)
 
     async def _jobs_of(self, viewer: Viewer, request: web.Request, entity: Entity) -> JobsView:
         filters = filters_of(request) | {entity.kind: entity.name}

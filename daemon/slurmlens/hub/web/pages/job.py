@@ -20,7 +20,14 @@ from slurmlens.hub.views.job.table import job_csv
 from slurmlens.hub.web.addresses import job_and_run
 from slurmlens.hub.web.answers import bytes_answer, csv_answer, html_answer
 from slurmlens.hub.web.live_stream import STREAMS_A_TURN, stream_job
-from slurmlens.hub.web.ports import FindingReads, HistoryQueries, LiveFeed, ProgressReads, TriggerReads
+from slurmlens.hub.web.ports import (
+    FindingReads,
+    HistoryQueries,
+    LiveFeed,
+    NodeStateReads,
+    ProgressReads,
+    TriggerReads,
+)
 from slurmlens.hub.web.session import still_admitted, viewer_of
 from slurmlens.hub.web.shown import Shown
 from slurmlens.hub.web.view_cache import ViewCache
@@ -42,12 +49,13 @@ class JobPage:
         logs: LogReads | None,
         findings: FindingReads | None,
         triggers: TriggerReads | None,
+        node_states: NodeStateReads | None,
         feed: LiveFeed,
         environment: jinja2.Environment,
         control: AccessControl,
     ) -> None:
         self._queries = queries
-        self._views = ViewCache(queries, progress, logs, environment, findings, triggers)
+        self._views = ViewCache(queries, progress, logs, environment, findings, triggers, node_states)
         self._feed = feed
         self._control = control
         self._turns = Turns(STREAMS_A_TURN)
