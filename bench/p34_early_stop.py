@@ -17,6 +17,7 @@ import heapq
 import statistics
 import warnings
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from bench.campaign_examples import AEROFOIL_BEST, SELLAR_BEST, aerofoil, example, sellar
 from bench.result import Goal, NotMeasurable, Result, Row
@@ -29,6 +30,16 @@ from slurmlens.campaign.space import Parameters
 
 NODES = 8
 NEAR = 0.01
+MOST_RUNS = 400
+
+
+class _Search(NamedTuple):
+    """Node seconds until a point within 1 % was known, or until the search ended without one."""
+
+    node_s: float
+    is_there: bool
+
+
 EXAMPLES: tuple[tuple[str, Callable[[Parameters, int], Run], float], ...] = (
     ("aerofoil", aerofoil, AEROFOIL_BEST),
     ("sellar", sellar, SELLAR_BEST),
@@ -85,17 +96,12 @@ def _to_optimum(row: Row, name: str, behave: Callable[[Parameters, int], Run], o
     campaign = example(name)
     ours = [_node_s_to(campaign, seed, behave, optimum) for seed in seeds]
     plain = [_plain_optuna(campaign, behave, optimum, seed) for seed in seeds]
-    reached = [value for value in ours if value is not None]
-    if not reached or all(value is None for value in plain):
-        return row.no_figure(
-            f"within 1 % in {len(reached)} of {len(seeds)} seeds, plain Optuna in none of its 400 runs each"
-        )
-    cap = max(value for value in [*ours, *plain] if value is not None)
-    medians = [statistics.median(value if value is not None else cap for value in side) for side in (ours, plain)]
-    missed = [sum(value is None for value in side) for side in (ours, plain)]
+    cap = max(one.node_s for one in (*ours, *plain))
+    medians = [statistics.median(one.node_s if one.is_there else cap for one in side) for side in (ours, plain)]
+    missed = [sum(not one.is_there for one in side) for side in (ours, plain)]
     note = (
-        f"median of {len(seeds)} seeds: {medians[0] / 3600:.2f} against {medians[1] / 3600:.2f} node hours;"
-        f" not within 1 %: {missed[0]} against {missed[1]} seeds, counted as the longest that was"
+        f"median of {len(seeds)} seeds: {medians[0] / 3600:.2f} against {medians[1] / 3600:.2f} node hours; not within"
+        f" 1 %: {missed[0]} against {missed[1]} seeds, counted as the longest of both, the peer's {MOST_RUNS} runs"
     )
     return row.measured(medians[0] / medians[1], note)
 
@@ -109,25 +115,24 @@ def _ended(campaign: Campaign, behave: Callable[[Parameters, int], Run]) -> tupl
     return run_to_end(campaign, slurm).controller.state, slurm
 
 
-def _node_s_to(campaign: Campaign, seed: int, behave: Callable[[Parameters, int], Run], optimum: float) -> float | None:
+def _node_s_to(campaign: Campaign, seed: int, behave: Callable[[Parameters, int], Run], optimum: float) -> _Search:
     """Node seconds until the best was within 1 %: COBYQA, which both examples' smooth functions suit."""
     from slurmlens.campaign.settings import OptimiserSettings
 
     options = OptimiserSettings(use="scipy:cobyqa", seed=seed, smallest_step=campaign.optimiser.smallest_step)
-    state, _ = _ended(dataclasses.replace(campaign, optimiser=options), behave)
-    if state.best_value is None or state.best_value > optimum + NEAR * abs(optimum):
-        return None
+    everything = EarlyStopSettings(rule="none")  # it fits a model to every value: one cut short misleads it
+    state, _ = _ended(dataclasses.replace(campaign, optimiser=options, early_stop=everything), behave)
     used_s = 0.0
     for point in state.points:
         used_s += sum(attempt.ended.node_seconds for attempt in point.attempts if attempt.ended)
         if point.feasible and state.minimised(point) <= optimum + NEAR * abs(optimum):
-            return used_s
-    return None
+            return _Search(used_s, is_there=True)
+    return _Search(used_s, is_there=False)
 
 
 def _plain_optuna(
-    campaign: Campaign, behave: Callable[[Parameters, int], Run], optimum: float, seed: int, most: int = 400
-) -> float | None:
+    campaign: Campaign, behave: Callable[[Parameters, int], Run], optimum: float, seed: int, most: int = MOST_RUNS
+) -> _Search:
     """Eight workers in simulated time; a trial reports each step and is pruned by the median of those before it."""
     import optuna
 
@@ -142,7 +147,7 @@ def _plain_optuna(
 
 def _loop(
     study: object, campaign: Campaign, behave: Callable[[Parameters, int], Run], optimum: float, most: int
-) -> float | None:
+) -> _Search:
     import optuna
 
     assert isinstance(study, optuna.Study)
@@ -166,12 +171,12 @@ def _loop(
         if step == len(run.course) - 1:
             study.tell(trial, run.values[objective] + penalised)
             if excess <= 0 and run.values[objective] <= optimum + NEAR * abs(optimum):
-                return used_s
+                return _Search(used_s, is_there=True)
         elif trial.should_prune():
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             heapq.heappush(waiting, (at_s + run.duration_s / len(run.course), number, trial, steps, run))
-    return None
+    return _Search(used_s, is_there=False)
 
 
 def _trial(study: object, campaign: Campaign, behave: Callable[[Parameters, int], Run]) -> tuple[object, Run]:  # type: ignore[type-arg]

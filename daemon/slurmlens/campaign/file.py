@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from slurmlens.campaign.rule import Rule, RuleWrong, read_rule
 from slurmlens.campaign.settings import (
     LAST_WORD,
+    MODELLING,
     NAME_PATTERN,
     Campaign,
     EarlyStopSettings,
@@ -319,6 +320,16 @@ class _Reader:
             self.wrong((*here, "file"), "name a file within the run's own folder")
         return fine
 
+    def _early_stop(self, made: Campaign) -> None:
+        """Whether runs may be ended early at all."""
+        if made.early_stop.rule == "none" or not made.running:
+            return
+        if made.optimiser.use in MODELLING:
+            message = f'{made.optimiser.use} takes each value for exact, one cut short misleads it: rule = "none"'
+            self.wrong(("early_stop", "rule"), message)
+        if len(made.objectives) > 1:
+            self.wrong(("early_stop", "rule"), 'with several objectives nothing can be ended early: rule = "none"')
+
     def _together(self, made: Campaign) -> None:
         """What can be wrong only between tables."""
         figures = {one.name for one in made.results}
@@ -333,8 +344,7 @@ class _Reader:
         smooth = all(isinstance(one, Real) and one.step is None for one in made.space.parameters)
         if made.optimiser.use in GRADIENT and not smooth:
             self.wrong(("optimiser", "use"), f"{made.optimiser.use} follows slopes, and a step or a choice has none")
-        if made.early_stop.rule != "none" and len(made.objectives) > 1 and made.running:
-            self.wrong(("early_stop", "rule"), 'with several objectives nothing can be ended early: rule = "none"')
+        self._early_stop(made)
         for key, name in (("script", made.job.script), *(("inputs", name) for name in made.job.inputs)):
             if name and not (self.folder / name).is_file():
                 self.wrong(("job", key), f"{name} is not there: paths are relative to {self.folder}")

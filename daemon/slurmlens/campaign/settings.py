@@ -104,6 +104,11 @@ class StopSettings(Settings):
     target: float | None = setting(None, "end when the objective is as good as this", example="target = 0.0102")
 
 
+MODELLING = frozenset({"scipy:cobyqa", "openmdao:slsqp", "openmdao:cobyla"})
+"""Optimisers that fit a model, or slopes, to every value: of Sellar with `bound` COBYQA found the optimum from 1 of 4
+starts, without from 3 (`bench.p34_early_stop`'s simulated runs)."""
+
+
 class EarlyStopSettings(Settings):
     """Ending runs that cannot win; needs a [running] table."""
 

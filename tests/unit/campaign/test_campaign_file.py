@@ -129,3 +129,16 @@ def test_a_rule_says_by_how_much_it_is_broken(text: str, point: dict[str, float]
 
 def test_the_bowl_is_a_campaign(tmp_path: Path) -> None:
     assert bowl(tmp_path).limits.at_once == 3
+
+
+@pytest.mark.parametrize("rule", ["bound", "median", "none"])
+def test_an_optimiser_that_takes_values_for_exact_runs_everything_to_its_end(tmp_path: Path, rule: str) -> None:
+    tables = (
+        f'[optimiser]\nuse = "scipy:cobyqa"\n[running]\nfile = "course"\nsteps = 9\n[early_stop]\nrule = "{rule}"\n'
+    )
+    smooth = GOOD.replace('allowed = ["n * x <= 4"]\n', "").replace(
+        "low = 1, high = 64, integer = true, log = true", "low = 1.0, high = 9.0"
+    )
+    lines = [line for line in smooth.splitlines() if not line.startswith(("solver", "restart"))]
+    errors = mistakes(tmp_path, "\n".join(lines) + "\n" + tables)
+    assert [("takes each value for exact" in str(error)) for error in errors] == ([] if rule == "none" else [True])
