@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable
 
 from deploy import install
-from deploy.components import consul, go_carbon, kafka, lumber, opensearch
+from deploy.components import consul, go_carbon, kafka, lumber, neo4j, opensearch
 from deploy.errors import DeployError
 
 FETCHES: dict[str, Callable[[], object]] = {
     "go-lumber": lumber.program,
     "Kafka": kafka.libraries,
+    "Neo4j": neo4j.libraries,
     "OpenSearch": opensearch.program,
     "Consul": consul.program,
     "go-carbon": go_carbon.program,

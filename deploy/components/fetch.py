@@ -49,6 +49,18 @@ def go_program(name: str, package: str = ".") -> Path:
     return cached_folder(key(name, *sources), build) / name
 
 
+def maven_libraries(name: str, pom: Path) -> Path:
+    """The folder with the jars that a pom names, and with all that they need."""
+
+    def fetch(folder: Path) -> None:
+        repository = folder / "repository"
+        goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}/lib"]
+        run(["mvn", "-B", "-ntp", "-q", f"-f={pom}", f"-Dmaven.repo.local={repository}", *goal], cwd=folder)
+        shutil.rmtree(repository)
+
+    return cached_folder(key(name, pom), fetch) / "lib"
+
+
 def go() -> Path:
     """The machine's Go if it is new enough, else Debian's, unpacked into the cache."""
     found = shutil.which("go")

@@ -6,13 +6,11 @@ It survives SIGKILL of its process (the page cache keeps what it wrote), not of 
 
 from __future__ import annotations
 
-import shutil
 import socket
 import struct
 from pathlib import Path
 
-from deploy.cache import cached_folder
-from deploy.components.fetch import MODULES, key, run
+from deploy.components.fetch import MODULES, maven_libraries
 from deploy.components.server import Server
 from deploy.sandbox import Sandbox
 
@@ -88,11 +86,4 @@ def knows_itself(port: int) -> bool:
 
 def libraries() -> Path:
     """The folder with the broker's jars, from the cache."""
-    return cached_folder(key("kafka", POM), _fetch) / "lib"
-
-
-def _fetch(folder: Path) -> None:
-    repository = folder / "repository"
-    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}/lib"]
-    run(["mvn", "-B", "-ntp", "-q", f"-f={POM}", f"-Dmaven.repo.local={repository}", *goal], cwd=folder)
-    shutil.rmtree(repository)
+    return maven_libraries("kafka", POM)

@@ -29,6 +29,12 @@ FRONT_DOORS = (
 OWN_NEEDS = {
     "access/account_people.py": {"of": "who may see what is decided by it, before there is a viewer"},
     "access/tokens.py": {"user_of_session": "makes the viewer"},
+    "database/change_feed.py": {"nobody_follows": "whether there is a feed to end"},
+    "graph/projecting.py": {
+        "run": "how many changes wait",
+        "step": "what changed, to write it into the graph, which operators see",
+        "_trim": "how long the feed is",
+    },
     "database/retention.py": {"load": "how much went before", "_step": "what is too old, to take it away"},
     "logs/enriching.py": {"enriched"},
     "findings/keeping.py": {"load": "what stood when the hub stopped, to go on with it"},

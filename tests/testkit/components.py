@@ -20,6 +20,7 @@ from deploy.components.consul import Consul
 from deploy.components.go_carbon import GoCarbon
 from deploy.components.kafka import Kafka
 from deploy.components.lumber import Lumber
+from deploy.components.neo4j import Neo4j
 from deploy.components.opensearch import OpenSearch
 from deploy.components.postgresql import PostgreSql
 from deploy.errors import MachineLacks
@@ -88,6 +89,13 @@ def consul(component_sandbox: Sandbox) -> Iterator[Consul]:
 def go_carbon(component_sandbox: Sandbox) -> Iterator[GoCarbon]:
     """A store that keeps a point a second of the product's series."""
     with running(GoCarbon(component_sandbox)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def neo4j(component_sandbox: Sandbox) -> Iterator[Neo4j]:
+    """A graph database; a test has a cluster of its own in it."""
+    with running(Neo4j(component_sandbox)) as server:
         yield server
 
 

@@ -14,6 +14,8 @@ TABLES_MADE_BY = {
     15: ("hub_workers",),
     16: ("findings", "finding_jobs", "finding_words"),
     17: ("packed_profiles",),
+    18: ("workflow_triggers", "workflow_marks"),
+    20: ("change_feed", "change_feed_forgotten"),
 }
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
 

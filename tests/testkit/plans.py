@@ -38,6 +38,7 @@ BOUNDED = {
     "retention": "a row a kind of what ages",
     "uncharged_jobs": "what usage is to look at now",
     "usage_due_hours": "what is to be counted again",
+    "change_feed_forgotten": "one row a cluster",
     "hub_workers": "a row a hub of the last day",
     "inventory_tellings": "a row a source",
     "alembic_version": "one row",

@@ -25,6 +25,7 @@ COMMANDS = (
     "event",
     "findings",
     "forward",
+    "graph",
     "inventory",
     "job",
     "jobs",

@@ -12,6 +12,7 @@ from slurmlens.config.auth import AuthConfig
 from slurmlens.config.consul import HubConsulConfig
 from slurmlens.config.database_url import problem_of, sqlite_path
 from slurmlens.config.findings import FindingsConfig
+from slurmlens.config.graph import GraphConfig
 from slurmlens.config.inventory import InventoryConfig
 from slurmlens.config.kafka import HubKafkaConfig
 from slurmlens.config.log_store import LogSeriesConfig, SearchServerConfig
@@ -148,6 +149,7 @@ class HubConfig(Settings):
         "events from a topic of Kafka, beside those that come by HTTP; whoever may write into the topic is believed"
     )
     log_series: LogSeriesConfig | None = optional_section("carbon series made of log lines, by rules")
+    graph: GraphConfig | None = optional_section("Neo4j: a copy of the inventory and of recent jobs as a graph")
     consul: HubConsulConfig | None = optional_section("Consul: the hub as a service, the keys of 2015")
     series_2015: HubSeries2015Config | None = optional_section(
         "carbon series under the names of 2015: slurm.stats.…, the queue by user and group"

@@ -30,6 +30,7 @@ from slurmlens.errors import SourceError
 from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.campaigns.keeping import Campaigns
+from slurmlens.hub.database import change_feed
 from slurmlens.hub.database.database_file import DatabaseFile
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.database.store import Store, StoreError
@@ -86,6 +87,7 @@ from slurmlens.telemetry.internal import Reporter
 if TYPE_CHECKING:
     from slurmlens.delivery.points import Find, PointDelivery
     from slurmlens.hub.consul import HubConsul
+    from slurmlens.hub.graph.projecting import GraphProjector
     from slurmlens.hub.intake.kafka import KafkaIntake
     from slurmlens.hub.workers.membership import WorkerMembership
 
@@ -144,6 +146,7 @@ class HubPipeline:
             (lambda stage: stage) if self._workers is None else self._workers.leadership.led
         )
         self._kafka = self._make_kafka_intake()
+        self._graph = self._make_graph()
         self._add_stages_of_workers()
         self._findings = open_findings(config, store, news, clock, opened.reporter)
         self._usage = UsageRoom(store, config.cluster, news, clock)
@@ -151,7 +154,7 @@ class HubPipeline:
         self._add_stages_of_scheduler()
         self._add_stages_of_inventory()
         for name, stage in self._usage.stages:
-            self._supervisor.add(name, stage)
+            self._supervisor.add(name, self._led(stage))
         self._add_stages_of_the_port()
         self._add_queue_series()
         self._add_stages_of_access()
@@ -209,6 +212,8 @@ class HubPipeline:
 
     async def _begin(self) -> None:
         """Knows the nodes that an earlier hub heard of, then answers."""
+        if self._graph is None:
+            await change_feed.nobody_follows(self._opened.store, self._opened.config.cluster)
         self._opened.news.publish(NodesReceived(tuple((await self._records.nodes()).values())))
         config, clock, reporter = self._opened.config, self._opened.clock, self._opened.reporter
         prove = Authenticator(config.auth, self._origins)
@@ -232,6 +237,7 @@ class HubPipeline:
             stages=self._supervisor.states,
             workers=self._workers,
             kafka=None if self._kafka is None else self._kafka.share,
+            graph=None if self._graph is None else self._graph.lag,
             consul=None if self._consul is None else self._consul.status,
             points=[one for one in (self._points, self._log_points) if one is not None],
             retention=self._retention,
@@ -326,6 +332,16 @@ class HubPipeline:
             hear_leader=lambda told: self._state.adopt(told.scheduler),
         )
 
+    def _make_graph(self) -> GraphProjector | None:
+        """The projection into Neo4j, which follows what is written from here on."""
+        config, store = self._opened.config, self._opened.store
+        if config.graph is None:
+            return None
+        from slurmlens.hub.graph.projecting import GraphProjector  # late: most hubs have none
+
+        store.notes_changes = True
+        return GraphProjector(store, config.graph, config.cluster, self._opened.news, self._opened.clock)
+
     def _make_kafka_intake(self) -> KafkaIntake | None:
         config = self._opened.config
         if config.kafka is None:
@@ -414,6 +430,8 @@ class HubPipeline:
         self._supervisor.add("refusals", self._refusals.run)
         if self._kafka is not None:
             self._supervisor.add("kafka", self._kafka.run)
+        if self._graph is not None:
+            self._supervisor.add("graph", self._led(self._graph.run))
         if self._logs is not None:
             for name, stage in self._logs.stages():
                 self._supervisor.add(name, stage)

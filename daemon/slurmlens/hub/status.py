@@ -27,6 +27,7 @@ from slurmlens.telemetry.counters import Counters
 
 if TYPE_CHECKING:
     from slurmlens.delivery.points import PointDelivery
+    from slurmlens.hub.graph.projecting import GraphLag
     from slurmlens.hub.workers.membership import WorkerMembership
 
 LOGS_ASKED_S = 5.0
@@ -44,6 +45,7 @@ class HubStatus:
     stages: Mapping[str, StageState]
     workers: WorkerMembership | None
     kafka: KafkaShare | None
+    graph: GraphLag | None
     consul: Callable[[], dict[str, object]] | None
     points: Sequence[PointDelivery]
     retention: Retention
@@ -67,6 +69,7 @@ class HubStatus:
             "workers": [] if self.workers is None else msgspec.to_builtins(self.workers.known),
             "kafka": msgspec.to_builtins(self.kafka),
             "logs": await self._logs(),
+            "graph": msgspec.to_builtins(self.graph),
             "consul": None if self.consul is None else self.consul(),
             "sinks": [msgspec.to_builtins(one) for points in self.points for one in points.sink_statuses()],
             "database": None if self.database is None else self._database(self.database),

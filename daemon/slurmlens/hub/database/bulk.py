@@ -29,8 +29,9 @@ _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 class Transaction:
     """One transaction that may write; all of it or nothing."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, notes_changes: bool = False) -> None:
         self.core = connection
+        self.notes_changes = notes_changes
         self.is_postgresql = connection.dialect.name == POSTGRESQL
         self._cursor: Any = connection.connection.cursor()
 

@@ -45,6 +45,8 @@ class Store:
 
     def __init__(self, writing: Engine, reading: Engine, lock: AdvisoryLock | None, *, is_shared: bool = False) -> None:
         self.is_shared = is_shared
+        self.notes_changes = False
+        """Whether somebody follows the change feed; set before anything is written."""
         self._before_writing: list[Callable[[Connection], None]] = []
         self._writing_engine = writing
         self._reading_engine = reading
@@ -143,7 +145,7 @@ class Store:
         try:
             with self._writing_engine.connect() as connection, connection.begin():
                 self._take_turn(connection)
-                transaction = Transaction(connection)
+                transaction = Transaction(connection, notes_changes=self.notes_changes)
                 try:
                     return work(transaction)
                 finally:

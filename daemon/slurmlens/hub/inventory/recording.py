@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy import Table
 
 from slurmlens.hub.database.bulk import Key, Transaction
+from slurmlens.hub.database.change_feed import Changed, note
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.inventory import tables as schema
 from slurmlens.hub.inventory.entities import FOREVER, Entity, Telling
@@ -130,6 +131,7 @@ class _Spans:
         rows = [(*key, begins[key], FOREVER, *self._values(wanted[key])) for key in begun]
         columns = (*self._key, "valid_from_ns", "valid_to_ns", *self._value_columns)
         self._transaction.insert_new(self._table, columns, rows)
+        note(self._transaction, ((key[0], Changed(key[1], key[2])) for key in (*ended, *begun)))
         return Recorded(len(begun), len(ended))
 
     def _held(self, cluster: str) -> dict[Key, _Open]:

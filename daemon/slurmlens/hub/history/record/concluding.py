@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.database.change_feed import JOB, Changed, note
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.conclude.assignment import Assignment, assign
 from slurmlens.hub.history.conclude.executions import as_executions, decode_record, is_over, superseded
@@ -115,7 +116,9 @@ class Concluder:
             concluded.done.append(key)
             self._remember(key, len(known.sightings), now_ns)
         _write(transaction, changes)
-        mark_uncharged(transaction, _changed_jobs(changes), now_ns)
+        changed = _changed_jobs(changes)
+        mark_uncharged(transaction, changed, now_ns)
+        note(transaction, ((key.cluster, Changed(JOB, str(key.job_id))) for key in changed))
         return concluded
 
     def _remember(self, key: JobKey, width: int, now_ns: int) -> None:

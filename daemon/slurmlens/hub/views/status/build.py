@@ -77,6 +77,7 @@ def build_status_view(document: StatusDocument) -> StatusView:
         workers=tuple(_worker_line(one, document) for one in document.workers),
         kafka=_kafka_words(document.kafka),
         logs=None if document.logs is None else _logs_kept(document.logs),
+        graph=document.graph,
         nodes=tuple(lines[:MOST_NODES_SHOWN]),
         node_count=len(lines),
         silent_count=sum(line.is_silent for line in lines),
@@ -171,6 +172,17 @@ def _kafka(document: StatusDocument) -> Iterator[Oddity]:
             weight=Weight.LOOK,
             what=f"{visible(document.kafka.topic)} is not read from Kafka now: {visible(document.kafka.last_error)}",
             advice="What is in the topic waits there. Are the brokers up, and is [kafka] of hub.toml right?",
+        )
+
+
+def _graph(document: StatusDocument) -> Iterator[Oddity]:
+    if document.graph is not None and document.graph.last_error:
+        yield Oddity(
+            weight=Weight.LOOK,
+            what=f"the graph is not kept up, {fmt.count(document.graph.waiting, 'change')} wait:"
+            f" {visible(document.graph.last_error)}",
+            advice="Nothing else waits for it. Is Neo4j up, and is [graph] of hub.toml right? It catches up by itself.",
+            since_ns=document.graph.up_to_date_ns,
         )
 
 
@@ -388,6 +400,7 @@ RULES: tuple[Callable[[StatusDocument], Iterator[Oddity]], ...] = (
     _scheduler,
     _workers,
     _kafka,
+    _graph,
     _silent_nodes,
     _stages,
     _sinks_away,

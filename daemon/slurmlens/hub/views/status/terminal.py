@@ -55,6 +55,10 @@ def _parts(view: StatusView, sheet: Sheet) -> Iterator[str]:
         yield f"  {view.kafka}"
     if view.logs is not None:
         yield from _wrapped(f"log lines in {visible(view.logs.sentence)}", "  ", sheet)
+    if view.graph is not None:
+        since_ns = view.graph.up_to_date_ns
+        brought = "not written yet" if since_ns is None else f"up to date {_ago(since_ns, view.made_ns)}"
+        yield f"  graph at {visible(view.graph.url)}: {brought}, {fmt.count(view.graph.waiting, 'change')} wait"
     for aged in view.retention:
         went = (
             f"{aged.removed} gone by age, last {_ago(aged.last_ns, view.made_ns)}" if aged.last_ns else "none gone yet"

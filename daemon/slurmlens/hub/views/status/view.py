@@ -96,6 +96,16 @@ class KafkaShareDocument(msgspec.Struct, kw_only=True):
     last_error: str | None = None
 
 
+class GraphDocument(msgspec.Struct, kw_only=True):
+    """How the projection into Neo4j fares: how many changes are not in it yet."""
+
+    url: str = ""
+    waiting: int = 0
+    up_to_date_ns: int | None = None
+    rebuilds: int = 0
+    last_error: str | None = None
+
+
 class WorkerToldDocument(msgspec.Struct, kw_only=True):
     """A hub among several by its own word."""
 
@@ -130,6 +140,7 @@ class StatusDocument(msgspec.Struct, kw_only=True):
     workers: tuple[WorkerDocument, ...] = ()
     kafka: KafkaShareDocument | None = None
     logs: StoreHealth | None = None
+    graph: GraphDocument | None = None
     sinks: tuple[SinkDocument, ...] = ()
     retention: tuple[AgedDocument, ...] = ()
     counters: dict[str, float] = {}
@@ -208,6 +219,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     workers: tuple[WorkerLine, ...]
     kafka: str | None
     logs: LogsKept | None
+    graph: GraphDocument | None
     nodes: tuple[NodeLine, ...]
     node_count: int
     silent_count: int
