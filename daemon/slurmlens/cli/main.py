@@ -37,6 +37,7 @@ COMMANDS = (
     "partition",
     "problems",
     "progress",
+    "saved-objects",
     "setup",
     "status",
     "top",
