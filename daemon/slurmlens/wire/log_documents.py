@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -275,15 +275,21 @@ def _log(severity: int, facility: int | None) -> msgspec.Raw:
 
 def _first(document: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     """The first of these that is there and no document of its own; a dot goes into one, or stands in the name."""
-    for name in names:
+    for name, parts in _paths(names):
         value: Any = document.get(name)
-        if value is None and "." in name:
-            value = document
-            for part in name.split("."):
-                value = value.get(part) if isinstance(value, Mapping) else None
-        if value is not None and not isinstance(value, Mapping):
+        if value is None and parts is not None:
+            value = document.get(parts[0])
+            for part in parts[1:]:
+                value = value.get(part) if isinstance(value, dict) else None
+        if value is not None and not isinstance(value, dict):
             return value[0] if isinstance(value, list) and value else value
     return None
+
+
+@cache
+def _paths(names: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...] | None], ...]:
+    """The names, and the way into documents of those that have a dot: split once, not for each line."""
+    return tuple((name, tuple(name.split(".")) if "." in name else None) for name in names)
 
 
 def _text(document: Mapping[str, Any], names: tuple[str, ...], most_bytes: int) -> str | None:
