@@ -53,6 +53,7 @@ CASES = {
     "P40": "bench.p40_bytes_a_job",
     "P34": "bench.p34_early_stop",
     "P35": "bench.p35_campaign_controller",
+    "FINDINGS": "bench.findings",
     "SPOOL": "bench.spool_append",
     "DISK": "bench.disk_writes",
     "REPLAY": "bench.replay",

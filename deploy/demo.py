@@ -17,6 +17,7 @@ from deploy import campaign, checks, instance, json_client, logins, slurmlens
 from deploy.cache import cache_root
 from deploy.common_cause import check_common_cause
 from deploy.errors import DeployError
+from deploy.findings import check_findings
 from deploy.progress import Progress
 from deploy.running import Ended, run_jobs
 from deploy.sandbox import CHECKOUT, Sandbox, require_programs
@@ -120,6 +121,10 @@ def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
     for command in (("job", str(job_id)), ("node", faulty), ("common-cause",)):
         _show_report(stack, command, progress)
     check_common_cause(stack.hub.url, faulty, progress.check)
+    finding = check_findings(stack.hub.url, stack.slurm, faulty, ended, progress.check)
+    if finding is not None:
+        _show_report(stack, ("findings", finding), progress)
+        progress.say(f"what was found: {stack.hub.url}/findings/{finding}")
     progress.say(f"all jobs:  {stack.hub.url}/jobs")
     progress.say(f"one job:   {stack.hub.url}/jobs/{job_id}")
     progress.say(f"its lines: {stack.hub.url}/logs?job={job_id}")

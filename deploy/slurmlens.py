@@ -100,6 +100,9 @@ poll_interval_s = 2
 [logs]
 forwarders = {json.dumps(list(forwarders))}
 
+[findings]
+problems_path = {_quoted(str(CHECKOUT / "etc/slurmlens/problems"))}
+
 [profile]
 live_interval_s = 1
 idle_interval_s = 5

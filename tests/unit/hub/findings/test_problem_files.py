@@ -83,7 +83,20 @@ def test_a_guide_has_the_values_of_its_incident_in_it() -> None:
 @given(st.text())
 def test_what_a_log_line_holds_is_one_word_of_the_command(value: str) -> None:
     words = shlex.split(command_of("ssh {node} true", {"node": value}))
-    assert words == ["ssh", " ".join(value.split()), "true"]
+    plain = " ".join(value.split())
+    assert words == ["ssh", "<node>" if plain.startswith("-") else plain, "true"]
+
+
+@given(st.text())
+def test_within_quotes_a_value_never_ends_the_quote_nor_speaks_to_a_remote_shell(value: str) -> None:
+    command = command_of(
+        "scontrol update nodename={node} reason='fails {jobs}' && ssh {node} \"ls {path}\"",
+        {"node": "n1", "jobs": value, "path": value},
+    )
+    words = shlex.split(command)
+    assert words[:2] + words[4:7] == ["scontrol", "update", "&&", "ssh", "n1"]
+    assert len(words) == 8
+    assert not set("$`;&|<>(){}'\"\\!*?~\n") & set(words[3].removeprefix("reason=fails ").replace("<jobs>", ""))
 
 
 def test_a_value_that_is_not_known_stays_a_placeholder_that_no_shell_expands() -> None:

@@ -4,8 +4,9 @@ Busy cores as a share of the node's, interval by interval. Of seven nodes and mo
 leave-one-out, with the cut that one of a hundred sound jobs of that size passes. Of three to six the spread of so few
 says nothing: pooled noise of earlier jobs takes its place, with the normal cut, corrected for the number of nodes, and
 the median of all, which one bad node of three does not move. The spread has a floor, for equal ranks have none. It must
-hold, on the same side, in six of the last eight intervals. A job can be so by itself: one job alone is a weak claim,
-which folding makes stronger with each other job.
+hold, on the same side, in six of the last eight intervals. A program can share its work unevenly by itself: a node that
+was as far from its siblings before (or nobody saw it before) is a claim below the line, which folding lifts with the
+next job in which the node is odd; a node that became so while the job ran is shown at once.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ DEFAULT_NOISE = 0.05
 METRIC = "cpu_share"
 _CUTS = ((7, 6.5), (8, 5.8), (12, 4.7), (16, 4.3), (32, 4.0), (10**9, 4.1))
 """Leave-one-out: the value that one of a hundred sound jobs of so many nodes passes (drawn, 20,000 draws a row)."""
-_ONE_JOB = 2.0
+_BECAME_ODD, _ALWAYS_ODD = 2.0, 0.4
+LEAST_BEFORE = 5
+"""Intervals before those that are looked at, by which it is known how the node was."""
 
 
 class Outlier(NamedTuple):
@@ -123,20 +126,33 @@ def pooled_noise(loads: Sequence[RunLoad]) -> float | None:
     return max(median(found), FLOOR) if len(found) >= 2 * INTERVALS else None
 
 
+def _became_odd(load: RunLoad, node: str, apart: float, intervals: int) -> bool:
+    """Whether the node was nearer to the others, by half at least, before the intervals that are looked at."""
+    count = min(len(one.cpu) for one in load.nodes) - intervals
+    before = []
+    for place in range(max(0, count - 4 * INTERVALS), count):
+        shares = _shares(load.nodes, place)
+        if node in shares and len(shares) >= LEAST_NODES:
+            before.append(shares[node] - median(shares.values()))
+    return len(before) >= LEAST_BEFORE and abs(median(before)) < abs(apart) / 2
+
+
 def _claim(load: RunLoad, side: Sequence[Outlier], intervals: int) -> Claim:
     run, node = load.run, side[0].node
     share, others = fmean(one.share for one in side), fmean(one.others for one in side)
     excess = median(abs(one.excess) for one in side)
+    became = _became_odd(load, node, share - others, intervals)
     how = "less" if share < others else "more"
     end_ns = load.start_ns + round(min(len(one.cpu) for one in load.nodes) * load.width_s * NS_PER_S)
     return Claim(
         kind=FindingKind.ODD_NODE,
         subject=Entity("node", node),
         detail=f"computes {how}",
-        score=round(min(_ONE_JOB + math.log10(excess) * 2, 6.0), 2),
+        score=round(min(_BECAME_ODD + math.log10(excess) * 2, 6.0), 2) if became else _ALWAYS_ODD,
         p=0.01,
         basis=f"{excess:.1f} times the cut that 1 of 100 sound jobs of {len(load.nodes)} nodes passes,"
-        f" in {len(side)} of {intervals} intervals of {fmt.duration(load.width_s)}",
+        f" in {len(side)} of {intervals} intervals of {fmt.duration(load.width_s)}; "
+        + ("before it was like them" if became else "as it was before in this job, as far as that was seen"),
         from_ns=end_ns - round(intervals * load.width_s * NS_PER_S),
         to_ns=end_ns,
         jobs=(run.job_id,),

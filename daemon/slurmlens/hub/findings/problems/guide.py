@@ -1,7 +1,8 @@
 """A problem's texts with one incident's values filled in. Pure.
 
-Owns the filling: in commands every value is quoted for a POSIX shell, for log lines hold what users wrote; a value that
-is not known stays a placeholder that no shell runs by mistake. Feeds the page, the terminal and the JSON.
+Owns the filling: in commands every value is one word of a POSIX shell, or a harmless part of one, for log lines hold
+what users wrote; a value that is not known, or reads as an option, stays a placeholder that no shell runs by mistake.
+Feeds the page, the terminal and the JSON.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from slurmlens.hub.findings.claims import Value
 from slurmlens.hub.findings.problems.problem import ProblemDefinition
 
 _PLACEHOLDER = re.compile(r"{(\w+)}")
+_PLAIN = re.compile(r"[\w .,:@%+/=\[\]#-]{1,300}")
+"""What no shell reads as anything else, not even when it looks a second time."""
 
 
 class GuideCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,10 +68,32 @@ def _text(template: str, values: Mapping[str, Value]) -> str:
 
 
 def command_of(template: str, values: Mapping[str, Value]) -> str:
-    """A command with each value as one word of a shell."""
+    """A command with each value as a part of one word of a shell, wherever it stands in the template.
 
-    def filled(match: re.Match[str]) -> str:
-        value = values.get(match[1])
-        return f"'<{match[1]}>'" if value is None else shlex.quote(" ".join(str(value).split()))
+    Within quotes (of a reason, or of a command for a remote shell, which looks at it again) a value that holds anything
+    but plain characters stays a placeholder.
+    """
+    made, quote, end = [], "", 0
+    for match in _PLACEHOLDER.finditer(template):
+        between = template[end : match.start()]
+        quote = _open_quote(between, quote)
+        made += [between, _word(match[1], values.get(match[1]), is_quoted=bool(quote))]
+        end = match.end()
+    return "".join([*made, template[end:]])
 
-    return _PLACEHOLDER.sub(filled, template)
+
+def _open_quote(text: str, quote: str) -> str:
+    """Which quote is open behind a piece of a command; "" for none."""
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+    return quote
+
+
+def _word(name: str, value: Value | None, *, is_quoted: bool) -> str:
+    text = None if value is None else " ".join(str(value).split())
+    if is_quoted:
+        return text if text and _PLAIN.fullmatch(text) else f"<{name}>"
+    return f"'<{name}>'" if text is None or text.startswith("-") else shlex.quote(text)
