@@ -1,7 +1,10 @@
 """P18: what a hub takes, lines a second of its CPU time, over HTTP, with runs concluded and courses packed.
 
-A relay's requests of whole jobs (`hub_load.full_bodies`), sent as fast as they are answered by a process beside it. The
+Requests of whole jobs (`hub_load.full_bodies`), their profiles packed as nodes of this release send them, sent as fast
+as they are answered by a process beside it: few lines a request as nodes send them, over 64 connections, many as a
+relay does, over 8. The note has the same as JSON, as nodes before sent it. The
 hub's CPU time is counted until its profiles are packed, too. SQLite on the bench's folder, fsync as the machine has it.
+PostgreSQL shares the machine with hub and sender: there it is lines a second of wall time, with the hub's CPU beside.
 """
 
 from __future__ import annotations
@@ -12,14 +15,18 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.cpu_time import cpu_ns
+from bench.hub_load.postgresql import BenchPostgreSql
 from bench.hub_load.programs import hub
 from bench.result import Goal, NotMeasurable, Result, Row
 from bench.setting import Setting
 
 FEW, MANY = 5, 200
+CONNECTIONS = {FEW: 64, MANY: 8}
 PACKED_WITHIN_S = 60.0
 ROWS = (
     Row(
@@ -38,37 +45,89 @@ ROWS = (
         "absolute",
         " lines/CPU-s",
     ),
+    Row(
+        "P18",
+        f"hub ingest, {MANY} lines a request, PostgreSQL on the same two cores, wall",
+        Goal(5000, at_least=True),
+        Goal(8000, at_least=True),
+        "absolute",
+        " lines/s",
+    ),
 )
+_LAST_AND_PACKED = "SELECT (SELECT max(id) FROM batches), (SELECT value FROM marks WHERE name = 'packed')"
+
+
+class _Taken(NamedTuple):
+    """Lines a second: of the hub's CPU time, its packing included, and of the time until the last answer."""
+
+    a_cpu_s: float
+    a_wall_s: float
 
 
 def measure(setting: Setting) -> list[Result]:
+    jobs, rounds = setting.choose(4000, 1000), setting.choose(3, 1)
     results = []
-    for row, lines in zip(ROWS, (FEW, MANY), strict=True):
-        rates = [_rate(setting.new_folder(), lines, setting.choose(4000, 1000)) for _ in range(setting.choose(3, 1))]
-        results.append(row.measured(statistics.median(rates), f"runs: {', '.join(f'{rate:.0f}' for rate in rates)}"))
+    for row, lines in zip(ROWS[:2], (FEW, MANY), strict=True):
+        rates = [_on_sqlite(setting.new_folder(), lines, jobs).a_cpu_s for _ in range(rounds)]
+        as_json = _on_sqlite(setting.new_folder(), lines, jobs, "--json").a_cpu_s
+        note = f"runs: {', '.join(f'{rate:.0f}' for rate in rates)}; profiles as JSON: {as_json:.0f}"
+        results.append(row.measured(statistics.median(rates), note))
+    try:
+        results.append(_on_postgresql(setting.new_folder(), jobs))
+    except NotMeasurable as reason:
+        results.append(ROWS[2].no_figure(f"not measured: {reason}"))
     return results
 
 
-def _rate(folder: Path, lines: int, jobs: int) -> float:
-    with hub(folder, relays=("relay",)) as server:
+def _on_sqlite(folder: Path, lines: int, jobs: int, *options: str) -> _Taken:
+    def last_and_packed() -> tuple[int, int]:
+        with sqlite3.connect(f"file:{folder}/hub.sqlite3?mode=ro", uri=True) as connection:
+            last, packed = connection.execute(_LAST_AND_PACKED).fetchone()
+        connection.close()
+        return last, packed
+
+    return _taken(folder, None, lines, jobs, last_and_packed, *options)
+
+
+def _on_postgresql(folder: Path, jobs: int) -> Result:
+    import psycopg
+
+    with BenchPostgreSql(folder) as server:
+
+        def last_and_packed() -> tuple[int, int]:
+            with psycopg.connect(server.url) as connection:
+                last, packed = connection.execute(_LAST_AND_PACKED).fetchone() or (0, 0)
+            return last, packed
+
+        taken = _taken(folder, server.url, MANY, jobs, last_and_packed)
+    return ROWS[2].measured(taken.a_wall_s, f"{taken.a_cpu_s:.0f} lines a second of the hub's CPU time")
+
+
+def _taken(
+    folder: Path,
+    database_url: str | None,
+    lines: int,
+    jobs: int,
+    last_and_packed: Callable[[], tuple[int, int]],
+    *options: str,
+) -> _Taken:
+    with hub(folder, database_url, relays=("relay",)) as server:
         command = [sys.executable, "-m", "bench.hub_load.full_bodies", "--hub", f"127.0.0.1:{server.port}"]
         before_ns = cpu_ns(server.pid)
-        options = ["--token-file", str(folder / "tokens"), "--lines", str(lines), "--jobs", str(jobs)]
-        sent = json.loads(subprocess.run([*command, *options], stdout=subprocess.PIPE, check=True).stdout)
+        told = ["--token-file", str(folder / "tokens"), "--lines", str(lines), "--jobs", str(jobs)]
+        told += ["--connections", str(CONNECTIONS[lines]), *options]
+        sent = json.loads(subprocess.run([*command, *told], stdout=subprocess.PIPE, check=True).stdout)
         if set(sent["statuses"]) != {"200"}:
             raise NotMeasurable(f"the hub answered {sent['statuses']}")
-        _until_packed(folder / "hub.sqlite3")
-        return float(sent["lines"]) / ((cpu_ns(server.pid) - before_ns) / 1e9)
+        _until_packed(last_and_packed)
+        return _Taken(float(sent["lines"]) / ((cpu_ns(server.pid) - before_ns) / 1e9), sent["lines"] / sent["wall_s"])
 
 
-def _until_packed(path: Path) -> None:
+def _until_packed(last_and_packed: Callable[[], tuple[int, int]]) -> None:
     """Waits until the hub has packed the last batch."""
     deadline_s = time.monotonic() + PACKED_WITHIN_S
-    question = "SELECT (SELECT max(id) FROM batches), (SELECT value FROM marks WHERE name = 'packed')"
     while time.monotonic() < deadline_s:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            last, packed = connection.execute(question).fetchone()
-        connection.close()
+        last, packed = last_and_packed()
         if last == packed:
             return
         time.sleep(0.1)

@@ -18,7 +18,7 @@ from bench.node_daemon import TOKEN
 from bench.result import Goal, NotMeasurable, Result, Row
 from bench.setting import Setting
 
-WIDTHS = ((128, Goal(200, "< 200"), Goal(100, "< 100")), (200, Goal(600, "< 600"), Goal(250, "< 250")))
+WIDTHS = ((128, Goal(200, "< 200"), Goal(100, "< 100")), (1000, Goal(600, "< 600"), Goal(250, "< 250")))
 _WHAT = "job page of {nodes} nodes × 1 day, {state}: CPU of the hub"
 ROWS = (
     *(

@@ -43,6 +43,7 @@ CASES = {
     "P18": "bench.p18_hub_ingest",
     "P21": "bench.p21_enrichment",
     "P23": "bench.p23_nodes_on_one_hub",
+    "STORM": "bench.storm",
     "P24": "bench.p24_noise",
     "P25": "bench.p25_bursts",
     "P26": "bench.p26_scheduler",
@@ -58,6 +59,7 @@ CASES = {
     "DISK": "bench.disk_writes",
     "REPLAY": "bench.replay",
     "LOGS": "bench.log_lines_on_node",
+    "UPGRADE": "bench.upgrade",
 }
 
 

@@ -128,7 +128,7 @@ def request(body: bytes, token: str) -> bytes:
     return head.encode() + body
 
 
-async def send(host: str, port: int, requests: Sequence[bytes]) -> Counter[str]:
+async def send(host: str, port: int, requests: Sequence[bytes], connections: int = CONNECTIONS) -> Counter[str]:
     """Sends all, each connection the next one when the last was answered."""
     statuses: Counter[str] = Counter()
     waiting = iter(requests)
@@ -143,7 +143,7 @@ async def send(host: str, port: int, requests: Sequence[bytes]) -> Counter[str]:
             await reader.readexactly(int(length.split(b":")[1]))
         writer.close()
 
-    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(one() for _ in range(connections)))
     return statuses
 
 
@@ -153,13 +153,14 @@ def main() -> int:
     parser.add_argument("--token-file", type=Path, required=True)
     parser.add_argument("--lines", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--connections", type=int, default=CONNECTIONS)
     parser.add_argument("--json", action="store_true", help="profiles as JSON, as nodes sent them before")
     options = parser.parse_args()
     host, _, port = options.hub.rpartition(":")
     token = options.token_file.read_text().split()[1]
     requests = [request(body, token) for body in bodies(options.jobs, options.lines, is_packed=not options.json)]
     began_s = time.monotonic()
-    statuses = asyncio.run(send(host, int(port), requests))
+    statuses = asyncio.run(send(host, int(port), requests, options.connections))
     told = {
         "lines": options.jobs * 5,
         "requests": len(requests),

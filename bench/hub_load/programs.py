@@ -81,6 +81,12 @@ class Server:
         words = self._log_path.read_text(errors="replace").strip().splitlines()
         raise NotMeasurable(f"the server did not listen: {words[-1] if words else 'it said nothing'}")
 
+    def kill(self) -> None:
+        """Ends it as a crash does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -93,9 +99,15 @@ class Server:
             self._process.wait()
 
 
-def hub(folder: Path, database_url: str | None = None, relays: tuple[str, ...] = (), cluster: str = "bench") -> Server:
-    """A hub with a database of its own in `folder`, or the one that the URL names."""
-    port = free_port()
+def hub(
+    folder: Path,
+    database_url: str | None = None,
+    relays: tuple[str, ...] = (),
+    cluster: str = "bench",
+    port: int | None = None,
+) -> Server:
+    """A hub with a database of its own in `folder`, or the one that the URL names; at a port that is free, or this."""
+    port = port or free_port()
     tokens = folder / "tokens"
     tokens.touch(0o600)
     tokens.write_text(f"* {TOKEN}\n")
@@ -133,15 +145,19 @@ class Loaded:
         return sum(count for status, count in statuses.items() if status != "200")
 
 
+def simulated_nodes(server: Server, folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Simulated nodes that go on beside whoever asked; they print what they saw when they end."""
+    command = [sys.executable, "-m", "bench.hub_load.simulated_nodes", "--hub", f"127.0.0.1:{server.port}"]
+    told = ["--token-file", str(folder / "tokens"), *options]
+    return subprocess.Popen([*command, *told], stdout=subprocess.PIPE, env=os.environ | {"PYTHONHASHSEED": "0"})
+
+
 def load(server: Server, folder: Path, *options: str) -> Loaded:
     """Runs simulated nodes against the server; `options` are the simulation's own."""
-    command = [sys.executable, "-m", "bench.hub_load.simulated_nodes", "--hub", f"127.0.0.1:{server.port}"]
     before_ns, began_s = cpu_ns(server.pid), time.monotonic()
-    done = subprocess.run(
-        [*command, "--token-file", str(folder / "tokens"), *options],
-        stdout=subprocess.PIPE,
-        check=True,
-        env=os.environ | {"PYTHONHASHSEED": "0"},
-    )
+    nodes = simulated_nodes(server, folder, *options)
+    seen, _ = nodes.communicate()
+    if nodes.returncode:
+        raise NotMeasurable(f"the simulated nodes ended with {nodes.returncode}")
     cpu_s, wall_s = (cpu_ns(server.pid) - before_ns) / 1e9, time.monotonic() - began_s
-    return Loaded(cpu_s, wall_s, resident_bytes(server.pid), json.loads(done.stdout))
+    return Loaded(cpu_s, wall_s, resident_bytes(server.pid), json.loads(seen))

@@ -43,6 +43,7 @@ from slurmlens.events import (
 )
 from slurmlens.metrics import METRICS
 from slurmlens.wire import ecs
+from slurmlens.wire.packed_body import PACKED_TYPE, pack_body
 
 NS_PER_S = 1_000_000_000
 BIN_S = 10.0
@@ -65,7 +66,6 @@ class Plan:
     jobs_per_node_hour: float = 0.0
     cluster: str = "bench"
     seed: int = 1
-    is_packed: bool = True
 
     @property
     def job_s(self) -> float:
@@ -83,6 +83,9 @@ class Outcome:
     statuses: Counter[str] = field(default_factory=Counter)
     delays_s: list[float] = field(default_factory=list)
     connections: int = 0
+    undelivered: int = 0
+    last_late_s: float = 0.0
+    """Since the epoch: when the last request was taken that was due more than an interval before."""
 
     def document(self) -> dict[str, object]:
         delays = self.delays_s or [0.0]
@@ -92,6 +95,8 @@ class Outcome:
             "bytes_sent": self.bytes_sent,
             "statuses": dict(self.statuses),
             "connections": self.connections,
+            "undelivered": self.undelivered,
+            "last_late_s": self.last_late_s,
             "delay_p50_s": percentile(delays, 0.5),
             "delay_p99_s": percentile(delays, 0.99),
             "delay_max_s": max(delays),
@@ -208,6 +213,7 @@ class NodeLink:
         self._outcome = outcome
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._reads_packed = False
 
     async def run(self, begin_s: float, until_s: float) -> None:
         """Sends at every interval from `begin_s` on, until `until_s` (both of the loop's clock)."""
@@ -216,6 +222,8 @@ class NodeLink:
         while due_s < until_s:
             await asyncio.sleep(max(0.0, due_s - loop.time()))
             await self._deliver(until_s)
+            if loop.time() - due_s > self._plan.beat_interval_s:
+                self._outcome.last_late_s = max(self._outcome.last_late_s, time.time())
             due_s += self._plan.beat_interval_s
         if self._writer is not None:
             self._writer.close()
@@ -226,6 +234,7 @@ class NodeLink:
         self._outcome.lines += len(events)
         while not await self._post(body):
             if asyncio.get_running_loop().time() >= until_s:
+                self._outcome.undelivered += 1
                 return
             await asyncio.sleep(RETRY_S)
 
@@ -248,11 +257,12 @@ class NodeLink:
             self._reader, self._writer = await asyncio.open_connection(*self._plan.hub)
             self._outcome.connections += 1
         assert self._reader is not None
-        packed = gzip.compress(body, 3) if self._plan.is_packed else body
-        encoding = "Content-Encoding: gzip\r\n" if self._plan.is_packed else ""
+        packed = pack_body(body, 3) if self._reads_packed else None
+        kind = PACKED_TYPE if packed else "application/x-ndjson\r\nContent-Encoding: gzip"
+        packed = packed or gzip.compress(body, 3)
         head = (
             f"POST /api/v1/events HTTP/1.1\r\nHost: {self._plan.hub[0]}:{self._plan.hub[1]}\r\n"
-            f"Content-Type: application/x-ndjson\r\n{encoding}X-Slurmlens-Node: {self._life.name}\r\n"
+            f"Content-Type: {kind}\r\nX-Slurmlens-Node: {self._life.name}\r\n"
             f"Authorization: Bearer {self._plan.token}\r\nContent-Length: {len(packed)}\r\n\r\n"
         )
         self._writer.write(head.encode() + packed)
@@ -264,7 +274,7 @@ class NodeLink:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         status = int(head.split(b" ", 2)[1])
         length = next((int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")), 0)
-        await reader.readexactly(length)
+        self._reads_packed = b'"schemas":[1,2]' in await reader.readexactly(length)
         if b"connection: close" in head:
             self._hang_up()
         return status

@@ -7,7 +7,6 @@ sixty deltas. Sixteen unlike courses are shared by all nodes: they cost this pro
 
 from __future__ import annotations
 
-import gzip
 import http.client
 import random
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from slurmlens.events import (
 )
 from slurmlens.metrics import METRICS
 from slurmlens.wire import ecs
+from slurmlens.wire.packed_body import PACKED_TYPE, pack_body
 
 NS_PER_S = 1_000_000_000
 DAY_S = 86_400
@@ -59,13 +59,14 @@ def tell(job: WideJob, port: int, token: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     for number in range(job.nodes):
         body = b"".join(ecs.encode(event) + b"\n" for event in _events(job, number))
+        packed = pack_body(body, 1)
+        assert packed is not None
         headers = {
-            "Content-Type": "application/x-ndjson",
-            "Content-Encoding": "gzip",
+            "Content-Type": PACKED_TYPE,
             "X-Slurmlens-Node": _name(number),
             "Authorization": f"Bearer {token}",
         }
-        connection.request("POST", "/api/v1/events", gzip.compress(body, 1), headers)
+        connection.request("POST", "/api/v1/events", packed, headers)
         answer = connection.getresponse()
         said = answer.read()
         if answer.status != 200 or b'"refused":[]' not in said:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Table, func, select
 from slurmlens.config.access import AccessConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.errors import ConfigError
-from slurmlens.hub.access.looks import LookFilter, LookLog, What
+from slurmlens.hub.access.looks import LookFilter, LookLog, What, kinds_of_looks
 from slurmlens.hub.access.tokens import LoginTokens
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.retention import Retention
@@ -143,13 +143,14 @@ async def test_each_sees_his_own_and_logins_and_looks_are_kept(database_url: str
         made = await asyncio.gather(*(tokens.use_link(link) for _ in range(4)))
         [session] = [one for one in made if one is not None]
         assert await tokens.user_of_session(session) == "o'x\""
-        looks = LookLog(history.store, "demo", 1.0, history.clock, Reporter(Counters(), history.clock))
+        looks = LookLog(history.store, "demo", history.clock, Reporter(Counters(), history.clock))
         looks.saw_job(await viewer_named(history, "olga"), What.PAGE, 42, 1, "bob")
         await looks.write()
         bob = await viewer_named(history, "bob")
         assert [(look.who, look.job_id) for look in await looks.looks(bob, LookFilter())] == [("olga", 42)]
         history.clock.advance(2 * 86_400)
-        await looks.forget()
+        while await Retention(history.store, kinds_of_looks(1.0), history.clock).turn():
+            pass
         assert await looks.looks(bob, LookFilter()) == []
     finally:
         await history.close()

@@ -18,7 +18,7 @@ from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.workflows import WorkflowsConfig
 from slurmlens.events import GpuHolding, GpuState, JobMessage, JobProgress, MachineState, TaskProgress
 from slurmlens.hub.access.account_people import AccountPeople
-from slurmlens.hub.access.looks import LookFilter, LookLog, What
+from slurmlens.hub.access.looks import LookFilter, LookLog, What, kinds_of_looks
 from slurmlens.hub.access.tokens import LoginTokens
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.campaigns.keeping import Campaigns
@@ -383,11 +383,13 @@ def _progress_of_others(transaction: Transaction) -> None:
 
 async def _details_age(history: History) -> None:
     history.clock.advance(5_000 * 86_400)
-    retention = Retention(
-        history.store,
-        [*kinds_of_history(RetentionConfig()), *kinds_of_progress(90), *kinds_of_node_states(90)],
-        history.clock,
-    )
+    kinds = [
+        *kinds_of_history(RetentionConfig()),
+        *kinds_of_progress(90),
+        *kinds_of_looks(90),
+        *kinds_of_node_states(90),
+    ]
+    retention = Retention(history.store, kinds, history.clock)
     await retention.load()
     for _ in range(3):
         assert await retention.turn()
@@ -403,11 +405,10 @@ async def _access_is_proved(history: History) -> None:
     assert session is not None
     await tokens.user_of_session(session)
     await tokens.end_session(session)
-    looks = LookLog(history.store, "demo", 90.0, history.clock, history.reporter)
+    looks = LookLog(history.store, "demo", history.clock, history.reporter)
     for number in range(LOOKS):
         looks.saw_job(ALICE, What.PAGE, number + 1, 1, f"user{number % 300}")
     await looks.write()
-    await looks.forget()
     for viewer, which in itertools.product((AUDITOR, ALICE), LOOK_FILTERS):
         await looks.looks(viewer, which)
 

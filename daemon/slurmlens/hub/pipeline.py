@@ -29,6 +29,7 @@ from slurmlens.config.hub import HubConfig
 from slurmlens.errors import SourceError
 from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.aging import kinds_that_age
 from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.database import change_feed
 from slurmlens.hub.database.database_file import DatabaseFile
@@ -43,7 +44,6 @@ from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.applying import Applier
 from slurmlens.hub.history.record.packing import Packer
 from slurmlens.hub.history.refresh import Refresher
-from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.hub.intake.ingest import Ingest
 from slurmlens.hub.intake.line_addresses import line_addresses
 from slurmlens.hub.intake.origins import NodeOrigins
@@ -56,10 +56,8 @@ from slurmlens.hub.logs.opening import open_logs
 from slurmlens.hub.news import News, NodesReceived, SightingsClosed
 from slurmlens.hub.node_states import keeping as state_keeping
 from slurmlens.hub.node_states.read import NodeStateQueries
-from slurmlens.hub.node_states.retention import kinds_of_node_states
 from slurmlens.hub.progress import keeping as progress_keeping
 from slurmlens.hub.progress.read import ProgressQueries
-from slurmlens.hub.progress.retention import kinds_of_progress
 from slurmlens.hub.scheduler.account_poller import AccountPoller
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_series import QueueSeries
@@ -135,9 +133,7 @@ class HubPipeline:
         self._listener = Listener(config.listen, self._doors, tls, config.local_socket)
         self._consul = self._make_consul()
         self._points = self._make_points()
-        kinds = [*kinds_of_history(config.retention), *kinds_of_progress(config.retention.progress_days)]
-        kinds += kinds_of_node_states(config.retention.progress_days)
-        self._retention = Retention(store, kinds, clock)
+        self._retention = Retention(store, kinds_that_age(config), clock)
         self._log_points = self._make_log_points()
         write = None if self._log_points is None else self._log_points.put
         self._logs = open_logs(config, store, news, clock, opened.reporter, write)

@@ -68,7 +68,7 @@ class RuledAccess:
             tokens,
             Rules(settings, people, users, clock),
             ReaderAuthenticator(settings, tokens, users, open_credential),
-            LookLog(store, cluster, settings.looks_kept_days, clock, reporter),
+            LookLog(store, cluster, clock, reporter),
         )
 
 

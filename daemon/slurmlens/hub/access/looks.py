@@ -1,9 +1,10 @@
 """Who looked at whose job: kept for as long as the settings say, shown to auditors, and to each whose job it was.
 
 Owns the table `looks`. Filled by pages after an answer was found; written by the stage `run` within a second, so that
-no page waits for the database's writer. Invariants: nobody's look at what is his own is kept; the same look is kept
-once a minute (a live page is one look); a list is one row with its filters and how many jobs of others it showed. What
-cannot be written waits, within a bound; beyond it looks are lost, which is counted and logged as an error.
+no page waits for the database's writer; what is too old goes by retention, in small steps (`kinds_of_looks`).
+Invariants: nobody's look at what is his own is kept; the same look is kept once a minute (a live page is one look); a
+list is one row with its filters and how many jobs of others it showed. What cannot be written waits, within a bound;
+beyond it looks are lost, which is counted and logged as an error.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.hub.access.predicates import visible_looks
 from slurmlens.hub.access.tables import looks as table
 from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.database.aged_rows import AgedRows
+from slurmlens.hub.database.retention import AgingKind
 from slurmlens.hub.database.store import Store, StoreError
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 WRITE_EVERY_S = 1.0
-FORGET_EVERY_S = 3_600.0
 SAME_LOOK_S = 60.0
 MOST_WAITING = 20_000
-_NS_PER_DAY = 86_400 * NS_PER_S
+_DAY_S = 86_400
 
 NOT_WRITTEN = InternalEvent(
     "looks_not_written", logging.WARNING, "who looked at whose job could not be written yet: {error}", lines=1
@@ -72,13 +74,17 @@ class LookFilter(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 200
 
 
+def kinds_of_looks(kept_days: float) -> list[AgingKind]:
+    """Looks, as retention lets them go."""
+    return [AgedRows("looks", table, "time_ns", kept_days * _DAY_S)]
+
+
 class LookLog:
     """The log of one hub."""
 
-    def __init__(self, store: Store, cluster: str, kept_days: float, clock: Clock, reporter: Reporter) -> None:
+    def __init__(self, store: Store, cluster: str, clock: Clock, reporter: Reporter) -> None:
         self._store = store
         self._cluster = cluster
-        self._kept_ns = round(kept_days * _NS_PER_DAY)
         self._clock = clock
         self._reporter = reporter
         self._waiting: list[dict[str, Any]] = []
@@ -109,14 +115,9 @@ class LookLog:
         self._waiting.append(row | columns | seen)
 
     async def run(self) -> None:
-        """A stage: writes what was seen, and forgets what is too old."""
-        forget_at_s = 0.0
-        loop = asyncio.get_running_loop()
+        """A stage: writes what was seen."""
         while True:
             await self.write()
-            if loop.time() >= forget_at_s:
-                await self.forget()
-                forget_at_s = loop.time() + FORGET_EVERY_S
             await asyncio.sleep(WRITE_EVERY_S)
 
     async def write(self) -> None:
@@ -131,11 +132,6 @@ class LookLog:
         except StoreError as error:
             self._reporter.report(NOT_WRITTEN, error=error)
             self._waiting = rows + self._waiting
-
-    async def forget(self) -> None:
-        """Deletes what is older than the settings say."""
-        old = delete(table).where(table.c.time_ns < self._clock.wall_ns() - self._kept_ns)
-        await self._store.write(lambda transaction: transaction.core.execute(old))
 
     async def looks(self, viewer: Viewer, which: LookFilter) -> Sequence[Look]:
         """Looks that the viewer may know of, the latest first."""

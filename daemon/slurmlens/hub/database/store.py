@@ -162,9 +162,20 @@ class Store:
             read_anew(connection)
 
 
+_NEVER_ANALYZED = """
+SELECT DISTINCT tbl_name FROM sqlite_master
+WHERE type = 'index' AND tbl_name NOT LIKE 'sqlite_%' AND tbl_name NOT IN (SELECT tbl FROM sqlite_stat1)
+"""
+
+
 def _optimize(transaction: Transaction) -> None:
+    """`PRAGMA optimize` passes over tables that the writer's connection never planned a question to, but readers do."""
+    run = transaction.core.exec_driver_sql
     for pragma in (f"analysis_limit={_ANALYSIS_LIMIT}", "optimize"):
-        transaction.core.exec_driver_sql(f"PRAGMA {pragma}")
+        run(f"PRAGMA {pragma}")
+    run("ANALYZE runs")  # with which the table of statistics is there
+    for (table,) in run(_NEVER_ANALYZED).all():
+        run(f'ANALYZE "{table}"')
 
 
 def _foreign(engine: Engine) -> tuple[type[Exception], ...]:

@@ -16,15 +16,12 @@ from collections.abc import Sequence
 
 import jinja2
 
-from slurmlens.clock import NS_PER_S
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts
-from slurmlens.hub.logs.query import LogQuery, StoredLine
-from slurmlens.hub.logs.store import LogReads, LogStoreError
+from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.node_states.facts import JobGpu
 from slurmlens.hub.views.job.build import build_job_view
-from slurmlens.hub.views.job.cause_rules import CAUSE_KINDS
-from slurmlens.hub.views.job.log_marks import MARKED
+from slurmlens.hub.web.marked_lines import MarkedLines
 from slurmlens.hub.web.ports import FindingReads, HistoryQueries, NodeStateReads, ProgressReads, TriggerReads
 from slurmlens.hub.web.shown import Shown
 from slurmlens.runtime.beside import beside
@@ -36,16 +33,14 @@ REST_PER_WORK = 3.0
 MOST_REST_S = 2.0
 """After a reading that took a second, three seconds without one, but for no more than these."""
 
-AFTER_ITS_END_NS = 300 * NS_PER_S
-"""What is logged so long after a run's end is still about it."""
-
 Key = tuple[Viewer, int, int | None]
 
 
 class _Projection:
     """One job as it was last read, and the reading that is under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: MarkedLines | None) -> None:
+        self.lines = lines
         self.shown: Shown | None = None
         self.read_at = float("-inf")
         """When the reading began (the loop's clock) that `shown` is of."""
@@ -78,7 +73,7 @@ class ViewCache:
     async def get(self, viewer: Viewer, job_id: int, run: int | None, *, not_before: float) -> Shown | None:
         """The job as it was read at `not_before` (the loop's clock) or later; None where nobody reported it."""
         key = (viewer, job_id, run)
-        kept = self._kept.pop(key, None) or _Projection()
+        kept = self._kept.pop(key, None) or _Projection(None if self._logs is None else MarkedLines(self._logs))
         self._kept[key] = kept  # behind those that nobody asked for since
         while kept.read_at < not_before:
             if kept.reading is None:
@@ -97,7 +92,7 @@ class ViewCache:
                 kept.shown = None
             else:
                 told = await self._progress.of_job(key[0], facts.job_id, facts.run)
-                lines = await self._lines(key[0], facts)
+                lines = () if kept.lines is None else await kept.lines.read(key[0], facts)
                 due = () if self._triggers is None else await self._triggers.of_run(key[0], facts.job_id, facts.run)
                 found = () if self._findings is None else await self._findings.of_job(key[0], facts.job_id)
                 gpus = await self._gpus(key[0], facts)
@@ -114,22 +109,6 @@ class ViewCache:
         if self._node_states is None:
             return ()
         return await self._node_states.of_job(viewer, facts.job_id, facts.run)
-
-    async def _lines(self, viewer: Viewer, facts: JobFacts) -> Sequence[StoredLine]:
-        """What was logged about the run and says what befell it; a folder that cannot be read costs these alone."""
-        if self._logs is None:
-            return ()
-        begin_ns, end_ns = facts.submit_ns or facts.start_ns, facts.end_ns
-        query = LogQuery(
-            job_id=facts.job_id,
-            kinds=MARKED | CAUSE_KINDS,
-            since_ns=begin_ns,
-            until_ns=None if end_ns is None else end_ns + AFTER_ITS_END_NS,
-        )
-        try:
-            return (await self._logs.search(viewer, query)).lines
-        except LogStoreError:
-            return ()
 
     def _keep_within_bounds(self) -> None:
         nodes = sum(len(kept.shown.view.nodes) for kept in self._kept.values() if kept.shown)

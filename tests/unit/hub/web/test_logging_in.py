@@ -13,9 +13,10 @@ from aiohttp import ClientSession, CookieJar
 from slurmlens.errors import RefusedError
 from slurmlens.hub.access.authenticating import ReaderRequest
 from slurmlens.hub.access.control import AccessControl
-from slurmlens.hub.access.looks import LookFilter, What
+from slurmlens.hub.access.looks import LookFilter, What, kinds_of_looks
 from slurmlens.hub.access.rules import KEPT_S
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
+from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.web import live_stream
 from slurmlens.hub.web.session import COOKIE
 from slurmlens.slurm.records import JobState
@@ -169,7 +170,9 @@ async def test_the_same_look_is_kept_once_a_minute_and_forgotten_after_its_time(
     await looks.write()
     assert len(await looks.looks(AUDITOR, LookFilter())) == 2
     hub.history.clock.advance(hub.ruled.settings.looks_kept_days * 86_400 - 30)
-    await looks.forget()
+    retention = Retention(hub.history.store, kinds_of_looks(hub.ruled.settings.looks_kept_days), hub.history.clock)
+    while await retention.turn():
+        pass
     assert len(await looks.looks(AUDITOR, LookFilter())) == 1
 
 

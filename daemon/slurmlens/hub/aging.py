@@ -1,0 +1,17 @@
+"""All that ages in a hub: the kinds of every room, by its settings. Used by `pipeline` alone."""
+
+from __future__ import annotations
+
+from slurmlens.config.hub import HubConfig
+from slurmlens.hub.access.looks import kinds_of_looks
+from slurmlens.hub.database.retention import AgingKind
+from slurmlens.hub.history.retention import kinds_of_history
+from slurmlens.hub.node_states.retention import kinds_of_node_states
+from slurmlens.hub.progress.retention import kinds_of_progress
+
+
+def kinds_that_age(config: HubConfig) -> list[AgingKind]:
+    """In the order in which a turn of retention takes its steps."""
+    looks = [] if config.access is None else kinds_of_looks(config.access.looks_kept_days)
+    days = config.retention.progress_days
+    return [*kinds_of_history(config.retention), *kinds_of_progress(days), *kinds_of_node_states(days), *looks]
