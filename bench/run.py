@@ -37,6 +37,7 @@ CASES = {
     "P13": "bench.p13_burst_of_hooks",
     "P14": "bench.p14_plugin",
     "P15": "bench.p15_event_decode",
+    "COLLECTORS": "bench.collectors",
     "P16": "bench.p16_carbon_encode",
     "P17": "bench.p17_hook_to_page",
     "P19": "bench.p19_job_page",

@@ -135,6 +135,7 @@ TEXTS = {
     "JobIdentity.node_list": "hostlist of the whole job",
     "JobIdentity.node_count": "",
     "JobIdentity.task_count": "",
+    "JobIdentity.gpus": "this node's GPUs by Slurm's own numbers, `0,3`; absent where the hook told none",
     "JobIdentity.cpus_per_node": "in Slurm's short form, `4(x2)`",
     "JobIdentity.start_time_s": "Slurm's own, whole seconds; from 24.11 on",
     "JobIdentity.end_time_s": "Slurm's own; at the Prolog the time limit's end",

@@ -69,6 +69,7 @@ class JobIdentity(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `restart_count` is what the hook said and is NOT the run's number (an Epilog after a requeue says the next one).
     `exit_code` and `exit_signal` come from SLURM_JOB_EXIT_CODE2 ("code:signal").
+    `gpus` are this node's by Slurm's own numbers, "0,3".
     `cut` names the fields whose text is only the beginning: Slurm's variable was longer than the emitter keeps.
     """
 
@@ -95,6 +96,7 @@ class JobIdentity(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     exit_code: Unsigned | None = None
     exit_signal: Unsigned | None = None
     derived_exit_code: Unsigned | None = None
+    gpus: str | None = None
     cut: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=32)] = ()
 
 

@@ -70,7 +70,7 @@ NODE_METRICS: tuple[NodeMetric, ...] = (
     NodeMetric("memory", "swap_total_bytes", _G, _KIB, "bytes", "", True, "swap space"),
     NodeMetric("memory", "swap_used_bytes", _G, _KIB, "bytes", "", True, "swap in use"),
     NodeMetric("numa", "total_bytes", _G, _KIB, "bytes", "NUMA node", False, "its memory"),
-    NodeMetric("numa", "free_bytes", _G, _KIB, "bytes", "NUMA node", True, "of it nothing uses"),
+    NodeMetric("numa", "free_bytes", _G, _KIB, "bytes", "NUMA node", True, "its memory that nothing uses"),
     NodeMetric("numa", "misses_per_second", _R, 1, "1/s", "NUMA node", True, "pages that another node's process had to be given here"),
     NodeMetric("numa", "foreign_per_second", _R, 1, "1/s", "NUMA node", False, "pages wanted here and given elsewhere"),
     NodeMetric("vmstat", "major_faults_per_second", _R, 1, "1/s", "", True, "page faults that had to read"),

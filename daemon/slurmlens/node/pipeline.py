@@ -282,7 +282,7 @@ class NodePipeline:
 
         def jobs() -> list[GpuJob]:
             running = (one for one in self._registry_driver.registry.sightings() if one.phase is SightingPhase.OPEN)
-            return [GpuJob(one.key, one.job.job_id) for one in running]
+            return [GpuJob(one.key, one.job.job_id, one.job.gpus) for one in running]
 
         clock = self._machine.clock
         return GpuStage(

@@ -57,6 +57,7 @@ _TEXTS = (
     "job_name",
     "node_list",
     "cpus_per_node",
+    "gpus",
 )
 
 

@@ -95,6 +95,7 @@ _SOURCES: tuple[tuple[str, tuple[str, ...], Callable[[Spelt], Spelt | None]], ..
     ("node_count", ("SLURM_JOB_NUM_NODES", "SLURM_NNODES"), _slurm_number),
     ("task_count", ("SLURM_JOB_NTASKS", "SLURM_NTASKS"), _slurm_number),
     ("cpus_per_node", ("SLURM_JOB_CPUS_PER_NODE",), _text),
+    ("gpus", ("SLURM_JOB_GPUS",), _text),
     ("start_time_s", ("SLURM_JOB_START_TIME",), _time),
     ("end_time_s", ("SLURM_JOB_END_TIME",), _time),
     ("derived_exit_code", ("SLURM_JOB_DERIVED_EC",), _derived_code),
@@ -169,6 +170,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     task_count: _SlurmNumber = _variable("SLURM_JOB_NTASKS")
     older_task_count: _SlurmNumber = _variable("SLURM_NTASKS")
     cpus_per_node: str = _variable("SLURM_JOB_CPUS_PER_NODE")
+    gpus: str = _variable("SLURM_JOB_GPUS")
     job_name: str = _variable("SLURM_JOB_NAME")
     node_list: str = _variable("SLURM_JOB_NODELIST")
     older_node_list: str = _variable("SLURM_NODELIST")
@@ -177,7 +179,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def job_of(told: Told) -> JobIdentity:
     """Who the job is. Raises ValueError where one variable is not what it should be: `identify` then says which.
 
-    By position, in the order of `JobIdentity`: naming 23 fields costs as much as decoding them.
+    By position, in the order of `JobIdentity`: naming 24 fields costs as much as decoding them.
     """
     exit_code, exit_signal = _code_and_signal(told.exit_code_and_signal)
     return JobIdentity(
@@ -204,6 +206,7 @@ def job_of(told: Told) -> JobIdentity:
         exit_code,
         exit_signal,
         told.derived_status and _shell_code(told.derived_status),
+        told.gpus or None,
     )
 
 

@@ -145,6 +145,7 @@ def test_a_number_that_is_none_costs_that_field_and_is_named(variable: str, valu
         ({"SLURM_ARRAY_TASK_ID": "4294967294"}, {"array_task_id": None}),
         ({"SLURM_JOB_START_TIME": "0"}, {"start_time_s": None}),
         ({"SLURM_JOB_QOS": ""}, {"qos": None}),
+        ({"SLURM_JOB_GPUS": "0,3"}, {"gpus": "0,3"}),
         ({"SLURM_JOB_UID": "007"}, {"user_id": 7}),
         ({"SLURM_JOB_UID": "1e3"}, {"user_id": 1000}),
         ({"SLURM_JOB_UID": ""}, {"user_id": None}),

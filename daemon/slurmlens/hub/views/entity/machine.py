@@ -36,6 +36,9 @@ GROUPS = {
     "clock": "Clock",
 }
 STALE_INTERVALS = 3
+_WHERE = "1 where "
+"""How the table of metrics begins the text of what is so or not."""
+
 FULL_RATIO = 0.95
 _QUIET = frozenset(
     one.full_name
@@ -88,7 +91,7 @@ def _figure(metric: NodeMetric, reading: NodeReading) -> MachineFigure:
         of=reading.of,
         value=reading.value,
         text=text_of(metric, reading.value),
-        label=metric.text,
+        label=metric.text.removeprefix(_WHERE),
         is_odd=reading.name in _LOUD or _is_full(reading),
         ratio=min(1.0, reading.value) if metric.unit == "ratio" else None,
     )
@@ -114,6 +117,8 @@ def text_of(metric: NodeMetric, value: float) -> str:
         return f"{fmt.digits(value / 1e9)} GHz"
     if metric.unit == "s":
         return f"{fmt.digits(value * 1000)} ms"
+    if metric.text.startswith(_WHERE):
+        return "yes" if value else "no"
     if metric.unit == "count":
         return f"{value:.0f}" if value == int(value) else fmt.digits(value)
     return f"{fmt.digits(value)} {metric.unit}"
@@ -152,7 +157,10 @@ def _odd(told: NodeStateTold) -> Iterator[str]:
         metric = NODE_METRIC_BY_NAME.get(reading.name)
         if metric is not None and ((reading.name in _LOUD and reading.value) or _is_full(reading)):
             of = f"{reading.of}: " if reading.of else ""
-            yield f"{of}{metric.text}: {text_of(metric, reading.value)}"
+            is_state = metric.text.startswith(_WHERE)
+            yield of + (
+                metric.text.removeprefix(_WHERE) if is_state else f"{metric.text}: {text_of(metric, reading.value)}"
+            )
     yield from _lost_lanes(told.readings)
     for gpu in told.gpus:
         if gpu.problem:
