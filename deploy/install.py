@@ -31,7 +31,16 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "building": ("gcc", "make", "libc6-dev", "libmunge-dev", "libslurm-dev", "python3", "python3-dev", "python3-venv"),
     "clients in jobs": ("g++", "gfortran"),
     "graphite-web": ("libcairo2",),
-    "tests and bench": ("chromium", "collectd-core", "strace", "faketime", "iproute2", "openssl", "groff-base"),
+    "tests and bench": (
+        "chromium",
+        "collectd-core",
+        "strace",
+        "faketime",
+        "iproute2",
+        "openssl",
+        "groff-base",
+        "libpangoft2-1.0-0",
+    ),
 }
 # What `make components` installs on top: the demo does without.
 COMPONENT_PACKAGES = ("ca-certificates", "default-jdk-headless", "maven", "carbon-c-relay", "postgresql", "rsyslog")

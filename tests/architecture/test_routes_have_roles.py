@@ -8,6 +8,7 @@ from slurmlens.config.hub import HubConfig
 from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.findings.room import FindingRoom
 from slurmlens.hub.logs.store import LogReads
+from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.ports import UsageReads
 from testkit.job_hub import FixedHistory, FixedInventory, Live, ToldInside, plain_status, take_nothing
@@ -28,6 +29,7 @@ async def paths_of_the_hub() -> set[str]:
         campaigns=cast(Campaigns, object()),
         findings=cast(FindingRoom, object()),
         usage=cast(UsageReads, object()),
+        reports=cast(ReportMaker, object()),
     )
     return {resource.canonical for resource in app.router.resources()}
 

@@ -285,6 +285,7 @@ async def _usage_is_counted(history: History, mix: JobMix) -> None:
     window = UsageWindow(from_s, from_s + 7_250)
     for viewer, which in itertools.product((EVERYBODY, ALICE), (UsageFilter(), UsageFilter(account="account3"))):
         await queries.usage(viewer, window, mix.now_s, which)
+        await queries.usage_of_pieces(viewer, (window,), mix.now_s, which)
         await queries.nodes(viewer, window, mix.now_s)
         await queries.waits(viewer, window, "user", which)
         await queries.outages(viewer, window, ("slurm",))

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from slurmlens.config.access import AccessConfig
 from slurmlens.config.auth import AuthConfig
 from slurmlens.config.hub import HubConfig
+from slurmlens.config.management import ManagementConfig
 from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.campaigns.keeping import Campaigns
@@ -21,6 +22,7 @@ from slurmlens.hub.logs.query import JobOwner
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.logs.tail import LogTail
 from slurmlens.hub.progress.read import ProgressQueries
+from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.usage.keeping import UsageKeeper
 from slurmlens.hub.usage.read import UsageQueries
 from slurmlens.hub.web.app import make_app
@@ -100,6 +102,7 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
         progress=ProgressQueries(history.store, history.beats, "demo"),
         inventory=InventoryQueries(history.store, "demo"),
         usage=UsageQueries(history.store, "demo"),
+        reports=ReportMaker(UsageQueries(history.store, "demo"), "demo", ManagementConfig()),
         live=live.demand,
         take_events=take_nothing,
         status=hub.status,

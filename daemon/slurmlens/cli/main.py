@@ -37,6 +37,7 @@ COMMANDS = (
     "partition",
     "problems",
     "progress",
+    "report",
     "saved-objects",
     "setup",
     "status",

@@ -58,6 +58,7 @@ from slurmlens.hub.node_states import keeping as state_keeping
 from slurmlens.hub.node_states.read import NodeStateQueries
 from slurmlens.hub.progress import keeping as progress_keeping
 from slurmlens.hub.progress.read import ProgressQueries
+from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.scheduler.account_poller import AccountPoller
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_series import QueueSeries
@@ -249,6 +250,7 @@ class HubPipeline:
             inventory=InventoryQueries(self._opened.store, config.cluster),
             campaigns=Campaigns(self._opened.store, config.cluster, self._opened.news, clock),
             usage=self._usage.queries,
+            reports=ReportMaker(self._usage.queries, config.cluster, config.management),
             live=self._demand,
             take_events=ingest.take,
             status=status,

@@ -7,7 +7,7 @@ parts add up to it. Each question takes a viewer first: who may not see all usag
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, case, func, select
@@ -69,10 +69,24 @@ class UsageQueries:
 
         def question(connection: Connection) -> UsageFacts:
             until = UsageWindow(window.from_s, max(window.from_s, min(window.to_s, now_s)))
-            by_key: dict[UsageKey, UsageSums] = {}
-            for key, sums in _parts(viewer, connection, self._cluster, until, which):
-                by_key[key] = by_key.get(key, _NOTHING) + sums
+            by_key = _by_key(viewer, connection, self._cluster, until, which)
             return UsageFacts(window=until, by_key=by_key, backlog=_backlog(connection, self._cluster))
+
+        return await self._store.read(question)
+
+    async def usage_of_pieces(
+        self, viewer: Viewer, pieces: Sequence[UsageWindow], now_s: int, which: UsageFilter = _ALL
+    ) -> list[tuple[UsageWindow, UsageFacts]]:
+        """Who used what within each piece of a longer time, as of one moment: what adds up to the whole of it."""
+
+        def question(connection: Connection) -> list[tuple[UsageWindow, UsageFacts]]:
+            backlog = _backlog(connection, self._cluster)
+            found = []
+            for piece in pieces:
+                until = UsageWindow(piece.from_s, max(piece.from_s, min(piece.to_s, now_s)))
+                by_key = _by_key(viewer, connection, self._cluster, until, which)
+                found.append((piece, UsageFacts(window=until, by_key=by_key, backlog=backlog)))
+            return found
 
         return await self._store.read(question)
 
@@ -158,6 +172,15 @@ class UsageQueries:
         """Has everything counted again, for whoever sees all jobs; returns how many jobs that is."""
         assert viewer.sees_all_jobs
         return await rebuild_usage(self._store, self._cluster)
+
+
+def _by_key(
+    viewer: Viewer, connection: Connection, cluster: str, window: UsageWindow, which: UsageFilter
+) -> dict[UsageKey, UsageSums]:
+    by_key: dict[UsageKey, UsageSums] = {}
+    for key, sums in _parts(viewer, connection, cluster, window, which):
+        by_key[key] = by_key.get(key, _NOTHING) + sums
+    return by_key
 
 
 def _parts(

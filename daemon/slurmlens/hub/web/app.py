@@ -20,6 +20,7 @@ from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.logs.tail import LogTail
+from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.conditional import conditional_middleware
 from slurmlens.hub.web.doors import BODY_S, Doors
@@ -39,6 +40,7 @@ from slurmlens.hub.web.pages.login import LoginPage
 from slurmlens.hub.web.pages.logs import LogsPage
 from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.management import ManagementPage
+from slurmlens.hub.web.pages.reports import ReportsPage
 from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import (
     CampaignStore,
@@ -83,6 +85,7 @@ def make_app(
     access: AccessControl | None = None,
     reporter: Reporter | None = None,
     usage: UsageReads | None = None,
+    reports: ReportMaker | None = None,
     logs: LogReads | None = None,
     log_tail: LogTail | None = None,
     campaigns: CampaignStore | None = None,
@@ -110,6 +113,7 @@ def make_app(
         management=None
         if usage is None
         else ManagementPage(usage, environment, settings.cluster, settings.management, clock),
+        reports=None if reports is None else ReportsPage(reports, environment, settings.management, clock),
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),
         looks=LooksPage(control, environment),

@@ -21,6 +21,7 @@ from slurmlens.hub.views.looks.view import LooksView
 from slurmlens.hub.views.management.view import ManagementView
 from slurmlens.hub.views.neighbourhood.build import PLURALS
 from slurmlens.hub.views.neighbourhood.view import BlastRadiusView, DifferenceView, NeighbourhoodView
+from slurmlens.hub.views.report.view import ReportView
 from slurmlens.hub.web.addresses import FILTERS, JOB_SEGMENT
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.openapi import Described, describe
@@ -38,6 +39,7 @@ from slurmlens.hub.web.pages.login import LoginPage
 from slurmlens.hub.web.pages.logs import LogsPage
 from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.management import ManagementPage
+from slurmlens.hub.web.pages.reports import QUERY, ReportsPage
 from slurmlens.hub.web.pages.status import StatusPage
 
 _DATA_FORM = r".{form:json|csv}"
@@ -62,6 +64,7 @@ class Pages(NamedTuple):
     campaigns: CampaignPage | None
     common_cause: CommonCausePage
     management: ManagementPage | None
+    reports: ReportsPage | None
     status: StatusPage
     login: LoginPage
     looks: LooksPage
@@ -107,6 +110,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route(_AROUND + "/difference", pages.inventory.difference, DifferenceView, ("with", "at", "then")),
         Route(_AROUND, pages.inventory.neighbourhood, NeighbourhoodView, ("depth", "at")),
         *(() if pages.management is None else _of_usage(pages.management)),
+        *(() if pages.reports is None else _of_reports(pages.reports)),
         *(() if pages.campaigns is None else _of_campaigns(pages.campaigns)),
         *(() if pages.logs is None else _of_logs(pages.logs)),
         *(() if pages.findings is None else _of_findings(pages.findings)),
@@ -128,6 +132,10 @@ def _of_usage(management: ManagementPage) -> tuple[Route, ...]:
         Route("/management", management.show, ManagementView, ("from", "to", "by")),
         Route("/api/v1/usage/rebuild", management.rebuild, method="POST"),
     )
+
+
+def _of_reports(reports: ReportsPage) -> tuple[Route, ...]:
+    return (Route("/reports", reports.show, ReportView, QUERY), Route(r"/reports.{form:html|pdf}", reports.show))
 
 
 def _of_logs(logs: LogsPage) -> tuple[Route, ...]:
