@@ -1,7 +1,7 @@
 """Claims into findings: what is the same goes on, what belongs together is one incident, what is over ends. Pure.
 
 Owns these rules. A claim with the key of a finding that is not over makes it longer (its window, its jobs; the score is
-the newer one, and one more for each doubling of the jobs of an odd node, up to three). A claim whose evidence is no
+the newer one, and of an odd node a quarter more for each other job, up to three). A claim whose evidence is no
 newer than the end of the last finding of its key says nothing new. A finding joins the incident of another that is not
 over, shares its subject or names it, and overlaps it within `TOGETHER_NS`. What nothing new was said of for its kind's
 time fades.
@@ -9,7 +9,6 @@ time fades.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -34,7 +33,7 @@ FADES_AFTER_NS: Mapping[FindingKind, int] = {
 MOST_JOBS = 200
 GOES_ON = frozenset({FindingKind.HELD_IDLE, FindingKind.STOPPED, FindingKind.DRIFT})
 """Kinds whose evidence reaches to now for as long as they hold."""
-_MOST_ADDED = 3.0
+_MOST_ADDED, _ADDED_A_JOB = 3.0, 0.25
 
 
 def joined(finding: Finding, claim: Claim) -> Finding:
@@ -44,10 +43,11 @@ def joined(finding: Finding, claim: Claim) -> Finding:
     entities = tuple(dict.fromkeys((*claim.entities, *old.entities)))[:MOST_JOBS]
     added = 0.0
     if claim.kind is FindingKind.ODD_NODE and len(jobs) > 1:
-        added = min(_MOST_ADDED, math.log2(len(jobs)))
+        added = min(_MOST_ADDED, _ADDED_A_JOB * (len(jobs) - 1))
+    least = old.score if claim.kind is FindingKind.ODD_NODE else 0.0  # that it became odd is forgotten with time
     merged = msgspec.structs.replace(
         claim,
-        score=round(claim.score + added, 2),
+        score=round(max(claim.score + added, least), 2),
         from_ns=min(old.from_ns, claim.from_ns),
         to_ns=max(old.to_ns, claim.to_ns),
         jobs=jobs,

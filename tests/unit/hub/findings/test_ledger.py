@@ -44,7 +44,7 @@ def test_an_odd_node_weighs_more_with_each_other_job() -> None:
     one = claim(kind=FindingKind.ODD_NODE, detail="computes less", jobs=(1,))
     (first,) = begun(ledger, one)
     (second,) = begun(ledger, msgspec.structs.replace(one, jobs=(2,), to_ns=one.to_ns + 1))
-    assert second.rank == pytest.approx(first.rank + 1)
+    assert second.rank == pytest.approx(first.rank + 0.25)
 
 
 def test_what_is_about_one_thing_at_one_time_is_one_incident() -> None:

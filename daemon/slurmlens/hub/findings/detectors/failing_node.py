@@ -2,9 +2,10 @@
 
 Each node's ended runs of the last day are held against all others by Fisher's exact test; p is corrected over all nodes
 that had two failures at least (Benjamini and Hochberg). It needs two failures of two users or two job names, the last
-two runs that ended there among them, and q of 2 in so many runs at most: it is looked at with each run that ends, so
-that the more there are, the less may be chance. Of few runs q may be 0.2: one suspicion in five is chance then, and the
-score says so. Failures that follow one user, or those of another node, are left to these (`inventory.common_cause`).
+two runs that ended there among them, and q of 0.1 in so many runs at most: it is looked at with each run that ends, so
+that the more there are, the less may be chance. Of less than `FEW_RUNS` q may be 0.2: one suspicion in five is chance
+then, and the score says so. Failures that follow one user, or those of another node, are left to these
+(`inventory.common_cause`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ from slurmlens.shown import format as fmt
 from slurmlens.slurm.records import JobState
 
 MOST_Q = 0.2
-CHANCES = 2.0
-"""By chance that many suspicions or less in as many runs as there are."""
+FEW_RUNS, CHANCE_A_DAY = 20, 0.1
 LEAST_FAILURES = 2
 _LEFT_OUT = (Remark.EXPLAINED, Remark.ONE_USER)
 
@@ -33,7 +33,7 @@ def failing_nodes(observed: Observed) -> Iterator[Claim]:
     if sum(run.state in FAILED for run in runs) < LEAST_FAILURES:
         return
     answer = common_cause([_trial(run) for run in runs])
-    most_q = min(MOST_Q, CHANCES / len(runs))
+    most_q = MOST_Q if len(runs) < FEW_RUNS else CHANCE_A_DAY / len(runs)
     for cause in answer.causes:
         if cause.kind != "node" or cause.q > most_q or any(remark in _LEFT_OUT for remark in cause.remarks):
             continue

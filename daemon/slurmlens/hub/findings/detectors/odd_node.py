@@ -6,7 +6,7 @@ says nothing: pooled noise of earlier jobs takes its place, with the normal cut,
 the median of all, which one bad node of three does not move. The spread has a floor, for equal ranks have none. It must
 hold, on the same side, in six of the last eight intervals. A program can share its work unevenly by itself: a node that
 was as far from its siblings before (or nobody saw it before) is a claim below the line, which folding lifts with the
-next job in which the node is odd; a node that became so while the job ran is shown at once.
+third job in which the node is odd; a node that became so while the job ran is shown at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DEFAULT_NOISE = 0.05
 METRIC = "cpu_share"
 _CUTS = ((7, 6.5), (8, 5.8), (12, 4.7), (16, 4.3), (32, 4.0), (10**9, 4.1))
 """Leave-one-out: the value that one of a hundred sound jobs of so many nodes passes (drawn, 20,000 draws a row)."""
-_BECAME_ODD, _ALWAYS_ODD = 2.0, 0.4
+_BECAME_ODD, _ALWAYS_ODD = 2.0, 0.2
 LEAST_BEFORE = 5
 """Intervals before those that are looked at, by which it is known how the node was."""
 

@@ -11,6 +11,7 @@ from slurmlens.slurm.records import JobState
 
 IDLE_SHARE = 0.01
 SHORT_S = 30.0
+LEAST_SEEN_S = 300.0
 
 
 def _ran_s(load: RunLoad) -> float | None:
@@ -41,9 +42,9 @@ def _oom_kills(load: RunLoad) -> float | None:
 
 
 def busy_cores(load: RunLoad, node: int) -> float | None:
-    """Mean busy cores of a node over the last ten intervals; None where they are unseen."""
+    """Mean busy cores of a node over the last ten intervals; None where less than `LEAST_SEEN_S` of it was seen."""
     seen = [value for value in load.nodes[node].cpu[-10:] if value is not None]
-    return sum(seen) / len(seen) if len(seen) >= 5 else None
+    return sum(seen) / len(seen) if len(seen) * load.width_s >= LEAST_SEEN_S else None
 
 
 def _idle_nodes(load: RunLoad) -> float | None:

@@ -171,9 +171,8 @@ def helped_words(told: Helped) -> str:
     """How often the remedy helped here."""
     if not told.ended:
         return "not tried here yet"
-    return (
-        f"helped {told.helped} of {fmt.count(told.ended, 'time')} here: it ended, and did not come back within a week"
-    )
+    times = fmt.count(told.ended, "time")
+    return f"helped {told.helped} of {times} here: it ended, and has not come back within a week, or so far"
 
 
 def _word(said: Said) -> WordLine:

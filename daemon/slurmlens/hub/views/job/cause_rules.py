@@ -297,7 +297,7 @@ def by_findings(evidence: CauseEvidence) -> Iterator[CauseSign]:
             continue
         if row.cause is CauseKind.FAULTY_NODE and facts.outcome.state in (JobState.OUT_OF_MEMORY, JobState.TIMEOUT):
             continue
-        yield CauseSign(row.cause, row.strength, f"{finding.name}: {claim.sentence}")
+        yield CauseSign(row.cause, row.strength, f"{finding.name}: {claim.sentence.rstrip('.')}")
 
 
 RULES: tuple[_Rule, ...] = (
