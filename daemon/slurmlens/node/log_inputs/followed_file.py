@@ -1,6 +1,7 @@
 """One log file that is followed: what is new in it, whatever is done to it meanwhile.
 
-Owns the descriptor and the position. A file that was renamed is read to its end before the one that took its place, and
+Owns the descriptor and the position. A file that was renamed is read to its end before the one that took its place (the
+next by the time of its last change, should there have been several meanwhile), and
 for `FORMER_KEPT_S` what is still written into it (a slurmstepd keeps its log open) is read as well. A file that became
 shorter, or begins with other bytes than before, was truncated: it begins anew, and that is reported, for what nobody
 had read of it is gone. A position that was left by an earlier daemon is taken up in the file of that inode, under
@@ -25,6 +26,10 @@ from slurmlens.wire.log_documents import MAX_MESSAGE_BYTES
 READ_BYTES = 64 * 1024
 HEAD_BYTES = 64
 FORMER_KEPT_S = 60.0
+_COMPRESSED = frozenset({".gz", ".xz", ".bz2", ".zst"})
+ABSENT: Position = {"absent": 1}
+"""The position in a file that is not there yet: what comes is new, also to the next daemon."""
+
 MOST_FORMER = 4
 MOST_HELD_BYTES = 2 * MAX_MESSAGE_BYTES
 
@@ -161,7 +166,9 @@ class FollowedFile:
         self._file: _OpenFile | None = None
         self._former: list[tuple[int, _OpenFile]] = []
         """Files that were renamed, and until when they are kept."""
-        self._position = position
+        self._left: os.stat_result | None = None
+        """What the file was like that was read to its end last."""
+        self._position = None if position == ABSENT else position
         self._begins_at_end = position is None and not from_beginning
 
     def read(self) -> FileRead:
@@ -193,7 +200,7 @@ class FollowedFile:
         if file is None:
             file = self._file = self._first()
             if file is None:
-                return FileRead([], None, False)
+                return FileRead([], ABSENT if self._position is None else None, False)
         if file.was_truncated():
             self._reporter.report(TRUNCATED, path=self.path, offset=file.offset)
             file.begin_anew()
@@ -211,7 +218,7 @@ class FollowedFile:
         if position is not None and (found := self._by_position(position)) is not None:
             return found
         try:
-            file = _OpenFile(_opened(self.path))
+            file = _OpenFile(_opened(self._next_path()))
         except FileNotFoundError:
             self._position, self._begins_at_end = position, False  # what appears later is new
             return None
@@ -250,7 +257,24 @@ class FollowedFile:
             return False
         return (status.st_dev, status.st_ino) != (file.device, file.inode) and status.st_size > 0
 
+    def _next_path(self) -> Path:
+        """The file that was written to after the one that was left: under our name, or renamed in its turn."""
+        left = self._left
+        if left is None:
+            return self.path
+        found: list[tuple[int, Path]] = []
+        for path in [self.path, *self.path.parent.glob(self.path.name + "?*")]:
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            is_other = (status.st_dev, status.st_ino) != (left.st_dev, left.st_ino)
+            if is_other and status.st_mtime_ns > left.st_mtime_ns and path.suffix not in _COMPRESSED:
+                found.append((status.st_mtime_ns, path))
+        return min(found, default=(0, self.path))[1]
+
     def _keep_former(self, file: _OpenFile) -> None:
+        self._left = os.fstat(file.descriptor)
         until_ns = self._clock.monotonic_ns() + round(FORMER_KEPT_S * NS_PER_S)
         self._former.append((until_ns, file))
         if len(self._former) > MOST_FORMER:

@@ -68,9 +68,14 @@ class LogPositions:
 
         def is_safe() -> None:
             outstanding.is_safe = True
+            is_first = False
             while self._waiting and self._waiting[0].is_safe:
-                self._safe.update(self._waiting.popleft().marks)
+                marks = self._waiting.popleft().marks
+                is_first |= not marks.keys() <= self._safe.keys()
+                self._safe.update(marks)
                 self._is_saved = False
+            if is_first:
+                self.save()  # without any place a next daemon would begin as at a first start
 
         return is_safe
 

@@ -9,6 +9,7 @@ import pytest
 
 from slurmlens.config.log_inputs import FilesInputConfig, LogInputsConfig
 from slurmlens.log_lines import LogLine
+from slurmlens.node.log_inputs.stages import POSITIONS
 from slurmlens.wire.log_documents import MAX_MESSAGE_BYTES
 from testkit.log_node import LogNode, log_node
 
@@ -56,6 +57,18 @@ async def test_a_file_that_is_renamed_is_read_to_its_end_before_the_one_that_too
         await has(node, "one", "two, written after it was renamed", "three")
         write(log.with_suffix(".log.1"), "four, of a writer that kept it open")
         await has(node, "one", "two, written after it was renamed", "three", "four, of a writer that kept it open")
+
+
+async def test_files_that_were_renamed_one_after_the_other_are_all_read_in_their_order(log: Path) -> None:
+    write(log, "one")
+    async with log_node(log.parent, config(log)) as node:
+        await has(node, "one")
+    for number, text in enumerate(("two", "three", "four"), start=1):
+        log.rename(log.with_suffix(f".log.{number}"))
+        write(log, text)
+        os.utime(log, ns=(0, os.stat(log).st_mtime_ns + number * 10**6))
+    async with log_node(log.parent, config(log)) as node:
+        await has(node, "two", "three", "four")
 
 
 async def test_a_file_that_is_copied_and_truncated_begins_anew(log: Path) -> None:
@@ -114,6 +127,16 @@ async def test_a_file_that_is_not_there_yet_is_read_from_its_beginning_when_it_c
         await has(node, "first")
         write(log, "one")
         await has(node, "first", "one")
+
+
+async def test_a_daemon_that_is_killed_before_it_saved_anything_does_not_begin_as_at_a_first_start(log: Path) -> None:
+    async with log_node(log.parent, config(log, from_beginning=False)) as node:
+        await place_is_known(node, log)
+        left = (log.parent / POSITIONS).read_bytes()
+    write(log, "one")
+    (log.parent / POSITIONS).write_bytes(left)
+    async with log_node(log.parent, config(log, from_beginning=False)) as node:
+        await has(node, "one")
 
 
 def ids(lines: list[LogLine]) -> set[str]:
