@@ -61,6 +61,7 @@ CASES = {
     "REPLAY": "bench.replay",
     "LOGS": "bench.log_lines_on_node",
     "UPGRADE": "bench.upgrade",
+    "IDLE": "bench.idle_partition",
 }
 
 

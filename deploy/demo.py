@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from deploy import campaign, checks, instance, json_client, logins, slurmlens
+from deploy.assessing import Assessing
 from deploy.cache import cache_root
 from deploy.common_cause import check_common_cause
 from deploy.errors import DeployError
@@ -40,7 +41,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us with & has it ignored
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    progress = Progress(STEPS)
+    progress = Progress(STEPS + 2 * options.with_galaxy)
     try:
         return _demo(options, progress)
     except DeployError as error:
@@ -69,8 +70,13 @@ def _demo(options: argparse.Namespace, progress: Progress) -> int:
 
 
 def _in_sandbox(options: argparse.Namespace, progress: Progress, sandbox: Sandbox) -> int:
-    stack = Stack(sandbox, with_plugin=True, rules=slurmlens.RULES)
-    _start(stack, progress)
+    assessing = Assessing(sandbox) if options.with_galaxy else None
+    rules = slurmlens.RULES + (assessing.hub_table if assessing else "")
+    stack = Stack(sandbox, with_plugin=True, rules=rules)
+    if assessing is not None:
+        with progress.step("starting Galaxy, which goes on beside the rest (fetched the first time: 1.1 GB)"):
+            assessing.start(stack.hub.url)
+    _start(stack, progress, assessing)
     with progress.step("submitting jobs"):
         folder = str(build.build(sandbox))
         planned = scenario.jobs(stack.slurm.node_names, options.seed, options.random)
@@ -83,6 +89,10 @@ def _in_sandbox(options: argparse.Namespace, progress: Progress, sandbox: Sandbo
         logins.check_each_sees_his_own(stack, ended, progress.check)
     with progress.step("running a campaign: the fastest block size of a matrix product"):
         campaign.run_campaign(stack.slurm, stack.hub.url, progress.say, progress.check)
+    if assessing is not None:
+        with progress.step("assessing the failed job in Galaxy"):
+            failed = next(one.job_id for one in ended if one.planned.role is scenario.Role.MPI_FAULTY)
+            assessing.check(stack.hub.url, failed, progress.say, progress.check)
     with progress.step("showing"):
         _show(stack, ended, progress)
     good = progress.failures == 0
@@ -90,11 +100,13 @@ def _in_sandbox(options: argparse.Namespace, progress: Progress, sandbox: Sandbo
     if not options.exit_after_check:
         progress.say("Ctrl-C ends it and leaves nothing behind")
         signal.pause()
+    if assessing is not None:
+        assessing.stop()
     stack.stop()
     return 0 if good else 1
 
 
-def _start(stack: Stack, progress: Progress) -> None:
+def _start(stack: Stack, progress: Progress, assessing: Assessing | None) -> None:
     with progress.step("starting Slurm: munge, MariaDB, slurmdbd, slurmctld, one slurmd a node"):
         progress.say(f"jobs are counted by {stack.slurm.cgroup.kind.value}: {stack.slurm.cgroup.reason}")
         if not stack.slurm.cgroup.has_cgroups:
@@ -105,6 +117,8 @@ def _start(stack: Stack, progress: Progress) -> None:
         stack.start_carbon()
         progress.say(f"carbon on port {stack.carbon.port}, graphite-web at {stack.carbon.url}/render")
     with progress.step("starting the hub, and a node daemon for each node"):
+        if assessing is not None:
+            assessing.wait()
         stack.start_hub()
         stack.start_nodes()
         stack.start_forwarders()
@@ -163,6 +177,9 @@ def _make_setup() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo ARGS=…", description=__doc__)
     parser.add_argument("--exit-after-check", action="store_true", help="end after the checks, for tests")
+    parser.add_argument(
+        "--with-galaxy", action="store_true", help="a Galaxy that assesses what fails, 2 minutes longer"
+    )
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the random jobs")
     parser.add_argument("--random", type=int, default=3, metavar="COUNT", help="how many random jobs")
     return parser.parse_args()

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from deploy.cache import cached_folder
 from deploy.component import Service, wait_ready
 from deploy.components.fetch import key, run
 from deploy.sandbox import CHECKOUT, PATH, Sandbox
+from deploy.slurmlens import PROGRAMS
 
 PINS = Path(__file__).parents[1] / "pins"
 TOOLS = CHECKOUT / "galaxy"
@@ -52,27 +52,27 @@ _DATATYPES = """<datatypes><registration>
 
 
 class Galaxy:
-    """Server and worker; `hub` is the address that its tools ask."""
+    """Server and worker; `hub` is the address that its tools ask, which must stand before the first start."""
 
     def __init__(self, sandbox: Sandbox, hub: str, name: str = "galaxy") -> None:
         self.name = name
         self.url = f"http://127.0.0.1:{sandbox.ports.take()}"
         self.admin_key = ADMIN_KEY
         self.folder = sandbox.folder / name
-        self._hub = hub
+        self.hub = hub
         environment = server_environment()
         env = {
             "GALAXY_CONFIG_FILE": f"{self.folder}/galaxy.yml",
-            "PATH": f"{environment}/bin:{Path(sys.prefix) / 'bin'}:{PATH}",
+            "PATH": f"{environment}/bin:{PROGRAMS}:{PATH}",
             "HOME": str(self.folder),
         }
         port = self.url.rpartition(":")[2]
-        self.server = self._service(sandbox, name, [f"{environment}/bin/galaxy-web", "-b", f"127.0.0.1:{port}"], env)
+        argv = [f"{environment}/bin/galaxy-web", "-b", f"127.0.0.1:{port}"]
+        self.server = Service(sandbox, name, argv, self._answers, env=env, cwd=self.folder, grace_s=20.0)
         queues = "celery,galaxy.internal,galaxy.external"
         worker = [f"{environment}/bin/celery", "--app", "galaxy.celery", "worker", "--pool", "threads"]
-        self.worker = self._service(
-            sandbox, f"{name}-worker", [*worker, "--concurrency", "2", "--queues", queues, "--loglevel", "INFO"], env
-        )
+        argv = [*worker, "--concurrency", "2", "--queues", queues, "--loglevel", "INFO"]
+        self.worker = Service(sandbox, f"{name}-worker", argv, self._works, env=env, cwd=self.folder, grace_s=20.0)
 
     def start(self) -> None:
         """Starts both; the server answers after half a minute, or several where the machine is busy."""
@@ -82,12 +82,16 @@ class Galaxy:
         self.worker.start()
 
     def start_and_wait(self) -> float:
-        """Starts both and waits for the server; the seconds it took."""
+        """Starts both and waits for them; the seconds it took."""
         self.start()
-        return wait_ready(self.server, READY_MAX_S)
+        return self.wait()
+
+    def wait(self) -> float:
+        """Until the server answers and the worker works; the seconds it took."""
+        return wait_ready(self.server, READY_MAX_S) + wait_ready(self.worker, READY_MAX_S)
 
     def ready(self) -> bool:
-        return self.server.ready()
+        return self.server.ready() and self.worker.ready()
 
     def stop(self) -> None:
         self.worker.stop()
@@ -108,8 +112,9 @@ class Galaxy:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
-    def _service(self, sandbox: Sandbox, name: str, argv: Sequence[str], env: Mapping[str, str]) -> Service:
-        return Service(sandbox, name, argv, self._answers, env=env, cwd=self.folder, grace_s=20.0)
+    def _works(self) -> bool:
+        """The worker says so in its log: it has no port."""
+        return self.worker.log is not None and b" ready." in self.worker.log.read_bytes()
 
     def _answers(self) -> bool:
         try:
@@ -120,12 +125,13 @@ class Galaxy:
 
     def _jobs(self) -> dict[str, Any]:
         """Galaxy hands jobs nothing of its own environment: which hub tools ask stands with where they run."""
-        local = {"runner": "local", "env": [{"name": "SLURMLENS_HUB", "value": self._hub}]}
+        local = {"runner": "local", "env": [{"name": "SLURMLENS_HUB", "value": self.hub}]}
         runners = {"local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": 2}}
         return {"runners": runners, "execution": {"default": "local", "environments": {"local": local}}}
 
     def _lay_out(self) -> None:
         shutil.copytree(TOOLS, self.folder / "tools")
+        (self.folder / "data").mkdir()  # where both make the database: whoever comes first does not find it else
         tools = "".join(f'<tool file="{one.name}"/>' for one in sorted(TOOLS.glob("slurmlens_*.xml")))
         section = f'<section id="slurmlens" name="slurmlens">{tools}</section>'
         files = {

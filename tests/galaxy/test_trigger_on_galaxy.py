@@ -30,7 +30,7 @@ from testkit.manual_clock import ManualClock
 pytestmark = [pytest.mark.slow, pytest.mark.galaxy]
 
 JOB_ID = 4711
-ENDS_IN_S = 420.0
+ENDS_IN_S = 240.0
 STALL_S = 4.0
 
 
