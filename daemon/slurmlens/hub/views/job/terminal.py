@@ -33,6 +33,7 @@ def render_job(view: JobView, sheet: Sheet) -> str:
         list(_gpus(view, sheet)),
         list(_marks(view, sheet)),
         list(_worth(view, sheet)),
+        list(_assessed(view, sheet)),
         list(_next_time(view.advice, view, sheet)),
     ]
     return "\n\n".join("\n".join(line.rstrip() for line in section) for section in sections if section) + "\n"
@@ -142,6 +143,17 @@ def _worth(view: JobView, sheet: Sheet) -> Iterator[str]:
     for text in (*texts, *provenance.notes):
         for line in wrap(text, sheet.columns - 2):
             yield "  " + sheet.ink.paint(line, "idle")
+
+
+def _assessed(view: JobView, sheet: Sheet) -> Iterator[str]:
+    """What workflows made of it: the score, and problems with their signs."""
+    for one in view.assessments:
+        said = one.state if one.total is None else f"{fmt.percent(one.total)} in all"
+        told = f"  Assessed by the rule {visible(one.rule)}: {said}"
+        yield clip(f"{told}, {visible(one.problem)}" if one.problem else told, sheet.columns)
+        for known in one.problems:
+            words = visible(f"{known.name}: {known.words} {known.advice}")
+            yield from (f"    {line}" for line in wrap(words, sheet.columns - 4))
 
 
 def _next_time(advice: Sequence[Advice], view: JobView, sheet: Sheet) -> Iterator[str]:
