@@ -22,7 +22,8 @@ BUILD = ("setuptools>=69", "wheel", "cffi>=1.16")
 def main() -> int:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lock("bundle.txt", [*project["dependencies"], *extras["hub"], *extras["kafka"], *extras["postgresql"]])
+    brought = [one for extra in ("hub", "kafka", "postgresql", "nvidia") for one in extras[extra]]
+    lock("bundle.txt", [*project["dependencies"], *brought])
     lock("build.txt", BUILD)
     return 0
 

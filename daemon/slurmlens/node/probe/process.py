@@ -19,7 +19,13 @@ from typing import Any
 
 from slurmlens.clock import NS_PER_S, Clock
 
-PROGRAM = (sys.executable, "-I", "-m", "slurmlens.node.probe.program")
+PROGRAM = (
+    sys.executable,
+    "-IS",
+    "-c",
+    # Where the daemon's own libraries are: a package brings them in a folder that Python does not look into by itself.
+    f"import sys; sys.path[:] = {sys.path!r}; from slurmlens.node.probe.program import main; main()",
+)
 LEAST_WAIT_S = 1.0
 MOST_WAIT_S = 300.0
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
