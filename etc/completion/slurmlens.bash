@@ -8,7 +8,7 @@
 _shtab_slurmlens_assess_subparsers=(ticket export-metrics export-events export-inventory join score match report)
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
 _shtab_slurmlens_problems_subparsers=(list test)
-_shtab_slurmlens_subparsers=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward graph inventory job jobs login logs looks me node partition problems progress report saved-objects setup status top usage user validate watch)
+_shtab_slurmlens_subparsers=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward graph inventory job jobs login logs looks me node notify partition problems progress report saved-objects setup status top usage user validate watch)
 
 _shtab_slurmlens_assess_ticket_option_strings=(-h --help --output --job --run --hub)
 _shtab_slurmlens_assess_export_metrics_option_strings=(-h --help --ticket --output --hub)
@@ -43,6 +43,7 @@ _shtab_slurmlens_logs_option_strings=(-h --help --grep --job --node --user --par
 _shtab_slurmlens_looks_option_strings=(-h --help --who --owner --job --before --limit --json --wide --hub)
 _shtab_slurmlens_me_option_strings=(-h --help --user --json --wide --hub)
 _shtab_slurmlens_node_option_strings=(-h --help --at --since --json --wide --hub)
+_shtab_slurmlens_notify_option_strings=(-h --help --webhook --no-webhook --mail --no-mail --on --json --hub)
 _shtab_slurmlens_partition_option_strings=(-h --help --at --since --json --wide --hub)
 _shtab_slurmlens_problems_list_option_strings=(-h --help --json)
 _shtab_slurmlens_problems_test_option_strings=(-h --help --on)
@@ -82,7 +83,7 @@ _shtab_slurmlens_saved_objects___names_choices=(ecs 2015)
 _shtab_slurmlens_setup_pos_0_choices=(node hub relay)
 _shtab_slurmlens_usage___by_choices=(account user partition qos)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward graph inventory job jobs login logs looks me node partition problems progress report saved-objects setup status top usage user validate watch)
+_shtab_slurmlens_pos_0_choices=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward graph inventory job jobs login logs looks me node notify partition problems progress report saved-objects setup status top usage user validate watch)
 
 _shtab_slurmlens_assess_ticket__h_nargs=0
 _shtab_slurmlens_assess_ticket___help_nargs=0
@@ -188,6 +189,11 @@ _shtab_slurmlens_node__h_nargs=0
 _shtab_slurmlens_node___help_nargs=0
 _shtab_slurmlens_node___json_nargs=0
 _shtab_slurmlens_node___wide_nargs=0
+_shtab_slurmlens_notify__h_nargs=0
+_shtab_slurmlens_notify___help_nargs=0
+_shtab_slurmlens_notify___no_webhook_nargs=0
+_shtab_slurmlens_notify___no_mail_nargs=0
+_shtab_slurmlens_notify___json_nargs=0
 _shtab_slurmlens_partition__h_nargs=0
 _shtab_slurmlens_partition___help_nargs=0
 _shtab_slurmlens_partition___json_nargs=0

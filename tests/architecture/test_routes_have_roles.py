@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import cast
 
 from slurmlens.config.hub import HubConfig
+from slurmlens.config.notices import NoticesConfig
 from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.findings.room import FindingRoom
 from slurmlens.hub.logs.store import LogReads
+from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.ports import UsageReads
@@ -24,7 +26,8 @@ async def paths_of_the_hub() -> set[str]:
         live=live.demand,
         take_events=take_nothing,
         status=plain_status,
-        settings=HubConfig(),
+        settings=HubConfig(notices=NoticesConfig()),
+        notices=cast(NoticeStore, object()),
         logs=cast(LogReads, object()),
         campaigns=cast(Campaigns, object()),
         findings=cast(FindingRoom, object()),

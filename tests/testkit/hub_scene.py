@@ -13,6 +13,7 @@ import itertools
 import msgspec
 from bench.hub_load.job_mix import JobMix, jobs_of, node_name
 
+from slurmlens.clock import NS_PER_S
 from slurmlens.config.access import AccessConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.workflows import WorkflowsConfig
@@ -40,6 +41,8 @@ from slurmlens.hub.logs.enriching import Enricher
 from slurmlens.hub.node_states import tables as state_tables
 from slurmlens.hub.node_states.read import NodeStateQueries
 from slurmlens.hub.node_states.retention import kinds_of_node_states
+from slurmlens.hub.notices.facts import NewNotice, NoticeChannel, NoticeKind, Wish
+from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.progress import tables as progress_tables
 from slurmlens.hub.progress.retention import kinds_of_progress
 from slurmlens.hub.usage.facts import UsageFilter, UsageWindow
@@ -85,6 +88,7 @@ ROOMS = (
     "inventory",
     "logs/enriching.py",
     "node_states",
+    "notices",
     "progress",
     "scheduler",
     "workflows",
@@ -95,6 +99,7 @@ FINDINGS = 300
 OTHERS = 6_000
 CAMPAIGNS = 600
 TRIGGERS = 3_000
+NOTICES = 6_000
 LOOKS = 8_000
 OWN_JOB = 2_000_000_000
 """Job ids from here on are the scene's own."""
@@ -126,6 +131,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _usage_is_counted(history, mix)
     await _campaigns_are_told(history)
     await _workflows_are_started(history, mix)
+    await _people_are_told(history)
     await _findings_are_kept(history, mix)
     await history.store.keep_statistics()
     await _details_age(history)
@@ -325,6 +331,36 @@ async def _findings_are_kept(history: History, mix: JobMix) -> None:
     await room.undo(EVERYBODY, standing[0].number, told.words[0].number)
     await finding_room(history).ledger()
     await RecentRuns(history.store, "demo").ended(EVERYBODY, mix.now_s * 10**9)
+
+
+async def _people_are_told(history: History) -> None:
+    store, now_ns = NoticeStore(history.store, "demo"), history.clock.wall_ns()
+    for number in range(0, NOTICES, 100):
+        made = [_notice(number + one) for one in range(100)]
+        await store.add(made, now_ns - (NOTICES - number) * NS_PER_S, 100)
+    for number in range(OTHERS // 10):
+        await store.wish(Wish(f"user{number}", NoticeChannel.MAIL, "a@example.org", frozenset(NoticeKind), now_ns))
+    for viewer in (EVERYBODY, ALICE):
+        await store.wishes(viewer)
+        await store.due(viewer, now_ns)
+        await store.made_lately(viewer, "user7", now_ns)
+    first, second = (await store.due(EVERYBODY, now_ns))[:2]
+    await store.settle(first, "sent")
+    await store.try_again(second, now_ns + NS_PER_S, "away")
+    await store.forget("user7", NoticeChannel.MAIL)
+
+
+def _notice(number: int) -> NewNotice:
+    return NewNotice(
+        user=f"user{number % 9}",
+        channel=NoticeChannel.MAIL,
+        address="a@example.org",
+        kind=NoticeKind.FAILED,
+        job_id=number,
+        run=1,
+        subject="it failed",
+        text="it failed",
+    )
 
 
 async def _workflows_are_started(history: History, mix: JobMix) -> None:

@@ -119,6 +119,7 @@ ROWS: dict[str, Row] = {
     "/findings/{number}/words/{word}/undo": Row(
         "/findings/F-1/words/9/undo", of(401, 403, 403, 403, 404, 403, 403), method="POST"
     ),
+    "/api/v1/me/notices": Row("/api/v1/me/notices", FOR_ALL_KNOWN),
     "/api/v1/openapi.json": Row("/api/v1/openapi.json", FOR_ALL_KNOWN),
     "/status": Row("/status", OF_THE_HUB),
     "/status.json": Row("/status.json", OF_THE_HUB),

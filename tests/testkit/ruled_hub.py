@@ -14,6 +14,7 @@ from slurmlens.config.access import AccessConfig
 from slurmlens.config.auth import AuthConfig
 from slurmlens.config.hub import HubConfig
 from slurmlens.config.management import ManagementConfig
+from slurmlens.config.notices import NoticesConfig
 from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.campaigns.keeping import Campaigns
@@ -21,6 +22,7 @@ from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.logs.query import JobOwner
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.logs.tail import LogTail
+from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.usage.keeping import UsageKeeper
@@ -106,7 +108,8 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
         live=live.demand,
         take_events=take_nothing,
         status=hub.status,
-        settings=HubConfig(),
+        settings=HubConfig(notices=NoticesConfig(webhook_hosts=("chat.example.org",))),
+        notices=NoticeStore(history.store, "demo"),
         logs=logs,
         log_tail=log_tail,
         findings=findings,

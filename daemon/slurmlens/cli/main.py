@@ -34,6 +34,7 @@ COMMANDS = (
     "looks",
     "me",
     "node",
+    "notify",
     "partition",
     "problems",
     "progress",

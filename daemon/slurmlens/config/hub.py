@@ -17,6 +17,7 @@ from slurmlens.config.inventory import InventoryConfig
 from slurmlens.config.kafka import HubKafkaConfig
 from slurmlens.config.log_store import LogSeriesConfig, SearchServerConfig
 from slurmlens.config.management import ManagementConfig
+from slurmlens.config.notices import NoticesConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.series_2015 import HubSeries2015Config
 from slurmlens.config.setting import Settings, optional_section, section, setting
@@ -145,6 +146,7 @@ class HubConfig(Settings):
         "a Galaxy that assesses failed jobs by itself (docs/galaxy.md)"
     )
     findings: FindingsConfig = section(FindingsConfig, "what is wrong, and what is known to help")
+    notices: NoticesConfig | None = optional_section("what people are told by mail or webhook, where they asked for it")
     kafka: HubKafkaConfig | None = optional_section(
         "events from a topic of Kafka, beside those that come by HTTP; whoever may write into the topic is believed"
     )

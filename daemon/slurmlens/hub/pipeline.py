@@ -56,6 +56,7 @@ from slurmlens.hub.logs.opening import open_logs
 from slurmlens.hub.news import News, NodesReceived, SightingsClosed
 from slurmlens.hub.node_states import keeping as state_keeping
 from slurmlens.hub.node_states.read import NodeStateQueries
+from slurmlens.hub.notices.opening import open_notices
 from slurmlens.hub.progress import keeping as progress_keeping
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.reports.making import ReportMaker
@@ -128,6 +129,7 @@ class HubPipeline:
             accounting=config.slurm.accounting,
             scheduler_silent_since=self._silence.since_ns,
         )
+        self._progress = ProgressQueries(store, opened.applier.beats, config.cluster)
         self._doors = Doors(Bounds.of_descriptors(raise_descriptor_limit()), opened.reporter)
         self._access = _access_control(opened)
         tls = None if opened.tls is None else opened.tls.context
@@ -159,6 +161,9 @@ class HubPipeline:
         self._workflows = open_workflows(config, store, news, clock, opened.reporter, self._jobs_of_findings)
         if self._workflows is not None:
             self._supervisor.add("workflows", self._led(self._workflows[1]))
+        self._notices = open_notices(config, store, self._queries, self._progress, clock, opened.reporter)
+        if self._notices is not None:
+            self._supervisor.add("notices", self._led(self._notices[1]))
 
     @classmethod
     async def open(
@@ -245,7 +250,7 @@ class HubPipeline:
         app = make_app(
             doors=self._doors,
             queries=self._queries,
-            progress=ProgressQueries(self._opened.store, self._opened.applier.beats, config.cluster),
+            progress=self._progress,
             node_states=NodeStateQueries(self._opened.store, config.cluster),
             inventory=InventoryQueries(self._opened.store, config.cluster),
             campaigns=Campaigns(self._opened.store, config.cluster, self._opened.news, clock),
@@ -258,6 +263,7 @@ class HubPipeline:
             log_tail=None if self._logs is None else self._logs.tail,
             findings=self._findings,
             triggers=None if self._workflows is None else self._workflows[0],
+            notices=None if self._notices is None else self._notices[0],
             take_lines=line_addresses(self._logs, config, prove, clock, reporter),
             settings=config,
             clock=clock,

@@ -352,7 +352,7 @@ async def test_on_the_socket_the_kernel_says_who_asks_and_a_link_logs_the_browse
         assert await asyncio.to_thread(slurmlens, ["login", "--hub", hub]) == 0
         link = capsys.readouterr().out.strip()
         async with session.get(url + urlsplit(link).path) as answer:
-            assert (answer.status, answer.url.path) == (200, "/jobs")
+            assert (answer.status, answer.url.path) == (200, "/cluster")
         async with session.get(f"{url}/status.json") as answer:
             assert answer.status == 200
         assert await asyncio.to_thread(slurmlens, ["looks", "--hub", hub]) == 0

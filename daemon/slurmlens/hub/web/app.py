@@ -20,6 +20,7 @@ from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.logs.tail import LogTail
+from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.conditional import conditional_middleware
@@ -40,6 +41,7 @@ from slurmlens.hub.web.pages.login import LoginPage
 from slurmlens.hub.web.pages.logs import LogsPage
 from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.management import ManagementPage
+from slurmlens.hub.web.pages.notices import NoticesPage
 from slurmlens.hub.web.pages.reports import ReportsPage
 from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import (
@@ -82,6 +84,7 @@ def make_app(
     take_events: TakeEvents,
     status: StatusOf,
     settings: HubConfig,
+    notices: NoticeStore | None = None,
     access: AccessControl | None = None,
     reporter: Reporter | None = None,
     usage: UsageReads | None = None,
@@ -120,6 +123,7 @@ def make_app(
         campaigns=None if campaigns is None else CampaignPage(campaigns, environment, settings.cluster, clock, control),
         logs=None if logs is None else LogsPage(logs, log_tail or LogTail(), environment, clock, control),
         findings=None if findings is None else FindingsPage(findings, environment, settings.cluster, clock),
+        notices=None if notices is None or settings.notices is None else NoticesPage(notices, settings.notices, clock),
         description=ApiDescriptionPage(lambda: description_of(pages)),
         assets=assets,
     )

@@ -39,6 +39,7 @@ from slurmlens.hub.web.pages.login import LoginPage
 from slurmlens.hub.web.pages.logs import LogsPage
 from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.management import ManagementPage
+from slurmlens.hub.web.pages.notices import NoticesPage
 from slurmlens.hub.web.pages.reports import QUERY, ReportsPage
 from slurmlens.hub.web.pages.status import StatusPage
 
@@ -49,6 +50,7 @@ _ENTITIES = {EntityKind(kind): f"/{plural}" for kind, plural in PLURALS.items() 
 _FINDING = r"/findings/{number:(?:F-)?\d{1,15}}"
 _AROUND = "/inventory/{kind}/{name}"
 API = "/api/v1"
+NOTICES = API + "/me/notices"
 """Before every address that has data forms: the same as its JSON."""
 
 
@@ -70,6 +72,7 @@ class Pages(NamedTuple):
     looks: LooksPage
     logs: LogsPage | None
     findings: FindingsPage | None
+    notices: NoticesPage | None
     description: ApiDescriptionPage
     assets: Assets
 
@@ -114,6 +117,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
         *(() if pages.campaigns is None else _of_campaigns(pages.campaigns)),
         *(() if pages.logs is None else _of_logs(pages.logs)),
         *(() if pages.findings is None else _of_findings(pages.findings)),
+        *(() if pages.notices is None else _of_notices(pages.notices)),
         Route(API + "/openapi.json", pages.description.show),
         Route("/status", pages.status.show),
         Route("/status.json", pages.status.document),
@@ -158,6 +162,10 @@ def _of_findings(findings: FindingsPage) -> tuple[Route, ...]:
         Route(_FINDING + "/words", findings.say, method="POST"),
         Route(_FINDING + r"/words/{word:\d{1,15}}/undo", findings.undo, method="POST"),
     )
+
+
+def _of_notices(notices: NoticesPage) -> tuple[Route, ...]:
+    return (Route(NOTICES, notices.show), Route(NOTICES, notices.change, method="POST"))
 
 
 def route_definitions(pages: Pages) -> list[web.RouteDef]:

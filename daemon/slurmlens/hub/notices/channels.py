@@ -1,0 +1,121 @@
+"""The ways by which a notice leaves: a webhook, a mail. One function each.
+
+Owns what is sent and which failures are worth another try. A webhook is a POST of JSON to a host that the settings
+allow, redirects are not followed; a mail is plain text. DeliveryError where it may be taken later, RefusedError where
+it never will be. Used by `stage`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from email.message import EmailMessage
+from email.utils import formatdate
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from slurmlens.config.notices import MailConfig, NoticesConfig
+from slurmlens.errors import DeliveryError, RefusedError
+from slurmlens.hub.notices.facts import KeptNotice, NoticeChannel
+from slurmlens.shown.text import visible
+
+TIMEOUT_S = 20.0
+Send = Callable[[KeptNotice], Awaitable[None]]
+_PERMANENT = range(500, 600)
+"""SMTP's replies that say never (RFC 5321, 4.2.1)."""
+
+
+def channels_for(config: NoticesConfig) -> Mapping[NoticeChannel, Send]:
+    """Those that the settings have."""
+    channels: dict[NoticeChannel, Send] = {}
+    if config.webhook_hosts:
+        channels[NoticeChannel.WEBHOOK] = lambda kept: post(config.webhook_hosts, kept)
+    if (mail := config.mail) is not None:
+        channels[NoticeChannel.MAIL] = lambda kept: asyncio.to_thread(send_mail, mail, kept)
+    return channels
+
+
+def address_problem(config: NoticesConfig, channel: NoticeChannel, address: str) -> str | None:
+    """Why nothing can be sent there; None where it can."""
+    if channel is NoticeChannel.MAIL:
+        if config.mail is None:
+            return "this hub sends no mail"
+        local, at, host = address.partition("@")
+        is_one = bool(local and at and host) and address.isprintable() and not set(address) & set(" ,;<>\"'\\")
+        return None if is_one and len(address) <= 254 else f"{address[:40]!r} is no mail address"
+    if not config.webhook_hosts:
+        return "this hub calls no webhooks"
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or len(address) > 1000:
+        return f"{address[:40]!r} is no address of a webhook: it begins with https://"
+    if parts.hostname not in config.webhook_hosts or parts.username is not None:
+        return f"webhooks may be at {', '.join(config.webhook_hosts)}, not at {parts.hostname[:60]}"
+    return None
+
+
+async def post(hosts: tuple[str, ...], kept: KeptNotice) -> None:
+    """Hands the notice to a webhook; `text` is what chat servers show."""
+    one = kept.notice
+    if urlsplit(one.address).hostname not in hosts:
+        raise RefusedError("its host is not allowed any more", reason="host")
+    document = {"text": one.text, "subject": one.subject, "kind": one.kind.value, "job_id": one.job_id, "run": one.run}
+    try:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as client,
+            client.post(one.address, json=document, allow_redirects=False) as answer,
+        ):
+            status = answer.status
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise DeliveryError(f"no answer: {visible(str(error) or type(error).__name__)}", reason="away") from error
+    if status in (408, 425, 429) or status >= 500:
+        raise DeliveryError(f"it answered {status}", reason="busy")
+    if not 200 <= status < 300:
+        raise RefusedError(f"it answered {status}", reason="refused")
+
+
+def send_mail(config: MailConfig, kept: KeptNotice) -> None:
+    """Hands the notice to the mail server; waits for it."""
+    one = kept.notice
+    message = EmailMessage()
+    message["From"], message["To"] = config.sender, one.address
+    message["Subject"] = visible(one.subject)[:200]
+    message["Date"] = formatdate(kept.made_ns / 1e9)
+    message["Message-ID"] = (
+        f"<{one.job_id}.{one.run}.{one.kind.value}.{kept.made_ns}@{config.sender.partition('@')[2]}>"
+    )
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(one.text + "\n")
+    try:
+        with _connected(config) as server:
+            server.send_message(message)
+    except smtplib.SMTPRecipientsRefused as error:
+        raise _refusal(next(iter(error.recipients.values()))) from error
+    except smtplib.SMTPResponseException as error:
+        raise _refusal((error.smtp_code, error.smtp_error)) from error
+    except (smtplib.SMTPException, OSError) as error:
+        raise DeliveryError(f"no mail server: {visible(str(error))}", reason="away") from error
+
+
+def _connected(config: MailConfig) -> smtplib.SMTP:
+    if config.security == "tls":
+        context = ssl.create_default_context()
+        server: smtplib.SMTP = smtplib.SMTP_SSL(config.host, config.port, timeout=TIMEOUT_S, context=context)
+    else:
+        server = smtplib.SMTP(config.host, config.port, timeout=TIMEOUT_S)
+    if config.security == "starttls":
+        server.starttls(context=ssl.create_default_context())
+    if config.user is not None and config.password_file is not None:
+        server.login(config.user, config.password_file.read_text().strip())
+    return server
+
+
+def _refusal(reply: tuple[int, bytes | str]) -> DeliveryError | RefusedError:
+    code, words = reply
+    text = f"{code} {visible(words.decode('utf-8', 'replace') if isinstance(words, bytes) else words)}"
+    if code in _PERMANENT:
+        return RefusedError(text, reason="refused")
+    return DeliveryError(text, reason="busy")

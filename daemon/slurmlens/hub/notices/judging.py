@@ -1,0 +1,68 @@
+"""Which notices a user's jobs call for: pure.
+
+Fed with rows of the list of jobs, as pages show them: what a notice says is what the page says. Whether it was told
+before, the store knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.hub.notices.facts import NewNotice, NoticeKind, Wish
+from slurmlens.hub.notices.keeping import channels_of
+from slurmlens.hub.views.job.progress import TROUBLED, done_words
+from slurmlens.hub.views.jobs.view import JobLine
+from slurmlens.shown import format as fmt
+from slurmlens.shown.text import visible
+from slurmlens.slurm.records import ENDED_UNWELL
+
+FAILED_WITHIN_NS = 3600 * NS_PER_S
+"""What failed before the wish, or while no hub ran for long, is no news."""
+
+
+def notices_of(
+    lines: Sequence[JobLine], wishes: Sequence[Wish], now_ns: int, web_address: str | None = None
+) -> Iterator[NewNotice]:
+    """Everything that is to be told of these jobs of one user, whose wishes they are."""
+    for line in lines:
+        for kind, words in _kinds_of(line, now_ns):
+            for wish in channels_of(wishes, kind):
+                if kind is NoticeKind.FAILED and (line.ended_ns or 0) < wish.set_ns:
+                    continue
+                yield NewNotice(
+                    user=wish.user,
+                    channel=wish.channel,
+                    address=wish.address,
+                    kind=kind,
+                    job_id=line.job_id,
+                    run=line.run,
+                    subject=f"job {line.job_id}{_named(line)}: {words}",
+                    text=_text(line, words, web_address),
+                )
+
+
+def _kinds_of(line: JobLine, now_ns: int) -> Iterator[tuple[NoticeKind, str]]:
+    told = line.progress
+    if told is not None and line.ended_ns is None:
+        if told.stalled_s is not None:
+            yield NoticeKind.STALLED, f"no progress for {fmt.duration(told.stalled_s)}, {done_words(told)}"
+        elif told.verdict in TROUBLED:
+            yield NoticeKind.LIMIT, told.verdict_text or "it will not make its time limit"
+    if line.state in ENDED_UNWELL and (line.ended_ns or 0) > now_ns - FAILED_WITHIN_NS:
+        yield NoticeKind.FAILED, f"{line.state_text} after {fmt.duration(line.ran.used)}"
+
+
+def _named(line: JobLine) -> str:
+    return f" ({visible(line.name)})" if line.name else ""
+
+
+def _text(line: JobLine, words: str, web_address: str | None) -> str:
+    parts = [f"Job {line.job_id}{_named(line)} of {visible(line.user or 'somebody')}: {visible(words)}."]
+    if line.node_list:
+        parts.append(f"Nodes: {visible(line.node_list)}.")
+    if line.ran.asked:
+        parts.append(f"Ran {fmt.duration(line.ran.used)} of {fmt.duration(line.ran.asked)}.")
+    if web_address is not None:
+        parts.append(f"{web_address.rstrip('/')}/jobs/{line.job_id}/{line.run}")
+    return "\n".join(parts)

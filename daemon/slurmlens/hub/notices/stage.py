@@ -1,0 +1,126 @@
+"""The stage that tells people: looks at the jobs of those who wished it, and sends what is due.
+
+Owns its pace. Costs one question a turn while nobody wishes anything. Of several hubs the one that leads does it. Fed
+by the store of wishes, history and progress; feeds `channels`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.config.notices import NoticesConfig
+from slurmlens.errors import DeliveryError, RefusedError
+from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.history.facts import JobFilter, StateFilter
+from slurmlens.hub.history.read.queries import Queries
+from slurmlens.hub.notices.channels import Send
+from slurmlens.hub.notices.facts import KeptNotice, NewNotice, NoticeChannel, NoticeKind, Wish
+from slurmlens.hub.notices.judging import notices_of
+from slurmlens.hub.notices.keeping import NoticeStore
+from slurmlens.hub.progress.read import ProgressQueries
+from slurmlens.hub.views.jobs.build import build_jobs_view
+from slurmlens.telemetry.internal import InternalEvent, Reporter
+
+TURN_S = 15.0
+MOST_RUNNING = 1_000
+MOST_ENDED = 100
+FIRST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 3_600.0
+GIVEN_UP_AFTER_S = 86_400.0
+
+SENT = InternalEvent("notices_sent", logging.DEBUG, "told {user} of job {job_id}: {kind}", ("kind",))
+FAILED = InternalEvent(
+    "notices_not_sent", logging.WARNING, "{user} cannot be told of job {job_id} by {channel}: {problem}", ("reason",)
+)
+
+
+class NoticeStage:
+    """Tells people of one cluster."""
+
+    def __init__(
+        self,
+        config: NoticesConfig,
+        store: NoticeStore,
+        queries: Queries,
+        progress: ProgressQueries,
+        channels: Mapping[NoticeChannel, Send],
+        clock: Clock,
+        reporter: Reporter,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._queries = queries
+        self._progress = progress
+        self._channels = channels
+        self._clock = clock
+        self._reporter = reporter
+
+    async def run(self) -> None:
+        """A stage: for ever."""
+        while True:
+            await self.turn()
+            await asyncio.sleep(TURN_S)
+
+    async def turn(self) -> None:
+        """Looks once, and sends what is due."""
+        by_user: dict[str, list[Wish]] = {}
+        for wish in await self._store.wishes(EVERYBODY):
+            by_user.setdefault(wish.user, []).append(wish)
+        for user, wishes in by_user.items():
+            await self._look(user, wishes)
+        for kept in await self._store.due(EVERYBODY, self._clock.wall_ns()):
+            await self._send(kept)
+
+    async def _look(self, user: str, wishes: Sequence[Wish]) -> None:
+        now_ns = self._clock.wall_ns()
+        kinds = frozenset().union(*(wish.kinds for wish in wishes))
+        found: list[NewNotice] = []
+        if kinds - {NoticeKind.FAILED}:
+            found += await self._due_of(user, wishes, StateFilter.RUNNING, MOST_RUNNING, now_ns)
+        if NoticeKind.FAILED in kinds:
+            found += await self._due_of(user, wishes, StateFilter.FAILED, MOST_ENDED, now_ns)
+        if found:
+            room = self._config.most_an_hour - await self._store.made_lately(EVERYBODY, user, now_ns)
+            await self._store.add(found, now_ns, max(0, room))
+
+    async def _due_of(
+        self, user: str, wishes: Sequence[Wish], state: StateFilter, limit: int, now_ns: int
+    ) -> list[NewNotice]:
+        asked = JobFilter(state=state, user=user, limit=limit)
+        listed = await self._queries.jobs(EVERYBODY, asked)
+        running = {(row.job_id, row.run) for row in listed.rows if row.end_ns is None}
+        told = await self._progress.of_runs(EVERYBODY, running)
+        view = build_jobs_view(listed, {}, asked, now_ns, told)
+        return list(notices_of(view.rows, wishes, now_ns, self._config.web_address))
+
+    async def _send(self, kept: KeptNotice) -> None:
+        one = kept.notice
+        try:
+            if (send := self._channels.get(one.channel)) is None:
+                raise RefusedError("this hub has no such way any more", reason="channel")
+            await send(kept)
+        except RefusedError as error:
+            self._report_failure(one, error)
+            await self._store.settle(kept, f"refused: {error}")
+        except DeliveryError as error:
+            await self._put_off(kept, error)
+        else:
+            self._reporter.report(SENT, user=one.user, job_id=one.job_id, kind=one.kind.value)
+            await self._store.settle(kept, "sent")
+
+    async def _put_off(self, kept: KeptNotice, error: DeliveryError) -> None:
+        now_ns = self._clock.wall_ns()
+        if now_ns - kept.made_ns > GIVEN_UP_AFTER_S * NS_PER_S:
+            self._report_failure(kept.notice, error)
+            await self._store.settle(kept, f"given up after a day: {error}")
+            return
+        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**kept.attempts)
+        await self._store.try_again(kept, now_ns + round(pause_s * NS_PER_S), str(error))
+
+    def _report_failure(self, one: NewNotice, error: RefusedError | DeliveryError) -> None:
+        self._reporter.report(
+            FAILED, user=one.user, job_id=one.job_id, channel=one.channel.value, problem=error, reason=error.reason
+        )
