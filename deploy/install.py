@@ -37,6 +37,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "strace",
         "faketime",
         "iproute2",
+        "systemd",
         "openssl",
         "groff-base",
         "libpangoft2-1.0-0",
