@@ -125,7 +125,7 @@ class FakeGalaxy:
             "create_time": f"2026-01-01T00:00:{number}",
             "state": "ready",
             "ticket": told["inputs"]["ticket"]["id"],
-            "pause": "ready",
+            "action": None,
             "outputs": {},
         }
         return web.json_response({"id": number})
@@ -136,7 +136,9 @@ class FakeGalaxy:
 
     async def _show_invocation(self, request: web.Request) -> web.Response:
         one = self.invocations[request.match_info["id"]]
-        steps = [{"id": "s1", "workflow_step_label": "slurmlens_release", "state": one["pause"]}]
+        steps = [
+            {"id": "s1", "workflow_step_label": "slurmlens_release", "state": "scheduled", "action": one["action"]}
+        ]
         return web.json_response({**one, "steps": steps})
 
     async def _cancel(self, request: web.Request) -> web.Response:
@@ -146,9 +148,9 @@ class FakeGalaxy:
 
     async def _release(self, request: web.Request) -> web.Response:
         one = self.invocations[request.match_info["id"]]
-        if one["pause"] != "ready":
+        if one["action"] is not None:
             return web.json_response({"err_msg": "the step is not ready"}, status=400)
-        one["pause"], one["state"] = "scheduled", "scheduled"
+        one["action"], one["state"] = True, "scheduled"
         ticket = read_document(self.datasets[one["ticket"]], Ticket)
         self.first_jobs[ticket.key] += 1
         told = Assessment(ticket.key, ticket.job_id, ticket.run, "it failed", 0.5, (), ())

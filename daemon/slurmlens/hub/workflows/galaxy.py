@@ -109,7 +109,7 @@ class GalaxyApi:
         pause = next((one for one in steps if one.get("workflow_step_label") == PAUSE), None)
         if pause is None or pause["state"] == "new":
             return False
-        if pause["state"] == "ready":
+        if pause.get("action") is None:  # it stands there in state "scheduled" until somebody has acted (seen: 26.1)
             self._galaxy.invocations.run_invocation_step_action(invocation, pause["id"], True)
         return True
 
