@@ -15,6 +15,7 @@ TABLES_MADE_BY = {
     16: ("findings", "finding_jobs", "finding_words"),
     17: ("packed_profiles",),
     18: ("workflow_triggers", "workflow_marks"),
+    19: ("node_states", "gpu_holdings"),
     20: ("change_feed", "change_feed_forgotten"),
 }
 """Each version that makes tables has its row: an upgrade from before it makes them again."""
