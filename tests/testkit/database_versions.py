@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import Connection, text
 
-TABLES_MADE_BY = {
-    6: ("account_people", "login_tokens", "looks"),
-    7: ("inventory_facts", "inventory_relations", "inventory_tellings"),
-    9: ("progress_tasks", "progress_messages"),
-    10: ("retention",),
-    13: ("uncharged_jobs", "usage_runs", "usage_hours", "usage_node_hours", "usage_due_hours"),
-    14: ("campaigns",),
-    15: ("hub_workers",),
-    16: ("findings", "finding_jobs", "finding_words"),
-    17: ("packed_profiles",),
-    18: ("workflow_triggers", "workflow_marks"),
-    19: ("node_states", "gpu_holdings"),
-    20: ("change_feed", "change_feed_forgotten"),
-}
-"""Each version that makes tables has its row: an upgrade from before it makes them again."""
+from testkit.checkout import ROOT
+
+FIRST_THAT_IS_UPGRADED = 4
+VERSIONS = ROOT / "daemon" / "slurmlens" / "hub" / "database" / "versions"
+_MADE = re.compile(r'create_table\(\s*"(\w+)"')
+
+
+def tables_made_by() -> dict[int, tuple[str, ...]]:
+    """What each version makes by alembic's word for it; of version 7 what it makes by statements of its own."""
+    made = {7: ("inventory_facts", "inventory_relations", "inventory_tellings")}
+    for path in sorted(VERSIONS.glob("v*.py")):
+        version, tables = int(path.name[1:5]), _MADE.findall(path.read_text())
+        if tables and version > FIRST_THAT_IS_UPGRADED:
+            made[version] = tuple(tables)
+    return made
+
 
 INDEXES_MADE_BY = {
     10: ("sightings_aging", "batches_by_time"),
@@ -33,7 +36,7 @@ COLUMNS_MADE_BY = {10: (("sightings", "detail"),)}
 
 def take_back_to(connection: Connection, version: int) -> None:
     """Drops tables, indexes and columns of later versions; what else a later one changed is the caller's to undo."""
-    for later, tables in TABLES_MADE_BY.items():
+    for later, tables in tables_made_by().items():
         for table in tables if later > version else ():
             connection.execute(text(f"DROP TABLE {table}"))
     for later, indexes in INDEXES_MADE_BY.items():
