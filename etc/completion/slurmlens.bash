@@ -7,7 +7,7 @@
 
 _shtab_slurmlens_assess_subparsers=(ticket export-metrics export-events export-inventory join score match report)
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
-_shtab_slurmlens_problems_subparsers=(list test)
+_shtab_slurmlens_problems_subparsers=(list kinds test)
 _shtab_slurmlens_subparsers=(assess blast-radius campaign cluster common-cause dashboards doctor event findings forward graph inventory job jobs login logs looks me node notify partition problems progress report saved-objects setup status top usage user validate watch)
 
 _shtab_slurmlens_assess_ticket_option_strings=(-h --help --output --job --run --hub)
@@ -46,6 +46,7 @@ _shtab_slurmlens_node_option_strings=(-h --help --at --since --json --wide --hub
 _shtab_slurmlens_notify_option_strings=(-h --help --webhook --no-webhook --mail --no-mail --on --json --hub)
 _shtab_slurmlens_partition_option_strings=(-h --help --at --since --json --wide --hub)
 _shtab_slurmlens_problems_list_option_strings=(-h --help --json)
+_shtab_slurmlens_problems_kinds_option_strings=(-h --help)
 _shtab_slurmlens_problems_test_option_strings=(-h --help --on)
 _shtab_slurmlens_problems_option_strings=(-h --help)
 _shtab_slurmlens_progress_option_strings=(-h --help --strict)
@@ -76,7 +77,7 @@ _shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
 _shtab_slurmlens_cluster___by_choices=(partition switch)
 _shtab_slurmlens_graph_pos_0_choices=(rebuild)
 _shtab_slurmlens_inventory_pos_0_choices=(cluster partition node user group account qos switch campaign job)
-_shtab_slurmlens_problems_pos_0_choices=(list test)
+_shtab_slurmlens_problems_pos_0_choices=(list kinds test)
 _shtab_slurmlens_report___period_choices=(day week month year)
 _shtab_slurmlens_report___format_choices=(text html csv json pdf)
 _shtab_slurmlens_saved_objects___names_choices=(ecs 2015)
@@ -201,6 +202,8 @@ _shtab_slurmlens_partition___wide_nargs=0
 _shtab_slurmlens_problems_list__h_nargs=0
 _shtab_slurmlens_problems_list___help_nargs=0
 _shtab_slurmlens_problems_list___json_nargs=0
+_shtab_slurmlens_problems_kinds__h_nargs=0
+_shtab_slurmlens_problems_kinds___help_nargs=0
 _shtab_slurmlens_problems_test__h_nargs=0
 _shtab_slurmlens_problems_test___help_nargs=0
 _shtab_slurmlens_problems_pos_0_nargs=A...

@@ -15,7 +15,7 @@ from slurmlens.errors import ConfigError
 from slurmlens.hub.findings.problems.cases import Case, claims_of, read_cases
 from slurmlens.hub.findings.problems.guide import guide_of
 from slurmlens.hub.findings.problems.problem import ProblemDefinition
-from slurmlens.hub.findings.problems.problem_file import read_problem, read_problems
+from slurmlens.hub.findings.problems.problem_file import KINDS, read_problem, read_problems
 from slurmlens.shown.text import visible
 
 SUMMARY = "known problems: list those of a folder, try one on cases"
@@ -35,12 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    what = parser.add_subparsers(dest="what", required=True, metavar="list|test")
+    what = parser.add_subparsers(dest="what", required=True, metavar="list|test|kinds")
     listing = what.add_parser("list", help="name them, and what is wrong with files that cannot be used")
     listing.add_argument(
         "folder", nargs="?", type=Path, default=FOLDER, metavar="FOLDER", help=f"{FOLDER} where not set"
     )
     listing.add_argument("--json", action="store_true", help="the same as JSON")
+    what.add_parser("kinds", help="name the kinds of log lines that signs can look for")
     test = what.add_parser("test", help="try one on its cases")
     test.add_argument("file", type=Path, metavar="FILE", help="the problem's file")
     test.add_argument("--on", type=Path, metavar="CASE", help="a file of cases; else cases/NAME.toml beside it")
@@ -49,10 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked for."""
     try:
-        return _list(arguments) if arguments.what == "list" else _test(arguments)
+        return {"list": _list, "test": _test, "kinds": _kinds}[arguments.what](arguments)
     except ConfigError as error:
         print(f"slurmlens problems: {visible(str(error))}", file=sys.stderr)
         return EXIT_WRONG
+
+
+def _kinds(_arguments: argparse.Namespace) -> int:
+    print(*sorted(KINDS), sep="\n")
+    return EXIT_FINE
 
 
 def _list(arguments: argparse.Namespace) -> int:

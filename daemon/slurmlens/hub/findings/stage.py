@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -62,6 +62,8 @@ AGAIN_AFTER_S = 60.0
 LOADS_A_TURN = 40
 MOST_WAITING = 2_000
 MOST_LOADS = 2_000
+NOISE_OF_LOADS = 200
+"""The spread that is usual is that of the latest so many."""
 KEPT_AFTER_END_NS = 900 * NS_PER_S
 PAGES_READ_BACK = 20
 STATE_KINDS = frozenset({"node_state_set", "node_reason_set"})
@@ -94,6 +96,7 @@ class FindingStage:
         self._waiting: dict[int, None] = {}
         self._looked_ns: dict[int, int] = {}
         self._loads: dict[int, RunLoad] = {}
+        self._fresh: list[int] = []
         self._nodes: dict[str, NodeMakeup] = {}
         self._runs: tuple[PlacedRun, ...] = ()
         self._runs_are_stale = True
@@ -110,6 +113,7 @@ class FindingStage:
         self._room.lead()
         await self._read_back()
         await self._room.ledger()
+        self._waiting.update(dict.fromkeys(self._jobs_of_standing()))
         while True:
             try:
                 async with asyncio.timeout(RECHECK_S if self._room.standing else None):
@@ -171,6 +175,8 @@ class FindingStage:
         if self._runs_are_stale:
             self._runs = await self._recent.ended(EVERYBODY, self._clock.wall_ns())
             self._runs_are_stale = False
+        latest = tuple(self._loads.values())[-NOISE_OF_LOADS:]
+        self._noise = await beside(lambda: pooled_noise(latest)) or self._noise
         observed = self._observed()
         claims = await beside(lambda: detect(observed))
         changed = await self._room.take(claims)
@@ -181,17 +187,22 @@ class FindingStage:
 
     def _observed(self) -> Observed:
         now_ns = self._clock.wall_ns()
-        loads = tuple(self._loads.values())
-        self._noise = pooled_noise(loads) or self._noise
+        looked_at = dict.fromkeys((*self._fresh, *self._jobs_of_standing()))
         return Observed(
             now_ns=now_ns,
             runs=self._runs,
-            loads=loads,
+            loads=tuple(load for job_id in looked_at if (load := self._loads.get(job_id)) is not None),
             events=self._events.recent(now_ns),
             rates=self._events.rates(now_ns),
             nodes=dict(self._nodes),
             noise={} if self._noise is None else {METRIC: self._noise},
         )
+
+    def _jobs_of_standing(self) -> Iterator[int]:
+        """Jobs that findings which are not over are about."""
+        for finding in self._room.standing:
+            if finding.claim.subject.kind == "job":
+                yield int(finding.claim.subject.name)
 
     def _judge_problems(
         self, observed: Observed, standing: Sequence[Finding]
@@ -210,6 +221,7 @@ class FindingStage:
     async def _look_at_jobs(self) -> None:
         now_ns = self._clock.wall_ns()
         due = [job_id for job_id in self._waiting if self._is_due(job_id, now_ns)][:LOADS_A_TURN]
+        self._fresh = due
         for job_id in due:
             del self._waiting[job_id]
             self._looked_ns[job_id] = now_ns
@@ -217,7 +229,8 @@ class FindingStage:
             if facts is None:
                 continue
             load = await beside(lambda facts=facts: load_of(facts))  # type: ignore[misc]
-            self._loads[job_id] = load
+            self._loads.pop(job_id, None)
+            self._loads[job_id] = load  # behind those that were looked at before
             self._runs_are_stale |= load.run.state in FAILED or (not load.is_running and bool(self._room.standing))
         self._forget(now_ns)
 

@@ -107,7 +107,7 @@ def make_app(
     jobs = JobsPage(queries, progress, environment, clock, control)
     pages = Pages(
         home=HomePage(queries, progress, environment, clock, control),
-        cluster=ClusterPage(queries, inventory, environment, settings.cluster, clock),
+        cluster=ClusterPage(queries, inventory, findings, environment, settings.cluster, clock),
         jobs=jobs,
         job=JobPage(queries, progress, logs, findings, triggers, node_states, live, environment, control),
         entity=EntityPage(jobs, inventory, findings, node_states, environment, settings.cluster, clock, control),

@@ -197,4 +197,7 @@ def test_validate_checks_a_problem_and_a_folder_of_them(tmp_path: Path, capsys: 
     folder.mkdir()
     (folder / "mine.toml").write_text(MINE.replace("hung_task", "hung_tsak"))
     assert main(["validate", str(folder / "mine.toml")]) == 2
-    assert "mine.toml:6: all[0].event: no line is of kind 'hung_tsak'" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "mine.toml:6: all[0].event: no line is of kind 'hung_tsak'; did you mean 'hung_task'?" in told
+    assert main(["problems", "kinds"]) == 0
+    assert "hung_task" in capsys.readouterr().out.splitlines()

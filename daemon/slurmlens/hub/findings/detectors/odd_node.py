@@ -12,9 +12,9 @@ third job in which the node is odd; a node that became so while the job ran is s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
-from statistics import NormalDist, fmean, median, stdev
+from statistics import NormalDist, fmean, median
 from typing import NamedTuple
 
 from slurmlens.clock import NS_PER_S
@@ -82,25 +82,40 @@ def outliers(shares: dict[str, float], noise: float) -> Iterator[Outlier]:
     """Nodes beyond the cut in one interval."""
     if len(shares) < LEAST_NODES:
         return
+    middle, sums = median(shares.values()), _Sums.of(shares.values())
     for node, share in shares.items():
-        others = [other for name, other in shares.items() if name != node]
-        middle = median(shares.values() if len(shares) < LEAST_FOR_LEAVE_ONE_OUT else others)
         if abs(share - middle) < LEAST_APART:
             continue
-        spread, cut = _spread_and_cut(others, middle, noise)
+        spread, cut = _spread_and_cut(sums, share, middle, noise)
         value = (share - middle) / spread
         if abs(value) > cut:
             yield Outlier(node, value / cut, share, middle)
 
 
-def _spread_and_cut(others: Sequence[float], middle: float, noise: float) -> tuple[float, float]:
-    count = len(others) + 1
+class _Sums(NamedTuple):
+    """Number, sum and sum of squares: the spread of all but one in a few operations, however many there are."""
+
+    size: int
+    total: float
+    squares: float
+
+    @classmethod
+    def of(cls, values: Collection[float]) -> _Sums:
+        return cls(len(values), sum(values), sum(value * value for value in values))
+
+    def spread_without(self, value: float) -> float:
+        """Standard deviation of the others."""
+        others, total = self.size - 1, self.total - value
+        variance = (self.squares - value * value - total * total / others) / (others - 1)
+        return math.sqrt(max(0.0, variance))
+
+
+def _spread_and_cut(sums: _Sums, share: float, middle: float, noise: float) -> tuple[float, float]:
     floor = max(FLOOR * middle, 0.01)
-    if count < LEAST_FOR_LEAVE_ONE_OUT:
-        spread = max(noise * max(middle, 0.1), floor) * math.sqrt(1 + 1 / len(others))
-        return spread, NormalDist().inv_cdf(1 - 0.005 / count)
-    spread = max(stdev(others), floor) * math.sqrt(1 + 1 / len(others))
-    return spread, leave_one_out_cut(count)
+    of_one = math.sqrt(1 + 1 / (sums.size - 1))
+    if sums.size < LEAST_FOR_LEAVE_ONE_OUT:
+        return max(noise * max(middle, 0.1), floor) * of_one, NormalDist().inv_cdf(1 - 0.005 / sums.size)
+    return max(sums.spread_without(share), floor) * of_one, leave_one_out_cut(sums.size)
 
 
 def leave_one_out_cut(count: int) -> float:

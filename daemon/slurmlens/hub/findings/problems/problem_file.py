@@ -6,6 +6,7 @@ by the hub at its start, by `slurmlens problems` and `slurmlens validate`.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -76,7 +77,7 @@ def _mistakes(problem: ProblemDefinition) -> Iterator[tuple[str, str]]:
         yield "verify.contained", f'a node can be taken out of service, a {problem.about} cannot: set about = "node"'
     unknown = sorted(set(problem.verify.back) - KINDS)
     if unknown:
-        yield "verify.back", f"no line is of kind {unknown[0]!r}: the kinds are in docs/logs.md"
+        yield "verify.back", _unknown_kind(unknown[0])
 
 
 def _mistakes_of(sign: Sign, about: str) -> Iterator[tuple[str, str]]:
@@ -89,7 +90,7 @@ def _mistakes_of(sign: Sign, about: str) -> Iterator[tuple[str, str]]:
         return
     unknown = sorted(set(sign.event) - KINDS)
     if unknown:
-        yield "event", f"no line is of kind {unknown[0]!r}: the kinds are in docs/logs.md"
+        yield "event", _unknown_kind(unknown[0])
     if sign.figure is not None:
         known = OF_JOB if about == "job" else OF_RUNS
         if sign.figure not in known:
@@ -105,6 +106,12 @@ def _mistakes_of(sign: Sign, about: str) -> Iterator[tuple[str, str]]:
         yield sign.looks_at[0], f'a {about} has no state or exit code of a job: set about = "job"'
     if sign.reason and about != "node":
         yield "reason", f'only nodes have a reason, not a {about}: set about = "node"'
+
+
+def _unknown_kind(kind: str) -> str:
+    alike = difflib.get_close_matches(kind, KINDS, n=1)
+    meant = f"; did you mean {alike[0]!r}?" if alike else ""
+    return f"no line is of kind {kind!r}{meant}: `slurmlens problems kinds` names all"
 
 
 def _located(message: str, path: Path, text: str) -> ConfigError:

@@ -67,5 +67,5 @@ def _same_completed(finding: Finding, observed: Observed) -> bool:
 
 
 def _job_is_over(finding: Finding, observed: Observed) -> bool:
-    running = {load.run.job_id for load in observed.loads if load.is_running}
-    return finding.claim.subject.kind == "job" and int(finding.claim.subject.name) not in running
+    name = finding.claim.subject.name
+    return any(str(load.run.job_id) == name and not load.is_running for load in observed.loads)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from slurmlens.hub.views.finding.view import FindingLine
 from slurmlens.hub.views.job.view import VIEW_VERSION
 
 
@@ -62,6 +63,8 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
     resources: tuple[ResourceLine, ...]
     by: str
     groups: tuple[NodeGroup, ...]
+    findings: tuple[FindingLine, ...] = ()
+    """What is open, as far as the reader may see it."""
     out_of_service: tuple[NodeCell, ...] = ()
     waiting: tuple[tuple[str, int], ...] = ()
     """Reasons in words for which jobs wait, and how many do; the most frequent first."""

@@ -9,25 +9,31 @@ from __future__ import annotations
 import asyncio
 
 import jinja2
+import msgspec
 from aiohttp import web
 
 from slurmlens.clock import Clock
 from slurmlens.errors import PageError
 from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.findings.claims import FindingState
+from slurmlens.hub.findings.facts import FindingFilter
 from slurmlens.hub.history.facts import JobFilter, StateFilter
 from slurmlens.hub.inventory.entities import EntityKind
 from slurmlens.hub.views.cluster.build import ATTRIBUTES, GROUPINGS, ClusterFacts, build_cluster_view
 from slurmlens.hub.views.cluster.table import cluster_csv
 from slurmlens.hub.views.cluster.view import ClusterView
+from slurmlens.hub.views.finding.build import build_finding_line
+from slurmlens.hub.views.finding.view import FindingLine
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.node_map import draw_nodes
-from slurmlens.hub.web.ports import HistoryQueries, InventoryReads
+from slurmlens.hub.web.ports import FindingReads, HistoryQueries, InventoryReads
 from slurmlens.hub.web.session import viewer_of
 from slurmlens.runtime.beside import beside
 
 MOST_JOBS = 5_000
 FRESH_S = 3.0
 MOST_KEPT = 8
+MOST_FINDINGS = 8
 
 
 class ClusterPage:
@@ -37,12 +43,14 @@ class ClusterPage:
         self,
         queries: HistoryQueries,
         inventory: InventoryReads,
+        findings: FindingReads | None,
         environment: jinja2.Environment,
         cluster: str,
         clock: Clock,
     ) -> None:
         self._queries = queries
         self._inventory = inventory
+        self._findings = findings
         self._template = environment.get_template("cluster/page.html")
         self._cluster = cluster
         self._clock = clock
@@ -53,6 +61,7 @@ class ClusterPage:
         """`GET /cluster`, `.json`, `.csv`."""
         by = _grouping(request.query.get("by", EntityKind.PARTITION.value))
         view = await self._view(viewer_of(request).of_sums, by)
+        view = msgspec.structs.replace(view, findings=await self._found(viewer_of(request)))  # never of sums: of jobs
         form = request.match_info.get("form")
         if form == "json":
             return json_answer(view)
@@ -60,6 +69,13 @@ class ClusterPage:
             return csv_answer(cluster_csv(view), "cluster.csv")
         page = await beside(lambda: self._template.render(view=view, groups=draw_nodes(view), groupings=GROUPINGS))
         return html_answer(page)
+
+    async def _found(self, viewer: Viewer) -> tuple[FindingLine, ...]:
+        """What is open, the most likely first, as far as he may see it."""
+        if self._findings is None:
+            return ()
+        found = await self._findings.listed(viewer, FindingFilter(limit=MOST_FINDINGS))
+        return tuple(build_finding_line(one) for one in found if one.state is FindingState.OPEN)
 
     async def _view(self, viewer: Viewer, by: EntityKind) -> ClusterView:
         async with self._reading:
