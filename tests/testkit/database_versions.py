@@ -27,6 +27,7 @@ INDEXES_MADE_BY = {
     10: ("sightings_aging", "batches_by_time"),
     11: ("progress_tasks_by_age", "progress_messages_by_age"),
     12: ("runs_ended_by_state",),
+    22: ("inventory_facts_by_end", "inventory_relations_by_end"),
 }
 """The same for indexes of tables that were there before."""
 

@@ -37,6 +37,7 @@ from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.hub.inventory.entities import EntityKind
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
+from slurmlens.hub.inventory.retention import kinds_of_inventory
 from slurmlens.hub.logs.enriching import Enricher
 from slurmlens.hub.node_states import tables as state_tables
 from slurmlens.hub.node_states.read import NodeStateQueries
@@ -425,6 +426,7 @@ async def _details_age(history: History) -> None:
         *kinds_of_progress(90),
         *kinds_of_looks(90),
         *kinds_of_node_states(90),
+        *kinds_of_inventory(90),
     ]
     retention = Retention(history.store, kinds, history.clock)
     await retention.load()

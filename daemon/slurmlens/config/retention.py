@@ -41,6 +41,15 @@ class RetentionConfig(Settings):
         90.0, "how far tasks of jobs were by their own word, and what they told beside", minimum=1, maximum=_MOST_DAYS
     )
 
+    inventory_days: float | None = setting(
+        None,
+        "what the cluster was (facts and relations) from when it ended; without it for ever, so that any past moment"
+        " can be asked of",
+        minimum=90,
+        maximum=_MOST_DAYS,
+        example="3650",
+    )
+
     def problems(self) -> Iterator[tuple[str, str]]:
         steps = ("profiles_days", "events_days", "coarse_profiles_days")
         for earlier, later in pairwise(steps):

@@ -66,6 +66,9 @@ Index(
     relations.c.valid_to_ns,
 )
 
+for _table in (facts, relations):
+    Index(f"{_table.name}_by_end", _table.c.valid_to_ns)
+
 tellings = Table(
     "inventory_tellings",
     metadata,

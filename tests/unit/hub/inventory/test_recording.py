@@ -9,10 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.inventory.entities import FOREVER, Telling
 from slurmlens.hub.inventory.recording import InventoryRecorder, Recorded
+from slurmlens.hub.inventory.retention import DAY_S, kinds_of_inventory
 from testkit.inventories import entity, fact, fact_rows, relation, relation_rows, telling
+from testkit.manual_clock import ManualClock
 
 
 @pytest.fixture
@@ -145,3 +148,25 @@ def test_a_telling_is_the_same_in_whatever_order() -> None:
     assert _digest(one) == _digest(telling(2, second, first))
     assert _digest(one) != _digest(telling(1, first))
     assert _digest(one) != _digest(telling(1, first, second, is_whole=False))
+
+
+async def test_what_ended_long_ago_goes_where_a_site_wants_that_and_what_holds_stays(
+    store: Store, recorder: InventoryRecorder
+) -> None:
+    clock = ManualClock()
+    first_ns, then_ns, last_ns = (clock.wall_ns() - days * DAY_S * 10**9 for days in (450, 445, 50))
+    both = relation("partition all", "contains", "node n1"), fact("node n1", "cpu_count", 4)
+    await recorder.take(telling(first_ns, *both, fact("node n1", "state", "IDLE")))
+    await recorder.take(telling(then_ns, both[1], fact("node n1", "state", "DOWN")))
+    await recorder.take(telling(last_ns, both[1], fact("node n1", "state", "IDLE")))
+    assert kinds_of_inventory(None) == []
+    retention = Retention(store, kinds_of_inventory(100), clock)
+    while await retention.turn():
+        pass
+    assert [(aged.removed, aged.behind_s) for aged in retention.told()] == [(1, 0), (1, 0)]
+    assert await fact_rows(store) == [
+        ("n1", "cpu_count", "4", first_ns, FOREVER),
+        ("n1", "state", '"DOWN"', then_ns, last_ns),
+        ("n1", "state", '"IDLE"', last_ns, FOREVER),
+    ]
+    assert await relation_rows(store) == []
