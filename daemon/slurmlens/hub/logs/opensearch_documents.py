@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from slurmlens.clock import NS_PER_S
@@ -35,6 +36,7 @@ _FIELDS = {
 NEWEST, OLDEST = "desc", "asc"
 _MOST_EXPANSIONS = 1_000
 _LONGEST_ID_BYTES = 512
+_DAY_NS = 86_400 * NS_PER_S
 _KEYWORD: dict[str, Any] = {"type": "keyword"}
 _LONG = {"type": "long"}
 _NOT_SEARCHED = {"type": "keyword", "index": False, "doc_values": False}
@@ -43,7 +45,12 @@ Condition = dict[str, Any]
 
 def index_name(prefix: str, time_ns: int) -> str:
     """The day's index in which a line of that time stands: named by its own time, so its id is unique in it."""
-    return f"{prefix}-{datetime.fromtimestamp(time_ns // NS_PER_S, UTC):%Y.%m.%d}"
+    return _index_of_day(prefix, time_ns // _DAY_NS)
+
+
+@lru_cache(maxsize=64)
+def _index_of_day(prefix: str, day: int) -> str:
+    return f"{prefix}-{datetime.fromtimestamp(day * _DAY_NS // NS_PER_S, UTC):%Y.%m.%d}"
 
 
 def document_id(line_id: str) -> str:

@@ -53,8 +53,9 @@ def _problem(cluster: Mapping[str, Any], days: Sequence[StoreDay]) -> str | None
         return f"{closed[0]} is read-only: free disk (its flood-stage watermark), or lower [logs] keep_days"
     if cluster["status"] == "red":
         return "a part of the lines is not there: GET _cluster/allocation/explain says why"
-    if cluster["status"] == "yellow":
-        return f"{cluster['unassigned_shards']} copies have no machine: lower [logs.opensearch] replicas, or add one"
+    lacking = [day.name for day in days if day.state == "yellow"]  # indices of others are theirs to mend
+    if lacking:
+        return f"copies of {lacking[0]} have no machine: lower [logs.opensearch] replicas, or add a machine"
     return None
 
 

@@ -48,6 +48,7 @@ _REFUSAL_ADVICE = {
 }
 
 
+_LINES_WAIT = "Lines wait at their senders and are sent again; none is lost as long as these have room."
 _UNREADABLE = 'profiles_unreadable_total{reason="'
 _NOT_LASTING = {
     "volatile": "the history is gone with the next reboot",
@@ -219,7 +220,8 @@ def _sinks_away(document: StatusDocument) -> Iterator[Oddity]:
                 weight=Weight.LOOK,
                 what=f"{sink.name} does not take the hub's points, {fmt.count(sink.backlog_lines, 'line')} wait:"
                 f" {visible(sink.last_error or 'it gives no reason')}",
-                advice="Is it up, and is [series_2015] of hub.toml right? What waits is in memory, for 360 intervals.",
+                advice="Is it up, and is [series_2015] or [log_series] of hub.toml right? What waits is in memory, for"
+                " 360 intervals.",
             )
 
 
@@ -366,11 +368,12 @@ def _log_store(document: StatusDocument) -> Iterator[Oddity]:
     logs = document.logs
     if logs is None:
         return
+    takes_none = logs.state == "away" or any(day.is_read_only for day in logs.days)
     if logs.problem is not None:
         yield Oddity(
             weight=Weight.LOOK,
             what=f"{visible(logs.kind)}, where log lines are kept, is {visible(logs.state)}: {visible(logs.problem)}",
-            advice="Lines wait at their senders and are sent again; none is lost as long as these have room.",
+            advice=_LINES_WAIT if takes_none else "Lines are taken meanwhile.",
         )
     rejected = {node.name: node.rejected for node in logs.nodes if node.rejected}
     if rejected:
