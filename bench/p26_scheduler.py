@@ -107,7 +107,7 @@ async def _poll(slurm: SmallSlurm, folder: Path, seconds: float) -> tuple[int, f
     announcer = Announcer(news, reporter)
     poller = Poller(
         CommandSource(SlurmConfig(command_timeout_s=120), inside),
-        SchedulerRecords(store, (await Applier.load(store, announcer, keeping.keep)).concluder, "demo", announcer),
+        SchedulerRecords(store, (await Applier.load(store, announcer, (keeping.KEEPER,))).concluder, "demo", announcer),
         news,
         SchedulerState(asked_since_ns=clock.wall_ns()),
         interval_s=SlurmConfig().poll_interval_s,

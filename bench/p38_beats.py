@@ -1,6 +1,8 @@
-"""P38, first half: what paced beats of 2,000 nodes cost the hub, against an aiohttp handler that only answers them.
+"""P38: what paced beats cost a hub, and what a line costs its write path, each against the least that it could be.
 
-Hub and handler take the same requests at the same pace, in turn; the ratio is of their CPU times.
+Beats of 2,000 nodes: hub and an aiohttp handler that only answers take the same requests at the same pace, in turn; the
+ratio is of their CPU times. Lines: `hub_load.write_path`, without HTTP, runs concluded and profiles packed, against a
+bare `executemany` of the same lines in as many commits.
 """
 
 from __future__ import annotations
@@ -8,10 +10,12 @@ from __future__ import annotations
 import statistics
 
 from bench.hub_load.programs import Server, bare_handler, hub, load
+from bench.hub_load.write_path import bare_cost_s, hub_costs
 from bench.result import Goal, Result, Row, interleave
 from bench.setting import Setting
 
 NODES = 2000
+LINES = 200
 ROWS = (
     Row(
         "P38",
@@ -19,6 +23,13 @@ ROWS = (
         Goal(1.6),
         Goal(1.15),
         "an aiohttp handler that reads the body and answers",
+    ),
+    Row(
+        "P38",
+        f"CPU a line of the write path, {LINES} a commit, no HTTP / a bare `executemany` of the same lines",
+        Goal(6),
+        Goal(3),
+        "a table with a text key on the same disk, as many commits",
     ),
 )
 
@@ -38,4 +49,20 @@ def measure(setting: Setting) -> list[Result]:
         f"{statistics.median(pairs.ours) / requests * 1e6:.0f} µs a request against"
         f" {statistics.median(pairs.reference) / requests * 1e6:.0f} µs"
     )
-    return [ROWS[0].measured(pairs.ratio, note)]
+    return [ROWS[0].measured(pairs.ratio, note), _write_path(setting)]
+
+
+def _write_path(setting: Setting) -> Result:
+    jobs, packing = setting.choose(2000, 1000), []
+
+    def ours() -> float:
+        costs = hub_costs(setting.new_folder(), jobs, LINES)
+        packing.append(costs.packing_s)
+        return costs.all_s
+
+    pairs = interleave(ours, lambda: bare_cost_s(setting.new_folder(), jobs, LINES), setting.choose(5, 3))
+    note = (
+        f"{statistics.median(pairs.ours) * 1e6:.0f} µs a line, {statistics.median(packing) * 1e6:.0f} of them packing"
+        f" profiles, against {statistics.median(pairs.reference) * 1e6:.1f} µs"
+    )
+    return ROWS[1].measured(pairs.ratio, note)

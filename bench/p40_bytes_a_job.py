@@ -28,7 +28,7 @@ from slurmlens.hub.history.record.packing import Packer
 from slurmlens.hub.history.record.storing import Request
 from slurmlens.hub.history.retention import DAY_S, kinds_of_history
 from slurmlens.hub.news import News
-from slurmlens.hub.progress.keeping import keep
+from slurmlens.hub.progress.keeping import KEEPER
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
 from slurmlens.telemetry.counters import Counters
@@ -97,7 +97,7 @@ async def _tell(store: Store, clock: SetClock, jobs: int) -> int:
     """Everything about so many jobs; returns the bytes that nodes sent."""
     news, reporter = News(), Reporter(Counters(), clock)
     announcer = Announcer(news, reporter)
-    applier = await Applier.load(store, announcer, keep)
+    applier = await Applier.load(store, announcer, (KEEPER,))
     records = SchedulerRecords(store, applier.concluder, "bench", announcer)
     packer = Packer(store, applier.recent_profiles, news, reporter)
     sent_bytes = 0

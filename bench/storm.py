@@ -1,8 +1,8 @@
 """P23, second half: all nodes come back at once after an outage of the hub, each with what it had to say meanwhile.
 
 The hub is killed while its nodes run jobs, is away, and starts again on the same database and port. A node that is not
-answered tries again every two seconds, and then sends one request after another until it has nothing late any more. The
-storm is over when the last request was taken that was due more than an interval before; the hub's start is in it.
+answered tries again every one to three seconds, with what has come to it since. The storm is over when the last request
+was taken that held something due more than an interval before; the hub's start is in it.
 """
 
 from __future__ import annotations

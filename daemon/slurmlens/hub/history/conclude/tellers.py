@@ -67,6 +67,8 @@ def _less(teller: Teller | None, known: JobIdentity) -> Teller | None:
     if teller is None:
         return None
     job = teller.job
+    if job == known:
+        return Teller(teller.boottime_ns, teller.id, JobIdentity(job.job_id))
     differing = {
         name: value
         for name in _IDENTITY_FIELDS
