@@ -24,6 +24,7 @@ from deploy.running import Ended, run_jobs
 from deploy.sandbox import CHECKOUT, Sandbox, require_programs
 from deploy.slurmlens import program
 from deploy.stack import Stack
+from deploy.usage import check_usage
 from deploy.workloads import build, scenario
 
 STEPS = 10
@@ -32,6 +33,7 @@ LOGINS = {
     "alice": "who sees her own",
     "bob": "who sees his own",
     logins.OPERATOR: "the operator",
+    "carol": "the management",
     "eve": "the auditor",
 }
 
@@ -135,6 +137,7 @@ def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
     for command in (("job", str(job_id)), ("node", faulty), ("common-cause",)):
         _show_report(stack, command, progress)
     check_common_cause(stack.hub.url, faulty, progress.check)
+    check_usage(stack.hub.url, len(ended), progress.check)
     finding = check_findings(stack.hub.url, stack.slurm, faulty, ended, progress.check)
     if finding is not None:
         _show_report(stack, ("findings", finding), progress)
@@ -143,6 +146,7 @@ def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
     progress.say(f"one job:   {stack.hub.url}/jobs/{job_id}")
     progress.say(f"its lines: {stack.hub.url}/logs?job={job_id}")
     progress.say(f"the node:  {stack.hub.url}/nodes/{faulty}")
+    progress.say(f"who used what: {stack.hub.url}/management")
     progress.say(f"a shell:   python3 -m deploy shell --instance {stack.sandbox.identity} --user alice")
     progress.say("links that log a browser in, once, within an hour; a private window each keeps them apart:")
     for user, role in LOGINS.items():

@@ -71,10 +71,11 @@ interval_s = {SERIES_2015_INTERVAL_S}
 """
 
 
-# Who sees what in the demo: everybody his own jobs, root all, eve who looked at whose.
+# Who sees what in the demo: everybody his own jobs, root all, carol who used what, eve who looked at whose.
 RULES = """
 [access]
 operators = ["root"]
+management = ["carol"]
 auditors = ["eve"]
 users_see = "own"
 link_s = 3600

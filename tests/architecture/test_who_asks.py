@@ -50,6 +50,7 @@ OWN_NEEDS = {
         "open_executions": "which executions to ask the scheduler about",
         "nodes": "the scheduler's nodes, from whose addresses a node may speak",
     },
+    "mail/queue.py": {"states": "what was queued before, to queue nothing twice"},
     "usage/node_keeping.py": {
         "close_hours": "which hours are over, to count them",
         "step": "what the nodes did in an hour, to keep it",

@@ -39,6 +39,8 @@ from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.inventory.retention import kinds_of_inventory
 from slurmlens.hub.logs.enriching import Enricher
+from slurmlens.hub.mail.message import Mail
+from slurmlens.hub.mail.queue import MailQueue, MailState
 from slurmlens.hub.node_states import tables as state_tables
 from slurmlens.hub.node_states.read import NodeStateQueries
 from slurmlens.hub.node_states.retention import kinds_of_node_states
@@ -130,6 +132,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _nodes_tell_how_they_fare(history)
     await _lines_find_their_job(history, mix)
     await _usage_is_counted(history, mix)
+    await _mail_is_queued(history)
     await _campaigns_are_told(history)
     await _workflows_are_started(history, mix)
     await _people_are_told(history)
@@ -404,6 +407,16 @@ def _states_of_others(transaction: Transaction) -> None:
             for number in range(OTHERS)
         ]
         transaction.put(table, key, rows)
+
+
+async def _mail_is_queued(history: History) -> None:
+    queue = MailQueue(history.store, history.clock)
+    await queue.put("scene", Mail(to="a@b.c", subject="x", text="x"))
+    queued = await queue.claim()
+    assert queued is not None
+    await queue.give_up_doubtful()
+    await queue.settle(queued, MailState.SENT)
+    await queue.states()
 
 
 def _progress_of_others(transaction: Transaction) -> None:

@@ -36,6 +36,7 @@ BOUNDED = {
     "stale_jobs": "what is to be concluded now",
     "course_pieces": "a dozen of each running job and node",
     "retention": "a row a kind of what ages",
+    "mail_queue": "a row a mail that the hub sent",
     "uncharged_jobs": "what usage is to look at now",
     "usage_due_hours": "what is to be counted again",
     "change_feed_forgotten": "one row a cluster",

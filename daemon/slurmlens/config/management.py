@@ -40,11 +40,21 @@ class ManagementConfig(Settings):
     short_share: float = setting(0.3, "a larger share of runs under a minute is much", minimum=0, maximum=1)
     burst_runs: int = setting(100, "so many runs submitted in ten minutes are a storm", minimum=2)
 
+    mail_reports: tuple[str, ...] = setting(
+        (),
+        "reports that [notices.mail] sends when their period is over: PERIOD WHOSE ADDRESS, WHOSE: all, or KIND:NAME",
+        example='["month all boss@example.org", "week account:physics pi@example.org"]',
+    )
+
     def problems(self) -> Iterator[tuple[str, str]]:
         for goal in self.wait_p95_goals:
             name, _, seconds = goal.partition("=")
             if not name or not seconds.isdecimal():
                 yield "wait_p95_goals", f"{goal!r} is no goal: write PARTITION=SECONDS"
+        for report in self.mail_reports:
+            parts = report.split()
+            if len(parts) != 3 or parts[0] not in ("day", "week", "month", "year") or "@" not in parts[2]:
+                yield "mail_reports", f"{report!r} is none: write PERIOD WHOSE ADDRESS, as month all boss@example.org"
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError):

@@ -26,6 +26,10 @@ class MailConfig(Settings):
         None, "holds the password on one line; must not be open to everybody", example='"/etc/slurmlens/mail-password"'
     )
 
+    ca_file: Path | None = setting(
+        None, "who may sign its certificate, where not the system's authorities", example='"/etc/slurmlens/ca.pem"'
+    )
+
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.user is not None and self.password_file is None:
             yield "password_file", "a user without a password: name the file that holds it"

@@ -60,6 +60,7 @@ from slurmlens.hub.notices.opening import open_notices
 from slurmlens.hub.progress import keeping as progress_keeping
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.reports.making import ReportMaker
+from slurmlens.hub.reports.room import stages_of_mail
 from slurmlens.hub.scheduler.account_poller import AccountPoller
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.queue_series import QueueSeries
@@ -153,6 +154,8 @@ class HubPipeline:
         self._add_stages_of_scheduler()
         self._add_stages_of_inventory()
         for name, stage in self._usage.stages:
+            self._supervisor.add(name, self._led(stage))
+        for name, stage in stages_of_mail(config, store, self._usage.queries, clock, opened.reporter):
             self._supervisor.add(name, self._led(stage))
         self._add_stages_of_the_port()
         self._add_queue_series()

@@ -8,24 +8,20 @@ it never will be. Used by `stage`.
 from __future__ import annotations
 
 import asyncio
-import smtplib
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from email.message import EmailMessage
-from email.utils import formatdate
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from slurmlens.config.notices import MailConfig, NoticesConfig
-from slurmlens.errors import DeliveryError, RefusedError
+from slurmlens.errors import DecodeError, DeliveryError, RefusedError
+from slurmlens.hub.mail import smtp
+from slurmlens.hub.mail.message import Mail, mime_message
 from slurmlens.hub.notices.facts import KeptNotice, NoticeChannel
 from slurmlens.shown.text import visible
 
 TIMEOUT_S = 20.0
 Send = Callable[[KeptNotice], Awaitable[None]]
-_PERMANENT = range(500, 600)
-"""SMTP's replies that say never (RFC 5321, 4.2.1)."""
 
 
 def channels_for(config: NoticesConfig) -> Mapping[NoticeChannel, Send]:
@@ -80,42 +76,13 @@ async def post(hosts: tuple[str, ...], kept: KeptNotice) -> None:
 def send_mail(config: MailConfig, kept: KeptNotice) -> None:
     """Hands the notice to the mail server; waits for it."""
     one = kept.notice
-    message = EmailMessage()
-    message["From"], message["To"] = config.sender, one.address
-    message["Subject"] = visible(one.subject)[:200]
-    message["Date"] = formatdate(kept.made_ns / 1e9)
-    message["Message-ID"] = (
-        f"<{one.job_id}.{one.run}.{one.kind.value}.{kept.made_ns}@{config.sender.partition('@')[2]}>"
-    )
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(one.text + "\n")
+    number = f"{one.job_id}.{one.run}.{one.kind.value}.{kept.made_ns}"
+    mail = Mail(to=one.address, subject=one.subject, text=one.text + "\n")
     try:
-        with _connected(config) as server:
-            server.send_message(message)
-    except smtplib.SMTPRecipientsRefused as error:
-        raise _refusal(next(iter(error.recipients.values()))) from error
-    except smtplib.SMTPResponseException as error:
-        raise _refusal((error.smtp_code, error.smtp_error)) from error
-    except (smtplib.SMTPException, OSError) as error:
-        raise DeliveryError(f"no mail server: {visible(str(error))}", reason="away") from error
-
-
-def _connected(config: MailConfig) -> smtplib.SMTP:
-    if config.security == "tls":
-        context = ssl.create_default_context()
-        server: smtplib.SMTP = smtplib.SMTP_SSL(config.host, config.port, timeout=TIMEOUT_S, context=context)
-    else:
-        server = smtplib.SMTP(config.host, config.port, timeout=TIMEOUT_S)
-    if config.security == "starttls":
-        server.starttls(context=ssl.create_default_context())
-    if config.user is not None and config.password_file is not None:
-        server.login(config.user, config.password_file.read_text().strip())
-    return server
-
-
-def _refusal(reply: tuple[int, bytes | str]) -> DeliveryError | RefusedError:
-    code, words = reply
-    text = f"{code} {visible(words.decode('utf-8', 'replace') if isinstance(words, bytes) else words)}"
-    if code in _PERMANENT:
-        return RefusedError(text, reason="refused")
-    return DeliveryError(text, reason="busy")
+        smtp.send(mime_message(mail, number, kept.made_ns, config.sender), config)
+    except DecodeError as error:
+        raise RefusedError(str(error), reason="refused") from error
+    except smtp.MailError as error:
+        if error.retriable or error.is_unknown:
+            raise
+        raise RefusedError(str(error), reason="refused") from error
