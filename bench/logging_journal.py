@@ -1,7 +1,7 @@
 """Writes entries in the journal's export format at a steady rate, each with a write of its own, as journalctl -f does.
 
 Run as `python logging_journal.py RATE`; 0 writes nothing and waits. Started by the daemon under test in the place of
-journalctl: what stands in its entries is what a job of 2 nodes logs under systemd 252, 15 fields.
+journalctl: what stands in its entries is what a job of 2 nodes logs under systemd 252, 14 fields.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ ENTRY = (
     "__CURSOR=s=06ab2d444df14e678b003efcadda90bd;i={n:x};b=6ba2f0288cb94870be61b89d2cd2858b;m=631dae9be;"
     "t=6617cba47f938;x=d5c8bfc90331af50\n__REALTIME_TIMESTAMP={us}\n__MONOTONIC_TIMESTAMP=26606234046\n"
     "_BOOT_ID=6ba2f0288cb94870be61b89d2cd2858b\nSYSLOG_FACILITY=3\n_UID=1000\n_PID={pid}\n_COMM=python\n"
-    "_TRANSPORT=syslog\nPRIORITY=6\nSYSLOG_IDENTIFIER=app{app}\n_SYSTEMD_UNIT=slurmstepd.scope\n"
+    "PRIORITY=6\nSYSLOG_IDENTIFIER=app{app}\n_SYSTEMD_UNIT=slurmstepd.scope\n"
     "_SYSTEMD_CGROUP=/system.slice/slurmstepd.scope/job_{job}/step_0/user/task_{task}\n"
     "MESSAGE=iteration {n} of many, residual {residual:.5f}, all is well so far\n_SOURCE_REALTIME_TIMESTAMP={us}\n\n"
 )

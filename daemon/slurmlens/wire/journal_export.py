@@ -16,8 +16,8 @@ from slurmlens.log_lines import LogLine, Severity
 from slurmlens.wire.log_bytes import LATE_S, cut, text_of
 
 FIELDS = (
-    *("MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "SYSLOG_FACILITY", "SYSLOG_PID", "_PID", "_UID", "_COMM"),
-    *("_SYSTEMD_UNIT", "_SYSTEMD_CGROUP", "_TRANSPORT", "_SOURCE_REALTIME_TIMESTAMP", "COREDUMP_CGROUP"),
+    *("MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "SYSLOG_FACILITY", "_PID", "_UID", "_COMM"),
+    *("_SYSTEMD_UNIT", "_SYSTEMD_CGROUP", "_SOURCE_REALTIME_TIMESTAMP", "COREDUMP_CGROUP"),
 )
 """What a line needs of an entry; `__CURSOR` and `__REALTIME_TIMESTAMP` come unasked."""
 
@@ -118,14 +118,13 @@ def line_of_entry(entry: Mapping[bytes, bytes], node: str, arrived_ns: int) -> L
     if stored_us and time_us and abs(time_us - stored_us) > LATE_S * _US_PER_S:
         fields["clock_off_s"] = (time_us - stored_us) // _US_PER_S
     severity = _number(get(b"PRIORITY"))
-    pid = _number(get(b"_PID"))
     return LogLine(
         id=get(b"__CURSOR", b"").partition(b";b=")[0].decode("ascii", "replace"),
         time_ns=time_us * _NS_PER_US if time_us else arrived_ns,
         node=node,
         message=message,
         program=_name(get(b"SYSLOG_IDENTIFIER") or get(b"_COMM")),
-        pid=_number(get(b"SYSLOG_PID")) if pid is None else pid,
+        pid=_number(get(b"_PID")),
         severity=severity if severity is not None and severity <= Severity.DEBUG else Severity.INFO.value,
         facility=_number(get(b"SYSLOG_FACILITY")),
         unit=_name(get(b"_SYSTEMD_UNIT")),
