@@ -25,6 +25,7 @@ import slurmlens.node.pipeline
 from asyncinotify import Inotify
 Inotify().close()
 assert "slurmlens.runtime.http_server" not in sys.modules  # for a page that is not configured
+assert not [name for name in sys.modules if "log_inputs." in name or "log_documents" in name]  # inputs are off
 loaded = {"argparse", "typing_extensions", "shutil", "tempfile", "lzma", "bz2"} & sys.modules.keys()
 assert not any(sys.modules[name] for name in loaded), loaded
 """
