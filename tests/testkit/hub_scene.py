@@ -297,6 +297,8 @@ async def _usage_is_counted(history: History, mix: JobMix) -> None:
         await queries.usage(viewer, window, mix.now_s, which)
         await queries.usage_of_pieces(viewer, (window,), mix.now_s, which)
         await queries.nodes(viewer, window, mix.now_s)
+        await queries.daily_utilisation(viewer, window)
+        await queries.daily_waits(viewer, window, which)
         await queries.waits(viewer, window, "user", which)
         await queries.outages(viewer, window, ("slurm",))
         await queries.job_types(viewer, window, which)

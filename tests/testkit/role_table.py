@@ -93,6 +93,7 @@ ROWS: dict[str, Row] = {
         for path, row in _with_data(f"/{plural}", Row(f"/{plural}", FOR_ALL_KNOWN)).items()
     },
     **_with_data("/common-cause", Row("/common-cause", FOR_ALL_KNOWN)),
+    **_with_data("/capacity", Row("/capacity", OF_ALL_USAGE)),
     **_with_data("/reports", Row("/reports", FOR_ALL_KNOWN)),
     **_with_data("/management", Row("/management", OF_ALL_USAGE)),
     "/api/v1/usage/rebuild": Row("/api/v1/usage/rebuild", of(401, 403, 403, 403, 403, 403, 403), method="POST"),

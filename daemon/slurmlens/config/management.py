@@ -27,6 +27,12 @@ class ManagementConfig(Settings):
     reaction_goal_s: float = setting(
         3_600.0, "within so long somebody must have done something about a node that failed", minimum=0
     )
+    full_share: float = setting(
+        0.9,
+        "capacity: a cluster is full when so large a share of its cores in service is allocated",
+        minimum=0,
+        maximum=1,
+    )
     machine_users: tuple[str, ...] = setting(
         ("root", "slurm"), "users by whose name programs set a node's reason: that is no reaction of a person"
     )

@@ -57,6 +57,13 @@ class NodeTimeFacts(msgspec.Struct, frozen=True, kw_only=True):
     course: Mapping[tuple[int, UnitState], NodeSums]
 
 
+class DayFigure(msgspec.Struct, frozen=True):
+    """One day of UTC, by its first second, and a figure of it."""
+
+    day_s: int
+    value: float
+
+
 class WaitCount(msgspec.Struct, frozen=True):
     """So many runs that started in the window had waited so long; `name` is whose they are: the partition's, user's or
     account's that was asked for."""

@@ -28,6 +28,7 @@ from slurmlens.hub.usage.charges import (
     portion,
 )
 from slurmlens.hub.usage.facts import (
+    DayFigure,
     JobTypeUse,
     NodeTimeFacts,
     Outage,
@@ -43,10 +44,12 @@ from slurmlens.hub.usage.keeping import charge_of_row
 from slurmlens.hub.usage.node_time import CLUSTER, NodeSums, UnitState
 from slurmlens.hub.usage.outages import outages
 from slurmlens.hub.usage.rebuild import rebuild_usage
+from slurmlens.hub.usage.service_levels import OUT_OF_PLAN
 from slurmlens.hub.usage.spans import ALL_CLASSES, CLOSED_CLASSES, node_times, overlapping
 from slurmlens.slurm.records import ENDED_UNWELL
 
 BURST_S = 600
+DAY_S = 86_400
 SHORT_S = 60
 MOST_TYPES = 20
 IDLE_SHARE = 20
@@ -168,6 +171,24 @@ class UsageQueries:
 
         return await self._store.read(question)
 
+    async def daily_utilisation(self, viewer: Viewer, window: UsageWindow) -> list[DayFigure]:
+        """Of each whole day of UTC in the window: cores allocated, of all that were in service; everybody may know."""
+        return await self._store.read(lambda connection: _daily_utilisation(connection, self._cluster, window))
+
+    async def daily_waits(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> list[DayFigure]:
+        """Of each day of UTC in the window: the mean wait in seconds of the runs that started on it."""
+        runs = schema.usage_runs
+        day = runs.c.start_s - runs.c.start_s % DAY_S
+        query = (
+            select(day.label("day"), func.sum(runs.c.wait_s), func.count())
+            .where(*_started(self._cluster, window, ALL_CLASSES), *_visible(viewer, runs, which))
+            .group_by(day)
+            .order_by(day)
+        )
+        return await self._store.read(
+            lambda connection: [DayFigure(int(row[0]), float(row[1]) / row[2]) for row in connection.execute(query)]
+        )
+
     async def rebuild(self, viewer: Viewer) -> int:
         """Has everything counted again, for whoever sees all jobs; returns how many jobs that is."""
         assert viewer.sees_all_jobs
@@ -287,6 +308,26 @@ def _node_time_facts(connection: Connection, cluster: str, window: UsageWindow) 
             for (partition, state), sums in node_times(connection, cluster, piece_s, piece_end_s).items():
                 take(piece_s // HOUR_S * HOUR_S, partition, state, sums)
     return NodeTimeFacts(window=window, totals=totals, course=course)
+
+
+def _daily_utilisation(connection: Connection, cluster: str, window: UsageWindow) -> list[DayFigure]:
+    hours = schema.usage_node_hours
+    day = hours.c.hour_s - hours.c.hour_s % DAY_S
+    query = (
+        select(day.label("day"), hours.c.state, func.sum(hours.c.core_s))
+        .where(hours.c.cluster == cluster, hours.c.hour_s >= window.from_s, hours.c.hour_s < window.to_s)
+        .where(hours.c.partition == CLUSTER)
+        .group_by(day, hours.c.state)
+    )
+    held: dict[int, int] = {}
+    in_service: dict[int, int] = {}
+    for day_s, word, core_s in connection.execute(query):
+        state = UnitState(word)
+        if state is UnitState.ALLOCATED:
+            held[int(day_s)] = int(core_s)
+        if state not in OUT_OF_PLAN and state is not UnitState.OVERSUBSCRIBED:
+            in_service[int(day_s)] = in_service.get(int(day_s), 0) + int(core_s)
+    return [DayFigure(day_s, held.get(day_s, 0) / core_s) for day_s, core_s in sorted(in_service.items()) if core_s]
 
 
 def _pieces(from_s: int, to_s: int) -> Iterator[tuple[int, int]]:

@@ -29,6 +29,7 @@ from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.host_check import host_middleware
 from slurmlens.hub.web.pages.api_description import ApiDescriptionPage
 from slurmlens.hub.web.pages.campaign import CampaignPage
+from slurmlens.hub.web.pages.capacity import CapacityPage
 from slurmlens.hub.web.pages.cluster import ClusterPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
@@ -116,6 +117,7 @@ def make_app(
         management=None
         if usage is None
         else ManagementPage(usage, environment, settings.cluster, settings.management, clock),
+        capacity=None if usage is None else CapacityPage(usage, environment, settings, clock),
         reports=None if reports is None else ReportsPage(reports, environment, settings.management, clock),
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),

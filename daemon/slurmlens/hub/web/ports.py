@@ -25,6 +25,7 @@ from slurmlens.hub.news import Fact
 from slurmlens.hub.node_states.facts import JobGpu, NodeStateTold
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.usage.facts import (
+    DayFigure,
     JobTypeUse,
     NodeTimeFacts,
     Outage,
@@ -176,6 +177,12 @@ class UsageReads(Protocol):
         self, viewer: Viewer, window: UsageWindow, least: int, which: UsageFilter = ...
     ) -> Sequence[SubmitBurst]:
         """Who submitted much at once."""
+
+    async def daily_utilisation(self, viewer: Viewer, window: UsageWindow) -> Sequence[DayFigure]:
+        """How full each day was."""
+
+    async def daily_waits(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = ...) -> Sequence[DayFigure]:
+        """How long runs waited each day."""
 
     async def rebuild(self, viewer: Viewer) -> int:
         """Has everything counted again; returns how many jobs that is."""

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from slurmlens import __version__
 from slurmlens.hub.inventory.entities import EntityKind
 from slurmlens.hub.views.campaign.build import CampaignPageView, CampaignsView
+from slurmlens.hub.views.capacity.view import CapacityView
 from slurmlens.hub.views.cluster.view import ClusterView
 from slurmlens.hub.views.common_cause.view import CommonCauseView
 from slurmlens.hub.views.entity.view import EntitiesView, EntityView
@@ -27,6 +28,7 @@ from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.openapi import Described, describe
 from slurmlens.hub.web.pages.api_description import ApiDescriptionPage
 from slurmlens.hub.web.pages.campaign import CampaignPage
+from slurmlens.hub.web.pages.capacity import CapacityPage
 from slurmlens.hub.web.pages.cluster import ClusterPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
@@ -66,6 +68,7 @@ class Pages(NamedTuple):
     campaigns: CampaignPage | None
     common_cause: CommonCausePage
     management: ManagementPage | None
+    capacity: CapacityPage | None
     reports: ReportsPage | None
     status: StatusPage
     login: LoginPage
@@ -113,6 +116,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route(_AROUND + "/difference", pages.inventory.difference, DifferenceView, ("with", "at", "then")),
         Route(_AROUND, pages.inventory.neighbourhood, NeighbourhoodView, ("depth", "at")),
         *(() if pages.management is None else _of_usage(pages.management)),
+        *(() if pages.capacity is None else (Route("/capacity", pages.capacity.show, CapacityView),)),
         *(() if pages.reports is None else _of_reports(pages.reports)),
         *(() if pages.campaigns is None else _of_campaigns(pages.campaigns)),
         *(() if pages.logs is None else _of_logs(pages.logs)),

@@ -20,6 +20,7 @@ from slurmlens.hub.usage.charges import UsageSums
 from slurmlens.hub.usage.keeping import UsageKeeper
 from slurmlens.hub.usage.node_keeping import NodeTimeKeeper
 from slurmlens.hub.usage.read import UsageQueries
+from slurmlens.hub.views.capacity.view import CapacityView
 from slurmlens.hub.views.management.terminal import render_management
 from slurmlens.hub.views.management.view import ManagementView
 from slurmlens.hub.web.app import make_app
@@ -140,6 +141,15 @@ async def test_the_terminal_shows_the_same(client: Client) -> None:
     assert "physics" in text
     assert "core-hours" in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+async def test_capacity_says_that_few_days_are_no_forecast(client: Client) -> None:
+    page = await text_of(client, "/capacity")
+    assert "are too few for a forecast" in page
+    view = msgspec.json.decode(await text_of(client, "/capacity.json"), type=CapacityView)
+    assert [one.forecast for one in view.figures] == [None, None]
+    rows = list(csv.DictReader(io.StringIO(await text_of(client, "/capacity.csv"))))
+    assert {row["figure"] for row in rows} == {figure.name for figure in view.figures}
 
 
 async def test_a_rebuild_is_for_the_command_line_alone(client: Client) -> None:

@@ -1,0 +1,59 @@
+"""From daily figures to where they are going, in words: pure. Fed by the page with what usage answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from slurmlens.config.management import ManagementConfig
+from slurmlens.hub.usage.capacity import LEAST_DAYS, Forecast, forecast
+from slurmlens.hub.usage.facts import DayFigure
+from slurmlens.hub.views.capacity.view import CapacityFigure, CapacityView
+from slurmlens.shown import format as fmt
+
+DAY_S = 86_400
+CERTAIN = 0.5
+
+
+def build_capacity_view(
+    cluster: str, utilisation: Sequence[DayFigure], waits: Sequence[DayFigure], settings: ManagementConfig, now_s: int
+) -> CapacityView:
+    """The view of both figures."""
+    begun = next((place for place, day in enumerate(utilisation) if day.value), 0)  # before that nobody told of jobs
+    figures = (
+        _figure("cores allocated, of those in service", "share", utilisation[begun:], settings.full_share, 1.0),
+        _figure("mean wait of runs", "s", waits, settings.wait_p95_goal_s, None),
+    )
+    return CapacityView(cluster=cluster, made_s=now_s, figures=figures)
+
+
+def _figure(name: str, unit: str, days: Sequence[DayFigure], threshold: float, most: float | None) -> CapacityFigure:
+    found = forecast([day.value for day in days], threshold, most)
+    last_s = days[-1].day_s if days else 0
+    return CapacityFigure(
+        name=name, unit=unit, days=tuple(days), forecast=found, sentence=_sentence(found, len(days), unit, last_s)
+    )
+
+
+def _sentence(found: Forecast | None, days: int, unit: str, last_s: int) -> str:
+    if found is None:
+        return f"{days} days are too few for a forecast: it takes {LEAST_DAYS}."
+    threshold = said(found.threshold, unit)
+    if found.reached_days == 0:
+        return f"It is at {threshold} already."
+    if found.reached_days is None or found.is_within < CERTAIN:
+        return f"It does not reach {threshold} within two years, as it goes now ({found.is_within:.0%} likely to)."
+    ends = [_date(last_s, days) for days in (found.reached_low_days, found.reached_high_days)]
+    later = "later than in two years" if ends[1] is None else ends[1]
+    return (
+        f"It reaches {threshold} about {_date(last_s, found.reached_days)}; with 80 % certainty {ends[0]} to {later}."
+    )
+
+
+def _date(last_s: int, days: float | None) -> str | None:
+    return None if days is None else datetime.fromtimestamp(last_s + days * DAY_S, UTC).strftime("%Y-%m-%d")
+
+
+def said(value: float, unit: str) -> str:
+    """A figure in words."""
+    return fmt.percent(value) if unit == "share" else fmt.duration(value)

@@ -1,0 +1,29 @@
+"""Where the cluster is going, as one model for page, JSON and CSV.
+
+Owns the types. A figure has its days and, of thirty days and more, its forecast.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from slurmlens.hub.usage.capacity import Forecast
+from slurmlens.hub.usage.facts import DayFigure
+
+
+class CapacityFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """One daily figure: `unit` is "share" or "s"; `sentence` says when it reaches its threshold, and how sure."""
+
+    name: str
+    unit: str
+    days: tuple[DayFigure, ...]
+    forecast: Forecast | None
+    sentence: str
+
+
+class CapacityView(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    cluster: str
+    made_s: int
+    figures: tuple[CapacityFigure, ...]
