@@ -74,10 +74,14 @@ class HubConsul:
         stages: list[Stage] = [(f"consul {watch.name}", watch.run) for watch in self._finder.watches]
         if self._registration is not None:
             stages.append(("consul registration", self._registration.run))
-        if self._keeper is not None:
-            stages.append(("consul job keys", self._keeper.run))
-            stages.append(("consul news", self._hear))
         return stages
+
+    @property
+    def led_stages(self) -> list[Stage]:
+        """What one hub of several does for all: it keeps the keys of jobs."""
+        if self._keeper is None:
+            return []
+        return [("consul job keys", self._keeper.run), ("consul news", self._hear)]
 
     async def _hear(self) -> None:
         """A stage: hands on what changed; the latest is looked up when it is written."""

@@ -485,6 +485,8 @@ class HubPipeline:
             self._supervisor.add(f"lines' {name}", stage)
         for name, stage in () if self._consul is None else self._consul.stages:
             self._supervisor.add(name, stage)
+        for name, stage in () if self._consul is None else self._consul.led_stages:
+            self._supervisor.add(name, self._led(stage))
 
 
 def _access_control(opened: _Opened) -> AccessControl:
