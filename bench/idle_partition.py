@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from deploy.errors import MachineLacks
@@ -33,27 +32,24 @@ ROWS = (
         Goal(1.2),
         "the same job on the same cluster, empty, in turn",
     ),
-    Row(
-        "IDLE",
-        f"the same with GraceTime={GRACE_S}, which is why docs/galaxy.md says 0",
-        Goal(100.0),
-        Goal(100.0),
-        "the same job on the same cluster, empty, in turn",
-    ),
 )
 
 
-def measure(setting: Setting) -> Iterator[Result]:
+def measure(setting: Setting) -> list[Result]:
     try:
         with small_slurm(nodes=NODES, extra_conf=SETTINGS) as slurm:
             clock = slurm.sandbox.folder / "home/alice/began"
-            for row, partition, rounds in zip(ROWS, ("idle", "graceful"), (setting.choose(9, 4), 2), strict=True):
-                pairs = [(_delay_s(slurm, clock, None), _delay_s(slurm, clock, partition)) for _ in range(rounds)]
-                empty, full = ([pair[side] for pair in pairs] for side in (0, 1))
-                note = f"{rounds} pairs: {_spread(full)} against {_spread(empty)}"
-                yield row.measured(statistics.median(full) / statistics.median(empty), note)
+            pairs = [
+                (_delay_s(slurm, clock, None), _delay_s(slurm, clock, "idle")) for _ in range(setting.choose(9, 4))
+            ]
+            graceful = [_delay_s(slurm, clock, "graceful") for _ in range(2)]
     except MachineLacks as error:
         raise NotMeasurable(str(error)) from error
+    empty, full = ([pair[side] for pair in pairs] for side in (0, 1))
+    note = (
+        f"{len(pairs)} pairs: {_spread(full)} against {_spread(empty)}; with GraceTime={GRACE_S}: {_spread(graceful)}"
+    )
+    return [ROWS[0].measured(statistics.median(full) / statistics.median(empty), note)]
 
 
 def _delay_s(slurm: SmallSlurm, clock: Path, filled_by: str | None) -> float:
