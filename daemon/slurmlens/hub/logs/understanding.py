@@ -15,12 +15,12 @@ import msgspec
 from slurmlens.clock import NS_PER_S
 from slurmlens.log_lines import JobMention, JobSource, LineFact, LogLine, Severity
 from slurmlens.slurm import kernel_lines, log_kinds
+from slurmlens.slurm.cgroup_path import job_in_path
 from slurmlens.slurm.job_mentions import first_mention
 from slurmlens.slurm.log_envelope import SlurmLine, open_envelope
 
 _DAEMON = re.compile(r"(slurmctld|slurmd|slurmstepd|slurmdbd|srun|slurmscriptd)(?:-[\w.-]{1,255})?")
 _TAG = re.compile(r"slurm_(\d{1,10})")
-_CGROUP = re.compile(r"/job_(\d{1,10})(?:/step_(\w{1,20}))?(?:/|$)")
 _STARTS_WITH_TIME = re.compile(r"(sched: )?\[[^\]\n]{1,80}\] ")
 
 
@@ -76,8 +76,8 @@ def _named(
     if line.job_id is not None and line.job_source is not None:
         told.append((line.job_source, JobMention(job_id=line.job_id, step=line.step)))
     cgroup = line.cgroup or (str(fact.fields["cgroup"]) if fact is not None and "cgroup" in fact.fields else "")
-    if (inside := _CGROUP.search(cgroup)) is not None:
-        told.append((JobSource.CGROUP, JobMention(job_id=int(inside[1]), step=inside[2])))
+    if (inside := job_in_path(cgroup)) is not None:
+        told.append((JobSource.CGROUP, inside))
     mentions = (envelope.step if envelope else None, fact.job if fact else None)
     told += [(JobSource.TEXT, mention) for mention in mentions if mention is not None]
     if tag is not None and line.contradiction is None:  # its node said that another user wrote it

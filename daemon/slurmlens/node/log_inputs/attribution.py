@@ -17,12 +17,8 @@ from typing import NamedTuple
 import msgspec
 
 from slurmlens.log_lines import JobSource, LogLine
+from slurmlens.slurm.cgroup_path import job_in_path
 from slurmlens.slurm.job_mentions import first_mention
-
-_CGROUP = re.compile(
-    r"/(?:[^/]+/)?[^/]*(?:slurmstepd\.scope|slurm[^/]*/uid_\d{1,10})/job_(\d{1,10})(?:/step_(\w{1,20}))?(?:/|$)"
-)
-"""Slurm's folders and not ones of that name that a user may have made somewhere below his own."""
 
 _TAG = re.compile(r"slurm_(\d{1,10})")
 _MOST_REMEMBERED = 512
@@ -91,8 +87,8 @@ class Attribution:
         if cgroup in self._of_cgroup:
             return self._of_cgroup[cgroup]
         member = self._jobs.member(f"0::{cgroup}\n")
-        if member is None and (inside := _CGROUP.match(cgroup)) is not None:
-            member = int(inside[1]), inside[2]  # a job that has gone since
+        if member is None and (inside := job_in_path(cgroup)) is not None and inside.job_id is not None:
+            member = inside.job_id, inside.step  # a job that has gone since
         if len(self._of_cgroup) >= _MOST_REMEMBERED:
             del self._of_cgroup[next(iter(self._of_cgroup))]
         self._of_cgroup[cgroup] = member

@@ -9,7 +9,8 @@ from slurmlens.log_lines import JobSource, LogLine, Severity
 
 AT_NS = 1_796_011_200 * 10**9
 OOM = "[2026-11-30T04:00:00.000] [12.batch] error: Detected 1 oom_kill event in StepId=12.batch. x"
-KERNEL_OOM = "oom-kill:constraint=X,oom_memcg=/slurm/job_15,task_memcg=/slurm/job_15/step_2/task_0,task=a,pid=5,uid=1"
+IN_V1 = "/slurm/uid_1/job_15"
+KERNEL_OOM = f"oom-kill:constraint=X,oom_memcg={IN_V1},task_memcg={IN_V1}/step_2/task_0,task=a,pid=5,uid=1"
 ON_V2 = "/system.slice/slurmstepd.scope/job_14/step_0/user/task_1"
 
 
