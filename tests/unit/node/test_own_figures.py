@@ -213,7 +213,7 @@ async def test_the_real_daemon_tells_carbon_prometheus_and_the_command_line(
         await node.start()
         head = f"slurm.demo.nodes.{node.tree.node}.slurmlens."
         await until(lambda: f"{head}process_cpu_s_total" in node.series(), "own figures in carbon")
-        assert f"{head}sink_delivered_lines_total.hub" in node.series()
+        await until(lambda: f"{head}sink_delivered_lines_total.hub" in node.series(), "what the hub took is told too")
         assert await asyncio.to_thread(slurmlens, ["status", "--prometheus", "--config", str(node.config)]) == 0
         families = {family.name: family for family in text_string_to_metric_families(capsys.readouterr().out)}
         assert families["slurmlens_process_resident_bytes"].samples[0].value > 10e6

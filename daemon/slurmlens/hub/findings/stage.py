@@ -47,8 +47,8 @@ from slurmlens.hub.news import (
 from slurmlens.runtime.beside import beside
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
-BEGAN = InternalEvent("findings_begun", logging.WARNING, "{name}: {sentence}", ("kind",))
-ENDED = InternalEvent("findings_ended", logging.INFO, "{name} is over: {why}", ("why",))
+BEGAN = InternalEvent("findings_begun", logging.WARNING, "{finding}: {sentence}", ("kind",))
+ENDED = InternalEvent("findings_ended", logging.INFO, "{finding} is over: {why}", ("why",))
 LEFT_OUT = InternalEvent(
     "finding_jobs_left_out", logging.WARNING, "{count} jobs changed faster than they are looked at"
 )
@@ -265,8 +265,8 @@ class FindingStage:
         for finding in changed:
             if finding.is_over:
                 why = finding.closed_why.value if finding.closed_why else "?"
-                self._reporter.report(ENDED, name=finding.name, why=why)
+                self._reporter.report(ENDED, finding=finding.name, why=why)
             elif finding.first_ns == finding.last_ns or finding.first_ns >= self._clock.wall_ns() - NS_PER_S:
                 self._reporter.report(
-                    BEGAN, name=finding.name, sentence=finding.claim.sentence, kind=finding.claim.kind.value
+                    BEGAN, finding=finding.name, sentence=finding.claim.sentence, kind=finding.claim.kind.value
                 )
