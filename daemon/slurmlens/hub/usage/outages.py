@@ -44,15 +44,15 @@ def outages(connection: Connection, cluster: str, window: UsageWindow, machine_u
 def _facts(connection: Connection, cluster: str, window: UsageWindow) -> Iterator[_Fact]:
     facts = inventory.facts
     columns = (facts.c.name, facts.c.attribute, facts.c.value, facts.c.valid_from_ns, facts.c.valid_to_ns)
-    query = (
-        select(*columns)
-        .where(facts.c.cluster == cluster, facts.c.kind == EntityKind.NODE.value)
-        .where(facts.c.attribute.in_((REASON, REASON_BY, STATE)))
-        .where(facts.c.valid_to_ns > window.from_s * NS_PER_S, facts.c.valid_from_ns < window.to_s * NS_PER_S)
-        .where(or_(facts.c.attribute != STATE, *(facts.c.value.like(mark) for mark in _MARKS)))
-    )
-    for name, attribute, value, from_ns, to_ns in connection.execute(query):
-        yield _Fact(name, attribute, str(msgspec.json.decode(value)), from_ns, to_ns)
+    for wanted in (REASON, REASON_BY, STATE):
+        query = (
+            select(*columns)
+            .where(facts.c.cluster == cluster, facts.c.kind == EntityKind.NODE.value, facts.c.attribute == wanted)
+            .where(facts.c.valid_to_ns > window.from_s * NS_PER_S, facts.c.valid_from_ns < window.to_s * NS_PER_S)
+            .where(or_(facts.c.attribute != STATE, *(facts.c.value.like(mark) for mark in _MARKS)))
+        )
+        for name, attribute, value, from_ns, to_ns in connection.execute(query):
+            yield _Fact(name, attribute, str(msgspec.json.decode(value)), from_ns, to_ns)
 
 
 def outages_of_node(facts: Iterable[_Fact], machine_users: Collection[str]) -> list[Outage]:
