@@ -10,9 +10,12 @@ from datetime import datetime, tzinfo
 
 from slurmlens.clock import NS_PER_S
 
+_LATEST_NS = 2**63 - 1
+"""Databases hold nanoseconds in 63 bits: a later moment could be neither kept nor looked for."""
+
 
 def written_ns(text: str, zone: tzinfo) -> int | None:
-    """The moment in ISO 8601, in `zone` where it names none; None for what is no moment."""
+    """The moment in ISO 8601, in `zone` where it names none; None for what is no moment, or none of 1970 to 2262."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -21,11 +24,15 @@ def written_ns(text: str, zone: tzinfo) -> int | None:
 
 
 def nanoseconds_of(moment: datetime, zone: tzinfo) -> int | None:
-    """A moment, in `zone` where it has none; the hour that a change of clocks repeats is taken for its first pass."""
+    """A moment, in `zone` where it has none; the hour that a change of clocks repeats is taken for its first pass.
+
+    None before 1970 and after April 2262.
+    """
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
     try:
         seconds = int(moment.replace(microsecond=0).timestamp())
     except (OverflowError, ValueError):
         return None
-    return seconds * NS_PER_S + moment.microsecond * 1000
+    time_ns = seconds * NS_PER_S + moment.microsecond * 1000
+    return time_ns if 0 <= time_ns <= _LATEST_NS else None

@@ -47,3 +47,9 @@ def test_no_microsecond_is_lost(moment: datetime) -> None:
 @given(st.text(max_size=40))
 def test_any_text_is_a_moment_or_none(text: str) -> None:
     assert isinstance(written_ns(text, UTC), int | None)
+
+
+@given(st.datetimes(timezones=st.sampled_from((UTC, CEST, timezone(-timedelta(hours=14))))))
+def test_every_moment_that_is_read_fits_into_a_database(moment: datetime) -> None:
+    made = written_ns(moment.isoformat(), UTC)
+    assert made is None or 0 <= made < 2**63

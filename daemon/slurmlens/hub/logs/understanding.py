@@ -18,6 +18,7 @@ from slurmlens.slurm import kernel_lines, log_kinds
 from slurmlens.slurm.cgroup_path import job_in_path
 from slurmlens.slurm.job_mentions import first_mention
 from slurmlens.slurm.log_envelope import SlurmLine, open_envelope
+from slurmlens.wire.log_documents import EARLIEST_NS, MOST_AHEAD_NS
 
 _DAEMON = re.compile(r"(slurmctld|slurmd|slurmstepd|slurmdbd|srun|slurmscriptd)(?:-[\w.-]{1,255})?")
 _TAG = re.compile(r"slurm_(\d{1,10})")
@@ -36,8 +37,8 @@ def understood(line: LogLine, zone: tzinfo = UTC) -> LogLine:
         changes["severity"] = (
             min(line.severity, envelope.severity.value) if line.severity != Severity.INFO else (envelope.severity.value)
         )
-        if envelope.time_ns is not None:
-            changes["time_ns"] = envelope.time_ns
+        if envelope.time_ns is not None and EARLIEST_NS <= envelope.time_ns <= line.time_ns + MOST_AHEAD_NS:
+            changes["time_ns"] = envelope.time_ns  # anybody can log what looks like a line of Slurm's, of any year
     if fact is not None and fact.kind:
         changes["kind"] = fact.kind
         about = {"nodes": fact.nodes} if fact.nodes else {}

@@ -21,8 +21,9 @@ from slurmlens.slurm.records import JobState
 
 MOST_ROWS = 1000
 MOST_RUNS = 10**6
-MOST_SECONDS = 253_402_300_799
-"""The last second of the year 9999."""
+MOST_SECONDS = 9_214_646_399
+"""The last second of 2261: nanoseconds since the epoch, which databases hold in 63 bits, end in April of the year
+after."""
 JOB_SEGMENT = r"[^/.]{1,40}"
 """A job's part of an address; what it means is decided by `job_reference`, which names what is wrong with a slip."""
 
@@ -45,7 +46,7 @@ def number_in(text: str, least: int, most: int) -> int | None:
 def moment_in(request: web.Request, key: str, otherwise_ns: int) -> int:
     """The moment that `key` of an address names, in nanoseconds since the epoch; PageError 400 where it is none.
 
-    Whole seconds since the epoch, or RFC 3339 with its zone: `2026-11-23T10:14:00Z`.
+    Whole seconds since the epoch, or RFC 3339 with its zone: `2026-11-23T10:14:00Z`; from 1970 to 2261.
     """
     text = request.query.get(key)
     if not text:
@@ -55,12 +56,13 @@ def moment_in(request: web.Request, key: str, otherwise_ns: int) -> int:
         return seconds * NS_PER_S
     try:
         told = datetime.fromisoformat(text.replace(" ", "+"))  # a plus that was sent as it is came as a blank
-        if told.tzinfo is not None:
+        if told.tzinfo is not None and 0 <= told.timestamp() <= MOST_SECONDS:
             return round(told.timestamp() * NS_PER_S)
     except (ValueError, OverflowError):
         pass
     message = f"{key}={text[:_SHOWN_CHARACTERS]!r} is no moment"
-    raise PageError(400, "bad-moment", message, "Seconds since the epoch, or as 2026-11-23T10:14:00Z, with its zone.")
+    advice = "Seconds since the epoch, or as 2026-11-23T10:14:00Z, with its zone; from 1970 to 2261."
+    raise PageError(400, "bad-moment", message, advice)
 
 
 def depth_in(request: web.Request, most: int, otherwise: int) -> int:

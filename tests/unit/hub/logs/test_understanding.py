@@ -66,3 +66,9 @@ def test_a_tag_that_another_job_chose_is_contradicted_by_the_cgroup() -> None:
     made = understood(line("hello", "slurm_13", cgroup="/slurm/uid_1/job_14/step_0"))
     assert (made.job_id, made.job_source) == (14, JobSource.CGROUP)
     assert made.contradiction == "tag says job 13"
+
+
+@pytest.mark.parametrize("year", ["0001", "1969", "1999", "2027", "2261", "2263", "9999"])
+@pytest.mark.parametrize("program", ["logger", "slurmd"])
+def test_a_year_that_somebody_made_up_is_not_the_lines(year: str, program: str) -> None:
+    assert understood(line(f"[{year}-12-31T23:59:59.000] error: x", program)).time_ns == AT_NS

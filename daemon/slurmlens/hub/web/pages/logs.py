@@ -23,7 +23,7 @@ from slurmlens.hub.logs.query import MOST_LINES, LogPlace, LogQuery
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.logs.tail import LogTail, Tailed
 from slurmlens.hub.views.logs.build import build_logs_view, log_row, span_of
-from slurmlens.hub.web.addresses import number_in
+from slurmlens.hub.web.addresses import MOST_SECONDS, number_in
 from slurmlens.hub.web.answers import html_answer, json_answer
 from slurmlens.hub.web.session import still_admitted, viewer_of
 from slurmlens.log_lines import Severity
@@ -123,7 +123,7 @@ def moment_of(key: str, text: str, now_ns: int) -> int:
     if unit in _UNITS_S and number_in(number, 0, 10**9) is not None:
         return max(0, now_ns - int(number) * _UNITS_S[unit] * NS_PER_S)
     found = written_ns(text, UTC)
-    if found is None:
+    if found is None or not 0 <= found <= MOST_SECONDS * NS_PER_S:
         raise _unusable(key, text, "15m, 6h, 2d, or a time such as 2026-11-30T04:00:00Z.")
     return found
 
