@@ -23,6 +23,7 @@ from slurmlens.hub.campaigns.tables import campaigns as table
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.news import CampaignReceived, News
+from slurmlens.runtime.beside import beside
 from slurmlens.wire.campaign_view import CampaignView, decode_campaign, encode_campaign
 
 MOST_OF_USER = 200
@@ -43,19 +44,10 @@ class Campaigns:
 
     async def take(self, user: str, view: CampaignView) -> bool:
         """Keeps what a campaign's controller told; False where something newer is kept already."""
-        row = {
-            "cluster": self._cluster,
-            "user": user,
-            "name": view.name,
-            "opened_ns": round((view.opened_s or 0) * NS_PER_S),
-            "told_ns": self._clock.wall_ns(),
-            "events": view.events,
-            "summary": msgspec.json.encode(summary_of(view)),
-            "view": zlib.compress(encode_campaign(view)),
-        }
+        row = await beside(lambda: self._row(user, view))
+        key = (self._cluster, user, view.name)
 
         def work(transaction: Transaction) -> bool:
-            key = (self._cluster, user, view.name)
             known = transaction.find(table, ("opened_ns", "events"), _KEY, [key])
             if known and known[0][0] == row["opened_ns"] and known[0][1] > view.events:
                 return False
@@ -69,6 +61,18 @@ class Campaigns:
         if is_new:
             self._news.publish(CampaignReceived(user, view))
         return is_new
+
+    def _row(self, user: str, view: CampaignView) -> dict[str, object]:
+        return {
+            "cluster": self._cluster,
+            "user": user,
+            "name": view.name,
+            "opened_ns": round((view.opened_s or 0) * NS_PER_S),
+            "told_ns": self._clock.wall_ns(),
+            "events": view.events,
+            "summary": msgspec.json.encode(summary_of(view)),
+            "view": zlib.compress(encode_campaign(view)),
+        }
 
     async def listed(self, viewer: Viewer) -> Sequence[KeptCampaign]:
         """The latest told, newest first."""

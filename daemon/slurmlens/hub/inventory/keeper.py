@@ -71,7 +71,7 @@ class InventoryKeeper:
             elif isinstance(fact, AccountPeopleReceived):
                 await self._write(tell_account_people(fact.people, self._clock.wall_ns()))
             elif isinstance(fact, CampaignReceived):
-                await self._write(tell_campaign(fact.user, fact.view, self._clock.wall_ns()))
+                await self._write(await asyncio.to_thread(tell_campaign, fact.user, fact.view, self._clock.wall_ns()))
 
     async def take_jobs(self, records: Sequence[JobRecord]) -> None:
         """Whose jobs these are is written once."""

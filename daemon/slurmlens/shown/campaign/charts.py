@@ -69,7 +69,8 @@ def _trace_marks(view: CampaignView) -> Iterator[ChartMark]:
 def _parallel(view: CampaignView) -> CampaignChart:
     """A line a feasible point through all parameters and objectives; the best one stands out and is drawn last."""
     feasible = [one for one in view.points if one.feasible]
-    ranked = sorted(feasible, key=lambda one: one.point == view.best or one.point in view.front)[-MOST_THREADS:]
+    best = {view.best, *view.front}
+    ranked = sorted(feasible, key=lambda one: one.point in best)[-MOST_THREADS:]
     title = "Every feasible point, its parameters and figures"
     if len(ranked) < len(feasible):
         title = f"The latest {len(ranked)} of {len(feasible)} feasible points, their parameters and figures"
@@ -81,8 +82,9 @@ def _parallel_marks(view: CampaignView, shown: Sequence[PointView]) -> Iterator[
     axes = [*names, *(text.split(" ", 1)[1] for text in view.objectives)]
     scales = [_Scale.of([_cell(one, name) for one in shown]) for name in axes]
     places = [_LEFT + place * (WIDTH - 2 * _LEFT) / max(1, len(axes) - 1) for place in range(len(axes))]
+    best = {view.best, *view.front}
     for one in shown:
-        yield _thread(one, axes, scales, places, view)
+        yield _thread(one, axes, scales, places, is_best=one.point in best)
     for x, name, scale in zip(places, axes, scales, strict=True):
         yield ChartMark("path", "axis", {"d": f"M{x:.1f} {_TOP}V{HEIGHT - _BOTTOM}"})
         yield _text(name, x, HEIGHT - 8, "middle")
@@ -91,7 +93,7 @@ def _parallel_marks(view: CampaignView, shown: Sequence[PointView]) -> Iterator[
 
 
 def _thread(
-    one: PointView, axes: Sequence[str], scales: Sequence[_Scale], places: Sequence[float], view: CampaignView
+    one: PointView, axes: Sequence[str], scales: Sequence[_Scale], places: Sequence[float], *, is_best: bool
 ) -> ChartMark:
     span = HEIGHT - _TOP - _BOTTOM
     corners = [
@@ -99,7 +101,7 @@ def _thread(
         for name, scale, x in zip(axes, scales, places, strict=True)
         if (value := _cell(one, name)) is not None
     ]
-    role = "best" if one.point == view.best or one.point in view.front else "faint"
+    role = "best" if is_best else "faint"
     return ChartMark("path", role, {"d": f"M{'L'.join(corners)}"}, f"point {one.point}", one)
 
 
@@ -156,7 +158,8 @@ class _Scale:
             low, high = _range(numbers)
             return cls(f"{min(numbers):.4g}", f"{max(numbers):.4g}", {c: (c - low) / (high - low) for c in numbers})
         words = sorted({str(cell) for cell in known})
-        shares = {cell: words.index(str(cell)) / max(1, len(words) - 1) for cell in known}
+        order = {word: place for place, word in enumerate(words)}
+        shares = {cell: order[str(cell)] / max(1, len(words) - 1) for cell in known}
         return cls(words[0], words[-1], shares) if words else cls("", "", {})
 
 

@@ -16,10 +16,16 @@ from slurmlens.clock import Clock
 from slurmlens.errors import DecodeError, PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.access.viewer import Way
-from slurmlens.hub.views.campaign.build import build_campaign_view, build_campaigns_view, campaigns_csv
+from slurmlens.hub.views.campaign.build import (
+    CampaignPageView,
+    build_campaign_view,
+    build_campaigns_view,
+    campaigns_csv,
+)
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.ports import CampaignStore
 from slurmlens.hub.web.session import admitted_of, viewer_of
+from slurmlens.runtime.beside import beside
 from slurmlens.shown.campaign import sentences
 from slurmlens.shown.campaign.charts import HEIGHT, WIDTH, campaign_charts
 from slurmlens.shown.campaign.table import campaign_csv, columns
@@ -71,21 +77,23 @@ class CampaignPage:
         view = build_campaign_view(self._cluster, told, self._clock.wall_ns())
         form = request.match_info.get("form")
         if form == "json":
-            return json_answer(view)
+            return await beside(lambda: json_answer(view))
         if form == "csv":
-            return csv_answer(campaign_csv(view.campaign), f"{name}.csv")
+            return csv_answer(await beside(lambda: campaign_csv(view.campaign)), f"{name}.csv")
+        return html_answer(await beside(lambda: self._drawn(view)))
+
+    def _drawn(self, view: CampaignPageView) -> str:
         names, figures = columns(view.campaign)
-        return html_answer(
-            self._page.render(
-                view=view,
-                campaign=view.campaign,
-                charts=campaign_charts(view.campaign),
-                box=f"0 0 {WIDTH} {HEIGHT}",
-                names=names,
-                figures=figures,
-                sentences=sentences,
-                rows=list(reversed(view.campaign.points))[:MOST_ROWS],
-            )
+        return self._page.render(
+            view=view,
+            campaign=view.campaign,
+            best={view.campaign.best, *view.campaign.front},
+            charts=campaign_charts(view.campaign),
+            box=f"0 0 {WIDTH} {HEIGHT}",
+            names=names,
+            figures=figures,
+            sentences=sentences,
+            rows=list(reversed(view.campaign.points))[:MOST_ROWS],
         )
 
     async def take(self, request: web.Request) -> web.Response:
@@ -96,7 +104,7 @@ class CampaignPage:
         if hashlib.sha256(body).hexdigest() != request.query.get("sha256"):
             raise PageError(400, "digest", "the body is not the one that the address names", "Send it again.")
         try:
-            view = decode_campaign(body)
+            view = await beside(lambda: decode_campaign(body))
         except DecodeError as error:
             raise PageError(400, error.reason, str(error), "Hub and command must be of one release.") from error
         if view.name != name:
