@@ -87,8 +87,8 @@ does not have has no series, and its collector is not even loaded.
   is said. `without` leaves collectors out by name.
 * Of a collector's devices the first `devices_max` (64) have figures; how many are left out is said.
 * The unit gives the daemon no rights: RAPL's energy (root alone since 2020), Lustre's counters in debugfs, and the
-  clock's offset (`@clock` is not among its system calls) need a drop-in, `/home` needs `ProtectHome=read-only`;
-  without, they are unavailable."""
+  clock's offset (`@clock` is not among its system calls) need a drop-in, which the package brings
+  ([installation](installation.md)); `/home` needs `ProtectHome=read-only`; without, they are unavailable."""
 
 
 NAMES_2015 = (

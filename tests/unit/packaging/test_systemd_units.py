@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -20,6 +21,7 @@ from testkit.checkout import ROOT
 SYSTEMD = ROOT / "systemd"
 SERVICES = ["slurmlens-node.service", "slurmlens-hub.service", "slurmlens-relay.service"]
 MOST_EXPOSURE = 2.0
+DROP_INS = sorted((SYSTEMD / "drop-ins").glob("*.conf"))
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="making users, folders and mounts needs root")
 
@@ -31,16 +33,21 @@ def needs(program: str) -> pytest.MarkDecorator:
 @needs("systemd-analyze")
 @pytest.mark.parametrize("name", [*SERVICES, "slurmlens-controllers.service"])
 def test_services_are_exposed_no_more_than_promised(name: str) -> None:
+    assert exposure_of(SYSTEMD / name) <= MOST_EXPOSURE
+
+
+def exposure_of(unit: Path) -> float:
+    """As systemd judges a unit with its drop-ins, 0 to 10."""
     report = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(SYSTEMD / name)],
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "LC_ALL": "C.UTF-8"},
     ).stdout
     exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", report)
-    assert exposure is not None
-    assert float(exposure[1]) <= MOST_EXPOSURE, report
+    assert exposure is not None, report
+    return float(exposure[1])
 
 
 @needs("systemd-analyze")
@@ -55,6 +62,67 @@ def test_systemd_finds_nothing_to_complain_about(tmp_path: Path) -> None:
     )
     ours = [line for line in result.stderr.splitlines() if "slurmlens" in line]
     assert (result.returncode, ours) == (0, [])
+
+
+@needs("systemd-analyze")
+@pytest.mark.parametrize("part", DROP_INS, ids=[part.stem for part in DROP_INS])
+def test_a_drop_in_is_one_that_systemd_takes_and_opens_little_more(part: Path, tmp_path: Path) -> None:
+    unit = "slurmlens-node.service"
+    text = (SYSTEMD / unit).read_text().replace("/usr/bin/slurmlens", "/bin/true -")
+    (tmp_path / unit).write_text(text)
+    folder = tmp_path / f"{unit}.d"
+    folder.mkdir()
+    shutil.copy(part, folder)
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit)], capture_output=True, text=True
+    )
+    assert [line for line in verified.stderr.splitlines() if "slurmlens" in line] == []
+    assert exposure_of(SYSTEMD / unit) <= exposure_of(tmp_path / unit) <= MOST_EXPOSURE
+
+
+@pytest.mark.parametrize("part", DROP_INS, ids=[part.stem for part in DROP_INS])
+def test_a_drop_in_says_how_it_is_installed_and_the_documents_name_it(part: Path) -> None:
+    command = (
+        f"install -D -m 0644 -t /etc/systemd/system/slurmlens-node.service.d /usr/share/slurmlens/systemd/{part.name}"
+    )
+    assert command in part.read_text()
+    assert f"`{part.name}`" in (ROOT / "docs/installation.md").read_text()
+
+
+def script_of(part: str) -> str:
+    [argv] = re.findall(r"^ExecStartPre=-\+(.*)$", (SYSTEMD / "drop-ins" / part).read_text(), re.MULTILINE)
+    return str(argv).replace("$$", "$")
+
+
+@needs_root
+def test_the_drop_in_for_rapl_opens_the_counters_to_the_group_and_to_nobody_else(tmp_path: Path) -> None:
+    domains = [tmp_path / name for name in ("intel-rapl:0", "intel-rapl:0:0")]
+    for domain in domains:
+        domain.mkdir()
+        (domain / "energy_uj").write_text("1\n")
+        (domain / "energy_uj").chmod(0o400)
+    script = (
+        script_of("rapl.conf").replace("/sys/class/powercap", str(tmp_path)).replace("chgrp slurmlens", "chgrp 4711")
+    )
+    subprocess.run(shlex.split(script), check=True)
+    found = [(stat.S_IMODE(one.st_mode), one.st_gid) for one in ((it / "energy_uj").stat() for it in domains)]
+    assert found == [(0o440, 4711)] * 2
+
+
+@needs_root
+def test_the_drop_in_for_lustre_lets_the_group_into_debugfs_and_nobody_else(tmp_path: Path) -> None:
+    script = script_of("lustre.conf").replace("/sys/kernel/debug", str(tmp_path)).replace("gid=slurmlens", "gid=4711")
+    mounted = f"mount -t debugfs none {tmp_path} || exit 77; "
+    remounted = f"before=$(stat -c 'mode=%a,gid=%g' {tmp_path}); {script}; stat -c '%a %g' {tmp_path}; "
+    undone = f"mount -o remount,$before {tmp_path}"
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-ec", mounted + remounted + undone],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == 77:
+        pytest.skip("this kernel lets nobody mount debugfs here")
+    assert (done.returncode, done.stdout) == (0, "750 4711\n"), done.stderr
 
 
 def setting(unit: str, key: str) -> str:
