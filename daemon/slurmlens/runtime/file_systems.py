@@ -30,9 +30,13 @@ class Durability(enum.Enum):
 def durability_of(folder: Path, proc_root: Path = Path("/proc")) -> tuple[Durability, str]:
     """What the file system of `folder` (or of its nearest existing parent) is good for, and the kernel's name of it.
 
-    Format of mountinfo: proc_pid_mountinfo(5). Of an overlay the upper layer counts. Where nothing can be found out it
+    A server that hangs holds nobody here: what lies below a network's mount by its name alone is not looked at. Format
+    of mountinfo: proc_pid_mountinfo(5). Of an overlay the upper layer counts. Where nothing can be found out it
     is taken for a disk.
     """
+    kind, _ = _mount_of(folder.absolute(), proc_root)
+    if _is_of_network(kind):
+        return Durability.NETWORK, kind
     path = folder.resolve()
     for _ in range(3):
         kind, options = _mount_of(path, proc_root)
@@ -42,10 +46,12 @@ def durability_of(folder: Path, proc_root: Path = Path("/proc")) -> tuple[Durabi
         path = Path(upper.group(1))
     if kind in _MEMORY_KINDS:
         return Durability.VOLATILE, kind
+    return Durability.NETWORK if _is_of_network(kind) else Durability.LASTING, kind
+
+
+def _is_of_network(kind: str) -> bool:
     # sshfs, s3fs, gluster's client and their kind; some are local, but none can be told from the others.
-    if kind in _NETWORK_KINDS or kind.startswith("fuse."):
-        return Durability.NETWORK, kind
-    return Durability.LASTING, kind
+    return kind in _NETWORK_KINDS or kind.startswith("fuse.")
 
 
 def _mount_of(path: Path, proc_root: Path) -> tuple[str, str]:

@@ -44,6 +44,16 @@ def test_what_a_place_is_good_for_is_read_from_the_mounts(
     assert durability_of(Path(folder), mountinfo(tmp_path, *MOUNTS)) == (durability, kind)
 
 
+def test_a_place_on_a_network_is_known_without_asking_its_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hangs(path: Path) -> Path:
+        raise AssertionError(f"{path} was looked at")
+
+    monkeypatch.setattr(Path, "resolve", hangs)
+    assert durability_of(Path("/sshfs/x"), mountinfo(tmp_path, *MOUNTS)) == (Durability.NETWORK, "fuse.sshfs")
+
+
 def test_where_there_is_no_table_of_mounts_it_is_taken_for_a_disk(tmp_path: Path) -> None:
     assert durability_of(tmp_path, tmp_path / "no-proc") == (Durability.LASTING, "unknown")
 
