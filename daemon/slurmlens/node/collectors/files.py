@@ -36,12 +36,13 @@ class FileSystemSpace(NamedTuple):
 class KeptFiles:
     """The files of one machine."""
 
-    __slots__ = ("_asked", "_open", "_root")
+    __slots__ = ("_asked", "_inodes", "_open", "_root")
 
     def __init__(self, root: str) -> None:
         self._root = root.rstrip("/")
         self._open: dict[str, int] = {}
         self._asked: set[str] = set()
+        self._inodes: dict[str, int | None] = {}
 
     def text(self, path: str) -> str | None:
         """What stands in a file, whole; None where it cannot be read. `path` is below the root, without a slash."""
@@ -87,6 +88,26 @@ class KeptFiles:
             return os.readlink(f"{self._root}/{path}")
         except OSError:
             return ""
+
+    def is_another(self, folder: str) -> bool:
+        """Whether a folder of sysfs is that of another device than when this was asked last; False the first time.
+
+        A device that is renamed keeps its inode, and a descriptor that is kept stays that device's, whoever has its
+        name now: those below the folder are given back then.
+        """
+        try:
+            inode: int | None = os.stat(f"{self._root}/{folder}").st_ino
+        except OSError:
+            inode = None
+        before = self._inodes.get(folder, inode)
+        self._inodes[folder] = inode
+        if len(self._inodes) > MOST_OPEN:
+            del self._inodes[next(iter(self._inodes))]
+        if before == inode:
+            return False
+        for path in [one for one in self._open if one.startswith(f"{folder}/")]:
+            self._close(path)
+        return True
 
     def sweep(self) -> None:
         """The round is over: give back what nobody asked for in it."""

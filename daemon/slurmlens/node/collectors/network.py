@@ -1,6 +1,7 @@
 """Interfaces: bytes, packets, errors and drops, speed of the link: `/proc/net/dev` (proc_pid_net(5)), `/sys/class/net`.
 
-One file tells all interfaces, by the name that each has now: one that is renamed begins anew under its new name. The
+One file tells all interfaces, by the name that each has now: one that is renamed begins anew under its new name,
+also where another had that name. The
 loopback and the kernel's ends of containers' interfaces are left out. A link that is down says speed -1, or nothing.
 """
 
@@ -30,6 +31,8 @@ def read(look: MachineLook) -> Iterator[Sample]:
         name = name.strip()
         if name.startswith(_LEFT_OUT):
             continue
+        if look.files.is_another(f"{FOLDER}/{name}"):
+            continue  # what the other one counted is no beginning of a rate
         words = rest.split()
         for column, figure in _COLUMNS.items():
             yield Sample(figure, name, int(words[column]))

@@ -20,6 +20,7 @@ from slurmlens.node.collectors.rates import Rates
 from slurmlens.node.collectors.table import COLLECTORS
 from testkit.machines import FOLDER, unpack
 
+NETWORK = next(row for row in COLLECTORS if row.name == "network")
 NS_PER_S = 1_000_000_000
 MINUTE_NS = 60 * NS_PER_S
 
@@ -110,6 +111,32 @@ def test_an_interface_under_a_new_name_begins_anew() -> None:
     rates = Rates()
     rates.figures("network", [Sample("received_bytes_per_second", "eth0", 9000)], 0)
     assert rates.figures("network", [Sample("received_bytes_per_second", "lan0", 9600)], MINUTE_NS) == []
+
+
+def test_two_interfaces_that_exchange_their_names_make_no_rate_of_each_others_counters(tmp_path: Path) -> None:
+    net = tmp_path / "sys/class/net"
+    for name, speed in (("eth0", 1000), ("eth1", 25_000)):
+        (net / name).mkdir(parents=True)
+        (net / name / "speed").write_text(f"{speed}\n")
+    (tmp_path / "proc/net").mkdir(parents=True)
+    collecting = Collecting(CollectorsConfig(), KeptFiles(str(tmp_path)), rows=[NETWORK])
+
+    def told(minute: int, **received: int) -> dict[tuple[str, str], float]:
+        lines = [f"{name}: {count} {'0 ' * 15}" for name, count in received.items()]
+        (tmp_path / "proc/net/dev").write_text("\n".join(["of", "what", *lines]))
+        return {(one.of, one.metric.name): one.value for one in collecting.round(minute * MINUTE_NS, {})}
+
+    told(0, eth0=1000, eth1=10**12)
+    assert told(1, eth0=7000, eth1=10**12)["eth0", "received_bytes_per_second"] == 100.0
+    (net / "eth0").rename(net / "aside")
+    (net / "eth1").rename(net / "eth0")
+    (net / "aside").rename(net / "eth1")
+    assert told(2, eth0=10**12, eth1=7000) == {}
+    after = told(3, eth0=10**12 + 6000, eth1=7000)
+    assert after["eth0", "link_bits_per_second"] == 25e9
+    told_next = told(4, eth0=10**12 + 12_000, eth1=7000)
+    assert told_next["eth0", "received_bytes_per_second"] == 100.0
+    collecting.close()
 
 
 class Clock:
