@@ -383,7 +383,8 @@ class GpuState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     part_of: str = ""
     is_split: bool = False
     problem: str = ""
-    """Why it tells nothing: `gone` (off the bus), `it does not answer`, `the driver does not answer`, `hangs`."""
+    """Why it tells nothing: `gone` (off the bus), `it does not answer`, `the driver does not answer`, `hangs`,
+    `not read` (the probe ends by itself)."""
     utilisation_ratio: float | None = None
     memory_busy_ratio: float | None = None
     memory_used_bytes: Unsigned | None = None

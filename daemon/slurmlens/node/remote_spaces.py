@@ -49,8 +49,8 @@ class RemoteSpaces:
             if told is not None:
                 self._hangs.pop(point, None)
                 found[point] = FileSystemSpace(*told)
-            elif self._probe.has_hung:
-                waited += 1
+            elif self._probe.has_hung or (hang is not None and self._probe.is_stuck):
+                waited += self._probe.has_hung
                 self._hangs[point] = _longer(hang)
                 found[point] = None
         return found

@@ -1,8 +1,9 @@
 """The loop over GPUs: reads them through `slurmlens-probe`, joins them with jobs, makes points; keeps the newest state.
 
 Owns the probe's process and the holdings. Invariants: no process is started where no driver is loaded; GPUs that hang
-are told as such, by what was known of them, and the daemon goes on; processes are joined with jobs by the kernel's word
-(`/proc/PID/cgroup`), never by names. Made and run by `pipeline`; the collectors' stage sends `told` to the hub.
+or whose probe fails are told as such, by what was known of them, never with old figures, and the daemon goes on;
+processes are joined with jobs by the kernel's word (`/proc/PID/cgroup`), never by names. Made and run by `pipeline`;
+the collectors' stage sends `told` to the hub.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from slurmlens.wire.carbon import system_lines
 
 DRIVERS = ("proc/driver/nvidia/version", "dev/nvidiactl", "sys/module/amdgpu")
 GPUS_HANG = lasting("gpus_hang", logging.WARNING, "the GPUs' driver does not answer; their probe was ended")
+GPUS_UNREAD = lasting(
+    "gpus_unread", logging.WARNING, "the GPUs' probe ends by itself or fails; nothing is read of them"
+)
 GPUS_ODD = InternalEvent("gpus_odd", logging.WARNING, "{count} GPUs told something that makes no sense")
 
 
@@ -89,11 +93,12 @@ class GpuStage:
     async def _take(self, due_ns: int) -> None:
         told = await self._probe.ask("gpus", str(self._root), self._config.timeout_s)
         if told is None:
-            if self._probe.has_hung:
-                self._reporter.report(GPUS_HANG)
-                self._states = tuple(_hanging(state) for state in self._states)
+            hangs = self._probe.has_hung or self._probe.is_stuck
+            self._reporter.report(GPUS_HANG if hangs else GPUS_UNREAD)
+            self._states = tuple(_unread(state, "hangs" if hangs else "not read") for state in self._states)
             return
         self._reporter.over(GPUS_HANG)
+        self._reporter.over(GPUS_UNREAD)
         readings, odd = readings_of(told)
         if odd:
             self._reporter.report(GPUS_ODD, count=odd)
@@ -145,8 +150,8 @@ class GpuStage:
         return Moment(self._clock.wall_ns(), self._clock.boottime_ns())
 
 
-def _hanging(state: GpuState) -> GpuState:
-    """What is still true of a GPU whose driver does not answer: who it is."""
+def _unread(state: GpuState, problem: str) -> GpuState:
+    """What is still true of a GPU of which nothing is heard: who it is."""
     return GpuState(
-        uuid=state.uuid, pci=state.pci, minor=state.minor, model=state.model, part_of=state.part_of, problem="hangs"
+        uuid=state.uuid, pci=state.pci, minor=state.minor, model=state.model, part_of=state.part_of, problem=problem
     )

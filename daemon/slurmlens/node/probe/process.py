@@ -2,8 +2,10 @@
 
 Owns one such process and its socket. Invariants: one question at a time; a question takes at most its timeout; a
 process that did not answer is killed and never waited for (in the kernel it may hang for hours), it is reaped when it
-has ended; where it ended by itself the next start waits, longer each time, up to `MOST_WAIT_S`. posix_spawn(3), not
-`subprocess`: the daemon is not copied, and imports nothing for it. Used by `node.remote_spaces` and by `node.gpus`.
+has ended, and while `MOST_DYING` of them have not, there is no further one: the unit bounds the daemon's tasks, and the
+daemon needs its own; where it ended by itself the next start waits, longer each time, up to `MOST_WAIT_S`.
+posix_spawn(3), not `subprocess`: the daemon is not copied, and imports nothing for it. Used by `node.remote_spaces` and
+by `node.gpus`.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ PROGRAM = (
 )
 LEAST_WAIT_S = 1.0
 MOST_WAIT_S = 300.0
+MOST_DYING = 4
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 
 
@@ -50,10 +53,17 @@ class ProbeProcess:
         """Of the process that runs now."""
         return self._pid
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether so many killed ones hang in the kernel that none is started any more."""
+        return len(self._dying) >= MOST_DYING
+
     async def ask(self, question: str, argument: str, timeout_s: float) -> Any:
         """What it answers; None where it fails, hangs, or may not be started again yet."""
         self._reap()
         self.has_hung = False
+        if self.is_stuck:
+            return None
         try:
             if self._streams is None and not await self._start():
                 return None

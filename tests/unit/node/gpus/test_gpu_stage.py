@@ -10,7 +10,7 @@ import pytest
 
 from slurmlens.config.collectors import GpusConfig
 from slurmlens.events import Place
-from slurmlens.node.gpus.stage import GPUS_HANG, GpuJob, GpuStage
+from slurmlens.node.gpus.stage import GPUS_HANG, GPUS_UNREAD, GpuJob, GpuStage
 from slurmlens.node.probe.process import ProbeProcess
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -132,6 +132,23 @@ async def test_gpus_that_hang_are_told_as_such_and_come_back(
     imaginary.tell(gpu(0), gpu(1))
     await site.look(1)
     assert [one.problem for one in site.stage.told()[0]] == ["", ""]
+
+
+async def test_a_probe_that_dies_each_time_leaves_no_old_figures_and_is_reported(
+    imaginary: ImaginaryGpus, tmp_path: Path, clock: ManualClock
+) -> None:
+    imaginary.tell(gpu(0), gpu(1))
+    site = GpuSite(tmp_path, clock)
+    await site.look(1)
+    site.probe.kill()
+    site.probe._program = ("/bin/false",)
+    await site.look(3)
+    states, _ = site.stage.told()
+    assert [(one.uuid, one.problem, one.utilisation_ratio) for one in states] == [
+        ("GPU-0", "not read", None),
+        ("GPU-1", "not read", None),
+    ]
+    assert site.counters.snapshot()[f"{GPUS_UNREAD.name}_total"] == 3
 
 
 async def test_without_a_driver_no_process_is_started(tmp_path: Path, clock: ManualClock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,10 +16,11 @@ import pytest_asyncio
 from slurmlens.node.collectors.files import FileSystemSpace
 from slurmlens.node.gpus.reading import readings_of
 from slurmlens.node.probe import amd
-from slurmlens.node.probe.process import ProbeProcess
+from slurmlens.node.probe.process import MOST_DYING, ProbeProcess
 from slurmlens.node.remote_spaces import RemoteSpaces
 from testkit.imaginary_gpus import ImaginaryGpus, build, gpu
 from testkit.manual_clock import ManualClock
+from testkit.waiting import until
 
 TIMEOUT_S = 20.0
 
@@ -219,6 +221,33 @@ async def test_a_server_that_hangs_is_marked_and_the_others_are_asked(tmp_path: 
         assert await spaces.ask() == {"/b/well": well}
     finally:
         probe.kill()
+
+
+async def test_where_killed_probes_do_not_end_no_further_ones_are_started_until_they_have(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a process in uninterruptible sleep, on which SIGKILL has no effect before it wakes."""
+    mountinfo(tmp_path, Path("/a/hangs"))
+    probe = ProbeProcess(clock, (sys.executable, "-c", HANGS))
+    spaces = RemoteSpaces(tmp_path, probe, 0.1)
+    unheard: list[int] = []
+    kill = os.kill
+    monkeypatch.setattr(os, "kill", lambda pid, _: unheard.append(pid))
+    for _ in range(40):
+        assert await spaces.ask() == {"/a/hangs": None}
+    assert len(unheard) == MOST_DYING
+    assert probe.is_stuck
+    assert await probe.ask("space", "/b/well", TIMEOUT_S) is None
+    for pid in unheard:
+        kill(pid, signal.SIGKILL)
+    await until(lambda: all(map(has_ended, unheard)), "all of them ended")
+    monkeypatch.undo()
+    assert await probe.ask("space", "/b/well", TIMEOUT_S) is not None
+    probe.kill()
+
+
+def has_ended(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 async def test_a_real_folder_is_measured_by_the_real_program(probe: ProbeProcess, tmp_path: Path) -> None:
