@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from pathlib import Path
 
 import msgspec
@@ -15,9 +16,11 @@ from slurmlens.assess.joining import join
 from slurmlens.assess.known_problems import match
 from slurmlens.assess.reporting import render_report
 from slurmlens.assess.scoring import score
+from slurmlens.cli.commands.assess import log_address
 from slurmlens.cli.main import main
 from slurmlens.errors import DecodeError
 from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.web.pages.logs import query_of
 from slurmlens.wire.assessment import Assessment, Ticket, read_document, write_document
 from testkit.checkout import ROOT
 from testkit.job_gallery import GALLERY
@@ -108,6 +111,16 @@ def test_the_steps_in_a_shell_make_the_files_that_the_tools_are_tested_against(t
     assert main(["assess", "report", *made, f"--output={tmp_path}/summary.json", f"--page={tmp_path}/report.html"]) == 0
     for name in ("joined.json", "scores.json", "problems.json", "summary.json", "report.html"):
         assert (tmp_path / name).read_bytes() == (data / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("to_s", [1_796_042_580, 2**40])
+def test_lines_are_asked_for_as_a_hub_takes_it(to_s: int) -> None:
+    ticket = Ticket(key="k", rule="r", cluster="c", job_id=42, run=1, from_s=1_796_042_500, to_s=to_s)
+    asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(log_address(ticket)).query))
+    query = query_of(asked, NOW_NS)
+    assert (query.job_id, query.since_ns) == (42, ticket.from_s * 10**9)
+    assert query.until_ns is not None
+    assert query.until_ns > query.since_ns
 
 
 def test_a_file_that_is_none_of_these_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

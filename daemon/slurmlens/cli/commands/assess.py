@@ -15,7 +15,9 @@ from typing import Any
 from slurmlens.cli.ask import hub as hub_client
 from slurmlens.cli.ask.report import segment
 from slurmlens.errors import DecodeError, HubError
+from slurmlens.shown.format import iso_s
 from slurmlens.shown.text import visible
+from slurmlens.wire.assessment import Ticket
 
 SUMMARY = "assess a run of a job: export, join, score, match known problems, report"
 
@@ -23,6 +25,8 @@ EXIT_DONE = 0
 EXIT_WRONG = 2
 MOST_NODES = 64
 LINES_ASKED = 1_000
+LAST_S = 253_402_300_799
+"""The last second that has a date."""
 
 EPILOG = """example, what the workflow in galaxy/ does:
   slurmlens assess ticket --job 4711 --run 1 --output ticket.json
@@ -134,14 +138,20 @@ def _events(arguments: argparse.Namespace) -> None:
 
     ticket = _read_ticket(arguments)
     answer = _ask(arguments, f"/jobs/{ticket.job_id}/{ticket.run}.json")
-    asked = {"job": ticket.job_id, "since": ticket.from_s, "until": ticket.to_s + 1, "limit": LINES_ASKED}
     try:
-        lines = _ask(arguments, f"/logs.json?{urllib.parse.urlencode(asked)}")
+        lines = _ask(arguments, log_address(ticket))
     except HubError as error:
         if error.status != 404:
             raise
         lines = None  # this hub keeps no lines
     _write(arguments.output, export_events(ticket, answer, lines))
+
+
+def log_address(ticket: Ticket) -> str:
+    """Where a hub tells the lines about the ticket's job within its window."""
+    since, until = (iso_s(min(second, LAST_S) * 10**9) for second in (ticket.from_s, ticket.to_s + 1))
+    asked = {"job": ticket.job_id, "since": since, "until": until, "limit": LINES_ASKED}
+    return f"/logs.json?{urllib.parse.urlencode(asked)}"
 
 
 def _inventory(arguments: argparse.Namespace) -> None:
