@@ -25,8 +25,8 @@ EXIT_DONE = 0
 EXIT_WRONG = 2
 MOST_NODES = 64
 LINES_ASKED = 1_000
-LAST_S = 253_402_300_799
-"""The last second that has a date."""
+LAST_S = 9_223_372_035
+"""The last second whose nanoseconds fit 64 bit."""
 
 EPILOG = """example, what the workflow in galaxy/ does:
   slurmlens assess ticket --job 4711 --run 1 --output ticket.json
