@@ -25,8 +25,8 @@ EXIT_DONE = 0
 EXIT_WRONG = 2
 MOST_NODES = 64
 LINES_ASKED = 1_000
-LAST_S = 9_223_372_035
-"""The last second whose nanoseconds fit 64 bit."""
+LAST_S = 4_102_444_800
+"""The year 2100: a hub takes no date much later."""
 
 EPILOG = """example, what the workflow in galaxy/ does:
   slurmlens assess ticket --job 4711 --run 1 --output ticket.json
