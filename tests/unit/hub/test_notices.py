@@ -11,6 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiosmtpd.controller import Controller
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.config.notices import MailConfig, NoticesConfig
@@ -203,12 +205,54 @@ async def test_wishes_are_ones_own(history: History) -> None:
         (NoticeChannel.MAIL, "alice@example.org\nBcc: x@y", "no mail address"),
         (NoticeChannel.MAIL, "alice@example.org, bob@example.org", "no mail address"),
         (NoticeChannel.MAIL, "alice", "no mail address"),
+        (NoticeChannel.MAIL, "al.ice+x@mail.example.org", None),
     ],
 )
 def test_only_what_may_be_told_is_taken(channel: NoticeChannel, address: str, words: str | None) -> None:
     config = NoticesConfig(webhook_hosts=("chat.example.org",), mail=MailConfig())
     problem = address_problem(config, channel, address)
     assert (problem is None) if words is None else words in str(problem)
+
+
+ODD_MAIL = (
+    "a@b@c", "a@b:c", "g:a@b", "undisclosed:@b", "(a)@b", "a@b(c)d@e", "a@(b", "a@b]", "a[@b", "a@[1.2.3.4]", "a@b.",
+    "..@b", ".@.", "a@b:", "a@=?utf-8?b?ZXZpbEB4?=", "=?utf-8?q?x=40y?=@z", "ü@example.org", "a@\u2028b", "a\xa0b@c",
+    "a@-", "", "@", "a" * 250 + "@b.org",
+)  # fmt: skip
+ODD_WEB = (
+    "http://[::1", "http://[/", "http://chat.example.org:99999/", "http://chat.example.org:abc/", "http:///x",
+    "http://chat.example.org:0/", "http://chat.example.org\\@evil.org/", "http://chat.example.org/\r\nX: y",
+    "http:\n//chat.example.org/", "http://chat.example.org:\uff11/", "http://chat\u3002example.org/", "", "://",
+    "http://chat.example.org/ x", "http://chat.example.org/" + "x" * 1000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ODD_MAIL)
+def test_an_address_that_programs_read_in_different_ways_is_no_mail_address(address: str) -> None:
+    problem = address_problem(NoticesConfig(mail=MailConfig()), NoticeChannel.MAIL, address)
+    assert problem is not None
+    assert "no mail address" in problem
+
+
+@pytest.mark.parametrize("address", ODD_WEB)
+def test_an_address_that_programs_read_in_different_ways_is_no_webhook(address: str) -> None:
+    problem = address_problem(NoticesConfig(webhook_hosts=("chat.example.org",)), NoticeChannel.WEBHOOK, address)
+    assert problem is not None
+    assert "no address of a webhook" in problem
+
+
+@given(st.text(max_size=60).map("http://{}".format) | st.text(max_size=60))
+def test_any_text_is_an_address_or_is_refused(address: str) -> None:
+    config = NoticesConfig(webhook_hosts=("chat.example.org",), mail=MailConfig())
+    for channel in NoticeChannel:
+        assert isinstance(address_problem(config, channel, address), str | None)
+
+
+def test_a_text_that_cannot_be_written_is_refused_and_holds_nobody_up() -> None:
+    kept = mail_to("alice@example.org")
+    odd = msgspec.structs.replace(kept, notice=msgspec.structs.replace(kept.notice, text="\ud800"))
+    with pytest.raises(RefusedError, match="no mail"):
+        send_mail(MailConfig(), odd)
 
 
 class Inbox:

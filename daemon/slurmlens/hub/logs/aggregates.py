@@ -20,6 +20,8 @@ from slurmlens.hub.logs.words import Term, terms_of
 
 MOST_SPLIT = 1_000
 """Series of one rule; what comes beyond is counted as `other`."""
+MOST_FIGURE = 1e18
+"""Of one line; nothing that is measured on a machine is larger."""
 OTHER = "other"
 WHOLE = ""
 """The one series of a rule that is not split."""
@@ -121,16 +123,16 @@ def _about(by: By, stored: StoredLine) -> str | None:
 
 
 def _figure(rule: LogRule, stored: StoredLine) -> float | None:
-    """What a line adds; None where it has no such figure."""
+    """What a line adds; None where it has no such figure. A figure that is none, or without end, would spoil the sum
+    of everybody else's lines."""
     if rule.field is None:
         return 1.0
-    value = stored.line.fields.get(rule.field)
-    if isinstance(value, str):
-        try:
-            value = float(value)  # type: ignore[assignment]
-        except ValueError:
-            return None
-    return None if value is None else float(value)
+    told = stored.line.fields.get(rule.field)
+    try:
+        value = float("nan" if told is None else told)
+    except (ValueError, OverflowError):
+        return None
+    return value if abs(value) <= MOST_FIGURE else None
 
 
 def _told(value: Value, counted: _Bin | None) -> float | None:

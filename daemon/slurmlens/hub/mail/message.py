@@ -48,7 +48,8 @@ def mail_id(*parts: str) -> str:
 
 
 def mime_message(mail: Mail, number: str, queued_ns: int, sender: str) -> EmailMessage:
-    """The mail as it is sent; DecodeError where an address or the subject cannot stand in a header."""
+    """The mail as it is sent; DecodeError where an address or the subject cannot stand in a header, or the text
+    cannot be written."""
     message = EmailMessage(policy=SMTP)
     try:
         message["From"] = sender
@@ -56,10 +57,10 @@ def mime_message(mail: Mail, number: str, queued_ns: int, sender: str) -> EmailM
         message["Subject"] = visible(mail.subject)[:SUBJECT_LENGTH]
         message["Date"] = datetime.fromtimestamp(queued_ns // NS_PER_S, UTC)
         message["Message-ID"] = f"<{number}@{sender.rpartition('@')[2].strip('<> ') or 'slurmlens'}>"
-    except (ValueError, IndexError) as error:
-        raise DecodeError(f"no mail to {mail.to[:80]!r}: {error}") from error
+        message.set_content(mail.text)
+    except (ValueError, IndexError) as error:  # a half of a surrogate pair among them
+        raise DecodeError(f"no mail to {visible(mail.to)[:80]!r}: {error}") from error
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence note answers it
-    message.set_content(mail.text)
     if mail.html is not None:
         message.add_alternative(mail.html, subtype="html")
     for one in mail.attachments:

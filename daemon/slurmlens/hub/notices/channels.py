@@ -8,8 +8,9 @@ it never will be. Used by `stage`.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 
@@ -21,6 +22,11 @@ from slurmlens.hub.notices.facts import KeptNotice, NoticeChannel
 from slurmlens.shown.text import visible
 
 TIMEOUT_S = 20.0
+_MAIL_ADDRESS = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64})*"
+    r"@(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*"
+)
+"""A dot-atom at a host's name (RFC 5321 4.1.2): what more mail allows, programs read in different ways."""
 Send = Callable[[KeptNotice], Awaitable[None]]
 
 
@@ -39,17 +45,28 @@ def address_problem(config: NoticesConfig, channel: NoticeChannel, address: str)
     if channel is NoticeChannel.MAIL:
         if config.mail is None:
             return "this hub sends no mail"
-        local, at, host = address.partition("@")
-        is_one = bool(local and at and host) and address.isprintable() and not set(address) & set(" ,;<>\"'\\")
-        return None if is_one and len(address) <= 254 else f"{address[:40]!r} is no mail address"
+        is_one = len(address) <= 254 and _MAIL_ADDRESS.fullmatch(address) and "=?" not in address
+        return None if is_one else f"{address[:40]!r} is no mail address"
     if not config.webhook_hosts:
         return "this hub calls no webhooks"
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname or len(address) > 1000:
+    parts = _web_address(address)
+    if parts is None:
         return f"{address[:40]!r} is no address of a webhook: it begins with https://"
     if parts.hostname not in config.webhook_hosts or parts.username is not None:
-        return f"webhooks may be at {', '.join(config.webhook_hosts)}, not at {parts.hostname[:60]}"
+        return f"webhooks may be at {', '.join(config.webhook_hosts)}, not at {(parts.hostname or '')[:60]}"
     return None
+
+
+def _web_address(address: str) -> SplitResult | None:
+    """Its parts; None where it is none. Printable ASCII alone: every program reads the same host and port in it."""
+    if len(address) > 1000 or not address.isascii() or not address.isprintable() or " " in address or "\\" in address:
+        return None
+    try:
+        parts = urlsplit(address)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an address in them, a port that is none
+        return None
+    return parts if is_one else None
 
 
 async def post(hosts: tuple[str, ...], kept: KeptNotice) -> None:

@@ -10,11 +10,12 @@ import pytest
 
 from slurmlens.config.hub import HubConfig
 from slurmlens.config.log_store import LogSeriesConfig
-from slurmlens.hub.logs.query import NOBODY, JobOwner, LogQuery
+from slurmlens.hub.logs.query import NOBODY, JobOwner, LogPlace, LogQuery, StoredLine
 from slurmlens.hub.logs.rules import By, LogRule, Value, examine_rules, read_rules
 from slurmlens.hub.logs.series import LogSeries
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.preflight import log_problems
+from slurmlens.log_lines import LogLine
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.checkout import ROOT
@@ -137,6 +138,24 @@ async def test_a_figure_of_lines_is_summed_up(written: Written, value: Value, re
     assert told(0, result, "figure") in written.lines
     if value is not Value.SUM:
         assert [line for line in written.lines if line.startswith("figure 0 ")] == []
+
+
+@pytest.mark.parametrize(
+    "odd", ["nan", "inf", "-Infinity", "1e999", "9" * 400, 10**400, -(10**19), ""], ids=lambda odd: str(odd)[:8]
+)
+@pytest.mark.parametrize(("value", "result"), [(Value.SUM, 9), (Value.MEAN, 4.5), (Value.MAX, 7)])
+async def test_a_figure_that_is_none_leaves_the_others_of_its_interval_as_they_are(
+    written: Written, value: Value, result: float, odd: str | int
+) -> None:
+    series = written.series(LogRule("figure", 60, LogQuery(), value, "duration_s"))
+    await series.recount()
+    at_ns = written.clock.wall_ns()
+    for number, duration in enumerate((2, odd, 7)):
+        line = LogLine(id=f"{number}", time_ns=at_ns, node="n1", message="m", fields={"duration_s": duration})
+        series.hear([StoredLine(line, NOBODY, LogPlace(at_ns, number))])
+    written.at(60)
+    series.tell(BEGIN_S + 60)
+    assert told(0, result, "figure") in written.lines
 
 
 async def test_repeats_that_were_folded_count(written: Written) -> None:
