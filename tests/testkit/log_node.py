@@ -51,6 +51,7 @@ class LogNode:
         self.counters = Counters()
         self.lines: list[LogLine] = []
         self.spool: Spool = self.setup.spool({SINK: Stream.LOGS, "hub": Stream.EVENTS}, LIMITS)
+        (folder / "run").mkdir(parents=True, exist_ok=True)
         given = LogInputsDependencies(
             node="n1",
             boot_id="boot-1",
@@ -58,6 +59,7 @@ class LogNode:
             append=self.spool.append,
             give_up=self.spool.give_up,
             folder=folder,
+            runtime_path=folder / "run",
             clock=clock,
             reporter=Reporter(self.counters, clock),
         )

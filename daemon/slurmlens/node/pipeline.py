@@ -203,6 +203,7 @@ class NodePipeline:
             append=self._delivery.spool.append,
             give_up=self._delivery.spool.give_up,
             folder=config.spool.path,
+            runtime_path=config.runtime_path,
             clock=self._machine.clock,
             reporter=self._reporter,
         )

@@ -34,8 +34,8 @@ def durability_of(folder: Path, proc_root: Path = Path("/proc")) -> tuple[Durabi
     of mountinfo: proc_pid_mountinfo(5). Of an overlay the upper layer counts. Where nothing can be found out it
     is taken for a disk.
     """
-    kind, _ = _mount_of(folder.absolute(), proc_root)
-    if _is_of_network(kind):
+    kind = kind_by_name(folder, proc_root)
+    if is_of_network(kind):
         return Durability.NETWORK, kind
     path = folder.resolve()
     for _ in range(3):
@@ -46,10 +46,16 @@ def durability_of(folder: Path, proc_root: Path = Path("/proc")) -> tuple[Durabi
         path = Path(upper.group(1))
     if kind in _MEMORY_KINDS:
         return Durability.VOLATILE, kind
-    return Durability.NETWORK if _is_of_network(kind) else Durability.LASTING, kind
+    return Durability.NETWORK if is_of_network(kind) else Durability.LASTING, kind
 
 
-def _is_of_network(kind: str) -> bool:
+def kind_by_name(path: Path, proc_root: Path = Path("/proc")) -> str:
+    """The kernel's name of the file system that `path` is on; links are not followed, and no file system is asked."""
+    return _mount_of(path.absolute(), proc_root)[0]
+
+
+def is_of_network(kind: str) -> bool:
+    """Whether a server must answer for a file system of that kind."""
     # sshfs, s3fs, gluster's client and their kind; some are local, but none can be told from the others.
     return kind in _NETWORK_KINDS or kind.startswith("fuse.")
 

@@ -2,13 +2,14 @@
 
 Owns the stage and how a line of a file becomes one of ours: its program is the file's name, its time what Slurm wrote
 before it (in this machine's zone), else when it was read. Asking each second costs a system call a file, and works on
-every file system. Feeds `road`.
+every file system of this machine; a network's is refused. Feeds `road`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
@@ -18,11 +19,18 @@ from slurmlens.log_lines import LogLine
 from slurmlens.node.log_inputs.followed_file import FileLine, FileRead, FollowedFile
 from slurmlens.node.log_inputs.positions import LogPositions, Position
 from slurmlens.node.log_inputs.road import LogRoad
+from slurmlens.runtime.file_systems import is_of_network, kind_by_name
 from slurmlens.slurm.log_envelope import time_of
-from slurmlens.telemetry.internal import Reporter
+from slurmlens.telemetry.internal import InternalEvent, Reporter
 from slurmlens.wire.log_bytes import text_of
 
 _HASHED_BYTES = 4096
+
+ON_NETWORK = InternalEvent(
+    "log_file_on_network",
+    logging.ERROR,
+    "{path} is on a file system of the network ({kind}), whose server may hang: it is not read",
+)
 
 
 class FilesInput:
@@ -36,6 +44,8 @@ class FilesInput:
         road: LogRoad,
         positions: LogPositions,
         clock: Clock,
+        *,
+        proc: Path,
         reporter: Reporter,
     ) -> None:
         self._poll_interval_s = config.poll_interval_s
@@ -54,6 +64,7 @@ class FilesInput:
                 reporter=reporter,
             )
             for path in config.paths
+            if not _is_refused(Path(path), proc, reporter)
         ]
 
     async def run(self) -> None:
@@ -86,6 +97,15 @@ class FilesInput:
         else:
             self._marked[path] = found.position
             await self._road.take(lines, {str(path): found.position})
+
+
+def _is_refused(path: Path, proc: Path, reporter: Reporter) -> bool:
+    """Whether it lies on a network: its server may hang, and with it the daemon, whose loop reads the files."""
+    kind = kind_by_name(path, proc)
+    if not is_of_network(kind):
+        return False
+    reporter.report(ON_NETWORK, path=path, kind=kind)
+    return True
 
 
 def line_of_file(path: Path, told: FileLine, node: str, arrived_ns: int, zone: tzinfo) -> LogLine:

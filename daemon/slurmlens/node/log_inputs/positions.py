@@ -1,9 +1,11 @@
 """How far each input has come, so that a daemon that starts again goes on there: no line twice, none left out.
 
-Owns the file beside the spool. A position counts once every line before it is safe: delivered, on the spool's disk, or
-counted as dropped. Lines are answered for in any order, so positions wait for those before them. Written every
-`SAVE_EVERY_S` where something changed, and at the end; a daemon that is killed reads so many seconds again, and the
-hub knows those lines by their ids. Fed by `road`; read by the inputs once, at their start.
+Owns the file beside the spool, and the one that takes its place while that disk takes nothing (full, broken, a
+network's): it lies in the runtime folder, as the totals of what was dropped do then, and counts where it is there. A
+position counts once every line before it is safe: delivered, on the spool's disk, or counted as dropped. Lines are
+answered for in any order, so positions wait for those before them. Written every `SAVE_EVERY_S` where something
+changed, and at the end; a daemon that is killed reads so many seconds again, and the hub knows those lines by their
+ids. Fed by `road`; read by the inputs once, at their start.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -48,10 +50,10 @@ class _Outstanding:
 
 
 class LogPositions:
-    """One node's, in one file."""
+    """One node's; `places` are where they may lie, the best one first. The last that is there is the newest."""
 
-    def __init__(self, path: Path, reporter: Reporter) -> None:
-        self._path = path
+    def __init__(self, places: Sequence[Path], reporter: Reporter) -> None:
+        self._places = tuple(places)
         self._reporter = reporter
         self._safe = self._load()
         self._waiting: deque[_Outstanding] = deque()
@@ -89,19 +91,31 @@ class LogPositions:
         """Write what is not written; a disk that takes nothing is reported and tried again."""
         if self._is_saved:
             return
-        try:
-            write_whole(self._path, msgspec.json.encode(self._safe))
-            self._is_saved = True
-            self._reporter.over(UNWRITABLE)
-        except OSError as error:
-            self._reporter.report(UNWRITABLE, path=self._path, problem=error.strerror or str(error))
+        content = msgspec.json.encode(self._safe)
+        for path in self._places:
+            try:
+                write_whole(path, content)
+                self._remove_others(path)
+            except OSError as error:
+                problem = error.strerror or str(error)
+            else:
+                self._is_saved = True
+                self._reporter.over(UNWRITABLE)
+                return
+        self._reporter.report(UNWRITABLE, path=self._places[0], problem=problem)
+
+    def _remove_others(self, newest: Path) -> None:
+        """What lies in a worse place is older now."""
+        for path in self._places[self._places.index(newest) + 1 :]:
+            path.unlink(missing_ok=True)
 
     def _load(self) -> dict[str, Position]:
-        try:
-            with self._path.open("rb") as file:
-                return msgspec.json.decode(file.read(_MOST_BYTES), type=dict[str, Position])
-        except FileNotFoundError:
-            return {}
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            self._reporter.report(UNREADABLE, path=self._path, problem=str(error)[:200])
-            return {}
+        for path in reversed(self._places):
+            try:
+                with path.open("rb") as file:
+                    return msgspec.json.decode(file.read(_MOST_BYTES), type=dict[str, Position])
+            except FileNotFoundError:
+                continue
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+                self._reporter.report(UNREADABLE, path=path, problem=str(error)[:200])
+        return {}

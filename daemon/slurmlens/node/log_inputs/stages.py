@@ -26,6 +26,7 @@ from slurmlens.node.log_inputs.journal import JournalInput
 from slurmlens.node.log_inputs.positions import LogPositions
 from slurmlens.node.log_inputs.road import LogRoad
 from slurmlens.node.log_inputs.streams import SyslogStreams
+from slurmlens.runtime.file_systems import is_of_network, kind_by_name
 from slurmlens.runtime.local_zone import LocalZone
 from slurmlens.runtime.supervisor import Stage
 from slurmlens.telemetry.internal import Reporter
@@ -37,7 +38,8 @@ POSITIONS = "log-positions.json"
 
 
 class LogInputsDependencies(msgspec.Struct, frozen=True):
-    """What the inputs are handed: whose node it is, its jobs, the spool's two doors, where positions are kept."""
+    """What the inputs are handed: whose node it is, its jobs, the spool's two doors, where positions are kept,
+    and where while that takes nothing."""
 
     node: str
     boot_id: str
@@ -45,6 +47,7 @@ class LogInputsDependencies(msgspec.Struct, frozen=True):
     append: Callable[[Batch], Awaitable[None]]
     give_up: Callable[[Stream, str, int], None]
     folder: Path
+    runtime_path: Path
     clock: Clock
     reporter: Reporter
 
@@ -55,7 +58,10 @@ class LogInputs:
     def __init__(self, config: LogInputsConfig, given: LogInputsDependencies) -> None:
         self._config = config
         self._given = given
-        self._positions = LogPositions(given.folder / POSITIONS, given.reporter)
+        folders = [given.folder, given.runtime_path]
+        if is_of_network(kind_by_name(given.folder, given.jobs.proc)):
+            del folders[0]  # its server may hang, and the spool does not write there either
+        self._positions = LogPositions([folder / POSITIONS for folder in folders], given.reporter)
         self._road = LogRoad(
             *(config, Attribution(given.jobs), self._positions, given.append, given.give_up, given.clock),
             given.reporter,
@@ -91,7 +97,9 @@ class LogInputs:
             yield "log input documents", DatagramInput(udp, make, self._document, road, given.reporter).run
         if config.files is not None:
             files = FilesInput(
-                *(config.files, given.node, self._zone, road, positions, given.clock), reporter=given.reporter
+                *(config.files, given.node, self._zone, road, positions, given.clock),
+                proc=given.jobs.proc,
+                reporter=given.reporter,
             )
             yield "log input files", files.run
 

@@ -11,7 +11,8 @@ from slurmlens.config.log_inputs import FilesInputConfig, LogInputsConfig
 from slurmlens.log_lines import LogLine
 from slurmlens.node.log_inputs.stages import POSITIONS
 from slurmlens.wire.log_documents import MAX_MESSAGE_BYTES
-from testkit.log_node import LogNode, log_node
+from testkit.log_node import Jobs, LogNode, log_node
+from testkit.mounts import mountinfo
 
 
 def config(*paths: Path, from_beginning: bool = True) -> LogInputsConfig:
@@ -150,3 +151,28 @@ async def test_a_line_that_is_read_again_is_the_same_line(log: Path) -> None:
     async with log_node(log.parent / "b", config(log)) as second:
         await second.until(lambda: second.told == 3, "all came again")
     assert ids(first.lines) == ids(second.lines)
+
+
+async def test_a_file_on_a_network_whose_server_may_hang_is_refused_and_the_others_are_read(tmp_path: Path) -> None:
+    near, far = tmp_path / "near.log", tmp_path / "far" / "app.log"
+    far.parent.mkdir()
+    write(near, "one")
+    write(far, "never")
+    proc = mountinfo(
+        tmp_path / "machine", "20 1 8:1 / / rw - ext4 /dev/sda1 rw", f"21 20 0:9 / {far.parent} rw - nfs4 a:/b rw"
+    )
+    async with log_node(tmp_path, config(far, near), Jobs(proc=proc)) as node:
+        await has(node, "one")
+        assert node.counters.snapshot()["log_file_on_network_total"] == 1
+
+
+async def test_positions_of_a_spool_on_a_network_are_kept_in_the_runtime_folder(log: Path, tmp_path: Path) -> None:
+    write(log, "one")
+    proc = mountinfo(tmp_path / "machine", f"21 20 0:9 / {tmp_path / 'far'} rw - nfs4 a:/b rw")
+    (tmp_path / "far").mkdir()
+    async with log_node(tmp_path / "far", config(log), Jobs(proc=proc)) as node:
+        await has(node, "one")
+    assert not (tmp_path / "far" / POSITIONS).exists()
+    write(log, "two")
+    async with log_node(tmp_path / "far", config(log), Jobs(proc=proc)) as node:
+        await has(node, "two")

@@ -120,18 +120,43 @@ def test_a_sluid_in_slurmds_words_is_the_job_that_runs_here() -> None:
 
 def test_a_position_counts_when_all_before_it_are_safe(tmp_path: Path) -> None:
     path = tmp_path / "positions.json"
-    positions = LogPositions(path, Reporter(Counters(), ManualClock()))
+    positions = LogPositions([path], Reporter(Counters(), ManualClock()))
     first, second = positions.waits_for({"a": {"offset": 1}}), positions.waits_for({"a": {"offset": 2}})
     second()
     assert positions.get("a") is None
     first()
     positions.save()
-    again = LogPositions(path, Reporter(Counters(), ManualClock()))
+    again = LogPositions([path], Reporter(Counters(), ManualClock()))
     assert again.get("a") == {"offset": 2}
 
 
 def test_positions_that_cannot_be_read_are_reported_and_begin_anew(tmp_path: Path) -> None:
     (tmp_path / "positions.json").write_text("{nonsense")
     counters = Counters()
-    assert LogPositions(tmp_path / "positions.json", Reporter(counters, ManualClock())).get("a") is None
+    assert LogPositions([tmp_path / "positions.json"], Reporter(counters, ManualClock())).get("a") is None
     assert any("log_positions_unreadable" in name for name in counters.snapshot())
+
+
+def test_while_the_spools_disk_takes_nothing_positions_lie_in_the_runtime_folder(tmp_path: Path) -> None:
+    """As the totals of drops do: a line that is counted as dropped there must not be read again by the next daemon."""
+    places = [tmp_path / "spool" / "positions.json", tmp_path / "run" / "positions.json"]
+    for place in places:
+        place.parent.mkdir()
+
+    def positions() -> LogPositions:
+        return LogPositions(places, Reporter(Counters(), ManualClock()))
+
+    def comes_to(one: LogPositions, offset: int) -> None:
+        one.waits_for({"a": {"offset": offset}})()
+        one.save()
+
+    first = positions()
+    comes_to(first, 1)
+    beside = places[0].with_name(f".{places[0].name}.tmp")
+    beside.symlink_to("/dev/full")  # O_NOFOLLOW: nothing can be written beside it
+    comes_to(first, 2)
+    assert positions().get("a") == {"offset": 2}
+    beside.unlink()
+    comes_to(first, 3)
+    assert not places[1].exists()
+    assert positions().get("a") == {"offset": 3}
