@@ -53,6 +53,7 @@ CASES = {
     "P38": "bench.p38_beats",
     "P39": "bench.p39_lists",
     "P40": "bench.p40_bytes_a_job",
+    "P33": "bench.p33_common_cause",
     "P34": "bench.p34_early_stop",
     "P35": "bench.p35_campaign_controller",
     "FINDINGS": "bench.findings",
