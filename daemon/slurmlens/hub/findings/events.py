@@ -21,6 +21,8 @@ HOUR_NS = 3600 * NS_PER_S
 RECENT_NS = 24 * HOUR_NS
 PAST_HOURS = 7 * 24
 MOST_EVENTS = 20_000
+MOST_KNOWN = 100_000
+"""Lines that are remembered so that none counts twice."""
 MOST_NODES_OF_A_LINE = 256
 _MOST_TEXT = 300
 
@@ -32,9 +34,17 @@ class EventLedger:
         self._began_ns = began_ns
         self._recent: deque[LoggedEvent] = deque(maxlen=MOST_EVENTS)
         self._hours: dict[int, Counter[RateKey]] = {}
+        self._known: dict[tuple[str, str], None] = {}
+        """Nodes and ids of lines, as they came."""
 
     def add(self, stored: StoredLine) -> None:
-        """A line was kept."""
+        """A line was kept; one that was read back and heard as well, or read back again, counts once."""
+        line = stored.line.node, stored.line.id
+        if line in self._known:
+            return
+        self._known[line] = None
+        if len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]
         for event in events_of(stored):
             self._recent.append(event)
             self._began_ns = min(self._began_ns, event.time_ns)
@@ -46,8 +56,9 @@ class EventLedger:
 
     def recent(self, now_ns: int) -> tuple[LoggedEvent, ...]:
         """The last day's, the oldest first."""
-        while self._recent and self._recent[0].time_ns < now_ns - RECENT_NS:
-            self._recent.popleft()
+        oldest_ns = now_ns - RECENT_NS
+        if any(event.time_ns < oldest_ns for event in self._recent):  # anywhere: what is read back comes newest first
+            self._recent = deque((event for event in self._recent if event.time_ns >= oldest_ns), MOST_EVENTS)
         return tuple(sorted(self._recent, key=lambda event: event.time_ns))
 
     def rates(self, now_ns: int) -> dict[RateKey, Exposure]:

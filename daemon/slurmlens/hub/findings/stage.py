@@ -15,6 +15,7 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.database.store import StoreError
 from slurmlens.hub.findings.claims import Claim, ClosedWhy, Finding, FindingKind
 from slurmlens.hub.findings.detectors.broken_device import COUNTERS
 from slurmlens.hub.findings.detectors.event_rate import WATCHED
@@ -224,8 +225,12 @@ class FindingStage:
         self._fresh = due
         for job_id in due:
             del self._waiting[job_id]
+            try:
+                facts = await self._history.job_facts(EVERYBODY, job_id)
+            except StoreError:
+                self._waiting[job_id] = None  # nobody would tell of one that is over a second time
+                raise
             self._looked_ns[job_id] = now_ns
-            facts = await self._history.job_facts(EVERYBODY, job_id)
             if facts is None:
                 continue
             load = await beside(lambda facts=facts: load_of(facts))  # type: ignore[misc]

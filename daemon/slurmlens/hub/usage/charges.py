@@ -22,6 +22,8 @@ from slurmlens.slurm.records import JobRecord, JobState
 HOUR_S = 3_600
 FOREVER_S = 253_402_300_799
 """`end_s` of a run that goes on: the last second of the year 9999."""
+MOST_CPU_MS = 2**53
+"""Of one run, 285 000 years of a core: a counter that went mad fits no column, and would stop the sums of all."""
 MIB = 2**20
 OPEN_SPAN = 63
 """`span_class` of a run that goes on."""
@@ -154,7 +156,7 @@ def charge_of(row: Row, record: JobRecord | None, heard_s: int | None = None) ->
         gpu_count=gpus_of(record) or 0,
         memory_mib=((record.memory_bytes if record else None) or 0) // MIB,
         suspended_s=min(lasted, (record.suspended_s if record else None) or 0),
-        cpu_ms=round((row["cpu_s"] or 0.0) * 1000),
+        cpu_ms=min(MOST_CPU_MS, round((row["cpu_s"] or 0.0) * 1000)),
         peak_mib=round((row["memory_peak_bytes"] or 0.0) / MIB),
     )
 

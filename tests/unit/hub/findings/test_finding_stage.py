@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.access.viewer import EVERYBODY, Viewer
+from slurmlens.hub.database.store import StoreError
 from slurmlens.hub.findings.claims import ClosedWhy, Finding, FindingKind
+from slurmlens.hub.findings.events import EventLedger
 from slurmlens.hub.findings.problems.problem import ProblemDefinition, Remedy, Sign, Verify
 from slurmlens.hub.findings.reading import RecentRuns
 from slurmlens.hub.findings.room import FindingRoom
 from slurmlens.hub.findings.stage import FindingStage
+from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.logs.query import NOBODY, LogPlace, StoredLine
 from slurmlens.hub.logs.understanding import understood
 from slurmlens.hub.news import NodesReceived, RunsChanged
@@ -44,7 +47,7 @@ def stage(history: History, room: FindingRoom) -> FindingStage:
 
 
 def stored(node: str, text: str, program: str = "kernel", at_s: float = 60) -> StoredLine:
-    line = LogLine(id=text, time_ns=at_ns(at_s), node=node, message=text, program=program)
+    line = LogLine(id=f"{text} {at_s}", time_ns=at_ns(at_s), node=node, message=text, program=program)
     known = msgspec.structs.replace(understood(line), time_ns=at_ns(at_s))
     return StoredLine(known, NOBODY, LogPlace(at_ns(at_s), 1))
 
@@ -116,9 +119,52 @@ async def test_lines_of_the_controller_count_for_the_nodes_that_they_name(
 ) -> None:
     history.clock.advance(70)
     text = "[2026-01-01T00:00:00.000] error: Nodes n[1-2] not responding"
-    stage.hear([stored("ctl", text, "slurmctld") for _ in range(6)])
+    stage.hear([stored("ctl", text, "slurmctld", at_s=60 + number) for number in range(6)])
     assert {subject for _, subject in names(await stage.turn())} == {"n1", "n2"}
 
 
 async def test_nothing_new_changes_nothing(history: History, stage: FindingStage) -> None:
     assert await stage.turn() == []
+
+
+async def test_a_line_counts_once_though_it_is_read_back_after_it_was_heard_or_again() -> None:
+    events = EventLedger(at_ns(0))
+    lines = [stored(f"n{number}", "NVRM: Xid (PCI:0000:3b:00): 79, pid=1", at_s=number) for number in range(5)]
+    for line in (*lines, *reversed(lines), *lines):
+        events.add(line)
+    assert [event.node for event in events.recent(at_ns(60))] == [f"n{number}" for number in range(5)]
+
+
+async def test_an_event_ages_out_whatever_the_order_in_which_lines_were_read() -> None:
+    events = EventLedger(at_ns(0))
+    for at_s in (90_000, 10):
+        events.add(stored(f"n{at_s}", "NVRM: Xid (PCI:0000:3b:00): 79, pid=1", at_s=at_s))
+    assert [event.node for event in events.recent(at_ns(90_001))] == ["n90000"]
+
+
+class AwayOnce:
+    """A history whose database is away for the first question."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.asked: list[int] = []
+
+    async def job_facts(self, viewer: Viewer, job_id: int) -> JobFacts | None:
+        self.asked.append(job_id)
+        if len(self.asked) == 1:
+            raise StoreError("away", reason="database")
+        return await self._history.queries.job_facts(viewer, job_id)
+
+
+async def test_a_job_is_looked_at_though_the_database_was_away_when_its_turn_came(
+    history: History, room: FindingRoom
+) -> None:
+    away = AwayOnce(history)
+    recent = RecentRuns(history.store, "demo")
+    stage = FindingStage(room, away, recent, None, None, history.news, history.clock, history.reporter)  # type: ignore[arg-type]
+    await run(history, stage, 20, JobState.FAILED, "n1")
+    with pytest.raises(StoreError):
+        await stage.turn()
+    await stage.turn()
+    await stage.turn()
+    assert away.asked == [20, 20]

@@ -198,3 +198,13 @@ def test_jobs_of_one_kind_have_one_name() -> None:
 
 def test_a_charge_is_a_value_that_survives_its_row() -> None:
     assert msgspec.convert(msgspec.to_builtins(made()), RunCharge) == made()
+
+
+@given(st.floats(0, 1e18))
+def test_what_a_node_may_tell_of_a_run_fits_into_the_sums(cpu_s: float) -> None:
+    row = {"job_id": 7, "number": 1, "state": "COMPLETED", "start_ns": BEGIN_S * NS_PER_S, "cpu_s": cpu_s}
+    row |= {"end_ns": (BEGIN_S + 60) * NS_PER_S, "memory_peak_bytes": 1e18, "node_count": 1, "name": "x", "user": "a"}
+    charge = charge_of(row | {"account": "b", "partition": "p"}, None)
+    assert charge is not None
+    for _, sums in hourly(charge):
+        assert all(getattr(sums, name) < 2**63 // 100 for name in SUM_NAMES)
