@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from slurmlens.log_lines import LogLine
-from slurmlens.node.log_inputs.readiness import GATHER_S, readable
+from slurmlens.node.log_inputs.readiness import Gathering, readable
 from slurmlens.node.log_inputs.road import LogRoad
 from slurmlens.telemetry.internal import Reporter, lasting
 
@@ -30,6 +30,8 @@ RECEIVE_BUFFER_BYTES = 1024 * 1024
 
 AGAIN_S = 10.0
 MODE = 0o666
+LOG_SOCKET_QUEUE = 10
+"""Datagrams; the kernel's default of net.unix.max_dgram_qlen."""
 _SO_RXQ_OVFL = 40
 """From Linux's include/uapi/asm-generic/socket.h; Python has no name for it."""
 
@@ -54,16 +56,23 @@ LineOf = Callable[[Datagram], LogLine]
 
 
 class DatagramInput:
-    """One socket; `make` opens it and `where` names it."""
+    """One socket; `make` opens it, `where` names it, `queue` datagrams are held by the kernel at least."""
 
     def __init__(
-        self, where: str, make: Callable[[], socket.socket], line_of: LineOf, road: LogRoad, reporter: Reporter
+        self,
+        where: str,
+        make: Callable[[], socket.socket],
+        line_of: LineOf,
+        road: LogRoad,
+        reporter: Reporter,
+        queue: int = AT_ONCE,
     ) -> None:
         self._where = where
         self._make = make
         self._line_of = line_of
         self._road = road
         self._reporter = reporter
+        self._gathering = Gathering(queue)
         self._lost = 0
 
     async def run(self) -> None:
@@ -81,7 +90,7 @@ class DatagramInput:
             datagrams = self._receive(opened)
             await self._road.take([self._line_of(one) for one in datagrams if one.data])
             if len(datagrams) < AT_ONCE:
-                await asyncio.sleep(GATHER_S)
+                await asyncio.sleep(self._gathering.after(len(datagrams)))
 
     def _open(self) -> socket.socket | None:
         try:

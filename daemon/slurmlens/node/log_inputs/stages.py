@@ -20,7 +20,7 @@ from slurmlens.delivery.batches import Batch, Stream
 from slurmlens.errors import ConfigError, DecodeError
 from slurmlens.log_lines import LogLine
 from slurmlens.node.log_inputs.attribution import Attribution, JobsHere
-from slurmlens.node.log_inputs.datagrams import Datagram, DatagramInput, log_socket, udp_socket
+from slurmlens.node.log_inputs.datagrams import LOG_SOCKET_QUEUE, Datagram, DatagramInput, log_socket, udp_socket
 from slurmlens.node.log_inputs.files import FilesInput
 from slurmlens.node.log_inputs.journal import JournalInput
 from slurmlens.node.log_inputs.positions import LogPositions
@@ -110,7 +110,10 @@ class LogInputs:
             yield "log input udp", DatagramInput(config.udp, make, self._message, road, reporter).run
         if config.socket is not None:
             make = partial(log_socket, config.socket)
-            yield "log input socket", DatagramInput(str(config.socket), make, self._message, road, reporter).run
+            yield (
+                "log input socket",
+                DatagramInput(*(str(config.socket), make, self._message, road, reporter), queue=LOG_SOCKET_QUEUE).run,
+            )
         if config.tcp is not None:
             streams = SyslogStreams(_address(config.tcp), config.connections, self._message, road, reporter)
             yield "log input tcp", streams.run

@@ -13,6 +13,7 @@ import pytest
 from slurmlens.config.log_inputs import Documents2015InputConfig, LogInputsConfig, SyslogInputConfig
 from slurmlens.log_lines import JobSource, LogLine
 from slurmlens.node.log_inputs.attribution import LocalJob
+from slurmlens.node.log_inputs.readiness import GATHER_S, LEAST_GATHER_S, Gathering
 from testkit.log_node import Jobs, LogNode, log_node
 
 LOGGER = shutil.which("logger")
@@ -108,6 +109,32 @@ async def test_who_writes_to_the_log_socket_is_known_by_the_kernels_word(tmp_pat
         line = only(node, "app")
         assert (line.pid, line.user_id) == (os.getpid(), os.getuid())
         assert (line.job_id, line.step, line.job_source) == (5, "0", JobSource.PROCESS)
+
+
+async def test_who_writes_a_flood_to_the_log_socket_is_not_held_at_a_queue_each_time_it_is_read(tmp_path: Path) -> None:
+    """The socket's queue is short, and a job that logs waits while it is full."""
+    path = tmp_path / "log"
+    config = LogInputsConfig(syslog=SyslogInputConfig(socket=path), linger_s=0.01, lines_per_s=1_000_000)
+    async with log_node(tmp_path, config) as node:
+        await node.until(path.exists, "the socket is there")
+        await asyncio.to_thread(flood, path, 2000)
+        await node.until(lambda: node.told == 2000, "all came")
+        assert node.dropped == {}
+
+
+def flood(path: Path, count: int) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.connect(str(path))
+        for number in range(count):
+            sender.send(b"<13>app[1]: line %d" % number)
+
+
+def test_less_is_let_gather_while_a_queue_fills_and_more_again_once_it_does_not() -> None:
+    gathering = Gathering(10)
+    assert gathering.after(1) == GATHER_S
+    assert [gathering.after(10) for _ in range(8)][-1] == LEAST_GATHER_S
+    assert gathering.after(5) == LEAST_GATHER_S
+    assert [gathering.after(1) for _ in range(8)][-1] == GATHER_S
 
 
 async def test_a_port_that_is_taken_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
