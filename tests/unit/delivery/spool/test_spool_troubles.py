@@ -261,6 +261,12 @@ def test_a_full_disk_costs_no_event_and_is_over_when_there_is_room_again(tmp_pat
 
 
 @NEEDS_MOUNT
+def test_of_log_lines_on_a_full_disk_each_is_delivered_or_counted_once_and_events_pass(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    assert "complete" in in_namespace("full_disk_of_logs.py", tmp_path / "disk")
+
+
+@NEEDS_MOUNT
 def test_a_read_only_disk_costs_no_event_and_is_over_when_it_is_writable_again(tmp_path: Path) -> None:
     assert "complete" in in_namespace("read_only_disk.py", tmp_path)
 
