@@ -183,6 +183,33 @@ async def test_many_failures_are_not_all_told_at_once(
     assert len(server.told) == 3
 
 
+async def test_a_receiver_that_hangs_is_tried_once_a_turn_and_holds_up_nobody_else(
+    history: History, clock: ManualClock
+) -> None:
+    tried: list[str] = []
+    bob_was_told = asyncio.Event()
+
+    async def send(kept: KeptNotice) -> None:
+        tried.append(kept.notice.user)
+        if kept.notice.user == "alice":
+            async with asyncio.timeout(10):
+                await bob_was_told.wait()
+            raise DeliveryError("no answer", reason="away")
+        bob_was_told.set()
+
+    stage, store, _ = stage_of(history, clock, NoticesConfig(webhook_hosts=("127.0.0.1",)))
+    stage._channels = {NoticeChannel.WEBHOOK: send}
+    await store.wish(Wish("alice", NoticeChannel.WEBHOOK, "http://127.0.0.1/a", ALL))
+    await store.wish(Wish("bob", NoticeChannel.WEBHOOK, "http://127.0.0.1/b", ALL))
+    for user, first in (("alice", 1), ("bob", 5)):
+        failed = [record(JobState.FAILED, job_id=number, end=60) for number in range(first, first + 3)]
+        await history.learn(*(msgspec.structs.replace(one, user=user) for one in failed))
+    move_to(clock, 120)
+    await stage.turn()
+    assert sorted(tried) == ["alice", "bob", "bob", "bob"]
+    assert await store.due(EVERYBODY, clock.wall_ns()) == []
+
+
 async def test_wishes_are_ones_own(history: History) -> None:
     store = NoticeStore(history.store, "demo")
     await store.wish(Wish("alice", NoticeChannel.MAIL, "a@example.org", ALL))

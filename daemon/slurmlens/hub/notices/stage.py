@@ -71,8 +71,21 @@ class NoticeStage:
             by_user.setdefault(wish.user, []).append(wish)
         for user, wishes in by_user.items():
             await self._look(user, wishes)
+        by_receiver: dict[tuple[NoticeChannel, str], list[KeptNotice]] = {}
         for kept in await self._store.due(EVERYBODY, self._clock.wall_ns()):
-            await self._send(kept)
+            by_receiver.setdefault((kept.notice.channel, kept.notice.address), []).append(kept)
+        async with asyncio.TaskGroup() as sending:  # a receiver that hangs holds up nobody else
+            for own in by_receiver.values():
+                sending.create_task(self._send_all(own))
+
+    async def _send_all(self, own: Sequence[KeptNotice]) -> None:
+        """Those to one receiver, in order; where it is away, the others are put off as well, untried."""
+        away: DeliveryError | None = None
+        for kept in own:
+            if away is None:
+                away = await self._send(kept)
+            else:
+                await self._put_off(kept, away)
 
     async def _look(self, user: str, wishes: Sequence[Wish]) -> None:
         now_ns = self._clock.wall_ns()
@@ -96,7 +109,8 @@ class NoticeStage:
         view = build_jobs_view(listed, {}, asked, now_ns, told)
         return list(notices_of(view.rows, wishes, now_ns, self._config.web_address))
 
-    async def _send(self, kept: KeptNotice) -> None:
+    async def _send(self, kept: KeptNotice) -> DeliveryError | None:
+        """Tries one; why it has to be tried again, None where it was taken or never will be."""
         one = kept.notice
         try:
             if (send := self._channels.get(one.channel)) is None:
@@ -107,9 +121,11 @@ class NoticeStage:
             await self._store.settle(kept, f"refused: {error}")
         except DeliveryError as error:
             await self._put_off(kept, error)
+            return error
         else:
             self._reporter.report(SENT, user=one.user, job_id=one.job_id, kind=one.kind.value)
             await self._store.settle(kept, "sent")
+        return None
 
     async def _put_off(self, kept: KeptNotice, error: DeliveryError) -> None:
         now_ns = self._clock.wall_ns()
