@@ -27,11 +27,13 @@ class Mount(NamedTuple):
     point: str
     type: str
     is_read_only: bool
+    is_behind_remote: bool = False
+    """A local one, mounted below a network's: the way there leads over the server."""
 
     @property
     def is_remote(self) -> bool:
         """Whether somebody else must answer."""
-        return self.type in _REMOTE or self.type.startswith("fuse")
+        return self.type in _REMOTE or self.type.startswith("fuse") or self.is_behind_remote
 
 
 def mounts(text: str) -> list[Mount]:
@@ -52,7 +54,15 @@ def mounts(text: str) -> list[Mount]:
             known = found.get(words[2])
             if known is None or (is_whole and not known[0]):
                 found[words[2]] = (is_whole, mount)
-    return sorted(mount for _, mount in found.values())
+    told = sorted(mount for _, mount in found.values())
+    remote = {mount.point for mount in told if mount.is_remote}
+    return [mount._replace(is_behind_remote=not remote.isdisjoint(_above(mount.point))) for mount in told]
+
+
+def _above(point: str) -> Iterator[str]:
+    """The folders that lead to a mount point; not the root, without which nothing runs."""
+    while point := point.rpartition("/")[0]:
+        yield point
 
 
 def read(look: MachineLook) -> Iterator[Sample]:

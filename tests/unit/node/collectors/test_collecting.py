@@ -139,6 +139,21 @@ def test_two_interfaces_that_exchange_their_names_make_no_rate_of_each_others_co
     collecting.close()
 
 
+def test_a_local_file_system_below_a_networks_is_asked_where_that_may_hang() -> None:
+    table = (
+        "20 1 8:1 / / rw - ext4 /dev/sda1 rw",
+        "21 20 0:9 / /home rw - nfs4 a:/b rw",
+        "22 21 8:2 / /home/scratch/local rw - xfs /dev/sdb rw",
+        "23 20 8:3 / /homes rw - xfs /dev/sdc rw",
+    )
+    assert {one.point: one.is_remote for one in mounts("\n".join(table))} == {
+        "/": False,
+        "/home": True,
+        "/home/scratch/local": True,
+        "/homes": False,
+    }
+
+
 class Clock:
     """CPU time of the collectors' thread, by hand."""
 
