@@ -42,7 +42,7 @@ def check_findings(hub_url: str, slurm: SmallSlurm, faulty: str, ended: Sequence
 
 
 def _about(hub_url: str, node: str, kind: str, state: str) -> dict[str, Any] | None:
-    rows = json_client.get(f"{hub_url}/api/v1/findings", {"state": state})["rows"]
+    rows = json_client.get(f"{hub_url}/api/v1/findings", {"state": state}).get("rows", ())
     lines = [line for row in rows for line in (row["lead"], *row.get("others", ()))]
     return next((line for line in lines if (line["kind"], line["subject"]) == (kind, node)), None)
 
