@@ -383,7 +383,7 @@ async def _workflows_are_started(history: History, mix: JobMix) -> None:
     tickets = failed_tickets(failed, "demo", WorkflowsConfig())
     for turn in range(0, TRIGGERS, len(tickets)):
         told = [msgspec.structs.replace(one, key=f"{turn} {one.key}") for one in tickets]
-        await store.make(told, until_ns + turn, TRIGGERS - 9)
+        await store.make(told, until_ns - turn * 60 * 10**9, TRIGGERS - 9)
     (first, *_) = await store.due(until_ns, 5)
     assert await store.change(first, msgspec.structs.replace(first, state=TriggerState.INVOKED, invocation="i"))
     await store.under_way()
