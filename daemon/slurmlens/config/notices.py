@@ -44,7 +44,9 @@ class NoticesConfig(Settings):
         None, "what links begin with; without it notices have no link", example='"https://slurmlens.example.org"'
     )
     webhook_hosts: tuple[str, ...] = setting(
-        (), "hosts that webhooks may be at; none where empty", example='["chat.example.org"]'
+        (),
+        "hosts that webhooks may be at, with their port where it is none of the web's; none where empty",
+        example='["chat.example.org", "bots.example.org:8443"]',
     )
     mail: MailConfig | None = optional_section("how mails leave; without it nobody is sent one")
     most_an_hour: int = setting(20, "notices of one user in an hour; more of them wait", minimum=1)

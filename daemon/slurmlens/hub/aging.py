@@ -7,6 +7,7 @@ from slurmlens.hub.access.looks import kinds_of_looks
 from slurmlens.hub.database.retention import AgingKind
 from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.hub.inventory.retention import kinds_of_inventory
+from slurmlens.hub.mail.retention import kind_of_mails
 from slurmlens.hub.node_states.retention import kinds_of_node_states
 from slurmlens.hub.notices.keeping import kind_of_notices
 from slurmlens.hub.progress.retention import kinds_of_progress
@@ -16,6 +17,6 @@ def kinds_that_age(config: HubConfig) -> list[AgingKind]:
     """In the order in which a turn of retention takes its steps."""
     looks = [] if config.access is None else kinds_of_looks(config.access.looks_kept_days)
     days = config.retention.progress_days
-    told = [*kinds_of_progress(days), *kinds_of_node_states(days), kind_of_notices(days)]
+    told = [*kinds_of_progress(days), *kinds_of_node_states(days), kind_of_notices(days), kind_of_mails()]
     ended = kinds_of_inventory(config.retention.inventory_days)
     return [*kinds_of_history(config.retention), *told, *looks, *ended]

@@ -82,6 +82,10 @@ def told_progress(told: Told, done: float, seconds: float) -> JobProgress:
     )
 
 
+def host_of(url: str) -> str:
+    return url.removeprefix("http://").partition("/")[0]
+
+
 def move_to(clock: ManualClock, seconds: float) -> None:
     clock.advance(BEGIN_S + seconds - clock.wall_ns() / NS_PER_S)
 
@@ -90,7 +94,7 @@ async def test_a_failure_is_told_once_however_often_is_looked(
     history: History, clock: ManualClock, hooks: tuple[Hooks, str]
 ) -> None:
     server, url = hooks
-    stage, store, _ = stage_of(history, clock, NoticesConfig(webhook_hosts=("127.0.0.1",), web_address="https://hub/"))
+    stage, store, _ = stage_of(history, clock, NoticesConfig(webhook_hosts=(host_of(url),), web_address="https://hub/"))
     await store.wish(Wish("alice", NoticeChannel.WEBHOOK, url, ALL, at_ns(1)))
     await history.learn(
         record(JobState.FAILED, job_id=7, end=60, name='a"b\n<c>'),
@@ -100,7 +104,7 @@ async def test_a_failure_is_told_once_however_often_is_looked(
     move_to(clock, 120)
     await stage.turn()
     await stage.turn()
-    again, _, _ = stage_of(history, clock, NoticesConfig(webhook_hosts=("127.0.0.1",)))  # the hub began anew
+    again, _, _ = stage_of(history, clock, NoticesConfig(webhook_hosts=(host_of(url),)))  # the hub began anew
     await again.turn()
     (told,) = server.told
     assert (told["kind"], told["job_id"], told["run"]) == ("failed", 7, 1)
@@ -113,7 +117,7 @@ async def test_a_job_that_stands_still_and_one_that_will_be_too_late_are_told_wh
     history: History, clock: ManualClock, hooks: tuple[Hooks, str]
 ) -> None:
     server, url = hooks
-    stage, store, _ = stage_of(history, clock, NoticesConfig(webhook_hosts=("127.0.0.1",)))
+    stage, store, _ = stage_of(history, clock, NoticesConfig(webhook_hosts=(host_of(url),)))
     await store.wish(Wish("alice", NoticeChannel.WEBHOOK, url, ALL))
     still, late = Told(job_id=7, node="n1"), Told(job_id=8, node="n1")
     await history.learn(
@@ -134,7 +138,7 @@ async def test_who_is_away_is_told_later_and_who_refuses_never_again(
     history: History, clock: ManualClock, hooks: tuple[Hooks, str]
 ) -> None:
     server, url = hooks
-    stage, store, counters = stage_of(history, clock, NoticesConfig(webhook_hosts=("127.0.0.1",)))
+    stage, store, counters = stage_of(history, clock, NoticesConfig(webhook_hosts=(host_of(url),)))
     await store.wish(Wish("alice", NoticeChannel.WEBHOOK, url, ALL))
     await history.learn(record(JobState.FAILED, job_id=7, end=60))
     move_to(clock, 120)
@@ -155,7 +159,7 @@ async def test_what_nobody_takes_for_a_day_is_given_up(
     history: History, clock: ManualClock, hooks: tuple[Hooks, str]
 ) -> None:
     server, url = hooks
-    stage, store, counters = stage_of(history, clock, NoticesConfig(webhook_hosts=("127.0.0.1",)))
+    stage, store, counters = stage_of(history, clock, NoticesConfig(webhook_hosts=(host_of(url),)))
     await store.wish(Wish("alice", NoticeChannel.WEBHOOK, url, ALL))
     await history.learn(record(JobState.FAILED, job_id=7, end=60))
     move_to(clock, 120)
@@ -173,7 +177,7 @@ async def test_many_failures_are_not_all_told_at_once(
     history: History, clock: ManualClock, hooks: tuple[Hooks, str]
 ) -> None:
     server, url = hooks
-    config = NoticesConfig(webhook_hosts=("127.0.0.1",), most_an_hour=3)
+    config = NoticesConfig(webhook_hosts=(host_of(url),), most_an_hour=3)
     stage, store, _ = stage_of(history, clock, config)
     await store.wish(Wish("alice", NoticeChannel.WEBHOOK, url, ALL))
     await history.learn(*(record(JobState.FAILED, job_id=number, end=60) for number in range(1, 11)))
@@ -227,6 +231,9 @@ async def test_wishes_are_ones_own(history: History) -> None:
         (NoticeChannel.WEBHOOK, "https://169.254.169.254/latest", "not at 169.254.169.254"),
         (NoticeChannel.WEBHOOK, "https://chat.example.org@evil.org/", "not at evil.org"),
         (NoticeChannel.WEBHOOK, "https://u:p@chat.example.org/", "not at"),
+        (NoticeChannel.WEBHOOK, "http://chat.example.org:6379/", "not at chat.example.org:6379"),
+        (NoticeChannel.WEBHOOK, "http://bots.example.org:8443/", None),
+        (NoticeChannel.WEBHOOK, "http://bots.example.org/", "not at bots.example.org"),
         (NoticeChannel.WEBHOOK, "file:///etc/passwd", "no address of a webhook"),
         (NoticeChannel.MAIL, "alice@example.org", None),
         (NoticeChannel.MAIL, "alice@example.org\nBcc: x@y", "no mail address"),
@@ -236,7 +243,7 @@ async def test_wishes_are_ones_own(history: History) -> None:
     ],
 )
 def test_only_what_may_be_told_is_taken(channel: NoticeChannel, address: str, words: str | None) -> None:
-    config = NoticesConfig(webhook_hosts=("chat.example.org",), mail=MailConfig())
+    config = NoticesConfig(webhook_hosts=("chat.example.org", "bots.example.org:8443"), mail=MailConfig())
     problem = address_problem(config, channel, address)
     assert (problem is None) if words is None else words in str(problem)
 
@@ -270,7 +277,7 @@ def test_an_address_that_programs_read_in_different_ways_is_no_webhook(address: 
 
 @given(st.text(max_size=60).map("http://{}".format) | st.text(max_size=60))
 def test_any_text_is_an_address_or_is_refused(address: str) -> None:
-    config = NoticesConfig(webhook_hosts=("chat.example.org",), mail=MailConfig())
+    config = NoticesConfig(webhook_hosts=("chat.example.org", "bots.example.org:8443"), mail=MailConfig())
     for channel in NoticeChannel:
         assert isinstance(address_problem(config, channel, address), str | None)
 

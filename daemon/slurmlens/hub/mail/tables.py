@@ -24,3 +24,4 @@ mail_queue = Table(
 )
 _is_open = mail_queue.c.state.in_(("waiting", "sending"))
 Index("mail_queue_due", mail_queue.c.state, mail_queue.c.due_ns, sqlite_where=_is_open, postgresql_where=_is_open)
+Index("mail_queue_by_age", mail_queue.c.changed_ns)

@@ -52,9 +52,15 @@ def address_problem(config: NoticesConfig, channel: NoticeChannel, address: str)
     parts = _web_address(address)
     if parts is None:
         return f"{address[:40]!r} is no address of a webhook: it begins with https://"
-    if parts.hostname not in config.webhook_hosts or parts.username is not None:
-        return f"webhooks may be at {', '.join(config.webhook_hosts)}, not at {(parts.hostname or '')[:60]}"
+    if not _is_allowed(parts, config.webhook_hosts) or parts.username is not None:
+        return f"webhooks may be at {', '.join(config.webhook_hosts)}, not at {parts.netloc.rpartition('@')[2][:60]}"
     return None
+
+
+def _is_allowed(parts: SplitResult, hosts: tuple[str, ...]) -> bool:
+    """A host by its name allows the ports of the web alone; any other port is named with it."""
+    name = parts.hostname or ""
+    return (name in hosts and parts.port in (None, 80, 443)) or f"{name}:{parts.port}" in hosts
 
 
 def _web_address(address: str) -> SplitResult | None:
@@ -72,7 +78,7 @@ def _web_address(address: str) -> SplitResult | None:
 async def post(hosts: tuple[str, ...], kept: KeptNotice) -> None:
     """Hands the notice to a webhook; `text` is what chat servers show."""
     one = kept.notice
-    if urlsplit(one.address).hostname not in hosts:
+    if not _is_allowed(urlsplit(one.address), hosts):
         raise RefusedError("its host is not allowed any more", reason="host")
     document = {"text": one.text, "subject": one.subject, "kind": one.kind.value, "job_id": one.job_id, "run": one.run}
     try:
