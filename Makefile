@@ -33,7 +33,7 @@ $(BIN)/python: | packages
 	@$(PYTHON) -m venv $(VENV)
 
 # The C extension is built by the editable install, so its sources count as well.
-$(INSTALLED): pyproject.toml setup.py requirements.lock $(wildcard cext/*.[ch] cext/*.py cext/cdef/*) | $(BIN)/python
+$(INSTALLED): Makefile pyproject.toml setup.py requirements.lock $(wildcard cext/*.[ch] cext/*.py cext/cdef/*) | $(BIN)/python
 	@echo "installing the Python parts, building the C extension"
 	@PIP_CONSTRAINT=requirements.lock PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -q --use-pep517 -e '.[hub,postgresql,kafka,graph,campaign,openmdao,galaxy,pdf,nvidia,dev]'
 	@touch $@
