@@ -57,10 +57,15 @@ class Finder:
         return self._found
 
     def endpoint(self, sink: str, host: str, port: int) -> Endpoint:
-        """Where the receiver `sink` is: found by its service where one is named, else where the settings say."""
+        """Where the receiver `sink` is: found by its service where one is named, else where the settings say.
+
+        Asked again for the same receiver (one sink for events and one for log lines), it is the same endpoint.
+        """
         wanted: str | None = getattr(self._find, sink, None)
         if wanted is None:
             return FixedEndpoint(host, port)
+        if sink in self._found:
+            return self._found[sink]
         known = self._memory.known.services.get(self._label(wanted), ())
         where = FoundEndpoint((host, port), self._asked_by, known)
         self._found[sink] = where
@@ -72,7 +77,10 @@ class Finder:
         def heard(instances: tuple[Instance, ...]) -> None:
             self._heard(sink, wanted, where, instances)
 
-        self.watches.append(ConsulWatch(f"service {wanted}", self._consul, ask, heard, self._reporter, self._clock))
+        name_of_watch = f"service {wanted}"
+        if any(watch.name == name_of_watch for watch in self.watches):  # two receivers are behind one service
+            name_of_watch += f" for {sink}"
+        self.watches.append(ConsulWatch(name_of_watch, self._consul, ask, heard, self._reporter, self._clock))
         return where
 
     def _heard(self, sink: str, wanted: str, where: FoundEndpoint, instances: tuple[Instance, ...]) -> None:
