@@ -84,10 +84,10 @@ def test_two_demos_at_once_end_well_and_leave_nothing(demos: list[Demo]) -> None
     assert account_files() == accounts
 
 
-@pytest.mark.parametrize("step", ["[3/9]", "[4/9]", "[5/9]", "[7/9]", "[8/9]"])
+@pytest.mark.parametrize("step", ["[3/", "[4/", "[5/", "[7/", "[8/", "[9/"])
 def test_a_demo_killed_at_a_step_leaves_only_what_the_next_start_removes(demos: list[Demo], step: str) -> None:
     accounts, before = account_files(), tree_outside()
-    demo = start(demos, "--random", "0")
+    demo = start(demos, "--random", "0", "--exit-after-check")  # it ends where the step never comes
     demo.read_until(step)
     demo.process.kill()
     demo.process.wait()
