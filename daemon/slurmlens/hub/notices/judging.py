@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.notices.facts import NewNotice, NoticeKind, Wish
-from slurmlens.hub.notices.keeping import channels_of
 from slurmlens.hub.views.job.progress import TROUBLED, done_words
 from slurmlens.hub.views.jobs.view import JobLine
 from slurmlens.shown import format as fmt
@@ -27,7 +26,9 @@ def notices_of(
     """Everything that is to be told of these jobs of one user, whose wishes they are."""
     for line in lines:
         for kind, words in _kinds_of(line, now_ns):
-            for wish in channels_of(wishes, kind):
+            for wish in wishes:
+                if kind not in wish.kinds:
+                    continue
                 if kind is NoticeKind.FAILED and (line.ended_ns or 0) < wish.set_ns:
                     continue
                 yield NewNotice(

@@ -7,7 +7,7 @@ in between may tell it twice and never not at all. Written by the page that take
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from sqlalchemy import Connection, func, select
 
@@ -148,8 +148,3 @@ class NoticeStore:
 def kind_of_notices(days: float) -> AgingKind:
     """Notices age by when they were made."""
     return AgedRows("notices", notices, "made_ns", days * DAY_S)
-
-
-def channels_of(wishes: Sequence[Wish], kind: NoticeKind) -> list[Wish]:
-    """The wishes that this kind of notice answers."""
-    return [wish for wish in wishes if kind in wish.kinds]
