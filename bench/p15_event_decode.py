@@ -2,8 +2,8 @@
 
 The files are those that the hook itself writes for the Epilog of a current Slurm and for the Prolog of the oldest one.
 Both make the same Struct of them: the reference is the call that the target names, ours looks besides at what msgspec
-cannot (the length, the two ids). Who the job is, two more Structs made of that one, is neither decoding nor
-validation; what all of `decode` takes stands in the note. Files that need a second look (ADR 20) are not measured.
+cannot (the length, the version) and words what is refused. Who the job is, two more Structs made of that one value by
+value, is neither decoding nor validation; what all of `decode` takes stands in the note.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ UNKNOWN_TO_22_05 = (
 def measure(setting: Setting) -> list[Result]:
     files = _written(setting.new_folder())
     rounds = setting.choose(51, 11)
-    pairs = interleave(lambda: _us_each(hook.read_usual, files), lambda: _us_each(_msgspec_alone, files), rounds)
+    pairs = interleave(lambda: _us_each(hook.read, files), lambda: _us_each(_msgspec_alone, files), rounds)
     whole = interleave(lambda: _us_each(hook.decode, files), lambda: _us_each(_msgspec_alone, files), rounds)
     ours, reference = statistics.median(pairs.ours), statistics.median(pairs.reference)
     note = (
@@ -53,8 +53,8 @@ def measure(setting: Setting) -> list[Result]:
     return [ROWS[0].measured(pairs.ratio, note)]
 
 
-def _msgspec_alone(data: bytes) -> hook.UsualFile:
-    return msgspec.json.decode(data, type=hook.UsualFile, strict=False)
+def _msgspec_alone(data: bytes) -> hook.HookFile:
+    return msgspec.json.decode(data, type=hook.HookFile, strict=False)
 
 
 def _written(base: Path) -> list[bytes]:

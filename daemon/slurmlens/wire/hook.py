@@ -1,17 +1,13 @@
 """One file of the dropbox to a `HookEvent`; pure. The format is `docs/specs/hook-event.md`.
 
 Owns the file's own keys, the bytes' encoding and what is said against a file; what the variables mean is
-`hook_variables`'. A file is decoded twice at most: at once into typed and bounded fields (`read_usual`), and where that
-does not fit, value by value (`_thorough`), which finds the one that is wrong and says so (ADR 20).
+`hook_variables`'. msgspec holds a file to its format (`read`), then its variables are read one by one (ADR 20).
 Invariants: a `HookEvent` always names a job; its texts are valid Unicode without lone surrogates, so every later stage
 can encode them; a variable that cannot be what it should be costs that one field (it is None and named in `unusable`),
 never the event. Fed by `node.dropbox`; feeds `node.registry`.
 """
 
-import functools
-import re
-from binascii import unhexlify
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -24,23 +20,8 @@ VARIABLES = hook_variables.VARIABLES
 _ESCAPE = ord("\\")
 
 
-class UsualFile(msgspec.Struct, frozen=True, gc=False):
-    """The file as the emitter writes it for nearly every job. msgspec's patterns cost more than all the rest, so `id`
-    and `boot_id` are looked at afterwards.
-    """
-
-    v: Literal[1]  # hook_file.VERSION
-    id: Annotated[str, msgspec.Meta(min_length=32, max_length=32)]
-    role: HookRole
-    time_ns: Unsigned
-    boot_id: str
-    boottime_ns: Unsigned
-    env: hook_variables.Told
-    cut: tuple[str, ...] = ()
-
-
-class _Any(msgspec.Struct, frozen=True):
-    """The file as it may be; what msgspec says against it names key and reason."""
+class HookFile(msgspec.Struct, frozen=True, gc=False):
+    """The file as it stands; what msgspec says against it names key and reason."""
 
     v: int
     id: Annotated[str, msgspec.Meta(pattern=hook_file.EVENT_ID)]
@@ -53,8 +34,7 @@ class _Any(msgspec.Struct, frozen=True):
 
 
 # Not strict: a number may stand in quotes, as the environment has it.
-_decode_usual = msgspec.json.Decoder(UsualFile, strict=False).decode
-_decode_any = msgspec.json.Decoder(_Any, strict=False).decode
+_decode_file = msgspec.json.Decoder(HookFile, strict=False).decode
 
 
 def decode(data: bytes) -> HookEvent:
@@ -63,40 +43,44 @@ def decode(data: bytes) -> HookEvent:
     Raises DecodeError with reason `too_long`, `malformed` (no JSON, or cut off), `field` (a key is missing or wrong;
     the message names it) or `job_id`; UnsupportedVersion where the file's `v` is not ours.
     """
-    try:
-        event = _event_of(read_usual(data))
-    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
-        return _thorough(data)
-    return _with_texts_as_utf8(event) if _ESCAPE in data else event
-
-
-def read_usual(data: bytes) -> UsualFile:
-    """The file, decoded and held to every rule of the format; its texts still as JSON has them.
-
-    Raises ValueError or RecursionError where anything is out of the ordinary, and DecodeError (`too_long`).
-    """
-    hook_file.check_size(data)
-    file = _decode_usual(data)
-    if unhexlify(file.id).hex() != file.id or not _is_boot_id(file.boot_id):
-        raise ValueError
-    return file
-
-
-def _event_of(file: UsualFile) -> HookEvent:
-    """Raises ValueError where a variable is not what it should be."""
-    told = file.env
+    file = read(data)
+    env = _set_variables(file.env, is_escaped=_ESCAPE in data)
+    job, unusable = hook_variables.identify(env)
+    cluster, node = env.get(hook_variables.CLUSTER), env.get(hook_variables.NODE)
     return HookEvent(
         file.id,
         file.role,
         file.time_ns,
         file.boot_id,
         file.boottime_ns,
-        told.cluster or None,
-        told.node or None,
-        _marked(hook_variables.job_of(told), file.cut),
-        (),
+        cluster,
+        node,
+        _marked(job, file.cut),
+        unusable,
         file.cut,
     )
+
+
+def read(data: bytes) -> HookFile:
+    """The file, held to every rule of the format but what its variables mean; its texts still as JSON has them.
+
+    Raises DecodeError (`too_long`, `malformed`, `field`) and UnsupportedVersion.
+    """
+    hook_file.check_size(data)
+    try:
+        file = _decode_file(data)
+    except hook_file.NO_JSON as error:
+        raise hook_file.refusal(data, error) from error
+    if file.v != hook_file.VERSION:
+        raise hook_file.unsupported(file.v)
+    return file
+
+
+def _set_variables(env: msgspec.Struct, *, is_escaped: bool) -> dict[str, hook_variables.Spelt]:
+    """The variables that say something, by name; a text without an escape is ASCII or stands for itself."""
+    as_text = as_utf8 if is_escaped else str
+    spelt = msgspec.structs.asdict(env)
+    return {name: as_text(value) if isinstance(value, str) else value for name, value in spelt.items() if value != ""}
 
 
 def _marked(job: JobIdentity, cut: tuple[str, ...]) -> JobIdentity:
@@ -105,42 +89,3 @@ def _marked(job: JobIdentity, cut: tuple[str, ...]) -> JobIdentity:
         return job
     fields = (name for name in hook_variables.fields_of(cut) if getattr(job, name) is not None)
     return msgspec.structs.replace(job, cut=tuple(fields))
-
-
-def _with_texts_as_utf8(event: HookEvent) -> HookEvent:
-    job = event.job
-    texts = {name: text for name in hook_variables.TEXT_FIELDS if (text := getattr(job, name)) and not text.isascii()}
-    return msgspec.structs.replace(
-        event,
-        cluster=event.cluster and as_utf8(event.cluster),
-        node=event.node and as_utf8(event.node),
-        job=msgspec.structs.replace(job, **{name: as_utf8(text) for name, text in texts.items()}),
-    )
-
-
-@functools.lru_cache(maxsize=8)  # a node has one at a time
-def _is_boot_id(text: str) -> bool:
-    return re.match(hook_file.BOOT_ID, text) is not None
-
-
-def _thorough(data: bytes) -> HookEvent:
-    file = _decode_file(data)
-    values = msgspec.structs.asdict(file.env)
-    as_text = as_utf8 if _ESCAPE in data else str
-    env = {name: as_text(value) if isinstance(value, str) else value for name, value in values.items() if value != ""}
-    job, unusable = hook_variables.identify(env)
-    job = _marked(job, file.cut)
-    cluster, node = env.get(hook_variables.CLUSTER), env.get(hook_variables.NODE)
-    return HookEvent(
-        file.id, file.role, file.time_ns, file.boot_id, file.boottime_ns, cluster, node, job, unusable, file.cut
-    )
-
-
-def _decode_file(data: bytes) -> _Any:
-    try:
-        file = _decode_any(data)
-    except hook_file.NO_JSON as error:
-        raise hook_file.refusal(data, error) from error
-    if file.v != hook_file.VERSION:
-        raise hook_file.unsupported(file.v)
-    return file

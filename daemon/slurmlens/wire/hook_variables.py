@@ -1,16 +1,13 @@
 """What the variables of Slurm's Prolog and Epilog mean, in every release from 22.05 to 26.05; pure.
 
-Owns both ways from variables to a `JobIdentity`: `job_of` takes `Told`, which msgspec has typed and bounded already
-(nearly every event goes this way); `identify` takes the values as they were spelt, one at a time.
-Invariants: where `Told` accepts a file and `job_of` does not raise, `identify` says the same of it and finds nothing
-unusable (a property test compares them); a variable that cannot be what it should be costs that one field, never the
-event, unless it is the job's id. Used by `wire.hook` alone.
+Owns the table of variables and the way from them to a `JobIdentity`, one value at a time.
+Invariant: a variable that cannot be what it should be costs that one field, never the event, unless it is the job's id.
+Used by `wire.hook` alone.
 """
 
 import functools
 import re
 from collections.abc import Callable, Collection, Mapping
-from typing import Annotated, Any
 
 import msgspec
 
@@ -27,7 +24,7 @@ _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _CODE_AND_SIGNAL = re.compile(r"([0-9]{1,5}):([0-9]{1,3})", re.ASCII)
 
 
-def _text(value: Spelt) -> str:
+def as_text(value: Spelt) -> str:
     return str(value)
 
 
@@ -77,37 +74,35 @@ def _code_and_signal(value: str | None) -> tuple[int | None, int | None]:
     return int(match[1]), int(match[2])
 
 
-_SOURCES: tuple[tuple[str, tuple[str, ...], Callable[[Spelt], Spelt | None]], ...] = (
-    ("sluid", ("SLURM_JOB_SLUID",), _text),
+SOURCES: tuple[tuple[str, tuple[str, ...], Callable[[Spelt], Spelt | None]], ...] = (
+    ("sluid", ("SLURM_JOB_SLUID",), as_text),
     ("restart_count", ("SLURM_JOB_RESTART_COUNT",), _slurm_number),
     ("user_id", ("SLURM_JOB_UID", "SLURM_UID"), _slurm_number),
-    ("user_name", ("SLURM_JOB_USER",), _text),
+    ("user_name", ("SLURM_JOB_USER",), as_text),
     ("group_id", ("SLURM_JOB_GID",), _slurm_number),
-    ("account", ("SLURM_JOB_ACCOUNT",), _text),
-    ("partition", ("SLURM_JOB_PARTITION",), _text),
-    ("qos", ("SLURM_JOB_QOS",), _text),
-    ("job_name", ("SLURM_JOB_NAME",), _text),
+    ("account", ("SLURM_JOB_ACCOUNT",), as_text),
+    ("partition", ("SLURM_JOB_PARTITION",), as_text),
+    ("qos", ("SLURM_JOB_QOS",), as_text),
+    ("job_name", ("SLURM_JOB_NAME",), as_text),
     ("array_job_id", ("SLURM_ARRAY_JOB_ID",), _job_number),
     ("array_task_id", ("SLURM_ARRAY_TASK_ID",), _slurm_number),
     ("het_job_id", ("SLURM_HET_JOB_ID", "SLURM_PACK_JOB_ID"), _job_number),
     ("het_job_offset", ("SLURM_HET_JOB_OFFSET", "SLURM_PACK_JOB_OFFSET"), _slurm_number),
-    ("node_list", ("SLURM_JOB_NODELIST", "SLURM_NODELIST"), _text),
+    ("node_list", ("SLURM_JOB_NODELIST", "SLURM_NODELIST"), as_text),
     ("node_count", ("SLURM_JOB_NUM_NODES", "SLURM_NNODES"), _slurm_number),
     ("task_count", ("SLURM_JOB_NTASKS", "SLURM_NTASKS"), _slurm_number),
-    ("cpus_per_node", ("SLURM_JOB_CPUS_PER_NODE",), _text),
-    ("gpus", ("SLURM_JOB_GPUS",), _text),
+    ("cpus_per_node", ("SLURM_JOB_CPUS_PER_NODE",), as_text),
+    ("gpus", ("SLURM_JOB_GPUS",), as_text),
     ("start_time_s", ("SLURM_JOB_START_TIME",), _time),
     ("end_time_s", ("SLURM_JOB_END_TIME",), _time),
     ("derived_exit_code", ("SLURM_JOB_DERIVED_EC",), _derived_code),
 )
 """Field of `JobIdentity`, the variables that tell it (the first one that is set counts), how to read it."""
 
-TEXT_FIELDS = tuple(field for field, _, read in _SOURCES if read is _text)
-
 
 def fields_of(variables: Collection[str]) -> tuple[str, ...]:
     """The fields of `JobIdentity` that these variables set; an older name holds the same as the newer one."""
-    return tuple(field for field, names, _ in _SOURCES if any(name in variables for name in names))
+    return tuple(field for field, names, _ in SOURCES if any(name in variables for name in names))
 
 
 _JOB_ID = ("SLURM_JOB_ID", "SLURM_JOBID")
@@ -115,99 +110,16 @@ _EXIT_CODE = "SLURM_JOB_EXIT_CODE2"
 CLUSTER = "SLURM_CLUSTER_NAME"
 NODE = "SLURMD_NODENAME"
 
-_SOURCE_NAMES = {name: read is not _text for _, names, read in _SOURCES for name in names}
-_IS_NUMBER = {**dict.fromkeys(_JOB_ID, True), CLUSTER: False, NODE: False, _EXIT_CODE: False, **_SOURCE_NAMES}
+_SOURCE_NAMES = {name: read is not as_text for _, names, read in SOURCES for name in names}
+IS_NUMBER = {**dict.fromkeys(_JOB_ID, True), CLUSTER: False, NODE: False, _EXIT_CODE: False, **_SOURCE_NAMES}
 
-VARIABLES = tuple(_IS_NUMBER)
+VARIABLES = tuple(IS_NUMBER)
 """All that is read; `slurm_hooks/variables.h` must list each of them."""
 
 AsSpelt = msgspec.defstruct(
-    "AsSpelt", [(name, Spelt if is_number else str, "") for name, is_number in _IS_NUMBER.items()], frozen=True
+    "AsSpelt", [(name, Spelt if is_number else str, "") for name, is_number in IS_NUMBER.items()], frozen=True
 )
 """The variables as they stand in the file: texts are texts, what should be a number may be any text."""
-
-_SlurmNumber = Annotated[int, msgspec.Meta(ge=0, lt=NO_VALUE)]
-_JobNumber = Annotated[int, msgspec.Meta(ge=1, lt=NO_VALUE)]
-
-
-def _variable(name: str) -> Any:
-    """None where it is not set. The field's type does not say so, else `null` would be a value of it."""
-    return msgspec.field(default=None, name=name)
-
-
-class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The variables where all is as it should be, each typed and bounded while it is decoded.
-
-    In the emitter's order, which msgspec follows without searching. Required is what every release's slurmd sets; the
-    older names of those are only checked. A number that says "not set" (0 for a job, NO_VAL) is left to `identify`.
-    """
-
-    job_id: _JobNumber = msgspec.field(name="SLURM_JOB_ID")
-    older_job_id: _JobNumber = _variable("SLURM_JOBID")
-    cluster: str = _variable(CLUSTER)
-    node: str = _variable(NODE)
-    sluid: str = _variable("SLURM_JOB_SLUID")
-    restart_count: _SlurmNumber = _variable("SLURM_JOB_RESTART_COUNT")
-    start_time_s: Unsigned = _variable("SLURM_JOB_START_TIME")
-    end_time_s: Unsigned = _variable("SLURM_JOB_END_TIME")
-    user_id: _SlurmNumber = msgspec.field(name="SLURM_JOB_UID")
-    older_user_id: _SlurmNumber = _variable("SLURM_UID")
-    user_name: str = _variable("SLURM_JOB_USER")
-    group_id: _SlurmNumber = _variable("SLURM_JOB_GID")
-    account: str = _variable("SLURM_JOB_ACCOUNT")
-    partition: str = _variable("SLURM_JOB_PARTITION")
-    qos: str = _variable("SLURM_JOB_QOS")
-    exit_code_and_signal: str = _variable(_EXIT_CODE)
-    derived_status: _SlurmNumber = _variable("SLURM_JOB_DERIVED_EC")
-    array_job_id: _JobNumber = _variable("SLURM_ARRAY_JOB_ID")
-    array_task_id: _SlurmNumber = _variable("SLURM_ARRAY_TASK_ID")
-    het_job_id: _JobNumber = _variable("SLURM_HET_JOB_ID")
-    older_het_job_id: _JobNumber = _variable("SLURM_PACK_JOB_ID")
-    het_job_offset: _SlurmNumber = _variable("SLURM_HET_JOB_OFFSET")
-    older_het_job_offset: _SlurmNumber = _variable("SLURM_PACK_JOB_OFFSET")
-    node_count: _SlurmNumber = msgspec.field(name="SLURM_JOB_NUM_NODES")
-    older_node_count: _SlurmNumber = _variable("SLURM_NNODES")
-    task_count: _SlurmNumber = _variable("SLURM_JOB_NTASKS")
-    older_task_count: _SlurmNumber = _variable("SLURM_NTASKS")
-    cpus_per_node: str = _variable("SLURM_JOB_CPUS_PER_NODE")
-    gpus: str = _variable("SLURM_JOB_GPUS")
-    job_name: str = _variable("SLURM_JOB_NAME")
-    node_list: str = _variable("SLURM_JOB_NODELIST")
-    older_node_list: str = _variable("SLURM_NODELIST")
-
-
-def job_of(told: Told) -> JobIdentity:
-    """Who the job is. Raises ValueError where one variable is not what it should be: `identify` then says which.
-
-    By position, in the order of `JobIdentity`: naming 24 fields costs as much as decoding them.
-    """
-    exit_code, exit_signal = _code_and_signal(told.exit_code_and_signal)
-    return JobIdentity(
-        told.job_id,
-        told.sluid or None,
-        told.restart_count,
-        told.user_id,
-        told.user_name or None,
-        told.group_id,
-        told.account or None,
-        told.partition or None,
-        told.qos or None,
-        told.job_name or None,
-        told.array_job_id,
-        told.array_task_id,
-        told.older_het_job_id if told.het_job_id is None else told.het_job_id,
-        told.older_het_job_offset if told.het_job_offset is None else told.het_job_offset,
-        told.node_list or told.older_node_list or None,
-        told.node_count,
-        told.older_task_count if told.task_count is None else told.task_count,
-        told.cpus_per_node or None,
-        told.start_time_s or None,
-        told.end_time_s or None,
-        exit_code,
-        exit_signal,
-        told.derived_status and _shell_code(told.derived_status),
-        told.gpus or None,
-    )
 
 
 def identify(env: Mapping[str, Spelt]) -> tuple[JobIdentity, tuple[str, ...]]:
@@ -217,8 +129,8 @@ def identify(env: Mapping[str, Spelt]) -> tuple[JobIdentity, tuple[str, ...]]:
     """
     found: dict[str, Spelt | None] = {}
     unusable: list[str] = []
-    for field, names, read in _SOURCES:
-        name = next((name for name in names if name in env), None)
+    for field, names, read in SOURCES:
+        name = _first_set(names, env)
         if name is None:
             continue
         try:
@@ -231,6 +143,13 @@ def identify(env: Mapping[str, Spelt]) -> tuple[JobIdentity, tuple[str, ...]]:
         unusable.append(_EXIT_CODE)
     job = JobIdentity(job_id=_job_id(env), **found)  # type: ignore[arg-type]  # the table pairs fields with readers
     return job, tuple(unusable)
+
+
+def _first_set(names: tuple[str, ...], env: Mapping[str, Spelt]) -> str | None:
+    for name in names:
+        if name in env:
+            return name
+    return None
 
 
 def _job_id(env: Mapping[str, Spelt]) -> int:
