@@ -7,7 +7,7 @@ can encode them; a variable that cannot be what it should be costs that one fiel
 never the event. Fed by `node.dropbox`; feeds `node.registry`.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -76,7 +76,7 @@ def read(data: bytes) -> HookFile:
     return file
 
 
-def _set_variables(env: msgspec.Struct, *, is_escaped: bool) -> dict[str, hook_variables.Spelt]:
+def _set_variables(env: msgspec.Struct, *, is_escaped: bool) -> dict[str, Any]:
     """The variables that say something, by name; a text without an escape is ASCII or stands for itself."""
     as_text = as_utf8 if is_escaped else str
     spelt = msgspec.structs.asdict(env)
