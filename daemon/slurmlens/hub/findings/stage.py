@@ -178,7 +178,7 @@ class FindingStage:
             self._runs_are_stale = False
         latest = tuple(self._loads.values())[-NOISE_OF_LOADS:]
         self._noise = await beside(lambda: pooled_noise(latest)) or self._noise
-        observed = self._observed()
+        observed = await self._observed()
         claims = await beside(lambda: detect(observed))
         changed = await self._room.take(claims)
         closed, matched = await beside(lambda: self._judge_problems(observed, self._room.standing))
@@ -186,7 +186,7 @@ class FindingStage:
         self._report(changed)
         return changed
 
-    def _observed(self) -> Observed:
+    async def _observed(self) -> Observed:
         now_ns = self._clock.wall_ns()
         looked_at = dict.fromkeys((*self._fresh, *self._jobs_of_standing()))
         return Observed(
@@ -194,7 +194,7 @@ class FindingStage:
             runs=self._runs,
             loads=tuple(load for job_id in looked_at if (load := self._loads.get(job_id)) is not None),
             events=self._events.recent(now_ns),
-            rates=self._events.rates(now_ns),
+            rates=await self._events.rates(now_ns),
             nodes=dict(self._nodes),
             noise={} if self._noise is None else {METRIC: self._noise},
         )

@@ -27,6 +27,7 @@ from slurmlens.hub.web.conditional import conditional_middleware
 from slurmlens.hub.web.doors import BODY_S, Doors
 from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.host_check import host_middleware
+from slurmlens.hub.web.job_listing import JobListing
 from slurmlens.hub.web.pages.api_description import ApiDescriptionPage
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.capacity import CapacityPage
@@ -105,13 +106,13 @@ def make_app(
     assets = Assets()
     environment = make_environment(assets)
     clock = clock or SystemClock()
-    jobs = JobsPage(queries, progress, environment, clock, control)
+    listing = JobListing(queries, progress, clock, control)
     pages = Pages(
-        home=HomePage(queries, progress, environment, clock, control),
+        home=HomePage(listing, environment),
         cluster=ClusterPage(queries, inventory, findings, environment, settings.cluster, clock),
-        jobs=jobs,
+        jobs=JobsPage(listing, environment),
         job=JobPage(queries, progress, logs, findings, triggers, node_states, live, environment, control),
-        entity=EntityPage(jobs, inventory, findings, node_states, environment, settings.cluster, clock, control),
+        entity=EntityPage(listing, inventory, findings, node_states, environment, settings.cluster, clock, control),
         inventory=InventoryPage(inventory, environment, settings.cluster, clock, control),
         common_cause=CommonCausePage(inventory, environment, settings.cluster, clock),
         management=None

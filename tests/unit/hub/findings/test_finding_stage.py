@@ -142,6 +142,24 @@ async def test_an_event_ages_out_whatever_the_order_in_which_lines_were_read() -
     assert [event.node for event in events.recent(at_ns(90_001))] == ["n90000"]
 
 
+async def test_what_was_usual_is_summed_once_an_hour_and_again_when_older_lines_are_read_back() -> None:
+    events = EventLedger(at_ns(0))
+
+    def rare(number: int, at_s: float) -> StoredLine:
+        return stored("n1", f"NVRM: Xid (PCI:0000:3b:00): 79, pid={number}", at_s=at_s)
+
+    for number in range(3):
+        events.add(rare(number, number * 3600.0))
+    now_ns = at_ns(10 * 3600.0)
+    usual = await events.rates(now_ns)
+    assert {key.node: exposure.events for key, exposure in usual.items()} == {"n1": 3}
+    assert await events.rates(now_ns) is usual
+    events.add(rare(9, 10 * 3600.0))  # of this hour: not usual yet
+    assert await events.rates(now_ns) is usual
+    events.add(rare(10, 1800.0))
+    assert [exposure.events for exposure in (await events.rates(now_ns)).values()] == [4]
+
+
 class AwayOnce:
     """A history whose database is away for the first question."""
 

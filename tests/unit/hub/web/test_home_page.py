@@ -70,6 +70,14 @@ async def test_what_runs_waits_and_failed_within_a_week_is_there_with_what_to_do
     assert (view.use.jobs, view.use.failed) == (3, 2)
 
 
+async def test_failed_jobs_are_read_whole_once_however_often_the_page_is_looked_at(
+    client: TestClient, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await home_of(client, "alice")
+    monkeypatch.setattr(history.queries, "job_facts", None)  # whoever reads a job now, fails
+    assert (await home_of(client, "alice")).failed == first.failed != ()
+
+
 async def test_the_page_shows_it_and_names_in_it_are_only_text(client: TestClient) -> None:
     answer = await client.get("/me?user=alice")
     page = await answer.text()

@@ -17,6 +17,7 @@ from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList, JobRow
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.views.home.view import FailedJob, HomeView, OwnUse
 from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.view import Advice
 from slurmlens.hub.views.jobs.build import build_jobs_view, job_line, row_extent
 from slurmlens.hub.views.jobs.top import is_troubled
 from slurmlens.hub.views.jobs.view import JobsView
@@ -32,12 +33,19 @@ WORTH_MEMORY_BYTE_S = 2**30 * 3600.0
 WORTH_CORE_S = 3600.0
 
 
+class Failure(NamedTuple):
+    """What a failed job's own page says first."""
+
+    headline: str
+    advice: tuple[Advice, ...]
+
+
 class OwnJobs(NamedTuple):
-    """A user's jobs as history answered: those that run and wait, those that ended, and the facts of the failed."""
+    """A user's jobs as history answered: those that run and wait, those that ended, and what is said of the failed."""
 
     current: JobList
     ended: JobList
-    failed: Sequence[JobFacts]
+    failed: Sequence[tuple[JobRow, Failure]]
 
 
 def newly_failed(ended: Iterable[JobRow], now_ns: int, most: int) -> list[JobRow]:
@@ -56,8 +64,10 @@ def build_home_view(
 ) -> HomeView:
     """The page of one user."""
     current = build_jobs_view(own.current, {"user": user}, JobFilter(user=user), now_ns, told_inside)
-    rows = {(row.job_id, row.run): row for row in own.ended.rows}
-    failed = tuple(_failed(rows[facts.job_id, facts.run], facts, now_ns) for facts in own.failed)
+    failed = tuple(
+        FailedJob(job=job_line(row, now_ns), headline=failure.headline, advice=failure.advice)
+        for row, failure in own.failed
+    )
     return HomeView(
         made_ns=now_ns,
         user=user,
@@ -68,9 +78,10 @@ def build_home_view(
     )
 
 
-def _failed(row: JobRow, facts: JobFacts, now_ns: int) -> FailedJob:
+def failure_of(facts: JobFacts) -> Failure:
+    """Taken from the job's whole view, which costs what its page costs: worth keeping."""
     view = build_job_view(facts)
-    return FailedJob(job=job_line(row, now_ns), headline=view.headline, advice=view.advice)
+    return Failure(view.headline, view.advice)
 
 
 def _sentence(current: JobsView, failed: int) -> str:

@@ -6,8 +6,6 @@ own jobs, and who is out of service. One reading serves all who look within a fe
 
 from __future__ import annotations
 
-import asyncio
-
 import jinja2
 import msgspec
 from aiohttp import web
@@ -25,6 +23,7 @@ from slurmlens.hub.views.cluster.view import ClusterView
 from slurmlens.hub.views.finding.build import build_finding_line
 from slurmlens.hub.views.finding.view import FindingLine
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
+from slurmlens.hub.web.kept_answers import KeptAnswers
 from slurmlens.hub.web.node_map import draw_nodes
 from slurmlens.hub.web.ports import FindingReads, HistoryQueries, InventoryReads
 from slurmlens.hub.web.session import viewer_of
@@ -32,7 +31,7 @@ from slurmlens.runtime.beside import beside
 
 MOST_JOBS = 5_000
 FRESH_S = 3.0
-MOST_KEPT = 8
+MOST_KEPT = 64
 MOST_FINDINGS = 8
 
 
@@ -54,13 +53,13 @@ class ClusterPage:
         self._template = environment.get_template("cluster/page.html")
         self._cluster = cluster
         self._clock = clock
-        self._kept: dict[tuple[Viewer, EntityKind], tuple[float, ClusterView]] = {}
-        self._reading = asyncio.Lock()
+        self._kept: KeptAnswers[tuple[Viewer, EntityKind], ClusterView] = KeptAnswers(FRESH_S, MOST_KEPT)
 
     async def show(self, request: web.Request) -> web.Response:
         """`GET /cluster`, `.json`, `.csv`."""
         by = _grouping(request.query.get("by", EntityKind.PARTITION.value))
-        view = await self._view(viewer_of(request).of_sums, by)
+        of_sums = viewer_of(request).of_sums
+        view = await self._kept.get((of_sums, by), lambda: self._read(of_sums, by))
         view = msgspec.structs.replace(view, findings=await self._found(viewer_of(request)))  # never of sums: of jobs
         form = request.match_info.get("form")
         if form == "json":
@@ -76,17 +75,6 @@ class ClusterPage:
             return ()
         found = await self._findings.listed(viewer, FindingFilter(limit=MOST_FINDINGS))
         return tuple(build_finding_line(one) for one in found if one.state is FindingState.OPEN)
-
-    async def _view(self, viewer: Viewer, by: EntityKind) -> ClusterView:
-        async with self._reading:
-            now = asyncio.get_running_loop().time()
-            made_at, kept = self._kept.get((viewer, by), (float("-inf"), None))
-            if kept is None or now - made_at > FRESH_S:
-                kept = await self._read(viewer, by)
-                self._kept[viewer, by] = now, kept
-            while len(self._kept) > MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
-            return kept
 
     async def _read(self, viewer: Viewer, by: EntityKind) -> ClusterView:
         now_ns = self._clock.wall_ns()

@@ -26,7 +26,7 @@ from slurmlens.hub.views.neighbourhood.build import PLURALS
 from slurmlens.hub.web.addresses import filters_of, moment_in
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.entity_drawing import draw_entity
-from slurmlens.hub.web.pages.jobs import JobsPage
+from slurmlens.hub.web.job_listing import JobListing
 from slurmlens.hub.web.ports import FindingReads, InventoryReads, NodeStateReads
 from slurmlens.hub.web.session import viewer_of
 
@@ -39,7 +39,7 @@ class EntityPage:
 
     def __init__(
         self,
-        jobs: JobsPage,
+        jobs: JobListing,
         inventory: InventoryReads,
         findings: FindingReads | None,
         node_states: NodeStateReads | None,
