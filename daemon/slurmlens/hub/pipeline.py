@@ -35,15 +35,11 @@ from slurmlens.hub.database import change_feed
 from slurmlens.hub.database.database_file import DatabaseFile
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.database.store import Store, StoreError
-from slurmlens.hub.findings.opening import open_findings
-from slurmlens.hub.findings.reading import RecentRuns
-from slurmlens.hub.findings.stage import FindingStage
+from slurmlens.hub.findings.opening import open_findings, stages_of_findings
+from slurmlens.hub.history.opening import stages_of_history
 from slurmlens.hub.history.read.queries import Queries
-from slurmlens.hub.history.reconcile import Reconciler
 from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.applying import Applier
-from slurmlens.hub.history.record.packing import Packer
-from slurmlens.hub.history.refresh import Refresher
 from slurmlens.hub.intake.ingest import Ingest
 from slurmlens.hub.intake.line_addresses import line_addresses
 from slurmlens.hub.intake.origins import NodeOrigins
@@ -61,13 +57,12 @@ from slurmlens.hub.progress import keeping as progress_keeping
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.reports.room import stages_of_mail
-from slurmlens.hub.scheduler.account_poller import AccountPoller
-from slurmlens.hub.scheduler.poller import Poller
+from slurmlens.hub.scheduler.opening import stages_of_access, stages_of_scheduler
 from slurmlens.hub.scheduler.queue_series import QueueSeries
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.state import SchedulerSilence, SchedulerState
 from slurmlens.hub.scheduler.stored_nodes import StoredNodes
-from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
+from slurmlens.hub.stages import RoomStages
 from slurmlens.hub.status import HubStatus
 from slurmlens.hub.usage.room import UsageRoom
 from slurmlens.hub.web.app import make_app
@@ -114,6 +109,7 @@ class HubPipeline:
 
     def __init__(self, opened: _Opened) -> None:
         config, clock, store, news = opened.config, opened.clock, opened.store, opened.news
+        told = (news, clock, opened.reporter)
         self._opened = opened
         self._supervisor = Supervisor(opened.reporter, clock)
         self._state = SchedulerState(asked_since_ns=clock.wall_ns())
@@ -150,17 +146,17 @@ class HubPipeline:
         self._add_stages_of_workers()
         self._findings = open_findings(config, store, news, clock, opened.reporter)
         self._usage = UsageRoom(store, config.cluster, news, clock)
-        self._add_stages_of_history()
-        self._add_stages_of_scheduler()
+        self._add(stages_of_history(store, opened.applier, opened.announcer, lambda: self._state.last_queue_ns, *told))
+        self._add(RoomStages(led=(("retention", self._retention.run),)))
+        self._add(stages_of_scheduler(opened.scheduler, self._records, self._state, config, store, *told))
+        self._add(stages_of_access(self._access.ruled, config, news, opened.reporter))
         self._add_stages_of_inventory()
-        for name, stage in self._usage.stages:
-            self._supervisor.add(name, self._led(stage))
-        for name, stage in stages_of_mail(config, store, self._usage.queries, clock, opened.reporter):
-            self._supervisor.add(name, self._led(stage))
+        self._add(RoomStages(led=self._usage.stages))
+        self._add(RoomStages(led=tuple(stages_of_mail(config, store, self._usage.queries, clock, opened.reporter))))
         self._add_stages_of_the_port()
         self._add_queue_series()
-        self._add_stages_of_access()
-        self._add_stages_of_findings()
+        if self._findings is not None:
+            self._add(stages_of_findings(self._findings, self._queries, config, store, self._logs, *told))
         self._workflows = open_workflows(config, store, news, clock, opened.reporter, self._jobs_of_findings)
         if self._workflows is not None:
             self._supervisor.add("workflows", self._led(self._workflows[1]))
@@ -275,6 +271,12 @@ class HubPipeline:
         )
         await self._listener.open(app)
 
+    def _add(self, stages: RoomStages) -> None:
+        for name, stage in stages.led:
+            self._supervisor.add(name, self._led(stage))
+        for name, stage in stages.everywhere:
+            self._supervisor.add(name, stage)
+
     def _make_consul(self) -> HubConsul | None:
         config = self._opened.config
         if config.consul is None:
@@ -377,53 +379,6 @@ class HubPipeline:
         self._supervisor.add("closed by the others", partial(beats.keep_closed, store, news.subscribe(SightingsClosed)))
         self._supervisor.add("watched here", self._demand.tell_watched)
 
-    def _add_stages_of_history(self) -> None:
-        store, applier, news = self._opened.store, self._opened.applier, self._opened.news
-        clock, reporter, announcer = self._opened.clock, self._opened.reporter, self._opened.announcer
-        reconciler = Reconciler(
-            store,
-            applier.beats,
-            applier.concluder,
-            announcer,
-            last_queue_ns=lambda: self._state.last_queue_ns,
-            clock=clock,
-            reporter=reporter,
-            started_ns=clock.wall_ns(),
-        )
-        add, led = self._supervisor.add, self._led
-        add("refresh", led(Refresher(store, applier.concluder, news, announcer, clock).run))
-        add("reconcile", led(reconciler.run))
-        add("packing", led(Packer(store, applier.recent_profiles, news, reporter).run))
-        add("beats", partial(applier.beats.keep_written, store))
-        add("statistics", store.run_upkeep)
-        add("retention", led(self._retention.run))
-
-    def _add_stages_of_scheduler(self) -> None:
-        config, clock = self._opened.config, self._opened.clock
-        poller = Poller(
-            self._opened.scheduler,
-            self._records,
-            self._opened.news,
-            self._state,
-            interval_s=config.slurm.poll_interval_s,
-            clock=clock,
-            reporter=self._opened.reporter,
-            cluster=config.cluster,
-            asks_topology=config.inventory.topology_file is None,
-        )
-        unconfirmed = Unconfirmed(
-            self._opened.store,
-            self._records,
-            config.cluster,
-            last_queue_ns=lambda: self._state.last_queue_ns,
-            clock=clock,
-            started_ns=clock.wall_ns(),
-        )
-        self._supervisor.add("queue", self._led(poller.poll_queue))
-        self._supervisor.add("accounting", self._led(poller.poll_accounting))
-        self._supervisor.add("sightings", self._led(poller.hear))
-        self._supervisor.add("unconfirmed", self._led(unconfirmed.run))
-
     def _add_stages_of_inventory(self) -> None:
         config = self._opened.config
         recorder = InventoryRecorder(self._opened.store, config.cluster)
@@ -444,31 +399,6 @@ class HubPipeline:
                 self._supervisor.add(name, stage)
         if self._opened.tls is not None:
             self._supervisor.add("certificate", partial(self._opened.tls.keep_fresh, self._opened.reporter))
-
-    def _add_stages_of_access(self) -> None:
-        """Who looked at whose job, and who belongs to which account; nothing where there are no rules."""
-        ruled, config = self._access.ruled, self._opened.config
-        if ruled is None:
-            return
-        self._supervisor.add("looks", ruled.looks.run)
-        if config.slurm.accounting:
-            ask = partial(CommandSource(config.slurm).account_people, config.cluster)
-            interval_s = ruled.settings.accounts_interval_s
-            reporter, news = self._opened.reporter, self._opened.news
-            accounts = AccountPoller(ask, ruled.people.replace, news, interval_s=interval_s, reporter=reporter)
-            self._supervisor.add("accounts", self._led(accounts.run))
-
-    def _add_stages_of_findings(self) -> None:
-        """Who looks for what is wrong; nothing where that is switched off."""
-        if self._findings is None:
-            return
-        store, news = self._opened.store, self._opened.news
-        recent = RecentRuns(store, self._opened.config.cluster)
-        clock, reporter = self._opened.clock, self._opened.reporter
-        logs, tail = (None, None) if self._logs is None else (self._logs.source, self._logs.tail)
-        stage = FindingStage(self._findings, self._queries, recent, logs, tail, news, clock, reporter)
-        self._supervisor.add("findings", self._led(stage.run))
-        self._supervisor.add("lines of trouble", stage.hear_lines)
 
     async def _jobs_of_findings(self) -> list[tuple[int, int]]:
         return [] if self._findings is None else await self._findings.jobs_touched()
