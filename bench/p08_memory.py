@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from bench.cpu_time import resident_bytes
+from bench.cpu_time import open_descriptors, resident_bytes
 from bench.default_state import default_state
 from bench.node_daemon import DaemonShape
 from bench.result import Goal, Result, Row
@@ -51,10 +51,17 @@ def _after_an_hour(setting: Setting) -> Result:
         return AFTER_AN_HOUR.no_figure('not run: make bench ARGS="--only P8 --soak-minutes 60"')
     with setting.daemon(DaemonShape(setting.tree.node)) as daemon:
         daemon.settle()
-        before = resident_bytes(daemon.pid)
-        time.sleep(60 * setting.soak_minutes)
-        after = resident_bytes(daemon.pid)
-    note = f"after {setting.soak_minutes} minutes; grew by {(after - before) / MIB:.1f} MiB in them"
+        before, open_before = resident_bytes(daemon.pid), open_descriptors(daemon.pid)
+        sizes = []
+        for _ in range(setting.soak_minutes):
+            time.sleep(60)
+            sizes.append(resident_bytes(daemon.pid))
+        opened = open_descriptors(daemon.pid)
+    after, half = sizes[-1], sizes[len(sizes) // 2]
+    note = (
+        f"after {setting.soak_minutes} minutes; grew by {(after - before) / MIB:.1f} MiB in them,"
+        f" {(after - half) / MIB:.2f} MiB of it in the second half; descriptors {open_before} at first, {opened} then"
+    )
     return AFTER_AN_HOUR.measured(after / MIB, note)
 
 
