@@ -31,19 +31,25 @@ INDEXES_MADE_BY = {
 }
 """The same for indexes of tables that were there before."""
 
-COLUMNS_MADE_BY = {10: (("sightings", "detail"),)}
+COLUMNS_MADE_BY = {
+    10: (("sightings", "detail"),),
+    25: tuple((table, name) for table in ("usage_runs", "usage_hours") for name in ("gpu_seen_ms", "gpu_busy_ms")),
+}
 """The same for columns."""
 
 
 def take_back_to(connection: Connection, version: int) -> None:
     """Drops tables, indexes and columns of later versions; what else a later one changed is the caller's to undo."""
+    gone = set()
     for later, tables in tables_made_by().items():
         for table in tables if later > version else ():
             connection.execute(text(f"DROP TABLE {table}"))
+            gone.add(table)
     for later, indexes in INDEXES_MADE_BY.items():
         for index in indexes if later > version else ():
             connection.execute(text(f"DROP INDEX IF EXISTS {index}"))  # gone with a table of a later version
     for later, columns in COLUMNS_MADE_BY.items():
         for table, column in columns if later > version else ():
-            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+            if table not in gone:
+                connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
     connection.execute(text(f"UPDATE alembic_version SET version_num = '{version:04}'"))

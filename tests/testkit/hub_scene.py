@@ -81,7 +81,7 @@ FILTERS = (
     JobFilter(account="account3", partition="long"),
     JobFilter(node=node_name(5), user="user0"),
 )
-USAGE = tuple(f"usage/{module}.py" for module in ("keeping", "node_keeping", "outages", "spans", "read"))
+USAGE = tuple(f"usage/{module}.py" for module in ("gpu_use", "keeping", "node_keeping", "outages", "spans", "read"))
 """All but `rebuild`, which goes through whole tables as its module says."""
 ROOMS = (
     "access",

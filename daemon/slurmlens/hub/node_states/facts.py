@@ -17,6 +17,14 @@ class NodeStateTold(msgspec.Struct, frozen=True, kw_only=True):
     gpus: tuple[GpuState, ...] = ()
 
 
+_holding_decoder = msgspec.json.Decoder(GpuHolding)
+
+
+def decode_holding(blob: bytes) -> GpuHolding:
+    """What a row of `gpu_holdings` holds."""
+    return _holding_decoder.decode(blob)
+
+
 class JobGpu(msgspec.Struct, frozen=True, kw_only=True):
     """One GPU of a run on a node: what the job made of it, and the GPU at that time."""
 

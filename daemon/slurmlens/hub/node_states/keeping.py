@@ -13,6 +13,7 @@ import msgspec
 
 from slurmlens.events import GpuState, MachineState
 from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.history.record.concluding import JobKey, mark_uncharged
 from slurmlens.hub.history.record.storing import Keeper
 from slurmlens.hub.node_states import tables as schema
 from slurmlens.hub.node_states.facts import NodeStateTold
@@ -52,10 +53,13 @@ def _unnamed(gpu: GpuState) -> GpuState:
 
 def _keep_holdings(transaction: Transaction, told: Sequence[MachineState]) -> None:
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
+    ended: set[tuple[str, ...]] = set()
     for event in sorted(told, key=lambda one: one.time_ns):
         gpus = {gpu.uuid: gpu for gpu in event.gpus}
         for one in event.holdings:
             gpu = _unnamed(gpus.get(one.uuid) or GpuState(uuid=one.uuid))
+            if one.has_ended:
+                ended.add((event.cluster, event.node, one.sighting, one.uuid))
             rows[event.cluster, event.node, one.sighting, one.uuid] = {
                 "cluster": event.cluster,
                 "node": event.node,
@@ -68,9 +72,11 @@ def _keep_holdings(transaction: Transaction, told: Sequence[MachineState]) -> No
             }
     found = transaction.find(schema.gpu_holdings, (*_HOLDING, "told_ns"), _HOLDING, rows)
     known = {row[:4]: row[4] for row in found}
-    transaction.put(
-        schema.gpu_holdings, _HOLDING, [row for key, row in rows.items() if row["told_ns"] > known.get(key, -1)]
-    )
+    newer = {key: row for key, row in rows.items() if row["told_ns"] > known.get(key, -1)}
+    transaction.put(schema.gpu_holdings, _HOLDING, list(newer.values()))
+    over = {JobKey(row["cluster"], row["job_id"]) for key, row in newer.items() if key in ended}
+    if over:  # what the run made of its GPUs is told after its end: usage looks at it again
+        mark_uncharged(transaction, over, max(event.time_ns for event in told))
 
 
 KEEPER = Keeper((MachineState,), keep)

@@ -9,17 +9,16 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection, and_, select
 
-from slurmlens.events import GpuHolding, GpuState
+from slurmlens.events import GpuState
 from slurmlens.hub.access.predicates import visible_sightings
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.tables import sightings
-from slurmlens.hub.node_states.facts import JobGpu, NodeStateTold
+from slurmlens.hub.node_states.facts import JobGpu, NodeStateTold, decode_holding
 from slurmlens.hub.node_states.tables import gpu_holdings, node_states
 
 MOST_GPUS = 4_096
 _state_decoder = msgspec.json.Decoder(NodeStateTold)
-_holding_decoder = msgspec.json.Decoder(GpuHolding)
 _gpu_decoder = msgspec.json.Decoder(GpuState)
 
 
@@ -53,7 +52,7 @@ class NodeStateQueries:
 
         def work(connection: Connection) -> list[JobGpu]:
             return [
-                JobGpu(node=node, holding=_holding_decoder.decode(holding), gpu=_gpu_decoder.decode(gpu))
+                JobGpu(node=node, holding=decode_holding(holding), gpu=_gpu_decoder.decode(gpu))
                 for node, holding, gpu in connection.execute(query)
             ]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -40,7 +40,9 @@ class UsageSums(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over runs, or parts of runs, in a span of time. All are whole numbers.
 
     `started` and `ended` count the runs that did so within the span. `cpu_ms` is CPU time that was measured, spread
-    evenly over a run; `peak_mib_s` is a run's largest use of memory times its seconds, an upper bound of what it used.
+    evenly over a run; `gpu_seen_ms` is time in which GPUs told how busy they were, `gpu_busy_ms` how much of it they
+    were, spread likewise; `peak_mib_s` is a run's largest use of memory times its seconds, an upper bound of what it
+    used.
     """
 
     node_s: int = 0
@@ -52,6 +54,8 @@ class UsageSums(msgspec.Struct, frozen=True, kw_only=True):
     peak_mib_s: int = 0
     started: int = 0
     ended: int = 0
+    gpu_seen_ms: int = 0
+    gpu_busy_ms: int = 0
 
     def __add__(self, other: UsageSums) -> UsageSums:
         return UsageSums(**{name: getattr(self, name) + getattr(other, name) for name in SUM_NAMES})
@@ -100,6 +104,8 @@ class RunCharge(msgspec.Struct, frozen=True, kw_only=True):
     memory_mib: int = 0
     suspended_s: int = 0
     cpu_ms: int = 0
+    gpu_seen_ms: int = 0
+    gpu_busy_ms: int = 0
     peak_mib: int = 0
 
     @property
@@ -120,7 +126,20 @@ class RunCharge(msgspec.Struct, frozen=True, kw_only=True):
         return next(place for place, (most, _) in enumerate(SIZE_CLASSES) if self.node_count <= most)
 
 
-def charge_of(row: Row, record: JobRecord | None, heard_s: int | None = None) -> RunCharge | None:
+class GpuUse(NamedTuple):
+    """What a run's nodes told of its GPUs, all together: time in which they told how busy they were, and the busy part
+    of it."""
+
+    seen_ms: int = 0
+    busy_ms: int = 0
+
+
+NO_GPU_USE = GpuUse()
+
+
+def charge_of(
+    row: Row, record: JobRecord | None, heard_s: int | None = None, gpus: GpuUse = NO_GPU_USE
+) -> RunCharge | None:
     """The charge of a row of `runs` with the scheduler's record of it; None where it has not begun.
 
     `heard_s` is when the scheduler was last heard of it: the end of a run of which nobody knows more than that it is
@@ -157,6 +176,8 @@ def charge_of(row: Row, record: JobRecord | None, heard_s: int | None = None) ->
         memory_mib=((record.memory_bytes if record else None) or 0) // MIB,
         suspended_s=min(lasted, (record.suspended_s if record else None) or 0),
         cpu_ms=min(MOST_CPU_MS, round((row["cpu_s"] or 0.0) * 1000)),
+        gpu_seen_ms=min(MOST_CPU_MS, gpus.seen_ms),
+        gpu_busy_ms=min(MOST_CPU_MS, gpus.seen_ms, gpus.busy_ms),
         peak_mib=round((row["memory_peak_bytes"] or 0.0) / MIB),
     )
 
@@ -200,6 +221,8 @@ def portion(charge: RunCharge, from_s: int, to_s: int) -> UsageSums:
         memory_mib_s=charge.memory_mib * seconds,
         suspended_core_s=charge.core_count * _spread(charge, charge.suspended_s, begin_s, end_s),
         cpu_ms=_spread(charge, charge.cpu_ms, begin_s, end_s),
+        gpu_seen_ms=_spread(charge, charge.gpu_seen_ms, begin_s, end_s),
+        gpu_busy_ms=_spread(charge, charge.gpu_busy_ms, begin_s, end_s),
         peak_mib_s=charge.peak_mib * seconds,
         started=started,
         ended=ended,

@@ -28,6 +28,7 @@ from slurmlens.hub.usage.charges import (
     DIMENSIONS,
     FOREVER_S,
     HOUR_S,
+    NO_GPU_USE,
     SUM_NAMES,
     RunCharge,
     UsageKey,
@@ -35,6 +36,7 @@ from slurmlens.hub.usage.charges import (
     charge_of,
     hourly,
 )
+from slurmlens.hub.usage.gpu_use import gpu_use
 from slurmlens.slurm.records import JobRecord
 
 JOBS_AT_ONCE = 400
@@ -129,12 +131,14 @@ def _charges(transaction: Transaction, keys: Collection[tuple[Any, ...]]) -> dic
     by_submit = {
         (job_id, record.submit_s or 0): record for job_id, own in records.items() for record in superseded(own)
     }
+    gpus = gpu_use(transaction, keys)
     charges: dict[RunId, RunCharge] = {}
     for found in transaction.find(history.runs, _RUN_COLUMNS, place, keys):
         row = dict(zip(_RUN_COLUMNS, found, strict=True))
         row["node_count"] = len(history.decode_nodes(row["nodes"]))
         execution = row["job_id"], row["submit_s"] or 0
-        charge = charge_of(row, by_submit.get(execution), heard_s.get(execution))
+        used = gpus.get((row["job_id"], row["number"]), NO_GPU_USE)
+        charge = charge_of(row, by_submit.get(execution), heard_s.get(execution), used)
         if charge is not None:
             charges[charge.job_id, charge.run] = charge
     return charges

@@ -14,6 +14,8 @@ from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Table, 
 from slurmlens.hub.database.metadata import metadata
 from slurmlens.hub.usage.charges import DIMENSIONS, SUM_NAMES
 
+ADDED_SUMS = frozenset(("gpu_seen_ms", "gpu_busy_ms"))
+"""Columns that an upgrade added."""
 NODE_SUMS = ("node_s", "core_s", "gpu_s", "memory_mib_s")
 
 usage_runs = Table(
@@ -38,6 +40,8 @@ usage_runs = Table(
     Column("suspended_s", BigInteger, nullable=False),
     Column("cpu_ms", BigInteger, nullable=False),
     Column("peak_mib", BigInteger, nullable=False),
+    Column("gpu_seen_ms", BigInteger, nullable=False, server_default="0"),
+    Column("gpu_busy_ms", BigInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 Index("usage_runs_by_span", usage_runs.c.cluster, usage_runs.c.span_class, usage_runs.c.start_s, usage_runs.c.end_s)
@@ -49,7 +53,10 @@ usage_hours = Table(
     Column("cluster", Text, primary_key=True),
     Column("hour_s", BigInteger, primary_key=True),
     *(Column(name, Text, primary_key=True) for name in DIMENSIONS),
-    *(Column(name, BigInteger, nullable=False) for name in SUM_NAMES),
+    *(
+        Column(name, BigInteger, nullable=False, server_default="0" if name in ADDED_SUMS else None)
+        for name in SUM_NAMES
+    ),
     sqlite_with_rowid=False,
 )
 

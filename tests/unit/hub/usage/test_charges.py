@@ -45,6 +45,8 @@ def made(**changes: object) -> RunCharge:
         "memory_mib": 4_096,
         "suspended_s": 501,
         "cpu_ms": 77_777_777,
+        "gpu_seen_ms": 19_000_003,
+        "gpu_busy_ms": 4_000_001,
         "peak_mib": 1_001,
     }
     return RunCharge(**(values | changes))
@@ -86,6 +88,8 @@ def whole(charge: RunCharge) -> UsageSums:
         memory_mib_s=charge.memory_mib * lasted,
         suspended_core_s=charge.core_count * charge.suspended_s,
         cpu_ms=charge.cpu_ms if lasted else 0,
+        gpu_seen_ms=charge.gpu_seen_ms if lasted else 0,
+        gpu_busy_ms=charge.gpu_busy_ms if lasted else 0,
         peak_mib_s=charge.peak_mib * lasted,
         started=1,
         ended=1,

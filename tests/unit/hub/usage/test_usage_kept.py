@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy import Connection, create_engine, select, text
 
+from slurmlens.events import GpuHolding, MachineState
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.usage import tables as schema
@@ -24,7 +26,7 @@ from testkit.database_versions import take_back_to
 from testkit.hub_history import History, record
 from testkit.inventories import fact, relation, telling
 from testkit.manual_clock import ManualClock
-from testkit.told_events import BEGIN_S, at_ns
+from testkit.told_events import BEGIN_S, Told, at_ns
 
 TABLES = (schema.usage_runs, schema.usage_hours, schema.usage_node_hours)
 MAX = Viewer("max", frozenset({Role.USER, Role.MANAGEMENT}))
@@ -184,6 +186,68 @@ async def test_waits_types_habits_and_bursts_are_of_the_runs_that_started_in_the
     (burst,) = await ledger.queries.bursts(EVERYBODY, window, 3)
     assert (burst.user, burst.runs) == ("alice", 5)
     assert await ledger.queries.bursts(EVERYBODY, window, 6) == []
+
+
+def gpu_told(
+    told: Told, seconds: float, *, seen_s: float, busy_s: float, ended: bool = True, **more: Any
+) -> MachineState:
+    """What a node tells of one GPU of a job."""
+    start = told.start(1)
+    holding = GpuHolding(
+        uuid=more.get("uuid", "GPU-1"),
+        sighting=start.sighting,
+        job_id=start.job.job_id,
+        by="cgroup",
+        since_ns=start.time_ns,
+        told_ns=at_ns(seconds),
+        seen_s=seen_s,
+        busy_s=busy_s,
+        is_shared=more.get("is_shared", False),
+        has_ended=ended,
+    )
+    where = {"boot_id": start.boot_id, "cluster": start.cluster, "node": start.node}
+    ids = {"id": f"gpu-{start.sighting}-{holding.uuid}-{seconds}", "time_ns": at_ns(seconds), "boottime_ns": 1}
+    return MachineState(interval_s=60.0, holdings=(holding,), **where, **ids)
+
+
+async def test_how_busy_gpus_were_is_counted_also_where_it_is_told_after_the_end(ledger: Ledger) -> None:
+    one, other = Told(1, "n1"), Told(1, "n2")
+    gpus = {"tres": {"gres/gpu": 2}}
+    await ledger.history.hear(one.start(0), other.start(0))
+    await ledger.learn(job(1, 0, 1_000, **gpus))
+    assert (await ledger.total(0, 1_000)).gpu_seen_ms == 0
+    await ledger.history.hear(gpu_told(one, 1_010, seen_s=990, busy_s=495))
+    await ledger.history.hear(gpu_told(other, 1_020, seen_s=980, busy_s=0))
+    await ledger.history.hear(gpu_told(other, 1_030, seen_s=500, busy_s=500, uuid="GPU-2", is_shared=True))
+    await ledger.keep()
+    whole = await ledger.total(0, 1_000)
+    assert (whole.gpu_s, whole.gpu_seen_ms, whole.gpu_busy_ms) == (2_000, 1_970_000, 495_000)
+    assert await ledger.total(0, 300) + await ledger.total(300, 1_000) == whole
+    before = await ledger.rows()
+    await rebuild_usage(ledger.history.store, "demo")
+    await ledger.keep()
+    assert await ledger.rows() == before
+
+
+async def test_jobs_with_gpus_are_charged_again_after_the_upgrade_that_counts_them(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    url = f"sqlite:///{tmp_path}/hub.sqlite3"
+    history = await History.open(url, clock)
+    told = Told(1, "n1")
+    await history.hear(told.start(0), gpu_told(told, 90, seen_s=80, busy_s=40))
+    await history.learn(job(1, 0, 100), job(2, 0, 100))
+    await Ledger(history).keep()
+    await history.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        take_back_to(connection, 24)
+    engine.dispose()
+    clock.advance(HOUR_S)
+    upgraded = Ledger(await History.open(url, clock))
+    assert (await upgraded.keeper.step()).jobs == 1
+    assert (await upgraded.total(0, 100)).gpu_busy_ms == 40_000
+    await upgraded.history.close()
 
 
 async def test_a_database_of_before_has_every_job_charged_after_the_upgrade(tmp_path: Path, clock: ManualClock) -> None:

@@ -45,6 +45,7 @@ def _row(name: str, parts: list[tuple[UsageKey, UsageSums]], waits: dict[int, in
         sums=sums,
         share=(1.0 if sums.core_s else None) if of is None else (sums.core_s / of if of else None),
         cpu_share=sums.cpu_ms / 1000 / sums.core_s if sums.cpu_ms and sums.core_s else None,
+        gpu_share=sums.gpu_busy_ms / sums.gpu_seen_ms if sums.gpu_seen_ms else None,
         failed=sum(one.ended for key, one in parts if key.state in _FAILED),
         lost_core_s=sum(one.core_s for key, one in parts if key.state in _LOST),
         wait_median_s=quantile(waits, 0.5),

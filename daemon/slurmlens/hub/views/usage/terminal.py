@@ -23,6 +23,9 @@ def usage_lines(table: UsageTable, sheet: Sheet) -> Iterator[str]:
         yield _line(row, sheet)
     if len(table.rows) > len(shown):
         yield f"  … and {len(table.rows) - len(shown)} more (--wide)"
+    if table.whole.gpu_share is not None:
+        hours = fmt.grouped(table.whole.sums.gpu_s / HOUR_S)
+        yield f"  {hours} GPU-hours allocated; GPUs busy {fmt.percent(table.whole.gpu_share)} of the time they told"
 
 
 def _line(row: UsageRow, sheet: Sheet) -> str:

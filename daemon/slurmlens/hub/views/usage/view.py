@@ -11,7 +11,8 @@ from slurmlens.hub.usage.charges import UsageSums
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What one user, account or partition used. `share` is of the core-seconds of the table's whole.
+    """What one user, account or partition used. `share` is of the core-seconds of the table's whole; `gpu_share` how
+    busy GPUs were in the time in which they told it, None where none did.
 
     `failed` counts runs that ended unwell; `lost_core_s` are core-seconds of runs that a node's failure, a requeue or a
     preemption ended. Waits are of runs that started in the window.
@@ -21,6 +22,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     sums: UsageSums
     share: float | None = None
     cpu_share: float | None = None
+    gpu_share: float | None = None
     failed: int = 0
     lost_core_s: int = 0
     wait_median_s: int | None = None
