@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka_errors
 
 from slurmlens.config.kafka import KafkaSinkConfig
+from slurmlens.delivery.sinks.kafka_loop import ConnectionsLoop
 from slurmlens.delivery.sinks.kafka_security import security_options
 from slurmlens.delivery.sinks.kafka_trouble import LAST_WORDS, reason_of
 from slurmlens.errors import DeliveryError
@@ -47,7 +48,7 @@ class ProducerThread:
         self.addresses = frozenset(addresses)
         self._config = config
         self._names = ", ".join(text_of(address) for address in addresses)
-        self._loop = asyncio.new_event_loop()
+        self._loop = ConnectionsLoop()
         self._loop.set_exception_handler(_forget)
         self._stopping = asyncio.Event()
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -152,13 +153,14 @@ class ProducerThread:
         return [outcome if isinstance(outcome, BaseException) else None for outcome in outcomes]
 
     async def _end(self) -> None:
-        """In order where it can be; what is left of its tasks and connections ends with the loop."""
+        """In order where it can be; then what is left of its connections, and its tasks with the loop."""
         if self._producer is None:
             return
         for ending in (self._producer.stop, self._producer.client.close):
             with suppress(Exception):
                 async with asyncio.timeout(STOP_TIMEOUT_S):
                     await ending()
+        await self._loop.end_connections()
 
     def _translated(self, error: Exception) -> DeliveryError:
         """aiokafka logs why a broker cannot be used, and then raises that none can."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
+import socket
+import ssl
+import struct
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.protocol.admin import ApiVersionResponse_v0
 
 from slurmlens.config.kafka import KafkaSinkConfig
 from slurmlens.delivery.sinks.kafka import Brokers, KafkaSink
@@ -24,6 +29,7 @@ from slurmlens.runtime.endpoint import Address, FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import ecs
+from testkit.certificates import Authority, Identity, server_context
 from testkit.event_samples import one_of_each
 from testkit.manual_clock import ManualClock
 from testkit.waiting import PATIENCE_S, until
@@ -49,20 +55,72 @@ async def sink_to(address: Address, **settings: object) -> AsyncIterator[KafkaSi
 
 
 @asynccontextmanager
-async def server(says: bytes, connected: list[asyncio.StreamWriter] | None = None) -> AsyncIterator[Address]:
-    """Takes connections, which come into `connected`, says something, and waits."""
+async def server(
+    says: bytes, connected: list[asyncio.StreamWriter] | None = None, heard: bytearray | None = None
+) -> AsyncIterator[Address]:
+    """Takes connections, which come into `connected`, says something, and reads on into `heard`."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if connected is not None:
             connected.append(writer)
         with contextlib.suppress(OSError):
             writer.write(says)
-            await reader.read()
+            while read := await reader.read(4096):
+                if heard is not None:
+                    heard.extend(read)
         writer.close()
 
     listening = await asyncio.start_server(serve, "127.0.0.1")
     async with listening:
         yield listening.sockets[0].getsockname()[:2]
+
+
+@contextmanager
+def tls_server(identity: Identity, says: bytes) -> Iterator[tuple[Address, list[ssl.SSLSocket]]]:
+    """Takes TLS connections, which come into the list, reads one request, answers, and never says good-bye."""
+    taken: list[ssl.SSLSocket] = []
+    listening = socket.create_server(("127.0.0.1", 0))
+    context = server_context(identity)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection = context.wrap_socket(listening.accept()[0], server_side=True)
+                taken.append(connection)
+                connection.recv(4096)
+                connection.sendall(says)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listening.getsockname(), taken
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)  # which wakes accept
+        thread.join(PATIENCE_S)
+        for one in (listening, *taken):
+            one.close()
+
+
+@pytest.fixture
+def nothing_is_left_to_the_garbage_collector() -> Iterator[None]:
+    """What `__del__` complains of, it complains of in the test that left it."""
+    gc.collect()
+    yield
+    gc.collect()
+
+
+def ended(connection: ssl.SSLSocket) -> bool:
+    """Whether the other side has closed the socket below; a close_notify alone is not that."""
+    with socket.socket(fileno=connection.detach()) as below:
+        below.settimeout(PATIENCE_S)
+        try:
+            while below.recv(4096):
+                pass
+        except ConnectionResetError:
+            return True
+        except TimeoutError:
+            return False
+    return True
 
 
 async def refusal(sink: KafkaSink) -> DeliveryError:
@@ -97,6 +155,31 @@ async def test_a_delivery_that_is_given_up_while_it_connects_leaves_nothing() ->
     async with server(b"", connected) as address, sink_to(address, timeout_s=600.0) as sink:
         delivering = asyncio.create_task(sink.deliver(LINE, 1))
         await until(lambda: len(connected) == 1, "the sink has connected")
+        delivering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await delivering
+
+
+@pytest.mark.usefixtures("nothing_is_left_to_the_garbage_collector")
+async def test_over_tls_no_connection_waits_for_the_good_bye_of_a_broker_that_says_none(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    nonsense = b"\0\0\0\5\0\0\0\1x"
+    with tls_server(authority.issue("broker"), nonsense) as (address, taken):
+        async with sink_to(address, tls=True, ca_file=authority.certificate, timeout_s=5.0) as sink:
+            await refusal(sink)
+        assert taken
+        assert all(ended(connection) for connection in taken)
+
+
+@pytest.mark.usefixtures("nothing_is_left_to_the_garbage_collector")
+async def test_a_connection_that_asks_for_the_brokers_is_ended_with_the_producer() -> None:
+    """The broker tells its versions, and then nothing."""
+    versions = ApiVersionResponse_v0(error_code=0, api_versions=[(3, 0, 1), (18, 0, 0)]).encode()
+    heard = bytearray()
+    frame = struct.pack(">ii", len(versions) + 4, 1) + versions
+    async with server(frame, heard=heard) as address, sink_to(address, timeout_s=600.0) as sink:
+        delivering = asyncio.create_task(sink.deliver(LINE, 1))
+        await until(lambda: heard.count(b"slurmlens") == 2, "the sink asks for the brokers")
         delivering.cancel()
         with pytest.raises(asyncio.CancelledError):
             await delivering
