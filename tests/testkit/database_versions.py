@@ -28,9 +28,12 @@ INDEXES_MADE_BY = {
     11: ("progress_tasks_by_age", "progress_messages_by_age"),
     12: ("runs_ended_by_state",),
     22: ("inventory_facts_by_end", "inventory_relations_by_end"),
+    26: ("findings_by_end", "finding_words_by_age"),
 }
 """The same for indexes of tables that were there before."""
 
+FINDINGS, FINDINGS_OF_RUNS = 16, 26
+"""Between these `finding_jobs` was there instead of `finding_runs`."""
 COLUMNS_MADE_BY = {
     10: (("sightings", "detail"),),
     25: tuple((table, name) for table in ("usage_runs", "usage_hours") for name in ("gpu_seen_ms", "gpu_busy_ms")),
@@ -43,7 +46,7 @@ def take_back_to(connection: Connection, version: int) -> None:
     gone = set()
     for later, tables in tables_made_by().items():
         for table in tables if later > version else ():
-            connection.execute(text(f"DROP TABLE {table}"))
+            connection.execute(text(f"DROP TABLE IF EXISTS {table}"))  # a later one may have taken it away
             gone.add(table)
     for later, indexes in INDEXES_MADE_BY.items():
         for index in indexes if later > version else ():
@@ -52,4 +55,6 @@ def take_back_to(connection: Connection, version: int) -> None:
         for table, column in columns if later > version else ():
             if table not in gone:
                 connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+    if FINDINGS <= version < FINDINGS_OF_RUNS:
+        connection.execute(text("CREATE TABLE finding_jobs (finding BIGINT, job_id BIGINT)"))
     connection.execute(text(f"UPDATE alembic_version SET version_num = '{version:04}'"))

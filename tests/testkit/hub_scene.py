@@ -28,6 +28,7 @@ from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.findings.claims import ClosedWhy, FindingKind, Word
 from slurmlens.hub.findings.facts import FindingFilter
 from slurmlens.hub.findings.reading import RecentRuns
+from slurmlens.hub.findings.retention import kinds_of_findings
 from slurmlens.hub.history.conclude.run_rows import Section
 from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
 from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS, JobKey, mark_uncharged
@@ -331,7 +332,7 @@ async def _findings_are_kept(history: History, mix: JobMix) -> None:
     for viewer in (EVERYBODY, ALICE):
         await room.listed(viewer, FindingFilter())
         await room.listed(viewer, FindingFilter(is_over=True))
-        await room.of_job(viewer, mix.first_job_id)
+        await room.of_job(viewer, mix.first_job_id, 1)
         await room.of_entity(viewer, entity(f"node {node_name(3)}"))
         await room.one(viewer, standing[0].number)
         await room.words(viewer, 100)
@@ -441,6 +442,7 @@ async def _details_age(history: History) -> None:
     history.clock.advance(5_000 * 86_400)
     kinds = [
         *kinds_of_history(RetentionConfig()),
+        *kinds_of_findings(180),
         *kinds_of_progress(90),
         *kinds_of_looks(90),
         *kinds_of_node_states(90),

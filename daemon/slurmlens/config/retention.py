@@ -41,6 +41,13 @@ class RetentionConfig(Settings):
         90.0, "how far tasks of jobs were by their own word, and what they told beside", minimum=1, maximum=_MOST_DAYS
     )
 
+    findings_days: float = setting(
+        730.0,
+        "findings that are over, from their end, and what people said of them (words weigh for 180 days)",
+        minimum=180,
+        maximum=_MOST_DAYS,
+    )
+
     inventory_days: float | None = setting(
         None,
         "what the cluster was (facts and relations) from when it ended; without it for ever, so that any past moment"

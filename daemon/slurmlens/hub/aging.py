@@ -5,6 +5,7 @@ from __future__ import annotations
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.access.looks import kinds_of_looks
 from slurmlens.hub.database.retention import AgingKind
+from slurmlens.hub.findings.retention import kinds_of_findings
 from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.hub.inventory.retention import kinds_of_inventory
 from slurmlens.hub.mail.retention import kind_of_mails
@@ -19,4 +20,10 @@ def kinds_that_age(config: HubConfig) -> list[AgingKind]:
     days = config.retention.progress_days
     told = [*kinds_of_progress(days), *kinds_of_node_states(days), kind_of_notices(days), kind_of_mails()]
     ended = kinds_of_inventory(config.retention.inventory_days)
-    return [*kinds_of_history(config.retention), *told, *looks, *ended]
+    return [
+        *kinds_of_history(config.retention),
+        *told,
+        *looks,
+        *ended,
+        *kinds_of_findings(config.retention.findings_days),
+    ]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from slurmlens.hub.inventory.entities import Entity
+from slurmlens.hub.inventory.runs import RunNumber
 
 Value = str | int | float
 
@@ -55,7 +56,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One detector's word. Two claims of one `kind`, `subject` and `detail` are one finding.
 
     `sentence` and `basis` are for those who see all jobs; `hint` is for whoever sees his own alone, and holds nothing
-    of anybody else's. `jobs` are those that were touched, `values` what a guide is filled in with.
+    of anybody else's. `jobs` are those that were touched, `runs` which runs of them, as far as the detector saw runs
+    and not lines alone; `values` is what a guide is filled in with.
     """
 
     kind: FindingKind
@@ -67,6 +69,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     from_ns: int
     to_ns: int
     jobs: tuple[int, ...] = ()
+    runs: tuple[RunNumber, ...] = ()
     entities: tuple[Entity, ...] = ()
     sentence: str
     hint: str

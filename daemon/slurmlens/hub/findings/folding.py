@@ -31,6 +31,8 @@ FADES_AFTER_NS: Mapping[FindingKind, int] = {
     FindingKind.KNOWN_PROBLEM: 7 * 24 * HOUR_NS,
 }
 MOST_JOBS = 200
+ENDS_KNOWN_FOR_NS = 30 * 24 * HOUR_NS
+"""No evidence is older, so that nothing opens anew by what its end had seen."""
 GOES_ON = frozenset({FindingKind.HELD_IDLE, FindingKind.STOPPED, FindingKind.DRIFT})
 """Kinds whose evidence reaches to now for as long as they hold."""
 _MOST_ADDED, _ADDED_A_JOB = 3.0, 0.25
@@ -40,6 +42,7 @@ def joined(finding: Finding, claim: Claim) -> Finding:
     """The same finding with a newer claim."""
     old = finding.claim
     jobs = tuple(dict.fromkeys((*claim.jobs, *old.jobs)))[:MOST_JOBS]
+    runs = tuple(dict.fromkeys((*claim.runs, *old.runs)))[:MOST_JOBS]
     entities = tuple(dict.fromkeys((*claim.entities, *old.entities)))[:MOST_JOBS]
     added = 0.0
     if claim.kind is FindingKind.ODD_NODE and len(jobs) > 1:
@@ -51,6 +54,7 @@ def joined(finding: Finding, claim: Claim) -> Finding:
         from_ns=min(old.from_ns, claim.from_ns),
         to_ns=max(old.to_ns, claim.to_ns),
         jobs=jobs,
+        runs=runs,
         entities=entities,
     )
     return msgspec.structs.replace(finding, claim=merged, last_ns=max(finding.last_ns, claim.to_ns))

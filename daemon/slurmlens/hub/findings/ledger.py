@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from slurmlens.hub.findings.claims import Claim, ClaimKey, ClosedWhy, Finding, FindingState, Said, Word
-from slurmlens.hub.findings.folding import LastEnd, has_faded, incident_of, is_news, joined
-from slurmlens.hub.findings.ranking import ranked
+from slurmlens.hub.findings.folding import ENDS_KNOWN_FOR_NS, GOES_ON, LastEnd, has_faded, incident_of, is_news, joined
+from slurmlens.hub.findings.ranking import COUNTS_FOR_NS, ranked
 
 
 @dataclass(slots=True)
@@ -53,7 +53,12 @@ class FindingLedger:
         return [self._closed(one, why if one is finding else ClosedWhy.WITH_INCIDENT, now_ns) for one in own]
 
     def fade(self, now_ns: int) -> list[Finding]:
-        """What nothing new was said of for long is over."""
+        """What nothing new was said of for long is over; ends of long ago are forgotten, and what weighs no more."""
+        old_ns = now_ns - ENDS_KNOWN_FOR_NS
+        for key in [key for key, end in self.ended.items() if end.time_ns <= old_ns]:
+            if key.kind not in GOES_ON or self.ended[key].why is not ClosedWhy.DISMISSED:
+                del self.ended[key]
+        self.words = [said for said in self.words if said.at_ns > now_ns - COUNTS_FOR_NS]
         faded = [finding for finding in self.standing.values() if has_faded(finding, now_ns)]
         return [self._closed(finding, ClosedWhy.FADED, now_ns) for finding in faded]
 

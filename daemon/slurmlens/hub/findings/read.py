@@ -23,6 +23,7 @@ from slurmlens.hub.findings.rows import finding_of, said_of
 from slurmlens.hub.history import tables as history
 from slurmlens.hub.history.read.reading import fetch
 from slurmlens.hub.inventory.entities import Entity
+from slurmlens.hub.inventory.runs import RunNumber
 
 MOST_LOOKED_AT = 500
 """So many of the latest findings are looked through for one who may see some of them."""
@@ -78,13 +79,13 @@ class FindingQueries:
             sees_all=viewer.sees_all_jobs,
         )
 
-    async def of_job(self, viewer: Viewer, job_id: int) -> list[Finding]:
-        """Findings that touched a job, the newest first."""
+    async def of_job(self, viewer: Viewer, job_id: int, run: int) -> list[Finding]:
+        """Findings that touched a run of a job, the newest first."""
 
         def question(connection: Connection) -> list[Finding]:
-            table, jobs = schema.findings, schema.finding_jobs
+            table, jobs = schema.findings, schema.finding_runs
             query = select(table).select_from(jobs.join(table, table.c.number == jobs.c.finding))
-            query = query.where(jobs.c.job_id == job_id, table.c.cluster == self._cluster)
+            query = query.where(jobs.c.job_id == job_id, jobs.c.run == run, table.c.cluster == self._cluster)
             rows = fetch(connection, query.order_by(jobs.c.finding.desc()).limit(MOST_OF_A_THING))
             return self._seen_by(viewer, connection, [finding_of(row) for row in rows])
 
@@ -131,23 +132,28 @@ class FindingQueries:
         """The findings as this viewer may see them."""
         if viewer.sees_all_jobs:
             return list(findings)
-        own = self._own_jobs(viewer, connection, {job_id for finding in findings for job_id in finding.claim.jobs})
-        return [hinted(finding, own) for finding in findings if own.intersection(finding.claim.jobs)]
+        own = self._own_runs(viewer, connection, [finding.number for finding in findings])
+        return [hinted(finding, own[finding.number]) for finding in findings if finding.number in own]
 
-    def _own_jobs(self, viewer: Viewer, connection: Connection, job_ids: Collection[int]) -> set[int]:
-        runs = history.runs
-        found: set[int] = set()
-        for piece in pieces_of(job_ids):
-            named = select(runs).where(runs.c.cluster == self._cluster, runs.c.job_id.in_(piece))
+    def _own_runs(self, viewer: Viewer, connection: Connection, numbers: Collection[int]) -> dict[int, set[RunNumber]]:
+        """The runs that each finding touched and that the viewer may see."""
+        touched, runs = schema.finding_runs, history.runs
+        is_it = (
+            (runs.c.cluster == self._cluster) & (runs.c.job_id == touched.c.job_id) & (runs.c.number == touched.c.run)
+        )
+        found: dict[int, set[RunNumber]] = {}
+        for piece in pieces_of(numbers):
+            named = select(touched.c.finding, runs).join(runs, is_it).where(touched.c.finding.in_(piece))
             few = named.offset(0).subquery()  # a fence: PostgreSQL would go through all that the viewer ever ran
-            query = select(few.c.job_id).where(visible_runs(viewer, few))
-            found.update(row[0] for row in connection.execute(query))
+            query = select(few.c.finding, few.c.job_id, few.c.number).where(visible_runs(viewer, few))
+            for finding, job_id, run in connection.execute(query):
+                found.setdefault(finding, set()).add(RunNumber(job_id, run))
         return found
 
 
-def hinted(finding: Finding, own: Collection[int]) -> Finding:
-    """What somebody may know of a finding who sees these jobs alone."""
-    claim = finding.claim
+def hinted(finding: Finding, own: Collection[RunNumber]) -> Finding:
+    """What somebody may know of a finding who sees these runs alone."""
+    claim, jobs = finding.claim, {number.job_id for number in own}
     is_own = claim.subject.kind == "job"
     entities = tuple(one for one in claim.entities if one.kind not in ("user", "job"))
     less = msgspec.structs.replace(
@@ -155,7 +161,8 @@ def hinted(finding: Finding, own: Collection[int]) -> Finding:
         sentence=claim.hint,
         basis=claim.basis if is_own else "",
         p=claim.p if is_own else None,
-        jobs=tuple(job_id for job_id in claim.jobs if job_id in own),
+        jobs=tuple(job_id for job_id in claim.jobs if job_id in jobs),
+        runs=tuple(number for number in claim.runs if number in own),
         entities=entities,
         values=claim.values if is_own else {},
     )

@@ -146,9 +146,9 @@ class FindingRoom:
         """A finding with its incident."""
         return await self._queries.one(viewer, number)
 
-    async def of_job(self, viewer: Viewer, job_id: int) -> list[Finding]:
-        """Findings that touched a job."""
-        return await self._queries.of_job(viewer, job_id)
+    async def of_job(self, viewer: Viewer, job_id: int, run: int) -> list[Finding]:
+        """Findings that touched a run of a job."""
+        return await self._queries.of_job(viewer, job_id, run)
 
     async def of_entity(self, viewer: Viewer, entity: Entity) -> list[Finding]:
         """Findings about an entity."""

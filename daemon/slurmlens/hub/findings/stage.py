@@ -51,7 +51,7 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter
 BEGAN = InternalEvent("findings_begun", logging.WARNING, "{finding}: {sentence}", ("kind",))
 ENDED = InternalEvent("findings_ended", logging.INFO, "{finding} is over: {why}", ("why",))
 LEFT_OUT = InternalEvent(
-    "finding_jobs_left_out", logging.WARNING, "{count} jobs changed faster than they are looked at"
+    "finding_runs_left_out", logging.WARNING, "{count} jobs changed faster than they are looked at"
 )
 
 SETTLE_S = 2.0

@@ -1,13 +1,13 @@
 """The tables of findings, for SQLite and PostgreSQL alike.
 
-Owns names, types and indexes. `findings` has a row a finding (its claim as JSON), `finding_jobs` one for each job that
-it touches, which is also by whom it may be seen, `finding_words` one for each thing that somebody said. Numbers are
-given by the one writer. Written by `keeping` alone, read by `read`.
+Owns names, types and indexes. `findings` has a row a finding (its claim as JSON), `finding_runs` one for each run of
+a job that it touches, which is also by whom it may be seen, `finding_words` one for each thing that somebody said.
+Numbers are given by the one writer. Written by `keeping` alone, read by `read`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, Table, Text
 
 from slurmlens.hub.database.metadata import metadata
 from slurmlens.hub.history.tables import Number
@@ -34,16 +34,18 @@ findings = Table(
 Index("findings_by_state", findings.c.cluster, findings.c.state, findings.c.last_ns)
 Index("findings_of_subject", *(findings.c[name] for name in ("cluster", "subject_kind", "subject_name", "last_ns")))
 Index("findings_of_incident", findings.c.cluster, findings.c.incident)
+Index("findings_by_end", findings.c.closed_ns)
 Index("findings_of_kind", findings.c.cluster, findings.c.kind, findings.c.detail, findings.c.last_ns)
 
-finding_jobs = Table(
-    "finding_jobs",
+finding_runs = Table(
+    "finding_runs",
     metadata,
     Column("finding", BigInteger, primary_key=True, autoincrement=False),
     Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run", Integer, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
-Index("finding_jobs_of_job", finding_jobs.c.job_id, finding_jobs.c.finding)
+Index("finding_runs_of_run", finding_runs.c.job_id, finding_runs.c.run, finding_runs.c.finding)
 
 finding_words = Table(
     "finding_words",
@@ -64,4 +66,5 @@ finding_words = Table(
     Column("undone_by", Text),
 )
 Index("finding_words_of_finding", finding_words.c.cluster, finding_words.c.finding)
+Index("finding_words_by_age", finding_words.c.at_ns)
 Index("finding_words_by_time", finding_words.c.cluster, finding_words.c.at_ns)

@@ -5,9 +5,18 @@ Owns the type between `read.runs_at`, which makes it of history's rows, and the 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from slurmlens.slurm.records import JobState
+
+
+class RunNumber(NamedTuple):
+    """Which run of which job: ids come again, by requeues and once the greatest was given."""
+
+    job_id: int
+    run: int
 
 
 class PlacedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,3 +32,8 @@ class PlacedRun(msgspec.Struct, frozen=True, kw_only=True):
     start_ns: int | None = None
     end_ns: int | None = None
     nodes: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> RunNumber:
+        """Which one it is."""
+        return RunNumber(self.job_id, self.run)

@@ -132,7 +132,7 @@ class FindingReads(Protocol):
     async def one(self, viewer: Viewer, number: int) -> FindingFacts | None:
         """A finding with its incident."""
 
-    async def of_job(self, viewer: Viewer, job_id: int) -> Sequence[Finding]:
+    async def of_job(self, viewer: Viewer, job_id: int, run: int) -> Sequence[Finding]:
         """Findings that touched a job."""
 
     async def of_entity(self, viewer: Viewer, entity: Entity) -> Sequence[Finding]:

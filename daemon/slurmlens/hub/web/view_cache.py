@@ -94,7 +94,7 @@ class ViewCache:
                 told = await self._progress.of_job(key[0], facts.job_id, facts.run)
                 lines = () if kept.lines is None else await kept.lines.read(key[0], facts)
                 due = () if self._triggers is None else await self._triggers.of_run(key[0], facts.job_id, facts.run)
-                found = () if self._findings is None else await self._findings.of_job(key[0], facts.job_id)
+                found = () if self._findings is None else await self._findings.of_job(key[0], facts.job_id, facts.run)
                 gpus = await self._gpus(key[0], facts)
                 kept.shown = await beside(
                     lambda: Shown(build_job_view(facts, told, lines, found, due, gpus), self._environment)

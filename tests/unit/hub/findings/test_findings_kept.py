@@ -46,7 +46,7 @@ async def test_a_user_is_told_the_hint_and_his_own_jobs_alone(room: FindingRoom)
     facts = await room.one(ALICE, 1)
     assert facts is not None
     assert (facts.words, facts.finding.claim.values, facts.finding.claim.basis) == ((), {}, "")
-    assert [one.number for one in await room.of_job(ALICE, 7)] == [1]
+    assert [one.number for one in await room.of_job(ALICE, 7, 1)] == [1]
 
 
 async def test_who_has_no_job_in_it_hears_nothing_of_a_finding(room: FindingRoom) -> None:

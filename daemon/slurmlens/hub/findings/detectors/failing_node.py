@@ -77,6 +77,7 @@ def _claim(cause: Cause, there: Sequence[PlacedRun]) -> Claim:
         from_ns=min(run.start_ns or run.end_ns or 0 for run in failed),
         to_ns=max(run.end_ns or 0 for run in failed),
         jobs=jobs,
+        runs=tuple(run.number for run in failed),
         entities=tuple(Entity("user", name) for name in sorted({run.user for run in failed if run.user})),
         sentence=f"{cause.name} fails jobs: {cause.failed} of {with_it} that ended there in the last day failed,"
         f" {cause.failed_without} of {without} elsewhere.",

@@ -60,6 +60,7 @@ def _claim(load: RunLoad, busy: float, now_ns: int) -> Claim:
         from_ns=now_ns - round(IDLE_S * NS_PER_S),
         to_ns=now_ns,
         jobs=(run.job_id,),
+        runs=(run.number,),
         entities=tuple(Entity("node", node.node) for node in load.nodes[:16]),
         sentence=words,
         hint=words,

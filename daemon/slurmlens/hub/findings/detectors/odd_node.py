@@ -171,6 +171,7 @@ def _claim(load: RunLoad, side: Sequence[Outlier], intervals: int) -> Claim:
         from_ns=end_ns - round(intervals * load.width_s * NS_PER_S),
         to_ns=end_ns,
         jobs=(run.job_id,),
+        runs=(run.number,),
         entities=(Entity("job", str(run.job_id)),),
         sentence=f"{node} computes {how} than the other nodes of job {run.job_id}: {fmt.percent(share)} of its cores"
         f" against {fmt.percent(others)}.",

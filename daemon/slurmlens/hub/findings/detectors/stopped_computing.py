@@ -82,6 +82,7 @@ def _claim(load: RunLoad, stopped: dict[str, Pause]) -> Claim:
         from_ns=end_ns - round(idle_s * NS_PER_S),
         to_ns=end_ns,
         jobs=(run.job_id,),
+        runs=(run.number,),
         entities=tuple(Entity("node", node) for node in nodes[:16]),
         sentence=words,
         hint=words,

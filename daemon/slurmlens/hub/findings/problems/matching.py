@@ -227,6 +227,9 @@ def _claim(problem: ProblemDefinition, name: str, scene: Scene, evidence: Eviden
     jobs += [run.job_id for run in runs]
     jobs += [job_id for finding in evidence.findings for job_id in finding.claim.jobs]
     jobs += [int(name)] if problem.about == "job" else []
+    numbers = [run.number for run in runs]
+    numbers += [number for finding in evidence.findings for number in finding.claim.runs]
+    numbers += [scene.load.run.number] if problem.about == "job" and scene.load is not None else []
     nodes = list(dict.fromkeys(event.node for event in events))
     nodes += [node for run in runs if problem.about == "job" for node in run.nodes]
     begun = [event.time_ns for event in events] + [finding.claim.from_ns for finding in evidence.findings]
@@ -244,6 +247,7 @@ def _claim(problem: ProblemDefinition, name: str, scene: Scene, evidence: Eviden
         from_ns=min([*begun, to_ns]),
         to_ns=to_ns,
         jobs=tuple(dict.fromkeys(jobs))[:200],
+        runs=tuple(dict.fromkeys(numbers))[:200],
         entities=tuple(Entity("node", node) for node in dict.fromkeys(nodes) if Entity("node", node) != subject)[:64],
         sentence=f"{where}{problem.title}.",
         hint=f"{where if problem.about in ('node', 'job') else ''}{problem.title}.",
