@@ -156,8 +156,7 @@ def _intake_handler(take: TakeEvents, doors: Doors | None) -> Handler:
                 body = await request.read()
         except TimeoutError as error:
             raise PageError(408, "slow", f"the body did not come within {BODY_S:g} s", "Send it again.") from error
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        status, answer = await take(body, headers, request.remote)
+        status, answer = await take(body, request.headers, request.remote)
         if status == 200 and doors is not None:
             doors.proved(request)
         response = web.Response(status=status, body=answer, content_type="application/json")
