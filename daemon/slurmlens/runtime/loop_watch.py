@@ -3,8 +3,8 @@
 Owns the figures. A hold is all that ran in one turn of the loop, so many small callbacks in a row count as the one long
 pause that they are for everybody who waits. It is CPU time of the loop's own thread: what the machine gave to others
 meanwhile does not count, and waiting costs none. The clock is a system call, so it is read once a turn; the call that
-asks the kernel for what is ready is in the figure, some ten microseconds. A program that wants to know runs its loop with
-`watched_loop`; whoever tells asks `watch_of_running_loop`.
+asks the kernel for what is ready is in the figure, some ten microseconds. A program that wants to know runs its loop
+with `watched_loop`; whoever tells asks `watch_of_running_loop`.
 """
 
 from __future__ import annotations
