@@ -44,6 +44,10 @@ at_once = 4
     def wait(self) -> None:
         """Until it answers and the hub's key is there."""
         self.galaxy.wait()
+        self.give_key()
+
+    def give_key(self) -> None:
+        """Makes a user, whose key the hub reads."""
         self._key_file.write_text(self.galaxy.user_key())
         self._key_file.chmod(0o644)  # the hub may run as another user; this sandbox is nobody else's
 

@@ -44,9 +44,28 @@ def log_in(link: str, browser: Browser = OUR_BROWSER) -> Browser:
     return browser
 
 
-def put(url: str, body: bytes) -> Any:
+def put(url: str, body: bytes, content_type: str = "application/octet-stream") -> Any:
     """The document that answers the PUT; the same exceptions."""
-    return _answer(urllib.request.Request(url, data=body, method="PUT"), OUR_BROWSER)
+    headers = {"Content-Type": content_type}
+    return _answer(urllib.request.Request(url, data=body, headers=headers, method="PUT"), OUR_BROWSER)
+
+
+def text(url: str) -> str:
+    """What it answers as it is, up to a megabyte; DeployError where there is no answer."""
+    try:
+        with OUR_BROWSER.open(url, timeout=ANSWER_MAX_S) as answer:
+            return str(answer.read(2**20).decode("utf-8", "replace"))
+    except OSError as error:
+        raise DeployError(f"{url} does not answer: {error}") from error
+
+
+def tell(url: str, body: bytes) -> None:
+    """A PUT whose answer says nothing; the same exceptions."""
+    request = urllib.request.Request(url, data=body, method="PUT")
+    try:
+        OUR_BROWSER.open(request, timeout=ANSWER_MAX_S).close()
+    except OSError as error:
+        raise DeployError(f"{url}: {error}") from error
 
 
 def _answer(request: urllib.request.Request, browser: Browser) -> Any:

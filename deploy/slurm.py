@@ -136,13 +136,13 @@ class SmallSlurm:
 
     def start_accounting(self) -> None:
         """The first half: munge, MariaDB, slurmdbd, and the cluster's accounts in it."""
-        self._lay_out()
+        self.lay_out()
         self.munge.start()
         self.database.start()
         wait_ready(self.munge)
         wait_ready(self.database)
         start_and_wait(self.slurmdbd)
-        self._add_accounts()
+        self.add_accounts()
 
     def start_scheduler(self) -> None:
         """The second half: slurmctld and a slurmd per node."""
@@ -225,7 +225,8 @@ class SmallSlurm:
         jobs = self.slurm("squeue", "--states=all", "--format=%i %u %T %r %N", check=False)
         return self.slurm("sinfo", "--Node", "--format=%N %T %E", check=False) + jobs
 
-    def _lay_out(self) -> None:
+    def lay_out(self) -> None:
+        """Its configuration and folders, before anything of it starts."""
         etc = self.sandbox.folder / "etc/slurm"
         (etc / "slurm.conf").write_text(slurm_conf(self.settings))
         (etc / "cgroup.conf").write_text(cgroups.cgroup_conf(self.cgroup))
@@ -239,8 +240,11 @@ class SmallSlurm:
         for name in self.node_names:
             self.sandbox.make_folder(f"slurm/spool.{name}")
 
-    def _add_accounts(self) -> None:
-        """The cluster first: a slurmctld that meets a database without it ends with "we have no TRES"."""
+    def add_accounts(self) -> None:
+        """The demo's accounts in slurmdbd.
+
+        The cluster first: a slurmctld that meets a database without it ends with "we have no TRES".
+        """
         cluster = self.settings.cluster
         self.slurm("sacctmgr", "-i", "add", "cluster", cluster)
         for group in accounts.GROUPS:

@@ -37,6 +37,7 @@ class NodeSettings:
     slow_every: int = 5
     heartbeat_s: int = 10
     process_io: bool = True  # opt-in, with the capabilities above
+    tables: str = ""  # further tables of the file
 
 
 def node_toml(settings: NodeSettings, node: str, folder: Path) -> str:
@@ -68,7 +69,7 @@ backoff_max_s = 2
 
 [series_2015]
 interval_s = {SERIES_2015_INTERVAL_S}
-"""
+{settings.tables}"""
 
 
 # Who sees what in the demo: everybody his own jobs, root all, carol who used what, eve who looked at whose.
@@ -82,10 +83,28 @@ link_s = 3600
 """
 
 
+@dataclass(frozen=True)
+class HubStores:
+    """Where a hub keeps what it knows: without an address of a database, files of its own."""
+
+    database_url: str = ""
+    log_store: str = "sqlite"
+
+
+FILES = HubStores()
+
+
 def hub_toml(
-    cluster: str, port: int, carbon_port: int, folder: Path, forwarders: Sequence[str] = (), rules: str = ""
+    cluster: str,
+    port: int,
+    carbon_port: int,
+    folder: Path,
+    forwarders: Sequence[str] = (),
+    rules: str = "",
+    stores: HubStores = FILES,
 ) -> str:
-    """The text of the hub's configuration file; `rules` is its table of who may see what."""
+    """The text of the hub's configuration file; `rules` are further tables, such as who may see what."""
+    database_url = stores.database_url or f"sqlite:///{folder}/hub.sqlite3"
     return f"""cluster = {_quoted(cluster)}
 runtime_path = {_quoted(f"{folder}/run")}
 
@@ -93,12 +112,14 @@ runtime_path = {_quoted(f"{folder}/run")}
 port = {port}
 
 [database]
-url = {_quoted(f"sqlite:///{folder}/hub.sqlite3")}
+url = {_quoted(database_url)}
 
 [slurm]
 poll_interval_s = 2
 
 [logs]
+store = {_quoted(stores.log_store)}
+path = {_quoted(f"{folder}/logs")}
 forwarders = {json.dumps(list(forwarders))}
 
 [findings]
@@ -118,10 +139,17 @@ class Hub(Service):
     """slurmlens-hub on a loopback port of its own."""
 
     def __init__(
-        self, sandbox: Sandbox, cluster: str, carbon_port: int, forwarders: Sequence[str] = (), rules: str = ""
+        self,
+        sandbox: Sandbox,
+        cluster: str,
+        carbon_port: int,
+        forwarders: Sequence[str] = (),
+        rules: str = "",
+        stores: HubStores = FILES,
+        port: int | None = None,
     ) -> None:
-        self._forwarders, self._rules = forwarders, rules
-        self.port = sandbox.ports.take()
+        self._forwarders, self._rules, self._stores = forwarders, rules, stores
+        self.port = port or sandbox.ports.take()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder, self._cluster, self._carbon_port = sandbox.folder / "hub", cluster, carbon_port
         argv = [str(program("slurmlens-hub")), "--config", f"{self._folder}/hub.toml"]
@@ -131,9 +159,15 @@ class Hub(Service):
         owner = user(self._sandbox)
         for name in ("hub", "hub/run"):
             self._sandbox.make_folder(name, owner=owner)
-        text = hub_toml(self._cluster, self.port, self._carbon_port, self._folder, self._forwarders, self._rules)
-        (self._folder / "hub.toml").write_text(text)
+        settings = self._folder / "hub.toml"
+        settings.touch(mode=0o600)  # it may hold a password
+        settings.write_text(self._toml())
+        self._sandbox.run(["chown", owner, str(settings)])
         super().start()
+
+    def _toml(self) -> str:
+        given = self._forwarders, self._rules, self._stores
+        return hub_toml(self._cluster, self.port, self._carbon_port, self._folder, *given)
 
 
 class LogForwarder(Service):

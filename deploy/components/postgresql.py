@@ -1,8 +1,8 @@
 """A PostgreSQL of Debian's, on the loopback address: what a hub writes into where SQLite is too small.
 
 `PostgreSql.url` is a hub's `database.url` for a database of the server; `make_database` adds one. Its superuser is
-`slurmlens`, who proves nothing: the port is this machine's alone. The server refuses to run as root, so that it runs as
-the user that the package made, who owns the data. What was committed survives SIGKILL.
+`slurmlens`, who proves nothing where no password is given: the port is this machine's alone. The server refuses to run
+as root, so that it runs as the user that the package made, who owns the data. What was committed survives SIGKILL.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ _RELEASES = Path("/usr/lib/postgresql")
 class PostgreSql(Server):
     """The server; its first database is `postgres`."""
 
-    def __init__(self, sandbox: Sandbox, name: str = "postgresql") -> None:
+    def __init__(self, sandbox: Sandbox, name: str = "postgresql", *, password: str = "") -> None:
         self.port = sandbox.ports.take()
+        self._password = password
         self._binaries = binaries()
         super().__init__(sandbox, name, self._answers)
         self._user = USER
@@ -32,18 +33,19 @@ class PostgreSql(Server):
 
     def url(self, database: str = "postgres") -> str:
         """A hub's `database.url`."""
-        return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{database}"
+        proof = f":{self._password}" if self._password else ""
+        return f"postgresql://{SUPERUSER}{proof}@127.0.0.1:{self.port}/{database}"
 
     def make_database(self, name: str) -> str:
         """Makes an empty database; returns its URL."""
         options = ["--host=127.0.0.1", f"--port={self.port}", f"--username={SUPERUSER}", "--template=template0"]
-        self._sandbox.run([str(self._binaries / "createdb"), *options, name], user=USER)
+        self._sandbox.run([str(self._binaries / "createdb"), *options, name], user=USER, env=self._proof())
         return self.url(name)
 
     def command(self) -> list[str]:
         if not self._data.exists():
             shutil.chown(self.folder, USER)
-            options = ["--auth=trust", f"--username={SUPERUSER}", "--encoding=UTF8", "--locale=C", "--no-sync"]
+            options = [f"--username={SUPERUSER}", "--encoding=UTF8", "--locale=C", "--no-sync", *self._how_to_prove()]
             initdb = str(self._binaries / "initdb")
             self._sandbox.run([initdb, f"--pgdata={self._data}", *options], user=USER)
         settings = {
@@ -55,6 +57,24 @@ class PostgreSql(Server):
         }
         options = [f"--{name}={value}" for name, value in settings.items()]
         return [str(self._binaries / "postgres"), "-D", str(self._data), *options]
+
+    def query(self, statement: str, database: str = "postgres") -> str:
+        """What psql prints of one statement's rows, without headings."""
+        options = ["--host=127.0.0.1", f"--port={self.port}", f"--username={SUPERUSER}", "--no-psqlrc", "-Atc"]
+        psql = [str(self._binaries / "psql"), *options, statement, database]
+        return self._sandbox.run(psql, user=USER, env=self._proof()).stdout.strip()
+
+    def _how_to_prove(self) -> list[str]:
+        if not self._password:
+            return ["--auth=trust"]
+        file = self.folder / "password"
+        file.touch(mode=0o600)
+        file.write_text(self._password)
+        shutil.chown(file, USER)
+        return ["--auth=scram-sha-256", f"--pwfile={file}"]
+
+    def _proof(self) -> dict[str, str]:
+        return {"PGPASSWORD": self._password} if self._password else {}
 
     def _answers(self) -> bool:
         with socket.socket() as probe:

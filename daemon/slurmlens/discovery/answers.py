@@ -30,6 +30,15 @@ class Instance(msgspec.Struct, frozen=True):
     is_passing: bool
 
 
+class Registered(msgspec.Struct, frozen=True):
+    """What somebody registered, whatever its checks say; `host` is the agent's where the service named none."""
+
+    id: str
+    host: str
+    port: int
+    meta: dict[str, str]
+
+
 class _Node(msgspec.Struct, rename="pascal"):
     address: str = ""
 
@@ -37,6 +46,8 @@ class _Node(msgspec.Struct, rename="pascal"):
 class _Service(msgspec.Struct, rename="pascal"):
     address: str | None = None
     port: int | None = 0
+    id: str = msgspec.field(default="", name="ID")
+    meta: dict[str, str] | None = None
 
 
 class _Check(msgspec.Struct, rename="pascal"):
@@ -73,6 +84,19 @@ def index_of(header: str | None) -> int:
 def instances(body: bytes) -> tuple[Instance, ...]:
     """The usable instances in an answer of /v1/health/service: critical ones and ones in maintenance are left out."""
     return tuple(_usable(_decoded(body, list[_Entry])))
+
+
+def registered(body: bytes) -> tuple[Registered, ...]:
+    """Every instance in an answer of /v1/health/service, usable or not."""
+    return tuple(
+        Registered(
+            entry.service.id,
+            entry.service.address or entry.node.address,
+            entry.service.port or 0,
+            entry.service.meta or {},
+        )
+        for entry in _decoded(body, list[_Entry])
+    )
 
 
 def _usable(entries: list[_Entry]) -> Iterator[Instance]:

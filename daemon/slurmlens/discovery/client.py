@@ -18,7 +18,7 @@ import msgspec
 from slurmlens import __version__
 from slurmlens.config.consul import ConsulConfig
 from slurmlens.discovery import answers
-from slurmlens.discovery.answers import Instance
+from slurmlens.discovery.answers import Instance, Registered
 from slurmlens.discovery.blocking import time_limit
 from slurmlens.errors import DecodeError, DiscoveryError, TransportError
 from slurmlens.runtime.endpoint import FixedEndpoint
@@ -57,6 +57,11 @@ class ConsulClient:
         parameters = {"stale": "", **_waiting(index, wait_s), **({} if tag is None else {"tag": tag})}
         answer = await self._ask("GET", f"/v1/health/service/{quote(service, safe='')}", parameters, wait_s=wait_s)
         return self._reply(answer, answers.instances)
+
+    async def registered(self, service: str) -> tuple[Registered, ...]:
+        """Every instance of a service, whatever its checks say, as the leading server knows them now."""
+        answer = await self._ask("GET", f"/v1/health/service/{quote(service, safe='')}", {"consistent": ""})
+        return self._reply(answer, answers.registered).value
 
     async def tree(self, prefix: str, *, index: int, wait_s: float) -> Reply[dict[str, bytes]]:
         """Keys below `prefix`, named without it; none is an answer too (404 with an index)."""
