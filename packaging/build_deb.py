@@ -1,18 +1,21 @@
 """Makes the Debian packages from what `make install` installed and from the same lists of files as the spec: files/*.
 
 `%config(noreplace) PATH` in a list is a conffile of dpkg, `%dir PATH` an empty folder, patterns are the shell's. A file
-that no list names, or that two lists name, ends the build. Maintainer scripts never fail and touch no job.
+that no list names, or that two lists name, ends the build. Maintainer scripts never fail and touch no job. What lintian
+finds and is meant has its answer in lintian/*.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -43,13 +46,23 @@ PACKAGES = (
     Package(
         "spank",
         "slurmlens-spank",
-        "slurmlens-hooks (= {version}), slurmd (>= {slurm}), slurmd (<< {next_slurm})",
-        "SPANK plugin for the Slurm release it was built against",
+        "slurmlens-hooks (= {version}), libc6, slurmd (>= {slurm}), slurmd (<< {next_slurm})",
+        "SPANK plugin for one Slurm release",
     ),
-    Package("node", "slurmlens-node", "slurmlens (= {version})", "daemon of a compute node", "slurmlens-node.service"),
-    Package("hub", "slurmlens-hub", "slurmlens (= {version})", "the cluster's hub", "slurmlens-hub.service"),
     Package(
-        "relay", "slurmlens-relay", "slurmlens (= {version})", "relay between nodes and hub", "slurmlens-relay.service"
+        "node",
+        "slurmlens-node",
+        "slurmlens (= {version}), python3",
+        "daemon of a compute node",
+        "slurmlens-node.service",
+    ),
+    Package("hub", "slurmlens-hub", "slurmlens (= {version}), python3", "the cluster's hub", "slurmlens-hub.service"),
+    Package(
+        "relay",
+        "slurmlens-relay",
+        "slurmlens (= {version}), python3",
+        "relay between nodes and hub",
+        "slurmlens-relay.service",
     ),
 )
 
@@ -61,6 +74,8 @@ class UnlistedFiles(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(description="Debian packages from an installed tree.")
     parser.add_argument("--version", required=True)
+    parser.add_argument("--maintainer", default=MAINTAINER)
+    parser.add_argument("--date-s", type=int, default=0, help="time of the release, seconds since 1970")
     for name in ("installed", "work", "into"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args()
@@ -74,7 +89,8 @@ def main() -> int:
         if moved - left:
             raise UnlistedFiles(f"in two lists: {sorted(moved - left)[:5]}")
         left -= moved
-        control(root, package, options.version, conffiles)
+        document(root, package, options)
+        control(root, package, options, conffiles)
         target = options.into / f"{package.name}_{options.version}_{architecture()}.deb"
         subprocess.run(["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(root), str(target)], check=True)
     if left:
@@ -108,14 +124,32 @@ def fill(root: Path, installed: Path, files: str) -> tuple[set[Path], list[str]]
     return moved, conffiles
 
 
-def control(root: Path, package: Package, version: str, conffiles: list[str]) -> None:
+def document(root: Path, package: Package, options: argparse.Namespace) -> None:
+    """What Debian wants to be told in each package: rights, changes, and the answers to lintian."""
+    folder = root / "usr/share/doc" / package.name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "copyright").write_text((HERE.parent / "LICENSE").read_text())
+    entry = (
+        f"slurmlens ({options.version}) unstable; urgency=medium\n\n"
+        "  * What has changed for those who use it stands in CHANGELOG.md.\n\n"
+        f" -- {options.maintainer}  {formatdate(options.date_s)}\n"
+    )
+    (folder / "changelog.gz").write_bytes(gzip.compress(entry.encode(), mtime=0))
+    overrides = root / "usr/share/lintian/overrides" / package.name
+    overrides.parent.mkdir(parents=True, exist_ok=True)
+    answers = [HERE / "lintian" / name for name in ("all", package.files)]
+    text = "".join(one.read_text() for one in answers if one.exists())
+    overrides.write_text(text.replace("@PACKAGE@", package.name))
+
+
+def control(root: Path, package: Package, options: argparse.Namespace, conffiles: list[str]) -> None:
     """The DEBIAN folder: control, conffiles, md5sums and the scripts."""
     debian = root / "DEBIAN"
     debian.mkdir()
     major, minor = sys.version_info[:2]
     slurm, next_slurm = slurm_release() if "{slurm}" in package.needs else ("", "")
     needs = package.needs.format(
-        version=version,
+        version=options.version,
         python=f"{major}.{minor}",
         next_python=f"{major}.{minor + 1}",
         slurm=slurm,
@@ -123,7 +157,8 @@ def control(root: Path, package: Package, version: str, conffiles: list[str]) ->
     )
     size_kib = sum(path.lstat().st_size for path in root.rglob("*") if path.is_file()) // 1024
     (debian / "control").write_text(
-        f"Package: {package.name}\nVersion: {version}\nArchitecture: {architecture()}\nMaintainer: {MAINTAINER}\n"
+        f"Package: {package.name}\nVersion: {options.version}\nArchitecture: {architecture()}\n"
+        f"Maintainer: {options.maintainer}\n"
         f"Section: admin\nPriority: optional\nInstalled-Size: {size_kib}\nDepends: {needs}\n"
         f"Description: shows every Slurm job whole: {package.summary}\n"
         " Metrics of cgroups, events of Slurm's hooks and the scheduler's records,\n joined for each job.\n"

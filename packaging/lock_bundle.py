@@ -14,8 +14,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PYTHONS = ("3.11", "3.12", "3.13")
-"""Debian 12, EL 9's AppStream and Debian 13 have one of these."""
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+"""Debian 12, EL 9's AppStream, Debian 13 and the Debian after it have one of these."""
 BUILD = ("setuptools>=69", "wheel", "cffi>=1.16")
 
 

@@ -5,6 +5,9 @@
 #   make rpm, make deb                              the packages, into dist/
 
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' daemon/slurmlens/__init__.py)
+# Of the commit, so that the same sources make the same packages.
+RELEASE_DATE_S ?= $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)
+MAINTAINER ?=
 DESTDIR ?=
 PREFIX ?= /usr
 SYSCONFDIR ?= /etc
@@ -27,13 +30,19 @@ $(WHEELS)/.complete: packaging/bundle.txt packaging/build.txt
 	  $(PACKAGE_VENV)/bin/pip download -q --only-binary=:all: --require-hashes -d $(WHEELS) -r packaging/$$list.txt; done
 	@touch $@
 
+# A release's archive brings the browser part as well: only a checkout may have to make it (npm, a network).
+.PHONY: browser-part
+browser-part:
+	@test -e $(VENDOR)/uPlot.iife.min.js || $(MAKE) -s $(VENDOR)/uPlot.iife.min.js
+
 .PHONY: install
-install: wheels $(VENDOR)/uPlot.iife.min.js ## all files below DESTDIR, as packages have them; PREFIX=/usr
+install: wheels browser-part ## all files below DESTDIR, as packages have them; PREFIX=/usr
 	@test -x $(PACKAGE_VENV)/bin/pip || $(PACKAGE_PYTHON) -m venv $(PACKAGE_VENV)
 	$(OFFLINE) --require-hashes -r packaging/build.txt
 	$(OFFLINE) --require-hashes --no-compile --target $(DESTDIR)$(LIBRARY) -r packaging/bundle.txt
 	$(OFFLINE) --no-deps --no-build-isolation --no-compile --upgrade --target $(DESTDIR)$(LIBRARY) .
-	rm -rf $(DESTDIR)$(LIBRARY)/bin $(DESTDIR)$(LIBRARY)/etc
+	rm -rf $(DESTDIR)$(LIBRARY)/bin $(DESTDIR)$(LIBRARY)/etc $(DESTDIR)$(LIBRARY)/share
+	strip --strip-unneeded $(DESTDIR)$(LIBRARY)/slurmlens/_cgroup.abi3.so
 	$(PACKAGE_VENV)/bin/python -m compileall -q --invalidation-mode unchecked-hash $(and $(DESTDIR),-s $(DESTDIR)) $(DESTDIR)$(LIBRARY)
 	install -d $(DESTDIR)$(PREFIX)/bin
 	for program in $(PROGRAMS); do \
@@ -42,6 +51,8 @@ install: wheels $(VENDOR)/uPlot.iife.min.js ## all files below DESTDIR, as packa
 	  chmod 0755 $(DESTDIR)$(PREFIX)/bin/$${program%%:*}; done
 	$(MAKE) -s -C slurm_hooks install DESTDIR=$(DESTDIR) libexecdir=$(PREFIX)/libexec
 	$(MAKE) -s -C slurm_hooks/spank install DESTDIR=$(DESTDIR) prefix=$(PREFIX) sysconfdir=$(SYSCONFDIR)
+	find $(DESTDIR)$(PREFIX)/libexec/slurmlens/slurmlens-hook $(DESTDIR)$(PREFIX)/lib/slurmlens -path '*/python' -prune -o -type f \
+	  -exec strip --strip-unneeded {} +
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/system-preset
 	for unit in systemd/*.service systemd/*.mount; do \
 	  $(PLACED) $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit); done
@@ -55,15 +66,22 @@ install: wheels $(VENDOR)/uPlot.iife.min.js ## all files below DESTDIR, as packa
 	install -D -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/slurmlens/problems etc/slurmlens/problems/*.toml
 	install -D -m 0644 -t $(DESTDIR)$(SYSCONFDIR)/slurmlens/problems/cases etc/slurmlens/problems/cases/*.toml
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens etc/slurm/slurmlens.conf
-	for part in carbon grafana logstash rsyslog; do install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/$$part etc/$$part/*; done
+	for part in carbon grafana logstash rsyslog syslog-ng; do install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/$$part etc/$$part/*; done
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include cext/client/slurmlens_progress.h
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/fortran cext/client/slurmlens_progress.f90 cext/client/slurmlens_progress_c.c
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/python/slurmlens daemon/slurmlens/__init__.py
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/python/slurmlens/progress daemon/slurmlens/progress/*.py
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/*.8
+	gzip -n -9 -f $(DESTDIR)$(PREFIX)/share/man/man1/slurmlens*.1 $(DESTDIR)$(PREFIX)/share/man/man8/slurmlens*.8
 	install -D -m 0644 etc/completion/slurmlens.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/slurmlens
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/zsh/site-functions etc/completion/_slurmlens
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/slurmlens README.md docs/*.md
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/galaxy galaxy/*.xml galaxy/*.yml
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/slurmlens/galaxy/test-data galaxy/test-data/*
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/slurmlens README.md CHANGELOG.md LICENSE docs/*.md
+	for campaign in examples/*/; do \
+	  install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/slurmlens/$$campaign $$campaign/*.toml; \
+	  install -D -m 0755 -t $(DESTDIR)$(PREFIX)/share/doc/slurmlens/$$campaign $$campaign/*.sh; done
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/slurmlens/specs docs/specs/*.md
 
 # Packages own the hooks apart from the names that slurm.conf has, which their scripts make and keep (scriptlets/hooks.*).
@@ -92,7 +110,13 @@ deb: ## Debian packages into dist/
 	rm -rf build/deb
 	$(MAKE) -s install DESTDIR=$(CURDIR)/build/deb/all
 	$(MAKE) -s separate-hooks DESTDIR=$(CURDIR)/build/deb/all
-	$(PACKAGE_PYTHON) packaging/build_deb.py --version $(VERSION) --installed build/deb/all --work build/deb --into dist
+	$(PACKAGE_PYTHON) packaging/build_deb.py --version $(VERSION) --installed build/deb/all --work build/deb --into dist \
+	  --date-s $(RELEASE_DATE_S) $(and $(MAINTAINER),--maintainer "$(MAINTAINER)")
+
+.PHONY: lint-packages
+lint-packages: ## rpmlint and lintian on what lies in dist/: nothing may be left without an answer
+	rpmlint -c packaging/rpmlint.toml dist/*.rpm
+	lintian --allow-root --fail-on error,warning dist/*.deb
 
 .PHONY: test-vm
 test-vm: deb ## a virtual machine with systemd, cgroup v2 and Slurm 22.05: installed, run, counted; needs root and qemu

@@ -66,9 +66,16 @@ class Command(Protocol):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser, _ = parsers([given[0]] if given and given[0] in COMMANDS else COMMANDS)
+    parser, _ = parsers(_needed(given))
     options = parser.parse_args(given)
     return int(options.chosen(options))
+
+
+def _needed(given: Sequence[str]) -> Sequence[str]:
+    """The commands whose parsers an answer takes; importing them all takes seconds."""
+    if given and given[0] in COMMANDS:
+        return given[:1]
+    return () if given == ["--version"] else COMMANDS
 
 
 def parsers(names: Sequence[str] = COMMANDS) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

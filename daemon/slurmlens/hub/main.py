@@ -1,7 +1,8 @@
 """The program `slurmlens-hub`: settings, log, signals, systemd; the work is `pipeline`'s.
 
 Owns the process. Exit status 0 after an ordered stop, 2 for settings that cannot be used, 3 where it ended by itself.
-SIGTERM and SIGINT stop it in order: live pages end, requests in flight are answered, the database is closed.
+SIGTERM and SIGINT stop it in order: live pages end, requests in flight are answered, the database is closed. SIGHUP
+applies new settings.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from slurmlens import __version__
 from slurmlens.clock import Clock, SystemClock
 from slurmlens.config.hub import HubConfig
-from slurmlens.config.load import HUB_PATH, load_hub, located
+from slurmlens.config.load import HUB_PATH, examine, load_hub, located
 from slurmlens.errors import ConfigError
 from slurmlens.hub.database.database_file import DatabaseBegin, DatabaseFile, held
 from slurmlens.hub.pipeline import HubPipeline
@@ -26,6 +27,7 @@ from slurmlens.hub.web.malformed_requests import MalformedRequests
 from slurmlens.runtime import signals
 from slurmlens.runtime.file_systems import Durability
 from slurmlens.runtime.loop_watch import watch_of_running_loop, watched_loop
+from slurmlens.runtime.reload import BEGINS_ANEW, SettingsReload, begin_anew
 from slurmlens.runtime.sd_notify import Notifier
 from slurmlens.runtime.service import EXIT_ENDED, EndedByItself, live
 from slurmlens.telemetry import log
@@ -61,21 +63,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return EXIT_CONFIG
         log.configure(config.log.level, config.log.format, "slurmlens-hub")
         with held(config.database.url) as database, asyncio.Runner(loop_factory=watched_loop) as runner:
-            return runner.run(serve(config, SystemClock(), database))
+            status = runner.run(serve(config, SystemClock(), database, options.config))
     except ConfigError as error:
         print(f"slurmlens-hub: {error}", file=sys.stderr)  # noqa: T201  # for the person who starts it
         return EXIT_CONFIG
+    return begin_anew() if status == BEGINS_ANEW else status
 
 
-async def serve(config: HubConfig, clock: Clock, database: DatabaseFile | None = None) -> int:
-    """The hub in a running loop, until a signal; returns the exit status. ConfigError where a setting can't be used.
+async def serve(config: HubConfig, clock: Clock, database: DatabaseFile | None = None, path: Path = HUB_PATH) -> int:
+    """The hub in a running loop, until a signal; returns the exit status, or BEGINS_ANEW. ConfigError where a setting
+    can't be used.
 
     It ends by itself where its `database` is taken away below it: what it acknowledged then would be lost.
     """
     reporter = Reporter(Counters(), clock)
     MalformedRequests(reporter).install()
     notifier = Notifier()
-    with signals.handling() as stop:
+    with signals.handling(SettingsReload(lambda: _examined(path), reporter, clock)) as stop:
         pipeline = await HubPipeline.open(config, clock, reporter, database)
         host, port, scheme = config.listen.host, pipeline.port, "https" if config.listen.is_tls else "http"
         reporter.report(STARTED, version=__version__, cluster=config.cluster, scheme=scheme, host=host, port=port)
@@ -90,8 +94,16 @@ async def serve(config: HubConfig, clock: Clock, database: DatabaseFile | None =
             return EXIT_ENDED
         finally:
             await pipeline.stop()
+    if stop.begins_anew:
+        return BEGINS_ANEW
     reporter.report(STOPPED)
     return 0
+
+
+def _examined(path: Path) -> list[ConfigError]:
+    """What is wrong with the settings that are there now; this hub's own port and database are not."""
+    config, errors = examine(HubConfig, path)
+    return errors or located(hub_problems(config), path)
 
 
 def _report_the_database(database: DatabaseFile | None, reporter: Reporter) -> None:

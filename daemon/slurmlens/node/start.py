@@ -47,7 +47,7 @@ def main() -> int:
     from slurmlens.node import main as program
 
     _allow(NOT_NEEDED_BY_US)
-    return program.main(config)
+    return program.main(config, options.config)
 
 
 def _allow(names: Iterable[str]) -> None:

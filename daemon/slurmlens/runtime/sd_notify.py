@@ -1,13 +1,14 @@
 """Tells systemd how the program fares: one datagram a message, as sd_notify(3) describes.
 
 Owns the address from the environment. Never raises and never waits: without systemd, or with its socket gone, nothing
-happens. Used by `node.main` and `hub.main`.
+happens. Used by each program's `main`.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -35,6 +36,10 @@ class Notifier:
     def alive(self) -> None:
         """To be called at least every `watchdog_interval_s`, where that is set."""
         self._send("WATCHDOG=1")
+
+    def reloading(self) -> None:
+        """The program reads its settings again; `ready` ends that. The time is what systemd pairs the two by."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}\nSTATUS=beginning anew")
 
     def stopping(self) -> None:
         """The program has begun to end."""

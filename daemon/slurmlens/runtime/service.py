@@ -27,14 +27,18 @@ class EndedByItself(Exception):
 async def live(work: Coroutine[Any, Any, None], stop: StopRequest, notifier: Notifier, status: str) -> None:
     """Work until somebody asks to stop, then wait for the work's own end, unless somebody asks again.
 
-    `status` is what systemd shows meanwhile. Raises EndedByItself.
+    `status` is what systemd shows meanwhile. Raises EndedByItself. Where it is to begin anew, the caller's process does
+    that (`reload.begin_anew`): for systemd the unit goes on.
     """
     working = asyncio.create_task(work, name="pipeline")
     notifier.ready(status)
     watchdog = asyncio.create_task(_watchdog(notifier), name="watchdog")
     try:
         await _first_of(working, stop.wait())
-        notifier.stopping()
+        if stop.begins_anew:
+            notifier.reloading()
+        else:
+            notifier.stopping()
         if not stop.asked:
             raise EndedByItself(None if working.cancelled() else working.exception())
         working.cancel()

@@ -1,6 +1,7 @@
 """Signals of the process as awaitable facts: SIGTERM and SIGINT ask to stop, SIGHUP to look at the settings again.
 
-Owns the handlers while `handling` is open and puts the loop's own back afterwards. Used by `node.main` and `hub.main`.
+Owns the handlers while `handling` is open and puts the loop's own back afterwards. What SIGHUP does is `reload`'s. Used
+by each program's `main`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,28 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """Set once somebody asked the program to stop; `hurried` when they asked again."""
+    """Set once somebody asked the program to stop; `hurried` when they asked again.
+
+    `begins_anew`: it is to stop in order and then to begin again, with the settings that are there by then.
+    """
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
         self.hurried = asyncio.Event()
+        self.begins_anew = False
 
     def ask(self) -> None:
-        """Ask to stop; a second time asks to stop without waiting for anything."""
-        if self._asked.is_set():
+        """Ask to stop for good; a second time asks to stop without waiting for anything."""
+        if self._asked.is_set() and not self.begins_anew:
             self.hurried.set()
+        self.begins_anew = False
         self._asked.set()
+
+    def ask_to_begin_anew(self) -> None:
+        """Ask to stop and begin again; nothing where it stops for good already."""
+        if not self._asked.is_set():
+            self.begins_anew = True
+            self._asked.set()
 
     @property
     def asked(self) -> bool:
@@ -36,14 +48,14 @@ class StopRequest:
 
 
 @contextmanager
-def handling(on_reload: Callable[[], None] | None = None) -> Iterator[StopRequest]:
+def handling(on_reload: Callable[[StopRequest], None] | None = None) -> Iterator[StopRequest]:
     """Take the process's signals over for the running loop."""
     loop = asyncio.get_running_loop()
     request = StopRequest()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, request.ask)
     # Without a handler SIGHUP would end the process.
-    loop.add_signal_handler(signal.SIGHUP, on_reload or (lambda: None))
+    loop.add_signal_handler(signal.SIGHUP, on_reload or (lambda _: None), request)
     try:
         yield request
     finally:

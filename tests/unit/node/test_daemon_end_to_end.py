@@ -241,7 +241,7 @@ async def test_status_shows_it_in_the_terminal(node: NodeProcess, capsys: pytest
 async def test_a_second_daemon_of_the_same_node_says_so_and_ends(node: NodeProcess) -> None:
     await node.start()
     second = await asyncio.to_thread(lambda: run_to_its_end(node.config))
-    assert second.returncode == 1
+    assert second.returncode == 4
     assert "another one uses" in second.stderr
     assert (await node.status()).node == node.tree.node
 

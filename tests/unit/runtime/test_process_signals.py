@@ -27,7 +27,7 @@ async def test_a_signal_asks_to_stop_and_the_second_to_hurry(number: signal.Sign
 
 async def test_sighup_asks_for_the_settings_and_ends_nothing() -> None:
     asked = asyncio.Event()
-    with handling(asked.set) as stop:
+    with handling(lambda _: asked.set()) as stop:
         os.kill(os.getpid(), signal.SIGHUP)
         await asked.wait()
         assert not stop.asked
