@@ -35,6 +35,7 @@ PARTS = (
     events.CollectorTrouble,
     events.GpuState,
     events.GpuHolding,
+    events.Package,
 )
 
 TEXTS = {
@@ -116,6 +117,13 @@ TEXTS = {
     "GpuHolding.processes": "of the job's, on it now",
     "GpuHolding.is_shared": "another job had it at the same time",
     "GpuHolding.has_ended": "the job is over",
+    "source": "`dpkg`, `rpm`, `python`, `modules`, `spack` or `machine` (kernel, drivers, firmware)",
+    "packages": "everything of this source, sorted; 20,000 at most",
+    "count": "how many there are, also where they are too many to be told",
+    "problem": "why they are not known; what was told before stays",
+    "Package.name": "",
+    "Package.version": "",
+    "Package.place": "its architecture, environment, tree of modules, or Spack's root and hash",
     "step": '`"0"`, `"1"` …, `batch`, `extern`, `interactive`: the step whose cgroup the process is in',
     "rank": "which task of the step it says it is",
     "text": "what it said",

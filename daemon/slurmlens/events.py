@@ -55,6 +55,7 @@ class EventKind(enum.Enum):
     JOB_PROGRESS = "job-progress"
     JOB_MESSAGE = "job-message"
     NODE_STATE = "node-state"
+    NODE_SOFTWARE = "node-software"
 
 
 class Witness(enum.Enum):
@@ -417,8 +418,45 @@ class MachineState(Event, frozen=True, kw_only=True, tag_field="kind", tag=Event
     holdings: tuple[GpuHolding, ...] = ()
 
 
+SOFTWARE_SOURCES = ("machine", "dpkg", "rpm", "python", "modules", "spack")
+"""Where a node's software is known from, in the order in which they are asked: what lies on the node itself first."""
+
+MOST_PACKAGES = 20_000
+"""Of one source of one node; a node that has more tells how many, and none of them."""
+
+
+class Package(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
+    """Something installed: what it is called, its version, and where (an architecture, an environment, a tree)."""
+
+    name: Name
+    version: Annotated[str, msgspec.Meta(max_length=255)]
+    place: Annotated[str, msgspec.Meta(max_length=255)] = ""
+
+
+class NodeSoftware(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.NODE_SOFTWARE.value):
+    """All that one source of a node's software has now: once a day, and after a change.
+
+    `source` is one of `SOFTWARE_SOURCES`; newer nodes may have others. With a `problem` the packages are not
+    known: what was told before stays. `count` is how many there are, also where they are too many to be told.
+    """
+
+    source: Annotated[str, msgspec.Meta(pattern="^[a-z]{1,32}$")]
+    packages: Annotated[tuple[Package, ...], msgspec.Meta(max_length=MOST_PACKAGES)] = ()
+    count: Unsigned = 0
+    problem: Annotated[str, msgspec.Meta(max_length=300)] = ""
+
+
 AnyEvent = (
-    JobStart | JobEnd | JobProfile | JobSummary | NodeHeartbeat | LinesDropped | JobProgress | JobMessage | MachineState
+    JobStart
+    | JobEnd
+    | JobProfile
+    | JobSummary
+    | NodeHeartbeat
+    | LinesDropped
+    | JobProgress
+    | JobMessage
+    | MachineState
+    | NodeSoftware
 )
 
 KIND_OF: dict[type[Event], EventKind] = {
@@ -431,64 +469,8 @@ KIND_OF: dict[type[Event], EventKind] = {
     JobProgress: EventKind.JOB_PROGRESS,
     JobMessage: EventKind.JOB_MESSAGE,
     MachineState: EventKind.NODE_STATE,
+    NodeSoftware: EventKind.NODE_SOFTWARE,
 }
-
-
-class HookRole(enum.Enum):
-    """Which hook wrote an event file; the value stands in the file and in the emitter's `argv[0]`."""
-
-    PROLOG = "prolog"
-    EPILOG = "epilog"
-
-
-class HookEvent(msgspec.Struct, frozen=True, gc=False):
-    """One decoded file of the dropbox (`docs/specs/hook-event.md`).
-
-    `unusable` names variables whose value was not what it should be (their field is None), `cut` those that
-    were too long; `job.cut` names the fields that hold only the beginning of such a one.
-    """
-
-    id: str
-    role: HookRole
-    time_ns: int
-    boot_id: str
-    boottime_ns: int
-    cluster: str | None
-    node: str | None
-    job: JobIdentity
-    unusable: tuple[str, ...] = ()
-    cut: tuple[str, ...] = ()
-
-
-class StepRole(enum.Enum):
-    """Which of a step's events a file holds; the value stands in the file and in its name."""
-
-    START = "step-start"
-    EXIT = "step-exit"
-
-
-class StepEvent(msgspec.Struct, frozen=True, gc=False):
-    """One decoded file of the SPANK plugin's (`docs/specs/step-event.md`).
-
-    `told` is what it says of the step: at the start who it is, at the exit how it ended and what it used. `interval_s`
-    is what the user asked for, at the start alone; `unusable` names requests that are none.
-    """
-
-    id: str
-    role: StepRole
-    time_ns: int
-    boot_id: str
-    boottime_ns: int
-    node: str | None
-    job: JobIdentity
-    told: StepTotals
-    interval_s: float | None = None
-    unusable: tuple[str, ...] = ()
-
-
-DropboxRole = HookRole | StepRole
-DropboxEvent = HookEvent | StepEvent
-"""What lies in the dropbox."""
 
 
 def derived_id(*parts: str) -> str:

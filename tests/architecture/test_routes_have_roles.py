@@ -12,7 +12,7 @@ from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.web.app import make_app
-from slurmlens.hub.web.ports import UsageReads
+from slurmlens.hub.web.ports import SoftwareReads, UsageReads
 from testkit.job_hub import FixedHistory, FixedInventory, Live, ToldInside, plain_status, take_nothing
 from testkit.role_table import ROWS
 
@@ -23,6 +23,7 @@ async def paths_of_the_hub() -> set[str]:
         queries=FixedHistory({}),
         progress=ToldInside(),
         inventory=FixedInventory(),
+        software=cast(SoftwareReads, object()),
         live=live.demand,
         take_events=take_nothing,
         status=plain_status,

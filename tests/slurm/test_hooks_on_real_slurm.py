@@ -11,7 +11,7 @@ from deploy.sandbox import Sandbox
 from deploy.slurm import SmallSlurm
 
 from deploy import slurmlens
-from slurmlens.events import HookEvent, HookRole
+from slurmlens.hook_events import HookEvent, HookRole
 from slurmlens.wire import hook
 
 pytestmark = pytest.mark.slurm

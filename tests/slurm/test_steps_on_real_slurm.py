@@ -13,7 +13,8 @@ from deploy.slurm import Accounted, SmallSlurm
 from deploy.workloads.build import build
 
 from deploy import slurmlens
-from slurmlens.events import FigureSource, StepEvent, StepRole
+from slurmlens.events import FigureSource
+from slurmlens.hook_events import StepEvent, StepRole
 from slurmlens.wire import step
 
 pytestmark = pytest.mark.slurm

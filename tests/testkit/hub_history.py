@@ -17,9 +17,8 @@ from slurmlens.hub.history.record.applying import Applied, Applier
 from slurmlens.hub.history.record.packing import Packer
 from slurmlens.hub.history.record.storing import Request
 from slurmlens.hub.history.refresh import Refresher
+from slurmlens.hub.keepers import KEEPERS
 from slurmlens.hub.news import News
-from slurmlens.hub.node_states import keeping as state_keeping
-from slurmlens.hub.progress import keeping
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
@@ -63,7 +62,7 @@ class History:
         return cls(
             store,
             clock,
-            await Applier.load(store, announcer, (keeping.KEEPER, state_keeping.KEEPER)),
+            await Applier.load(store, announcer, KEEPERS),
             news,
             announcer,
             reporter,

@@ -17,7 +17,16 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.config.access import AccessConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.workflows import WorkflowsConfig
-from slurmlens.events import GpuHolding, GpuState, JobMessage, JobProgress, MachineState, TaskProgress
+from slurmlens.events import (
+    GpuHolding,
+    GpuState,
+    JobMessage,
+    JobProgress,
+    MachineState,
+    NodeSoftware,
+    Package,
+    TaskProgress,
+)
 from slurmlens.hub.access.account_people import AccountPeople
 from slurmlens.hub.access.looks import LookFilter, LookLog, What, kinds_of_looks
 from slurmlens.hub.access.tokens import LoginTokens
@@ -37,6 +46,7 @@ from slurmlens.hub.history.record.recent_profiles import RecentProfiles
 from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.hub.inventory.entities import EntityKind
 from slurmlens.hub.inventory.read.queries import InventoryQueries
+from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.inventory.retention import kinds_of_inventory
 from slurmlens.hub.logs.enriching import Enricher
@@ -128,6 +138,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _nobody_tells(history)
     await _people_ask(history, mix)
     await _access_is_proved(history)
+    await _nodes_tell_their_software(history)
     await _the_cluster_is_remembered(history, mix)
     await _jobs_tell_how_far_they_are(history)
     await _nodes_tell_how_they_fare(history)
@@ -254,6 +265,31 @@ async def _the_cluster_is_remembered(history: History, mix: JobMix) -> None:
         await queries.neighbourhood(viewer, entity("node n0005"), 2, at_ns(TELLINGS))
         await queries.blast_radius(viewer, entity("partition p1"), at_ns(TELLINGS))
         await queries.common_cause(viewer, (mix.now_s - 3_600) * 10**9, mix.now_s * 10**9)
+
+
+async def _nodes_tell_their_software(history: History) -> None:
+    """Many nodes with few sets, again and again; one has its own."""
+    start = Told(OWN_JOB + 41, "n9").start(1)
+    where = {"boot_id": start.boot_id, "cluster": start.cluster, "boottime_ns": start.boottime_ns}
+    for turn in range(3):
+        told = [
+            NodeSoftware(
+                id=f"w{turn}-{number}",
+                time_ns=at_ns(turn),
+                node=node_name(number),
+                source="dpkg",
+                packages=(Package("libc6", f"2.{turn + (number == 5)}"),),
+                count=1,
+                **where,
+            )
+            for number in range(NODES)
+        ]
+        await history.apply(told)
+    queries = SoftwareQueries(history.store, "demo")
+    for viewer in (EVERYBODY, ALICE):
+        await queries.of_node(viewer, node_name(5), at_ns(2))
+        await queries.library(viewer, "libc6", at_ns(2))
+        await queries.drift(viewer, at_ns(2))
 
 
 async def _jobs_tell_how_far_they_are(history: History) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from slurmlens.clock import NS_PER_S, Moment
-from slurmlens.events import HookEvent, HookRole, JobIdentity, JobSummary, Place, Totals
+from slurmlens.events import JobIdentity, JobSummary, Place, Totals
+from slurmlens.hook_events import HookEvent, HookRole
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import memory
 

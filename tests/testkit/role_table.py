@@ -92,6 +92,9 @@ ROWS: dict[str, Row] = {
         for plural in ("nodes", "partitions", "users", "accounts", "groups", "switches")
         for path, row in _with_data(f"/{plural}", Row(f"/{plural}", FOR_ALL_KNOWN)).items()
     },
+    **_with_data("/software", Row("/software", FOR_ALL_KNOWN)),
+    **_with_data("/software/{name}", Row("/software/libc6", FOR_ALL_KNOWN)),
+    **_with_data("/nodes/{name}/software", Row("/nodes/n1/software", FOR_ALL_KNOWN)),
     **_with_data("/common-cause", Row("/common-cause", FOR_ALL_KNOWN)),
     **_with_data("/capacity", Row("/capacity", OF_ALL_USAGE)),
     **_with_data("/reports", Row("/reports", FOR_ALL_KNOWN)),

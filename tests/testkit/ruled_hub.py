@@ -19,6 +19,7 @@ from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.inventory.read.queries import InventoryQueries
+from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.logs.query import JobOwner
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.logs.tail import LogTail
@@ -103,6 +104,7 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
         queries=history.queries,
         progress=ProgressQueries(history.store, history.beats, "demo"),
         inventory=InventoryQueries(history.store, "demo"),
+        software=SoftwareQueries(history.store, "demo"),
         usage=UsageQueries(history.store, "demo"),
         reports=ReportMaker(UsageQueries(history.store, "demo"), "demo", ManagementConfig()),
         live=live.demand,

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from slurmlens.events import StepEvent
+from slurmlens.hook_events import StepEvent
 from slurmlens.wire import step
 from testkit.checkout import ROOT
 from testkit.recorded_cgroups import RECORDING_BY_NAME, unpack

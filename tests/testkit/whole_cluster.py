@@ -15,7 +15,8 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.errors import SourceError
-from slurmlens.events import AnyEvent, HookEvent, HookRole, JobEnd, JobIdentity, JobStart, Place
+from slurmlens.events import AnyEvent, JobEnd, JobIdentity, JobStart, Place
+from slurmlens.hook_events import HookEvent, HookRole
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.state import SchedulerState
 from slurmlens.node import registry as reg

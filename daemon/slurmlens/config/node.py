@@ -16,6 +16,7 @@ from slurmlens.config.series_2015 import NodeSeries2015Config
 from slurmlens.config.setting import Settings, derived, optional_section, section, setting
 from slurmlens.config.shared import MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
 from slurmlens.config.sinks import SinksConfig
+from slurmlens.config.software import SoftwareConfig
 from slurmlens.config.spool import SpoolConfig
 from slurmlens.config.telemetry import TelemetryConfig
 
@@ -96,6 +97,7 @@ class NodeConfig(Settings):
     profile: ProfileConfig = section(ProfileConfig, "the flight recorder")
     collectors: CollectorsConfig = section(CollectorsConfig, "what is read of the node itself")
     gpus: GpusConfig = section(GpusConfig, "GPUs and which job has which; told with what the collectors tell")
+    software: SoftwareConfig = section(SoftwareConfig, "what is installed on the node")
     app_socket: AppSocketConfig = section(AppSocketConfig, "where jobs report their own progress")
     logs: LogInputsConfig = section(LogInputsConfig, "log lines of this node that go to the hub; all inputs are off")
     events: EventsConfig = section(EventsConfig, "how events are written")

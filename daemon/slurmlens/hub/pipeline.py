@@ -47,13 +47,13 @@ from slurmlens.hub.intake.profile_demand import ProfileDemand
 from slurmlens.hub.intake.refusals import Refusals
 from slurmlens.hub.inventory.keeper import InventoryKeeper
 from slurmlens.hub.inventory.read.queries import InventoryQueries
+from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
+from slurmlens.hub.keepers import KEEPERS
 from slurmlens.hub.logs.opening import open_logs
 from slurmlens.hub.news import News, NodesReceived, SightingsClosed
-from slurmlens.hub.node_states import keeping as state_keeping
 from slurmlens.hub.node_states.read import NodeStateQueries
 from slurmlens.hub.notices.opening import open_notices
-from slurmlens.hub.progress import keeping as progress_keeping
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.reports.room import stages_of_mail
@@ -174,7 +174,7 @@ class HubPipeline:
         announcer = Announcer(news, reporter)
         store = await Store.open(config.database.url, shared=config.database.shared)
         try:
-            applier = await Applier.load(store, announcer, (progress_keeping.KEEPER, state_keeping.KEEPER))
+            applier = await Applier.load(store, announcer, KEEPERS)
             scheduler: Scheduler = CommandSource(config.slurm)
             with suppress(SourceError):  # squeue is not there now: the poller will say so, again and again
                 scheduler = await prefer_pyslurm(scheduler)
@@ -251,6 +251,7 @@ class HubPipeline:
             queries=self._queries,
             progress=self._progress,
             node_states=NodeStateQueries(self._opened.store, config.cluster),
+            software=SoftwareQueries(self._opened.store, config.cluster),
             inventory=InventoryQueries(self._opened.store, config.cluster),
             campaigns=Campaigns(self._opened.store, config.cluster, self._opened.news, clock),
             usage=self._usage.queries,

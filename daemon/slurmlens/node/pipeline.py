@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from slurmlens.node.gpus.stage import GpuStage
     from slurmlens.node.log_inputs.attribution import LocalJob
     from slurmlens.node.log_inputs.stages import LogInputs
+    from slurmlens.node.software.stage import SoftwareStage
 
 LEAST_PROFILE_INTERVAL_S = 1.0
 CLOSE_INTERVAL_S = 1.0
@@ -101,6 +102,7 @@ class NodePipeline:
         self._sources = Supervisor(reporter, clock)
         self._collector_stage: CollectorStage | None = None
         self._gpu_stage: GpuStage | None = None
+        self._software_stage: SoftwareStage | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._name_stages()
 
@@ -178,7 +180,13 @@ class NodePipeline:
         self._sources.add("status", server.run)
         switch = KillSwitch(self._config.off_flag_path, self._silence, self._reporter)
         self._sources.add("kill switch", switch.run)
-        optional = {**self._app_socket(), **self._own_figures(), **self._series_2015(), **self._collectors()}
+        optional = {
+            **self._app_socket(),
+            **self._own_figures(),
+            **self._series_2015(),
+            **self._collectors(),
+            **self._software(),
+        }
         if self._log_inputs is not None:
             optional |= self._log_inputs.stages
         for name, stage in optional.items():
@@ -275,6 +283,21 @@ class NodePipeline:
         self._gpu_stage = gpus
         return {"collectors": self._collector_stage.run, **({} if gpus is None else {"gpus": gpus.run})}
 
+    def _software(self) -> Mapping[str, Stage]:
+        config = self._config
+        if not config.software.enabled:
+            return {}
+        from slurmlens.node.probe.process import ProbeProcess  # late: as above
+        from slurmlens.node.software.stage import SoftwareStage
+
+        place = Place(config.cluster, config.node, self._machine.boot_id)
+        clock, tell = self._machine.clock, self._outlet.event
+        probe = ProbeProcess(clock)
+        self._software_stage = SoftwareStage(
+            config.software, place, self._machine.root, probe, tell, self._reporter, clock
+        )
+        return {"software": self._software_stage.run}
+
     def _make_gpu_stage(self, place: Place) -> GpuStage | None:
         if not self._config.gpus.enabled:
             return None
@@ -351,6 +374,8 @@ class NodePipeline:
             self._collector_stage.is_silent = is_silent
         if self._gpu_stage is not None:
             self._gpu_stage.is_silent = is_silent
+        if self._software_stage is not None:
+            self._software_stage.is_silent = is_silent
 
     def _want_profiles(self, interval_s: float) -> None:
         """The hub says how often it wants news now; only a shorter wait than the running one is worth a stir."""

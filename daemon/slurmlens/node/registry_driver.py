@@ -19,18 +19,8 @@ import msgspec
 from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen, Sighting, StepStirred
 from slurmlens.clock import NS_PER_S, Clock, Moment
 from slurmlens.delivery.outlet import Outlet
-from slurmlens.events import (
-    AnyEvent,
-    HookEvent,
-    HookRole,
-    JobEnd,
-    JobIdentity,
-    JobStart,
-    JobSummary,
-    StepEvent,
-    StepTotals,
-    Totals,
-)
+from slurmlens.events import AnyEvent, JobEnd, JobIdentity, JobStart, JobSummary, StepTotals, Totals
+from slurmlens.hook_events import HookEvent, HookRole, StepEvent
 from slurmlens.node import registry as reg
 from slurmlens.node.dropbox import Dropbox, Token
 from slurmlens.node.rediscover import Rediscover

@@ -43,6 +43,7 @@ CATEGORY_OF: dict[EventKind, Category] = {
     EventKind.JOB_PROGRESS: Category("metric", ("process",), ("info",), "slurmlens.progress"),
     EventKind.JOB_MESSAGE: Category("event", ("process",), ("info",), "slurmlens.message"),
     EventKind.NODE_STATE: Category("metric", ("host",), ("info",), "slurmlens.node_state"),
+    EventKind.NODE_SOFTWARE: Category("state", ("package",), ("info",), "slurmlens.node_software"),
 }
 
 _ACTION_AND_CATEGORY = {event_type: (kind.value, *CATEGORY_OF[kind]) for event_type, kind in KIND_OF.items()}

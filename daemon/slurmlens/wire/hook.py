@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from slurmlens.events import HookEvent, HookRole, JobIdentity, Unsigned
+from slurmlens.events import JobIdentity, Unsigned
+from slurmlens.hook_events import HookEvent, HookRole
 from slurmlens.wire import hook_file, hook_variables
 from slurmlens.wire.hook_file import as_utf8
 

@@ -31,6 +31,7 @@ from slurmlens.events import (
     LinesDropped,
     MachineState,
     NodeHeartbeat,
+    NodeSoftware,
     Totals,
     Unsigned,
     Witness,
@@ -98,7 +99,7 @@ class ReceivedSummary(Event, frozen=True, kw_only=True, tag_field="kind", tag=Ev
 
 
 SightingEvent = JobStart | JobEnd | ReceivedProfile | ReceivedSummary
-ReceivedEvent = SightingEvent | NodeHeartbeat | LinesDropped | JobProgress | JobMessage | MachineState
+ReceivedEvent = SightingEvent | NodeHeartbeat | LinesDropped | JobProgress | JobMessage | MachineState | NodeSoftware
 
 
 class ReceivedLine(NamedTuple):

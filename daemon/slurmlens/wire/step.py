@@ -10,17 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.events import (
-    ExitCount,
-    Figure,
-    FigureSource,
-    JobId,
-    JobIdentity,
-    StepEvent,
-    StepRole,
-    StepTotals,
-    Unsigned,
-)
+from slurmlens.events import ExitCount, Figure, FigureSource, JobId, JobIdentity, StepTotals, Unsigned
+from slurmlens.hook_events import StepEvent, StepRole
 from slurmlens.wire import hook_file
 
 _MARK = b'"role":"step-'

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slurmlens.events import HookEvent
+from slurmlens.hook_events import HookEvent
 from slurmlens.wire import hook as hook_format
 from slurmlens.wire import hook_file
 from testkit.hook_program import HookProgram, sample

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from slurmlens.events import HookEvent, HookRole
+from slurmlens.hook_events import HookEvent, HookRole
 from slurmlens.wire import hook as hook_format
 from testkit.hook_program import SOURCES, HookProgram, sample, sample_names
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.events import HookRole
+from slurmlens.hook_events import HookRole
 from slurmlens.wire import hook as hook_format
 from testkit import hook_program
 from testkit.hook_program import SOURCES, HookProgram, sample

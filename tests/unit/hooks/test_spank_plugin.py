@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.events import ExitCount, FigureSource, StepRole
+from slurmlens.events import ExitCount, FigureSource
+from slurmlens.hook_events import StepRole
 from slurmlens.metrics import FIELD_INDEX
 from testkit import spank_host
 from testkit.spank_host import CALLBACKS, CONTEXTS, JOB_ID, STEP_ID, USUAL, SpankBuild, SpankHost

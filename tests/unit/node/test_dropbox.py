@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.events import HookEvent, HookRole
+from slurmlens.hook_events import HookEvent, HookRole
 from slurmlens.node.dropbox import Dropbox, Token, intake, stage, watch
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter

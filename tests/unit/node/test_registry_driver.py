@@ -10,17 +10,8 @@ from pathlib import Path
 import pytest
 
 from slurmlens.clock import Moment
-from slurmlens.events import (
-    AnyEvent,
-    HookEvent,
-    HookRole,
-    JobIdentity,
-    JobSummary,
-    Place,
-    StepEvent,
-    StepRole,
-    StepTotals,
-)
+from slurmlens.events import AnyEvent, JobIdentity, JobSummary, Place, StepTotals
+from slurmlens.hook_events import HookEvent, HookRole, StepEvent, StepRole
 from slurmlens.node import registry as reg
 from slurmlens.node import registry_driver
 from slurmlens.node.dropbox import Token

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.errors import DecodeError, UnsupportedVersion
-from slurmlens.events import HookRole
+from slurmlens.hook_events import HookRole
 from slurmlens.wire import hook, hook_file
 
 GOOD: dict[str, Any] = {

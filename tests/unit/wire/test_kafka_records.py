@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.errors import DecodeError
-from slurmlens.events import KIND_OF, AnyEvent, LinesDropped, MachineState, NodeHeartbeat
+from slurmlens.events import KIND_OF, AnyEvent, LinesDropped, MachineState, NodeHeartbeat, NodeSoftware
 from slurmlens.wire import ecs
 from slurmlens.wire.kafka_records import KafkaRecord, record, records
 from testkit.event_samples import events, one_of_each
 
 
 def test_all_events_of_a_job_have_one_key_and_those_of_the_node_another() -> None:
-    of_the_node = (NodeHeartbeat, LinesDropped, MachineState)
+    of_the_node = (NodeHeartbeat, LinesDropped, MachineState, NodeSoftware)
     keys = {record(ecs.encode(event)).key for event in one_of_each() if not isinstance(event, of_the_node)}
     assert keys == {b"demo/17"}
     keys = {record(ecs.encode(event)).key for event in one_of_each() if isinstance(event, of_the_node)}

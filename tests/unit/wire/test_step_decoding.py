@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.errors import DecodeError, UnsupportedVersion
-from slurmlens.events import ExitCount, Figure, FigureSource, StepRole
+from slurmlens.events import ExitCount, Figure, FigureSource
+from slurmlens.hook_events import StepRole
 from slurmlens.metrics import FIELD_INDEX
 from slurmlens.wire import hook_file, step
 

@@ -59,46 +59,49 @@ class InventoryRecorder:
 
     async def take(self, telling: Telling) -> Recorded:
         """Records a telling; StoreError where the database does not, and then nothing of it is there."""
-        return await self._store.write(lambda transaction: self._take(transaction, telling))
+        return await self._store.write(lambda transaction: record_telling(transaction, self._cluster, telling))
 
-    def _take(self, transaction: Transaction, telling: Telling) -> Recorded:
-        subject = telling.subject or _NOBODY
-        key = (self._cluster, telling.source, subject.kind, subject.name)
-        row = dict(zip(_TELLING_KEY, key, strict=True))
-        transaction.put(schema.tellings, _TELLING_KEY, [{**row, "asked_ns": telling.at_ns}])  # locks the source's row
-        ((told_ns, digest),) = transaction.find(schema.tellings, ("told_ns", "digest"), _TELLING_KEY, [key])
-        if told_ns is not None and telling.at_ns <= told_ns:
-            return Recorded(is_late=True)
-        own = _digest(telling)
-        recorded = Recorded()
-        if digest is None or bytes(digest) != own:
-            recorded = self._compare(transaction, telling, told_ns)
-        transaction.change(schema.tellings, _TELLING_KEY, [{**row, "told_ns": telling.at_ns, "digest": own}])
-        return recorded
 
-    def _compare(self, transaction: Transaction, telling: Telling, told_ns: int | None) -> Recorded:
-        facts = _Spans(transaction, schema.facts, schema.FACT_KEY, "value", telling, told_ns)
-        wanted_facts = {
-            (self._cluster, one.entity.kind, one.entity.name, one.attribute, telling.source): _Wanted(
-                _encoder.encode(one.value).decode(), one.since_ns
-            )
-            for one in telling.facts
-        }
-        relations = _Spans(transaction, schema.relations, schema.RELATION_KEY, None, telling, told_ns)
-        wanted_relations = {
-            (
-                self._cluster,
-                one.entity.kind,
-                one.entity.name,
-                one.relation,
-                one.other.kind,
-                one.other.name,
-                telling.source,
-            ): _Wanted(None, None)
-            for one in telling.relations
-        }
-        changed = facts.bring_to(self._cluster, wanted_facts), relations.bring_to(self._cluster, wanted_relations)
-        return Recorded(sum(one.begun for one in changed), sum(one.ended for one in changed))
+def record_telling(transaction: Transaction, cluster: str, telling: Telling) -> Recorded:
+    """Records a telling inside a transaction that somebody else opened."""
+    subject = telling.subject or _NOBODY
+    key = (cluster, telling.source, subject.kind, subject.name)
+    row = dict(zip(_TELLING_KEY, key, strict=True))
+    transaction.put(schema.tellings, _TELLING_KEY, [{**row, "asked_ns": telling.at_ns}])  # locks the source's row
+    ((told_ns, digest),) = transaction.find(schema.tellings, ("told_ns", "digest"), _TELLING_KEY, [key])
+    if told_ns is not None and telling.at_ns <= told_ns:
+        return Recorded(is_late=True)
+    own = _digest(telling)
+    recorded = Recorded()
+    if digest is None or bytes(digest) != own:
+        recorded = _compare(transaction, cluster, telling, told_ns)
+    transaction.change(schema.tellings, _TELLING_KEY, [{**row, "told_ns": telling.at_ns, "digest": own}])
+    return recorded
+
+
+def _compare(transaction: Transaction, cluster: str, telling: Telling, told_ns: int | None) -> Recorded:
+    facts = _Spans(transaction, schema.facts, schema.FACT_KEY, "value", telling, told_ns)
+    wanted_facts = {
+        (cluster, one.entity.kind, one.entity.name, one.attribute, telling.source): _Wanted(
+            _encoder.encode(one.value).decode(), one.since_ns
+        )
+        for one in telling.facts
+    }
+    relations = _Spans(transaction, schema.relations, schema.RELATION_KEY, None, telling, told_ns)
+    wanted_relations = {
+        (
+            cluster,
+            one.entity.kind,
+            one.entity.name,
+            one.relation,
+            one.other.kind,
+            one.other.name,
+            telling.source,
+        ): _Wanted(None, None)
+        for one in telling.relations
+    }
+    changed = facts.bring_to(cluster, wanted_facts), relations.bring_to(cluster, wanted_relations)
+    return Recorded(sum(one.begun for one in changed), sum(one.ended for one in changed))
 
 
 class _Spans:

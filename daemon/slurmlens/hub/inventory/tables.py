@@ -4,7 +4,9 @@ Owns names, types and indexes. `inventory_facts` has a row for each version of e
 `inventory_relations` one for each span in which two entities stood in a relation; a row that holds still ends at
 `entities.FOREVER`, and the unique index over it makes sure that a source holds one value of an attribute at a time.
 `inventory_tellings` has one row a source (and subject): when it told last, and a digest of what, so that the same
-telling again costs one small row. Written by `recording` alone, read by `read`.
+telling again costs one small row. `software_sets` has a row for each set of packages that some node had, by its
+digest: nodes with the same cost one row, and a node's facts name it. Written by `recording` and `software_keeping`,
+read by `read`.
 """
 
 from __future__ import annotations
@@ -80,3 +82,13 @@ tellings = Table(
     Column("told_ns", BigInteger),
     Column("digest", LargeBinary),
 )
+
+software_sets = Table(
+    "software_sets",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("last_told_ns", BigInteger, nullable=False),
+    Column("packages", LargeBinary, nullable=False),  # software.packed_set
+)
+Index("software_sets_by_age", software_sets.c.last_told_ns)

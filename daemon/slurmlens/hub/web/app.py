@@ -45,6 +45,7 @@ from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.management import ManagementPage
 from slurmlens.hub.web.pages.notices import NoticesPage
 from slurmlens.hub.web.pages.reports import ReportsPage
+from slurmlens.hub.web.pages.software import SoftwarePage
 from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import (
     CampaignStore,
@@ -54,6 +55,7 @@ from slurmlens.hub.web.ports import (
     LiveFeed,
     NodeStateReads,
     ProgressReads,
+    SoftwareReads,
     StatusOf,
     TakeEvents,
     TriggerReads,
@@ -97,6 +99,7 @@ def make_app(
     findings: FindingReads | None = None,
     triggers: TriggerReads | None = None,
     node_states: NodeStateReads | None = None,
+    software: SoftwareReads | None = None,
     take_lines: Mapping[str, TakeEvents] = MappingProxyType({}),
     doors: Doors | None = None,
     clock: Clock | None = None,
@@ -113,7 +116,8 @@ def make_app(
         jobs=JobsPage(listing, environment),
         job=JobPage(queries, progress, logs, findings, triggers, node_states, live, environment, control),
         entity=EntityPage(listing, inventory, findings, node_states, environment, settings.cluster, clock, control),
-        inventory=InventoryPage(inventory, environment, settings.cluster, clock, control),
+        inventory=InventoryPage(inventory, software, environment, settings.cluster, clock, control),
+        software=None if software is None else SoftwarePage(software, environment, settings.cluster, clock),
         common_cause=CommonCausePage(inventory, environment, settings.cluster, clock),
         management=None
         if usage is None
@@ -130,8 +134,7 @@ def make_app(
         description=ApiDescriptionPage(lambda: description_of(pages)),
         assets=assets,
     )
-    taking = {"/api/v1/events": _intake_handler(take_events, doors)}
-    taking |= {f"{API}/{name}": _intake_handler(take, doors) for name, take in take_lines.items()}
+    taking = _takers({**take_lines, "events": take_events}, doors)
     app = web.Application(
         middlewares=[
             *([] if doors is None else [doors.middleware()]),
@@ -143,10 +146,13 @@ def make_app(
         client_max_size=settings.listen.max_body_bytes,
     )
     app.on_response_prepare.append(_secure)
-    app.add_routes(route_definitions(pages))
-    for path, handler in taking.items():
-        app.router.add_post(path, handler)
+    app.add_routes([*route_definitions(pages), *(web.post(path, handler) for path, handler in taking.items())])
     return app
+
+
+def _takers(takes: Mapping[str, TakeEvents], doors: Doors | None) -> dict[str, Handler]:
+    """Who takes what nodes send, by address."""
+    return {f"{API}/{name}": _intake_handler(take, doors) for name, take in takes.items()}
 
 
 def _intake_handler(take: TakeEvents, doors: Doors | None) -> Handler:

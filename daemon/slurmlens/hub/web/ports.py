@@ -20,6 +20,7 @@ from slurmlens.hub.inventory.common_cause import CommonCause
 from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood
+from slurmlens.hub.inventory.read.software import LibraryTold, SoftwareTold, SourceTold
 from slurmlens.hub.inventory.states import EntityHistory
 from slurmlens.hub.news import Fact
 from slurmlens.hub.node_states.facts import JobGpu, NodeStateTold
@@ -104,6 +105,19 @@ class InventoryReads(Protocol):
 
     async def common_cause(self, viewer: Viewer, from_ns: int, to_ns: int) -> CommonCause:
         """What the failures of a window have in common."""
+
+
+class SoftwareReads(Protocol):
+    """What is installed on nodes, asked about a moment."""
+
+    async def of_node(self, viewer: Viewer, node: str, at_ns: int) -> Sequence[SourceTold]:
+        """All that a node had."""
+
+    async def library(self, viewer: Viewer, name: str, at_ns: int) -> LibraryTold:
+        """Who had which version of a library."""
+
+    async def drift(self, viewer: Viewer, at_ns: int) -> SoftwareTold:
+        """All nodes, and who was not as the others."""
 
 
 class CampaignStore(Protocol):

@@ -23,6 +23,7 @@ from slurmlens.hub.views.management.view import ManagementView
 from slurmlens.hub.views.neighbourhood.build import PLURALS
 from slurmlens.hub.views.neighbourhood.view import BlastRadiusView, DifferenceView, NeighbourhoodView
 from slurmlens.hub.views.report.view import ReportView
+from slurmlens.hub.views.software.view import LibraryView, NodeSoftwareView, SoftwareView
 from slurmlens.hub.web.addresses import FILTERS, JOB_SEGMENT
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.openapi import Described, describe
@@ -43,6 +44,7 @@ from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.management import ManagementPage
 from slurmlens.hub.web.pages.notices import NoticesPage
 from slurmlens.hub.web.pages.reports import QUERY, ReportsPage
+from slurmlens.hub.web.pages.software import SoftwarePage
 from slurmlens.hub.web.pages.status import StatusPage
 
 _DATA_FORM = r".{form:json|csv}"
@@ -65,6 +67,7 @@ class Pages(NamedTuple):
     job: JobPage
     entity: EntityPage
     inventory: InventoryPage
+    software: SoftwarePage | None
     campaigns: CampaignPage | None
     common_cause: CommonCausePage
     management: ManagementPage | None
@@ -115,6 +118,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route(_AROUND + "/blast-radius", pages.inventory.blast_radius, BlastRadiusView, ("at",)),
         Route(_AROUND + "/difference", pages.inventory.difference, DifferenceView, ("with", "at", "then")),
         Route(_AROUND, pages.inventory.neighbourhood, NeighbourhoodView, ("depth", "at")),
+        *(() if pages.software is None else _of_software(pages.software)),
         *(() if pages.management is None else _of_usage(pages.management)),
         *(() if pages.capacity is None else (Route("/capacity", pages.capacity.show, CapacityView),)),
         *(() if pages.reports is None else _of_reports(pages.reports)),
@@ -132,6 +136,14 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route("/logout", pages.login.leave, method="POST", is_open=True),
         Route("/api/v1/login-links", pages.login.make_link, method="POST"),
         Route(r"/static/{version:\w+}/{name:[\w./-]+}", pages.assets.serve, is_open=True),
+    )
+
+
+def _of_software(software: SoftwarePage) -> tuple[Route, ...]:
+    return (
+        Route("/software", software.overview, SoftwareView, ("at",)),
+        Route("/software/{name}", software.library, LibraryView, ("at",)),
+        Route("/nodes/{name}/software", software.of_node, NodeSoftwareView, ("at",)),
     )
 
 

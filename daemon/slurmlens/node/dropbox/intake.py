@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from slurmlens.errors import DecodeError
-from slurmlens.events import DropboxEvent, DropboxRole, HookRole, StepRole
+from slurmlens.hook_events import DropboxEvent, DropboxRole, HookRole, StepRole
 from slurmlens.wire import hook, hook_file, step
 
 Owners = Mapping[int, frozenset[DropboxRole]]

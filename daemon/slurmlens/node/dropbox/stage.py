@@ -20,7 +20,7 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import DecodeError
-from slurmlens.events import DropboxEvent, StepEvent
+from slurmlens.hook_events import DropboxEvent, StepEvent
 from slurmlens.node.dropbox import intake
 from slurmlens.node.dropbox.losses import Losses
 from slurmlens.node.dropbox.watch import DropboxWatch, Stir

@@ -2,6 +2,8 @@
 
     {"space": "/home"}   -> {"space": [size, available, used, files, free files]}     statvfs(3)
     {"gpus": "/"}        -> {"gpus": [{…}, …]}                                        NVML, and amdgpu's sysfs below it
+    {"software": "{…}"}  -> {"software": {"packages": [[name, version, place], …], …}}  one source (`node.software`)
+    {"software_mark": "{…}"} -> {"software_mark": "…"}                                what that source's files look like
 
 What fails is {"error": "…"}. It ends with its standard input. Started by `process` and by nobody else; it imports
 nothing but the standard library and, once GPUs are asked for, `nvidia-ml-py`: it stays below 20 MiB.
@@ -29,7 +31,26 @@ def gpus(root: str) -> list[dict[str, Any]]:
     return [*nvidia.read(), *amd.read(root)]
 
 
-QUESTIONS: dict[str, Callable[[str], object]] = {"space": space, "gpus": gpus}
+def software(argument: str) -> dict[str, Any]:
+    """What one source of software has."""
+    from slurmlens.node.software import reading  # late: as above
+
+    return reading.read(argument)
+
+
+def software_mark(argument: str) -> str:
+    """What changes when something is installed there."""
+    from slurmlens.node.software import reading  # late: as above
+
+    return reading.mark(argument)
+
+
+QUESTIONS: dict[str, Callable[[str], object]] = {
+    "space": space,
+    "gpus": gpus,
+    "software": software,
+    "software_mark": software_mark,
+}
 
 
 def answer(line: str) -> dict[str, object]:

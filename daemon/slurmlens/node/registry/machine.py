@@ -20,21 +20,8 @@ from collections import OrderedDict
 import msgspec
 
 from slurmlens.clock import NS_PER_S, Moment
-from slurmlens.events import (
-    HookEvent,
-    HookRole,
-    JobEnd,
-    JobProfile,
-    JobStart,
-    JobSummary,
-    Place,
-    Profile,
-    StepEvent,
-    StepRole,
-    Totals,
-    Witness,
-    merged_identity,
-)
+from slurmlens.events import JobEnd, JobProfile, JobStart, JobSummary, Place, Profile, Totals, Witness, merged_identity
+from slurmlens.hook_events import HookEvent, HookRole, StepEvent, StepRole
 from slurmlens.node.registry import reported_steps
 from slurmlens.node.registry import sighting as made
 from slurmlens.node.registry.memory import Memory

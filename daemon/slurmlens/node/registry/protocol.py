@@ -9,7 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from slurmlens.clock import Moment
-from slurmlens.events import AnyEvent, HookEvent, JobIdentity, JobSummary, StepEvent, StepTotals
+from slurmlens.events import AnyEvent, JobIdentity, JobSummary, StepTotals
+from slurmlens.hook_events import HookEvent, StepEvent
 
 
 class HookSeen(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from slurmlens.events import Figure, FigureSource, StepEvent, StepRole, StepTotals, Totals
+from slurmlens.events import Figure, FigureSource, StepTotals, Totals
+from slurmlens.hook_events import StepEvent, StepRole
 
 MOST_STEPS = 1000
 

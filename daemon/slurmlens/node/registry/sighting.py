@@ -16,7 +16,6 @@ import msgspec
 from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.events import (
     EventKind,
-    HookEvent,
     JobEnd,
     JobIdentity,
     JobProfile,
@@ -30,6 +29,7 @@ from slurmlens.events import (
     Witness,
     derived_id,
 )
+from slurmlens.hook_events import HookEvent
 from slurmlens.node.registry.memory import as_of_last_sample
 from slurmlens.node.registry.reported_steps import overlay
 

@@ -13,7 +13,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from slurmlens.cli.main import main
 from slurmlens.clock import NS_PER_S
 from slurmlens.config.hub import HubConfig
+from slurmlens.events import Package
 from slurmlens.hub.inventory.read.queries import InventoryQueries
+from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.usage.read import UsageQueries
 from slurmlens.hub.views.common_cause.view import CommonCauseView
@@ -25,6 +27,7 @@ from testkit.hub_history import History, record
 from testkit.inventories import fact, relation, telling
 from testkit.job_hub import ToldInside, plain_status, take_nothing
 from testkit.manual_clock import ManualClock
+from testkit.node_software import software
 from testkit.told_events import BEGIN_S
 
 Client = TestClient
@@ -64,6 +67,9 @@ async def client(history: History, clock: ManualClock) -> AsyncIterator[Client]:
     tree = [relation("switch s1", "contains", "node n1"), relation("switch s1", "contains", "node n2")]
     await recorder.take(telling(moment(-1000), fact("switch s1", "exists", True), *tree, source="topology"))
     await recorder.take(telling(moment(-1000), relation("user alice", "charges", "account acct1"), source="jobs"))
+    for node, version in (("n1", "4.1.4"), ("n2", "4.1.5")):
+        packages = Package("openmpi", version), Package("libc6", "2.36"), Package("<b>evil", "1\u202e")
+        await history.apply([software(node, *packages, seconds=-1000)])
     runs = []
     for number in range(30):
         node, name = ("n1", "n2")[number % 2], ("gemm", "cfd")[number % 3 == 0]
@@ -75,6 +81,7 @@ async def client(history: History, clock: ManualClock) -> AsyncIterator[Client]:
         queries=history.queries,
         progress=ToldInside(),
         inventory=InventoryQueries(history.store, "demo"),
+        software=SoftwareQueries(history.store, "demo"),
         usage=UsageQueries(history.store, "demo"),
         live=Nobody(),  # type: ignore[arg-type]
         take_events=take_nothing,
@@ -109,6 +116,11 @@ PAGES = (
     "/inventory/job/7",
     "/inventory/switch/s1/blast-radius",
     "/inventory/node/n1/difference?with=n2",
+    "/software",
+    "/software/openmpi",
+    "/software/%3Cb%3Eevil",
+    "/nodes/n1/software",
+    "/inventory/software/openmpi/blast-radius",
 )
 
 
@@ -153,7 +165,7 @@ async def test_a_list_has_what_is_out_of_service_first(client: Client) -> None:
 
 async def test_the_common_cause_is_named_with_its_counts(client: Client) -> None:
     view = msgspec.json.decode(await text_of(client, "/api/v1/common-cause"), type=CommonCauseView)
-    subject = "Node n2, or slurmd 22.05.8 in the same runs,"
+    subject = "Node n2, or slurmd 22.05.8 or software dpkg openmpi 4.1.5 in the same runs,"
     assert view.sentence == f"{subject} explains 10 of 10 failures: 10 of 15 with it failed, 0 of 15 without."
     first = view.causes[0].cause
     assert first.is_named
@@ -217,6 +229,10 @@ async def test_a_moment_may_have_a_zone(client: Client) -> None:
         (["user", "alice"], ["charges account", "acct1"]),
         (["inventory", "node", "n2"], ["switch s1", "partition all"]),
         (["inventory", "node", "n1", "--with", "n2"], ["They differ", "IDLE+DRAIN"]),
+        (["inventory", "software", "openmpi"], ["2 of the 2 nodes", "in 2 versions", "4.1.4", "4.1.5"]),
+        (["inventory", "software"], ["dpkg", "2 nodes, 2 sets"]),
+        (["inventory", "node", "n1", "--software"], ["dpkg: 3 packages", "libc6", "2.36"]),
+        (["inventory", "node", "n1", "--with", "n2"], ["1 package", "dpkg openmpi", "4.1.4", "4.1.5"]),
         (["common-cause"], ["Node n2", "10 of 15 with it", "● node n2", "after correction"]),
         (["blast-radius", "switch", "s1"], ["1 job of 1 user on 2 nodes", "alice (1)"]),
     ],

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from slurmlens.clock import NS_PER_S
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.inventory.read.queries import InventoryQueries
+from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.conditional import tag_of
@@ -49,6 +50,7 @@ async def _hub(folder: Path) -> tuple[web.Application, History]:
         queries=history.queries,
         progress=ToldInside(),
         inventory=InventoryQueries(history.store, "demo"),
+        software=SoftwareQueries(history.store, "demo"),
         live=Live().demand,
         take_events=take_nothing,
         status=plain_status,

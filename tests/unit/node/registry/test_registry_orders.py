@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from slurmlens.clock import Moment
-from slurmlens.events import HookEvent, HookRole, JobEnd, JobIdentity, JobStart, JobSummary, Place
+from slurmlens.events import JobEnd, JobIdentity, JobStart, JobSummary, Place
+from slurmlens.hook_events import HookEvent, HookRole
 from slurmlens.node import registry as reg
 
 NS = 1_000_000_000

@@ -5,17 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from slurmlens.events import (
-    ExitCount,
-    Figure,
-    FigureSource,
-    JobIdentity,
-    JobStart,
-    StepEvent,
-    StepRole,
-    StepTotals,
-    Totals,
-)
+from slurmlens.events import ExitCount, Figure, FigureSource, JobIdentity, JobStart, StepTotals, Totals
+from slurmlens.hook_events import StepEvent, StepRole
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import reported_steps
 from slurmlens.node.registry.reported_steps import MOST_STEPS, overlay

@@ -2,17 +2,20 @@
 
 Owns what counts: failed are FAILED, OUT_OF_MEMORY and NODE_FAIL, succeeded is COMPLETED; a time limit, a cancellation
 and a preemption say nothing about a cause. What a run had is its user, account and partition, its nodes, the switches
-above them and what the nodes were made of, as of the moment when it began. Fed by `read.queries`.
+above them, what the nodes were made of and what was installed on them, as of the moment when it began. Fed by
+`read.queries`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from slurmlens.hub.inventory.common_cause import Candidate, Trial
 from slurmlens.hub.inventory.entities import HeldFact
 from slurmlens.hub.inventory.questions.below import Above
 from slurmlens.hub.inventory.runs import PlacedRun
+from slurmlens.hub.inventory.software import SET_ATTRIBUTES
 from slurmlens.slurm.records import JobState
 
 FAILURES = frozenset({JobState.FAILED, JobState.OUT_OF_MEMORY, JobState.NODE_FAIL})
@@ -22,26 +25,43 @@ MADE_OF = ("operating_system", "slurm_version", "architecture", "gres")
 """Attributes of a node that may explain a failure: each value is a candidate."""
 
 
-def trials(runs: Iterable[PlacedRun], above: Mapping[str, Sequence[Above]], facts: Iterable[HeldFact]) -> list[Trial]:
-    """One trial a run that ended well or badly; `above` and `facts` are of the whole window."""
+Software = Mapping[str, Sequence[Candidate]]
+"""Candidates by the digest of a set of packages (`questions.software`)."""
+
+
+def trials(
+    runs: Iterable[PlacedRun],
+    above: Mapping[str, Sequence[Above]],
+    facts: Iterable[HeldFact],
+    software: Software = MappingProxyType({}),
+) -> list[Trial]:
+    """One trial a run that ended well or badly; `above` and `facts` are of the whole window, sets of packages too."""
     by_node: dict[str, list[HeldFact]] = {}
     for fact in facts:
         by_node.setdefault(fact.entity.name, []).append(fact)
-    return [_trial(run, above, by_node) for run in runs if run.state in FAILURES | SUCCESSES]
+    return [_trial(run, above, by_node, software) for run in runs if run.state in FAILURES | SUCCESSES]
 
 
-def _trial(run: PlacedRun, above: Mapping[str, Sequence[Above]], facts: Mapping[str, Sequence[HeldFact]]) -> Trial:
+def _trial(
+    run: PlacedRun,
+    above: Mapping[str, Sequence[Above]],
+    facts: Mapping[str, Sequence[HeldFact]],
+    software: Software,
+) -> Trial:
     return Trial(
         failed=run.state in FAILURES,
         user=run.user,
         job_name=run.name,
         node_count=len(run.nodes),
-        candidates=frozenset(_candidates(run, above, facts)),
+        candidates=frozenset(_candidates(run, above, facts, software)),
     )
 
 
 def _candidates(
-    run: PlacedRun, above: Mapping[str, Sequence[Above]], facts: Mapping[str, Sequence[HeldFact]]
+    run: PlacedRun,
+    above: Mapping[str, Sequence[Above]],
+    facts: Mapping[str, Sequence[HeldFact]],
+    software: Software,
 ) -> Iterator[Candidate]:
     for kind in ("user", "account", "partition"):
         name = getattr(run, kind)
@@ -54,5 +74,9 @@ def _candidates(
             if one.valid_from_ns <= at_ns < one.valid_to_ns:
                 yield Candidate("switch", one.switch)
         for fact in facts.get(node, ()):
-            if fact.holds_at(at_ns):
+            if not fact.holds_at(at_ns):
+                continue
+            if fact.attribute in SET_ATTRIBUTES:
+                yield from software.get(str(fact.value), ())
+            else:
                 yield Candidate(fact.attribute, str(fact.value))

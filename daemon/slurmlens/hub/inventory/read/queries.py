@@ -19,9 +19,12 @@ from slurmlens.hub.inventory.entities import CONTAINS, FOREVER, Entity, EntityKi
 from slurmlens.hub.inventory.questions.below import nodes_below, switches_above
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius, blast_radius
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood, explore
+from slurmlens.hub.inventory.questions.software import LibraryVersion, library_versions, software_candidates
 from slurmlens.hub.inventory.questions.trials import FAILURES, MADE_OF, SUCCESSES, trials
 from slurmlens.hub.inventory.read import facts_at, runs_at
+from slurmlens.hub.inventory.read.software_sets import SoftwareSets, held_sets
 from slurmlens.hub.inventory.runs import PlacedRun
+from slurmlens.hub.inventory.software import SET_ATTRIBUTES
 from slurmlens.hub.inventory.states import EntityHistory, EntityState
 
 JOB = "job"
@@ -39,6 +42,7 @@ class InventoryQueries:
     def __init__(self, store: Store, cluster: str) -> None:
         self._store = store
         self._cluster = cluster
+        self._sets = SoftwareSets()
 
     async def entity(self, viewer: Viewer, entity: Entity, at_ns: int, since_ns: int | None = None) -> EntityHistory:
         """An entity at a moment, and from `since_ns` up to it; its state has no facts where it was not there then."""
@@ -106,7 +110,10 @@ class InventoryQueries:
         """Whom it touched if this entity had failed at that moment."""
 
         def question(connection: Connection) -> BlastRadius:
-            nodes = self._nodes_below(viewer, connection, entity, at_ns)
+            if entity.kind == EntityKind.SOFTWARE.value:
+                nodes = self._nodes_having(viewer, connection, entity.name, at_ns)
+            else:
+                nodes = self._nodes_below(viewer, connection, entity, at_ns)
             span = at_ns, at_ns
             if entity.kind in _OWNED:
                 runs = runs_at.runs_of(viewer, connection, self._cluster, entity.kind, entity.name, span, MOST_RUNS)
@@ -115,6 +122,19 @@ class InventoryQueries:
             return blast_radius(entity, at_ns, nodes, runs, MOST_RUNS)
 
         return await self._store.read(question)
+
+    def _nodes_having(self, viewer: Viewer, connection: Connection, name: str, at_ns: int) -> tuple[str, ...]:
+        """Nodes with a package of this name, or, as `NAME VERSION`, with that version of it."""
+        found = self._versions(viewer, connection, name, at_ns)
+        if not found:
+            name, _, version = name.rpartition(" ")
+            found = [one for one in self._versions(viewer, connection, name, at_ns) if one.version == version]
+        return tuple(sorted({node for one in found for node in one.nodes}))
+
+    def _versions(self, viewer: Viewer, connection: Connection, name: str, at_ns: int) -> list[LibraryVersion]:
+        held = held_sets(viewer, connection, self._cluster, at_ns)
+        sets = self._sets.of(viewer, connection, {one.digest for one in held if one.digest})
+        return library_versions(name, held, sets)
 
     def _nodes_below(self, viewer: Viewer, connection: Connection, root: Entity, at_ns: int) -> tuple[str, ...]:
         found: dict[HeldRelation, None] = {}
@@ -139,8 +159,16 @@ class InventoryQueries:
         runs = runs_at.runs_ended(viewer, connection, self._cluster, FAILURES | SUCCESSES, window, MOST_TRIALS)
         begun = min((run.start_ns for run in runs if run.start_ns is not None), default=from_ns), to_ns
         switches = facts_at.relations_of_kind(viewer, connection, self._cluster, EntityKind.SWITCH.value, begun)
-        made_of = facts_at.facts_of_kind(viewer, connection, self._cluster, EntityKind.NODE.value, MADE_OF, begun)
-        return trials(runs, switches_above(switches), made_of)
+        wanted = (*MADE_OF, *SET_ATTRIBUTES)
+        made_of = facts_at.facts_of_kind(viewer, connection, self._cluster, EntityKind.NODE.value, wanted, begun)
+        ran = {node for run in runs for node in run.nodes}
+        sources = {
+            str(fact.value): SET_ATTRIBUTES[fact.attribute]
+            for fact in made_of
+            if fact.attribute in SET_ATTRIBUTES and fact.entity.name in ran
+        }
+        software = software_candidates(sources, self._sets.of(viewer, connection, sources))
+        return trials(runs, switches_above(switches), made_of, software)
 
 
 def _job_name(run: PlacedRun) -> str:

@@ -13,6 +13,7 @@ from slurmlens.hub.findings.claims import Finding
 from slurmlens.hub.inventory.collectors.nodes import REASON, REASON_BY, STATE, is_out_of_service
 from slurmlens.hub.inventory.entities import EXISTS, FOREVER, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.runs import PlacedRun
+from slurmlens.hub.inventory.software import SET_ATTRIBUTES
 from slurmlens.hub.inventory.states import EntityHistory, EntityState, latest_facts
 from slurmlens.hub.node_states.facts import NodeStateTold
 from slurmlens.hub.views.entity.machine import build_machine
@@ -36,8 +37,8 @@ from slurmlens.shown.text import visible
 from slurmlens.slurm.records import ENDED_UNWELL
 
 DAY_NS = 86_400 * NS_PER_S
-_NOT_LISTED = frozenset({EXISTS, STATE, REASON, REASON_BY})
-"""Facts that the head of a page has already."""
+_NOT_LISTED = frozenset({EXISTS, STATE, REASON, REASON_BY, *SET_ATTRIBUTES})
+"""Facts that the head of a page has already, or a page of their own."""
 
 LISTED = (EXISTS, STATE, REASON, "cpu_count", "memory_bytes")
 """Attributes that a list needs."""
@@ -159,7 +160,7 @@ def _changes(facts: Iterable[HeldFact], since_ns: int) -> Iterator[ChangeLine]:
     """What changed in the window, newest first; states and reasons stand in the band."""
     versions: dict[tuple[str, str], list[HeldFact]] = {}
     for fact in facts:
-        if fact.attribute not in (STATE, REASON, REASON_BY):
+        if fact.attribute not in (STATE, REASON, REASON_BY, *SET_ATTRIBUTES):
             versions.setdefault((fact.attribute, fact.source), []).append(fact)
     found: list[ChangeLine] = []
     for (attribute, _), own in versions.items():

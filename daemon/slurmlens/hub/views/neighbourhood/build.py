@@ -8,6 +8,7 @@ from slurmlens.hub.inventory.entities import Entity
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius
 from slurmlens.hub.inventory.questions.difference import Difference, differences
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood
+from slurmlens.hub.inventory.software import SET_ATTRIBUTES
 from slurmlens.hub.inventory.states import EntityState
 from slurmlens.hub.views.entity.words import label, relation_words, value_text
 from slurmlens.hub.views.neighbourhood.view import (
@@ -18,6 +19,7 @@ from slurmlens.hub.views.neighbourhood.view import (
     NeighbourhoodView,
     NeighbourLine,
 )
+from slurmlens.hub.views.software.view import PackageChangeLine
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
 
@@ -39,6 +41,8 @@ def entity_address(entity: Entity) -> str | None:
         return f"/jobs/{quote(entity.name, safe='/')}"
     if entity.kind == "campaign":
         return f"/campaigns/{quote(entity.name, safe='/')}"
+    if entity.kind == "software":
+        return f"/software/{quote(entity.name, safe='')}"
     place = PLURALS.get(entity.kind)
     return None if place is None else f"/{place}/{quote(entity.name, safe='')}"
 
@@ -99,16 +103,24 @@ def build_blast_radius_view(cluster: str, found: BlastRadius, now_ns: int) -> Bl
     )
 
 
-def build_difference_view(cluster: str, left: EntityState, right: EntityState, now_ns: int) -> DifferenceView:
-    """In what the two differ; the sentence says of whom nothing is known."""
-    found = differences(left, right)
+def build_difference_view(
+    cluster: str,
+    left: EntityState,
+    right: EntityState,
+    now_ns: int,
+    packages: tuple[PackageChangeLine, ...] = (),
+) -> DifferenceView:
+    """In what the two differ, `packages` beside their facts; the sentence says of whom nothing is known."""
+    found = [one for one in differences(left, right) if one.attribute not in SET_ATTRIBUTES]
     untold = [visible(one.entity.name) for one in (left, right) if not one.facts and not one.relations]
     if untold:
         sentence = f"Nothing is known of {' and '.join(untold)} at that moment."
-    elif not found:
+    elif not found and not packages:
         sentence = "They do not differ in anything that is known."
     else:
-        sentence = f"They differ in {fmt.count(len(found), 'attribute')}."
+        counted = [fmt.count(len(found), "attribute")] if found or not packages else []
+        counted += [fmt.count(len(packages), "package")] if packages else []
+        sentence = f"They differ in {' and '.join(counted)}."
     return DifferenceView(
         cluster=cluster,
         made_ns=now_ns,
@@ -119,6 +131,7 @@ def build_difference_view(cluster: str, left: EntityState, right: EntityState, n
         right_ns=right.at_ns,
         sentence=sentence,
         differences=tuple(map(_line, found)),
+        packages=packages,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from slurmlens.hub.inventory.questions.blast_radius import Touched
 from slurmlens.hub.views.neighbourhood.view import BlastRadiusView, DifferenceView, NeighbourhoodView
+from slurmlens.hub.views.software.terminal import render_package_changes
 from slurmlens.hub.views.states import STATE_STYLES
 from slurmlens.shown import format as fmt
 from slurmlens.shown.terminal import Sheet
@@ -61,6 +62,7 @@ def render_difference(view: DifferenceView, sheet: Sheet) -> str:
     column = max(20, (sheet.columns - 24) // 2)
     lines = [*wrap(view.sentence, sheet.columns), "", f"  {pad('', 20)} {pad(left, column)} {right}"]
     lines += [f"  {pad(one.label, 20)} {pad(one.left or '–', column)} {one.right or '–'}" for one in view.differences]
+    lines += render_package_changes(view.packages, sheet)
     return "\n".join(line.rstrip() for line in lines).rstrip("\n") + "\n"
 
 

@@ -20,10 +20,12 @@ from slurmlens.hub.views.neighbourhood.build import (
     entity_address,
 )
 from slurmlens.hub.views.neighbourhood.view import BlastRadiusView, DifferenceView, NeighbourhoodView
+from slurmlens.hub.views.software.build import package_lines
+from slurmlens.hub.views.software.view import PackageChangeLine
 from slurmlens.hub.web.addresses import depth_in, moment_in
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.neighbourhood_drawing import draw_neighbourhood
-from slurmlens.hub.web.ports import InventoryReads
+from slurmlens.hub.web.ports import InventoryReads, SoftwareReads
 from slurmlens.hub.web.session import viewer_of
 from slurmlens.shown import format as fmt
 from slurmlens.shown.csv import csv_table
@@ -38,6 +40,7 @@ class InventoryPage:
     def __init__(
         self,
         inventory: InventoryReads,
+        software: SoftwareReads | None,
         environment: jinja2.Environment,
         cluster: str,
         clock: Clock,
@@ -45,6 +48,7 @@ class InventoryPage:
     ) -> None:
         self._control = control
         self._inventory = inventory
+        self._software = software
         self._environment = environment
         self._cluster = cluster
         self._clock = clock
@@ -88,7 +92,11 @@ class InventoryPage:
         viewer = viewer_of(request)
         left = await self._inventory.entity(viewer, entity, then_ns)
         right = await self._inventory.entity(viewer, other, at_ns)
-        view = build_difference_view(self._cluster, left.state, right.state, now_ns)
+        packages: tuple[PackageChangeLine, ...] = ()
+        if self._software is not None and entity.kind == EntityKind.NODE.value:
+            installed = await self._software.of_node(viewer, entity.name, then_ns)
+            packages = package_lines(installed, await self._software.of_node(viewer, other.name, at_ns))
+        view = build_difference_view(self._cluster, left.state, right.state, now_ns, packages)
         form = request.match_info.get("form")
         if form == "csv":
             return csv_answer(_differences_csv(view), "difference.csv")
@@ -131,5 +139,6 @@ def _jobs_csv(view: BlastRadiusView) -> str:
 
 
 def _differences_csv(view: DifferenceView) -> str:
-    rows = ((one.attribute, one.left, one.right, fmt.iso(one.since_ns)) for one in view.differences)
+    rows = [(one.attribute, one.left, one.right, fmt.iso(one.since_ns)) for one in view.differences]
+    rows += [(f"{one.source} {one.name}", ", ".join(one.left), ", ".join(one.right), "") for one in view.packages]
     return csv_table(("attribute", "left", "right", "since"), rows)
