@@ -1,10 +1,11 @@
 """Log lines as JSON documents, the forms in which they reach a hub: pure.
 
-Owns the names of fields. Written is Elastic's Common Schema (ECS 8: `log.syslog`, `process`, `host.name`), with what is
-Slurm's below `slurm`. Read are that, the document of 2015 (`@fields`, `@message`), and the plain forms that rsyslog,
-syslog-ng, Vector, Fluent Bit and Logstash send of themselves (`host` as a text, `severity` as a word, journald's
-capitals). A line has a message and a host; everything else may be missing. Bytes that are no UTF-8 are replaced, texts
-are bounded, and a time that is none is the time of arrival, with `is_cut` and the field `time_as_sent` telling so.
+Owns the documents' forms; the names that are read stand in `log_fields`. Written is Elastic's Common Schema (ECS 8:
+`log.syslog`, `process`, `host.name`), with what is Slurm's below `slurm`. Read are that, the document of 2015
+(`@fields`, `@message`), and the plain forms that rsyslog, syslog-ng, Vector, Fluent Bit and Logstash send of themselves
+(`host` as a text, `severity` as a word, journald's capitals). A line has a message and a host; everything else may be
+missing. Bytes that are no UTF-8 are replaced, texts are bounded, and a time that is none is the time of arrival, with
+`is_cut` and the field `time_as_sent` telling so.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.errors import DecodeError
 from slurmlens.log_lines import JobSource, LogLine, Severity
 from slurmlens.wire.ecs import timestamp
+from slurmlens.wire.log_fields import fields_in, value_at
 from slurmlens.wire.written_times import written_ns
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -33,25 +35,7 @@ _SEVERITY_WORDS = {
     "emerg": 0, "emergency": 0, "panic": 0, "alert": 1, "crit": 2, "critical": 2, "fatal": 2, "err": 3, "error": 3,
     "warn": 4, "warning": 4, "notice": 5, "info": 6, "informational": 6, "information": 6, "debug": 7, "trace": 7,
 }  # fmt: skip
-_MESSAGE = ("message", "@message", "MESSAGE", "msg", "log")
-_TIME = ("@timestamp", "timestamp", "time", "timereported")
-_NODE = ("host.name", "host.hostname", "hostname", "_HOSTNAME", "@fields.host", "logsource", "fromhost", "host")
-_PROGRAM = (
-    *("process.name", "log.syslog.appname", "program", "programname", "app-name", "appname", "SYSLOG_IDENTIFIER"),
-    *("@fields.program", "app_name", "ident", "_COMM"),
-)
-_PID = ("process.pid", "log.syslog.procid", "pid", "procid", "_PID", "SYSLOG_PID", "@fields.pid")
-_SEVERITY = (
-    *("log.syslog.severity.code", "syslog_severity_code", "@fields.syslog_severity_code", "severity_code", "PRIORITY"),
-    *("severity", "log.level", "level", "syslog_severity", "@fields.syslog_severity"),
-)
-_FACILITY = ("log.syslog.facility.code", "syslog_facility_code", "@fields.syslog_facility_code", "SYSLOG_FACILITY")
-_UNIT = ("systemd.unit", "_SYSTEMD_UNIT", "unit")
-_CGROUP = ("systemd.cgroup", "_SYSTEMD_CGROUP", "cgroup")
-_USER_ID = ("user.id", "_UID", "uid")
-_ID = ("event.id", "_id", "id", "__CURSOR")
-_JOB_ID = ("slurm.job_id", "slurm_jobid", "SLURM_JOB_ID")
-_STEP = ("slurm.step_id", "slurm_stepid", "SLURM_STEP_ID")
+_JOB_SOURCES: Mapping[str | None, JobSource] = {source.value: source for source in JobSource}
 
 
 def documents(body: bytes) -> Iterator[tuple[int, Mapping[str, Any] | DecodeError]]:
@@ -82,49 +66,50 @@ def line_of(document: Mapping[str, Any], now_ns: int) -> LogLine:
 
     Its id is the sender's where it has one, else a hash of what it says, so that a line sent twice is one.
     """
-    message = _text(document, _MESSAGE, MAX_MESSAGE_BYTES)
-    node = _text(document, _NODE, MAX_NAME_CHARS)
+    at = fields_in(document)
+    said = value_at(document, at.message)
+    message = _text(said, MAX_MESSAGE_BYTES)
+    node = _text(value_at(document, at.node), MAX_NAME_CHARS)
     if message is None:
-        raise DecodeError(f"a log line without a message: send it as {_MESSAGE[0]!r}", reason="field")
+        raise DecodeError("a log line without a message: send it as 'message'", reason="field")
     if not node:
-        raise DecodeError(f"a log line without its host: send it as {_NODE[0]!r}", reason="field")
+        raise DecodeError("a log line without its host: send it as 'host.name'", reason="field")
+    is_cut = len(message) < (len(said) if isinstance(said, str) else len(str(said)))
     if "programname" in document:
         message = message.removeprefix(" ")  # rsyslog's msg begins with the blank that ends the tag
-    stamp = _first(document, _TIME)
+    stamp, pid = value_at(document, at.time), value_at(document, at.pid)
     time_ns = _time_ns(stamp)
     is_plausible = time_ns is not None and EARLIEST_NS <= time_ns <= now_ns + MOST_AHEAD_NS
-    fields: dict[str, str | int] = {}
+    marks = _marks(document)
     if stamp is not None and not is_plausible:
-        fields["time_as_sent"] = str(stamp)[:64]
-    job_source = _text(document, ("slurm.job_source",), 16)
-    known = _text(document, _ID, MAX_NAME_CHARS)
+        marks["time_as_sent"] = str(stamp)[:64]
     return LogLine(
-        id=known or _hash(node, stamp, message, _first(document, _PID)),
+        id=_text(value_at(document, at.id), MAX_NAME_CHARS) or _hash(node, stamp, message, pid),
         time_ns=time_ns if time_ns is not None and is_plausible else now_ns,
         node=node,
         message=message,
-        program=_text(document, _PROGRAM, MAX_NAME_CHARS),
-        pid=_number(document, _PID),
-        severity=_severity(_first(document, _SEVERITY)),
-        facility=_number(document, _FACILITY),
-        unit=_text(document, _UNIT, MAX_NAME_CHARS),
-        cgroup=_text(document, _CGROUP, 4096),
-        user_id=_number(document, _USER_ID),
-        source=_text(document, ("event.module", "source"), 32),
-        is_cut=len(str(_first(document, _MESSAGE))) > len(message) or _first(document, ("slurm.is_cut",)) is True,
-        repeats=_number(document, ("slurm.repeats",)) or 0,
-        job_id=_number(document, _JOB_ID),
-        step=_text(document, _STEP, 32),
-        job_source=JobSource(job_source) if job_source in set(JobSource) else None,
-        sluid=_text(document, ("slurm.sluid",), 32),
-        contradiction=_text(document, ("slurm.contradiction",), MAX_NAME_CHARS),
-        fields=_marks(document) | fields,
+        program=_text(value_at(document, at.program), MAX_NAME_CHARS),
+        pid=_number(pid),
+        severity=_severity(value_at(document, at.severity)),
+        facility=_number(value_at(document, at.facility)),
+        unit=_text(value_at(document, at.unit), MAX_NAME_CHARS),
+        cgroup=_text(value_at(document, at.cgroup), 4096),
+        user_id=_number(value_at(document, at.user_id)),
+        source=_text(value_at(document, at.source), 32),
+        is_cut=is_cut or value_at(document, at.is_cut) is True,
+        repeats=_number(value_at(document, at.repeats)) or 0,
+        job_id=_number(value_at(document, at.job_id)),
+        step=_text(value_at(document, at.step), 32),
+        job_source=_JOB_SOURCES.get(_text(value_at(document, at.job_source), 16)),
+        sluid=_text(value_at(document, at.sluid), 32),
+        contradiction=_text(value_at(document, at.contradiction), MAX_NAME_CHARS),
+        fields=marks,
     )
 
 
 def node_of(document: Mapping[str, Any]) -> str | None:
     """The host that a document names."""
-    return _text(document, _NODE, MAX_NAME_CHARS)
+    return _text(value_at(document, fields_in(document).node), MAX_NAME_CHARS)
 
 
 def _marks(document: Mapping[str, Any]) -> dict[str, str | int]:
@@ -273,27 +258,7 @@ def _log(severity: int, facility: int | None) -> msgspec.Raw:
     return msgspec.Raw(_encoder.encode({"level": Severity(severity).name.lower(), "syslog": syslog}))
 
 
-def _first(document: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    """The first of these that is there and no document of its own; a dot goes into one, or stands in the name."""
-    for name, parts in _paths(names):
-        value: Any = document.get(name)
-        if value is None and parts is not None:
-            value = document.get(parts[0])
-            for part in parts[1:]:
-                value = value.get(part) if isinstance(value, dict) else None
-        if value is not None and not isinstance(value, dict):
-            return value[0] if isinstance(value, list) and value else value
-    return None
-
-
-@cache
-def _paths(names: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...] | None], ...]:
-    """The names, and the way into documents of those that have a dot: split once, not for each line."""
-    return tuple((name, tuple(name.split(".")) if "." in name else None) for name in names)
-
-
-def _text(document: Mapping[str, Any], names: tuple[str, ...], most_bytes: int) -> str | None:
-    value = _first(document, names)
+def _text(value: Any, most_bytes: int) -> str | None:
     if value is None or isinstance(value, bool | list):
         return None
     text = str(value).replace("\x00", "\ufffd")
@@ -302,8 +267,7 @@ def _text(document: Mapping[str, Any], names: tuple[str, ...], most_bytes: int) 
     return text
 
 
-def _number(document: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    value = _first(document, names)
+def _number(value: Any) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.database.store import Store, StoreError
@@ -34,7 +34,32 @@ _LOOKED_AT = 50
 """Runs of a node before a moment, the latest of each part of the lists."""
 _STARTED = (Section.RUNNING, Section.OVER, Section.NOT_LISTED)
 _runs = schema.runs.c
+_run_nodes = schema.run_nodes.c
 _TOLD = (_runs.job_id, _runs.user, _runs.account, _runs.partition, _runs.name, _runs.nodes)
+
+# Made once: to make a statement takes SQLAlchemy ten times as long as the database takes to answer it.
+
+_RUNS_OF_JOB = (
+    select(*_TOLD, _runs.submit_s, _runs.order_ns)
+    .where(_runs.cluster == bindparam("cluster"), _runs.job_id == bindparam("job_id"), _runs.user.is_not(None))
+    .order_by(_runs.number.desc())
+    .limit(_RUNS_LOOKED_AT)
+)
+
+
+def _latest_on_node(section: Section) -> Select[Any]:
+    """Runs of one part of a node's list, by the key of `run_nodes`, however long the node's past."""
+    return (
+        select(*_TOLD, _runs.start_ns, _runs.end_ns)
+        .join(schema.run_nodes, _run_nodes.run == _runs.rid)
+        .where(_run_nodes.node == bindparam("node"), _run_nodes.section == section.value)
+        .where(_run_nodes.order_ns <= bindparam("time_ns"))
+        .order_by(_run_nodes.order_ns.desc(), _run_nodes.run.desc())
+        .limit(_LOOKED_AT)
+    )
+
+
+_LATEST_ON_NODE = tuple(_latest_on_node(section) for section in _STARTED)
 
 
 class KnownJob(NamedTuple):
@@ -115,34 +140,19 @@ class Enricher:
         )
 
     def _runs_of(self, connection: Connection, job_id: int) -> tuple[_Run, ...]:
-        query = (
-            select(*_TOLD, _runs.submit_s, _runs.order_ns)
-            .where(_runs.cluster == self._cluster, _runs.job_id == job_id, _runs.user.is_not(None))
-            .order_by(_runs.number.desc())
-            .limit(_RUNS_LOOKED_AT)
-        )
+        found = connection.execute(_RUNS_OF_JOB, {"cluster": self._cluster, "job_id": job_id})
         return tuple(
-            _Run(row.order_ns if row.submit_s is None else row.submit_s * NS_PER_S, _job(row))
-            for row in connection.execute(query)
+            _Run(row.order_ns if row.submit_s is None else row.submit_s * NS_PER_S, _job(row)) for row in found
         )
 
     def _alone_on(self, connection: Connection, node: str, time_ns: int) -> KnownJob | None:
         """The job that ran on a node at a moment; None where none did, or several."""
-        runs, run_nodes = schema.runs, schema.run_nodes
-        found: dict[int, KnownJob] = {}
-        for section in _STARTED:  # each by the key of `run_nodes`, however long the node's past
-            query = (
-                select(*_TOLD, runs.c.start_ns, runs.c.end_ns)
-                .join(run_nodes, run_nodes.c.run == runs.c.rid)
-                .where(run_nodes.c.node == node, run_nodes.c.section == section.value)
-                .where(run_nodes.c.order_ns <= time_ns)
-                .order_by(run_nodes.c.order_ns.desc(), run_nodes.c.run.desc())
-                .limit(_LOOKED_AT)
-            )
-            for row in connection.execute(query):
+        found: dict[int, Sequence[Any]] = {}
+        for statement in _LATEST_ON_NODE:
+            for row in connection.execute(statement, {"node": node, "time_ns": time_ns}):
                 if row.start_ns is not None and row.start_ns <= time_ns and (row.end_ns or time_ns) >= time_ns:
-                    found[row.job_id] = _job(row)
-        return found.popitem()[1] if len(found) == 1 else None
+                    found[row.job_id] = row
+        return _job(found.popitem()[1]) if len(found) == 1 else None
 
 
 def _valid_at(runs: Sequence[_Run], time_ns: int) -> KnownJob | None:
