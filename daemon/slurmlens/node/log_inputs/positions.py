@@ -3,17 +3,20 @@
 Owns the file beside the spool, and the one that takes its place while that disk takes nothing (full, broken, a
 network's): it lies in the runtime folder, as the totals of what was dropped do then, and counts where it is there. A
 position counts once every line before it is safe: delivered, on the spool's disk, or counted as dropped. Lines are
-answered for in any order, so positions wait for those before them. Written every `SAVE_EVERY_S` where something
-changed, and at the end; a daemon that is killed reads so many seconds again, and the hub knows those lines by their
-ids. Fed by `road`; read by the inputs once, at their start.
+answered for in any order, so positions wait for those before them. Written in a thread, for a disk may hang: every
+`SAVE_EVERY_S` where something changed, at once where an input has its first, and at the end; a daemon that is killed
+reads so many seconds again, and the hub knows those lines by their ids. What is written never becomes older than it
+was. Fed by `road`; read by the inputs once, at their start.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -57,7 +60,11 @@ class LogPositions:
         self._reporter = reporter
         self._safe = self._load()
         self._waiting: deque[_Outstanding] = deque()
-        self._is_saved = True
+        self._changes = 0
+        """How often what counts has changed; what of it is written stands in `_written`."""
+        self._has_first = asyncio.Event()
+        self._writing = threading.Lock()
+        self._written = 0
 
     def get(self, name: str) -> Position | None:
         """Where an input is to go on; None where it never was."""
@@ -75,34 +82,55 @@ class LogPositions:
                 marks = self._waiting.popleft().marks
                 is_first |= not marks.keys() <= self._safe.keys()
                 self._safe.update(marks)
-                self._is_saved = False
+                self._changes += 1
             if is_first:
-                self.save()  # without any place a next daemon would begin as at a first start
+                self._has_first.set()  # without any place a next daemon would begin as at a first start
 
         return is_safe
 
     async def run(self) -> None:
         """A stage: saves what has changed, for ever."""
         while True:
-            await asyncio.sleep(SAVE_EVERY_S)
-            self.save()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SAVE_EVERY_S):
+                    await self._has_first.wait()
+            self._has_first.clear()
+            if self._changes != self._written:
+                content, changes = self._content()
+                self._tell(await asyncio.to_thread(self._write, content, changes))
 
     def save(self) -> None:
-        """Write what is not written; a disk that takes nothing is reported and tried again."""
-        if self._is_saved:
-            return
-        content = msgspec.json.encode(self._safe)
-        for path in self._places:
-            try:
-                write_whole(path, content)
-                self._remove_others(path)
-            except OSError as error:
-                problem = error.strerror or str(error)
-            else:
-                self._is_saved = True
-                self._reporter.over(UNWRITABLE)
-                return
-        self._reporter.report(UNWRITABLE, path=self._places[0], problem=problem)
+        """Write what is not written, waiting for the disk: the daemon ends."""
+        if self._changes != self._written:
+            self._tell(self._write(*self._content()))
+
+    def _content(self) -> tuple[bytes, int]:
+        return msgspec.json.encode(self._safe), self._changes
+
+    def _tell(self, problem: str | None) -> None:
+        """A disk that takes nothing is reported and tried again."""
+        if problem is None:
+            self._reporter.over(UNWRITABLE)
+        else:
+            self._reporter.report(UNWRITABLE, path=self._places[0], problem=problem)
+
+    def _write(self, content: bytes, changes: int) -> str | None:
+        """In whichever thread: into the best place that takes it. What is wrong with the last of them where none does.
+
+        A write that was overtaken, its thread having hung, writes nothing.
+        """
+        problem: str | None = None
+        with self._writing:
+            for path in self._places if changes > self._written else ():
+                try:
+                    write_whole(path, content)
+                    self._remove_others(path)
+                except OSError as error:
+                    problem = error.strerror or str(error)
+                else:
+                    self._written = changes
+                    return None
+        return problem
 
     def _remove_others(self, newest: Path) -> None:
         """What lies in a worse place is older now."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,10 +16,12 @@ from slurmlens.config.log_inputs import LogInputsConfig
 from slurmlens.log_lines import JobSource, LogLine
 from slurmlens.node.log_inputs.attribution import Attribution, LocalJob
 from slurmlens.node.log_inputs.positions import LogPositions
+from slurmlens.runtime.whole_file import write_whole
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.log_node import Jobs, log_node
 from testkit.manual_clock import ManualClock
+from testkit.waiting import PATIENCE_S, until
 
 JOB_CGROUP = "/system.slice/slurmstepd.scope/job_5/step_0/user/task_0"
 
@@ -128,6 +133,30 @@ def test_a_position_counts_when_all_before_it_are_safe(tmp_path: Path) -> None:
     positions.save()
     again = LogPositions([path], Reporter(Counters(), ManualClock()))
     assert again.get("a") == {"offset": 2}
+
+
+async def test_a_disk_that_hangs_holds_up_no_loop_and_what_it_writes_late_makes_nothing_older(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, hangs, hung = tmp_path / "positions.json", threading.Event(), threading.Event()
+
+    def write(place: Path, content: bytes) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            hung.set()
+            assert hangs.wait(PATIENCE_S)
+        write_whole(place, content)
+
+    monkeypatch.setattr("slurmlens.node.log_inputs.positions.write_whole", write)
+    positions = LogPositions([path], Reporter(Counters(), ManualClock()))
+    saving = asyncio.create_task(positions.run())
+    positions.waits_for({"a": {"offset": 1}})()  # the input's first: saved at once
+    await until(hung.is_set, "the disk is written to in a thread, and hangs")
+    positions.waits_for({"a": {"offset": 2}})()
+    assert positions.get("a") == {"offset": 2}
+    saving.cancel()
+    hangs.set()
+    positions.save()
+    assert json.loads(path.read_bytes()) == {"a": {"offset": 2}}
 
 
 def test_positions_that_cannot_be_read_are_reported_and_begin_anew(tmp_path: Path) -> None:
