@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deploy.components.fetch import run
 from deploy.sandbox import CHECKOUT
-from deploy.vm.image import SUITES, root_folder
+from deploy.vm.image import root_folder
 
 BROWSER_PART = "daemon/slurmlens/hub/web/static/vendor"
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux2014_x86_64")
@@ -67,8 +67,8 @@ def _fetch_wheels(folder: Path, python_version: str) -> None:
 
 
 def main() -> None:
-    """`python -m deploy.vm.packages RELEASE`: into dist/RELEASE."""
-    for release in sys.argv[1:] or SUITES:
+    """`python -m deploy.vm.packages RELEASE…`: into dist/RELEASE each."""
+    for release in sys.argv[1:]:
         build(release, CHECKOUT / "dist" / release)
 
 

@@ -1,18 +1,25 @@
-"""One booted virtual machine for all its tests: the Debian packages installed by dpkg, Slurm set up as a site does."""
+"""One booted virtual machine a Slurm release: the Debian packages installed by dpkg, Slurm set up as a site does.
+
+SLURMLENS_VM_RELEASES names the releases, one after another; with SLURMLENS_VM_KEEP=FOLDER a machine is left running
+there and taken up by the next run, packages installed anew, for whoever writes a test.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from deploy.errors import MachineLacks
-from deploy.vm.image import HOST_NAME, image, require
+from deploy.vm.image import HOST_NAME, SUITES, image, require
 from deploy.vm.machine import VirtualMachine
 
 from testkit.checkout import ROOT
 
-PACKAGES = ("slurmlens", "slurmlens-hooks", "slurmlens-node", "slurmlens-hub", "slurmlens-relay")
+RELEASES = os.environ.get("SLURMLENS_VM_RELEASES", " ".join(SUITES)).split()
+KEPT = os.environ.get("SLURMLENS_VM_KEEP")
 SLURM_CONF = f"""ClusterName=vm
 SlurmctldHost={HOST_NAME}
 SlurmUser=slurm
@@ -30,6 +37,9 @@ MpiDefault=none
 ReturnToService=2
 Prolog=/etc/slurm/prolog.d/*
 Epilog=/etc/slurm/epilog.d/*
+# Everything takes many times as long as on a machine of its own.
+MessageTimeout=100
+BatchStartTimeout=300
 NodeName={HOST_NAME} CPUs=2 RealMemory=1500 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
@@ -40,24 +50,49 @@ CGROUP_CONF = "CgroupPlugin=cgroup/v2\nConstrainCores=yes\nConstrainRAMSpace=yes
 collect_ignore_glob = [] if os.environ.get("SLURMLENS_VM") else ["test_*.py"]
 
 
+@pytest.fixture(scope="session", params=RELEASES)
+def release(request: pytest.FixtureRequest) -> str:
+    """Slurm's release, as `22.05`."""
+    return str(request.param)
+
+
+def packages_for(release: str) -> list[Path]:
+    """Those that `make deb` made here, or `python -m deploy.vm.packages` for the release's own Debian."""
+    own = [*(ROOT / "dist" / release).glob("slurmlens*.deb")]
+    return own or ([*(ROOT / "dist").glob("slurmlens*.deb")] if SUITES[release] == "bookworm" else [])
+
+
+def install(virtual: VirtualMachine, debs: list[Path]) -> None:
+    """By dpkg; nothing where these very packages are installed already, in a machine that was kept."""
+    stated = hashlib.sha256(b"".join(one.read_bytes() for one in sorted(debs))).hexdigest()
+    if virtual.run("cat /root/installed", check=False).strip() == stated:
+        return
+    virtual.run("rm -rf /root/dist")
+    virtual.copy(debs, "/root/dist")
+    virtual.run("dpkg --force-unsafe-io -i /root/dist/*.deb")
+    virtual.put(stated, "/root/installed")
+
+
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMachine]:
-    """A Debian 12 with Slurm 22.05 on cgroup v2, our packages installed, nothing of ours started."""
-    debs = [*(ROOT / "dist").glob("slurmlens*.deb")]
+def machine(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMachine]:
+    """A Debian with that Slurm on cgroup v2, our packages installed, nothing of ours started."""
+    debs = packages_for(release)
     if not debs:
-        pytest.skip("no packages in dist/: run `make deb`")
+        pytest.skip(f"no packages for Slurm {release} in dist/: `make deb`, `python -m deploy.vm.packages {release}`")
+    folder = Path(KEPT) / release if KEPT else tmp_path_factory.mktemp("vm")
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         require()
-        virtual = VirtualMachine(image("22.05"), tmp_path_factory.mktemp("vm"))
+        virtual = VirtualMachine(image(release), folder)
     except MachineLacks as error:
         pytest.skip(str(error))
     virtual.start()
     try:
-        virtual.copy(debs, "/root/dist")
-        virtual.run("dpkg -i /root/dist/*.deb")
+        install(virtual, debs)
         yield virtual
     finally:
-        virtual.power_off()
+        if not KEPT:
+            virtual.power_off()
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +102,13 @@ def cluster(machine: VirtualMachine) -> VirtualMachine:
     machine.run(f"mkdir -p {folders} /etc/slurm/prolog.d /etc/slurm/epilog.d; chown -R slurm {folders}")
     machine.put(SLURM_CONF, "/etc/slurm/slurm.conf")
     machine.put(CGROUP_CONF, "/etc/slurm/cgroup.conf")
-    machine.run("slurmlens setup hub; slurmlens setup node --hub http://127.0.0.1:6830")
-    machine.run("systemctl restart slurmlens-hub slurmlens-node; systemctl start slurmctld slurmd")
-    machine.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle", 120)
+    machine.run("slurmlens setup hub; slurmlens setup node --hub http://127.0.0.1:6830", check=False)
+    machine.run("systemctl restart slurmlens-hub slurmlens-node; systemctl restart slurmctld slurmd")
+    machine.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle", 600)
     return machine
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The tables of the layouts, which are what a person wants of this suite."""
+    for path in sorted((ROOT / "build/vm").glob("layouts-*.md")):
+        terminalreporter.write_line(path.read_text())

@@ -120,6 +120,24 @@ class CgroupLocator:
         except OSError:
             return CgroupMounts()
 
+    def obstacle(self) -> str | None:
+        """Why no job's counters can ever be found with these mounts; None where they can, now or later."""
+        mounts = self.mounts()
+        if mounts.hierarchy is None:
+            return "no cgroup file system is mounted here (a container needs the host's /sys/fs/cgroup)"
+        if mounts.hierarchy is Hierarchy.V1 or mounts.v2 is None:
+            return None
+        try:
+            controllers = (self._inside(mounts.v2) / "cgroup.controllers").read_text("ascii").split()
+        except OSError:
+            return None  # a recorded tree, or one that is not for us: the look for Slurm's folder tells
+        if {"cpu", "memory"} <= set(controllers):
+            return None
+        has = " ".join(controllers) or "none"
+        return (
+            f"the cgroup v2 tree at {mounts.v2} has no controllers for cpu and memory ({has}): v1 has them, mount that"
+        )
+
     def find(self) -> NodeCgroups | None:
         """The node's folders, None as long as Slurm has made none."""
         self._shown = None

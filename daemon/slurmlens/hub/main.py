@@ -25,6 +25,7 @@ from slurmlens.hub.pipeline import HubPipeline
 from slurmlens.hub.preflight import hub_problems
 from slurmlens.hub.web.malformed_requests import MalformedRequests
 from slurmlens.runtime import signals
+from slurmlens.runtime.clock_check import report_a_wrong_clock
 from slurmlens.runtime.file_systems import Durability
 from slurmlens.runtime.loop_watch import watch_of_running_loop, watched_loop
 from slurmlens.runtime.reload import BEGINS_ANEW, SettingsReload, begin_anew
@@ -83,6 +84,7 @@ async def serve(config: HubConfig, clock: Clock, database: DatabaseFile | None =
         pipeline = await HubPipeline.open(config, clock, reporter, database)
         host, port, scheme = config.listen.host, pipeline.port, "https" if config.listen.is_tls else "http"
         reporter.report(STARTED, version=__version__, cluster=config.cluster, scheme=scheme, host=host, port=port)
+        report_a_wrong_clock(clock, reporter)
         _report_the_database(database, reporter)
         if (watch := watch_of_running_loop()) is not None:
             watch.forget()

@@ -13,12 +13,14 @@ import sys
 from pathlib import Path
 
 from slurmlens import __version__
+from slurmlens.cgroup.mounts import CgroupLocator
 from slurmlens.clock import NS_PER_S, Clock, SystemClock
 from slurmlens.config.load import NODE_PATH, examine
 from slurmlens.config.node import NodeConfig
 from slurmlens.errors import ConfigError
 from slurmlens.node.pipeline import Machine, NodePipeline
 from slurmlens.runtime import process, signals
+from slurmlens.runtime.clock_check import report_a_wrong_clock
 from slurmlens.runtime.reload import BEGINS_ANEW, SettingsReload, begin_anew
 from slurmlens.runtime.sd_notify import Notifier
 from slurmlens.runtime.service import EXIT_ENDED, EndedByItself, live
@@ -30,6 +32,11 @@ EXIT_RUNNING = 4
 STARTED = InternalEvent("node_started", logging.INFO, "slurmlens-node {version} watches {cluster}/{node}")
 ENDED = InternalEvent("node_ended", logging.ERROR, "the daemon ended although nobody asked it to: {error}")
 REFUSED = InternalEvent("node_refused", logging.ERROR, "the daemon does not start: {error}")
+CGROUPS_UNUSABLE = InternalEvent(
+    "cgroups_unusable",
+    logging.WARNING,
+    "{problem}; until then jobs are known from hooks alone, and nothing is measured",
+)
 STOPPED = InternalEvent("node_stopped", logging.INFO, "slurmlens-node ended")
 
 
@@ -62,6 +69,7 @@ async def serve(config: NodeConfig, clock: Clock, path: Path = NODE_PATH) -> int
             reporter.report(REFUSED, error=refusal)
             return EXIT_RUNNING
         reporter.report(STARTED, version=__version__, cluster=config.cluster, node=config.node)
+        _report_the_surroundings(machine, config, reporter)
         try:
             await live(pipeline.run(), stop, notifier, f"watching {config.cluster}/{config.node}")
         except EndedByItself as end:
@@ -71,6 +79,13 @@ async def serve(config: NodeConfig, clock: Clock, path: Path = NODE_PATH) -> int
         return BEGINS_ANEW
     reporter.report(STOPPED)
     return 0
+
+
+def _report_the_surroundings(machine: Machine, config: NodeConfig, reporter: Reporter) -> None:
+    """What nothing can be done about here, and everything suffers from."""
+    report_a_wrong_clock(machine.clock, reporter)
+    if problem := CgroupLocator(machine.root, config.node).obstacle():
+        reporter.report(CGROUPS_UNUSABLE, problem=problem)
 
 
 def tick_ns(config: NodeConfig) -> int:

@@ -21,6 +21,7 @@ from slurmlens.config.relay import RelayConfig
 from slurmlens.errors import ConfigError
 from slurmlens.relay.pipeline import RelayPipeline
 from slurmlens.runtime import process, signals
+from slurmlens.runtime.clock_check import report_a_wrong_clock
 from slurmlens.runtime.listen_check import listening_problems
 from slurmlens.runtime.reload import BEGINS_ANEW, SettingsReload, begin_anew
 from slurmlens.runtime.sd_notify import Notifier
@@ -68,6 +69,7 @@ async def serve(config: RelayConfig, clock: Clock, path: Path = RELAY_PATH) -> i
         await pipeline.open()
         host, port = config.listen.host, pipeline.events_port
         reporter.report(STARTED, version=__version__, host=host, port=port, cluster=config.cluster)
+        report_a_wrong_clock(clock, reporter)
         try:
             await live(pipeline.run(), stop, notifier, f"takes events on {host}:{port}")
         except EndedByItself as end:
