@@ -18,18 +18,15 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from enum import IntEnum
 from types import MappingProxyType
 
 from slurmlens.errors import DecodeError, UnsupportedVersion
 from slurmlens.hub.history.profiles.columns import read_names, write_names
-from slurmlens.hub.history.profiles.course import MOST_BINS, MOST_COLUMNS, Columns, Course, head_of, is_kept
+from slurmlens.hub.history.profiles.course import MOST_BINS, MOST_COLUMNS, Course, head_of, is_kept
 from slurmlens.hub.history.profiles.fold import fold_courses
+from slurmlens.hub.history.profiles.parts import BlobKind, CoursePart, read_coarse_part, read_fine_part
 from slurmlens.wire.packed_columns import (
-    KEPT_BYTES,
     check_packed,
-    column_of,
-    inflated,
     planes_of,
     squeezed,
 )
@@ -39,22 +36,6 @@ VERSION = 1
 _FRONT = struct.Struct("<BBI")
 _HEAD = struct.Struct("<BHqqqqH4I")
 _NEVER = -1
-
-
-class BlobKind(IntEnum):
-    """How values are written: as three bytes of a float32, or as one byte of a scale (`coarse`)."""
-
-    FINE = 0
-    COARSE = 1
-
-
-class CoursePart(IntEnum):
-    """The parts of a course in the order in which they stand in a blob."""
-
-    MEAN = 0
-    HIGH = 1
-    LOW = 2
-    WEIGHT = 3
 
 
 Wanted = Mapping[CoursePart, Collection[str] | None]
@@ -96,8 +77,6 @@ def unpack(data: bytes, wanted: Wanted = ALL) -> Course:
 
     Values are what was packed to within `PRECISION`, gaps are gaps.
     """
-    from slurmlens.hub.history.profiles.coarse import read_coarse_part
-
     course, kind, names, stored = read(data, wanted)
     parts = (
         (CoursePart.MEAN, course.mean),
@@ -105,7 +84,7 @@ def unpack(data: bytes, wanted: Wanted = ALL) -> Course:
         (CoursePart.LOW, course.low),
         (CoursePart.WEIGHT, course.weight),
     )
-    read_part = read_coarse_part if kind is BlobKind.COARSE else _read_part
+    read_part = read_coarse_part if kind is BlobKind.COARSE else read_fine_part
     for part, columns in parts:
         if stored[part] and part in wanted:
             of_part = wanted[part]
@@ -157,12 +136,3 @@ def read(data: bytes, wanted: Wanted = ALL) -> tuple[Course, BlobKind, tuple[str
         parts.append(data[offset : offset + size])
         offset += size
     return course, BlobKind(kind), names, parts
-
-
-def _read_part(
-    columns: Columns, part: CoursePart, names: Sequence[str], wanted: Collection[str], count: int, data: bytes
-) -> None:
-    places = [index for index, name in enumerate(names) if name in wanted]
-    planes = inflated(data, KEPT_BYTES * count * (places[-1] + 1)) if places else b""
-    for index in places:
-        columns[names[index]] = column_of(planes, index, count)

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from slurmlens.errors import DecodeError, UnsupportedVersion
 from slurmlens.events import Point, Profile
 from slurmlens.hub.history.profiles import columns
-from slurmlens.hub.history.profiles.blob import DRAWN, CoursePart, fold, pack, unpack
+from slurmlens.hub.history.profiles.blob import DRAWN, fold, pack, unpack
 from slurmlens.hub.history.profiles.coarse import COARSE_BINS, coarsen
 from slurmlens.hub.history.profiles.course import Course, as_received, course_of, piece_of
 from slurmlens.hub.history.profiles.fold import settled, shown_course
+from slurmlens.hub.history.profiles.parts import CoursePart
 from slurmlens.metrics import METRICS
 from slurmlens.wire.packed_columns import PRECISION
 
