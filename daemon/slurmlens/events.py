@@ -406,6 +406,17 @@ class GpuState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     xids: Unsigned = 0
     outsiders: tuple[JobId, ...] = ()
     """Jobs that compute there although it was given to others."""
+    strangers: tuple[Unsigned, ...] = ()
+    """Users (by number) whose processes compute there and belong to no job."""
+
+
+class Outsider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A user, by number, whose processes on this node belong to no job: what they take by now."""
+
+    uid: Unsigned
+    cpu_cores: float | None = None
+    memory_bytes: Unsigned | None = None
+    processes: Unsigned | None = None
 
 
 class MachineState(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.NODE_STATE.value):
@@ -416,6 +427,7 @@ class MachineState(Event, frozen=True, kw_only=True, tag_field="kind", tag=Event
     troubles: tuple[CollectorTrouble, ...] = ()
     gpus: tuple[GpuState, ...] = ()
     holdings: tuple[GpuHolding, ...] = ()
+    outsiders: tuple[Outsider, ...] = ()
 
 
 SOFTWARE_SOURCES = ("machine", "dpkg", "rpm", "python", "modules", "spack")

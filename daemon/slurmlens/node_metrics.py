@@ -5,7 +5,8 @@ name in a `node-state` event and the row in `docs/metrics.md`. Fed by nobody; re
 points of what its files say), by the hub's page of a node and by `docs/metrics.md`.
 
 A RATE is growth per second times `scale`; its counter may wrap or start anew. A GAUGE is the value times `scale`.
-`of` says of what there is one figure each; with none there is one a node. `in_state` figures go to the hub.
+`of` says of what there is one figure each; with none there is one a node. `in_state` figures go to the hub. Of an
+`is_personal` figure `of` is a user: it goes to the hub alone, as an outsider, and never into carbon.
 """
 
 import msgspec
@@ -24,6 +25,7 @@ class NodeMetric(msgspec.Struct, frozen=True):
     of: str
     in_state: bool
     text: str
+    is_personal: bool = False
 
     @property
     def full_name(self) -> str:
@@ -142,6 +144,13 @@ NODE_METRICS: tuple[NodeMetric, ...] = (
     NodeMetric("infiniband", "active_count", _G, 1, "count", "port", True, "1 where the port is active"),
     NodeMetric("infiniband", "link_bits_per_second", _G, 1, "bit/s", "port", True, "speed of its link"),
     NodeMetric("infiniband", "link_lanes_count", _G, 1, "count", "port", True, "lanes in use; a 4X link with 1 has lost three"),
+    NodeMetric("sessions", "users_count", _G, 1, "count", "", True, "users whose sessions here belong to no job"),
+    NodeMetric("sessions", "cpu_cores", _R, _US, "cores", "", True, "cores that their processes keep busy"),
+    NodeMetric("sessions", "memory_bytes", _G, 1, "bytes", "", True, "memory of their processes"),
+    NodeMetric("sessions", "processes_count", _G, 1, "count", "", True, "their processes and threads"),
+    NodeMetric("sessions", "user_cpu_cores", _R, _US, "cores", "user", False, "the same of one user", is_personal=True),
+    NodeMetric("sessions", "user_memory_bytes", _G, 1, "bytes", "user", False, "the same of one user", is_personal=True),
+    NodeMetric("sessions", "user_processes_count", _G, 1, "count", "user", False, "the same of one user", is_personal=True),
     NodeMetric("rapl", "power_watts", _R, _US, "W", "domain", True, "power of a package, its cores or its memory"),
     NodeMetric("hwmon", "temperature_celsius", _G, _MS, "°C", "sensor", True, "temperature"),
     NodeMetric("hwmon", "power_watts", _G, _US, "W", "sensor", True, "power"),

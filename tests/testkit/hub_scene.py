@@ -74,7 +74,7 @@ from testkit.campaign_views import told_campaign
 from testkit.findings import failing_node_claim, finding_room
 from testkit.hub_history import History, packed_request_of, record
 from testkit.inventories import entity, fact, relation, telling
-from testkit.told_events import Told, at_ns
+from testkit.told_events import BEGIN_S, Told, at_ns
 
 FILTERS = (
     JobFilter(),
@@ -174,7 +174,7 @@ async def _nodes_tell_how_they_fare(history: History) -> None:
             time_ns=time_ns,
             boottime_ns=start.boottime_ns + number,
             holdings=(holding,),
-            gpus=(GpuState(uuid="GPU-1"),),
+            gpus=(GpuState(uuid="GPU-1", strangers=(1001,) * (number % 2)),),
             **where,
         )
         await history.hear(*([start] if number == 1 else []), state)
@@ -182,6 +182,10 @@ async def _nodes_tell_how_they_fare(history: History) -> None:
     for viewer in (EVERYBODY, ALICE):
         await queries.of_node(viewer, start.node)
         await queries.of_job(viewer, start.job.job_id, 1)
+        await queries.course(viewer, [start.node], BEGIN_S, BEGIN_S + 600)
+        await queries.at_a_glance(viewer)
+        for node in (None, start.node):
+            await queries.outsiders(viewer, at_ns(0), node)
 
 
 async def _nodes_tell(history: History) -> None:
@@ -433,15 +437,18 @@ def _states_of_others(transaction: Transaction) -> None:
     old_ns = at_ns(-400 * 86_400)
     for table, key in (
         (state_tables.node_states, ("cluster", "node")),
+        (state_tables.node_figures, ("cluster", "node")),
+        (state_tables.node_courses, ("cluster", "node", "bin_s")),
+        (state_tables.node_outsiders, ("cluster", "node")),
         (state_tables.gpu_holdings, ("cluster", "node", "sighting", "uuid")),
     ):
         rows = [
             {
                 column.name: b"{}"
-                if column.name in ("state", "holding", "gpu")
+                if column.name in ("state", "holding", "gpu", "figures", "outsiders")
                 else (
                     (number if column.name == "job_id" else old_ns + number)
-                    if column.name in ("job_id", "told_ns")
+                    if column.name in ("job_id", "told_ns", "bin_s")
                     else f"other{number}"
                 )
                 for column in table.columns

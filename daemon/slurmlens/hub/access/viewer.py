@@ -67,6 +67,11 @@ class Viewer(msgspec.Struct, frozen=True):
         return not self.roles.isdisjoint(_SEE_THE_HUB)
 
     @property
+    def is_operator(self) -> bool:
+        """Whether he keeps the machines: operators, and whoever is on the hub's machine while there are no rules."""
+        return not self.roles.isdisjoint({Role.OPERATOR, Role.EVERYBODY})
+
+    @property
     def sees_all_usage(self) -> bool:
         """Whether he may see who used what: sums over everybody's jobs, and over each user's."""
         return self.sees_all_jobs or Role.MANAGEMENT in self.roles

@@ -29,6 +29,7 @@ class FindingKind(enum.StrEnum):
     HELD_IDLE = "held-idle"
     STOPPED = "stopped-computing"
     DRIFT = "drift"
+    USED_OUTSIDE = "used-outside"
     KNOWN_PROBLEM = "known-problem"
 
 

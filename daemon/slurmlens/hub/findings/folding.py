@@ -27,13 +27,14 @@ FADES_AFTER_NS: Mapping[FindingKind, int] = {
     FindingKind.BROKEN_DEVICE: 7 * 24 * HOUR_NS,
     FindingKind.HELD_IDLE: HOUR_NS,
     FindingKind.STOPPED: HOUR_NS,
+    FindingKind.USED_OUTSIDE: HOUR_NS,
     FindingKind.DRIFT: 24 * HOUR_NS,
     FindingKind.KNOWN_PROBLEM: 7 * 24 * HOUR_NS,
 }
 MOST_JOBS = 200
 ENDS_KNOWN_FOR_NS = 30 * 24 * HOUR_NS
 """No evidence is older, so that nothing opens anew by what its end had seen."""
-GOES_ON = frozenset({FindingKind.HELD_IDLE, FindingKind.STOPPED, FindingKind.DRIFT})
+GOES_ON = frozenset({FindingKind.HELD_IDLE, FindingKind.STOPPED, FindingKind.DRIFT, FindingKind.USED_OUTSIDE})
 """Kinds whose evidence reaches to now for as long as they hold."""
 _MOST_ADDED, _ADDED_A_JOB = 3.0, 0.25
 

@@ -6,14 +6,15 @@ aligned to the clock, so that interval i is the same stretch of time on each nod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.findings.observed import NodeLoad, RunLoad
+from slurmlens.hub.findings.observed import GpuLoad, NodeLoad, RunLoad
 from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
 from slurmlens.hub.history.facts import JobFacts, NodeFacts
 from slurmlens.hub.history.profiles.course import Course
 from slurmlens.hub.inventory.runs import PlacedRun
+from slurmlens.hub.node_states.facts import JobGpu
 
 INTERVAL_S = 60.0
 MOST_INTERVALS = 240
@@ -39,6 +40,24 @@ def load_of(facts: JobFacts) -> RunLoad:
         exit_code=facts.outcome.exit_code,
         exit_signal=facts.outcome.exit_signal,
         limit_s=extent.limit_s,
+    )
+
+
+def gpu_loads(told: Iterable[JobGpu]) -> tuple[GpuLoad, ...]:
+    """What detectors look at of a run's GPUs; those that it has given back are left out."""
+    return tuple(
+        GpuLoad(
+            node=one.node,
+            name=one.gpu.pci or one.holding.uuid,
+            told_ns=one.holding.told_ns,
+            seen_s=one.holding.seen_s,
+            busy_s=one.holding.busy_s,
+            idle_s=one.holding.idle_s,
+            processes=one.holding.processes,
+            is_shared=one.holding.is_shared,
+        )
+        for one in told
+        if not one.holding.has_ended
     )
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from slurmlens.hub.inventory.runs import PlacedRun
+from slurmlens.hub.node_states.facts import OutsidersTold
 from slurmlens.slurm.records import JobState
 
 
@@ -45,6 +46,19 @@ class NodeLoad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pids_peak: int | None = None
 
 
+class GpuLoad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One GPU of a run, as its node told it last; `name` is its address on the bus."""
+
+    node: str
+    name: str
+    told_ns: int
+    seen_s: float = 0.0
+    busy_s: float = 0.0
+    idle_s: float = 0.0
+    processes: int = 0
+    is_shared: bool = False
+
+
 class RunLoad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A run that runs, or ended lately, with what its nodes measured, in intervals of `width_s` from `start_ns` on."""
 
@@ -55,6 +69,7 @@ class RunLoad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exit_code: int | None = None
     exit_signal: int | None = None
     limit_s: float | None = None
+    gpus: tuple[GpuLoad, ...] = ()
 
     @property
     def is_running(self) -> bool:
@@ -97,7 +112,8 @@ class Exposure(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """Everything at one moment. `runs` ended within the last day; `events` are of the last hours, the oldest first;
-    `rates` what was usual before them; `noise` how far sound nodes of one job are apart, by metric, relative."""
+    `rates` what was usual before them; `noise` how far sound nodes of one job are apart, by metric, relative;
+    `outsiders` who uses nodes without having been given them."""
 
     now_ns: int
     runs: tuple[PlacedRun, ...] = ()
@@ -106,6 +122,7 @@ class Observed:
     rates: Mapping[RateKey, Exposure] = field(default_factory=dict)
     nodes: Mapping[str, NodeMakeup] = field(default_factory=dict)
     noise: Mapping[str, float] = field(default_factory=dict)
+    outsiders: tuple[OutsidersTold, ...] = ()
 
 
 FAILED = frozenset({JobState.FAILED, JobState.NODE_FAIL})

@@ -16,6 +16,7 @@ from slurmlens.hub.findings.stage import FindingStage
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.logs.opening import HubLogs
 from slurmlens.hub.news import News
+from slurmlens.hub.node_states.read import NodeStateQueries
 from slurmlens.hub.stages import RoomStages
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -49,5 +50,6 @@ def stages_of_findings(
     """Who looks for what is wrong: one hub for all, but each hears the lines that it takes."""
     recent = RecentRuns(store, config.cluster)
     source, tail = (None, None) if logs is None else (logs.source, logs.tail)
-    stage = FindingStage(room, queries, recent, source, tail, news, clock, reporter)
+    states = NodeStateQueries(store, config.cluster)
+    stage = FindingStage(room, queries, recent, source, tail, news, clock, reporter, states)
     return RoomStages(led=(("findings", stage.run),), everywhere=(("lines of trouble", stage.hear_lines),))

@@ -22,7 +22,7 @@ from slurmlens.hub.findings.detectors.event_rate import WATCHED
 from slurmlens.hub.findings.detectors.odd_node import METRIC, pooled_noise
 from slurmlens.hub.findings.detectors.table import detect
 from slurmlens.hub.findings.events import RECENT_NS, EventLedger
-from slurmlens.hub.findings.loads import load_of
+from slurmlens.hub.findings.loads import gpu_loads, load_of
 from slurmlens.hub.findings.makeup import makeup_of
 from slurmlens.hub.findings.observed import FAILED, NodeMakeup, Observed, RunLoad
 from slurmlens.hub.findings.problems.matching import matches
@@ -45,6 +45,8 @@ from slurmlens.hub.news import (
     RunsChanged,
     TroubleLogged,
 )
+from slurmlens.hub.node_states.facts import OutsidersTold
+from slurmlens.hub.node_states.read import NodeStateQueries
 from slurmlens.runtime.beside import beside
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
@@ -66,6 +68,8 @@ MOST_LOADS = 2_000
 NOISE_OF_LOADS = 200
 """The spread that is usual is that of the latest so many."""
 KEPT_AFTER_END_NS = 900 * NS_PER_S
+OUTSIDERS_OF_NS = 300 * NS_PER_S
+"""Who uses a node without a job is told every minute; what is older says nothing of now."""
 PAGES_READ_BACK = 20
 STATE_KINDS = frozenset({"node_state_set", "node_reason_set"})
 
@@ -83,7 +87,10 @@ class FindingStage:
         news: News,
         clock: Clock,
         reporter: Reporter,
+        states: NodeStateQueries | None = None,
     ) -> None:
+        self._states = states
+        self._outsiders: tuple[OutsidersTold, ...] = ()
         self._room = room
         self._history = history
         self._recent = recent
@@ -176,6 +183,9 @@ class FindingStage:
         if self._runs_are_stale:
             self._runs = await self._recent.ended(EVERYBODY, self._clock.wall_ns())
             self._runs_are_stale = False
+        if self._states is not None:
+            since_ns = self._clock.wall_ns() - OUTSIDERS_OF_NS
+            self._outsiders = await self._states.outsiders(EVERYBODY, since_ns)
         latest = tuple(self._loads.values())[-NOISE_OF_LOADS:]
         self._noise = await beside(lambda: pooled_noise(latest)) or self._noise
         observed = await self._observed()
@@ -197,6 +207,7 @@ class FindingStage:
             rates=await self._events.rates(now_ns),
             nodes=dict(self._nodes),
             noise={} if self._noise is None else {METRIC: self._noise},
+            outsiders=self._outsiders,
         )
 
     def _jobs_of_standing(self) -> Iterator[int]:
@@ -234,6 +245,9 @@ class FindingStage:
             if facts is None:
                 continue
             load = await beside(lambda facts=facts: load_of(facts))  # type: ignore[misc]
+            if self._states is not None and load.is_running:
+                told = await self._states.of_job(EVERYBODY, job_id, load.run.run)
+                load = msgspec.structs.replace(load, gpus=gpu_loads(told))
             self._loads.pop(job_id, None)
             self._loads[job_id] = load  # behind those that were looked at before
             self._runs_are_stale |= load.run.state in FAILED or (not load.is_running and bool(self._room.standing))

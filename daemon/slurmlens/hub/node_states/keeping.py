@@ -1,4 +1,4 @@
-"""Keeps what `node-state` events tell, in history's transaction: the newest of each node, each GPU of each sighting.
+"""Keeps what `node-state` events tell, in history's transaction: the newest of each node, its course, each GPU's use.
 
 Invariants: a telling that is older than what is known changes nothing, whatever order they come in; the state of a
 GPU that is kept with a holding names no other job. Runs in the writer's thread; fed by `history.record.storing`.
@@ -11,28 +11,70 @@ from typing import Any
 
 import msgspec
 
+from slurmlens.clock import NS_PER_S
 from slurmlens.events import GpuState, MachineState
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.history.record.concluding import JobKey, mark_uncharged
 from slurmlens.hub.history.record.storing import Keeper
 from slurmlens.hub.node_states import tables as schema
-from slurmlens.hub.node_states.facts import NodeStateTold
+from slurmlens.hub.node_states.facts import GpuUsedOutside, NodeStateTold, OutsidersTold
+from slurmlens.hub.node_states.figures import BIN_S, FigureBin, joined, pack, told_figures, unpack
 
 _NODE = ("cluster", "node")
+_BIN = (*_NODE, "bin_s")
 _HOLDING = ("cluster", "node", "sighting", "uuid")
 _encoder = msgspec.json.Encoder()
 
 
 def keep(transaction: Transaction, told: Sequence[MachineState]) -> set[str]:
     """Keeps these events; the ids of those that told something newer."""
-    newest: dict[tuple[str, str], MachineState] = {}
-    for event in sorted(told, key=lambda one: one.time_ns):
-        newest[event.cluster, event.node] = event
+    ordered = sorted(told, key=lambda one: one.time_ns)
+    newest = {(event.cluster, event.node): event for event in ordered}
     known = {row[:2]: row[2] for row in transaction.find(schema.node_states, (*_NODE, "told_ns"), _NODE, newest)}
     newer = [event for key, event in newest.items() if event.time_ns > known.get(key, -1)]
     transaction.put(schema.node_states, _NODE, [_state_row(event) for event in newer])
+    transaction.put(schema.node_figures, _NODE, [_row(event, "figures", pack(told_figures(event))) for event in newer])
+    _keep_courses(transaction, [one for one in ordered if one.time_ns > known.get((one.cluster, one.node), -1)])
+    _keep_outsiders(transaction, newer)
     _keep_holdings(transaction, told)
     return {event.id for event in newer}
+
+
+def _row(event: MachineState, column: str, value: bytes) -> dict[str, Any]:
+    return {"cluster": event.cluster, "node": event.node, "told_ns": event.time_ns, column: value}
+
+
+def _keep_courses(transaction: Transaction, told: Sequence[MachineState]) -> None:
+    """Each telling in its bin; those of one node come in their order, so none is counted twice."""
+    bins: dict[tuple[str, str, int], FigureBin] = {}
+    last: dict[tuple[str, str, int], MachineState] = {}
+    for event in told:
+        key = (event.cluster, event.node, event.time_ns // NS_PER_S // BIN_S * BIN_S)
+        before, own = bins.get(key), told_figures(event)
+        bins[key], last[key] = own if before is None else joined(before, own), event
+    for *key_parts, blob in transaction.find(schema.node_courses, (*_BIN, "figures"), _BIN, bins):
+        key = (key_parts[0], key_parts[1], key_parts[2])
+        bins[key] = joined(unpack(blob), bins[key])
+    rows = [_row(last[key], "figures", pack(own)) | {"bin_s": key[2]} for key, own in bins.items()]
+    transaction.put(schema.node_courses, _BIN, rows)
+
+
+def _keep_outsiders(transaction: Transaction, newer: Sequence[MachineState]) -> None:
+    """A row where somebody is outside, none where nobody is any more."""
+    rows, nobody = [], []
+    for event in newer:
+        gpus = tuple(
+            GpuUsedOutside(uuid=gpu.uuid, pci=gpu.pci, jobs=gpu.outsiders, users=gpu.strangers)
+            for gpu in event.gpus
+            if gpu.outsiders or gpu.strangers
+        )
+        outsiders = OutsidersTold(users=event.outsiders, gpus=gpus)
+        if outsiders.is_nothing:
+            nobody.append((event.cluster, event.node))
+        else:
+            rows.append(_row(event, "outsiders", _encoder.encode(outsiders)))
+    transaction.put(schema.node_outsiders, _NODE, rows)
+    transaction.take_away(schema.node_outsiders, _NODE, nobody)
 
 
 def _state_row(event: MachineState) -> dict[str, Any]:
@@ -47,8 +89,8 @@ def _state_row(event: MachineState) -> dict[str, Any]:
 
 
 def _unnamed(gpu: GpuState) -> GpuState:
-    """Without the jobs that use it from outside: their ids are those jobs' owners' business."""
-    return msgspec.structs.replace(gpu, outsiders=())
+    """Without who uses it from outside: that is for operators (`node_outsiders`)."""
+    return msgspec.structs.replace(gpu, outsiders=(), strangers=())
 
 
 def _keep_holdings(transaction: Transaction, told: Sequence[MachineState]) -> None:

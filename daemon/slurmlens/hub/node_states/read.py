@@ -6,18 +6,27 @@ answer holds what the viewer may see of the job.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import msgspec
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, CursorResult, Select, and_, select
 
 from slurmlens.events import GpuState
 from slurmlens.hub.access.predicates import visible_sightings
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.tables import sightings
-from slurmlens.hub.node_states.facts import JobGpu, NodeStateTold, decode_holding
-from slurmlens.hub.node_states.tables import gpu_holdings, node_states
+from slurmlens.hub.node_states.facts import JobGpu, NodeCourse, NodeStateTold, OutsidersTold, decode_holding
+from slurmlens.hub.node_states.figures import NODE_FIGURES, known, unpack
+from slurmlens.hub.node_states.tables import gpu_holdings, node_courses, node_figures, node_outsiders, node_states
 
 MOST_GPUS = 4_096
+MOST_COURSE_NODES = 64
+MOST_BINS = 4_500
+"""Of one node: a fortnight."""
+MOST_OUTSIDERS = 500
+_outsiders_decoder = msgspec.json.Decoder(OutsidersTold)
 _state_decoder = msgspec.json.Decoder(NodeStateTold)
 _gpu_decoder = msgspec.json.Decoder(GpuState)
 
@@ -39,6 +48,51 @@ class NodeStateQueries:
         found = await self._store.read(work)
         return None if found is None else _state_decoder.decode(found)
 
+    async def course(self, viewer: Viewer, nodes: Collection[str], from_s: int, to_s: int) -> tuple[NodeCourse, ...]:
+        """Figures of nodes over time, in the order of `nodes` (at most `MOST_COURSE_NODES`); empty where none were."""
+        wanted = list(dict.fromkeys(nodes))[:MOST_COURSE_NODES]
+
+        def work(connection: Connection) -> list[NodeCourse]:
+            return [
+                _course(node, connection.execute(_course_query(self._cluster, node, from_s, to_s))) for node in wanted
+            ]
+
+        return tuple(await self._store.read(work))
+
+    async def at_a_glance(self, viewer: Viewer) -> dict[str, tuple[int, dict[str, float]]]:
+        """Of every node when it told last, and its figures; what it does not know is left out."""
+        query = select(node_figures.c.node, node_figures.c.told_ns, node_figures.c.figures).where(
+            node_figures.c.cluster == self._cluster
+        )
+
+        def work(connection: Connection) -> dict[str, tuple[int, dict[str, float]]]:
+            found = {}
+            for node, told_ns, blob in connection.execute(query):
+                means = zip(NODE_FIGURES, unpack(blob).means, strict=True)
+                found[node] = told_ns, {row.name: mean for row, mean in means if known(mean) is not None}
+            return found
+
+        return await self._store.read(work)
+
+    async def outsiders(self, viewer: Viewer, since_ns: int, node: str | None = None) -> tuple[OutsidersTold, ...]:
+        """Who uses nodes from outside any allocation, told since then; nothing for who is no operator."""
+        if not viewer.is_operator:
+            return ()
+        where = and_(node_outsiders.c.cluster == self._cluster, node_outsiders.c.told_ns >= since_ns)
+        if node is not None:
+            where = and_(where, node_outsiders.c.node == node)
+        query = select(node_outsiders.c.node, node_outsiders.c.told_ns, node_outsiders.c.outsiders).where(where)
+
+        def work(connection: Connection) -> list[OutsidersTold]:
+            return [
+                msgspec.structs.replace(_outsiders_decoder.decode(blob), node=name, told_ns=told_ns)
+                for name, told_ns, blob in connection.execute(
+                    query.order_by(node_outsiders.c.node).limit(MOST_OUTSIDERS)
+                )
+            ]
+
+        return tuple(await self._store.read(work))
+
     async def of_job(self, viewer: Viewer, job_id: int, run: int) -> tuple[JobGpu, ...]:
         """Every GPU that this run of the job has or had, by node and address."""
         same = and_(*(gpu_holdings.c[name] == sightings.c[name] for name in ("cluster", "node", "sighting")))
@@ -57,3 +111,20 @@ class NodeStateQueries:
             ]
 
         return tuple(sorted(await self._store.read(work), key=lambda one: (one.node, one.gpu.pci, one.holding.uuid)))
+
+
+def _course_query(cluster: str, node: str, from_s: int, to_s: int) -> Select[tuple[Any, ...]]:
+    of = node_courses.c
+    where = and_(of.cluster == cluster, of.node == node, of.bin_s >= from_s, of.bin_s < to_s)
+    return select(of.bin_s, of.figures).where(where).order_by(of.bin_s).limit(MOST_BINS)
+
+
+def _course(node: str, rows: CursorResult[Any]) -> NodeCourse:
+    bins = [(row.bin_s, unpack(row.figures)) for row in rows]
+    means, highs = {}, {}
+    for place, row in enumerate(NODE_FIGURES):
+        own = tuple(known(one.means[place]) for _, one in bins)
+        if any(value is not None for value in own):
+            means[row.name] = own
+            highs[row.name] = tuple(known(one.highs[place]) for _, one in bins)
+    return NodeCourse(node=node, begins_s=tuple(begin_s for begin_s, _ in bins), means=means, highs=highs)

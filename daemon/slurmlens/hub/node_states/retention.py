@@ -9,9 +9,17 @@ from slurmlens.hub.node_states import tables as schema
 DAY_S = 86_400
 
 
+COURSE_DAYS = 14.0
+"""Nodes' courses age at this, or earlier where less is kept of everything: a row each five minutes and node."""
+
+
 def kinds_of_node_states(days: float) -> list[AgingKind]:
-    """Both at one age."""
+    """All at one age but courses."""
+    course_s = min(days, COURSE_DAYS) * DAY_S
     return [
+        AgedRows("figures of nodes", schema.node_figures, "told_ns", days * DAY_S),
+        AgedRows("courses of nodes", schema.node_courses, "told_ns", course_s),
+        AgedRows("who uses nodes from outside", schema.node_outsiders, "told_ns", course_s),
         AgedRows("states of nodes", schema.node_states, "told_ns", days * DAY_S),
         AgedRows("use of GPUs", schema.gpu_holdings, "told_ns", days * DAY_S),
     ]

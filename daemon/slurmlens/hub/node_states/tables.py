@@ -1,7 +1,8 @@
-"""The tables of this room: the newest state of each node, and each job's use of each GPU.
+"""The tables of this room: how each node fares and fared, who uses it from outside, and each job's use of each GPU.
 
-Owns names, types and keys. A row a node; a row a GPU of a sighting, superseded by each newer telling. A sighting's run
-stands in history's `sightings`.
+Owns names, types and keys. `node_states`, `node_figures`, `node_outsiders`: a row a node, of its newest telling;
+`node_courses`: a row a node and `figures.BIN_S`; `gpu_holdings`: a row a GPU of a sighting, superseded by each newer
+telling. A sighting's run stands in history's `sightings`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,40 @@ node_states = Table(
     sqlite_with_rowid=False,
 )
 Index("node_states_by_age", node_states.c.told_ns)
+
+node_figures = Table(
+    "node_figures",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("node", Text, primary_key=True),
+    Column("told_ns", BigInteger, nullable=False),
+    Column("figures", LargeBinary, nullable=False),  # `figures.pack`, of one telling
+    sqlite_with_rowid=False,
+)
+Index("node_figures_by_age", node_figures.c.told_ns)
+
+node_courses = Table(
+    "node_courses",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("node", Text, primary_key=True),
+    Column("bin_s", BigInteger, primary_key=True),
+    Column("told_ns", BigInteger, nullable=False),
+    Column("figures", LargeBinary, nullable=False),  # `figures.pack`, of all tellings in the bin
+    sqlite_with_rowid=False,
+)
+Index("node_courses_by_age", node_courses.c.told_ns)
+
+node_outsiders = Table(
+    "node_outsiders",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("node", Text, primary_key=True),
+    Column("told_ns", BigInteger, nullable=False),
+    Column("outsiders", LargeBinary, nullable=False),  # JSON of facts.OutsidersTold
+    sqlite_with_rowid=False,
+)
+Index("node_outsiders_by_age", node_outsiders.c.told_ns)
 
 gpu_holdings = Table(
     "gpu_holdings",

@@ -10,11 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.collectors import CollectorsConfig
-from slurmlens.events import CollectorTrouble, GpuHolding, GpuState, MachineState, NodeReading, Place, derived_id
+from slurmlens.events import (
+    CollectorTrouble,
+    GpuHolding,
+    GpuState,
+    MachineState,
+    NodeReading,
+    Outsider,
+    Place,
+    derived_id,
+)
 from slurmlens.node.collectors.collecting import Collecting
 from slurmlens.node.collectors.files import FileSystemSpace, KeptFiles
 from slurmlens.node.collectors.rates import NodeFigure
@@ -26,6 +35,7 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter, lasting
 from slurmlens.wire.carbon import system_lines
 
 MOST_READINGS = 600
+MOST_OUTSIDERS = 64
 ROUND_TIMEOUT_S = 10.0
 MOST_SPREAD_S = 20.0
 """Within so long after a round the state leaves; by the node's name, the same every time."""
@@ -123,7 +133,11 @@ class CollectorStage:
             payload, count = system_lines(
                 self._place.cluster,
                 self._place.node,
-                ((one.metric.collector, one.of, one.metric.name, one.value) for one in figures),
+                (
+                    (one.metric.collector, one.of, one.metric.name, one.value)
+                    for one in figures
+                    if not one.metric.is_personal
+                ),
                 due_ns // NS_PER_S,
             )
             await self._points(payload, count)
@@ -148,6 +162,7 @@ class CollectorStage:
             troubles=tuple(self._troubles()),
             gpus=gpus,
             holdings=holdings,
+            outsiders=outsiders_of(figures),
         )
 
     def _problem(self, name: str) -> str:
@@ -171,6 +186,25 @@ class CollectorStage:
         for name, count in self._thread.collecting.left_out.items():
             if count:
                 self._reporter.report(DEVICES_LEFT_OUT, collector=name, count=count)
+
+
+def outsiders_of(figures: Iterable[NodeFigure]) -> tuple[Outsider, ...]:
+    """Users with processes outside any job, who takes most first; from the `sessions` collector's personal figures."""
+    users: dict[int, dict[str, float]] = {}
+    for one in figures:
+        if one.metric.is_personal:
+            users.setdefault(int(one.of), {})[one.metric.name] = one.value
+    found = [
+        Outsider(
+            uid=uid,
+            cpu_cores=None if (cores := own.get("user_cpu_cores")) is None else _rounded(cores),
+            memory_bytes=None if (size := own.get("user_memory_bytes")) is None else int(size),
+            processes=None if (count := own.get("user_processes_count")) is None else int(count),
+        )
+        for uid, own in users.items()
+    ]
+    found.sort(key=lambda one: (-(one.cpu_cores or 0.0), -(one.memory_bytes or 0), one.uid))
+    return tuple(found[:MOST_OUTSIDERS])
 
 
 def _rounded(value: float) -> float:

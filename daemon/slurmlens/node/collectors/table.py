@@ -29,6 +29,15 @@ COLLECTORS = (
     CollectorRow("nfs", ("proc/net/rpc/nfs",)),
     CollectorRow("lustre", ("proc/fs/lustre", "sys/kernel/debug/lustre")),
     CollectorRow("infiniband", ("sys/class/infiniband",)),
+    CollectorRow(
+        "sessions",
+        (
+            "sys/fs/cgroup/user.slice",
+            "sys/fs/cgroup/cpu,cpuacct/user.slice",
+            "sys/fs/cgroup/cpuacct/user.slice",
+            "sys/fs/cgroup/pids/user.slice",
+        ),
+    ),
     CollectorRow("rapl", ("sys/class/powercap/intel-rapl:0",)),
     CollectorRow("hwmon", ("sys/class/hwmon/hwmon0",)),
     CollectorRow("thermal", ("sys/devices/system/cpu/cpu0/thermal_throttle", "sys/devices/system/cpu/cpu0/cpufreq")),

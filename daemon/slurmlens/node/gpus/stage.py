@@ -18,6 +18,7 @@ import msgspec
 from slurmlens.clock import NS_PER_S, Clock, Moment
 from slurmlens.config.collectors import GpusConfig
 from slurmlens.events import GpuHolding, GpuState, Place
+from slurmlens.node.collectors.sessions import LEAST_UID
 from slurmlens.node.gpus.allocation import CGROUP, HOOK, DevicesCgroups, by_devices, by_numbers
 from slurmlens.node.gpus.holdings import GpuAllocation, Holdings
 from slurmlens.node.gpus.reading import GpuReading, figures_of, readings_of
@@ -104,7 +105,10 @@ class GpuStage:
             self._reporter.report(GPUS_ODD, count=odd)
         outsiders = self._join(readings)
         self._states = tuple(
-            msgspec.structs.replace(one.state, outsiders=outsiders.get(one.state.uuid, ())) for one in readings
+            msgspec.structs.replace(
+                one.state, outsiders=outsiders.get(one.state.uuid, ()), strangers=self._strangers(one.processes)
+            )
+            for one in readings
         )
         figures = [figure for reading in readings for figure in figures_of(reading)]
         if figures:
@@ -142,6 +146,20 @@ class GpuStage:
             return None
         member = self._member(text)
         return None if member is None else member[0]
+
+    def _strangers(self, processes: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+        """Who computes there outside any job: the users of processes that no job's cgroup holds. A process whose cgroup
+        cannot be read has ended."""
+        found = set()
+        for pid, _ in processes:
+            try:
+                text = (self._root / f"proc/{pid}/cgroup").read_text("utf-8", "replace")
+                uid = (self._root / f"proc/{pid}").stat().st_uid
+            except OSError:
+                continue
+            if uid >= LEAST_UID and self._member(text) is None:
+                found.add(uid)
+        return tuple(sorted(found))
 
     def _has_driver(self) -> bool:
         return any((self._root / path).exists() for path in DRIVERS)

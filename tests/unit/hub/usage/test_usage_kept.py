@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy import Connection, create_engine, select, text
 
-from slurmlens.events import GpuHolding, MachineState
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.usage import tables as schema
@@ -23,6 +21,7 @@ from slurmlens.hub.usage.read import UsageQueries
 from slurmlens.hub.usage.rebuild import rebuild_usage
 from slurmlens.slurm.records import JobRecord, JobState
 from testkit.database_versions import take_back_to
+from testkit.gpu_states import gpu_state
 from testkit.hub_history import History, record
 from testkit.inventories import fact, relation, telling
 from testkit.manual_clock import ManualClock
@@ -188,37 +187,17 @@ async def test_waits_types_habits_and_bursts_are_of_the_runs_that_started_in_the
     assert await ledger.queries.bursts(EVERYBODY, window, 6) == []
 
 
-def gpu_told(
-    told: Told, seconds: float, *, seen_s: float, busy_s: float, ended: bool = True, **more: Any
-) -> MachineState:
-    """What a node tells of one GPU of a job."""
-    start = told.start(1)
-    holding = GpuHolding(
-        uuid=more.get("uuid", "GPU-1"),
-        sighting=start.sighting,
-        job_id=start.job.job_id,
-        by="cgroup",
-        since_ns=start.time_ns,
-        told_ns=at_ns(seconds),
-        seen_s=seen_s,
-        busy_s=busy_s,
-        is_shared=more.get("is_shared", False),
-        has_ended=ended,
-    )
-    where = {"boot_id": start.boot_id, "cluster": start.cluster, "node": start.node}
-    ids = {"id": f"gpu-{start.sighting}-{holding.uuid}-{seconds}", "time_ns": at_ns(seconds), "boottime_ns": 1}
-    return MachineState(interval_s=60.0, holdings=(holding,), **where, **ids)
-
-
 async def test_how_busy_gpus_were_is_counted_also_where_it_is_told_after_the_end(ledger: Ledger) -> None:
     one, other = Told(1, "n1"), Told(1, "n2")
     gpus = {"tres": {"gres/gpu": 2}}
     await ledger.history.hear(one.start(0), other.start(0))
     await ledger.learn(job(1, 0, 1_000, **gpus))
     assert (await ledger.total(0, 1_000)).gpu_seen_ms == 0
-    await ledger.history.hear(gpu_told(one, 1_010, seen_s=990, busy_s=495))
-    await ledger.history.hear(gpu_told(other, 1_020, seen_s=980, busy_s=0))
-    await ledger.history.hear(gpu_told(other, 1_030, seen_s=500, busy_s=500, uuid="GPU-2", is_shared=True))
+    await ledger.history.hear(gpu_state(one, 1_010, seen_s=990, busy_s=495, has_ended=True))
+    await ledger.history.hear(gpu_state(other, 1_020, seen_s=980, busy_s=0, has_ended=True))
+    await ledger.history.hear(
+        gpu_state(other, 1_030, seen_s=500, busy_s=500, has_ended=True, uuid="GPU-2", is_shared=True)
+    )
     await ledger.keep()
     whole = await ledger.total(0, 1_000)
     assert (whole.gpu_s, whole.gpu_seen_ms, whole.gpu_busy_ms) == (2_000, 1_970_000, 495_000)
@@ -235,7 +214,7 @@ async def test_jobs_with_gpus_are_charged_again_after_the_upgrade_that_counts_th
     url = f"sqlite:///{tmp_path}/hub.sqlite3"
     history = await History.open(url, clock)
     told = Told(1, "n1")
-    await history.hear(told.start(0), gpu_told(told, 90, seen_s=80, busy_s=40))
+    await history.hear(told.start(0), gpu_state(told, 90, seen_s=80, busy_s=40, has_ended=True))
     await history.learn(job(1, 0, 100), job(2, 0, 100))
     await Ledger(history).keep()
     await history.close()

@@ -63,7 +63,10 @@ def read(collector: str, look: MachineLook) -> list[Sample]:
 @pytest.mark.parametrize("collector", [row.name for row in COLLECTORS if row.name != "clock"])
 @settings(max_examples=60)
 @given(
-    text=texts(), names=st.lists(st.sampled_from(["cpu0", "node0", "mc0", "temp1_input", "intel-rapl:0", "1", "a b"]))
+    text=texts(),
+    names=st.lists(
+        st.sampled_from(["cpu0", "node0", "mc0", "temp1_input", "intel-rapl:0", "1", "a b", "user-1000.slice"])
+    ),
 )
 def test_a_parser_tells_samples_or_that_the_text_is_none(collector: str, text: str, names: list[str]) -> None:
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,9 @@ class GpuSite:
         self.lines: list[str] = []
         self.jobs = [GpuJob("s17", 17, "0"), GpuJob("s18", 18)]
         self.counters = Counters()
-        self._file("proc/driver/nvidia/version", "NVRM version: none\n")
-        self._file("proc/1700/cgroup", "0::/job_17\n")
-        self._file("proc/1800/cgroup", "0::/job_18\n")
+        self.file("proc/driver/nvidia/version", "NVRM version: none\n")
+        self.file("proc/1700/cgroup", "0::/job_17\n")
+        self.file("proc/1800/cgroup", "0::/job_18\n")
         reporter = Reporter(self.counters, clock, logging.getLogger("slurmlens.test"))
         self.probe = ProbeProcess(clock)
         self.stage = GpuStage(
@@ -76,7 +77,7 @@ class GpuSite:
         self._left -= 1
         self.clock.advance(seconds)
 
-    def _file(self, name: str, text: str) -> None:
+    def file(self, name: str, text: str) -> None:
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)
         (self.root / name).write_text(text)
 
@@ -107,13 +108,28 @@ async def test_gpus_are_joined_with_jobs_by_slurms_numbers_and_by_cgroups(
     ]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user")
+async def test_a_process_of_no_job_is_told_by_its_user_alone(
+    imaginary: ImaginaryGpus, tmp_path: Path, clock: ManualClock
+) -> None:
+    imaginary.tell(gpu(0), gpu(1, busy=80, used=50), "process 1 1900 50", "process 1 1700 1", "process 0 1901 1")
+    site = GpuSite(tmp_path, clock)
+    for pid in (1900, 1901):
+        site.file(f"proc/{pid}/cgroup", "0::/user.slice/user-1000.slice/session-4.scope\n")
+    os.chown(tmp_path / "proc" / "1900", 1000, 1000)
+    os.chown(tmp_path / "proc" / "1901", 0, 0)
+    await site.look(2)
+    states, _ = site.stage.told()
+    assert {one.uuid: one.strangers for one in states} == {"GPU-0": (), "GPU-1": (1000,)}
+
+
 async def test_a_devices_cgroup_comes_before_slurms_numbers(
     imaginary: ImaginaryGpus, tmp_path: Path, clock: ManualClock
 ) -> None:
     imaginary.tell(gpu(0), gpu(1))
     site = GpuSite(tmp_path, clock)
-    site._file("proc/mounts", "cgroup /sys/fs/cgroup/devices cgroup rw,devices 0 0\n")
-    site._file("sys/fs/cgroup/devices/slurm/uid_1/job_17/devices.list", "c 195:1 rwm\n")
+    site.file("proc/mounts", "cgroup /sys/fs/cgroup/devices cgroup rw,devices 0 0\n")
+    site.file("sys/fs/cgroup/devices/slurm/uid_1/job_17/devices.list", "c 195:1 rwm\n")
     await site.look(1)
     _, holdings = site.stage.told()
     assert {(one.job_id, one.uuid): one.by for one in holdings} == {(17, "GPU-1"): "cgroup"}

@@ -10,8 +10,10 @@ from slurmlens.hub.findings.detectors.drift import drifting_nodes
 from slurmlens.hub.findings.detectors.event_rate import raised_rates
 from slurmlens.hub.findings.detectors.failing_node import failing_nodes
 from slurmlens.hub.findings.detectors.held_idle import held_idle
+from slurmlens.hub.findings.detectors.idle_gpus import idle_gpus
 from slurmlens.hub.findings.detectors.odd_node import odd_nodes
 from slurmlens.hub.findings.detectors.stopped_computing import stopped_runs
+from slurmlens.hub.findings.detectors.used_outside import used_outside
 from slurmlens.hub.findings.observed import Observed
 
 Detector = Callable[[Observed], Iterator[Claim]]
@@ -22,6 +24,8 @@ DETECTORS: tuple[Detector, ...] = (
     raised_rates,
     broken_devices,
     held_idle,
+    idle_gpus,
+    used_outside,
     stopped_runs,
     drifting_nodes,
 )

@@ -32,6 +32,7 @@ KIND_WORDS = {
     FindingKind.BROKEN_DEVICE: "device breaks",
     FindingKind.HELD_IDLE: "held and idle",
     FindingKind.STOPPED: "stopped computing",
+    FindingKind.USED_OUTSIDE: "used without a job",
     FindingKind.DRIFT: "differs from its group",
     FindingKind.KNOWN_PROBLEM: "known problem",
 }
