@@ -43,6 +43,7 @@ BatchStartTimeout=300
 NodeName={HOST_NAME} CPUs=2 RealMemory=1500 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
+SLOW_MACHINE = "[Service]\nTimeoutStartSec=1800\nWatchdogSec=900\n"
 CGROUP_CONF = "CgroupPlugin=cgroup/v2\nConstrainCores=yes\nConstrainRAMSpace=yes\nConstrainSwapSpace=yes\n"
 
 
@@ -102,6 +103,11 @@ def cluster(machine: VirtualMachine) -> VirtualMachine:
     machine.run(f"mkdir -p {folders} /etc/slurm/prolog.d /etc/slurm/epilog.d; chown -R slurm {folders}")
     machine.put(SLURM_CONF, "/etc/slurm/slurm.conf")
     machine.put(CGROUP_CONF, "/etc/slurm/cgroup.conf")
+    for program in ("hub", "node"):
+        # An emulated processor is a hundred times slower than the one that the units' times are for.
+        machine.run(f"mkdir -p /etc/systemd/system/slurmlens-{program}.service.d")
+        machine.put(SLOW_MACHINE, f"/etc/systemd/system/slurmlens-{program}.service.d/10-slow.conf")
+    machine.run("systemctl daemon-reload")
     machine.run("slurmlens setup hub; slurmlens setup node --hub http://127.0.0.1:6830", check=False)
     machine.run("systemctl restart slurmlens-hub slurmlens-node; systemctl restart slurmctld slurmd")
     machine.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle", 600)

@@ -1,0 +1,138 @@
+"""What befalls a node: upgrade and reload under running jobs, a hanging daemon, too little memory, a reboot, the RPMs.
+
+Each looks at what people look at afterwards: the job's page, systemd's state, the journal. Times are an emulated
+machine's, so nothing here is timed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from deploy.vm.image import HOST_NAME
+from deploy.vm.machine import VirtualMachine
+
+from testkit.checkout import ROOT
+
+PATIENCE_S = 600.0
+JOBS = 10
+BURN = "import time; t = time.process_time(); [None for _ in iter(lambda: time.process_time() - t < 2, False)]"
+
+
+def submit(cluster: VirtualMachine, script: str, options: str = "") -> str:
+    """Submits one job of this script; returns its id."""
+    cluster.put(f"#!/bin/sh\n{script}\n", "/root/lifecycle.sh")
+    return cluster.run(f"cd /tmp && sbatch --parsable -n1 --mem=100 {options} /root/lifecycle.sh").strip()
+
+
+def page(cluster: VirtualMachine, job: str) -> dict[str, Any]:
+    """The job's page as JSON once its node's summary is there."""
+    summed = f"""slurmlens job {job} --json | grep -q '"samples"'"""
+    cluster.until(f"scontrol show job {job} | grep -Eq 'JobState=(COMPLETED|FAILED)' && {summed}", PATIENCE_S)
+    found: dict[str, Any] = json.loads(cluster.run(f"slurmlens job {job} --json"))
+    return found
+
+
+def property_of(cluster: VirtualMachine, name: str, unit: str = "slurmlens-node") -> str:
+    return cluster.run(f"systemctl show -P {name} {unit}").strip()
+
+
+def test_a_reload_and_an_upgrade_under_running_jobs_cost_none_its_figures(cluster: VirtualMachine) -> None:
+    """Fifty is what a node may have; an emulated one has ten."""
+    cluster.put(f"#!/bin/sh\npython3 -c '{BURN}'\ntouch /tmp/burned.$SLURM_JOB_ID\nsleep 60\n", "/root/many.sh")
+    options = "--parsable -n1 --mem=60 --oversubscribe"
+    cluster.run("scontrol update PartitionName=all OverSubscribe=FORCE:10; rm -f /tmp/burned.*")
+    said = cluster.run(f"cd /tmp && for i in $(seq {JOBS}); do sbatch {options} /root/many.sh; done")
+    jobs = said.split()
+    cluster.until(f"test $(ls /tmp/burned.* | wc -l) = {JOBS}", PATIENCE_S)
+
+    process_id = property_of(cluster, "MainPID")
+    cluster.put('[log]\nlevel = "debug"\n', "/etc/slurmlens/node.conf.d/20-test.toml")
+    cluster.run("systemctl reload slurmlens-node")
+    cluster.until("test $(journalctl -u slurmlens-node -b | grep -c 'settings are good') -ge 1", PATIENCE_S)
+    cluster.put("no_such_key = 1\n", "/etc/slurmlens/node.conf.d/30-bad.toml")
+    refused = cluster.run("systemctl reload slurmlens-node; echo $?", check=False)
+    assert refused.splitlines()[-1] == "1"
+    assert "no_such_key" in cluster.run("journalctl -u slurmlens-node -b")
+    cluster.run("rm /etc/slurmlens/node.conf.d/30-bad.toml /etc/slurmlens/node.conf.d/20-test.toml")
+    assert (property_of(cluster, "ActiveState"), property_of(cluster, "MainPID")) == ("active", process_id)
+
+    cluster.run("dpkg --force-unsafe-io -i /root/dist/slurmlens-hooks*.deb /root/dist/slurmlens-node*.deb")
+    cluster.until(f"test $(systemctl show -P MainPID slurmlens-node) != {process_id}", PATIENCE_S)
+    for job in jobs:
+        (node,) = page(cluster, job)["nodes"]
+        assert node["cpu"]["used"] >= 2.0
+        assert node["cpu"].get("complete", True)
+
+
+def test_a_daemon_that_hangs_is_killed_by_its_watchdog_and_its_job_goes_on(cluster: VirtualMachine) -> None:
+    # The unit's own minute, instead of this slow machine's quarter of an hour.
+    shorter = "/etc/systemd/system/slurmlens-node.service.d/20-watchdog.conf"
+    cluster.put("[Service]\nWatchdogSec=60\nTimeoutAbortSec=20\n", shorter)
+    cluster.run("systemctl daemon-reload; systemctl restart slurmlens-node")
+    job = submit(cluster, f"python3 -c '{BURN}'\nsleep 120\npython3 -c '{BURN}'")
+    cluster.until(f"journalctl SLURM_JOB_ID={job} | grep -q began", PATIENCE_S)
+    before = int(property_of(cluster, "NRestarts"))
+    cluster.run("systemctl kill -s STOP slurmlens-node")
+    cluster.until(f"test $(systemctl show -P NRestarts slurmlens-node) -gt {before}", PATIENCE_S)
+    assert "watchdog" in cluster.run("journalctl -u slurmlens-node -b | grep -i watchdog").lower()
+    cluster.run(f"rm {shorter}; systemctl daemon-reload; systemctl restart slurmlens-node")
+    (node,) = page(cluster, job)["nodes"]
+    assert node["cpu"]["used"] >= 4.0
+
+
+def test_a_daemon_that_reaches_its_memory_limit_ends_alone_and_comes_back(cluster: VirtualMachine) -> None:
+    cluster.run("systemctl set-property --runtime slurmlens-node MemoryMax=8M MemoryHigh=infinity")
+    cluster.until("journalctl -u slurmlens-node -b | grep -q oom-kill", PATIENCE_S)
+    cluster.run("systemctl set-property --runtime slurmlens-node MemoryMax=128M MemoryHigh=64M")
+    cluster.until("systemctl is-active slurmlens-node", PATIENCE_S)
+    assert cluster.run(f"sinfo -h -n {HOST_NAME} -o %t").strip() in ("idle", "mix", "alloc")
+
+
+def test_a_full_spool_disk_loses_no_event_that_a_hook_wrote(cluster: VirtualMachine) -> None:
+    cluster.run("systemctl stop slurmlens-hub slurmlens-node; mount -t tmpfs -o size=64k none /var/lib/slurmlens")
+    cluster.run(
+        "chown slurmlens:slurmlens /var/lib/slurmlens; head -c 60000 /dev/zero > /var/lib/slurmlens/full || true"
+    )
+    cluster.run("systemctl start slurmlens-node")
+    job = submit(cluster, "true")
+    cluster.until(f"scontrol show job {job} | grep -q JobState=COMPLETED", PATIENCE_S)
+    assert "takes nothing" in cluster.until("journalctl -u slurmlens-node -b | grep 'takes nothing'", PATIENCE_S)
+    cluster.run("systemctl start slurmlens-hub")
+    found = page(cluster, job)
+    assert {"start_source": "hook", "end_source": "hook"}.items() <= found["times"].items()
+    cluster.run("systemctl stop slurmlens-node; umount /var/lib/slurmlens; systemctl start slurmlens-node")
+
+
+def test_a_power_cut_in_mid_job_is_what_the_jobs_page_says(cluster: VirtualMachine) -> None:
+    job = submit(cluster, "sleep 3000", "--no-requeue")
+    cluster.until(f"journalctl SLURM_JOB_ID={job} | grep -q began", PATIENCE_S)
+    cluster.until(f"slurmlens job {job} | grep -q RUNNING", PATIENCE_S)
+    cluster.run("systemctl enable slurmctld slurmd; sync")
+    cluster.power_off()
+    cluster.start()
+    cluster.until("systemctl is-active slurmlens-node slurmlens-hub run-slurmlens-events.mount", PATIENCE_S)
+    cluster.until(f"slurmlens job {job} | grep -Eq 'booted|NODE_FAIL'", PATIENCE_S)
+
+
+def test_the_rpms_install_start_upgrade_and_go_by_their_own_scriptlets(cluster: VirtualMachine, release: str) -> None:
+    """By rpm --nodeps on Debian; the RPMs are of the Python that Debian 12 has."""
+    rpms = sorted((ROOT / "dist").glob("*.rpm"))
+    if release != "22.05" or not rpms:
+        pytest.skip("no RPMs for this machine's Python: `make rpm` makes them for Debian 12's")
+    cluster.copy(rpms, "/root/rpms")
+    cluster.run("systemctl disable --now slurmlens-node slurmlens-hub; dpkg -P $(cd /root/dist; ls | cut -d_ -f1)")
+    cluster.run("rpm -i --nodeps /root/rpms/*.rpm")
+    assert cluster.run("systemctl is-enabled slurmlens-node", check=False).strip() == "disabled"
+    assert cluster.run("readlink -f /usr/libexec/slurmlens/slurmlens-prolog").strip().endswith("/slurmlens-hook")
+    cluster.run("slurmlens setup hub; slurmlens setup node --hub http://127.0.0.1:6830", check=False)
+    cluster.until("systemctl is-active slurmlens-node slurmlens-hub", PATIENCE_S)
+    before = property_of(cluster, "MainPID")
+    cluster.run("rpm -U --force --nodeps /root/rpms/slurmlens-node*.rpm /root/rpms/slurmlens-hooks*.rpm")
+    cluster.until(f"test $(systemctl show -P MainPID slurmlens-node) != {before}", PATIENCE_S)
+    cluster.run("rpm -e --nodeps slurmlens-node slurmlens-hooks slurmlens-spank")
+    assert cluster.run("systemctl is-active slurmlens-node", check=False).strip() in ("inactive", "unknown")
+    job = submit(cluster, "true")
+    cluster.until(f"scontrol show job {job} | grep -q JobState=COMPLETED", PATIENCE_S)
+    assert cluster.run(f"sinfo -h -n {HOST_NAME} -o %t").strip() == "idle"
