@@ -30,8 +30,14 @@ from slurmlens.node.sampler.orders import Finished, JobOrder, StepOrder
 from slurmlens.node.sampler.points import Lines
 from slurmlens.node.sampler.worker import SamplerThread
 from slurmlens.node.sighting_file import SightingFile
-from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.telemetry.internal import InternalEvent, Reporter, lasting
 
+CLUSTER_DIFFERS = lasting(
+    "cluster_differs",
+    logging.WARNING,
+    "the hooks say that this is cluster {hooks}, the settings say {cluster}, and by that name its jobs are sent: write "
+    'cluster = "{hooks}" in node.toml',
+)
 JOB_BEGAN = InternalEvent("job_began", logging.INFO, "job {job_id} began, says the {witness}", ("witness",))
 JOB_ENDED = InternalEvent("job_ended", logging.INFO, "job {job_id} ended, says the {witness}", ("witness",))
 JOB_MEASURED = InternalEvent("job_measured", logging.INFO, "job {job_id}: {cpu} CPU seconds, {samples} samples")
@@ -162,6 +168,8 @@ class RegistryDriver:
     async def hook(self, event: HookEvent, token: Token) -> None:
         """A file of the dropbox was read."""
         self._files.setdefault(event.id, []).append(token)
+        if event.cluster and event.cluster.lower() != self.registry.cluster.lower():
+            self._reporter.report(CLUSTER_DIFFERS, hooks=event.cluster, cluster=self.registry.cluster)
         if event.job.sluid is not None:
             self._rediscover.learn(event.job.sluid, event.job.job_id)
         await self._handle(reg.HookSeen(self._now(), event))

@@ -87,7 +87,14 @@ class Desk:
         self.stages.arrived[event.id]()
         await asyncio.sleep(0)
 
-    async def hook(self, number: int, role: HookRole = HookRole.PROLOG, job_id: int = 7, file: str = "a") -> HookEvent:
+    async def hook(
+        self,
+        number: int,
+        role: HookRole = HookRole.PROLOG,
+        job_id: int = 7,
+        file: str = "a",
+        cluster: str | None = None,
+    ) -> HookEvent:
         self.clock.advance(1.0)
         event = HookEvent(
             id=f"{number:032x}",
@@ -95,7 +102,7 @@ class Desk:
             time_ns=self.clock.wall_ns(),
             boot_id=BOOT,
             boottime_ns=self.clock.boottime_ns(),
-            cluster=None,
+            cluster=cluster,
             node=None,
             job=JobIdentity(job_id=job_id, sluid="sAZNM81GJARB00"),
         )
@@ -128,6 +135,16 @@ async def test_a_hooks_file_goes_when_its_event_has_arrived_and_not_before(desk:
     await desk.arrives(event)
     assert desk.stages.released == [Token(Path("a"))]
     assert desk.stages.learned == {"sAZNM81GJARB00": 7}
+
+
+@pytest.mark.parametrize(("cluster", "lines"), [(None, 0), ("Demo", 0), ("other", 1)])
+async def test_a_cluster_that_the_hooks_call_otherwise_is_told_once_with_what_to_write(
+    cluster: str | None, lines: int, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    await desk.hook(1, cluster=cluster)
+    await desk.hook(2, HookRole.EPILOG, cluster=cluster)
+    told = [record.getMessage() for record in caplog.records if 'cluster = "other"' in record.getMessage()]
+    assert len(told) == lines
 
 
 async def test_a_second_file_of_one_event_goes_with_the_first(desk: Desk) -> None:

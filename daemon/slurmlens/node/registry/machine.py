@@ -89,6 +89,11 @@ class Registry:
         if memory is not None:
             self._roster.restore(memory)
 
+    @property
+    def cluster(self) -> str:
+        """Of this node, as its settings say."""
+        return self._place.cluster
+
     def running(self, job_id: int) -> Sighting | None:
         """The open sighting of a job of this boot; None while there is none."""
         return self._roster.running(self._place.boot_id, job_id)
