@@ -43,6 +43,7 @@ class VirtualMachine:
         self._disk = folder / "disk.img"
         self._process: subprocess.Popen[bytes] | None = None
         self._left = folder / "port"
+        self._pid = folder / "pid"
         self._port = int(self._left.read_text()) if self._left.exists() else _free_port()
 
     @property
@@ -68,7 +69,7 @@ class VirtualMachine:
         ]
         with (self._folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        (self._folder / "pid").write_text(str(self._process.pid))
+        self._pid.write_text(str(self._process.pid))
         self._wait_for_ssh()
 
     def _wait_for_ssh(self) -> None:
@@ -112,11 +113,12 @@ class VirtualMachine:
     def power_off(self) -> None:
         """Ends it as a power cut does; `start` boots it again from its own disk."""
         self._left.unlink(missing_ok=True)
-        process_id = int((self._folder / "pid").read_text())
-        with suppress(ProcessLookupError):
-            os.kill(process_id, signal.SIGKILL)
         if self._process is not None:
+            self._process.kill()
             self._process.wait()
+        elif self._pid.exists():
+            _kill_and_wait(int(self._pid.read_text()))
+        self._pid.unlink(missing_ok=True)
         subprocess.run(["e2fsck", "-p", "-f", self._disk], stdout=subprocess.DEVNULL, check=False)
 
     def _ssh(self, command: str, given: bytes | None) -> subprocess.CompletedProcess[bytes]:
@@ -138,6 +140,14 @@ def _accelerator() -> str:
     flags = Path("/proc/cpuinfo").read_text().split()
     usable = os.access("/dev/kvm", os.R_OK | os.W_OK) and not {"vmx", "svm"}.isdisjoint(flags)
     return "kvm" if usable else "tcg,thread=multi"
+
+
+def _kill_and_wait(process_id: int) -> None:
+    """Of a machine that an earlier run started and left."""
+    with suppress(ProcessLookupError):
+        while True:
+            os.kill(process_id, signal.SIGKILL)
+            time.sleep(POLL_S)
 
 
 def _free_port() -> int:

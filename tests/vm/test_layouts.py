@@ -31,8 +31,8 @@ while True:
             last[one] = json.load(urllib.request.urlopen("http://127.0.0.1:6830/jobs/%s.json" % one))
         except OSError as error:
             last[one] = {"error": str(error)}
-    waiting = [one for one, page in last.items() if not page.get("nodes") or page["nodes"][0].get("samples") is None
-               or page.get("state") in (None, "RUNNING", "PENDING", "COMPLETING")]
+    waiting = [one for one, page in last.items() if page.get("phase") != "ended" or not page.get("nodes")
+               or page["nodes"][0].get("oom_kills") is None]
     if not waiting or time.time() > deadline:
         break
     time.sleep(3)
@@ -57,7 +57,7 @@ KINDS = (
     Kind("killed for memory", f"srun {GREEDY}\n{RUN} 0.5 8 0", kills=1),
     Kind("writes to a disk", f"srun {RUN} 0.5 8 8"),
 )
-HETJOB = "sbatch --parsable -n1 --mem=90 --export=ALL,VMKIND=hetjob : -n1 --mem=90 /var/tmp/kinds/hetjob.sh"
+HETJOB = "VMKIND=hetjob sbatch --parsable -n1 --mem=90 : -n1 --mem=90 /var/tmp/kinds/hetjob.sh"
 
 
 class Layout(NamedTuple):

@@ -17,6 +17,10 @@ from testkit.checkout import ROOT
 
 PATIENCE_S = 600.0
 JOBS = 10
+IS_SUMMED = (
+    "import json, sys; page = json.load(sys.stdin); "
+    'sys.exit(page["phase"] != "ended" or page["nodes"][0]["oom_kills"] is None)'
+)
 BURN = "import time; t = time.process_time(); [None for _ in iter(lambda: time.process_time() - t < 2, False)]"
 
 
@@ -28,8 +32,7 @@ def submit(cluster: VirtualMachine, script: str, options: str = "") -> str:
 
 def page(cluster: VirtualMachine, job: str) -> dict[str, Any]:
     """The job's page as JSON once its node's summary is there."""
-    summed = f"""slurmlens job {job} --json | grep -q '"samples"'"""
-    cluster.until(f"scontrol show job {job} | grep -Eq 'JobState=(COMPLETED|FAILED)' && {summed}", PATIENCE_S)
+    cluster.until(f"slurmlens job {job} --json | python3 -c '{IS_SUMMED}'", PATIENCE_S)
     found: dict[str, Any] = json.loads(cluster.run(f"slurmlens job {job} --json"))
     return found
 
