@@ -115,7 +115,7 @@ deb: ## Debian packages into dist/
 
 .PHONY: lint-packages
 lint-packages: ## rpmlint and lintian on what lies in dist/: nothing may be left without an answer
-	rpmlint -c packaging/rpmlint.toml dist/*.rpm
+	rpmlint --strict -c packaging/rpmlint.toml dist/*.rpm
 	lintian --allow-root --fail-on error,warning dist/*.deb
 
 # In turn, for each takes 2 GiB; packages are built for the Python and the Slurm headers that a release's Debian has.
