@@ -268,6 +268,9 @@ async def _the_cluster_is_remembered(history: History, mix: JobMix) -> None:
         await queries.kind(viewer, EntityKind.NODE, ("state",), at_ns(TELLINGS))
         await queries.neighbourhood(viewer, entity("node n0005"), 2, at_ns(TELLINGS))
         await queries.blast_radius(viewer, entity("partition p1"), at_ns(TELLINGS))
+        await queries.memberships(viewer, "p1", "user7", [node_name(5)], at_ns(1), at_ns(TELLINGS))
+        await queries.began_ns(viewer, str(OWN_JOB))
+        await queries.running_on(viewer, [node_name(5)], at_ns(1), 100)
         await queries.common_cause(viewer, (mix.now_s - 3_600) * 10**9, mix.now_s * 10**9)
 
 

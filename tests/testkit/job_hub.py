@@ -15,7 +15,9 @@ from slurmlens.hub.intake.profile_demand import ProfileDemand
 from slurmlens.hub.inventory.common_cause import CommonCause, common_cause
 from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius, blast_radius
+from slurmlens.hub.inventory.questions.memberships import Membership
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood, explore
+from slurmlens.hub.inventory.runs import PlacedRun
 from slurmlens.hub.inventory.states import EntityHistory, EntityState
 from slurmlens.hub.news import News, RunsChanged
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
@@ -143,11 +145,22 @@ class FixedInventory:
     async def contained(self, viewer: Viewer, kind: EntityKind, at_ns: int) -> Sequence[HeldRelation]:
         return [one for one in self.relations if one.entity.kind == kind.value]
 
+    async def running_on(self, viewer: Viewer, nodes: Sequence[str], at_ns: int, most: int) -> Sequence[PlacedRun]:
+        return ()
+
     async def neighbourhood(self, viewer: Viewer, root: Entity, depth: int, at_ns: int) -> Neighbourhood:
         def relations_of(level: Collection[Entity]) -> list[HeldRelation]:
             return [one for one in self.relations if one.entity in level or one.other in level]
 
         return explore(root, depth, at_ns, relations_of)
+
+    async def memberships(
+        self, viewer: Viewer, partition: str | None, user: str | None, nodes: Sequence[str], then_ns: int, now_ns: int
+    ) -> Sequence[Membership]:
+        return ()
+
+    async def began_ns(self, viewer: Viewer, job: str) -> int | None:
+        return None
 
     async def blast_radius(self, viewer: Viewer, entity: Entity, at_ns: int) -> BlastRadius:
         runs = self.histories[entity].runs if entity in self.histories else ()

@@ -67,6 +67,7 @@ ROWS: dict[str, Row] = {
     "/": Row("/", of(401, 302, 302, 302, 302, 302, 302)),
     **_with_data("/me", _list("/me", "?user=bob")),
     **_with_data("/cluster", Row("/cluster", FOR_ALL_KNOWN)),
+    **_with_data("/cluster/map", _list("/cluster/map", WHILE_THEY_RAN)),
     "/jobs/{job_id}": _job("/jobs/42", "page"),
     "/api/v1/jobs/{job_id}": _job("/api/v1/jobs/42", "data"),
     "/api/v1/jobs/{job_id}/{run}": _job("/api/v1/jobs/42/1", "data"),

@@ -20,6 +20,7 @@ T = TypeVar("T")
 _MAX_TEXT = 200
 PASSING = "passing"
 WARNING = "warning"
+CRITICAL = "critical"
 
 
 class Instance(msgspec.Struct, frozen=True):
@@ -39,13 +40,25 @@ class Registered(msgspec.Struct, frozen=True):
     meta: dict[str, str]
 
 
+class ServiceInstance(msgspec.Struct, frozen=True):
+    """One instance of a service as Consul has it, whether it can be used or not; `status` is its gravest check's."""
+
+    service: str
+    node: str
+    port: int
+    status: str
+    tags: tuple[str, ...] = ()
+
+
 class _Node(msgspec.Struct, rename="pascal"):
     address: str = ""
+    node: str = ""
 
 
 class _Service(msgspec.Struct, rename="pascal"):
     address: str | None = None
     port: int | None = 0
+    tags: list[str] | None = None
     id: str = msgspec.field(default="", name="ID")
     meta: dict[str, str] | None = None
 
@@ -97,6 +110,31 @@ def registered(body: bytes) -> tuple[Registered, ...]:
         )
         for entry in _decoded(body, list[_Entry])
     )
+
+
+def service_names(body: bytes) -> tuple[str, ...]:
+    """The names in an answer of /v1/catalog/services."""
+    return tuple(sorted(_decoded(body, dict[str, list[str] | None])))
+
+
+def placed(body: bytes, service: str) -> tuple[ServiceInstance, ...]:
+    """All instances in an answer of /v1/health/service, those that cannot be used among them."""
+    return tuple(
+        ServiceInstance(
+            service=service,
+            node=entry.node.node or entry.node.address,
+            port=entry.service.port or 0,
+            status=_gravest({check.status for check in entry.checks or ()}),
+            tags=tuple(sorted(entry.service.tags or ())),
+        )
+        for entry in _decoded(body, list[_Entry])
+    )
+
+
+def _gravest(states: set[str]) -> str:
+    if states <= {PASSING}:
+        return PASSING
+    return WARNING if states <= {PASSING, WARNING} else CRITICAL
 
 
 def _usable(entries: list[_Entry]) -> Iterator[Instance]:

@@ -18,7 +18,7 @@ import msgspec
 from slurmlens import __version__
 from slurmlens.config.consul import ConsulConfig
 from slurmlens.discovery import answers
-from slurmlens.discovery.answers import Instance, Registered
+from slurmlens.discovery.answers import Instance, Registered, ServiceInstance
 from slurmlens.discovery.blocking import time_limit
 from slurmlens.errors import DecodeError, DiscoveryError, TransportError
 from slurmlens.runtime.endpoint import FixedEndpoint
@@ -62,6 +62,15 @@ class ConsulClient:
         """Every instance of a service, whatever its checks say, as the leading server knows them now."""
         answer = await self._ask("GET", f"/v1/health/service/{quote(service, safe='')}", {"consistent": ""})
         return self._reply(answer, answers.registered).value
+
+    async def services(self) -> tuple[str, ...]:
+        """The names of all services."""
+        return self._reply(await self._ask("GET", "/v1/catalog/services", {"stale": ""}), answers.service_names).value
+
+    async def placed(self, service: str) -> tuple[ServiceInstance, ...]:
+        """All instances of a service, usable or not."""
+        answer = await self._ask("GET", f"/v1/health/service/{quote(service, safe='')}", {"stale": ""})
+        return self._reply(answer, lambda body: answers.placed(body, service)).value
 
     async def tree(self, prefix: str, *, index: int, wait_s: float) -> Reply[dict[str, bytes]]:
         """Keys below `prefix`, named without it; none is an answer too (404 with an index)."""

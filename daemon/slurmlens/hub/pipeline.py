@@ -49,6 +49,7 @@ from slurmlens.hub.inventory.keeper import InventoryKeeper
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
+from slurmlens.hub.inventory.service_watch import ServiceWatch
 from slurmlens.hub.keepers import KEEPERS
 from slurmlens.hub.logs.opening import open_logs
 from slurmlens.hub.news import News, NodesReceived, SightingsClosed
@@ -386,6 +387,9 @@ class HubPipeline:
         keeper = InventoryKeeper(
             recorder, config.cluster, config.inventory, self._opened.news, self._opened.clock, self._opened.reporter
         )
+        if config.consul is not None:
+            watch = ServiceWatch(config.consul, recorder, self._opened.clock, self._opened.reporter)
+            self._supervisor.add("services", self._led(watch.run))
         self._supervisor.add("inventory", keeper.run)  # not led: each writes what it was told itself
 
     def _add_stages_of_the_port(self) -> None:

@@ -27,7 +27,21 @@ EPILOG = """example:
   slurmlens inventory software                 which nodes are not as the others of their partition
 """
 
-KINDS = ("cluster", "partition", "node", "user", "group", "account", "qos", "switch", "campaign", "software", "job")
+KINDS = (
+    "cluster",
+    "partition",
+    "node",
+    "user",
+    "group",
+    "account",
+    "qos",
+    "switch",
+    "port",
+    "service",
+    "campaign",
+    "software",
+    "job",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,7 @@
 """The stage that keeps the inventory: hears what the scheduler's poller was told, and writes what it means.
 
-Owns its loop, and when the machine's user database and a topology file are read. A collector that fails says so and
-spoils no other. Fed by `scheduler.poller` through `news`; feeds `recording`.
+Owns its loop, and when the machine's user database and files about the network are read. A collector that fails says
+so and spoils no other. Fed by `scheduler.poller` through `news`; feeds `recording`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.inventory import InventoryConfig
 from slurmlens.errors import DecodeError
+from slurmlens.hub.inventory.collectors import ibnetdiscover, lldp
 from slurmlens.hub.inventory.collectors.account_people import tell_account_people
 from slurmlens.hub.inventory.collectors.campaigns import tell_campaign
+from slurmlens.hub.inventory.collectors.ibnetdiscover import tell_fabric_file
 from slurmlens.hub.inventory.collectors.job_owners import Owner, owners_of, tell_owners
+from slurmlens.hub.inventory.collectors.lldp import tell_lldp_folder
 from slurmlens.hub.inventory.collectors.nodes import tell_nodes
 from slurmlens.hub.inventory.collectors.partitions import tell_partitions
 from slurmlens.hub.inventory.collectors.topology import read_topology_file, tell_topology
@@ -89,17 +93,35 @@ class InventoryKeeper:
         await self._write(await asyncio.to_thread(tell_nodes, told.nodes, now_ns))
         if told.partitions is not None:
             await self._write(tell_partitions(told.partitions, self._cluster, now_ns))
+        is_due = self._clock.monotonic_ns() >= self._file_due_ns
+        if is_due:
+            self._file_due_ns = self._clock.monotonic_ns() + round(TOPOLOGY_FILE_EVERY_S * NS_PER_S)
+            await self._write_cabling(now_ns)
         if self._settings.topology_file is not None:
-            await self._write_topology_file(now_ns)
+            if is_due:
+                await self._write_topology_file(self._settings.topology_file, now_ns)
         elif told.switches is not None:
             await self._write_topology(told.switches.records, now_ns, is_whole=not told.switches.refused)
 
-    async def _write_topology_file(self, now_ns: int) -> None:
-        if self._settings.topology_file is None or self._clock.monotonic_ns() < self._file_due_ns:
-            return
-        self._file_due_ns = self._clock.monotonic_ns() + round(TOPOLOGY_FILE_EVERY_S * NS_PER_S)
+    async def _write_cabling(self, now_ns: int) -> None:
+        """What files say of the network's cables; each fails alone."""
+        fabric, folder = self._settings.ibnetdiscover_file, self._settings.lldp_folder
+        if fabric is not None:
+            await self._write_read(ibnetdiscover.SOURCE, lambda: tell_fabric_file(fabric, self._nodes, now_ns))
+        if folder is not None:
+            await self._write_read(lldp.SOURCE, lambda: tell_lldp_folder(folder, self._nodes, now_ns))
+
+    async def _write_read(self, source: str, read: Callable[[], Telling]) -> None:
         try:
-            switches = await asyncio.to_thread(read_topology_file, self._settings.topology_file)
+            telling = await asyncio.to_thread(read)
+        except DecodeError as error:
+            self._reporter.report(PROBLEM, source=source, problem=str(error))
+            return
+        await self._write(telling)
+
+    async def _write_topology_file(self, path: Path, now_ns: int) -> None:
+        try:
+            switches = await asyncio.to_thread(read_topology_file, path)
         except DecodeError as error:
             self._reporter.report(PROBLEM, source="slurm topology", problem=str(error))
             return

@@ -32,6 +32,7 @@ from slurmlens.hub.web.pages.api_description import ApiDescriptionPage
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.capacity import CapacityPage
 from slurmlens.hub.web.pages.cluster import ClusterPage
+from slurmlens.hub.web.pages.cluster_map import ClusterMapPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
 from slurmlens.hub.web.pages.findings import FindingsPage
@@ -113,8 +114,9 @@ def make_app(
     pages = Pages(
         home=HomePage(listing, environment),
         cluster=ClusterPage(queries, inventory, findings, environment, settings.cluster, clock),
+        cluster_map=ClusterMapPage(inventory, environment, settings.cluster, clock, control),
         jobs=JobsPage(listing, environment),
-        job=JobPage(queries, progress, logs, findings, triggers, node_states, live, environment, control),
+        job=JobPage(queries, progress, logs, findings, triggers, node_states, inventory, live, environment, control),
         entity=EntityPage(listing, inventory, findings, node_states, environment, settings.cluster, clock, control),
         inventory=InventoryPage(inventory, software, environment, settings.cluster, clock, control),
         software=None if software is None else SoftwarePage(software, environment, settings.cluster, clock),

@@ -19,8 +19,10 @@ from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList
 from slurmlens.hub.inventory.common_cause import CommonCause
 from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius
+from slurmlens.hub.inventory.questions.memberships import Membership
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood
 from slurmlens.hub.inventory.read.software import LibraryTold, SoftwareTold, SourceTold
+from slurmlens.hub.inventory.runs import PlacedRun
 from slurmlens.hub.inventory.states import EntityHistory
 from slurmlens.hub.news import Fact
 from slurmlens.hub.node_states.facts import JobGpu, NodeStateTold
@@ -97,8 +99,19 @@ class InventoryReads(Protocol):
     async def contained(self, viewer: Viewer, kind: EntityKind, at_ns: int) -> Sequence[HeldRelation]:
         """Relations of all entities of a kind."""
 
+    async def running_on(self, viewer: Viewer, nodes: Sequence[str], at_ns: int, most: int) -> Sequence[PlacedRun]:
+        """Runs that were on these nodes."""
+
     async def neighbourhood(self, viewer: Viewer, root: Entity, depth: int, at_ns: int) -> Neighbourhood:
         """What stood around an entity."""
+
+    async def memberships(
+        self, viewer: Viewer, partition: str | None, user: str | None, nodes: Sequence[str], then_ns: int, now_ns: int
+    ) -> Sequence[Membership]:
+        """What a run's partition, user and nodes hung together with."""
+
+    async def began_ns(self, viewer: Viewer, job: str) -> int | None:
+        """When a job (or `ID/RUN`) began."""
 
     async def blast_radius(self, viewer: Viewer, entity: Entity, at_ns: int) -> BlastRadius:
         """Whom a failure would have touched."""

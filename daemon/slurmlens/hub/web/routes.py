@@ -12,6 +12,7 @@ from slurmlens.hub.inventory.entities import EntityKind
 from slurmlens.hub.views.campaign.build import CampaignPageView, CampaignsView
 from slurmlens.hub.views.capacity.view import CapacityView
 from slurmlens.hub.views.cluster.view import ClusterView
+from slurmlens.hub.views.cluster_map.view import ClusterMapView
 from slurmlens.hub.views.common_cause.view import CommonCauseView
 from slurmlens.hub.views.entity.view import EntitiesView, EntityView
 from slurmlens.hub.views.finding.view import FeedbackView, FindingsView, FindingView
@@ -31,6 +32,7 @@ from slurmlens.hub.web.pages.api_description import ApiDescriptionPage
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.capacity import CapacityPage
 from slurmlens.hub.web.pages.cluster import ClusterPage
+from slurmlens.hub.web.pages.cluster_map import ClusterMapPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
 from slurmlens.hub.web.pages.findings import FindingsPage
@@ -63,6 +65,7 @@ class Pages(NamedTuple):
 
     home: HomePage
     cluster: ClusterPage
+    cluster_map: ClusterMapPage
     jobs: JobsPage
     job: JobPage
     entity: EntityPage
@@ -102,6 +105,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route("/", pages.home.first),
         Route("/me", pages.home.show, HomeView, ("user",)),
         Route("/cluster", pages.cluster.show, ClusterView, ("by",)),
+        Route("/cluster/map", pages.cluster_map.show, ClusterMapView, ("at",)),
         Route(_JOB, pages.job.show, JobView),
         Route(_RUN, pages.job.show, JobView),
         Route(_JOB + "/live", pages.job.live),

@@ -18,11 +18,19 @@ import jinja2
 
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts
+from slurmlens.hub.inventory.questions.memberships import Membership
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.node_states.facts import JobGpu
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.web.marked_lines import MarkedLines
-from slurmlens.hub.web.ports import FindingReads, HistoryQueries, NodeStateReads, ProgressReads, TriggerReads
+from slurmlens.hub.web.ports import (
+    FindingReads,
+    HistoryQueries,
+    InventoryReads,
+    NodeStateReads,
+    ProgressReads,
+    TriggerReads,
+)
 from slurmlens.hub.web.shown import Shown
 from slurmlens.runtime.beside import beside
 
@@ -60,12 +68,14 @@ class ViewCache:
         findings: FindingReads | None = None,
         triggers: TriggerReads | None = None,
         node_states: NodeStateReads | None = None,
+        inventory: InventoryReads | None = None,
     ) -> None:
         self._queries = queries
         self._logs = logs
         self._findings = findings
         self._triggers = triggers
         self._node_states = node_states
+        self._inventory = inventory
         self._progress = progress
         self._environment = environment
         self._kept: dict[Key, _Projection] = {}
@@ -95,9 +105,9 @@ class ViewCache:
                 lines = () if kept.lines is None else await kept.lines.read(key[0], facts)
                 due = () if self._triggers is None else await self._triggers.of_run(key[0], facts.job_id, facts.run)
                 found = () if self._findings is None else await self._findings.of_job(key[0], facts.job_id, facts.run)
-                gpus = await self._gpus(key[0], facts)
+                gpus, then = await self._gpus(key[0], facts), await self._then(key[0], facts)
                 kept.shown = await beside(
-                    lambda: Shown(build_job_view(facts, told, lines, found, due, gpus), self._environment)
+                    lambda: Shown(build_job_view(facts, told, lines, found, due, gpus, then), self._environment)
                 )
             kept.read_at = began
             kept.rest_until = loop.time() + min(MOST_REST_S, REST_PER_WORK * (loop.time() - began))
@@ -109,6 +119,18 @@ class ViewCache:
         if self._node_states is None:
             return ()
         return await self._node_states.of_job(viewer, facts.job_id, facts.run)
+
+    async def _then(self, viewer: Viewer, facts: JobFacts) -> Sequence[Membership]:
+        """What the run hung together with when it began; that is told by the hub's own memory alone."""
+        if self._inventory is None or facts.start_ns is None:
+            return ()
+        partition = user = None
+        if facts.record is not None:
+            partition, user = facts.record.partition, facts.record.user
+        elif facts.identity is not None:
+            partition, user = facts.identity.partition, facts.identity.user_name
+        nodes = [node.node for node in facts.nodes]
+        return await self._inventory.memberships(viewer, partition, user, nodes, facts.start_ns, facts.as_of_ns)
 
     def _keep_within_bounds(self) -> None:
         nodes = sum(len(kept.shown.view.nodes) for kept in self._kept.values() if kept.shown)

@@ -116,6 +116,7 @@ PAGES = (
     "/inventory/job/7",
     "/inventory/switch/s1/blast-radius",
     "/inventory/node/n1/difference?with=n2",
+    "/cluster/map",
     "/software",
     "/software/openmpi",
     "/software/%3Cb%3Eevil",

@@ -155,3 +155,23 @@ async def test_the_common_cause_of_a_window_is_the_node_with_its_counts(
     assert first.q < 0.05
     twin = {"node n2", "switch s2"} - {f"{first.kind} {first.name}"}
     assert twin <= set(first.by)
+
+
+async def test_a_run_knows_the_cluster_of_when_it_began_and_what_changed_since(inventory: InventoryQueries) -> None:
+    then = await inventory.memberships(EVERYBODY, "all", "alice", ["n2"], moment(50), moment(300))
+    nodes, switches = then
+    assert (nodes.entity.name, nodes.then, nodes.left, nodes.came) == ("all", ("n1", "n2"), ("n2",), ())
+    assert (switches.then, switches.left, switches.came) == (("s2",), (), ())
+    assert await inventory.memberships(EVERYBODY, "all", None, ["n2"], moment(-200), moment(300)) == ()
+    seen = await inventory.memberships(BOB, None, "alice", ["n2"], moment(50), moment(300))
+    assert [one.entity.kind for one in seen] == ["node"]
+
+
+async def test_around_a_job_stands_the_cluster_of_when_it_began(history: History, inventory: InventoryQueries) -> None:
+    await history.learn(record(JobState.COMPLETED, job_id=7, end=60, start=50, nodes=("n2",)))
+    began_ns = await inventory.began_ns(EVERYBODY, "7")
+    assert began_ns == moment(50)
+    found = await inventory.neighbourhood(EVERYBODY, entity("job 7"), 2, began_ns)
+    assert {"n1", "n2"} <= {one.entity.name for one in found.entities}
+    assert "big" not in {one.entity.name for one in found.entities}
+    assert await inventory.began_ns(BOB, "7") is None

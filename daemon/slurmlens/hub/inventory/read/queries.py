@@ -8,7 +8,7 @@ view of the database. Jobs come from history and are joined here: nothing of the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -18,6 +18,7 @@ from slurmlens.hub.inventory.common_cause import CommonCause, Trial, common_caus
 from slurmlens.hub.inventory.entities import CONTAINS, FOREVER, Entity, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.questions.below import nodes_below, switches_above
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius, blast_radius
+from slurmlens.hub.inventory.questions.memberships import Membership, memberships
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood, explore
 from slurmlens.hub.inventory.questions.software import LibraryVersion, library_versions, software_candidates
 from slurmlens.hub.inventory.questions.trials import FAILURES, MADE_OF, SUCCESSES, trials
@@ -32,6 +33,9 @@ JOB = "job"
 
 MOST_RUNS = 1_000
 MOST_TRIALS = 20_000
+MOST_PLACES = 200
+"""Nodes of a run whose switches of then are looked up."""
+
 MOST_SWITCH_LEVELS = 16
 _OWNED = ("user", "account", "partition")
 
@@ -76,6 +80,13 @@ class InventoryQueries:
             lambda connection: facts_at.relations_of_kind(viewer, connection, self._cluster, kind.value, span)
         )
 
+    async def running_on(self, viewer: Viewer, nodes: Sequence[str], at_ns: int, most: int) -> list[PlacedRun]:
+        """Runs that were on one of these nodes at a moment, newest first; at most so many."""
+        span = at_ns, at_ns
+        return await self._store.read(
+            lambda connection: runs_at.runs_on_nodes(viewer, connection, self._cluster, nodes, span, most)
+        )
+
     async def neighbourhood(self, viewer: Viewer, root: Entity, depth: int, at_ns: int) -> Neighbourhood:
         """What stood around an entity (or a job), jobs that ran then among it."""
 
@@ -105,6 +116,27 @@ class InventoryQueries:
             return []
         runs = runs_at.runs_of_job(viewer, connection, self._cluster, int(job))
         return [run for run in runs if _job_name(run) == name or (not number and run is runs[-1])]
+
+    async def memberships(
+        self, viewer: Viewer, partition: str | None, user: str | None, nodes: Sequence[str], then_ns: int, now_ns: int
+    ) -> tuple[Membership, ...]:
+        """What a run's partition, user and nodes hung together with when it began, and what changed since."""
+        entities = [Entity.of(EntityKind.NODE, node) for node in nodes[:MOST_PLACES]]
+        entities += [] if partition is None else [Entity.of(EntityKind.PARTITION, partition)]
+        entities += [] if user is None else [Entity.of(EntityKind.USER, user)]
+
+        def question(connection: Connection) -> tuple[Membership, ...]:
+            then, now = (
+                facts_at.relations_of(viewer, connection, self._cluster, entities, at_ns) for at_ns in (then_ns, now_ns)
+            )
+            return memberships(partition, user, nodes, then, now)
+
+        return await self._store.read(question)
+
+    async def began_ns(self, viewer: Viewer, job: str) -> int | None:
+        """When a job (its latest run, or `ID/RUN`) began; None where it did not, or there is none for the viewer."""
+        found = await self._store.read(lambda connection: self._runs_of_job(viewer, connection, job))
+        return found[-1].start_ns if found else None
 
     async def blast_radius(self, viewer: Viewer, entity: Entity, at_ns: int) -> BlastRadius:
         """Whom it touched if this entity had failed at that moment."""

@@ -10,7 +10,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.inventory.entities import CHARGES, CONTAINS, COORDINATES, MEMBER_OF, OF_USER, RAN, FactValue
+from slurmlens.hub.inventory.entities import (
+    CHARGES,
+    CONTAINS,
+    COORDINATES,
+    LINKED_TO,
+    MEMBER_OF,
+    OF_USER,
+    RAN,
+    RUNS_ON,
+    FactValue,
+)
 from slurmlens.shown import format as fmt
 
 
@@ -110,6 +120,8 @@ _FORWARD = {
     COORDINATES: "coordinates",
     RAN: "ran",
     OF_USER: "of",
+    LINKED_TO: "linked to",
+    RUNS_ON: "is on",
     "runs_on": "runs on",
     "of": "of",
     "in": "in",
@@ -121,6 +133,8 @@ _BACKWARD = {
     COORDINATES: "is coordinated by",
     RAN: "was run by",
     OF_USER: "has",
+    LINKED_TO: "linked to",
+    RUNS_ON: "has service",
     "runs_on": "runs",
     "of": "has",
     "in": "has",

@@ -16,6 +16,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.hub.findings.claims import Finding
 from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
 from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, RunFacts
+from slurmlens.hub.inventory.questions.memberships import Membership
 from slurmlens.hub.logs.query import StoredLine
 from slurmlens.hub.node_states.facts import JobGpu
 from slurmlens.hub.progress.course import TaskCourse
@@ -33,6 +34,7 @@ from slurmlens.hub.views.job.profile_bins import BinValue, grid_for, on_grid, sh
 from slurmlens.hub.views.job.progress import build_progress
 from slurmlens.hub.views.job.provenance import provenance_of
 from slurmlens.hub.views.job.steps import build_steps
+from slurmlens.hub.views.job.then import build_then
 from slurmlens.hub.views.job.timeline import build_bands, build_marks
 from slurmlens.hub.views.job.view import (
     Allocation,
@@ -61,11 +63,13 @@ def build_job_view(
     findings: Sequence[Finding] = (),
     triggers: Sequence[Trigger] = (),
     gpus: Sequence[JobGpu] = (),
+    then: Sequence[Membership] = (),
 ) -> JobView:
     """Everything that is shown of one run.
 
     `told_inside` is what its own processes reported, `lines` what was logged about it, `findings` are those that
-    touched it, `triggers` the workflows that it started, `gpus` what nodes told of its GPUs.
+    touched it, `triggers` the workflows that it started, `gpus` what nodes told of its GPUs, `then`
+    what its partition, user and nodes hung together with when it began.
     """
     extent = _extent(facts)
     phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=extent.is_over)
@@ -108,6 +112,7 @@ def build_job_view(
         charts=_charts(facts, extent, run_nodes, nodes, times.waited_s, estimate.lead.course if estimate else None),
         advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0),
         provenance=provenance,
+        then=build_then(then),
         other_runs=tuple(_run_link(run, facts) for run in facts.runs if run.number != facts.run),
         assessments=build_assessments(triggers),
         is_live=facts.is_live,

@@ -31,6 +31,7 @@ def render_job(view: JobView, sheet: Sheet) -> str:
         list(figure_lines(view, sheet)),
         list(node_lines(view.nodes, sheet)),
         list(_gpus(view, sheet)),
+        list(_then(view, sheet)),
         list(_marks(view, sheet)),
         list(_worth(view, sheet)),
         list(_assessed(view, sheet)),
@@ -64,6 +65,13 @@ def _gpus(view: JobView, sheet: Sheet) -> Iterator[str]:
         yield clip(f"    {pad(name, 34)} {figures}  {'; '.join(row.notes)}", max(sheet.columns, 40))
     if len(view.gpus.rows) > MOST_GPUS and not sheet.full:
         yield f"    … and {len(view.gpus.rows) - MOST_GPUS} more (--wide)"
+
+
+def _then(view: JobView, sheet: Sheet) -> Iterator[str]:
+    for one in view.then:
+        if one.changed or sheet.full:
+            text = f"When it began {one.label} {one.text}" + (f"; {one.changed}" if one.changed else "")
+            yield from (f"  {line}" for line in wrap(text, sheet.columns - 2))
 
 
 def _sentence(view: JobView, sheet: Sheet) -> Iterator[str]:

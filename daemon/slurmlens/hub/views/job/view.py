@@ -359,6 +359,15 @@ class AssessmentView(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[KnownProblem, ...] = ()
 
 
+class ThenLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Its partition's nodes, its user's groups or its nodes' switches (`kind`) when it began; what `changed` since."""
+
+    label: str
+    kind: str
+    text: str
+    changed: str | None = None
+
+
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is shown of one run of one job."""
 
@@ -393,6 +402,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     charts: Charts | None = None
     advice: tuple[Advice, ...] = ()
     provenance: Provenance = Provenance()
+    then: tuple[ThenLine, ...] = ()
+    """What the cluster was around it when it began."""
     other_runs: tuple[RunLink, ...] = ()
     assessments: tuple[AssessmentView, ...] = ()
     """By workflows that were started because of it, the latest first."""

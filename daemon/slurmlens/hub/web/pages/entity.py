@@ -22,15 +22,17 @@ from slurmlens.hub.views.entity.table import entities_csv
 from slurmlens.hub.views.entity.view import EntityView
 from slurmlens.hub.views.jobs.table import jobs_csv
 from slurmlens.hub.views.jobs.view import JobsView
-from slurmlens.hub.views.neighbourhood.build import PLURALS
+from slurmlens.hub.views.neighbourhood.build import PLURALS, build_neighbourhood_view
 from slurmlens.hub.web.addresses import filters_of, moment_in
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.entity_drawing import draw_entity
 from slurmlens.hub.web.job_listing import JobListing
+from slurmlens.hub.web.neighbourhood_drawing import NeighbourhoodDrawing, draw_neighbourhood
 from slurmlens.hub.web.ports import FindingReads, InventoryReads, NodeStateReads
 from slurmlens.hub.web.session import viewer_of
 
 SHOWN_BEFORE_NS = 7 * 86_400 * NS_PER_S
+MOST_AROUND = 60
 _WITH_JOBS = ("node", "user", "partition", "account")
 
 
@@ -86,7 +88,16 @@ class EntityPage:
         view = build_entity_view(self._cluster, history, jobs, since_ns, now_ns, found, machine)
         if not view.is_known:
             raise _not_known(entity)
-        return self._answer(request.match_info.get("form"), view)
+        form = request.match_info.get("form")
+        around = None if form is not None else await self._around(viewer, entity, at_ns, now_ns)
+        return self._answer(form, view, around)
+
+    async def _around(self, viewer: Viewer, entity: Entity, at_ns: int, now_ns: int) -> NeighbourhoodDrawing | None:
+        """What stands right around it, drawn; None where that is too much for a page."""
+        found = await self._inventory.neighbourhood(viewer, entity, 1, at_ns)
+        if not 1 < len(found.entities) <= MOST_AROUND:
+            return None
+        return draw_neighbourhood(build_neighbourhood_view(self._cluster, found, now_ns))
 
     async def _listing(self, request: web.Request, kind: EntityKind) -> web.Response:
         viewer, plural = viewer_of(request), PLURALS[kind.value]
@@ -111,14 +122,15 @@ class EntityPage:
         filters = filters_of(request) | {entity.kind: entity.name}
         return await self._jobs.listed(viewer, filters, request.query.get("after"))
 
-    def _answer(self, form: str | None, view: EntityView) -> web.Response:
+    def _answer(self, form: str | None, view: EntityView, around: NeighbourhoodDrawing | None) -> web.Response:
         if form == "json":
             return json_answer(view)
         if form == "csv":
             if view.jobs is None:
                 raise PageError(404, "no-table", f"A {view.kind} has no table", "Its JSON has all that is known.")
             return csv_answer(jobs_csv(view.jobs), f"{view.kind}-jobs.csv")
-        return html_answer(self._page.render(view=view, drawn=draw_entity(view), plural=PLURALS[view.kind]))
+        drawn = draw_entity(view)
+        return html_answer(self._page.render(view=view, drawn=drawn, around=around, plural=PLURALS[view.kind]))
 
 
 def _not_known(entity: Entity) -> PageError:

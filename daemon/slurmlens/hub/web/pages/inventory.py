@@ -54,10 +54,12 @@ class InventoryPage:
         self._clock = clock
 
     async def neighbourhood(self, request: web.Request) -> web.Response:
-        """`GET /inventory/KIND/NAME`: what stands around it, `depth` relations far."""
+        """`GET /inventory/KIND/NAME`: what stands around it, `depth` relations far; around a job when it began."""
         entity, now_ns = _entity(request), self._clock.wall_ns()
-        depth, at_ns = depth_in(request, MOST_DEPTH, DEPTH), moment_in(request, "at", now_ns)
         viewer = viewer_of(request)
+        depth, at_ns = depth_in(request, MOST_DEPTH, DEPTH), moment_in(request, "at", now_ns)
+        if entity.kind == "job" and "at" not in request.query:
+            at_ns = await self._inventory.began_ns(viewer, entity.name) or at_ns  # the cluster of then
         found = await self._inventory.neighbourhood(viewer, entity, depth, at_ns)
         if not found.relations and not (await self._inventory.entity(viewer, entity, at_ns)).state.facts:
             message = f"The hub knows no {entity.kind} {entity.name!r} at that moment"

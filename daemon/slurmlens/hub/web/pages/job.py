@@ -23,6 +23,7 @@ from slurmlens.hub.web.live_stream import STREAMS_A_TURN, stream_job
 from slurmlens.hub.web.ports import (
     FindingReads,
     HistoryQueries,
+    InventoryReads,
     LiveFeed,
     NodeStateReads,
     ProgressReads,
@@ -50,12 +51,13 @@ class JobPage:
         findings: FindingReads | None,
         triggers: TriggerReads | None,
         node_states: NodeStateReads | None,
+        inventory: InventoryReads | None,
         feed: LiveFeed,
         environment: jinja2.Environment,
         control: AccessControl,
     ) -> None:
         self._queries = queries
-        self._views = ViewCache(queries, progress, logs, environment, findings, triggers, node_states)
+        self._views = ViewCache(queries, progress, logs, environment, findings, triggers, node_states, inventory)
         self._feed = feed
         self._control = control
         self._turns = Turns(STREAMS_A_TURN)
