@@ -42,6 +42,7 @@ CASES = {
     "P17": "bench.p17_hook_to_page",
     "P19": "bench.p19_job_page",
     "P18": "bench.p18_hub_ingest",
+    "P20": "bench.p20_usage_reports",
     "P21": "bench.p21_enrichment",
     "P23": "bench.p23_nodes_on_one_hub",
     "STORM": "bench.storm",

@@ -90,6 +90,8 @@ runtime_path = "{self.folder}/run"
 heartbeat_interval_s = {self._heartbeat_interval_s}
 [spool]
 path = "{self.spool}"
+[software]
+check_interval_s = 1
 [sampling]
 interval_s = {self._interval_s}
 slow_every = 2

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from slurmlens.cli.main import main as slurmlens
-from slurmlens.events import FigureSource, JobEnd, JobProfile, JobStart, JobSummary, NodeHeartbeat, Witness
+from slurmlens.events import (
+    FigureSource,
+    JobEnd,
+    JobProfile,
+    JobStart,
+    JobSummary,
+    NodeHeartbeat,
+    NodeSoftware,
+    Witness,
+)
 from testkit.moving_tree import MovingTree
 from testkit.node_process import NodeProcess, accept, node_process, run_to_its_end
 from testkit.scripted_server import answer
@@ -70,6 +79,19 @@ async def test_a_job_goes_the_whole_road(node: NodeProcess, golden: Callable[[st
     own = [name for name in node.series() if ".slots." in name]
     golden(f"node/series-{node.tree.place.hierarchy.value}.txt", "\n".join(own) + "\n")
     assert await node.stop() == 0
+
+
+async def test_what_is_installed_goes_the_whole_road(node: NodeProcess) -> None:
+    status = node.tree.root / "var/lib/dpkg/status"
+    status.parent.mkdir(parents=True)
+    status.write_text("Package: libc6\nStatus: install ok installed\nVersion: 2.36\n")
+    await node.start()
+
+    def told() -> list[str]:
+        found = [one for one in node.events(NodeSoftware) if isinstance(one, NodeSoftware) and one.source == "dpkg"]
+        return [f"{package.name} {package.version}" for one in found for package in one.packages]
+
+    await until(lambda: told() == ["libc6 2.36"], "the packages of the machine")
 
 
 async def test_without_hooks_a_job_is_found_sampled_and_ended_from_the_cgroup_tree(node: NodeProcess) -> None:
