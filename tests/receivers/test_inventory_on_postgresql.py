@@ -1,4 +1,4 @@
-"""The inventory on a real PostgreSQL: the same spans, one schema, and two hubs that tell at once."""
+"""The inventory on a real PostgreSQL: the same spans, one schema, two hubs that tell at once, and software."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ import itertools
 import pytest
 from deploy.components.postgresql import PostgreSql
 
+from slurmlens.events import Package
+from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.inventory.entities import FOREVER
+from slurmlens.hub.inventory.read.queries import InventoryQueries
+from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder, Recorded
-from testkit.inventories import fact, fact_rows, relation, relation_rows, telling
+from testkit.hub_history import History
+from testkit.inventories import entity, fact, fact_rows, relation, relation_rows, telling
+from testkit.manual_clock import ManualClock
+from testkit.node_software import packages, software
+from testkit.told_events import at_ns
 
 _numbers = itertools.count(1)
 
@@ -53,3 +61,24 @@ async def test_two_who_tell_at_once_leave_what_one_would(database_url: str) -> N
     finally:
         for store in stores:
             await store.close()
+
+
+async def test_software_is_kept_once_and_asked_at_any_moment(database_url: str) -> None:
+    odd = Package("lib'x\"\n-- drop", "1;2")
+    history = await History.open(database_url, ManualClock())
+    try:
+        await history.apply([software(f"n{number}", *packages(mpi="4.1"), odd) for number in range(5)])
+        await history.apply([software("n1", *packages(mpi="5.0"), odd, seconds=10)])
+        await history.apply([software("n1", seconds=20, problem="it hangs")])
+        queries, inventory = SoftwareQueries(history.store, "demo"), InventoryQueries(history.store, "demo")
+        before = await queries.library(EVERYBODY, "mpi", at_ns(5))
+        after = await queries.library(EVERYBODY, "mpi", at_ns(15))
+        assert [(one.version, len(one.nodes)) for one in before.versions] == [("4.1", 5)]
+        assert [(one.version, len(one.nodes)) for one in after.versions] == [("4.1", 4), ("5.0", 1)]
+        (source,) = await queries.of_node(EVERYBODY, "n1", at_ns(30))
+        assert (source.held.problem, odd in source.packages) == ("it hangs", True)
+        assert (await queries.drift(EVERYBODY, at_ns(15))).drift.drifts == ()
+        touched = await inventory.blast_radius(EVERYBODY, entity("software mpi 5.0"), at_ns(15))
+        assert touched.nodes == ("n1",)
+    finally:
+        await history.close()
