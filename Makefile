@@ -55,6 +55,10 @@ components: packages ## the real servers that tests and bench talk to, fetched a
 demo: python ## a small real Slurm with everything on it, ending with a URL; ARGS=--exit-after-check for tests
 	@PYTHONUNBUFFERED=1 $(PYTHON) -m deploy.demo $(ARGS)
 
+.PHONY: walkthrough
+walkthrough: setup components ## the ancestor's walkthrough, ten steps on the whole stack, with pictures in build/walkthrough
+	@PYTHONUNBUFFERED=1 $(PYTHON) -m deploy.walkthrough $(ARGS)
+
 # Unit tests share nothing, so two processes run them; suites on real servers share those and the machine, so they run
 # one after another. Status 5 says that nothing was chosen (ARGS may name tests of one half alone).
 PYTEST := $(BIN)/pytest --durations=25

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,11 +20,19 @@ from deploy.slurmlens import program
 EXAMPLE = CHECKOUT / "examples" / "block-size"
 BEST = {"tile_m": 48, "tile_n": 96, "order": "ikj"}
 QUICK = "\n[poll]\ninterval_s = 0.5\ninterval_max_s = 1.0\n"
-MOST_S = 120.0
+MOST_S = 240.0
+KILL_AFTER_POINTS = 3
 
 
-def run_campaign(slurm: SmallSlurm, hub: str, say: Callable[[str], None], check: Callable[[bool, str], None]) -> None:
-    """Run it to its end, show its status, write its page."""
+def run_campaign(
+    slurm: SmallSlurm,
+    hub: str,
+    say: Callable[[str], None],
+    check: Callable[[bool, str], None],
+    *,
+    with_a_kill: bool = False,
+) -> None:
+    """Run it to its end, show its status, write its page. With a kill: its controller dies by SIGKILL on the way."""
     folder = slurm.sandbox.folder / "home/alice/block-size"
     file = _lay_out(slurm, folder)
 
@@ -33,6 +42,12 @@ def run_campaign(slurm: SmallSlurm, hub: str, say: Callable[[str], None], check:
         return slurm.sandbox.run(argv, user="alice", cwd=folder, env=env, timeout_s=MOST_S).stdout
 
     say(f"$ slurmlens campaign run {file}")
+    if with_a_kill:
+        points = _kill_on_the_way(
+            slurm, [str(program("slurmlens")), "campaign", "run", "--hub", hub, str(file)], folder
+        )
+        check(points > 0, f"its controller was killed by SIGKILL when {points} points had run")
+        say("$ slurmlens campaign run …, which goes on")
     campaign("run")
     say(campaign("status"))
     view = json.loads(campaign("status", "--json"))
@@ -44,6 +59,24 @@ def run_campaign(slurm: SmallSlurm, hub: str, say: Callable[[str], None], check:
     check(told == view, "the hub's page of the campaign shows the same")
     say(f"campaigns: {hub}/campaigns/alice/block-size")
     say(f"its page:  {campaign('report').strip()}")
+
+
+def _kill_on_the_way(slurm: SmallSlurm, argv: list[str], folder: Path) -> int:
+    """Kills the controller as soon as some points have run; how many had."""
+    env = {"LEDGER": str(folder / "ledger")}
+    controller = slurm.sandbox.spawn("campaign", argv, user="alice", cwd=folder, env=env)
+    deadline_s = time.monotonic() + MOST_S
+    while (points := _points_run(folder)) < KILL_AFTER_POINTS and controller.running():
+        if time.monotonic() > deadline_s:
+            break
+        time.sleep(0.2)
+    controller.kill()
+    return points
+
+
+def _points_run(folder: Path) -> int:
+    ledger = folder / "ledger"
+    return len(ledger.read_text().splitlines()) if ledger.exists() else 0
 
 
 def _lay_out(slurm: SmallSlurm, folder: Path) -> Path:

@@ -3,10 +3,14 @@
 Slurm gives every dynamic node one port, so that nodes of one machine differ by their loopback address and host name;
 both stand in the sandbox's own /etc/hosts. A slurmd registers drained: whoever makes it a member (`slurmlens
 membership`) tells slurmctld its address, for on the loopback interface slurmctld sees the wrong one, and resumes it.
+So that each slurmd listens at its own address there is NoInAddrAny, which must not hold for the srun of a job:
+slurmstepd answers it at the address that it sees. A TaskProlog gives jobs a slurm.conf without (`lay_out_for_jobs`).
 `scontrol reconfigure` of 22.05.8 with dynamic nodes ends slurmctld: it is restarted instead where that is needed.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from deploy.component import Service
 from deploy.hardware import NodeShape
@@ -17,10 +21,25 @@ MOST = 1024
 FIRST_ADDRESS = (127, 77, 0, 0)
 
 
-def slurm_conf_lines(port: int) -> str:
+OWN_ADDRESS = "CommunicationParameters=NoInAddrAny\n"
+FOR_JOBS = "slurm/for-jobs"
+
+
+def lay_out_for_jobs(sandbox: Sandbox) -> None:
+    """The slurm.conf that jobs see, and the TaskProlog that has them see it; after slurm.conf is written."""
+    folder = sandbox.make_folder(FOR_JOBS)
+    etc = sandbox.folder / "etc/slurm"
+    for name in ("slurm.conf", "cgroup.conf", "plugstack.conf"):
+        (folder / name).write_text((etc / name).read_text().replace(OWN_ADDRESS, ""))
+    program = folder / "task-prolog"
+    program.write_text(f"#!/bin/sh\necho export SLURM_CONF={folder}/slurm.conf\n")
+    program.chmod(0o755)
+
+
+def slurm_conf_lines(port: int, folder: Path) -> str:
     """What slurm.conf needs of them: partitions are made of features, for no name is known before."""
     return f"""SlurmdPort={port}
-CommunicationParameters=NoInAddrAny
+{OWN_ADDRESS}TaskProlog={folder}/{FOR_JOBS}/task-prolog
 MaxNodeCount={MOST}
 TreeWidth=65533
 DebugFlags=NO_CONF_HASH

@@ -29,13 +29,15 @@ class Ended:
         return self.accounted.job_id
 
 
-def run_jobs(slurm: SmallSlurm, planned: Sequence[Planned], folder: str, say: Callable[[str], None]) -> list[Ended]:
+def run_jobs(
+    slurm: SmallSlurm, planned: Sequence[Planned], folder: str, say: Callable[[str], None], most_s: float = RUN_MAX_S
+) -> list[Ended]:
     """Runs all of them to their end; `folder` is where the workloads are."""
     submitted = {submit(slurm, each, folder, say): each for each in planned}
     waiting = {job_id: ARRAY_TASKS if each.role is Role.ARRAY else 1 for job_id, each in submitted.items()}
     ended: dict[int, Ended] = {}
     cancel = _Cancel(slurm, {job_id: each for job_id, each in submitted.items() if each.role is Role.CANCELLED})
-    deadline = time.monotonic() + RUN_MAX_S
+    deadline = time.monotonic() + most_s
     while any(waiting.values()):
         for accounted in slurm.accounted():
             job = accounted.submitted_id
@@ -45,7 +47,7 @@ def run_jobs(slurm: SmallSlurm, planned: Sequence[Planned], folder: str, say: Ca
         cancel.look()
         if time.monotonic() > deadline:
             late = ", ".join(str(job_id) for job_id, count in waiting.items() if count)
-            raise ComponentFailed("slurm", f"jobs {late} have not ended after {RUN_MAX_S:.0f} s")
+            raise ComponentFailed("slurm", f"jobs {late} have not ended after {most_s:.0f} s")
         time.sleep(POLL_S)
     return [ended[job_id] for job_id in sorted(ended)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from deploy.errors import DeployError
 from deploy.whole import commands, description
@@ -59,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     end = verbs.add_parser("down", help="end a stack and leave nothing behind")
     _name(end)
     end.set_defaults(command=commands.down)
+    written = verbs.add_parser("compose", help="write the stack as a Compose file with its images and settings")
+    written.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    written.add_argument("--build", metavar="ENGINE", help="build the images, too: podman, or docker")
+    _contents(written)
+    written.set_defaults(command=commands.compose)
     verbs.add_parser("list", help="the stacks that are up").set_defaults(command=commands.listing)
     return parser
 

@@ -16,9 +16,11 @@ from pathlib import Path
 
 from deploy import instance
 from deploy.errors import DeployError, MachineLacks
+from deploy.hardware import node_shape
 from deploy.sandbox import CHECKOUT, require_programs
 from deploy.slurmlens import program
-from deploy.whole import description, record
+from deploy.whole import compose as composing
+from deploy.whole import description, images, record
 from deploy.whole.asking import ask
 from deploy.whole.proofs import Proof, Running, prove
 
@@ -141,6 +143,22 @@ def down(options: argparse.Namespace) -> int:
         time.sleep(POLL_S)
     instance.remove_leftovers()
     print(f"stack {options.name!r} is down, nothing is left behind")
+    return 0
+
+
+def compose(options: argparse.Namespace) -> int:
+    """Writes the Compose file with its images and settings, and builds the images where an engine is named."""
+    rows = description.chosen(options.with_, options.without)
+    engine = options.build.split() if options.build else []
+    if engine and shutil.which(engine[0]) is None:
+        raise MachineLacks(f"engine {engine[0]} is not there: install podman, or use `slurmlens stack up` without one")
+    if options.out.exists() and any(options.out.iterdir()):
+        raise DeployError(f"{options.out} is not empty: name a new folder, for the secrets in it belong to one stack")
+    composing.write(options.out, rows, options.compute, node_shape())
+    print(f"written: {options.out}/compose.yaml, for {', '.join(row.name for row in rows if row.name != 'munge')}")
+    if engine:
+        images.build(engine, options.out, lambda words: print(words, flush=True))
+    print(f"next: podman-compose -f {options.out}/compose.yaml up -d --scale compute={options.compute}")
     return 0
 
 

@@ -18,7 +18,7 @@ from deploy.components.lumber import Lumber
 from deploy.components.neo4j import Neo4j
 from deploy.components.opensearch import OpenSearch
 from deploy.components.postgresql import PostgreSql
-from deploy.dynamic_nodes import slurm_conf_lines
+from deploy.dynamic_nodes import lay_out_for_jobs, slurm_conf_lines
 from deploy.errors import DeployError
 from deploy.sandbox import Sandbox
 from deploy.slurm import SmallSlurm
@@ -58,7 +58,7 @@ class Processes:
             cluster=CLUSTER,
             prolog=prolog,
             epilog=epilog,
-            extra_conf=slurm_conf_lines(self._slurmd_port),
+            extra_conf=slurm_conf_lines(self._slurmd_port, box.folder),
             plugstack=slurmlens.spank_plugin(box),
         )
         self.consul = Consul(box)
@@ -115,7 +115,9 @@ class Processes:
     def compute_node(self, number: int) -> ComputeNode:
         """The node of that number, made when it is first asked for."""
         if number not in self.compute:
-            tables = f'\n[sinks.beats]\nhost = "127.0.0.1"\nport = {self.logstash.port}\n' if self.logstash else ""
+            name = f"{self.sandbox.identity}-compute{number}"
+            tables = f'\n[logs.syslog]\nsocket = "{slurmlens.APP_SOCKETS}/{name}/log"\n'
+            tables += f'\n[sinks.beats]\nhost = "127.0.0.1"\nport = {self.logstash.port}\n' if self.logstash else ""
             settings = NodeSettings(
                 CLUSTER, self.hub.url, self.carbon.port, interval_s=INTERVAL_S, slow_every=SLOW_EVERY, tables=tables
             )
@@ -134,7 +136,11 @@ class Processes:
 
     @property
     def _before(self) -> dict[str, Callable[[], None]]:
-        return {"munge": self.slurm.lay_out, "hub": self._give_neo4j_password, "galaxy": self._tell_galaxy}
+        return {"munge": self._lay_out_slurm, "hub": self._give_neo4j_password, "galaxy": self._tell_galaxy}
+
+    def _lay_out_slurm(self) -> None:
+        self.slurm.lay_out()
+        lay_out_for_jobs(self.sandbox)
 
     def _tell_galaxy(self) -> None:
         """Its tools ask the hub."""

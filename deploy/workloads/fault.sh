@@ -1,12 +1,16 @@
 # Read by the job scripts. The faulty node: a job whose node list contains it fails some seconds after its start, and never
 # ends well before.
 
-# say TEXT: to the job's output, and to syslog under the job's tag where there is a syslog.
+# say TEXT: to the job's output, and to syslog under the job's tag where there is a syslog: the node's own, else the
+# machine's.
 say() {
     echo "$*"
-    if [ -S /dev/log ]; then
-        logger -t "slurm_$SLURM_JOB_ID" -- "$*"
-    fi
+    for log in "/run/slurmlens-node/$SLURMD_NODENAME/log" /dev/log; do
+        if [ -S "$log" ]; then
+            logger --socket "$log" -t "slurm_$SLURM_JOB_ID" -- "$*"
+            break
+        fi
+    done
 }
 
 # fail_later ERR_NODE SECONDS: in the background, ends the whole script with 42 if the node is among the job's.
