@@ -65,6 +65,7 @@ class Plan:
     seconds: float
     beat_interval_s: float = 10.0
     jobs_per_node_hour: float = 0.0
+    skew_s: float = 0.0
     cluster: str = "bench"
     seed: int = 1
 
@@ -80,6 +81,7 @@ class Outcome:
 
     sent: int = 0
     lines: int = 0
+    job_lines: int = 0
     bytes_sent: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     delays_s: list[float] = field(default_factory=list)
@@ -93,6 +95,7 @@ class Outcome:
         return {
             "sent": self.sent,
             "lines": self.lines,
+            "job_lines": self.job_lines,
             "bytes_sent": self.bytes_sent,
             "statuses": dict(self.statuses),
             "connections": self.connections,
@@ -111,6 +114,7 @@ class NodeLife:
         self._plan = plan
         self.name = f"n{number:05}"
         self._rng = random.Random(plan.seed * 1_000_003 + number)
+        self._skew_s = self._rng.gauss(0.0, plan.skew_s) if plan.skew_s else 0.0
         self._boot_id = f"{number:08x}-0000-4000-8000-000000000000"
         self._count = 0
         self._first_job = number * 10_000 + 1
@@ -121,6 +125,7 @@ class NodeLife:
     def events(self, now_s: float) -> list[AnyEvent]:
         """What the node has to say now: always a heartbeat, and what its job did since the last time."""
         told: list[AnyEvent] = []
+        now_s += self._skew_s
         if self._plan.job_s:
             told += self._job_events(now_s)
         told.append(self._heartbeat(now_s))
@@ -233,6 +238,7 @@ class NodeLink:
                 events = self._life.events(time.time())
                 waiting += b"".join(ecs.encode(event) + b"\n" for event in events)
                 self._outcome.lines += len(events)
+                self._outcome.job_lines += len(events) - 1  # the last is the heartbeat, of which no row is kept
                 due_s += self._plan.beat_interval_s
             if not waiting:
                 continue
@@ -322,6 +328,7 @@ class Arguments:
         parser.add_argument("--seconds", type=float, default=60.0)
         parser.add_argument("--beat-interval-s", type=float, default=10.0)
         parser.add_argument("--jobs-per-node-hour", type=float, default=0.0)
+        parser.add_argument("--skew-s", type=float, default=0.0, help="spread of the nodes' clocks")
         parser.add_argument("--cluster", default="bench")
         parser.add_argument("--seed", type=int, default=1)
         options = parser.parse_args(arguments)
@@ -334,6 +341,7 @@ class Arguments:
                 seconds=options.seconds,
                 beat_interval_s=options.beat_interval_s,
                 jobs_per_node_hour=options.jobs_per_node_hour,
+                skew_s=options.skew_s,
                 cluster=options.cluster,
                 seed=options.seed,
             )
