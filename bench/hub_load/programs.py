@@ -22,7 +22,7 @@ from bench.cpu_time import cpu_ns, resident_bytes
 from bench.node_daemon import TOKEN
 from bench.result import NotMeasurable
 
-READY_TIMEOUT_S = 20.0
+READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 CONFIG = """
 cluster = "{cluster}"
