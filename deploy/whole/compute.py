@@ -1,12 +1,14 @@
 """A compute node as processes: a slurmd that registers by itself, the node daemon beside it, and its service in Consul.
 
-What a container of the node image does at its start and its end. The service's check is a connection to slurmd.
+What a container of the node image does at its start and its end. The service's check is a word of ours: slurmd writes an
+error into its log for each connection that only looks whether it is there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import time
 from dataclasses import dataclass
 
 from deploy import json_client, slurmlens
@@ -19,7 +21,8 @@ from deploy.sandbox import Sandbox
 from deploy.slurmlens import LogForwarder, NodeDaemon, NodeSettings
 
 SERVICE = "slurmd"
-CHECK_INTERVAL_S = 10
+CHECK_TTL_S = 30
+BEAT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class ComputeNode:
         log = sandbox.folder / f"slurm/log/slurmd.{self.slurmd.node}.log"
         self.forwarder = LogForwarder(sandbox, log, self.slurmd.node, self.slurmd.node, settings.hub_url)
         self._sandbox, self._settings, self._consul = sandbox, settings, consul
+        self._beat_s = -BEAT_S
 
     @property
     def name(self) -> str:
@@ -68,9 +72,20 @@ class ComputeNode:
             "Address": self.slurmd.address,
             "Port": port,
             "Meta": {**meta, "features": features(self.name)},
-            "Check": {"TCP": f"{self.slurmd.address}:{port}", "Interval": f"{CHECK_INTERVAL_S}s", "Timeout": "2s"},
+            "Check": {"TTL": f"{CHECK_TTL_S}s"},
         }
         json_client.tell(f"{self._consul.url}/v1/agent/service/register", json.dumps(body).encode())
+
+    def beat(self) -> None:
+        """Tells Consul that the node is well, from time to time; a Consul that has forgotten it is told anew."""
+        if time.monotonic() - self._beat_s < BEAT_S:
+            return
+        self._beat_s = time.monotonic()
+        try:
+            json_client.tell(f"{self._consul.url}/v1/agent/check/pass/service:{self.name}", b"")
+        except DeployError:
+            with contextlib.suppress(DeployError):  # Consul is away: the next beat tries again
+                self.register()
 
     def leave(self) -> None:
         """Takes the service away: membership drains the node, and takes it away when nothing runs there."""

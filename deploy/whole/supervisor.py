@@ -191,7 +191,9 @@ class Supervisor:
         for number in sorted(self._wanted):
             node = self.processes.compute[number]
             try:
-                self._set(node.name, "up" if node.ready() else "starting")
+                is_ready = node.ready()
+                self._set(node.name, "up" if is_ready else "starting")
+                node.beat()
             except ComponentFailed as error:
                 if self._states[node.name].state != "given up" and self._again(node.name, str(error)):
                     node.restart_ended()

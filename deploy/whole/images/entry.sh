@@ -79,8 +79,9 @@ compute)
     install -d -o slurmlens -g slurmlens /run/slurmlens-node /var/lib/slurmlens
     sed "s/NODE/$name/" /stack/etc/node.toml >/etc/slurmlens-node.toml
     setpriv --reuid=slurmlens --regid=slurmlens --init-groups /opt/slurmlens/bin/slurmlens-node --config /etc/slurmlens-node.toml &
-    python3 /stack/etc/register.py register "$name" "$address"
-    trap 'python3 /stack/etc/register.py deregister "$name" "$address"; kill "$slurmd"; wait "$slurmd"' TERM INT
+    python3 /stack/etc/register.py keep "$name" "$address" &
+    keeper=$!
+    trap 'kill "$keeper"; python3 /stack/etc/register.py deregister "$name" "$address"; kill "$slurmd"; wait "$slurmd"' TERM INT
     slurmd -D -Z -N "$name" --conf "$(cat /stack/etc/node-shape) Feature=compute State=DRAIN" &
     slurmd=$!
     wait "$slurmd"
