@@ -1,7 +1,7 @@
 """A compute node as processes: a slurmd that registers by itself, the node daemon beside it, and its service in Consul.
 
-What a container of the node image does at its start and its end. The service's check is a word of ours: slurmd writes an
-error into its log for each connection that only looks whether it is there.
+What a container of the node image does at its start and its end. The service's check is a word of ours: slurmd writes
+an error into its log for each connection that only looks whether it is there.
 """
 
 from __future__ import annotations
