@@ -25,7 +25,15 @@ from bench.hub_load.programs import hub, load
 from bench.result import NotMeasurable
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-CASES = (("SQLite", 1_000), ("SQLite", 5_000), ("SQLite", 10_000), ("PostgreSQL", 5_000), ("PostgreSQL", 10_000))
+CASES = (
+    ("SQLite", 1_000),
+    ("PostgreSQL", 1_000),
+    ("SQLite", 2_000),
+    ("SQLite", 5_000),
+    ("SQLite", 10_000),
+    ("PostgreSQL", 5_000),
+    ("PostgreSQL", 10_000),
+)
 SECONDS, JOBS_PER_NODE_HOUR, SKEW_S = 75, 60, 0.5
 SETTLED_WITHIN_S = 60.0
 DAY_S = 86_400
@@ -57,7 +65,7 @@ def measure(database: str, nodes: int, seconds: int, folder: Path) -> Measured:
         options = ["--nodes", str(nodes), "--seconds", str(seconds), "--skew-s", str(SKEW_S)]
         loaded = load(running, folder, *options, "--jobs-per-node-hour", str(JOBS_PER_NODE_HOUR))
         saw = loaded.nodes_saw
-        lost = saw["job_lines"] - _settled(stored, saw["job_lines"])
+        lost = max(0, saw["job_lines"] - _settled(stored, saw["job_lines"]))
         grown_bytes = _disk_bytes(folder) - before_bytes
     return Measured(
         (

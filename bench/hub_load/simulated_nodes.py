@@ -82,6 +82,7 @@ class Outcome:
     sent: int = 0
     lines: int = 0
     job_lines: int = 0
+    """Events of jobs in requests that the hub took."""
     bytes_sent: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     delays_s: list[float] = field(default_factory=list)
@@ -228,7 +229,7 @@ class NodeLink:
         What is due while the hub does not take it waits, and goes with the next request that it takes.
         """
         loop = asyncio.get_running_loop()
-        due_s, waiting = begin_s, b""
+        due_s, waiting, waiting_job_lines = begin_s, b"", 0
         oldest_s = due_s
         while due_s < until_s or waiting:
             if not waiting:
@@ -238,12 +239,13 @@ class NodeLink:
                 events = self._life.events(time.time())
                 waiting += b"".join(ecs.encode(event) + b"\n" for event in events)
                 self._outcome.lines += len(events)
-                self._outcome.job_lines += len(events) - 1  # the last is the heartbeat, of which no row is kept
+                waiting_job_lines += len(events) - 1  # the last is the heartbeat, of which no row is kept
                 due_s += self._plan.beat_interval_s
             if not waiting:
                 continue
             if await self._post(waiting):
-                waiting = b""
+                self._outcome.job_lines += waiting_job_lines
+                waiting, waiting_job_lines = b"", 0
                 if loop.time() - oldest_s > self._plan.beat_interval_s:
                     self._outcome.last_late_s = max(self._outcome.last_late_s, time.time())
             elif loop.time() >= until_s:
