@@ -111,8 +111,8 @@ class Walkthrough:
 
     def overview(self) -> None:
         self._check(bool(self._overview), f"while jobs ran: {self._overview[-1] if self._overview else 'never alike'}")
-        counts = json_client.get(f"{self._hub}/jobs.json", {"limit": MOST_ROWS})["counts"]
-        self._check(counts["ended"] >= len(self._ended), f"the hub counts {counts}")
+        ended = self._until(lambda: self._counted("ended") >= len(self._ended))
+        self._check(ended, f"all {len(self._ended)} have ended there, too: {self._counted('ended')}")
         for kind, member in (("user", "john"), ("account", "guests")):
             found = self._until(functools.partial(self._jobs_of, kind, member))
             self._check(bool(found), f"jobs by {kind}: {member} has {found}")
@@ -239,6 +239,10 @@ class Walkthrough:
 
     def _nodes_of_hub(self) -> set[str]:
         return {row["name"] for row in json_client.get(f"{self._hub}/nodes.json")["rows"]}
+
+    def _counted(self, phase: str) -> int:
+        counts = json_client.get(f"{self._hub}/jobs.json", {"limit": MOST_ROWS})["counts"]
+        return int(counts[phase])
 
     def _jobs_of(self, kind: str, name: str) -> str:
         """How many jobs the hub lists for it, where those are as many as accounting has."""
