@@ -1,7 +1,7 @@
-"""P29: searching many log lines: by job, a text within a day, and the course of the day; p50 of both stores.
+"""P29: searching ten million log lines in SQLite: by job, a text within a day, and the course of the day; p50.
 
-The lines are of one day (`hub_load.log_lines.kept_lines`), ten million in a full run with SQLite and a million with
-OpenSearch, whose answers must not be remembered: every question is another.
+The lines are of one day (`hub_load.log_lines.kept_lines`). Answers must not be remembered: every question is another.
+`p29_search_server` asks a search server the same.
 """
 
 from __future__ import annotations
@@ -12,13 +12,10 @@ import time
 from collections.abc import Awaitable, Callable
 
 from bench.hub_load.log_lines import WORDS, kept_lines
-from bench.p28_log_ingest import search_server
 from bench.result import Goal, Result, Row
 from bench.setting import Setting
 from slurmlens.clock import SystemClock
-from slurmlens.config.log_store import SearchServerConfig
 from slurmlens.hub.access.viewer import EVERYBODY
-from slurmlens.hub.logs.opensearch_store import OpenSearchStore
 from slurmlens.hub.logs.query import LogQuery
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.logs.store import LogStore
@@ -28,7 +25,8 @@ DAY_NS = 86_400 * 10**9
 BAR_NS = 900 * 10**9
 
 
-def _rows(store: str) -> tuple[Row, ...]:
+def rows(store: str) -> tuple[Row, ...]:
+    """What is measured of a store."""
     goals = Goal(1_000, "< 1000"), Goal(200, "< 200")
     return tuple(
         Row("P29", f"{what}, p50, {store}", *goals, "absolute", " ms")
@@ -36,23 +34,17 @@ def _rows(store: str) -> tuple[Row, ...]:
     )
 
 
-ROWS = (*_rows("SQLite"), *_rows("OpenSearch"))
+ROWS = rows("SQLite")
 
 
 def measure(setting: Setting) -> list[Result]:
-    until_ns = time.time_ns() // BAR_NS * BAR_NS
-    folder, clock = setting.new_folder(), SystemClock()
-    count = setting.choose(10_000_000, 100_000)
-    results = asyncio.run(_asked(lambda: SqliteLogStore(folder, 3, clock), count, until_ns, ROWS[:3]))
-    with search_server() as server:
-        settings = SearchServerConfig(url=server.url)
-        few = setting.choose(1_000_000, 50_000)
-        results += asyncio.run(_asked(lambda: OpenSearchStore(settings, 3, clock), few, until_ns, ROWS[3:]))
-    return results
+    folder, count = setting.new_folder(), setting.choose(10_000_000, 100_000)
+    return asyncio.run(asked(lambda: SqliteLogStore(folder, 3, SystemClock()), count, ROWS))
 
 
-async def _asked(make: Callable[[], LogStore], count: int, until_ns: int, rows: tuple[Row, ...]) -> list[Result]:
-    store = make()
+async def asked(make: Callable[[], LogStore], count: int, rows: tuple[Row, ...]) -> list[Result]:
+    """Fills a store with so many lines and asks it."""
+    store, until_ns = make(), time.time_ns() // BAR_NS * BAR_NS
     for lines in kept_lines(count, until_ns):
         await store.append(lines)
     await asyncio.sleep(2.0)  # a search server finds what it keeps a second later

@@ -51,6 +51,7 @@ CASES = {
     "P26": "bench.p26_scheduler",
     "P28": "bench.p28_log_ingest",
     "P29": "bench.p29_log_search",
+    "P29SERVER": "bench.p29_search_server",
     "P38": "bench.p38_beats",
     "P39": "bench.p39_lists",
     "P40": "bench.p40_bytes_a_job",

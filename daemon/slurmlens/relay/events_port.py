@@ -1,7 +1,7 @@
 """What the relay answers at its port: events and log lines, in the words of `docs/specs/hub-api.md`.
 
 Owns the meaning of the addresses and the form of refusals. Mounted in `runtime.http_server` by `pipeline`; hands what
-came to `intake` and `log_intake`.
+came to an `intake` of each.
 """
 
 from __future__ import annotations

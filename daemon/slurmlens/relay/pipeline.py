@@ -29,7 +29,7 @@ from slurmlens.events import Place
 from slurmlens.relay.carbon_listener import CarbonListener
 from slurmlens.relay.events_port import EventsPort
 from slurmlens.relay.intake import Intake
-from slurmlens.relay.log_intake import LogLinesIntake
+from slurmlens.relay.lines_of_nodes import EventLines, LogDocumentLines
 from slurmlens.relay.origins import RelayOrigins
 from slurmlens.relay.room import Room
 from slurmlens.relay.status import RelayStatus
@@ -154,36 +154,32 @@ class RelayPipeline:
 
     def _make_server(self) -> HttpServer:
         listen = self._config.listen
-        prove = Authenticator(self._config.auth, RelayOrigins(self._config.nodes, self._clock))
-        intake = Intake(
-            cluster=self._config.cluster,
+        make = partial(
+            Intake,
             max_body_bytes=listen.max_body_bytes,
             pending_bytes=listen.pending_bytes,
             commit_timeout_s=listen.commit_timeout_s,
-            prove=prove,
-            queue=self._delivery.spool,
-            room=self._room,
-            wanted_interval_s=self._wanted_s.get,
-            reporter=self._reporter,
-            clock=self._clock,
-        )
-        log_intake = LogLinesIntake(
-            max_body_bytes=listen.max_body_bytes,
-            commit_timeout_s=listen.commit_timeout_s,
-            prove=prove,
+            prove=Authenticator(self._config.auth, RelayOrigins(self._config.nodes, self._clock)),
             queue=self._delivery.spool,
             room=self._room,
             reporter=self._reporter,
             clock=self._clock,
         )
+        events = make(EventLines(self._config.cluster), told_beside=self._wanted_of)
+        log_lines = make(LogDocumentLines())
         limits = HttpLimits(
             max_body_bytes=listen.max_body_bytes,
             pending_bytes=listen.pending_bytes,
             connections=listen.connections,
             idle_timeout_s=listen.idle_timeout_s,
         )
-        port = EventsPort(intake.take, log_intake.take)
+        port = EventsPort(events.take, log_lines.take)
         return HttpServer(listen.host, listen.port, port, limits, self._reporter, self._tls)
+
+    def _wanted_of(self, node: str) -> Mapping[str, object]:
+        """How often the hub wants this node's profiles."""
+        interval_s = self._wanted_s.get(node)
+        return {} if interval_s is None else {"profile_interval_s": interval_s}
 
     def _name_stages(self) -> None:
         self._sources.add("events", self._server.run)

@@ -17,6 +17,7 @@ from slurmlens.delivery.spool import Disk, Spool, SpoolLimits
 from slurmlens.errors import ConfigError, RefusedError
 from slurmlens.events import AnyEvent
 from slurmlens.relay.intake import Intake
+from slurmlens.relay.lines_of_nodes import EventLines
 from slurmlens.relay.origins import RelayOrigins
 from slurmlens.relay.room import Room
 from slurmlens.telemetry.counters import Counters
@@ -55,16 +56,16 @@ class Relay:
         self.prove = ByHeader()
         self.wanted: dict[str, float] = {}
         self.intake = Intake(
-            cluster="demo",
+            EventLines("demo"),
             max_body_bytes=MIB,
             pending_bytes=pending_bytes,
             commit_timeout_s=0.2,
             prove=self.prove,
             queue=self.spool,
             room=Room(self.spool, [("hub", Stream.EVENTS)], lambda: room_bytes),
-            wanted_interval_s=self.wanted.get,
             reporter=reporter,
             clock=clock,
+            told_beside=lambda node: {"profile_interval_s": self.wanted[node]} if node in self.wanted else {},
         )
 
     async def send(self, body: bytes, node: str = "n1", **headers: str) -> tuple[int, Any]:

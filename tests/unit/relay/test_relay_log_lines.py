@@ -14,7 +14,8 @@ from slurmlens.config.relay import RelaySpoolConfig
 from slurmlens.delivery.batches import Stream
 from slurmlens.delivery.spool import Disk, Spool, SpoolLimits
 from slurmlens.log_lines import JobSource, LogLine
-from slurmlens.relay.log_intake import LogLinesIntake
+from slurmlens.relay.intake import Intake
+from slurmlens.relay.lines_of_nodes import LogDocumentLines
 from slurmlens.relay.room import Room
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -38,8 +39,10 @@ class Relay:
         clock = ManualClock()
         reporter = Reporter(Counters(), clock)
         self.spool = Spool({"hub_logs": Stream.LOGS}, LIMITS, Disk(folder, clock, reporter), "boot", clock, reporter)
-        self.intake = LogLinesIntake(
+        self.intake = Intake(
+            LogDocumentLines(),
             max_body_bytes=1 << 20,
+            pending_bytes=1 << 20,
             commit_timeout_s=5,
             prove=ByHeader(),
             queue=self.spool,
