@@ -19,6 +19,7 @@ from slurmlens.delivery.sinks.hub import HubSink
 from slurmlens.delivery.sinks.proof import proof_of
 from slurmlens.errors import DeliveryError
 from slurmlens.events import JobEnd, JobStart, LinesDropped
+from slurmlens.relay.main import EXIT_RUNNING
 from slurmlens.runtime.endpoint import FixedEndpoint
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -148,7 +149,7 @@ async def test_a_second_relay_in_the_same_folder_is_refused_and_the_first_goes_o
             sys.executable, "-m", "slurmlens.relay.main", "--config", f"{relay.folder}/relay.toml", stderr=PIPE
         )
         _, said = await second.communicate()
-        assert (second.returncode, b"another one uses" in said) == (1, True)
+        assert (second.returncode, b"another one uses" in said) == (EXIT_RUNNING, True)
         assert (await relay.status()).takes_events
 
 
