@@ -23,25 +23,38 @@ JAVA = ("java", "-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSeri
 ANSWER_MAX_S = 2.0
 
 
-class OpenSearch(Server):
-    """The node, on the loopback address."""
+class SearchNode(Server):
+    """A node of a search server, on the loopback address: which one says `module`, with its pom and what starts it."""
 
-    def __init__(self, sandbox: Sandbox, name: str = "opensearch") -> None:
+    module: Path
+    configuration: str
+
+    def __init__(self, sandbox: Sandbox, name: str) -> None:
         self.port, self._transport_port = sandbox.ports.take(), sandbox.ports.take()
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(sandbox, name, lambda: is_healthy(self.url), grace_s=20)
 
     def command(self) -> list[str]:
-        configuration, node = self.folder / "conf", program()
+        configuration, node = self.folder / "conf", program(self.module)
         configuration.mkdir(exist_ok=True)
-        (configuration / "opensearch.yml").write_text(opensearch_yml(self._transport_port))
+        (configuration / self.configuration).write_text(node_yml(self._transport_port))
         options = ["-basePath", str(self.folder / "home"), "-confPath", str(configuration), "-numOfNode", "1"]
         # The runner counts its nodes from 1 and adds that to the port.
         options += ["-baseHttpPort", str(self.port - 1), "-clusterName", self.name]
         return [*JAVA, "-cp", f"{node}/classes:{node}/lib/*", "SearchNode", *options]
 
 
-def opensearch_yml(transport_port: int) -> str:
+class OpenSearch(SearchNode):
+    """OpenSearch."""
+
+    module = MODULE
+    configuration = "opensearch.yml"
+
+    def __init__(self, sandbox: Sandbox, name: str = "opensearch") -> None:
+        super().__init__(sandbox, name)
+
+
+def node_yml(transport_port: int) -> str:
     """The node's configuration: alone, on loopback, and not read-only on a disk that is nearly full."""
     return f"""network.host: 127.0.0.1
 transport.port: {transport_port}
@@ -61,15 +74,15 @@ def is_healthy(url: str) -> bool:
         return False
 
 
-def program() -> Path:
+def program(module: Path = MODULE) -> Path:
     """The folder with the server's jars in `lib` and what starts it in `classes`, from the cache."""
-    return cached_folder(key("opensearch", MODULE / "pom.xml", MODULE / "SearchNode.java"), _fetch)
+    pom, source = module / "pom.xml", module / "SearchNode.java"
 
+    def fetch(folder: Path) -> None:
+        repository = folder / "repository"
+        goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}/lib"]
+        run(["mvn", "-B", "-ntp", "-q", f"-f={pom}", f"-Dmaven.repo.local={repository}", *goal], cwd=folder)
+        shutil.rmtree(repository)
+        run(["javac", "-cp", f"{folder}/lib/*", "-d", f"{folder}/classes", str(source)], cwd=folder)
 
-def _fetch(folder: Path) -> None:
-    repository = folder / "repository"
-    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}/lib"]
-    pom = MODULE / "pom.xml"
-    run(["mvn", "-B", "-ntp", "-q", f"-f={pom}", f"-Dmaven.repo.local={repository}", *goal], cwd=folder)
-    shutil.rmtree(repository)
-    run(["javac", "-cp", f"{folder}/lib/*", "-d", f"{folder}/classes", str(MODULE / "SearchNode.java")], cwd=folder)
+    return cached_folder(key(module.name, pom, source), fetch)

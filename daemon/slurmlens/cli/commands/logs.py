@@ -67,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
             show_json(body)
             return hub_client.EXIT_DONE
         view = hub_client.decode(body, LogsView)
+        if view.note is not None:
+            print(visible(view.note), file=sys.stderr)
         if not arguments.follow or view.rows:
             show(render_logs(view, sheet))
         if arguments.follow:

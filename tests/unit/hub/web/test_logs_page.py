@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from slurmlens.config.hub import HubConfig
+from slurmlens.config.hub import DatabaseConfig, HubConfig
 from slurmlens.hub.database.store import StoreError
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.intake.log_lines import LogIntake
@@ -58,7 +58,12 @@ class Somebody:
 
 
 @pytest.fixture
-async def lines(tmp_path: Path) -> AsyncIterator[Lines]:
+def settings() -> HubConfig:
+    return HubConfig(cluster="demo")
+
+
+@pytest.fixture
+async def lines(tmp_path: Path, settings: HubConfig) -> AsyncIterator[Lines]:
     clock = ManualClock()
     history = await History.open(f"sqlite:///{tmp_path}/hub.sqlite3", clock)
     reporter = history.reporter
@@ -87,7 +92,7 @@ async def lines(tmp_path: Path) -> AsyncIterator[Lines]:
         logs=store,
         log_tail=tail,
         take_lines={"logs": intake.take},
-        settings=HubConfig(cluster="demo"),
+        settings=settings,
         clock=clock,
     )
     async with TestClient(TestServer(app)) as client:
@@ -115,6 +120,19 @@ async def test_a_line_finds_its_job_and_whose_that_is(lines: Lines) -> None:
     ]  # fmt: skip
     assert rows["kernel"].about == "by time: the only job on this node then"
     assert [row.message for row in (await lines.view("job=8")).rows] == ["step 3 of 10"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_said"),
+    [
+        (HubConfig(cluster="demo"), False),
+        (HubConfig(cluster="demo", database=DatabaseConfig(url="postgresql://x@y/z", shared=True)), True),
+    ],
+)
+async def test_of_several_hubs_each_says_that_it_finds_its_own_lines_alone(lines: Lines, is_said: bool) -> None:
+    await lines.send(document("here"))
+    assert ((await lines.view()).note is not None) == is_said
+    assert ("Lines that this hub took in" in await (await lines.client.get("/logs")).text()) == is_said
 
 
 async def test_a_line_sent_again_is_known_and_a_bad_one_is_named(lines: Lines) -> None:

@@ -41,10 +41,25 @@ def span_of(since_ns: int, until_ns: int) -> Span:
     return Span(since_ns // width_ns * width_ns, -(-until_ns // width_ns) * width_ns, width_ns)
 
 
+OF_ONE_HUB = (
+    "Lines that this hub took in: several hubs share the database, and each keeps its own lines. With [logs] store ="
+    ' "opensearch" they are kept in one place.'
+)
+
+
 def build_logs_view(
-    page: LogPage, filters: Mapping[str, str], made_ns: int, slots: Sequence[Slot] = (), span: Span | None = None
+    page: LogPage,
+    filters: Mapping[str, str],
+    made_ns: int,
+    slots: Sequence[Slot] = (),
+    span: Span | None = None,
+    *,
+    is_of_one_hub: bool = False,
 ) -> LogsView:
-    """The view of a page of lines; `slots` are those of the span, as wide as its bars."""
+    """The view of a page of lines; `slots` are those of the span, as wide as its bars.
+
+    `is_of_one_hub`: other hubs have lines that are not looked in.
+    """
     since_ns, until_ns, width_ns = span or Span(0, 0, 0)
     return LogsView(
         made_ns=made_ns,
@@ -54,6 +69,7 @@ def build_logs_view(
         until_ns=until_ns,
         bars=tuple(LogBar(slot.begin_ns, slot.begin_ns + width_ns, slot.lines, slot.errors) for slot in slots),
         next=place_text(page.lines[-1].place) if page.has_more and page.lines else None,
+        note=OF_ONE_HUB if is_of_one_hub else None,
     )
 
 

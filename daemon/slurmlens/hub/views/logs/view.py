@@ -38,7 +38,7 @@ class LogBar(msgspec.Struct, frozen=True):
 class LogsView(msgspec.Struct, frozen=True, kw_only=True):
     """Lines, the newest first, under these filters; `next` is the place below which a further page begins.
 
-    `bars` lie between `since_ns` and `until_ns`; stretches without a line have none.
+    `bars` lie between `since_ns` and `until_ns`; stretches without a line have none. `note` says what is not looked in.
     """
 
     made_ns: int
@@ -48,3 +48,4 @@ class LogsView(msgspec.Struct, frozen=True, kw_only=True):
     until_ns: int = 0
     bars: tuple[LogBar, ...] = ()
     next: str | None = None
+    note: str | None = None

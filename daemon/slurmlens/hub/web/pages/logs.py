@@ -45,8 +45,11 @@ class LogsPage:
         environment: jinja2.Environment,
         clock: Clock,
         control: AccessControl,
+        *,
+        is_of_one_hub: bool = False,
     ) -> None:
         self._logs = logs
+        self._is_of_one_hub = is_of_one_hub
         self._tail = tail
         self._control = control
         self._template = environment.get_template("logs/page.html")
@@ -63,7 +66,8 @@ class LogsPage:
             if query.node is None:
                 raise _unusable("around", around, "It needs node= beside it.")
             page = await self._logs.around(viewer, query.node, place_of("around", around))
-            view = build_logs_view(msgspec.structs.replace(page, has_more=False), filters, now_ns)
+            page = msgspec.structs.replace(page, has_more=False)
+            view = build_logs_view(page, filters, now_ns, is_of_one_hub=self._is_of_one_hub)
         else:
             after = request.query.get("after")
             if after is not None:
@@ -71,7 +75,7 @@ class LogsPage:
             page = await self._logs.search(viewer, query)
             span = span_of(query.since_ns or 0, query.until_ns or now_ns)
             slots = () if is_json else await self._logs.histogram(viewer, query, span.since_ns, span.width_ns)
-            view = build_logs_view(page, filters, now_ns, slots, span)
+            view = build_logs_view(page, filters, now_ns, slots, span, is_of_one_hub=self._is_of_one_hub)
         users = (row.user for row in view.rows if row.job_id is not None)
         self._control.saw_list(viewer, "logs " + urlencode(filters), users)
         if is_json:
