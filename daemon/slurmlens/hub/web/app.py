@@ -130,12 +130,7 @@ def make_app(
         login=LoginPage(control, environment, settings.listen),
         looks=LooksPage(control, environment),
         campaigns=None if campaigns is None else CampaignPage(campaigns, environment, settings.cluster, clock, control),
-        logs=None
-        if logs is None
-        else LogsPage(
-            *(logs, log_tail or LogTail(), environment, clock, control),
-            is_of_one_hub=settings.database.shared and settings.logs.store == "sqlite",
-        ),
+        logs=None if logs is None else LogsPage(logs, log_tail or LogTail(), environment, clock, control, settings),
         findings=None if findings is None else FindingsPage(findings, environment, settings.cluster, clock),
         notices=None if notices is None or settings.notices is None else NoticesPage(notices, settings.notices, clock),
         description=ApiDescriptionPage(lambda: description_of(pages)),

@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp_sse import sse_response
 
 from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.config.hub import HubConfig
 from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.logs.query import MOST_LINES, LogPlace, LogQuery
@@ -45,11 +46,10 @@ class LogsPage:
         environment: jinja2.Environment,
         clock: Clock,
         control: AccessControl,
-        *,
-        is_of_one_hub: bool = False,
+        settings: HubConfig,
     ) -> None:
         self._logs = logs
-        self._is_of_one_hub = is_of_one_hub
+        self._is_of_one_hub = settings.database.shared and settings.logs.store == "sqlite"
         self._tail = tail
         self._control = control
         self._template = environment.get_template("logs/page.html")
