@@ -184,6 +184,7 @@ async def _nodes_tell_how_they_fare(history: History) -> None:
         await queries.of_job(viewer, start.job.job_id, 1)
         await queries.course(viewer, [start.node], BEGIN_S, BEGIN_S + 600)
         await queries.at_a_glance(viewer)
+        await queries.resources(viewer)
         for node in (None, start.node):
             await queries.outsiders(viewer, at_ns(0), node)
 
@@ -448,7 +449,7 @@ def _states_of_others(transaction: Transaction) -> None:
         rows = [
             {
                 column.name: b"{}"
-                if column.name in ("state", "holding", "gpu", "figures", "outsiders")
+                if column.name in ("state", "holding", "gpu", "figures", "resources", "outsiders")
                 else (
                     (number if column.name == "job_id" else old_ns + number)
                     if column.name in ("job_id", "told_ns", "bin_s")

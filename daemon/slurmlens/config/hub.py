@@ -86,6 +86,7 @@ class SlurmConfig(Settings):
     scontrol: str = setting("scontrol", "name on PATH or full path")
     sacct: str = setting("sacct", "name on PATH or full path")
     sacctmgr: str = setting("sacctmgr", "name on PATH or full path; asked where [access] needs accounts")
+    sdiag: str = setting("sdiag", "name on PATH or full path; asked once a minute how slurmctld fares")
     accounting: bool = setting(True, "ask sacct; without slurmdbd set false")
 
 

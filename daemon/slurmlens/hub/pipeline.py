@@ -253,6 +253,7 @@ class HubPipeline:
             progress=self._progress,
             node_states=NodeStateQueries(self._opened.store, config.cluster),
             software=SoftwareQueries(self._opened.store, config.cluster),
+            scheduler_load=self._silence.load,
             inventory=InventoryQueries(self._opened.store, config.cluster),
             campaigns=Campaigns(self._opened.store, config.cluster, self._opened.news, clock),
             usage=self._usage.queries,

@@ -23,6 +23,7 @@ from slurmlens.slurm import (
     json_records,
     queue_text,
     scontrol_text,
+    sdiag_text,
     topology_text,
 )
 from slurmlens.slurm.associations import AccountPerson
@@ -30,6 +31,7 @@ from slurmlens.slurm.command import Answer, RunCommand, clean_environment, run_c
 from slurmlens.slurm.pieces import Pieces
 from slurmlens.slurm.records import Decoded, JobRecord, NodeRecord, PartitionRecord, SwitchRecord
 from slurmlens.slurm.releases import Form, Release, answers_of
+from slurmlens.slurm.sdiag_text import SchedulerStatistics
 from slurmlens.slurm.separated_rows import new_separator
 
 MAX_JOBS_A_REQUEST = 200
@@ -144,6 +146,10 @@ class CommandSource:
     async def topology(self) -> Decoded[SwitchRecord]:
         """`scontrol show topology`, the same text in every release."""
         return await self._ask([self._settings.scontrol, "show", "topology"], topology_text.shown_topology)
+
+    async def statistics(self) -> SchedulerStatistics:
+        """`sdiag`, the same text in every release."""
+        return await self._ask([self._settings.sdiag], sdiag_text.statistics)
 
     async def _accounted(self, which: Sequence[str]) -> Decoded[JobRecord]:
         if not self._settings.accounting:

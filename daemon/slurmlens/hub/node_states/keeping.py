@@ -19,6 +19,7 @@ from slurmlens.hub.history.record.storing import Keeper
 from slurmlens.hub.node_states import tables as schema
 from slurmlens.hub.node_states.facts import GpuUsedOutside, NodeStateTold, OutsidersTold
 from slurmlens.hub.node_states.figures import BIN_S, FigureBin, joined, pack, told_figures, unpack
+from slurmlens.hub.node_states.resources import figures_of
 
 _NODE = ("cluster", "node")
 _BIN = (*_NODE, "bin_s")
@@ -32,12 +33,17 @@ def keep(transaction: Transaction, told: Sequence[MachineState]) -> set[str]:
     newest = {(event.cluster, event.node): event for event in ordered}
     known = {row[:2]: row[2] for row in transaction.find(schema.node_states, (*_NODE, "told_ns"), _NODE, newest)}
     newer = [event for key, event in newest.items() if event.time_ns > known.get(key, -1)]
-    transaction.put(schema.node_states, _NODE, [_state_row(event) for event in newer])
-    transaction.put(schema.node_figures, _NODE, [_row(event, "figures", pack(told_figures(event))) for event in newer])
+    states = [(event, _state_of(event)) for event in newer]
+    transaction.put(schema.node_states, _NODE, [_row(event, "state", _encoder.encode(own)) for event, own in states])
+    transaction.put(schema.node_figures, _NODE, [_figures_row(event, own) for event, own in states])
     _keep_courses(transaction, [one for one in ordered if one.time_ns > known.get((one.cluster, one.node), -1)])
     _keep_outsiders(transaction, newer)
     _keep_holdings(transaction, told)
     return {event.id for event in newer}
+
+
+def _figures_row(event: MachineState, state: NodeStateTold) -> dict[str, Any]:
+    return _row(event, "figures", pack(told_figures(event))) | {"resources": _encoder.encode(figures_of(state))}
 
 
 def _row(event: MachineState, column: str, value: bytes) -> dict[str, Any]:
@@ -77,15 +83,14 @@ def _keep_outsiders(transaction: Transaction, newer: Sequence[MachineState]) -> 
     transaction.take_away(schema.node_outsiders, _NODE, nobody)
 
 
-def _state_row(event: MachineState) -> dict[str, Any]:
-    state = NodeStateTold(
+def _state_of(event: MachineState) -> NodeStateTold:
+    return NodeStateTold(
         told_ns=event.time_ns,
         interval_s=event.interval_s,
         readings=event.readings,
         troubles=event.troubles,
         gpus=tuple(_unnamed(gpu) for gpu in event.gpus),
     )
-    return {"cluster": event.cluster, "node": event.node, "told_ns": event.time_ns, "state": _encoder.encode(state)}
 
 
 def _unnamed(gpu: GpuState) -> GpuState:

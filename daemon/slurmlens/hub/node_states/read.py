@@ -19,6 +19,7 @@ from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.tables import sightings
 from slurmlens.hub.node_states.facts import JobGpu, NodeCourse, NodeStateTold, OutsidersTold, decode_holding
 from slurmlens.hub.node_states.figures import NODE_FIGURES, known, unpack
+from slurmlens.hub.node_states.resources import UseFigures, UseFiguresTold
 from slurmlens.hub.node_states.tables import gpu_holdings, node_courses, node_figures, node_outsiders, node_states
 
 MOST_GPUS = 4_096
@@ -28,6 +29,7 @@ MOST_BINS = 4_500
 MOST_OUTSIDERS = 500
 _outsiders_decoder = msgspec.json.Decoder(OutsidersTold)
 _state_decoder = msgspec.json.Decoder(NodeStateTold)
+_resources_decoder = msgspec.json.Decoder(UseFigures)
 _gpu_decoder = msgspec.json.Decoder(GpuState)
 
 
@@ -73,6 +75,20 @@ class NodeStateQueries:
             return found
 
         return await self._store.read(work)
+
+    async def resources(self, viewer: Viewer) -> tuple[UseFiguresTold, ...]:
+        """How busy, overfull and broken every node's resources are; of no node that told none since this is kept."""
+        query = select(node_figures.c.node, node_figures.c.told_ns, node_figures.c.resources).where(
+            node_figures.c.cluster == self._cluster, node_figures.c.resources.is_not(None)
+        )
+
+        def work(connection: Connection) -> list[UseFiguresTold]:
+            return [
+                UseFiguresTold(node, told_ns, _resources_decoder.decode(resources))
+                for node, told_ns, resources in connection.execute(query)
+            ]
+
+        return tuple(await self._store.read(work))
 
     async def outsiders(self, viewer: Viewer, since_ns: int, node: str | None = None) -> tuple[OutsidersTold, ...]:
         """Who uses nodes from outside any allocation, told since then; nothing for who is no operator."""

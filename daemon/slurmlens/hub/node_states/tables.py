@@ -29,6 +29,7 @@ node_figures = Table(
     Column("node", Text, primary_key=True),
     Column("told_ns", BigInteger, nullable=False),
     Column("figures", LargeBinary, nullable=False),  # `figures.pack`, of one telling
+    Column("resources", LargeBinary),  # JSON of resources.UseFigures; None of what was told before that was kept
     sqlite_with_rowid=False,
 )
 Index("node_figures_by_age", node_figures.c.told_ns)

@@ -13,6 +13,7 @@ from slurmlens.hub.scheduler.account_poller import AccountPoller
 from slurmlens.hub.scheduler.poller import Poller
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.state import SchedulerState
+from slurmlens.hub.scheduler.statistics_poller import StatisticsPoller
 from slurmlens.hub.scheduler.unconfirmed import Unconfirmed
 from slurmlens.hub.stages import RoomStages
 from slurmlens.slurm.source import CommandSource, Scheduler
@@ -49,12 +50,14 @@ def stages_of_scheduler(
         clock=clock,
         started_ns=clock.wall_ns(),
     )
+    statistics = StatisticsPoller(CommandSource(config.slurm).statistics, state, clock, reporter)
     return RoomStages(
         led=(
             ("queue", poller.poll_queue),
             ("accounting", poller.poll_accounting),
             ("sightings", poller.hear),
             ("unconfirmed", unconfirmed.run),
+            ("scheduler-statistics", statistics.run),
         )
     )
 

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.hub.access.viewer import Viewer
+from slurmlens.slurm.sdiag_text import SchedulerLoad, SchedulerStatistics
 
 SILENT_AFTER_S = 120.0
 SILENT_AFTER_POLLS = 4
@@ -39,6 +41,10 @@ class SchedulerState:
 
     records_refused: int = 0
     fields_unknown: dict[str, int] = field(default_factory=dict)
+    statistics: SchedulerStatistics | None = None
+    """What sdiag said last, and what it had said before."""
+
+    statistics_before: SchedulerStatistics | None = None
 
     def adopt(self, told: Mapping[str, Any]) -> None:
         """Knows from now on what another hub's poller knows; what is no such document changes nothing."""
@@ -62,3 +68,13 @@ class SchedulerSilence:
         """Since when the scheduler has not given its queue, where that is too long ago to be believed; else None."""
         since_ns = self._state.last_queue_ns or self._state.asked_since_ns
         return since_ns if self._clock.wall_ns() - since_ns > self._patience_ns else None
+
+    def load(self, viewer: Viewer) -> SchedulerLoad | None:
+        """How slurmctld fares by its own counters, without the names of who asked for those who may not see the hub;
+        None while that is not known, or no longer true."""
+        last = self._state.statistics
+        if last is None or self._clock.wall_ns() / NS_PER_S - last.at_s > SILENT_AFTER_S:
+            return None
+        if not viewer.sees_the_hub:
+            last = msgspec.structs.replace(last, rpc_users=())
+        return SchedulerLoad(last, self._state.statistics_before)

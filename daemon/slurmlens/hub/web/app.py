@@ -56,6 +56,7 @@ from slurmlens.hub.web.ports import (
     LiveFeed,
     NodeStateReads,
     ProgressReads,
+    SchedulerLoadOf,
     SoftwareReads,
     StatusOf,
     TakeEvents,
@@ -101,6 +102,7 @@ def make_app(
     triggers: TriggerReads | None = None,
     node_states: NodeStateReads | None = None,
     software: SoftwareReads | None = None,
+    scheduler_load: SchedulerLoadOf | None = None,
     take_lines: Mapping[str, TakeEvents] = MappingProxyType({}),
     doors: Doors | None = None,
     clock: Clock | None = None,
@@ -113,7 +115,9 @@ def make_app(
     listing = JobListing(queries, progress, clock, control)
     pages = Pages(
         home=HomePage(listing, environment),
-        cluster=ClusterPage(queries, inventory, findings, environment, settings.cluster, clock),
+        cluster=ClusterPage(
+            queries, inventory, findings, node_states, scheduler_load, environment, settings.cluster, clock
+        ),
         cluster_map=ClusterMapPage(inventory, environment, settings.cluster, clock, control),
         jobs=JobsPage(listing, environment),
         job=JobPage(queries, progress, logs, findings, triggers, node_states, inventory, live, environment, control),

@@ -1,4 +1,4 @@
-"""The map of nodes as a drawing: a square a node, its colour by how much of it is allocated, its shape by its state.
+"""The map of nodes as a drawing: a square a node, its colour by one chosen figure, its shape by its state.
 
 Pure. Of few nodes each square is a link with a title; of very many all squares of one look are one path, so that a page
 of ten thousand nodes stays small: then the lists behind the groups have the names.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from slurmlens.hub.views.cluster.build import ALLOCATED, FIGURES
 from slurmlens.hub.views.cluster.view import ClusterView, NodeCell
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
@@ -51,7 +52,7 @@ def draw_nodes(view: ClusterView) -> tuple[GroupDrawing, ...]:
             count=len(group.nodes),
             width=CELL * min(_COLUMNS, max(1, len(group.nodes))),
             height=CELL * -(-len(group.nodes) // _COLUMNS),
-            squares=tuple(_squares(group.nodes)) if is_linked else (),
+            squares=tuple(_squares(group.nodes, view.figure)) if is_linked else (),
             paths=() if is_linked else tuple(_paths(group.nodes)),
         )
         for group in view.groups
@@ -64,12 +65,12 @@ def look_of(node: NodeCell) -> str:
         return "out"
     if node.tone == "warn":
         return "draining"
-    return "unknown" if node.allocated is None else f"level{round(node.allocated * LEVELS)}"
+    return "unknown" if node.shown is None else f"level{round(node.shown * LEVELS)}"
 
 
-def _squares(nodes: Sequence[NodeCell]) -> Iterator[Square]:
+def _squares(nodes: Sequence[NodeCell], figure: str) -> Iterator[Square]:
     for number, node in enumerate(nodes):
-        yield Square(node.name, look_of(node), _title(node), _outline(number, look_of(node)))
+        yield Square(node.name, look_of(node), _title(node, figure), _outline(number, look_of(node)))
 
 
 def _paths(nodes: Sequence[NodeCell]) -> Iterator[tuple[str, str]]:
@@ -91,10 +92,12 @@ def _outline(number: int, look: str) -> str:
     return f"M{x} {y}h{SIZE}v{SIZE}h-{SIZE}z"
 
 
-def _title(node: NodeCell) -> str:
+def _title(node: NodeCell, figure: str) -> str:
     parts = [f"{visible(node.name)}: {node.word}"]
     if node.allocated is not None and node.tone not in ("bad",):
         parts.append(f"{fmt.percent(node.allocated)} of its cores allocated to {fmt.count(node.jobs, 'job')}")
+    if figure != ALLOCATED:
+        parts.append(f"{FIGURES[figure].words}: {'not told' if node.shown is None else fmt.percent(node.shown)}")
     if node.reason:
         parts.append(visible(node.reason))
     return ", ".join(parts)

@@ -26,6 +26,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "before": ("go on before this one: `next` of the page before", {"type": "integer", "minimum": 1}),
     "by": ("what nodes, or usage, are grouped by", _TEXT),
     "depth": ("how many steps from the entity", {"type": "integer", "minimum": 0}),
+    "figure": ("what nodes are coloured by", _TEXT),
     "from": (f"begin of the window: {_MOMENT}", _TEXT),
     "job_id": ("of this job", {"type": "integer", "minimum": 1}),
     "kind": ("of this kind", _TEXT),

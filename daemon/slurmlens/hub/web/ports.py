@@ -26,6 +26,7 @@ from slurmlens.hub.inventory.runs import PlacedRun
 from slurmlens.hub.inventory.states import EntityHistory
 from slurmlens.hub.news import Fact
 from slurmlens.hub.node_states.facts import JobGpu, NodeStateTold
+from slurmlens.hub.node_states.resources import UseFiguresTold
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.usage.facts import (
     DayFigure,
@@ -41,6 +42,7 @@ from slurmlens.hub.usage.facts import (
 )
 from slurmlens.hub.workflows.trigger import Trigger
 from slurmlens.slurm.job_ids import JobReference
+from slurmlens.slurm.sdiag_text import SchedulerLoad
 from slurmlens.wire.campaign_view import CampaignView
 
 
@@ -80,6 +82,9 @@ class NodeStateReads(Protocol):
 
     async def of_node(self, viewer: Viewer, node: str) -> NodeStateTold | None:
         """The node's newest state; None where its daemon told none."""
+
+    async def resources(self, viewer: Viewer) -> Sequence[UseFiguresTold]:
+        """How busy, overfull and broken every node's resources are."""
 
     async def of_job(self, viewer: Viewer, job_id: int, run: int) -> Sequence[JobGpu]:
         """Every GPU that this run of the job has or had."""
@@ -234,6 +239,9 @@ class LiveFeed(Protocol):
 
 TakeEvents = Callable[[bytes, Mapping[str, str], str | None], Awaitable[tuple[int, bytes]]]
 """Body, headers by lower-case name and the peer's address of `POST /api/v1/events` to status and JSON of the answer."""
+
+SchedulerLoadOf = Callable[[Viewer], SchedulerLoad | None]
+"""How slurmctld fares by its own counters; None while that is not known."""
 
 StatusOf = Callable[[Viewer], Awaitable[dict[str, object]]]
 """What `/status.json` says."""

@@ -15,14 +15,18 @@ from hypothesis import strategies as st
 from slurmlens.cli.main import main
 from slurmlens.clock import NS_PER_S
 from slurmlens.config.hub import HubConfig
+from slurmlens.events import MachineState, NodeReading
 from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
+from slurmlens.hub.node_states.read import NodeStateQueries
 from slurmlens.hub.views.cluster.build import ClusterFacts, build_cluster_view, gpus_in
+from slurmlens.hub.views.cluster.controller import RpcRate, rpc_rate
 from slurmlens.hub.views.cluster.view import ClusterView
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.node_map import draw_nodes
 from slurmlens.slurm.records import JobState
+from slurmlens.slurm.sdiag_text import RpcUse, SchedulerLoad, SchedulerStatistics
 from testkit.hub_history import History, record
 from testkit.inventories import fact, relation, telling
 from testkit.job_hub import Live, ToldInside, plain_status, take_nothing
@@ -32,6 +36,48 @@ from testkit.told_events import BEGIN_S
 GIB = 2**30
 EVIL = 'n"><b>evil</b>\n\u202e'
 STATES = {"n1": "MIXED", "n2": "IDLE+DRAIN", "n10": "DOWN", EVIL: "IDLE"}
+
+
+LOAD = SchedulerLoad(
+    SchedulerStatistics(
+        at_s=1060,
+        since_s=0,
+        rpc_count=1600,
+        rpc_total_us=46_000_000,
+        dbd_agent_queue=4,
+        main_last_us=2_000_000,
+        rpc_users=(RpcUse(user="<b>root", count=9, total_us=23_000_000),),
+    ),
+    SchedulerStatistics(at_s=1000, since_s=0, rpc_count=1000, rpc_total_us=40_000_000),
+)
+
+
+async def tell_state(history: History) -> None:
+    """What n1 measures now: half its cores busy, a disk that is busy and waited for, a file system almost full."""
+    now_ns = history.clock.wall_ns()
+    readings = {
+        ("cpu.user_cores", ""): 3.5,
+        ("cpu.system_cores", ""): 0.5,
+        ("cpu.cores_count", ""): 8.0,
+        ("load.run_queue_count", ""): 12.0,
+        ("pressure.io_some_ratio", ""): 0.4,
+        ("disk.busy_ratio", "sda"): 0.9,
+        ("filesystem.used_ratio", "/home"): 0.97,
+        ("network.link_bits_per_second", "eth0"): 1e10,
+        ("network.sent_bytes_per_second", "eth0"): 1e9,
+        ("network.send_errors_per_second", "eth0"): 2.0,
+    }
+    state = MachineState(
+        id="state",
+        time_ns=now_ns,
+        boot_id="b",
+        boottime_ns=1,
+        cluster="demo",
+        node="n1",
+        interval_s=60.0,
+        readings=tuple(NodeReading(name, of, value) for (name, of), value in readings.items()),
+    )
+    await history.hear(state)
 
 
 @pytest.fixture
@@ -49,10 +95,13 @@ async def client(history: History, clock: ManualClock) -> AsyncIterator[TestClie
         record(JobState.PENDING, job_id=3, start=None, cpu_count=8, reason="Priority"),
     )
     clock.advance((BEGIN_S + 3600) - clock.wall_ns() / NS_PER_S)
+    await tell_state(history)
     app = make_app(
         queries=history.queries,
         progress=ToldInside(),
         inventory=InventoryQueries(history.store, "demo"),
+        node_states=NodeStateQueries(history.store, "demo"),
+        scheduler_load=lambda _: LOAD,
         live=Live(),
         take_events=take_nothing,
         status=plain_status,
@@ -82,7 +131,46 @@ async def test_it_says_how_busy_what_waits_and_what_is_broken(client: TestClient
     ]
 
 
-@pytest.mark.parametrize("path", ["/cluster", "/cluster?by=switch"])
+async def test_what_nodes_measured_stands_beside_with_the_node_behind_each_figure(client: TestClient) -> None:
+    view = msgspec.json.decode(await (await client.get("/cluster.json?figure=disk")).read(), type=ClusterView)
+    lines = {one.name: one for one in view.resources}
+    cpu = lines["CPU, measured"]
+    assert (cpu.utilisation.text, cpu.utilisation.ratio) == ("4.0 of 8 cores busy", 0.5)
+    assert cpu.saturation.text == "1 node with more tasks than cores: n1 12.0"
+    assert lines["Network"].utilisation.ratio == 0.8
+    assert (lines["Network"].errors.tone, lines["Network"].errors.address) == ("bad", "/nodes/n1")
+    assert lines["Disks"].saturation.text == "1 node wait for I/O: n1 40 %"
+    assert lines["File systems"].utilisation.text == "fullest: /home on n1"
+    assert lines["slurmlens"].utilisation.text == "1 of 2 nodes tell"
+    assert all(len(one.formulas) == 3 and all(one.formulas) for one in view.resources)
+    (group,) = [group for group in view.groups if group.name == "all"]
+    assert {node.name: node.shown for node in group.nodes} == {"n1": 0.9, "n2": None, "n10": None}
+
+
+async def test_how_slurmctld_fares_is_of_the_last_minute(client: TestClient) -> None:
+    view = msgspec.json.decode(await (await client.get("/cluster.json")).read(), type=ClusterView)
+    requests = next(one for one in view.resources if one.name == "slurmctld, RPCs")
+    assert requests.utilisation.text == "10.0 RPCs/s, 10 % of one thread; most for <b>root (50 %)"
+    assert requests.errors.text == "4 messages wait for slurmdbd"
+    cycles = next(one for one in view.resources if one.name == "slurmctld, cycles")
+    assert cycles.saturation.tone == "warn"
+
+
+def test_counters_that_were_reset_meanwhile_are_taken_since_then() -> None:
+    last = msgspec.structs.replace(LOAD.last, since_s=1030, rpc_count=30, rpc_total_us=15_000_000)
+    assert rpc_rate(SchedulerLoad(last, LOAD.before)) == RpcRate(1.0, 0.5, 30)
+    assert rpc_rate(SchedulerLoad(msgspec.structs.replace(last, rpc_count=None), None)) is None
+
+
+async def test_one_partition_alone_is_of_its_nodes_and_jobs(client: TestClient) -> None:
+    answer = await client.get("/cluster.json?partition=all&by=switch")
+    view = msgspec.json.decode(await answer.read(), type=ClusterView)
+    assert view.sentence.startswith("2 of 3 nodes")
+    assert "slurmctld, RPCs" not in {one.name for one in view.resources}
+    assert (await client.get("/cluster.json?partition=none")).status == 404
+
+
+@pytest.mark.parametrize("path", ["/cluster", "/cluster?by=switch", "/cluster?figure=gpu&partition=all"])
 async def test_the_page_stands_and_names_in_it_are_only_text(client: TestClient, path: str) -> None:
     answer = await client.get(path)
     page = await answer.text()
@@ -90,6 +178,12 @@ async def test_the_page_stands_and_names_in_it_are_only_text(client: TestClient,
     assert "<b>" not in page
     assert "\u202e" not in page
     assert 'href="/nodes/n1"' in page
+
+
+async def test_a_figure_that_is_none_is_refused_with_those_that_are(client: TestClient) -> None:
+    answer = await client.get("/cluster.json?figure=beauty")
+    assert answer.status == 400
+    assert "allocated, cpu, memory" in (await answer.json())["advice"]
 
 
 async def test_a_grouping_that_is_none_is_refused_with_those_that_are(client: TestClient) -> None:

@@ -1,7 +1,8 @@
 """Nodes, the jobs that run on them and those that wait, to `ClusterView`: the USE table and the map of nodes. Pure.
 
-Utilisation is what is allocated, by the scheduler's own record, of what is in service; what the allocated cores do is
-on the pages of jobs and nodes. Fed with what the inventory and history answered.
+Lines of what is allocated stand on the scheduler's own record of what is in service; beside them stand those of what
+nodes measured (`measured`) and of slurmctld itself (`controller`). Fed with what the inventory, history, nodes' states
+and the scheduler's poller answered.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from slurmlens.hub.history.facts import JobRow
 from slurmlens.hub.inventory.collectors.nodes import REASON, STATE, is_out_of_service
 from slurmlens.hub.inventory.entities import EXISTS, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.states import latest_facts
+from slurmlens.hub.node_states.resources import UseFigures, UseFiguresTold
+from slurmlens.hub.views.cluster.controller import controller_lines
+from slurmlens.hub.views.cluster.measured import Measured, measured, measured_lines
 from slurmlens.hub.views.cluster.view import ClusterView, NodeCell, NodeGroup, ResourceLine, UseCell
 from slurmlens.hub.views.entity.words import node_word
 from slurmlens.hub.views.jobs.build import row_extent
 from slurmlens.hub.views.natural_order import natural
 from slurmlens.hub.views.states import pending_words
 from slurmlens.shown import format as fmt
+from slurmlens.slurm.sdiag_text import SchedulerLoad
 
 ATTRIBUTES = (EXISTS, STATE, REASON, "cpu_count", "memory_bytes", "gres")
 """What is read of each node."""
@@ -31,6 +36,30 @@ GROUPINGS = (EntityKind.PARTITION, EntityKind.SWITCH)
 _MOST_REASONS = 6
 _GPUS = re.compile(r"gpu(?::[^:,(]+)?:(\d+)")
 NO_GROUP = "in none"
+ALLOCATED = "allocated"
+
+
+class MapFigure(NamedTuple):
+    """What nodes can be coloured by: its words, and its share of one."""
+
+    words: str
+    ratio: Callable[[UseFigures], float | None]
+
+
+def _part(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+FIGURES: Mapping[str, MapFigure] = {
+    ALLOCATED: MapFigure("cores allocated", lambda _: None),
+    "cpu": MapFigure("cores busy", lambda one: _part(one.busy_cores, one.cores)),
+    "memory": MapFigure("memory in use", lambda one: _part(one.memory_used_bytes, one.memory_bytes)),
+    "network": MapFigure("fullest link", lambda one: one.link_ratio),
+    "disk": MapFigure("busiest disk", lambda one: one.disk_busy_ratio),
+    "filesystem": MapFigure("fullest file system", lambda one: one.fullest.used_ratio if one.fullest else None),
+    "gpu": MapFigure("GPUs busy", lambda one: _part(one.busy_gpus, one.gpus)),
+}
+"""By the name that stands in an address."""
 
 
 class ClusterFacts(NamedTuple):
@@ -42,6 +71,8 @@ class ClusterFacts(NamedTuple):
     waiting: Sequence[JobRow]
     waiting_is_cut: bool = False
     scheduler_silent_since_ns: int | None = None
+    figures: Sequence[UseFiguresTold] = ()
+    scheduler_load: SchedulerLoad | None = None
 
 
 class _ClusterNode(NamedTuple):
@@ -66,22 +97,49 @@ class _Given(NamedTuple):
     gpus: int
 
 
-def build_cluster_view(cluster: str, facts: ClusterFacts, by: EntityKind, now_ns: int) -> ClusterView:
-    """The page; the map is grouped by partitions or by switches."""
+def build_cluster_view(
+    cluster: str, facts: ClusterFacts, by: EntityKind, now_ns: int, figure: str = ALLOCATED
+) -> ClusterView:
+    """The page; the map is grouped by partitions or by switches, and coloured by one of `FIGURES`."""
     nodes = _nodes(facts.nodes)
     given = _given(facts.running, now_ns)
-    cells = {node.name: _cell(node, given) for node in nodes}
+    serving = measured(facts.figures, (node.name for node in nodes if node.is_in_service), now_ns)
+    shown = _shown_by_node(serving, figure)
+    cells = {node.name: _cell(node, given, shown, figure) for node in nodes}
     out = sorted((cells[node.name] for node in nodes if not node.is_in_service), key=lambda one: one.since_ns or 0)
     return ClusterView(
         made_ns=now_ns,
         cluster=cluster,
         sentence=_sentence(nodes, facts),
-        resources=tuple(_resource_lines(nodes, given, facts, now_ns)),
+        resources=(*_resource_lines(nodes, given, facts, now_ns), *measured_lines(serving)),
         by=by.value,
+        figure=figure,
         groups=tuple(_groups(cells, facts.containing, by)),
         out_of_service=tuple(out),
         waiting=_reasons(facts.waiting),
     )
+
+
+def of_partition(facts: ClusterFacts, partition: str, containing: Iterable[HeldRelation]) -> ClusterFacts:
+    """What of it concerns one partition; `containing` says which nodes it has. slurmctld is the cluster's."""
+    names = {
+        one.other.name
+        for one in containing
+        if one.entity.kind == EntityKind.PARTITION.value and one.entity.name == partition
+    }
+    return facts._replace(
+        nodes=[fact for fact in facts.nodes if fact.entity.name in names],
+        running=[row for row in facts.running if row.partition == partition],
+        waiting=[row for row in facts.waiting if partition in (row.partition or "").split(",")],
+        figures=[one for one in facts.figures if one.node in names],
+        scheduler_load=None,
+    )
+
+
+def _shown_by_node(serving: Measured, figure: str) -> Mapping[str, float | None]:
+    if figure == ALLOCATED:
+        return {}
+    return {one.node: FIGURES[figure].ratio(one.figures) for one in serving.fresh}
 
 
 def _nodes(facts: Iterable[HeldFact]) -> list[_ClusterNode]:
@@ -141,7 +199,7 @@ def _cores_of(extent: RunExtent) -> dict[str, int]:
     return {name: share + (number < rest) for number, name in enumerate(extent.nodes)}
 
 
-def _cell(node: _ClusterNode, given: _Given) -> NodeCell:
+def _cell(node: _ClusterNode, given: _Given, shown: Mapping[str, float | None], figure: str) -> NodeCell:
     word = node_word(str(node.state.value))
     allocated = given.cores.get(node.name, 0.0) / node.cores if node.cores else None
     return NodeCell(
@@ -149,10 +207,15 @@ def _cell(node: _ClusterNode, given: _Given) -> NodeCell:
         word=word.word,
         tone=word.tone,
         allocated=None if allocated is None else min(1.0, allocated),
+        shown=_bounded(allocated if figure == ALLOCATED else shown.get(node.name)),
         jobs=given.jobs.get(node.name, 0),
         reason=None if node.is_in_service else node.reason,
         since_ns=node.state.valid_from_ns,
     )
+
+
+def _bounded(ratio: float | None) -> float | None:
+    return None if ratio is None else min(1.0, max(0.0, ratio))
 
 
 def _groups(cells: Mapping[str, NodeCell], containing: Iterable[HeldRelation], by: EntityKind) -> Iterator[NodeGroup]:
@@ -213,6 +276,7 @@ def _resource_lines(
     if any(node.gpus for node in nodes):
         yield _gpus(resources)
     yield _scheduler(facts, now_ns)
+    yield from controller_lines(facts.scheduler_load)
 
 
 def _cores(of: _Resources) -> ResourceLine:

@@ -58,12 +58,12 @@ def _group(group: NodeGroup, sheet: Sheet) -> Iterator[str]:
 
 
 def _letter(node: NodeCell, sheet: Sheet) -> str:
-    """How much of a node is allocated as a height; a cross where it is out of service."""
+    """The chosen figure as a height; a cross where it is out of service."""
     if node.tone in ("bad", "warn"):
         return sheet.ink.paint("x" if node.tone == "bad" else "d", node.tone)
-    if node.allocated is None:
+    if node.shown is None:
         return "?"
-    return sheet.ink.paint(_LEVELS[round(node.allocated * (len(_LEVELS) - 1))], "active")
+    return sheet.ink.paint(_LEVELS[round(node.shown * (len(_LEVELS) - 1))], "active")
 
 
 def _out(view: ClusterView, sheet: Sheet) -> Iterator[str]:

@@ -40,6 +40,8 @@ class NodeCell(msgspec.Struct, frozen=True, kw_only=True):
     word: str
     tone: str
     allocated: float | None = None
+    shown: float | None = None
+    """The chosen figure as a share of one; None where it is not known."""
     jobs: int = 0
     reason: str | None = None
     since_ns: int | None = None
@@ -62,6 +64,10 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     resources: tuple[ResourceLine, ...]
     by: str
+    figure: str = "allocated"
+    """What the map is coloured by."""
+    partition: str | None = None
+    """Where all this is of one partition alone."""
     groups: tuple[NodeGroup, ...]
     findings: tuple[FindingLine, ...] = ()
     """What is open, as far as the reader may see it."""

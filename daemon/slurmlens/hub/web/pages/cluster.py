@@ -6,6 +6,8 @@ own jobs, and who is out of service. One reading serves all who look within a fe
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jinja2
 import msgspec
 from aiohttp import web
@@ -17,7 +19,15 @@ from slurmlens.hub.findings.claims import FindingState
 from slurmlens.hub.findings.facts import FindingFilter
 from slurmlens.hub.history.facts import JobFilter, StateFilter
 from slurmlens.hub.inventory.entities import EntityKind
-from slurmlens.hub.views.cluster.build import ATTRIBUTES, GROUPINGS, ClusterFacts, build_cluster_view
+from slurmlens.hub.views.cluster.build import (
+    ALLOCATED,
+    ATTRIBUTES,
+    FIGURES,
+    GROUPINGS,
+    ClusterFacts,
+    build_cluster_view,
+    of_partition,
+)
 from slurmlens.hub.views.cluster.table import cluster_csv
 from slurmlens.hub.views.cluster.view import ClusterView
 from slurmlens.hub.views.finding.build import build_finding_line
@@ -25,7 +35,7 @@ from slurmlens.hub.views.finding.view import FindingLine
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.kept_answers import KeptAnswers
 from slurmlens.hub.web.node_map import draw_nodes
-from slurmlens.hub.web.ports import FindingReads, HistoryQueries, InventoryReads
+from slurmlens.hub.web.ports import FindingReads, HistoryQueries, InventoryReads, NodeStateReads, SchedulerLoadOf
 from slurmlens.hub.web.session import viewer_of
 from slurmlens.runtime.beside import beside
 
@@ -43,6 +53,8 @@ class ClusterPage:
         queries: HistoryQueries,
         inventory: InventoryReads,
         findings: FindingReads | None,
+        node_states: NodeStateReads | None,
+        scheduler_load: SchedulerLoadOf | None,
         environment: jinja2.Environment,
         cluster: str,
         clock: Clock,
@@ -50,23 +62,26 @@ class ClusterPage:
         self._queries = queries
         self._inventory = inventory
         self._findings = findings
+        self._node_states = node_states
+        self._scheduler_load = scheduler_load
         self._template = environment.get_template("cluster/page.html")
         self._cluster = cluster
         self._clock = clock
-        self._kept: KeptAnswers[tuple[Viewer, EntityKind], ClusterView] = KeptAnswers(FRESH_S, MOST_KEPT)
+        self._kept: KeptAnswers[tuple[Viewer, _Asked], ClusterView] = KeptAnswers(FRESH_S, MOST_KEPT)
 
     async def show(self, request: web.Request) -> web.Response:
         """`GET /cluster`, `.json`, `.csv`."""
-        by = _grouping(request.query.get("by", EntityKind.PARTITION.value))
+        asked = _asked(request)
         of_sums = viewer_of(request).of_sums
-        view = await self._kept.get((of_sums, by), lambda: self._read(of_sums, by))
+        view = await self._kept.get((of_sums, asked), lambda: self._read(of_sums, asked))
         view = msgspec.structs.replace(view, findings=await self._found(viewer_of(request)))  # never of sums: of jobs
         form = request.match_info.get("form")
         if form == "json":
             return json_answer(view)
         if form == "csv":
             return csv_answer(cluster_csv(view), "cluster.csv")
-        page = await beside(lambda: self._template.render(view=view, groups=draw_nodes(view), groupings=GROUPINGS))
+        choices = {"groupings": GROUPINGS, "figures": FIGURES}
+        page = await beside(lambda: self._template.render(view=view, groups=draw_nodes(view), **choices))
         return html_answer(page)
 
     async def _found(self, viewer: Viewer) -> tuple[FindingLine, ...]:
@@ -76,23 +91,48 @@ class ClusterPage:
         found = await self._findings.listed(viewer, FindingFilter(limit=MOST_FINDINGS))
         return tuple(build_finding_line(one) for one in found if one.state is FindingState.OPEN)
 
-    async def _read(self, viewer: Viewer, by: EntityKind) -> ClusterView:
+    async def _read(self, viewer: Viewer, asked: _Asked) -> ClusterView:
         now_ns = self._clock.wall_ns()
         waiting = await self._queries.jobs(viewer, JobFilter(state=StateFilter.PENDING, limit=MOST_JOBS))
         running = await self._queries.jobs(viewer, JobFilter(state=StateFilter.RUNNING, limit=MOST_JOBS))
+        containing = await self._inventory.contained(viewer, asked.by, now_ns)
         facts = ClusterFacts(
             nodes=await self._inventory.kind(viewer, EntityKind.NODE, ATTRIBUTES, now_ns),
-            containing=await self._inventory.contained(viewer, by, now_ns),
+            containing=containing,
             running=running.rows,
             waiting=waiting.rows,
             waiting_is_cut=waiting.next is not None,
             scheduler_silent_since_ns=self._queries.silent_since_ns(viewer),
+            figures=() if self._node_states is None else await self._node_states.resources(viewer),
+            scheduler_load=None if self._scheduler_load is None else self._scheduler_load(viewer),
         )
-        return await beside(lambda: build_cluster_view(self._cluster, facts, by, now_ns))
+        if asked.partition is not None:
+            if asked.by is not EntityKind.PARTITION:
+                containing = await self._inventory.contained(viewer, EntityKind.PARTITION, now_ns)
+            facts = of_partition(facts, asked.partition, containing)
+            if not facts.nodes:
+                raise PageError(
+                    404, "no-such-partition", f"No partition {asked.partition!r} has nodes", "See /partitions."
+                )
+        view = await beside(lambda: build_cluster_view(self._cluster, facts, asked.by, now_ns, asked.figure))
+        return msgspec.structs.replace(view, partition=asked.partition)
 
 
-def _grouping(text: str) -> EntityKind:
+class _Asked(NamedTuple):
+    """What an address says."""
+
+    by: EntityKind
+    figure: str
+    partition: str | None
+
+
+def _asked(request: web.Request) -> _Asked:
+    """PageError 400 names what there is."""
+    by, figure = request.query.get("by", EntityKind.PARTITION.value), request.query.get("figure", ALLOCATED)
     known = {kind.value: kind for kind in GROUPINGS}
-    if text not in known:
-        raise PageError(400, "by", f"Nodes cannot be grouped by {text!r}", f"by= is one of {', '.join(known)}.")
-    return known[text]
+    if by not in known:
+        raise PageError(400, "by", f"Nodes cannot be grouped by {by!r}", f"by= is one of {', '.join(known)}.")
+    if figure not in FIGURES:
+        advice = f"figure= is one of {', '.join(FIGURES)}."
+        raise PageError(400, "figure", f"Nodes cannot be coloured by {figure!r}", advice)
+    return _Asked(known[by], figure, request.query.get("partition") or None)
