@@ -69,6 +69,11 @@ test: setup components ## every test but the slow ones, on the real parts
 	$(PYTEST) -m "not slow and not component" -n $(PROCESSES) --dist loadfile $(ARGS) || test $$? = 5
 	$(PYTEST) -m "not slow and component" $(ARGS) || test $$? = 5
 
+.PHONY: screenshots
+screenshots: setup ## the pictures in docs/images, made anew; look at them before you commit them
+	SLURMLENS_IMAGES=docs/images $(PYTEST) tests/browser/test_every_page.py -k pictures $(ARGS)
+	$(PYTEST) tests/browser/test_job_page.py -k picture_of_the_readme && cp tests/artifacts/readme-job-page.png docs/images/job-page.png
+
 .PHONY: test-slow
 test-slow: setup components ## the slow tests alone
 	$(PYTEST) -m "slow and not galaxy" $(ARGS)

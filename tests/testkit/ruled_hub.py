@@ -23,6 +23,7 @@ from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.logs.query import JobOwner
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.logs.tail import LogTail
+from slurmlens.hub.node_states.read import NodeStateQueries
 from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.reports.making import ReportMaker
@@ -110,8 +111,9 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
         live=live.demand,
         take_events=take_nothing,
         status=hub.status,
-        settings=HubConfig(notices=NoticesConfig(webhook_hosts=("chat.example.org",))),
+        settings=HubConfig(cluster="demo", notices=NoticesConfig(webhook_hosts=("chat.example.org",))),
         notices=NoticeStore(history.store, "demo"),
+        node_states=NodeStateQueries(history.store, "demo"),
         logs=logs,
         log_tail=log_tail,
         findings=findings,

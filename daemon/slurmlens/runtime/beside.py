@@ -11,6 +11,7 @@ Used by `hub.history.read` (rows to courses) and `hub.web` (facts to views to HT
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -22,5 +23,6 @@ _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside")
 
 async def beside(work: Callable[[], _Made]) -> _Made:
     """What `work` returns or raises, once the thread has come to it and done it. Work that has begun is not ended by
-    a cancelled wait."""
-    return await asyncio.get_running_loop().run_in_executor(_thread, work)
+    a cancelled wait. It sees the context variables of whoever asked."""
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_thread, context.run, work)

@@ -28,6 +28,7 @@ from slurmlens.hub.web.doors import BODY_S, Doors
 from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.host_check import host_middleware
 from slurmlens.hub.web.job_listing import JobListing
+from slurmlens.hub.web.navigation import navigation_of
 from slurmlens.hub.web.pages.api_description import ApiDescriptionPage
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.capacity import CapacityPage
@@ -152,7 +153,9 @@ def make_app(
         client_max_size=settings.listen.max_body_bytes,
     )
     app.on_response_prepare.append(_secure)
-    app.add_routes([*route_definitions(pages), *(web.post(path, handler) for path, handler in taking.items())])
+    definitions = route_definitions(pages)
+    environment.globals["navigation"] = navigation_of({definition.path for definition in definitions})
+    app.add_routes([*definitions, *(web.post(path, handler) for path, handler in taking.items())])
     return app
 
 

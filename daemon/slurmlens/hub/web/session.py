@@ -20,6 +20,7 @@ from slurmlens.errors import DeliveryError, PageError, RefusedError, SourceError
 from slurmlens.hub.access.authenticating import ReaderRequest
 from slurmlens.hub.access.control import AccessControl, Admitted
 from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.web.navigation import Look, looking_at
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 COOKIE = "slurmlens_session"
@@ -67,8 +68,11 @@ def session_middleware(
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        looking_at.set(None)  # a connection that was kept open may have been somebody else's
         if request.match_info.handler not in open_handlers:
-            request[_ADMITTED] = await admit(control, request, reporter)
+            admitted = await admit(control, request, reporter)
+            request[_ADMITTED] = admitted
+            looking_at.set(Look(admitted.viewer, request.path))
         return await handler(request)
 
     return middleware

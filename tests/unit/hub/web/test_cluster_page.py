@@ -139,7 +139,7 @@ async def test_what_nodes_measured_stands_beside_with_the_node_behind_each_figur
     assert cpu.saturation.text == "1 node with more tasks than cores: n1 12.0"
     assert lines["Network"].utilisation.ratio == 0.8
     assert (lines["Network"].errors.tone, lines["Network"].errors.address) == ("bad", "/nodes/n1")
-    assert lines["Disks"].saturation.text == "1 node wait for I/O: n1 40 %"
+    assert lines["Disks"].saturation.text == "1 node waiting for I/O: n1 40 %"
     assert lines["File systems"].utilisation.text == "fullest: /home on n1"
     assert lines["slurmlens"].utilisation.text == "1 of 2 nodes tell"
     assert all(len(one.formulas) == 3 and all(one.formulas) for one in view.resources)

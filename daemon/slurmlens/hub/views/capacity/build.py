@@ -42,7 +42,8 @@ def _sentence(found: Forecast | None, days: int, unit: str, last_s: int) -> str:
     if found.reached_days == 0:
         return f"It is at {threshold} already."
     if found.reached_days is None or found.is_within < CERTAIN:
-        return f"It does not reach {threshold} within two years, as it goes now ({found.is_within:.0%} likely to)."
+        likely = fmt.percent(found.is_within)
+        return f"It does not reach {threshold} within two years, as it goes now ({likely} likely to)."
     ends = [_date(last_s, days) for days in (found.reached_low_days, found.reached_high_days)]
     later = "later than in two years" if ends[1] is None else ends[1]
     return (

@@ -82,7 +82,7 @@ def _memory(of: Measured) -> ResourceLine | None:
     return ResourceLine(
         name="Memory, measured",
         utilisation=UseCell(text=f"{fmt.memory(used)} of {fmt.memory(total)} in use", ratio=used / total),
-        saturation=_nodes_cell(waiting, lambda one: one.memory_pressure, "wait for memory or swap", fmt.percent),
+        saturation=_nodes_cell(waiting, lambda one: one.memory_pressure, "waiting for memory or swapping", fmt.percent),
         errors=_errors(broken, "uncorrected memory error", [one for one in of.fresh if one.figures.memory_errors]),
         formulas=(
             "(MemTotal - MemAvailable) / MemTotal, over nodes that told (/proc/meminfo)",
@@ -114,7 +114,7 @@ def _network(of: Measured) -> ResourceLine | None:
         saturation=_nodes_cell(
             [one for one in told if one.figures.drops_per_second],
             lambda one: one.drops_per_second,
-            "drop packets",
+            "dropping packets",
             lambda value: f"{fmt.digits(value)}/s",
         ),
         errors=_nodes_cell(faulty, lambda one: one.network_errors, "with link errors", fmt.digits, tone="bad"),
@@ -140,7 +140,7 @@ def _disks(of: Measured) -> ResourceLine | None:
     return ResourceLine(
         name="Disks",
         utilisation=UseCell(text=words, ratio=min(1.0, mean), address=_page(worst)),
-        saturation=_nodes_cell(waiting, lambda one: one.io_pressure, "wait for I/O", fmt.percent),
+        saturation=_nodes_cell(waiting, lambda one: one.io_pressure, "waiting for I/O", fmt.percent),
         errors=UseCell(text="in the log", address="/logs?text=%22I%2FO+error%22"),
         formulas=(
             "share of time that each node's busiest disk had anything to do, mean over nodes (/proc/diskstats)",
@@ -192,7 +192,7 @@ def _gpus(of: Measured) -> ResourceLine | None:
     return ResourceLine(
         name="GPU, measured",
         utilisation=UseCell(text=words, ratio=busy / told if told else None),
-        saturation=_nodes_cell(slowed, lambda one: float(one.throttled_gpus), "slow GPUs down", fmt.digits),
+        saturation=_nodes_cell(slowed, lambda one: float(one.throttled_gpus), "with slowed GPUs", fmt.digits),
         errors=_errors(broken, "broken GPU", [one for one in of.fresh if one.figures.broken_gpus]),
         formulas=(
             "share of time that anything ran on each GPU, summed / GPUs that told it (NVML, amdgpu in sysfs)",

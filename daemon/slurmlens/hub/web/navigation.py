@@ -1,0 +1,92 @@
+"""The line of navigation: which pages there are for whoever looks. What somebody may not see is not hinted at.
+
+Owns the table of entries and, for the time of a request, who looks and where (`looking_at`, set by `session`). A
+template asks for it by `navigation()`, wherever it is rendered: `runtime.beside` hands the request's context on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from slurmlens.hub.access.viewer import Role, Viewer
+
+
+class Look(NamedTuple):
+    """Who looks, and at which address."""
+
+    viewer: Viewer
+    path: str
+
+
+looking_at: ContextVar[Look | None] = ContextVar("looking_at", default=None)
+"""None where nobody is known: at a login, on an error's page."""
+
+
+class Entry(NamedTuple):
+    """A page that is linked from all others. `may` says for whom."""
+
+    label: str
+    address: str
+    may: Callable[[Viewer], bool]
+
+
+class Link(NamedTuple):
+    """An entry as it is shown."""
+
+    label: str
+    address: str
+    is_here: bool
+
+
+def _everybody(_: Viewer) -> bool:
+    return True
+
+
+def _has_own_jobs(viewer: Viewer) -> bool:
+    return viewer.is_somebody
+
+
+def _sees_usage(viewer: Viewer) -> bool:
+    return viewer.sees_all_usage
+
+
+def _sees_the_hub(viewer: Viewer) -> bool:
+    return viewer.sees_the_hub
+
+
+def _sees_looks(viewer: Viewer) -> bool:
+    return viewer.is_somebody and not viewer.roles.isdisjoint({Role.AUDITOR, Role.OPERATOR})
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry("Mine", "/me", _has_own_jobs),
+    Entry("Cluster", "/cluster", _everybody),
+    Entry("Jobs", "/jobs", _everybody),
+    Entry("Logs", "/logs", _everybody),
+    Entry("Nodes", "/nodes", _everybody),
+    Entry("Partitions", "/partitions", _everybody),
+    Entry("Campaigns", "/campaigns", _everybody),
+    Entry("Findings", "/findings", _everybody),
+    Entry("Common cause", "/common-cause", _everybody),
+    Entry("Usage", "/management", _sees_usage),
+    Entry("Capacity", "/capacity", _sees_usage),
+    Entry("Reports", "/reports", _everybody),
+    Entry("Looks", "/looks", _sees_looks),
+    Entry("Status", "/status", _sees_the_hub),
+    Entry("You", "/login", _everybody),
+)
+
+
+def navigation_of(addresses: Collection[str]) -> Callable[[], Iterator[Link]]:
+    """What templates call: the entries among these addresses that are for whoever looks."""
+
+    def navigation() -> Iterator[Link]:
+        look = looking_at.get()
+        for entry in ENTRIES:
+            if entry.address in addresses and (look is None or entry.may(look.viewer)):
+                here = look is not None and (look.path + "/").startswith(entry.address + "/")
+                yield Link(entry.label, entry.address, here)
+
+    return navigation
