@@ -14,6 +14,7 @@ The tree, by what the caller can do about it:
     │   ├── GalaxyAway       no answer, so nothing is known of what happened: ask again
     │   └── GalaxyRefused    it said no
     ├── HubError             the hub gave no answer, or none that can be shown
+    ├── GrafanaError         a Grafana gave no answer, or refused
     ├── PageError            an address has no such page: answer with its status, say what to do
     ├── SourceError          the scheduler could not be asked or answered nonsense
     ├── SpoolError           the spool's disk did not take or give what was asked of it: keep it in memory, try again
@@ -127,6 +128,16 @@ class HubError(SlurmlensError):
     """The hub could not be asked, or answered something else; `status` is HTTP's where there was one."""
 
     reason = "hub"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class GrafanaError(SlurmlensError):
+    """A Grafana did not answer, or refused; `status` is HTTP's where there was one."""
+
+    reason = "grafana"
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)

@@ -29,7 +29,7 @@ _shtab_slurmlens_campaign_stop_option_strings=(-h --help --state --hub)
 _shtab_slurmlens_campaign_option_strings=(-h --help)
 _shtab_slurmlens_cluster_option_strings=(-h --help --by --figure --partition --json --wide --hub)
 _shtab_slurmlens_common_cause_option_strings=(-h --help --from --to --json --wide --hub)
-_shtab_slurmlens_dashboards_option_strings=(-h --help --out --pages --job --hub)
+_shtab_slurmlens_dashboards_option_strings=(-h --help --out --grafana --token-file --folder --pages --job --hub)
 _shtab_slurmlens_doctor_option_strings=(-h --help --json --config)
 _shtab_slurmlens_event_option_strings=(-h --help --strict)
 _shtab_slurmlens_findings_option_strings=(-h --help --json --wide --hub --over --kind)
@@ -64,6 +64,7 @@ _shtab_slurmlens_watch_option_strings=(-h --help --pattern --total)
 _shtab_slurmlens_option_strings=(-h --help --version)
 
 _shtab_slurmlens_dashboards___out_COMPGEN=_shtab_compgen_files
+_shtab_slurmlens_dashboards___token_file_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_doctor___config_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_forward___token_file_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_graph___config_COMPGEN=_shtab_compgen_files

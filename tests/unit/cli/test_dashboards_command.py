@@ -108,7 +108,7 @@ async def test_a_folder_that_is_not_there_is_named(
     hub: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await write(tmp_path / "none", hub) == hub_client.EXIT_USAGE
-    assert f"cannot write to {tmp_path}/none: No such file" in capsys.readouterr().err
+    assert f"cannot use {tmp_path}/none: No such file" in capsys.readouterr().err
 
 
 async def test_an_unknown_job_is_told(hub: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from slurmlens.cli.ask import hub as hub_client
-from slurmlens.errors import HubError
+from slurmlens.cli.ask.grafana import Grafana
+from slurmlens.errors import GrafanaError, HubError
 from slurmlens.hub.dashboards.all_boards import all_boards
 from slurmlens.hub.dashboards.grafana import dashboard
 from slurmlens.hub.dashboards.inputs import BoardJob, ClusterInputs, deserves_board, job_of, names_of, nodes_of
+from slurmlens.hub.dashboards.job_marks import marks_of
 from slurmlens.hub.dashboards.model import UID_PREFIX, cluster_digits
+from slurmlens.hub.dashboards.texts import cluster_tag
 from slurmlens.hub.views.entity.view import EntitiesView
 from slurmlens.hub.views.job.view import JobView
-from slurmlens.hub.views.jobs.view import JobsView
+from slurmlens.hub.views.jobs.view import JobLine, JobsView
 from slurmlens.runtime.whole_file import write_whole
 from slurmlens.shown.text import visible
 
@@ -33,10 +36,12 @@ SUMMARY = "write the cluster's boards for Grafana into a folder that it provisio
 EPILOG = f"""example:
   slurmlens dashboards --out /var/lib/grafana/dashboards/slurmlens --pages https://slurmlens.example.org
   slurmlens dashboards --out boards --job 4711     a board for this job too, though it has ended
+  slurmlens dashboards --grafana https://grafana.example.org --token-file /etc/slurmlens/grafana-token
 
 {hub_client.EXIT_TEXT}"""
 
 MOST_RUNNING = 1000
+MARKED_ENDED = 500
 LISTED_ENDED = 5
 READABLE_BY_ALL = 0o644
 """Grafana runs as a user of its own."""
@@ -54,8 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write them into this folder; it must be there")
+    parser.add_argument("--grafana", metavar="URL", help="put them into this Grafana by its API, with marks of jobs")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="where the boards go; it must be there"
+        "--token-file", type=Path, metavar="FILE", help="the token of a service account of that Grafana"
+    )
+    parser.add_argument(
+        "--folder", default="slurmlens", metavar="UID", help="Grafana's folder that is ours (default: %(default)s)"
     )
     parser.add_argument(
         "--pages",
@@ -68,20 +78,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask the hub, write what changed, and say how much that was."""
+    if (problem := _problem(arguments)) is not None:
+        print(f"slurmlens dashboards: {problem}", file=sys.stderr)
+        return hub_client.EXIT_USAGE
     try:
         address = hub_client.hub_address(arguments.hub)
         pages_url = _pages_url(arguments.pages, address)
         inputs = ask(address, arguments.job)
-        boards = {f"{board.uid}.json": dashboard(board, pages_url) for board in all_boards(inputs)}
-        changes = replace_boards(arguments.out, inputs.cluster, boards)
+        boards = {board.uid: dashboard(board, pages_url) for board in all_boards(inputs)}
+        if arguments.out is not None:
+            files = {f"{uid}.json": body for uid, body in boards.items()}
+            changes = replace_boards(arguments.out, inputs.cluster, files)
+            print(f"{changes.written} boards written, {changes.unchanged} unchanged, {changes.removed} removed")
+        if arguments.grafana is not None:
+            return publish(arguments, inputs, boards, _jobs(address, "finished", MARKED_ENDED).rows, pages_url)
+    except GrafanaError as error:
+        print(f"slurmlens dashboards: {visible(str(error))}", file=sys.stderr)
+        return hub_client.EXIT_REFUSED if error.status in (401, 403) else hub_client.EXIT_NO_HUB
     except HubError as error:
         print(f"slurmlens dashboards: {visible(str(error))}", file=sys.stderr)
         return hub_client.exit_status(error)
     except OSError as error:
-        print(f"slurmlens dashboards: cannot write to {arguments.out}: {error.strerror or error}", file=sys.stderr)
+        print(f"slurmlens dashboards: cannot use {error.filename}: {error.strerror or error}", file=sys.stderr)
         return hub_client.EXIT_USAGE
-    print(f"{changes.written} boards written, {changes.unchanged} unchanged, {changes.removed} removed")
     return hub_client.EXIT_DONE
+
+
+def publish(
+    arguments: argparse.Namespace,
+    inputs: ClusterInputs,
+    boards: Mapping[str, bytes],
+    ended: Sequence[JobLine],
+    pages_url: str,
+) -> int:
+    """Puts boards and marks into a Grafana and says what came of it; GrafanaError, OSError."""
+    grafana = Grafana(arguments.grafana, arguments.token_file.read_text().strip())
+    version, tag = grafana.check_release(), cluster_tag(inputs.cluster)
+    done = grafana.publish(tag, boards, arguments.folder)
+    made, changed = grafana.mark(tag, marks_of(inputs.cluster, (*inputs.running, *ended), pages_url))
+    print(f"Grafana {visible(version)}: {made} jobs marked, {changed} marks ended;", end=" ")
+    print(f"{done.written} boards written, {done.unchanged} unchanged, {done.removed} removed")
+    for uid in done.edited:
+        print(f"{uid} was saved by somebody else and is left alone", file=sys.stderr)
+    for words in done.refused:
+        print(f"refused: {visible(words)}", file=sys.stderr)
+    return hub_client.EXIT_USAGE if done.refused else hub_client.EXIT_DONE
+
+
+def _problem(arguments: argparse.Namespace) -> str | None:
+    """What is wrong with the arguments together."""
+    if arguments.out is None and arguments.grafana is None:
+        return "say where the boards go: --out FOLDER, or --grafana URL"
+    if arguments.grafana is not None:
+        if urllib.parse.urlsplit(arguments.grafana).scheme not in ("http", "https"):
+            return f"{arguments.grafana!r} is no address of a Grafana: it looks like https://grafana.example.org"
+        if arguments.token_file is None:
+            return "--grafana takes --token-file, a file with the token of a service account"
+    return None
 
 
 def _pages_url(named: str | None, address: str) -> str:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from slurmlens.hub.dashboards.job_marks import annotations_of
 from slurmlens.hub.dashboards.model import Board, BoardRow, Cell, Panel, Period, Shape, Variable
+from slurmlens.hub.dashboards.texts import cluster_tag, escaped
 from slurmlens.shown.text import clip, visible
-from slurmlens.wire.carbon import component
 
 SCHEMA_VERSION = 39
 """That of Grafana 11.0."""
@@ -27,10 +27,7 @@ COLUMNS = 24
 PANEL_HEIGHT = 8
 MOST_BESIDE = 4
 MOST_TITLE_COLUMNS = 180
-MOST_TAG_CHARS = 50
-MOST_CELL_COLUMNS = 60
 UNITS = {"cores": "none", "bytes": "bytes", "bytes/s": "Bps", "ratio": "percentunit", "count": "short", "1/s": "cps"}
-_MEANINGFUL = re.compile(r"[^\w ]|_", re.ASCII)
 
 Json = dict[str, Any]
 
@@ -40,28 +37,19 @@ def dashboard(board: Board, pages_url: str = "") -> bytes:
     shown: Json = {
         "uid": board.uid,
         "title": clip(visible(f"{board.cluster}: {board.title}"), MOST_TITLE_COLUMNS),
-        "tags": [TAG, _cluster_tag(board.cluster), board.kind.value],
+        "tags": [TAG, cluster_tag(board.cluster), board.kind.value],
         "schemaVersion": SCHEMA_VERSION,
         "editable": False,
         "graphTooltip": 1,
         "timezone": "browser",
         "time": _time(board.period),
         "refresh": f"{board.refresh_s}s" if board.refresh_s else "",
-        "annotations": {"list": []},
+        "annotations": {"list": annotations_of(board)},
         "templating": {"list": [_variable(variable) for variable in board.variables]},
         "links": _links(board, pages_url),
         "panels": list(_panels(board.rows, pages_url)),
     }
     return json.dumps(shown, sort_keys=True, indent=1).encode("ascii") + b"\n"
-
-
-def escaped(text: str) -> str:
-    """A user's text for a Markdown panel: letters, digits and blanks as they are, all else as entities.
-
-    >>> escaped("$x|<b>")
-    '&#36;x&#124;&#60;b&#62;'
-    """
-    return _MEANINGFUL.sub(lambda found: f"&#{ord(found[0])};", clip(visible(text), MOST_CELL_COLUMNS))
 
 
 def reference_id(number: int) -> str:
@@ -72,10 +60,6 @@ def reference_id(number: int) -> str:
         number, letter = divmod(number - 1, 26)
         letters = chr(ord("A") + letter) + letters
     return letters
-
-
-def _cluster_tag(cluster: str) -> str:
-    return component(cluster)[:MOST_TAG_CHARS]
 
 
 def _time(period: Period) -> Json:
@@ -106,7 +90,7 @@ def _variable(variable: Variable) -> Json:
 
 
 def _links(board: Board, pages_url: str) -> list[Json]:
-    menu = {"type": "dashboards", "title": "Boards", "tags": [TAG, _cluster_tag(board.cluster)], "asDropdown": True}
+    menu = {"type": "dashboards", "title": "Boards", "tags": [TAG, cluster_tag(board.cluster)], "asDropdown": True}
     page = {"type": "link", "title": "On slurmlens", "url": pages_url + board.page, "tags": [], "asDropdown": False}
     rest = {"icon": "external link", "includeVars": False, "keepTime": False, "targetBlank": False, "tooltip": ""}
     return [{"url": "", **link, **rest} for link in ([menu, page] if pages_url and board.page else [menu])]

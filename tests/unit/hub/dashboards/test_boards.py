@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.dashboards.all_boards import all_boards
-from slurmlens.hub.dashboards.grafana import COLUMNS, dashboard, escaped, reference_id
+from slurmlens.hub.dashboards.grafana import COLUMNS, dashboard, reference_id
 from slurmlens.hub.dashboards.inputs import BoardJob, BoardNode, ClusterInputs, Placement, deserves_board, job_of
 from slurmlens.hub.dashboards.model import MOST_UID_CHARS, UID_PREFIX, BoardKind, board_uid
 from slurmlens.hub.dashboards.targets import NODE_LEVEL, SLOT_LEVEL, any_of, node_series, slot_series
+from slurmlens.hub.dashboards.texts import escaped
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.jobs.view import JobLine
 from slurmlens.slurm.records import JobState
