@@ -49,4 +49,7 @@ class NoticesConfig(Settings):
         example='["chat.example.org", "bots.example.org:8443"]',
     )
     mail: MailConfig | None = optional_section("how mails leave; without it nobody is sent one")
+    operator_digests: tuple[str, ...] = setting(
+        (), "who is mailed each day what ended, which nodes are out and what is open", example='["ops@example.org"]'
+    )
     most_an_hour: int = setting(20, "notices of one user in an hour; more of them wait", minimum=1)

@@ -161,9 +161,11 @@ class HubPipeline:
         self._workflows = open_workflows(config, store, news, clock, opened.reporter, self._jobs_of_findings)
         if self._workflows is not None:
             self._supervisor.add("workflows", self._led(self._workflows[1]))
-        self._notices = open_notices(config, store, self._queries, self._progress, clock, opened.reporter)
+        self._notices = open_notices(
+            config, store, self._queries, self._progress, self._findings, clock, opened.reporter
+        )
         if self._notices is not None:
-            self._supervisor.add("notices", self._led(self._notices[1]))
+            self._add(self._notices[1])
 
     @classmethod
     async def open(

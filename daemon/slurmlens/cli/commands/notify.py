@@ -12,18 +12,21 @@ import urllib.parse
 from slurmlens.cli.ask import hub as hub_client
 from slurmlens.cli.show.screen import show, show_json
 from slurmlens.errors import HubError
-from slurmlens.hub.notices.facts import NoticeChannel, NoticeKind, WishesView
+from slurmlens.hub.notices.facts import AT_ONCE, NoticeChannel, NoticeKind, WishesView
 from slurmlens.shown.text import visible
 
 SUMMARY = "be told when a job stands still, will not make its limit, or failed"
 
 ADDRESS = "/api/v1/me/notices"
 _KINDS = ", ".join(kind.value for kind in NoticeKind)
-EPILOG = f"""Each is told once a job, by each way that is set. Without options: what is set.
+_DEFAULT = ", ".join(kind.value for kind in NoticeKind if kind in AT_ONCE)
+EPILOG = f"""A digest is a mail a day: what ended, what failed and why, what it cost.
+All else is told once a job, by each way that is set. Without options: what is set.
 
 example:
   slurmlens notify --mail alice@example.org
   slurmlens notify --webhook https://chat.example.org/hooks/x --on stalled,limit
+  slurmlens notify --mail alice@example.org --on failed,digest
   slurmlens notify --no-mail
 
 {hub_client.EXIT_TEXT}"""
@@ -36,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for channel in NoticeChannel:
         parser.add_argument(f"--{channel.value}", metavar="ADDRESS", help=f"by {channel.value}, to this address")
         parser.add_argument(f"--no-{channel.value}", action="store_true", help=f"nothing more by {channel.value}")
-    parser.add_argument("--on", metavar="KIND,KIND", default="", help=f"of these only (default: {_KINDS})")
+    parser.add_argument(
+        "--on", metavar="KIND,KIND", default="", help=f"of these only, of {_KINDS} (default: {_DEFAULT})"
+    )
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     hub_client.add_hub_argument(parser)
 

@@ -9,11 +9,16 @@ import msgspec
 
 class NoticeKind(enum.Enum):
     """STALLED: a running job reports no progress for much longer than usual. LIMIT: it will not make its time limit, by
-    its own progress. FAILED: it ended unwell."""
+    its own progress. FAILED: it ended unwell. DIGEST: what ended on a day and what it cost, by mail."""
 
     STALLED = "stalled"
     LIMIT = "limit"
     FAILED = "failed"
+    DIGEST = "digest"
+
+
+AT_ONCE = frozenset(NoticeKind) - {NoticeKind.DIGEST}
+"""Kinds that are told when they happen, and what whoever names none wishes."""
 
 
 class NoticeChannel(enum.Enum):

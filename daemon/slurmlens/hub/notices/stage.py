@@ -17,7 +17,7 @@ from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.history.facts import JobFilter, StateFilter
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.notices.channels import Send
-from slurmlens.hub.notices.facts import KeptNotice, NewNotice, NoticeChannel, NoticeKind, Wish
+from slurmlens.hub.notices.facts import AT_ONCE, KeptNotice, NewNotice, NoticeChannel, NoticeKind, Wish
 from slurmlens.hub.notices.judging import notices_of
 from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.progress.read import ProgressQueries
@@ -89,7 +89,7 @@ class NoticeStage:
 
     async def _look(self, user: str, wishes: Sequence[Wish]) -> None:
         now_ns = self._clock.wall_ns()
-        kinds = frozenset().union(*(wish.kinds for wish in wishes))
+        kinds = AT_ONCE.intersection(frozenset().union(*(wish.kinds for wish in wishes)))
         found: list[NewNotice] = []
         if kinds - {NoticeKind.FAILED}:
             found += await self._due_of(user, wishes, StateFilter.RUNNING, MOST_RUNNING, now_ns)
