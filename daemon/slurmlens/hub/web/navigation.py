@@ -13,18 +13,18 @@ from typing import NamedTuple
 from slurmlens.hub.access.viewer import Role, Viewer
 
 
-class Look(NamedTuple):
+class PageLook(NamedTuple):
     """Who looks, and at which address."""
 
     viewer: Viewer
     path: str
 
 
-looking_at: ContextVar[Look | None] = ContextVar("looking_at", default=None)
+looking_at: ContextVar[PageLook | None] = ContextVar("looking_at", default=None)
 """None where nobody is known: at a login, on an error's page."""
 
 
-class Entry(NamedTuple):
+class NavigationEntry(NamedTuple):
     """A page that is linked from all others. `may` says for whom."""
 
     label: str
@@ -60,22 +60,22 @@ def _sees_looks(viewer: Viewer) -> bool:
     return viewer.is_somebody and not viewer.roles.isdisjoint({Role.AUDITOR, Role.OPERATOR})
 
 
-ENTRIES: tuple[Entry, ...] = (
-    Entry("Mine", "/me", _has_own_jobs),
-    Entry("Cluster", "/cluster", _everybody),
-    Entry("Jobs", "/jobs", _everybody),
-    Entry("Logs", "/logs", _everybody),
-    Entry("Nodes", "/nodes", _everybody),
-    Entry("Partitions", "/partitions", _everybody),
-    Entry("Campaigns", "/campaigns", _everybody),
-    Entry("Findings", "/findings", _everybody),
-    Entry("Common cause", "/common-cause", _everybody),
-    Entry("Usage", "/management", _sees_usage),
-    Entry("Capacity", "/capacity", _sees_usage),
-    Entry("Reports", "/reports", _everybody),
-    Entry("Looks", "/looks", _sees_looks),
-    Entry("Status", "/status", _sees_the_hub),
-    Entry("You", "/login", _everybody),
+ENTRIES: tuple[NavigationEntry, ...] = (
+    NavigationEntry("Mine", "/me", _has_own_jobs),
+    NavigationEntry("Cluster", "/cluster", _everybody),
+    NavigationEntry("Jobs", "/jobs", _everybody),
+    NavigationEntry("Logs", "/logs", _everybody),
+    NavigationEntry("Nodes", "/nodes", _everybody),
+    NavigationEntry("Partitions", "/partitions", _everybody),
+    NavigationEntry("Campaigns", "/campaigns", _everybody),
+    NavigationEntry("Findings", "/findings", _everybody),
+    NavigationEntry("Common cause", "/common-cause", _everybody),
+    NavigationEntry("Usage", "/management", _sees_usage),
+    NavigationEntry("Capacity", "/capacity", _sees_usage),
+    NavigationEntry("Reports", "/reports", _everybody),
+    NavigationEntry("Looks", "/looks", _sees_looks),
+    NavigationEntry("Status", "/status", _sees_the_hub),
+    NavigationEntry("You", "/login", _everybody),
 )
 
 

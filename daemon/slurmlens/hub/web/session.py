@@ -20,7 +20,7 @@ from slurmlens.errors import DeliveryError, PageError, RefusedError, SourceError
 from slurmlens.hub.access.authenticating import ReaderRequest
 from slurmlens.hub.access.control import AccessControl, Admitted
 from slurmlens.hub.access.viewer import Viewer
-from slurmlens.hub.web.navigation import Look, looking_at
+from slurmlens.hub.web.navigation import PageLook, looking_at
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 COOKIE = "slurmlens_session"
@@ -72,7 +72,7 @@ def session_middleware(
         if request.match_info.handler not in open_handlers:
             admitted = await admit(control, request, reporter)
             request[_ADMITTED] = admitted
-            looking_at.set(Look(admitted.viewer, request.path))
+            looking_at.set(PageLook(admitted.viewer, request.path))
         return await handler(request)
 
     return middleware
