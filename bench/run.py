@@ -44,6 +44,8 @@ CASES = {
     "P18": "bench.p18_hub_ingest",
     "P20": "bench.p20_usage_reports",
     "P21": "bench.p21_enrichment",
+    "P22": "bench.p22_dashboards",
+    "P31": "bench.p31_operator_page",
     "P23": "bench.p23_nodes_on_one_hub",
     "STORM": "bench.storm",
     "P24": "bench.p24_noise",

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import jinja2
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -32,7 +33,7 @@ from slurmlens.hub.web.navigation import navigation_of
 from slurmlens.hub.web.pages.api_description import ApiDescriptionPage
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.capacity import CapacityPage
-from slurmlens.hub.web.pages.cluster import ClusterPage
+from slurmlens.hub.web.pages.cluster import ClusterPage, ClusterReads
 from slurmlens.hub.web.pages.cluster_map import ClusterMapPage
 from slurmlens.hub.web.pages.common_cause import CommonCausePage
 from slurmlens.hub.web.pages.entity import EntityPage
@@ -65,7 +66,7 @@ from slurmlens.hub.web.ports import (
     UsageReads,
 )
 from slurmlens.hub.web.render import make_environment
-from slurmlens.hub.web.routes import API, Pages, description_of, open_handlers, route_definitions
+from slurmlens.hub.web.routes import API, Pages, description_of, open_handlers, route_definitions, table
 from slurmlens.hub.web.session import session_middleware
 from slurmlens.runtime.http_server import RETRY_AFTER_S
 from slurmlens.telemetry.internal import Reporter
@@ -109,16 +110,14 @@ def make_app(
     clock: Clock | None = None,
 ) -> web.Application:
     """The application; `clock` is the machine's unless a test says otherwise, which may also do without the rest."""
-    control = access or AccessControl()
+    control, clock = access or AccessControl(), clock or SystemClock()
     assets = Assets()
     environment = make_environment(assets)
-    clock = clock or SystemClock()
     listing = JobListing(queries, progress, clock, control)
+    of_cluster = ClusterReads(queries, inventory, node_states, scheduler_load)
     pages = Pages(
         home=HomePage(listing, environment),
-        cluster=ClusterPage(
-            queries, inventory, findings, node_states, scheduler_load, environment, settings.cluster, clock
-        ),
+        cluster=ClusterPage(of_cluster, findings, environment, settings.cluster, clock),
         cluster_map=ClusterMapPage(inventory, environment, settings.cluster, clock, control),
         jobs=JobsPage(listing, environment),
         job=JobPage(queries, progress, logs, findings, triggers, node_states, inventory, live, environment, control),
@@ -153,10 +152,16 @@ def make_app(
         client_max_size=settings.listen.max_body_bytes,
     )
     app.on_response_prepare.append(_secure)
-    definitions = route_definitions(pages)
-    environment.globals["navigation"] = navigation_of({definition.path for definition in definitions})
-    app.add_routes([*definitions, *(web.post(path, handler) for path, handler in taking.items())])
+    _add_routes(app, environment, pages, taking)
     return app
+
+
+def _add_routes(
+    app: web.Application, environment: jinja2.Environment, pages: Pages, taking: Mapping[str, Handler]
+) -> None:
+    """Every address; the navigation has those of them that it knows."""
+    environment.globals["navigation"] = navigation_of({route.path for route in table(pages)})
+    app.add_routes([*route_definitions(pages), *(web.post(path, handler) for path, handler in taking.items())])
 
 
 def _takers(takes: Mapping[str, TakeEvents], doors: Doors | None) -> dict[str, Handler]:

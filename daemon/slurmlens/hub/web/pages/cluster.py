@@ -45,25 +45,28 @@ MOST_KEPT = 64
 MOST_FINDINGS = 8
 
 
+class ClusterReads(NamedTuple):
+    """What the page's sums are read from."""
+
+    queries: HistoryQueries
+    inventory: InventoryReads
+    node_states: NodeStateReads | None
+    scheduler_load: SchedulerLoadOf | None
+
+
 class ClusterPage:
     """All forms of the page."""
 
     def __init__(
         self,
-        queries: HistoryQueries,
-        inventory: InventoryReads,
+        of_cluster: ClusterReads,
         findings: FindingReads | None,
-        node_states: NodeStateReads | None,
-        scheduler_load: SchedulerLoadOf | None,
         environment: jinja2.Environment,
         cluster: str,
         clock: Clock,
     ) -> None:
-        self._queries = queries
-        self._inventory = inventory
+        self._queries, self._inventory, self._node_states, self._scheduler_load = of_cluster
         self._findings = findings
-        self._node_states = node_states
-        self._scheduler_load = scheduler_load
         self._template = environment.get_template("cluster/page.html")
         self._cluster = cluster
         self._clock = clock
