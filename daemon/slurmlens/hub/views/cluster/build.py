@@ -82,10 +82,7 @@ class _ClusterNode(NamedTuple):
     cores: int
     memory_bytes: int
     gpus: int
-
-    @property
-    def is_in_service(self) -> bool:
-        return not is_out_of_service(str(self.state.value))
+    is_in_service: bool
 
 
 class _Given(NamedTuple):
@@ -160,6 +157,7 @@ def _nodes(facts: Iterable[HeldFact]) -> list[_ClusterNode]:
                 _whole(told.get("cpu_count")),
                 _whole(told.get("memory_bytes")),
                 0 if gres is None else gpus_in(str(gres.value)),
+                not is_out_of_service(str(told[STATE].value)),
             )
         )
     return sorted(found, key=lambda node: natural(node.name))
@@ -219,15 +217,16 @@ def _bounded(ratio: float | None) -> float | None:
 
 
 def _groups(cells: Mapping[str, NodeCell], containing: Iterable[HeldRelation], by: EntityKind) -> Iterator[NodeGroup]:
-    """A node of several partitions stands in each; those of none come last."""
+    """A node of several partitions stands in each; those of none come last. `cells` are in their natural order."""
     members: dict[str, set[str]] = {}
     for one in containing:
         if one.entity.kind == by.value and one.other.name in cells and one.other.kind == EntityKind.NODE.value:
             members.setdefault(one.entity.name, set()).add(one.other.name)
     for name in sorted(members, key=natural):
-        ordered = sorted(members[name], key=natural)
-        yield NodeGroup(kind=by.value, name=name, nodes=tuple(cells[node] for node in ordered))
-    alone = [cell for name, cell in cells.items() if not any(name in own for own in members.values())]
+        own = members[name]
+        yield NodeGroup(kind=by.value, name=name, nodes=tuple(cell for node, cell in cells.items() if node in own))
+    somewhere = frozenset[str]().union(*members.values())
+    alone = [cell for name, cell in cells.items() if name not in somewhere]
     if alone:
         yield NodeGroup(kind=by.value, name=NO_GROUP, nodes=tuple(alone))
 
