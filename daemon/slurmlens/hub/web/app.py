@@ -111,8 +111,7 @@ def make_app(
 ) -> web.Application:
     """The application; `clock` is the machine's unless a test says otherwise, which may also do without the rest."""
     control, clock = access or AccessControl(), clock or SystemClock()
-    assets = Assets()
-    environment = make_environment(assets)
+    environment = make_environment(assets := Assets())
     listing = JobListing(queries, progress, clock, control)
     of_cluster = ClusterReads(queries, inventory, node_states, scheduler_load)
     pages = Pages(
