@@ -1,7 +1,7 @@
 """Every layout of cgroup v2 that Slurm makes and every kind of job: the page's figures against the kernel's own.
 
 The jobs of a layout run side by side, for all of it is emulated; the table is printed at the end and written to
-build/vm/.
+build/vm/. No heterogeneous job: Slurm puts its components on different nodes, and here is one.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ KINDS = (
     Kind("killed for memory", f"srun {GREEDY}\n{RUN} 0.5 8 0", kills=1),
     Kind("writes to a disk", f"srun {RUN} 0.5 8 8"),
 )
-HETJOB = "VMKIND=hetjob sbatch --parsable -n1 --mem=90 : -n1 --mem=90 /var/tmp/kinds/hetjob.sh"
 
 
 class Layout(NamedTuple):
@@ -126,8 +125,6 @@ def run_jobs(cluster: VirtualMachine, layout: Layout) -> dict[tuple[str, str], d
             f"/var/tmp/kinds/{number}.sh"
         )
     if layout.kinds == KINDS:
-        cluster.put(f"#!/bin/sh\nsrun --het-group=0,1 {RUN} 1 20 0\n", "/var/tmp/kinds/hetjob.sh")
-        submitted.append(HETJOB)
         submitted.append(f"VMKIND='srun alone' srun -n1 --mem=100 {RUN} 1 20 0")
     cluster.run("cd /var/tmp; " + "; ".join(submitted), check=False)
     cluster.until('test -z "$(squeue -h)"', PATIENCE_S)
