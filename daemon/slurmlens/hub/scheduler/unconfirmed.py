@@ -83,7 +83,7 @@ class Unconfirmed:
             select(runs.c.job_id, runs.c.number, runs.c.submit_s, runs.c.nodes)
             .join(executions, same)
             .where(runs.c.cluster == self._cluster, runs.c.section == Section.RUNNING.value, executions.c.is_open == 1)
-            .where(exists().where(of_the_job), ~exists().where(is_open))
+            .where(~exists().where(is_open))
         )
 
     def _all_told(self, connection: Connection, run: Row, now: Now) -> bool:
@@ -92,7 +92,7 @@ class Unconfirmed:
         rows = fetch(connection, select(table).where(of_job(table, self._cluster, run["job_id"])))
         told = _ended_on(row for row in rows if row["run"] == run["number"])
         is_late = all(now.silent_ns(row["heard_ns"]) > END_GRACE_NS for row in rows)
-        return is_late and told.issuperset(schema.decode_nodes(run["nodes"]))
+        return bool(rows) and is_late and told.issuperset(schema.decode_nodes(run["nodes"]))
 
 
 def _ended_on(rows: Iterable[Row]) -> set[str]:
