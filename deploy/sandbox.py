@@ -55,7 +55,12 @@ def _run_steps(stash: str) -> list[Step]:
     steps += [("folder", "/run/lock", "1777", "root", "root"), ("folder", "/run/slurmlens", "755", "root", "root")]
     steps += [("folder", "/run/slurmlens/events", "755", "root", "root")]
     steps += [("tmpfs", "/run/slurmlens/events", DROPBOX_OPTIONS)]
-    steps += [("folder", f"/run/slurmlens/{name}", "2770", "root", "slurmlens") for name in ("events", "lost")]
+    steps += [
+        ("folder", f"/run/slurmlens/{name}", "2770", "root", "slurmlens") for name in ("events", "lost", "silence")
+    ]
+    steps += [("folder", "/run/slurmlens/controller", "755", "root", "root")]
+    for name in ("events", "lost"):
+        steps += [("folder", f"/run/slurmlens/controller/{name}", "2770", "slurm", "slurmlens")]
     return steps
 
 

@@ -116,6 +116,7 @@ url = {_quoted(database_url)}
 
 [slurm]
 poll_interval_s = 2
+hook_dropbox = "/run/slurmlens/controller/events"
 
 [logs]
 store = {_quoted(stores.log_store)}
@@ -222,6 +223,17 @@ def start_together(daemons: Sequence[NodeDaemon]) -> None:
         wait_ready(daemon)
 
 
+FURTHER_HOOKS = (
+    ("PrologSlurmctld", "slurmlens-prolog-slurmctld", "slurmlens-hook"),
+    ("EpilogSlurmctld", "slurmlens-epilog-slurmctld", "slurmlens-hook"),
+    ("TaskProlog", "slurmlens-task-prolog", "slurmlens-task"),
+    ("TaskEpilog", "slurmlens-task-epilog", "slurmlens-task"),
+    ("SrunProlog", "slurmlens-srun-prolog", "slurmlens-task"),
+    ("SrunEpilog", "slurmlens-srun-epilog", "slurmlens-task"),
+)
+"""slurm.conf's key, the name it calls, the program behind it."""
+
+
 def hooks(sandbox: Sandbox) -> tuple[Path, Path]:
     """(Prolog, Epilog): the built emitter under both names, copied: a rebuild must not disturb a running Slurm."""
     built = CHECKOUT / "slurm_hooks/build/slurmlens-hook"
@@ -233,6 +245,21 @@ def hooks(sandbox: Sandbox) -> tuple[Path, Path]:
     for link in links:
         link.symlink_to("slurmlens-hook")
     return links
+
+
+def further_hooks(sandbox: Sandbox) -> str:
+    """The lines of slurm.conf for the hooks of slurmctld, of tasks and of srun."""
+    folder = sandbox.make_folder("hooks")
+    task = CHECKOUT / "slurm_hooks/build/slurmlens-task"
+    if not task.exists():
+        raise MachineLacks(f"{task.relative_to(CHECKOUT)} is not built: `make setup`")
+    sandbox.run(["install", "-m", "755", str(task), str(folder / task.name)])
+    lines = []
+    for key, name, program in FURTHER_HOOKS:
+        link = folder / name
+        link.symlink_to(program)
+        lines.append(f"{key}={link}")
+    return "\n".join(lines)
 
 
 def spank_plugin(sandbox: Sandbox, arguments: str = "") -> str:

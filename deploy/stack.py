@@ -46,7 +46,7 @@ class Stack:
             cluster=CLUSTER,
             prolog=prolog,
             epilog=epilog,
-            extra_conf=extra_conf,
+            extra_conf=extra_conf if prolog is None else f"{extra_conf}\n{slurmlens.further_hooks(sandbox)}",
             plugstack=slurmlens.spank_plugin(sandbox) if with_plugin else "",
         )
         self.carbon = Carbon(sandbox, fast_interval_s=FAST_INTERVAL_S, slow_interval_s=FAST_INTERVAL_S * SLOW_EVERY)

@@ -185,6 +185,8 @@ TEXTS = {
     "StepTotals.task_count": "its tasks on this node",
     "StepTotals.exits": "how its tasks ended, 16 ways at most",
     "StepTotals.tag": "the user's SLURMLENS_TAG",
+    "StepTotals.command": "the program that srun started, by its name alone; told by SrunProlog",
+    "JobMessage.notify": "the user's SLURMLENS_NOTIFY: whom to tell of what",
     "ExitCount.code": "exit code, 0 where a signal ended it",
     "ExitCount.signal": "number of the signal, 0 for none",
     "ExitCount.tasks": "how many ended so",

@@ -49,7 +49,8 @@ node's figure while the job ran, under the name given.
   own; a step is read from `step_N/user`, without it.
 * On v2 I/O is summed over devices; where devices are stacked (LVM, RAID) the kernel may count a byte on each layer.
 * `progress_ratio` beside these, in the slot of a job that tells its own progress ([progress](progress.md)): the share
-  that is done of its task here that is least far, whenever that is told anew."""
+  that is done of its task here that is least far, whenever that is told anew.
+* `progress_value.NAME`, where `value_series` in `[app_socket]` is on: what such a job tells beside it."""
 
 
 OWN_FIGURES = """`slurmlens status --json` shows them all, at any time. Beside that, where the node's settings want it:

@@ -26,6 +26,12 @@ void find_values(char **environment, struct values *values)
 	}
 }
 
+void forget_slurmctlds_values(struct values *values)
+{
+	for (size_t i = VARIABLE_COUNT - SLURMCTLD_VARIABLES; i < VARIABLE_COUNT; i++)
+		values->of[i] = NULL;
+}
+
 const char *value_of(const struct values *values, const char *name)
 {
 	for (size_t i = 0; i < VARIABLE_COUNT; i++)

@@ -18,6 +18,9 @@ struct values {
 
 void find_values(char **environment, struct values *values);
 
+/* Forgets those that the hooks of slurmctld alone tell. */
+void forget_slurmctlds_values(struct values *values);
+
 /* Of a variable that stands in VARIABLES. */
 const char *value_of(const struct values *values, const char *name);
 

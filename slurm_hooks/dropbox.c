@@ -18,9 +18,13 @@
 #define LONGEST_JOB_ID 10
 #define FILE_MODE 0640
 
+/* A sentence that ends with the folder it is about. */
+#define IN_BASE(delivery, words) ((delivery)->is_controllers ? words CONTROLLER_BASE : words DROPBOX_BASE)
+
 int hooks_are_off(void)
 {
-	return CALL(SYS_faccessat, AT_FDCWD, OFF_FLAG, F_OK) == 0;
+	return CALL(SYS_faccessat, AT_FDCWD, OFF_FLAG, F_OK) == 0 ||
+	       CALL(SYS_faccessat, AT_FDCWD, SILENCE_FLAG, F_OK) == 0;
 }
 
 /* ---- what becomes of an event that cannot be written ---- */
@@ -32,10 +36,10 @@ static const char *name_of(const struct delivery *delivery)
 
 static void count_lost(const struct delivery *delivery)
 {
-	char path[sizeof(LOST_FOLDER) + 16] = {0};
+	char path[sizeof(CONTROLLER_LOST_FOLDER) + 20] = {0};
 	struct text text = text_in(path, sizeof(path) - 1);
 	int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-	append(&text, LOST_FOLDER "/");
+	append(&text, delivery->is_controllers ? CONTROLLER_LOST_FOLDER "/" : LOST_FOLDER "/");
 	append(&text, name_of(delivery));
 	long file = CALL(SYS_openat, AT_FDCWD, path, flags, 0644);
 	if (file < 0)
@@ -141,11 +145,16 @@ static int is_folder_name(const char *name)
 	return !*name;
 }
 
+static const char *base_of(const struct delivery *delivery)
+{
+	return delivery->is_controllers ? CONTROLLER_BASE : DROPBOX_BASE;
+}
+
 /* The folder of this NodeName where there is one (several slurmd on one host), else the common one; -errno without either. */
-static long open_folder(const char *node)
+static long open_folder(const char *base, const char *node)
 {
 	int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	long common = CALL(SYS_openat, AT_FDCWD, DROPBOX_BASE, flags);
+	long common = CALL(SYS_openat, AT_FDCWD, base, flags);
 	if (common < 0 || !is_folder_name(node))
 		return common;
 	long own = CALL(SYS_openat, common, node, flags);
@@ -174,7 +183,7 @@ static int write_whole(struct delivery *delivery, long file, const struct text *
 	long count = CALL(SYS_write, file, event->start, event->used);
 	if (count == (long)event->used)
 		return 1;
-	give_up(delivery, "cannot write all of it into " DROPBOX_BASE, count < 0 ? count : 0);
+	give_up(delivery, IN_BASE(delivery, "cannot write all of it into "), count < 0 ? count : 0);
 	return 0;
 }
 
@@ -192,7 +201,7 @@ static void write_and_rename(struct delivery *delivery, const struct text *event
 	long file = CALL(SYS_openat, delivery->folder, delivery->temporary, flags, FILE_MODE);
 	if (file < 0) {
 		delivery->temporary[0] = 0; /* nothing of ours to remove */
-		give_up(delivery, "cannot create a file in " DROPBOX_BASE, file);
+		give_up(delivery, IN_BASE(delivery, "cannot create a file in "), file);
 		return;
 	}
 	int is_whole = write_whole(delivery, file, event);
@@ -203,16 +212,16 @@ static void write_and_rename(struct delivery *delivery, const struct text *event
 	long result = CALL(SYS_renameat2, delivery->folder, delivery->temporary, delivery->folder, name, 0);
 	if (result < 0) {
 		delivery->is_being_renamed = 0;
-		give_up(delivery, "cannot rename in " DROPBOX_BASE, result);
+		give_up(delivery, IN_BASE(delivery, "cannot rename in "), result);
 	}
 	delivery->is_settled = 1;
 }
 
 void deliver(struct delivery *delivery, const char *node, const struct text *event, uint64_t boottime_ns)
 {
-	delivery->folder = open_folder(node);
+	delivery->folder = open_folder(base_of(delivery), node);
 	if (delivery->folder < 0) {
-		give_up(delivery, "cannot open " DROPBOX_BASE, delivery->folder);
+		give_up(delivery, IN_BASE(delivery, "cannot open "), delivery->folder);
 		return;
 	}
 	write_and_rename(delivery, event, boottime_ns);

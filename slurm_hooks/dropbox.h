@@ -21,13 +21,19 @@
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #endif
 #define LOST_FOLDER RUN_BASE "/lost"
+/* On the controller: the hooks of slurmctld run as SlurmUser, who has folders of his own. */
+#define CONTROLLER_BASE RUN_BASE "/controller/events"
+#define CONTROLLER_LOST_FOLDER RUN_BASE "/controller/lost"
 /* While this file exists, nothing of ours that Slurm executes does anything. */
 #define OFF_FLAG RUN_BASE "/off"
+/* The same by the hub's word: the node daemon, which may not write beside it, makes and removes it. */
+#define SILENCE_FLAG RUN_BASE "/silence/off"
 
 /* One event on its way. Zeroed but for the first two; the rest is what has to be known when something goes wrong. */
 struct delivery {
 	const char *role; /* also the name of the counter of lost events; NULL: unknown */
 	const char *job_id; /* for the message alone; NULL: not known */
+	int is_controllers; /* it goes to the controller's folders */
 	long folder;
 	char temporary[80];
 	int is_being_renamed;

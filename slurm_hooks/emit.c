@@ -1,5 +1,6 @@
 /*
- * The hook itself: slurm.conf's Prolog= and Epilog= name this program (as slurmlens-prolog and slurmlens-epilog).
+ * The hook itself: slurm.conf's Prolog=, Epilog=, PrologSlurmctld= and EpilogSlurmctld= name this program (as
+ * slurmlens-prolog, slurmlens-epilog, slurmlens-prolog-slurmctld, slurmlens-epilog-slurmctld).
  *
  * It writes what Slurm says about the job as one small file into the dropbox (dropbox.c) and exits with 0.
  * The file's format is docs/specs/hook-event.md; the node daemon reads it.
@@ -32,7 +33,7 @@ void on_trouble(int signal_number)
 
 /*
  * Slurm's own word on which hook this is goes before the name we were called by: Epilog=/…/slurmlens-prolog is a slip that
- * would turn ends into starts. Another of its hooks (slurmctld's, srun's, a task's) is none of our business: NULL.
+ * would turn ends into starts. Another of its hooks (srun's, a task's) is none of this program's business: NULL.
  */
 static const char *role_of(const char *called_as, const char *context)
 {
@@ -40,6 +41,10 @@ static const char *role_of(const char *called_as, const char *context)
 		return "prolog";
 	if (context && same(context, "epilog_slurmd"))
 		return "epilog";
+	if (context && same(context, "prolog_slurmctld"))
+		return "prolog-slurmctld";
+	if (context && same(context, "epilog_slurmctld"))
+		return "epilog-slurmctld";
 	if (context && (same_start(context, "prolog_", 7) || same_start(context, "epilog_", 7)))
 		return NULL;
 	if (ends_with(called_as, "prolog"))
@@ -60,11 +65,15 @@ void emit(const char *called_as, char **environment, const unsigned char *random
 		return;
 	find_values(environment, &values);
 	this_event.role = role_of(called_as, value_of(&values, "SLURM_SCRIPT_CONTEXT"));
+	this_event.is_controllers = this_event.role && ends_with(this_event.role, "-slurmctld");
+	if (!this_event.is_controllers)
+		forget_slurmctlds_values(&values);
 	this_event.job_id = value_of(&values, "SLURM_JOB_ID");
 	if (!this_event.job_id || !this_event.job_id[0] || !this_event.role || !randomness) {
-		give_up(&this_event, "not called by slurmd as Prolog or Epilog", 0);
+		give_up(&this_event, "not called by Slurm as Prolog or Epilog", 0);
 		return;
 	}
 	compose(&event, this_event.role, &values, randomness, boottime_ns);
-	deliver(&this_event, value_of(&values, "SLURMD_NODENAME"), &event, boottime_ns);
+	deliver(&this_event, this_event.is_controllers ? NULL : value_of(&values, "SLURMD_NODENAME"), &event,
+	        boottime_ns);
 }

@@ -212,7 +212,8 @@ class ExitCount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class StepTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step's totals on this node; `step` is Slurm's name for it: "0", "batch", "extern", "interactive".
 
-    What stands below `oom_kills` is told by the SPANK plugin alone; `task_count` is that of this node.
+    What stands below `oom_kills` the SPANK plugin tells alone; hooks of tasks and of srun tell times, `tag` (that of
+    SLURMLENS_TAG) and `command` (srun's program, by its name). `task_count` is that of this node.
     """
 
     step: str
@@ -229,7 +230,7 @@ class StepTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     task_count: Unsigned | None = None
     exits: tuple[ExitCount, ...] = ()
     tag: str | None = None
-    """What the user calls it (SLURMLENS_TAG)."""
+    command: str | None = None
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -324,13 +325,14 @@ class JobProgress(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventK
 
 
 class JobMessage(Event, frozen=True, kw_only=True, tag_field="kind", tag=EventKind.JOB_MESSAGE.value):
-    """A process of a job wants this to stand on the job's time line."""
+    """A process of a job wants this to stand on the job's time line; `notify` is the user's SLURMLENS_NOTIFY."""
 
     sighting: Identifier
     job_id: JobId
     step: Identifier
     rank: Unsigned | None = None
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+    notify: Annotated[str, msgspec.Meta(max_length=255)] | None = None
 
 
 class NodeReading(msgspec.Struct, frozen=True, array_like=True):

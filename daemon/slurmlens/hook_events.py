@@ -50,7 +50,7 @@ class StepEvent(msgspec.Struct, frozen=True, gc=False):
     """One decoded file of the SPANK plugin's (`docs/specs/step-event.md`).
 
     `told` is what it says of the step: at the start who it is, at the exit how it ended and what it used. `interval_s`
-    is what the user asked for, at the start alone; `unusable` names requests that are none.
+    and `notify` are what the user asked for, at the start alone; `unusable` names requests that are none.
     """
 
     id: str
@@ -62,7 +62,10 @@ class StepEvent(msgspec.Struct, frozen=True, gc=False):
     job: JobIdentity
     told: StepTotals
     interval_s: float | None = None
+    notify: str | None = None
     unusable: tuple[str, ...] = ()
+    from_hook: bool = False
+    """Told by a hook of tasks or of srun through the socket for jobs: it adds to what the plugin says, and no more."""
 
 
 DropboxRole = HookRole | StepRole

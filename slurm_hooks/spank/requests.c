@@ -6,6 +6,7 @@
 static const char *const VARIABLES_OF_REQUESTS[REQUESTS] = {
         [INTERVAL] = "SLURMLENS_INTERVAL",
         [TAG] = "SLURMLENS_TAG",
+        [NOTIFY] = "SLURMLENS_NOTIFY",
 };
 
 const char *request_variable(enum request request)

@@ -10,7 +10,7 @@
 #define LONGEST_REQUEST 256
 
 /* Those that travel with the step's start; the node daemon says what they mean and checks them. */
-enum request { INTERVAL, TAG, REQUESTS };
+enum request { INTERVAL, TAG, NOTIFY, REQUESTS };
 
 struct requests {
 	int is_off; /* nothing is told of this step */

@@ -39,6 +39,9 @@ void compose_start(struct text *text, const struct step *step, const unsigned ch
 	append_head(text, START_ROLE, randomness, boottime_ns);
 	append_step(text, step);
 	append_text(text, "interval", step->requests.text[INTERVAL]);
+	/* One node of a step says it for all. */
+	if (!is_known(step, NODE_INDEX) || step->number[NODE_INDEX] == 0)
+		append_text(text, "notify", step->requests.text[NOTIFY]);
 	append(text, "}\n");
 }
 

@@ -28,12 +28,15 @@ static char progress_name[] = "lens-progress", progress_value[] = "on|off";
 static char progress_usage[] = "slurmlens: whether programs may tell how far they are";
 static char tag_name[] = "lens-tag", tag_value[] = "TEXT";
 static char tag_usage[] = "slurmlens: a name of your own for the step";
+static char notify_name[] = "lens-notify", notify_value[] = "WORDS";
+static char notify_usage[] = "slurmlens: whom to tell of what: stalled, limit, failed, an address";
 static char off_name[] = "lens-off", off_usage[] = "slurmlens: tell nothing of this step";
 
 static struct spank_option options[] = {
         {interval_name, interval_value, interval_usage, 1, INTERVAL, set_variable},
         {progress_name, progress_value, progress_usage, 1, PROGRESS_OPTION, set_variable},
         {tag_name, tag_value, tag_usage, 1, TAG, set_variable},
+        {notify_name, notify_value, notify_usage, 1, NOTIFY, set_variable},
         {off_name, NULL, off_usage, 0, OFF_OPTION, set_variable},
 };
 

@@ -254,13 +254,13 @@ def _totals() -> st.SearchStrategy[Totals]:
         return {
             field.name: _maybe(_figures()) if "Figure" in str(field.type) else _maybe(_counts)
             for field in msgspec.structs.fields(struct)
-            if field.name not in ("samples", "steps", "step", "exits", "tag")
+            if field.name not in ("samples", "steps", "step", "exits", "tag", "command")
         }
 
     exits = st.builds(
         ExitCount, code=_counts, signal=_counts, tasks=_counts, first_tasks=st.lists(_counts, max_size=3).map(tuple)
     )
-    told = {"exits": st.lists(exits, max_size=2).map(tuple), "tag": _maybe(_names)}
+    told = {"exits": st.lists(exits, max_size=2).map(tuple), "tag": _maybe(_names), "command": _maybe(_names)}
     steps = st.builds(StepTotals, step=_names, samples=_counts, **told, **fields_of(StepTotals))
     return st.builds(Totals, samples=_counts, steps=st.lists(steps, max_size=3).map(tuple), **fields_of(Totals))
 

@@ -29,6 +29,11 @@ class HookProgram:
         return self.base / "events"
 
     @property
+    def controller_events(self) -> Path:
+        """Where the hooks of slurmctld write."""
+        return self.base / "controller/events"
+
+    @property
     def lost(self) -> Path:
         return self.base / "lost"
 
@@ -45,6 +50,8 @@ class HookProgram:
         shutil.rmtree(self.base, ignore_errors=True)
         self.events.mkdir(parents=True)
         self.lost.mkdir()
+        self.controller_events.mkdir(parents=True)
+        (self.base / "controller/lost").mkdir()
 
     def run(
         self,

@@ -20,6 +20,7 @@ from slurmlens.config.workflows import WorkflowsConfig
 from slurmlens.events import (
     GpuHolding,
     GpuState,
+    JobIdentity,
     JobMessage,
     JobProgress,
     MachineState,
@@ -32,6 +33,8 @@ from slurmlens.hub.access.looks import LookFilter, LookLog, What, kinds_of_looks
 from slurmlens.hub.access.tokens import LoginTokens
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.campaigns.keeping import Campaigns
+from slurmlens.hub.controller_hooks.keeping import ControllerEventStore, kind_of_controller_events
+from slurmlens.hub.controller_hooks.read import ControllerQueries
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.findings.claims import ClosedWhy, FindingKind, Word
@@ -40,6 +43,7 @@ from slurmlens.hub.findings.reading import RecentRuns
 from slurmlens.hub.findings.retention import kinds_of_findings
 from slurmlens.hub.history.conclude.run_rows import Section
 from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
+from slurmlens.hub.history.read.earlier_runs import EarlierRuns
 from slurmlens.hub.history.record.concluding import WIDE_SIGHTINGS, JobKey, mark_uncharged
 from slurmlens.hub.history.record.packing import PIECES_AT_ONCE, Packer
 from slurmlens.hub.history.record.recent_profiles import RecentProfiles
@@ -55,7 +59,9 @@ from slurmlens.hub.mail.queue import MailQueue, MailState
 from slurmlens.hub.node_states import tables as state_tables
 from slurmlens.hub.node_states.read import NodeStateQueries
 from slurmlens.hub.node_states.retention import kinds_of_node_states
+from slurmlens.hub.notices import job_wishes
 from slurmlens.hub.notices.facts import NewNotice, NoticeChannel, NoticeKind, Wish
+from slurmlens.hub.notices.job_wishes import JobWishStore, kind_of_job_wishes
 from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.progress import tables as progress_tables
 from slurmlens.hub.progress.retention import kinds_of_progress
@@ -70,6 +76,7 @@ from slurmlens.log_lines import LogLine
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState, NodeRecord
+from slurmlens.wire.controller_hook import ControllerEvent, ControllerRole
 from testkit.campaign_views import told_campaign
 from testkit.findings import failing_node_claim, finding_room
 from testkit.hub_history import History, packed_request_of, record
@@ -97,6 +104,7 @@ USAGE = tuple(f"usage/{module}.py" for module in ("gpu_use", "keeping", "node_ke
 ROOMS = (
     "access",
     "campaigns",
+    "controller_hooks",
     "findings",
     "history",
     "inventory",
@@ -150,6 +158,7 @@ async def play(history: History, mix: JobMix) -> None:
     await _campaigns_are_told(history)
     await _workflows_are_started(history, mix)
     await _people_are_told(history)
+    await _slurmctlds_hooks_tell(history)
     await _findings_are_kept(history, mix)
     await history.store.keep_statistics()
     await _details_age(history)
@@ -246,6 +255,10 @@ async def _people_ask(history: History, mix: JobMix) -> None:
     for job_id in {OWN_JOB, OWN_JOB + 1, mix.first_job_id, _widest(mix), _requeued(mix)}:
         await history.facts(job_id)
         await history.queries.job_facts(ALICE, job_id)
+        facts = await history.queries.job_facts(EVERYBODY, job_id)
+        for viewer in (EVERYBODY, ALICE):
+            if facts is not None:
+                await EarlierRuns(history.store, "demo").of_job(viewer, facts)
         await history.queries.job_events(EVERYBODY, job_id)
         await history.queries.job_events(EVERYBODY, job_id, 1)
     task = next(job.runs[0].record for job in jobs_of(mix) if job.runs[0].record.array_job_id is not None)
@@ -406,6 +419,38 @@ async def _people_are_told(history: History) -> None:
     await store.forget("user7", NoticeChannel.MAIL)
 
 
+async def _slurmctlds_hooks_tell(history: History) -> None:
+    """Hooks of slurmctld, and jobs that ask for notices themselves."""
+    kept, time_ns = ControllerEventStore(history.store, "demo"), at_ns(1)
+    for begin in range(0, OTHERS, 100):
+        jobs = [JobIdentity(job_id=OWN_JOB + 1000 + begin + number) for number in range(100)]
+        await kept.keep(
+            [ControllerEvent(f"c{job.job_id}", ControllerRole.EPILOG, time_ns + begin, "demo", job) for job in jobs]
+        )
+    told = Told(OWN_JOB + 50, "n9")
+    when = {"time_ns": time_ns, "boot_id": "b", "boottime_ns": 1, "cluster": "demo", "node": "n9"}
+    await history.hear(
+        told.start(1),
+        JobMessage(id="w", sighting=told.sighting, job_id=told.job_id, step="0", text="x", notify="failed", **when),
+    )
+    await history.learn(record(JobState.RUNNING, job_id=told.job_id))
+    await history.store.write(
+        lambda transaction: (
+            transaction.insert_new(
+                job_wishes.job_wishes,
+                ("cluster", "node", "sighting", "id", "job_id", "told_ns", "words"),
+                [("demo", f"m{number}", "s", "i", number, time_ns + number, "failed") for number in range(OTHERS)],
+            )
+            and None
+        )
+    )
+    wishes = JobWishStore(history.store, "demo")
+    for viewer in (EVERYBODY, ALICE):
+        await ControllerQueries(history.store, "demo").of_run(viewer, OWN_JOB + 1000, 1, 0, None)
+        await wishes.open(viewer)
+    await wishes.done_with(await wishes.open(EVERYBODY))
+
+
 def _notice(number: int) -> NewNotice:
     return NewNotice(
         user=f"user{number % 9}",
@@ -495,6 +540,8 @@ async def _details_age(history: History) -> None:
         *kinds_of_progress(90),
         *kinds_of_looks(90),
         *kinds_of_node_states(90),
+        kind_of_job_wishes(90),
+        kind_of_controller_events(90),
         *kinds_of_inventory(90),
     ]
     retention = Retention(history.store, kinds, history.clock)

@@ -135,6 +135,7 @@ ROWS: dict[str, Row] = {
     "/login/{token}": Row("/login/never-made", of(403, 403, 403, 403, 403, 403, 403)),
     "/logout": Row("/logout", of(303, 303, 303, 303, 303, 303, 303), method="POST"),
     "/api/v1/login-links": Row("/api/v1/login-links", of(401, 403, 403, 403, 403, 403, 403), method="POST"),
+    "/api/v1/silence/{node}": Row("/api/v1/silence/c1", FOR_ALL),
     "/api/v1/events": Row("/api/v1/events", FOR_ALL, method="POST"),
     "/static/{version}/{name}": Row("/static/x/style.css", FOR_ALL),
 }

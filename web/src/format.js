@@ -31,6 +31,8 @@ function percent(ratio) {
 }
 
 const BY_UNIT = {
+  value: (value) => String(Number(value.toPrecision(4))),
+  log10: (value) => (10 ** value).toPrecision(3),
   cores: digits,
   bytes: (value) => scaled(value, 1024, BINARY),
   "bytes/s": (value) => `${scaled(value, 1000, DECIMAL)}/s`,

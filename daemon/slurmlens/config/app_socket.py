@@ -25,5 +25,9 @@ class AppSocketConfig(Settings):
     )
     messages_per_s: float = setting(100.0, "messages of a job; twice as many at once", minimum=1, maximum=1000)
     events_per_minute: int = setting(30, "events of a job, which stand on its time line", minimum=1, maximum=600)
+    value_series: bool = setting(
+        False,
+        "named values are series of the job's slot as well, progress_value.NAME; a name is a series for ever",
+    )
     tasks: int = setting(16, "tasks of a job whose progress is followed", minimum=1, maximum=1024)
     names: int = setting(16, "names of values that a job may report beside its progress", minimum=1, maximum=64)

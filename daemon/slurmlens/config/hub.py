@@ -22,6 +22,7 @@ from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.series_2015 import HubSeries2015Config
 from slurmlens.config.setting import Settings, optional_section, section, setting
 from slurmlens.config.shared import NAME_PATTERN, NAME_TEXT, LogConfig
+from slurmlens.config.silence import SilenceConfig
 from slurmlens.config.tls import ListenSettings
 from slurmlens.config.workflows import WorkflowsConfig
 
@@ -88,6 +89,12 @@ class SlurmConfig(Settings):
     sacctmgr: str = setting("sacctmgr", "name on PATH or full path; asked where [access] needs accounts")
     sdiag: str = setting("sdiag", "name on PATH or full path; asked once a minute how slurmctld fares")
     accounting: bool = setting(True, "ask sacct; without slurmdbd set false")
+    hook_dropbox: Path | None = setting(
+        None,
+        "where PrologSlurmctld and EpilogSlurmctld leave their events, on a hub on the host of slurmctld",
+        example='"/run/slurmlens/controller/events"',
+    )
+    slurm_user: str = setting("slurm", "SlurmUser, as whom these hooks run: whose files there are believed")
 
 
 class HubProfileConfig(Settings):
@@ -147,6 +154,9 @@ class HubConfig(Settings):
         "a Galaxy that assesses failed jobs by itself (docs/galaxy.md)"
     )
     findings: FindingsConfig = section(FindingsConfig, "what is wrong, and what is known to help")
+    silence: SilenceConfig = section(
+        SilenceConfig, "nodes that are to be silent; `systemctl reload slurmlens-hub` applies it"
+    )
     notices: NoticesConfig | None = optional_section("what people are told by mail or webhook, where they asked for it")
     kafka: HubKafkaConfig | None = optional_section(
         "events from a topic of Kafka, beside those that come by HTTP; whoever may write into the topic is believed"

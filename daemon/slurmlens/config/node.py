@@ -82,6 +82,9 @@ class NodeConfig(Settings):
         Path("/run/slurmlens/off"),
         "while this file exists, counters are read at a job's begin and end alone; hooks and plugin are silent too",
     )
+    silence_flag_path: Path = setting(
+        Path("/run/slurmlens/silence/off"), "the same, by the hub's word: this daemon makes and removes it"
+    )
     proc_root: Path = setting(Path("/proc"), "where procfs is mounted; the cgroup file systems are found from it")
     runtime_path: Path = setting(Path("/run/slurmlens-node"), "folder of the status socket")
     slots: int = setting(

@@ -31,6 +31,7 @@ from slurmlens.telemetry.internal import Reporter
 
 if TYPE_CHECKING:
     from slurmlens.delivery.sinks.hub import HubSink
+    from slurmlens.runtime.http import HttpClient
     from slurmlens.runtime.tls import ClientTls
 
 FILE_BACKOFF_MIN_S = 0.5
@@ -85,6 +86,14 @@ def _hub_logs(config: HubSinkConfig, dependencies: SinkDependencies) -> Receiver
 
 def _backoff(config: BackingOff) -> Backoff:
     return Backoff(config.backoff_min_s, config.backoff_max_s)
+
+
+def hub_client(config: HubSinkConfig, dependencies: SinkDependencies) -> HttpClient:
+    """A connection of its own to the hub, as its sink has one."""
+    from slurmlens.runtime.http import HttpClient
+
+    tls = _tls(config, "sinks.hub", config.expected_name)
+    return HttpClient(dependencies.endpoint("hub", *config.address), timeout_s=config.timeout_s, tls=tls)
 
 
 def _hub_sink(config: HubSinkConfig, dependencies: SinkDependencies, *, is_for_logs: bool = False) -> HubSink:

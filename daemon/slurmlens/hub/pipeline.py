@@ -31,12 +31,15 @@ from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.aging import kinds_that_age
 from slurmlens.hub.campaigns.keeping import Campaigns
+from slurmlens.hub.controller_hooks.opening import stages_of_controller_hooks
+from slurmlens.hub.controller_hooks.read import ControllerQueries
 from slurmlens.hub.database import change_feed
 from slurmlens.hub.database.database_file import DatabaseFile
 from slurmlens.hub.database.retention import Retention
 from slurmlens.hub.database.store import Store, StoreError
 from slurmlens.hub.findings.opening import open_findings, stages_of_findings
 from slurmlens.hub.history.opening import stages_of_history
+from slurmlens.hub.history.read.earlier_runs import EarlierRuns
 from slurmlens.hub.history.read.queries import Queries
 from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.applying import Applier
@@ -154,6 +157,7 @@ class HubPipeline:
         self._add_stages_of_inventory()
         self._add(RoomStages(led=self._usage.stages))
         self._add(RoomStages(led=tuple(stages_of_mail(config, store, self._usage.queries, clock, opened.reporter))))
+        self._add(stages_of_controller_hooks(config, store, news, clock, opened.reporter))
         self._add_stages_of_the_port()
         self._add_queue_series()
         if self._findings is not None:
@@ -256,6 +260,8 @@ class HubPipeline:
             node_states=NodeStateQueries(self._opened.store, config.cluster),
             software=SoftwareQueries(self._opened.store, config.cluster),
             scheduler_load=self._silence.load,
+            controller=ControllerQueries(self._opened.store, config.cluster),
+            earlier=EarlierRuns(self._opened.store, config.cluster),
             inventory=InventoryQueries(self._opened.store, config.cluster),
             campaigns=Campaigns(self._opened.store, config.cluster, self._opened.news, clock),
             usage=self._usage.queries,

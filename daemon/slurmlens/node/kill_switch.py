@@ -1,4 +1,5 @@
-"""The flag file that silences this node: while it is there, nothing is read between a job's begin and its end.
+"""The flag files that silence this node, an admin's and the hub's: while one is there, nothing is read between a job's
+begin and its end.
 
 The hooks and the SPANK plugin look at the same file each time they run. Looked at every few seconds, so that a node is
 silent without a restart and without slurm.conf; reported when it changes, because figures of the time are missing. Fed
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -27,12 +28,12 @@ class KillSwitch:
 
     def __init__(
         self,
-        path: Path,
+        paths: Sequence[Path],
         on_change: Callable[[bool], None],
         reporter: Reporter,
         check_interval_s: float = CHECK_INTERVAL_S,
     ) -> None:
-        self._path = path
+        self._paths = tuple(paths)
         self._on_change = on_change
         self._reporter = reporter
         self._check_interval_s = check_interval_s
@@ -45,10 +46,11 @@ class KillSwitch:
             await asyncio.sleep(self._check_interval_s)
 
     def look(self) -> None:
-        """Look once. A folder that cannot be looked into holds no flag."""
-        is_silent = self._path.exists()
+        """Look once: any of the flags silences. A folder that cannot be looked into holds no flag."""
+        there = [path for path in self._paths if path.exists()]
+        is_silent = bool(there)
         if is_silent == self._is_silent:
             return
         self._is_silent = is_silent
-        self._reporter.report(SILENCED if is_silent else HEARD_AGAIN, path=self._path)
+        self._reporter.report(SILENCED if is_silent else HEARD_AGAIN, path=there[0] if there else self._paths[0])
         self._on_change(is_silent)

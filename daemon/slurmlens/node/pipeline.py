@@ -25,12 +25,12 @@ from slurmlens.cgroup.tree import CgroupTree
 from slurmlens.clock import NS_PER_S, Clock, Moment
 from slurmlens.config.node import NodeConfig
 from slurmlens.delivery.pipeline import DeliveryPipeline, DeliverySettings
-from slurmlens.delivery.receivers import Receiver, SinkDependencies, receivers
+from slurmlens.delivery.receivers import Receiver, SinkDependencies, hub_client, receivers
 from slurmlens.delivery.status_socket import LookClosely, StatusServer
+from slurmlens.dropbox import Dropbox
+from slurmlens.dropbox.intake import ROOT_ALONE, Owners
 from slurmlens.events import Place
 from slurmlens.node import registry as reg
-from slurmlens.node.dropbox import Dropbox
-from slurmlens.node.dropbox.intake import ROOT_ALONE, Owners
 from slurmlens.node.kill_switch import KillSwitch
 from slurmlens.node.rediscover import Rediscover
 from slurmlens.node.registry.sighting import Sighting, SightingPhase
@@ -161,15 +161,30 @@ class NodePipeline:
         return consul_of_node(config, self._health, self._settings_changed, self._reporter, self._machine.clock)
 
     def _receivers(self) -> list[Receiver]:
+        dependencies = self._sink_dependencies()
+        if self._config.logs.is_on:
+            dependencies = msgspec.structs.replace(dependencies, with_log_lines=True)
+        return receivers(self._config.sinks, dependencies)
+
+    def _sink_dependencies(self) -> SinkDependencies:
         config = self._config
         dependencies = SinkDependencies(
             config.node, config.batch, self._reporter, self._machine.clock, self._want_profiles
         )
-        if self._consul is not None:
-            dependencies = msgspec.structs.replace(dependencies, find=self._consul.endpoint)
-        if config.logs.is_on:
-            dependencies = msgspec.structs.replace(dependencies, with_log_lines=True)
-        return receivers(config.sinks, dependencies)
+        return (
+            dependencies if self._consul is None else msgspec.structs.replace(dependencies, find=self._consul.endpoint)
+        )
+
+    def _hub_silence(self, switch: KillSwitch) -> Mapping[str, Stage]:
+        """Whether the hub wants silence; the flag is looked at as soon as it changes."""
+        config = self._config
+        if config.sinks.hub is None:
+            return {}
+        from slurmlens.node.hub_silence import HubSilence
+
+        client = hub_client(config.sinks.hub, self._sink_dependencies())
+        stage = HubSilence(client, config.node, config.silence_flag_path, switch.look, self._reporter)
+        return {"hub silence": stage.run}
 
     def _name_stages(self) -> None:
         self._sources.add("dropbox", self._registry_driver.follow_dropbox)
@@ -178,9 +193,11 @@ class NodePipeline:
         self._sources.add("profiles", self._send_profiles)
         server = StatusServer(self._config.status_socket_path, self.status, self._look_closely, self._reporter)
         self._sources.add("status", server.run)
-        switch = KillSwitch(self._config.off_flag_path, self._silence, self._reporter)
+        flags = (self._config.off_flag_path, self._config.silence_flag_path)
+        switch = KillSwitch(flags, self._silence, self._reporter)
         self._sources.add("kill switch", switch.run)
         optional = {
+            **self._hub_silence(switch),
             **self._app_socket(),
             **self._own_figures(),
             **self._series_2015(),
@@ -234,6 +251,7 @@ class NodePipeline:
             running=running,
             send=self._outlet.event,
             send_points=self._outlet.points,
+            tell_step=lambda event: self._in_background(self._registry_driver.step_by_hook(event)),
             clock=self._machine.clock,
             reporter=self._reporter,
         )

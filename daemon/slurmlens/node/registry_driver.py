@@ -19,10 +19,10 @@ import msgspec
 from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen, Sighting, StepStirred
 from slurmlens.clock import NS_PER_S, Clock, Moment
 from slurmlens.delivery.outlet import Outlet
+from slurmlens.dropbox import Dropbox, Token
 from slurmlens.events import AnyEvent, JobEnd, JobIdentity, JobStart, JobSummary, StepTotals, Totals
 from slurmlens.hook_events import HookEvent, HookRole, StepEvent
 from slurmlens.node import registry as reg
-from slurmlens.node.dropbox import Dropbox, Token
 from slurmlens.node.rediscover import Rediscover
 from slurmlens.node.registry.reported_steps import overlay
 from slurmlens.node.sampler.engine import Engine
@@ -185,6 +185,10 @@ class RegistryDriver:
         await self._handle(reg.StepTold(self._now(), event))
         self._leaving.append(token)
         self._let_go_with_others()
+
+    async def step_by_hook(self, event: StepEvent) -> None:
+        """A hook of tasks or of srun spoke at the socket for jobs."""
+        await self._handle(reg.StepTold(self._now(), event))
 
     async def cgroup(self, seen: Sighting) -> None:
         """A folder appeared in, or went from, the cgroup tree, or something happened in a step's."""

@@ -5,6 +5,10 @@ module write it):
 
     1 [job=ID] [rank=N] progress DONE TOTAL|- [NAME=VALUE …]
     1 [job=ID] [rank=N] event TEXT
+    1 [job=ID] [rank=N] step begin [interval=SECONDS] [notify=WORDS] [tag=TEXT]
+    1 [job=ID] [rank=N] step end
+    1 [job=ID] [rank=N] step run STEP NAME
+    1 [job=ID] [rank=N] step over STEP
 
 Invariants: what is read is finite, bounded and printable; nothing but DecodeError is raised, with a reason of REASONS.
 Who speaks is not in here: `job` is a claim that is only ever compared with what the kernel says. Fed by
@@ -13,6 +17,7 @@ Who speaks is not in here: `job` is a claim that is only ever compared with what
 
 from __future__ import annotations
 
+import enum
 import math
 import re
 
@@ -26,6 +31,9 @@ MAX_EVENT_CHARS = 300
 MAX_VALUES = 16
 MAX_NUMBER = 1e18
 MAX_RANK = 2**31 - 1
+MAX_NAME_CHARS = 64
+MAX_REQUEST_CHARS = 255
+_REQUESTS = ("interval", "notify", "tag")
 
 REASONS = ("malformed", "version", "value", "name")
 
@@ -48,11 +56,32 @@ class ToldEvent(msgspec.Struct, frozen=True):
     text: str
 
 
+class StepWord(enum.Enum):
+    """What a hook of tasks or of srun says of a step: it begins here, a task of it has ended, srun starts it, srun is
+    done with it."""
+
+    BEGIN = "begin"
+    END = "end"
+    RUN = "run"
+    OVER = "over"
+
+
+class ToldStep(msgspec.Struct, frozen=True):
+    """A word of a hook. `step` and `command` come from srun, which runs in another step than the one it is about."""
+
+    word: StepWord
+    step: str | None = None
+    command: str | None = None
+    interval: str | None = None
+    notify: str | None = None
+    tag: str | None = None
+
+
 class AppMessage(msgspec.Struct, frozen=True):
     """One message; `claimed_job` is what the speaker takes its job to be, `rank` which task of the step it says it
     is."""
 
-    told: ToldProgress | ToldEvent
+    told: ToldProgress | ToldEvent | ToldStep
     claimed_job: int | None = None
     rank: int | None = None
 
@@ -78,11 +107,13 @@ def decode(line: bytes) -> AppMessage:
     if claims.get("rank", 0) > MAX_RANK:
         raise DecodeError("a rank that no task has", reason="value")
     if word == "progress":
-        told: ToldProgress | ToldEvent = _progress(rest.split())
+        told: ToldProgress | ToldEvent | ToldStep = _progress(rest.split())
     elif word == "event":
         told = _event(rest)
+    elif word == "step":
+        told = _step(rest)
     else:
-        raise DecodeError(f"{word[:40]!r} is neither progress nor event")
+        raise DecodeError(f"{word[:40]!r} is neither progress, nor event, nor step")
     return AppMessage(told, claims.get("job"), claims.get("rank"))
 
 
@@ -109,6 +140,38 @@ def _event(text: str) -> ToldEvent:
     if not shown:
         raise DecodeError("an event without a text")
     return ToldEvent(shown[:MAX_EVENT_CHARS])
+
+
+def _step(text: str) -> ToldStep:
+    word, _, rest = text.partition(" ")
+    try:
+        said = StepWord(word)
+    except ValueError as error:
+        raise DecodeError(f"{word[:40]!r} is no word of a hook's") from error
+    if said is StepWord.END:
+        return ToldStep(said)
+    if said is StepWord.BEGIN:
+        return _begun(rest)
+    step, _, command = rest.partition(" ")
+    if not _COUNT.fullmatch(step):
+        raise DecodeError(f"{step[:40]!r} is no step of srun's")
+    return ToldStep(said, step=step, command=_shown(command, MAX_NAME_CHARS) if said is StepWord.RUN else None)
+
+
+def _begun(rest: str) -> ToldStep:
+    """Requests in their order; the tag is the user's own text and goes to the end."""
+    asked: dict[str, str] = {}
+    while rest:
+        key, _, after = rest.partition("=")
+        if key not in _REQUESTS or key in asked:
+            raise DecodeError(f"{key[:40]!r} is nothing that a step may ask for")
+        value, _, rest = (after, "", "") if key == "tag" else after.partition(" ")
+        asked[key] = _shown(value, MAX_REQUEST_CHARS) or ""
+    return ToldStep(StepWord.BEGIN, **{key: value for key, value in asked.items() if value})
+
+
+def _shown(text: str, most_chars: int) -> str | None:
+    return _UNPRINTABLE.sub(" ", text).strip()[:most_chars] or None
 
 
 def _number(word: str) -> float:

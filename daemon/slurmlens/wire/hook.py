@@ -4,7 +4,7 @@ Owns the file's own keys, the bytes' encoding and what is said against a file; w
 `hook_variables`'. msgspec holds a file to its format (`read`), then its variables are read one by one (ADR 20).
 Invariants: a `HookEvent` always names a job; its texts are valid Unicode without lone surrogates, so every later stage
 can encode them; a variable that cannot be what it should be costs that one field (it is None and named in `unusable`),
-never the event. Fed by `node.dropbox`; feeds `node.registry`.
+never the event. Fed by `dropbox`; feeds `node.registry`.
 """
 
 from typing import Annotated, Any

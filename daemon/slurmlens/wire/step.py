@@ -2,7 +2,7 @@
 
 Owns what the plugin's keys mean: step numbers, wait statuses, counters and the requests that a user made by variables.
 Invariants: a `StepEvent` always names a job and a step; a figure that was not read is None, never 0; a request that is
-none costs itself alone and is named in `unusable`. Fed by `node.dropbox`; feeds `node.registry`.
+none costs itself alone and is named in `unusable`. Fed by `dropbox`; feeds `node.registry`.
 """
 
 from typing import Annotated, Literal
@@ -59,6 +59,7 @@ class _StepFile(msgspec.Struct, frozen=True):
     tasks: _U32 | None = None
     tag: str | None = None
     interval: str | None = None
+    notify: str | None = None
     tasks_ended: _U32 = 0
     exits: tuple[tuple[_U32, _U32, tuple[_U32, ...]], ...] = ()
     counters: _Counters | None = None
@@ -82,7 +83,7 @@ def decode(data: bytes) -> StepEvent:
         file = _decode_file(data)
     except hook_file.NO_JSON as error:
         raise hook_file.refusal(data, error) from error
-    interval_s, unusable = _interval(file.interval)
+    interval_s, unusable = asked_interval_s(file.interval)
     return StepEvent(
         id=file.id,
         role=file.role,
@@ -93,6 +94,7 @@ def decode(data: bytes) -> StepEvent:
         job=_job(file),
         told=_started(file) if file.role is StepRole.START else _ended(file),
         interval_s=interval_s,
+        notify=" ".join((_text(file.notify) or "").split()) or None,
         unusable=unusable,
     )
 
@@ -156,8 +158,8 @@ def _exit(status: int, tasks: int, first_tasks: tuple[int, ...]) -> ExitCount:
     return ExitCount(code=0 if signal else status >> 8 & 0xFF, signal=signal, tasks=tasks, first_tasks=first_tasks)
 
 
-def _interval(asked: str | None) -> tuple[float | None, tuple[str, ...]]:
-    """SLURMLENS_INTERVAL in seconds."""
+def asked_interval_s(asked: str | None) -> tuple[float | None, tuple[str, ...]]:
+    """SLURMLENS_INTERVAL in seconds, and its name where it is none."""
     if asked is None:
         return None, ()
     try:

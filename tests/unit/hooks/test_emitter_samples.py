@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,14 @@ import msgspec
 import pytest
 
 from slurmlens.hook_events import HookEvent, HookRole
+from slurmlens.wire import controller_hook
 from slurmlens.wire import hook as hook_format
+from slurmlens.wire.controller_hook import ControllerRole
 from testkit.hook_program import SOURCES, HookProgram, sample, sample_names
 
 OURS = [name for name in sample_names() if sample(name).get("SLURM_SCRIPT_CONTEXT", "").endswith("_slurmd")]
-OTHERS = [name for name in sample_names() if name not in OURS]
+CONTROLLERS = [name for name in sample_names() if sample(name).get("SLURM_SCRIPT_CONTEXT", "").endswith("_slurmctld")]
+OTHERS = [name for name in sample_names() if name not in (*OURS, *CONTROLLERS)]
 
 
 def _only_event(program: HookProgram) -> tuple[Path, HookEvent]:
@@ -64,6 +68,36 @@ def test_another_hook_of_slurm_makes_no_event_and_says_so(hook: HookProgram, nam
     assert result.returncode == 0
     assert hook.written() == []
     assert hook.lost_count("unknown") == 1
+
+
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_every_recorded_hook_of_slurmctld_is_told_in_the_controllers_folder(any_hook: HookProgram, name: str) -> None:
+    environment = sample(name) | {"SLURM_JOB_COMMENT": 'say "hi"', "SLURM_JOB_DEPENDENCY": "afterok:6(unfulfilled)"}
+    result = any_hook.run(environment, called_as="slurmlens-hook")
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+    assert any_hook.written() == []
+    (path,) = any_hook.controller_events.iterdir()
+    event = controller_hook.decode(path.read_bytes())
+    assert event.role.value.replace("-", "_") == environment["SLURM_SCRIPT_CONTEXT"]
+    assert event.job.job_id == int(environment["SLURM_JOB_ID"])
+    assert (event.job.job_name, event.cluster) == (environment["SLURM_JOB_NAME"], environment["SLURM_CLUSTER_NAME"])
+    assert (event.comment, event.dependency, event.unusable) == ('say "hi"', "afterok:6(unfulfilled)", ())
+    if event.role is ControllerRole.EPILOG:
+        assert f"{event.job.exit_code}:{event.job.exit_signal}" == environment["SLURM_JOB_EXIT_CODE2"]
+
+
+def test_what_a_user_wrote_is_not_taken_on_nodes(hook: HookProgram) -> None:
+    hook.run(sample("22.05/prolog") | {"SLURM_JOB_COMMENT": "secret", "SLURM_JOB_DEPENDENCY": "afterok:6"})
+    (path,) = hook.written()
+    assert b"secret" not in path.read_bytes()
+    assert b"DEPENDENCY" not in path.read_bytes()
+
+
+def test_without_the_controllers_folder_its_event_is_counted_as_lost_there(hook: HookProgram) -> None:
+    shutil.rmtree(hook.controller_events)
+    assert hook.run(sample("22.05/epilogslurmctld")).returncode == 0
+    assert (hook.controller_events.parent / "lost/epilog-slurmctld").read_bytes() == b"."
+    assert hook.written() == []
 
 
 def test_there_are_samples_of_both_hooks_of_the_oldest_and_the_newest_release() -> None:

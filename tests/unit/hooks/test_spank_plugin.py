@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from slurmlens.events import ExitCount, FigureSource
 from slurmlens.hook_events import StepRole
 from slurmlens.metrics import FIELD_INDEX
 from testkit import spank_host
+from testkit.checkout import ROOT
 from testkit.spank_host import CALLBACKS, CONTEXTS, JOB_ID, STEP_ID, USUAL, SpankBuild, SpankHost
 
 pytestmark = pytest.mark.skipif(not spank_host.HEADER.exists(), reason="no slurm/spank.h (Debian: libslurm-dev)")
@@ -380,3 +382,26 @@ def test_it_tells_counters_by_the_names_that_everybody_uses() -> None:
     told = [line.split('"')[1] for line in text.splitlines() if line.strip().startswith("[SL_")]
     assert told
     assert set(told) <= set(FIELD_INDEX)
+
+
+# --- other releases of Slurm
+
+HEADERS = {
+    release: sorted((ROOT / ".cache/vm-packages").glob(f"libslurm-dev_{release}*.deb"))
+    for release in ("24.11", "26.05")
+}
+
+
+@pytest.mark.parametrize("release", HEADERS)
+def test_the_same_source_against_the_headers_of_a_newer_release_tells_the_same(tmp_path: Path, release: str) -> None:
+    """Compiled, loaded and driven; a real slurmstepd of that release refuses a plugin of any other."""
+    if not HEADERS[release] or shutil.which("dpkg") is None:
+        pytest.skip(f"the headers of Slurm {release} are not here: tests/vm fetches them")
+    subprocess.run(["dpkg", "-x", HEADERS[release][-1], tmp_path / "headers"], check=True)
+    with tempfile.TemporaryDirectory(prefix="sls-") as folder:
+        spank = spank_host.build(Path(folder), "SANITIZE=1", f"SLURM_INCLUDE={tmp_path}/headers/usr/include")
+        spank.prepare()
+        _run_step(spank, 0, 9, environment={"SLURMLENS_TAG": "mine", "SLURMLENS_NOTIFY": "failed"})
+        start, end = spank.told()
+    assert (start.told.tag, start.notify, start.job.job_id) == ("mine", "failed", 7)
+    assert [(one.code, one.signal, one.tasks) for one in end.told.exits] == [(0, 0, 1), (0, 9, 1)]

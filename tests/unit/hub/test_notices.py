@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from slurmlens.clock import NS_PER_S
 from slurmlens.config.notices import MailConfig, NoticesConfig
 from slurmlens.errors import DeliveryError, RefusedError
-from slurmlens.events import JobProgress, TaskProgress
+from slurmlens.events import JobMessage, JobProgress, TaskProgress
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.notices.channels import address_problem, channels_for, send_mail
-from slurmlens.hub.notices.facts import KeptNotice, NewNotice, NoticeChannel, NoticeKind, Wish
+from slurmlens.hub.notices.facts import AT_ONCE, KeptNotice, NewNotice, NoticeChannel, NoticeKind, Wish
+from slurmlens.hub.notices.job_wishes import JobWishStore
+from slurmlens.hub.notices.judging import wishes_by_words
 from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.notices.stage import FIRST_PAUSE_S, GIVEN_UP_AFTER_S, NoticeStage
 from slurmlens.hub.progress.read import ProgressQueries
@@ -58,10 +60,10 @@ async def hooks() -> AsyncIterator[tuple[Hooks, str]]:
 
 def stage_of(history: History, clock: ManualClock, config: NoticesConfig) -> tuple[NoticeStage, NoticeStore, Counters]:
     store, counters = NoticeStore(history.store, "demo"), Counters()
-    progress = ProgressQueries(history.store, history.beats, "demo")
+    progress, wishes = ProgressQueries(history.store, history.beats, "demo"), JobWishStore(history.store, "demo")
     reporter = Reporter(counters, clock)
     return (
-        NoticeStage(config, store, history.queries, progress, channels_for(config), clock, reporter),
+        NoticeStage(config, store, history.queries, progress, wishes, channels_for(config), clock, reporter),
         store,
         counters,
     )
@@ -356,3 +358,76 @@ async def test_a_user_sets_what_he_is_told_by_the_hubs_address(tmp_path: Any) ->
         assert away.status == 400
         none = await client.post("/api/v1/me/notices", params={"channel": "webhook"}, cookies=cookies)
         assert msgspec.json.decode(await none.read())["wishes"] == []
+
+
+# --- a job asks itself
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", [("mail", "own@x.org", "failed limit stalled")]),
+        ("failed", [("mail", "own@x.org", "failed")]),
+        ("stalled, limit b@y.org", [("mail", "b@y.org", "limit stalled")]),
+        ("https://chat.x/h,c@y.org,d@y.org", [("mail", "c@y.org", ""), ("webhook", "https://chat.x/h", "")]),
+        ("rubbish", [("mail", "own@x.org", "")]),
+    ],
+)
+def test_what_a_job_asks_for_is_kinds_and_addresses_in_any_order(
+    words: str, expected: list[tuple[str, str, str]]
+) -> None:
+    own = [Wish("alice", NoticeChannel.MAIL, "own@x.org", ALL)]
+    found = sorted((wish.channel.value, wish.address, wish.kinds) for wish in wishes_by_words(words, own, "alice"))
+    assert [(channel, address) for channel, address, _ in found] == [one[:2] for one in expected]
+    for (_, _, kinds), (_, _, named) in zip(found, expected, strict=True):
+        assert kinds == (frozenset(map(NoticeKind, named.split())) or AT_ONCE)
+
+
+async def test_a_job_that_asks_by_its_environment_is_told_of_once_and_no_other(
+    history: History, clock: ManualClock, hooks: tuple[Hooks, str]
+) -> None:
+    server, url = hooks
+    stage, _, _ = stage_of(history, clock, NoticesConfig(webhook_hosts=(host_of(url),)))
+    told, other = Told(7), Told(8)
+    message = JobMessage(
+        id="m1",
+        time_ns=at_ns(2),
+        boot_id="0" * 36,
+        boottime_ns=1,
+        cluster="demo",
+        node=told.node,
+        sighting=told.sighting,
+        job_id=7,
+        step="0",
+        text="asks for notices",
+        notify=f"failed,{url}",
+    )
+    await history.hear(told.start(1), other.start(1), message)
+    await history.hear(message)  # told again after a restart
+    ended = [record(JobState.FAILED, job_id=job_id, end=60) for job_id in (7, 8)]
+    await history.learn(*ended)
+    move_to(clock, 120)
+    await stage.turn()
+    await stage.turn()
+    assert [(one["kind"], one["job_id"]) for one in server.told] == [("failed", 7)]
+    clock.advance(7200)
+    await stage.turn()
+    assert await JobWishStore(history.store, "demo").open(EVERYBODY) == []
+
+
+async def test_a_job_cannot_have_others_called_that_the_hub_may_not_call(
+    history: History, clock: ManualClock, hooks: tuple[Hooks, str]
+) -> None:
+    server, url = hooks
+    stage, store, _ = stage_of(history, clock, NoticesConfig(webhook_hosts=("chat.example.org",)))
+    told = Told(7)
+    asked = {"id": "m1", "time_ns": at_ns(2), "boot_id": "0" * 36, "boottime_ns": 1, "cluster": "demo"}
+    message = JobMessage(
+        node=told.node, sighting=told.sighting, job_id=7, step="0", text="x", notify=f"{url} a@b.org", **asked
+    )
+    await history.hear(told.start(1), message)
+    await history.learn(record(JobState.FAILED, job_id=7, end=60))
+    move_to(clock, 120)
+    await stage.turn()
+    assert server.told == []
+    assert await store.due(EVERYBODY, clock.wall_ns()) == []

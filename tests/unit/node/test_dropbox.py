@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from slurmlens.dropbox import Dropbox, Token, intake, stage, watch
 from slurmlens.hook_events import HookEvent, HookRole
-from slurmlens.node.dropbox import Dropbox, Token, intake, stage, watch
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from slurmlens.wire import hook_file

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmlens.node.dropbox import watch
+from slurmlens.dropbox import watch
 
 STEPS = round(watch.LONGEST_SETTLING_S / watch.QUIET_S)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from slurmlens.clock import SystemClock
-from slurmlens.node.dropbox import Dropbox
+from slurmlens.dropbox import Dropbox
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit import hook_program

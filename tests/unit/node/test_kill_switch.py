@@ -15,7 +15,7 @@ from testkit.manual_clock import ManualClock
 def test_each_change_of_the_flag_is_told_once(tmp_path: Path) -> None:
     flag, changes = tmp_path / "off", list[bool]()
     counters = Counters()
-    switch = KillSwitch(flag, changes.append, Reporter(counters, ManualClock()))
+    switch = KillSwitch([tmp_path / "other", flag], changes.append, Reporter(counters, ManualClock()))
     switch.look()
     flag.touch()
     switch.look()
@@ -28,7 +28,7 @@ def test_each_change_of_the_flag_is_told_once(tmp_path: Path) -> None:
 def test_a_flag_that_cannot_be_looked_at_silences_nothing(tmp_path: Path) -> None:
     changes = list[bool]()
     (tmp_path / "file").touch()
-    KillSwitch(tmp_path / "file" / "off", changes.append, Reporter(Counters(), ManualClock())).look()
+    KillSwitch([tmp_path / "file" / "off"], changes.append, Reporter(Counters(), ManualClock())).look()
     assert changes == []
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from slurmlens.clock import Moment
+from slurmlens.dropbox import Token
 from slurmlens.events import AnyEvent, JobIdentity, JobSummary, Place, StepTotals
 from slurmlens.hook_events import HookEvent, HookRole, StepEvent, StepRole
 from slurmlens.node import registry as reg
 from slurmlens.node import registry_driver
-from slurmlens.node.dropbox import Token
 from slurmlens.node.registry.memory import Memory
 from slurmlens.node.registry_driver import RegistryDriver
 from slurmlens.telemetry.counters import Counters

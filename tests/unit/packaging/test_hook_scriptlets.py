@@ -9,7 +9,17 @@ import pytest
 
 from testkit.checkout import ROOT
 
-NAMES = ("slurmlens-hook", "slurmlens-hook.sh", "slurmlens-prolog", "slurmlens-epilog")
+HOOKS = (
+    "prolog",
+    "epilog",
+    "prolog-slurmctld",
+    "epilog-slurmctld",
+    "task-prolog",
+    "task-epilog",
+    "srun-prolog",
+    "srun-epilog",
+)
+NAMES = ("slurmlens-hook", "slurmlens-hook.sh", "slurmlens-task", *(f"slurmlens-{name}" for name in HOOKS))
 
 
 class Host:

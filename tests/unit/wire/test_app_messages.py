@@ -13,8 +13,10 @@ from slurmlens.wire.app_message import (
     MAX_VALUES,
     REASONS,
     AppMessage,
+    StepWord,
     ToldEvent,
     ToldProgress,
+    ToldStep,
     decode,
 )
 
@@ -101,3 +103,27 @@ def test_what_is_no_message_is_refused(line: bytes, reason: str) -> None:
 
 def test_a_newline_at_the_end_is_no_part_of_it() -> None:
     assert decode(b"1 progress 3 8\n") == AppMessage(ToldProgress(3.0, 8.0, {}))
+
+
+def test_hooks_of_tasks_and_of_srun_say_what_became_of_a_step() -> None:
+    assert decode(b"1 job=7 rank=0 step begin interval=2 notify=failed,a@b.org tag=warm up=1").told == ToldStep(
+        StepWord.BEGIN, interval="2", notify="failed,a@b.org", tag="warm up=1"
+    )
+    assert decode(b"1 step end").told == ToldStep(StepWord.END)
+    assert decode(b"1 step run 3 gemm").told == ToldStep(StepWord.RUN, step="3", command="gemm")
+    assert decode(b"1 step over 3").told == ToldStep(StepWord.OVER, step="3")
+
+
+@pytest.mark.parametrize(
+    "line", [b"1 step", b"1 step dance", b"1 step begin rank=1", b"1 step run batch x", b"1 step over"]
+)
+def test_what_no_hook_says_is_refused(line: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode(line)
+
+
+@given(st.text(max_size=200))
+def test_any_tag_is_kept_printable_and_bounded(text: str) -> None:
+    told = decode(f"1 step begin tag={text}".encode("utf-8", "replace")).told
+    assert isinstance(told, ToldStep)
+    assert told.tag is None or (len(told.tag) <= 255 and told.tag.strip() == told.tag)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slurmlens.events import HookEvent, JobIdentity
+from slurmlens.events import JobIdentity
+from slurmlens.hook_events import HookEvent
 from slurmlens.wire import hook, hook_variables
 from testkit.hook_program import sample, sample_names
 

@@ -14,7 +14,7 @@ from slurmlens.delivery.status_socket import Refusal
 from slurmlens.node.status import CollectorStatus, NodeStatus, SamplerStatus
 
 HOOK_EVENTS_LOST = "hook_events_lost_total"
-"""The counter of `node.dropbox.losses`."""
+"""The counter of `dropbox.losses`."""
 
 
 def decode(answer: bytes) -> NodeStatus | Refusal:

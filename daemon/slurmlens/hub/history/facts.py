@@ -322,3 +322,12 @@ class HistoryStatus(msgspec.Struct, frozen=True, kw_only=True):
     held: dict[str, int]
     """Sightings that no run fits yet, by reason."""
     nodes: tuple[NodeHeard, ...]
+
+
+class EarlierRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of the same job that was over before another one began, and how long it ran."""
+
+    job_id: int
+    run: int
+    state: JobState
+    ran_ns: int

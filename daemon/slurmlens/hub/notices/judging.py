@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.notices.facts import NewNotice, NoticeKind, Wish
+from slurmlens.hub.notices.facts import AT_ONCE, NewNotice, NoticeChannel, NoticeKind, Wish
 from slurmlens.hub.views.job.progress import TROUBLED, done_words
 from slurmlens.hub.views.jobs.view import JobLine
 from slurmlens.shown import format as fmt
@@ -18,6 +18,25 @@ from slurmlens.slurm.records import ENDED_UNWELL
 
 FAILED_WITHIN_NS = 3600 * NS_PER_S
 """What failed before the wish, or while no hub ran for long, is no news."""
+
+
+def wishes_by_words(words: str, own: Sequence[Wish], user: str) -> list[Wish]:
+    """What SLURMLENS_NOTIFY asks for: kinds (`stalled`, `limit`, `failed`; none named: all) and addresses, in any
+    order.
+
+    An address has `@` in it or begins with `https://`; without one the notices go where the user's own wishes (`own`)
+    go. What is neither is passed over. Whether this hub can reach an address is the channels' to say.
+    """
+    named = [word for word in words.replace(",", " ").split() if word]
+    kinds = frozenset(kind for kind in AT_ONCE if kind.value in named) or AT_ONCE
+    webhooks = [word for word in named if word.startswith(("https://", "http://"))]
+    mails = [word for word in named if "@" in word and word not in webhooks]
+    if webhooks or mails:
+        places = [(NoticeChannel.WEBHOOK, word) for word in webhooks] + [(NoticeChannel.MAIL, word) for word in mails]
+    else:
+        places = [(wish.channel, wish.address) for wish in own]
+    first = dict(reversed(places))  # one address a channel, as a user's own wishes have
+    return [Wish(user, channel, address, kinds) for channel, address in first.items()]
 
 
 def notices_of(

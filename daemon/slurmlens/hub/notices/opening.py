@@ -17,6 +17,7 @@ from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.mail.queue import MailQueue
 from slurmlens.hub.notices.channels import channels_for
 from slurmlens.hub.notices.digests import Digests, Troubles
+from slurmlens.hub.notices.job_wishes import JobWishStore
 from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.notices.stage import NoticeStage
 from slurmlens.hub.progress.read import ProgressQueries
@@ -42,7 +43,9 @@ def open_notices(
         return None
     notices = NoticeStore(store, config.cluster)
     channels = channels_for(config.notices)
-    stages = [("notices", NoticeStage(config.notices, notices, queries, progress, channels, clock, reporter).run)]
+    of_jobs = JobWishStore(store, config.cluster)
+    telling = NoticeStage(config.notices, notices, queries, progress, of_jobs, channels, clock, reporter)
+    stages = [("notices", telling.run)]
     if config.notices.mail is not None:
         troubles = partial(_troubles, InventoryQueries(store, config.cluster), findings, clock)
         digests = Digests(config, notices, queries, MailQueue(store, clock), troubles, clock)

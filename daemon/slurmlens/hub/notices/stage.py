@@ -16,10 +16,12 @@ from slurmlens.errors import DeliveryError, RefusedError
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.history.facts import JobFilter, StateFilter
 from slurmlens.hub.history.read.queries import Queries
-from slurmlens.hub.notices.channels import Send
+from slurmlens.hub.notices.channels import Send, address_problem
 from slurmlens.hub.notices.facts import AT_ONCE, KeptNotice, NewNotice, NoticeChannel, NoticeKind, Wish
-from slurmlens.hub.notices.judging import notices_of
+from slurmlens.hub.notices.job_wishes import JobWish, JobWishStore
+from slurmlens.hub.notices.judging import FAILED_WITHIN_NS, notices_of, wishes_by_words
 from slurmlens.hub.notices.keeping import NoticeStore
+from slurmlens.hub.progress.facts import JobRun
 from slurmlens.hub.progress.read import ProgressQueries
 from slurmlens.hub.views.jobs.build import build_jobs_view
 from slurmlens.telemetry.internal import InternalEvent, Reporter
@@ -46,6 +48,7 @@ class NoticeStage:
         store: NoticeStore,
         queries: Queries,
         progress: ProgressQueries,
+        job_wishes: JobWishStore,
         channels: Mapping[NoticeChannel, Send],
         clock: Clock,
         reporter: Reporter,
@@ -54,6 +57,7 @@ class NoticeStage:
         self._store = store
         self._queries = queries
         self._progress = progress
+        self._job_wishes = job_wishes
         self._channels = channels
         self._clock = clock
         self._reporter = reporter
@@ -69,8 +73,11 @@ class NoticeStage:
         by_user: dict[str, list[Wish]] = {}
         for wish in await self._store.wishes(EVERYBODY):
             by_user.setdefault(wish.user, []).append(wish)
-        for user, wishes in by_user.items():
-            await self._look(user, wishes)
+        of_jobs: dict[str, list[JobWish]] = {}
+        for asked in await self._job_wishes.open(EVERYBODY):
+            of_jobs.setdefault(asked.user, []).append(asked)
+        for user in by_user.keys() | of_jobs.keys():
+            await self._look(user, by_user.get(user, []), of_jobs.get(user, []))
         by_receiver: dict[tuple[NoticeChannel, str], list[KeptNotice]] = {}
         for kept in await self._store.due(EVERYBODY, self._clock.wall_ns()):
             by_receiver.setdefault((kept.notice.channel, kept.notice.address), []).append(kept)
@@ -87,27 +94,50 @@ class NoticeStage:
             else:
                 await self._put_off(kept, away)
 
-    async def _look(self, user: str, wishes: Sequence[Wish]) -> None:
+    async def _look(self, user: str, wishes: Sequence[Wish], of_jobs: Sequence[JobWish]) -> None:
         now_ns = self._clock.wall_ns()
-        kinds = AT_ONCE.intersection(frozenset().union(*(wish.kinds for wish in wishes)))
+        asked = {(one.job_id, one.run): self._reachable(one, wishes) for one in of_jobs}
+        every = (*wishes, *(wish for own in asked.values() for wish in own))
+        kinds = AT_ONCE.intersection(frozenset().union(*(wish.kinds for wish in every)))
         found: list[NewNotice] = []
         if kinds - {NoticeKind.FAILED}:
-            found += await self._due_of(user, wishes, StateFilter.RUNNING, MOST_RUNNING, now_ns)
+            found += await self._due_of(user, wishes, asked, StateFilter.RUNNING, MOST_RUNNING, now_ns)
         if NoticeKind.FAILED in kinds:
-            found += await self._due_of(user, wishes, StateFilter.FAILED, MOST_ENDED, now_ns)
+            found += await self._due_of(user, wishes, asked, StateFilter.FAILED, MOST_ENDED, now_ns)
         if found:
             room = self._config.most_an_hour - await self._store.made_lately(EVERYBODY, user, now_ns)
             await self._store.add(found, now_ns, max(0, room))
+        over = [one for one in of_jobs if one.end_ns is not None and one.end_ns < now_ns - FAILED_WITHIN_NS]
+        if over:
+            await self._job_wishes.done_with(over)
+
+    def _reachable(self, asked: JobWish, own: Sequence[Wish]) -> list[Wish]:
+        """What a job asks for, by the ways that this hub has and to the addresses that it may use."""
+        return [
+            wish
+            for wish in wishes_by_words(asked.words, own, asked.user)
+            if address_problem(self._config, wish.channel, wish.address) is None
+        ]
 
     async def _due_of(
-        self, user: str, wishes: Sequence[Wish], state: StateFilter, limit: int, now_ns: int
+        self,
+        user: str,
+        wishes: Sequence[Wish],
+        of_jobs: Mapping[JobRun, Sequence[Wish]],
+        state: StateFilter,
+        limit: int,
+        now_ns: int,
     ) -> list[NewNotice]:
         asked = JobFilter(state=state, user=user, limit=limit)
         listed = await self._queries.jobs(EVERYBODY, asked)
         running = {(row.job_id, row.run) for row in listed.rows if row.end_ns is None}
         told = await self._progress.of_runs(EVERYBODY, running)
-        view = build_jobs_view(listed, {}, asked, now_ns, told)
-        return list(notices_of(view.rows, wishes, now_ns, self._config.web_address))
+        lines = build_jobs_view(listed, {}, asked, now_ns, told).rows
+        address = self._config.web_address
+        found = list(notices_of(lines, wishes, now_ns, address))
+        for line in lines:
+            found += notices_of([line], of_jobs.get((line.job_id, line.run), ()), now_ns, address)
+        return found
 
     async def _send(self, kept: KeptNotice) -> DeliveryError | None:
         """Tries one; why it has to be tried again, None where it was taken or never will be."""

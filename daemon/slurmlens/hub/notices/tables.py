@@ -1,4 +1,4 @@
-"""The tables of wishes and notices, for SQLite and PostgreSQL alike.
+"""The tables of wishes, of a user or of one job, and of notices, for SQLite and PostgreSQL alike.
 
 A notice's key is what makes it one: a run, a kind and a channel are told once, however often the hub begins anew.
 """
@@ -20,6 +20,21 @@ notice_wishes = Table(
     Column("set_ns", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+job_wishes = Table(
+    "job_wishes",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("node", Text, primary_key=True),
+    Column("sighting", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("job_id", BigInteger, nullable=False),
+    Column("told_ns", BigInteger, nullable=False),
+    Column("words", Text, nullable=False),  # as SLURMLENS_NOTIFY has them: `judging.wishes_by_words` reads them
+    sqlite_with_rowid=False,
+)
+"""Goes once its run has ended and was told: what is here is still to be looked at."""
+Index("job_wishes_by_age", job_wishes.c.told_ns)
 
 notices = Table(
     "notices",

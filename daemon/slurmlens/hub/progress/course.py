@@ -11,14 +11,20 @@ from __future__ import annotations
 import msgspec
 
 MOST_SAMPLES = 128
+MOST_VALUES = 8
+"""Of a task's named values those that have a course; all of them are shown as they are now."""
 
 
 class ProgressSample(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a task told at one time (its node's clock); `total` is None where it does not know."""
+    """What a task told at one time (its node's clock); `total` is None where it does not know.
+
+    `values` are those that it named beside it, `MOST_VALUES` of them; a course of an earlier release has none.
+    """
 
     time_ns: int
     done: float
     total: float | None = None
+    values: dict[str, float] = {}
 
 
 class TaskCourse(msgspec.Struct, frozen=True, array_like=True):
@@ -46,7 +52,7 @@ def grown(course: TaskCourse, sample: ProgressSample) -> TaskCourse:
     if sample.done < last.done:
         return TaskCourse((sample,), course.restarts + 1)
     samples = course.samples
-    if len(samples) > 1 and samples[-2].done == last.done == sample.done:
+    if len(samples) > 1 and samples[-2].done == last.done == sample.done and last.values == sample.values:
         samples = samples[:-1]  # it stands still: the first and the last word of that are enough
     samples = (*samples, sample)
     return TaskCourse(samples if len(samples) <= MOST_SAMPLES else _thinned(samples), course.restarts)

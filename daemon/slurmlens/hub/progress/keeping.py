@@ -16,7 +16,7 @@ from slurmlens.events import JobMessage, JobProgress, TaskProgress
 from slurmlens.hub.database.bulk import Transaction
 from slurmlens.hub.history.record.storing import Keeper
 from slurmlens.hub.progress import tables as schema
-from slurmlens.hub.progress.course import ProgressSample, begun, decode_course, encode_course, grown
+from slurmlens.hub.progress.course import MOST_VALUES, ProgressSample, begun, decode_course, encode_course, grown
 
 MOST_TASKS = 1024
 MOST_MESSAGES = 200
@@ -76,7 +76,8 @@ def _rows(transaction: Transaction, places: set[tuple[str, str, str]]) -> list[d
 
 def _told(key: _TaskKey, job_id: int, task: TaskProgress, known: dict[str, Any] | None) -> dict[str, Any] | None:
     """The row with what the task told; None where that is not newer."""
-    sample = ProgressSample(task.time_ns, task.done, task.total)
+    charted = {name: task.values[name] for name in sorted(task.values)[:MOST_VALUES]}
+    sample = ProgressSample(task.time_ns, task.done, task.total, charted)
     if known is None:
         course = begun(sample)
     elif task.time_ns <= known["told_ns"]:

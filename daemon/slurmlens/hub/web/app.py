@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import jinja2
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from slurmlens.clock import Clock, SystemClock
 from slurmlens.config.hub import HubConfig
@@ -48,13 +48,17 @@ from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.management import ManagementPage
 from slurmlens.hub.web.pages.notices import NoticesPage
 from slurmlens.hub.web.pages.reports import ReportsPage
+from slurmlens.hub.web.pages.silence import SilencePage
 from slurmlens.hub.web.pages.software import SoftwarePage
 from slurmlens.hub.web.pages.status import StatusPage
 from slurmlens.hub.web.ports import (
     CampaignStore,
+    ControllerReads,
+    EarlierReads,
     FindingReads,
     HistoryQueries,
     InventoryReads,
+    JobSources,
     LiveFeed,
     NodeStateReads,
     ProgressReads,
@@ -105,6 +109,8 @@ def make_app(
     node_states: NodeStateReads | None = None,
     software: SoftwareReads | None = None,
     scheduler_load: SchedulerLoadOf | None = None,
+    controller: ControllerReads | None = None,
+    earlier: EarlierReads | None = None,
     take_lines: Mapping[str, TakeEvents] = MappingProxyType({}),
     doors: Doors | None = None,
     clock: Clock | None = None,
@@ -114,12 +120,13 @@ def make_app(
     environment = make_environment(assets := Assets())
     listing = JobListing(queries, progress, clock, control)
     of_cluster = ClusterReads(queries, inventory, node_states, scheduler_load)
+    sources = JobSources(progress, logs, findings, triggers, node_states, controller, earlier, inventory)
     pages = Pages(
         home=HomePage(listing, environment),
         cluster=ClusterPage(of_cluster, findings, environment, settings.cluster, clock),
         cluster_map=ClusterMapPage(inventory, environment, settings.cluster, clock, control),
         jobs=JobsPage(listing, environment),
-        job=JobPage(queries, progress, logs, findings, triggers, node_states, inventory, live, environment, control),
+        job=JobPage(queries, sources, live, environment, control),
         entity=EntityPage(listing, inventory, findings, node_states, environment, settings.cluster, clock, control),
         inventory=InventoryPage(inventory, software, environment, settings.cluster, clock, control),
         software=None if software is None else SoftwarePage(software, environment, settings.cluster, clock),
@@ -136,20 +143,14 @@ def make_app(
         logs=None if logs is None else LogsPage(logs, log_tail or LogTail(), environment, clock, control, settings),
         findings=None if findings is None else FindingsPage(findings, environment, settings.cluster, clock),
         notices=None if notices is None or settings.notices is None else NoticesPage(notices, settings.notices, clock),
+        silence=SilencePage(settings.silence),
         description=ApiDescriptionPage(lambda: description_of(pages)),
         assets=assets,
     )
     taking = _takers({**take_lines, "events": take_events}, doors)
-    app = web.Application(
-        middlewares=[
-            *([] if doors is None else [doors.middleware()]),
-            error_middleware(environment),
-            host_middleware(settings.listen),
-            conditional_middleware(),
-            session_middleware(control, open_handlers(pages) | set(taking.values()), reporter),
-        ],
-        client_max_size=settings.listen.max_body_bytes,
-    )
+    known = session_middleware(control, open_handlers(pages) | set(taking.values()), reporter)
+    through = [*([] if doors is None else [doors.middleware()]), *_middlewares(environment, settings), known]
+    app = web.Application(middlewares=through, client_max_size=settings.listen.max_body_bytes)
     app.on_response_prepare.append(_secure)
     _add_routes(app, environment, pages, taking)
     return app
@@ -161,6 +162,11 @@ def _add_routes(
     """Every address; the navigation has those of them that it knows."""
     environment.globals["navigation"] = navigation_of({route.path for route in table(pages)})
     app.add_routes([*route_definitions(pages), *(web.post(path, handler) for path, handler in taking.items())])
+
+
+def _middlewares(environment: jinja2.Environment, settings: HubConfig) -> list[Middleware]:
+    """What every request goes through before somebody is asked who he is."""
+    return [error_middleware(environment), host_middleware(settings.listen), conditional_middleware()]
 
 
 def _takers(takes: Mapping[str, TakeEvents], doors: Doors | None) -> dict[str, Handler]:

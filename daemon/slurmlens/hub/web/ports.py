@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.campaigns.facts import KeptCampaign, ToldCampaign
+from slurmlens.hub.controller_hooks.facts import ControllerWord
 from slurmlens.hub.findings.claims import Finding, Said, Word
 from slurmlens.hub.findings.facts import FindingFacts, FindingFilter
 from slurmlens.hub.findings.problems.problem import ProblemDefinition
-from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList
+from slurmlens.hub.history.facts import EarlierRun, JobFacts, JobFilter, JobList
 from slurmlens.hub.inventory.common_cause import CommonCause
 from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius
@@ -24,6 +25,7 @@ from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood
 from slurmlens.hub.inventory.read.software import LibraryTold, SoftwareTold, SourceTold
 from slurmlens.hub.inventory.runs import PlacedRun
 from slurmlens.hub.inventory.states import EntityHistory
+from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.news import Fact
 from slurmlens.hub.node_states.facts import JobGpu, NodeStateTold
 from slurmlens.hub.node_states.resources import UseFiguresTold
@@ -88,6 +90,22 @@ class NodeStateReads(Protocol):
 
     async def of_job(self, viewer: Viewer, job_id: int, run: int) -> Sequence[JobGpu]:
         """Every GPU that this run of the job has or had."""
+
+
+class EarlierReads(Protocol):
+    """A user's earlier runs of the same job, asked."""
+
+    async def of_job(self, viewer: Viewer, facts: JobFacts) -> Sequence[EarlierRun]:
+        """Those that were over before this one began, the newest first."""
+
+
+class ControllerReads(Protocol):
+    """What slurmctld's hooks told, asked."""
+
+    async def of_run(
+        self, viewer: Viewer, job_id: int, run: int, since_ns: int, until_ns: int | None
+    ) -> Sequence[ControllerWord]:
+        """What they said of this run, within a time."""
 
 
 class InventoryReads(Protocol):
@@ -245,3 +263,16 @@ SchedulerLoadOf = Callable[[Viewer], SchedulerLoad | None]
 
 StatusOf = Callable[[Viewer], Awaitable[dict[str, object]]]
 """What `/status.json` says."""
+
+
+class JobSources(NamedTuple):
+    """Whom a job's page asks beside history; None where a hub has no such room."""
+
+    progress: ProgressReads
+    logs: LogReads | None = None
+    findings: FindingReads | None = None
+    triggers: TriggerReads | None = None
+    node_states: NodeStateReads | None = None
+    controller: ControllerReads | None = None
+    earlier: EarlierReads | None = None
+    inventory: InventoryReads | None = None

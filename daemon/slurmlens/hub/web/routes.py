@@ -46,6 +46,7 @@ from slurmlens.hub.web.pages.looks import LooksPage
 from slurmlens.hub.web.pages.management import ManagementPage
 from slurmlens.hub.web.pages.notices import NoticesPage
 from slurmlens.hub.web.pages.reports import QUERY, ReportsPage
+from slurmlens.hub.web.pages.silence import SilencePage
 from slurmlens.hub.web.pages.software import SoftwarePage
 from slurmlens.hub.web.pages.status import StatusPage
 
@@ -83,6 +84,7 @@ class Pages(NamedTuple):
     findings: FindingsPage | None
     notices: NoticesPage | None
     description: ApiDescriptionPage
+    silence: SilencePage
     assets: Assets
 
 
@@ -131,6 +133,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
         *(() if pages.findings is None else _of_findings(pages.findings)),
         *(() if pages.notices is None else _of_notices(pages.notices)),
         Route(API + "/openapi.json", pages.description.show),
+        Route(API + r"/silence/{node:[\w.-]{1,255}}", pages.silence.show, is_open=True),
         Route("/status", pages.status.show),
         Route("/status.json", pages.status.document),
         Route("/looks", pages.looks.show, LooksView, ("who", "owner", "job_id", "before", "limit")),

@@ -16,23 +16,18 @@ from collections.abc import Sequence
 
 import jinja2
 
+from slurmlens.clock import NS_PER_S
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.inventory.questions.memberships import Membership
-from slurmlens.hub.logs.store import LogReads
-from slurmlens.hub.node_states.facts import JobGpu
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.web.marked_lines import MarkedLines
-from slurmlens.hub.web.ports import (
-    FindingReads,
-    HistoryQueries,
-    InventoryReads,
-    NodeStateReads,
-    ProgressReads,
-    TriggerReads,
-)
+from slurmlens.hub.web.ports import HistoryQueries, JobSources
 from slurmlens.hub.web.shown import Shown
 from slurmlens.runtime.beside import beside
+
+AROUND_A_RUN_NS = 60 * NS_PER_S
+"""slurmctld's hooks run before the first node's Prolog and after the last one's Epilog; a requeued run waits longer."""
 
 MOST_KEPT = 64
 MOST_NODES_KEPT = 8_000
@@ -62,28 +57,20 @@ class ViewCache:
     def __init__(
         self,
         queries: HistoryQueries,
-        progress: ProgressReads,
-        logs: LogReads | None,
+        sources: JobSources,
         environment: jinja2.Environment,
-        findings: FindingReads | None = None,
-        triggers: TriggerReads | None = None,
-        node_states: NodeStateReads | None = None,
-        inventory: InventoryReads | None = None,
     ) -> None:
         self._queries = queries
-        self._logs = logs
-        self._findings = findings
-        self._triggers = triggers
-        self._node_states = node_states
-        self._inventory = inventory
-        self._progress = progress
+        self._sources = sources
         self._environment = environment
         self._kept: dict[Key, _Projection] = {}
 
     async def get(self, viewer: Viewer, job_id: int, run: int | None, *, not_before: float) -> Shown | None:
         """The job as it was read at `not_before` (the loop's clock) or later; None where nobody reported it."""
         key = (viewer, job_id, run)
-        kept = self._kept.pop(key, None) or _Projection(None if self._logs is None else MarkedLines(self._logs))
+        kept = self._kept.pop(key, None) or _Projection(
+            None if self._sources.logs is None else MarkedLines(self._sources.logs)
+        )
         self._kept[key] = kept  # behind those that nobody asked for since
         while kept.read_at < not_before:
             if kept.reading is None:
@@ -98,31 +85,35 @@ class ViewCache:
             await asyncio.sleep(kept.rest_until - loop.time())
             began = loop.time()
             facts = await self._queries.job_facts(*key)
-            if facts is None:
-                kept.shown = None
-            else:
-                told = await self._progress.of_job(key[0], facts.job_id, facts.run)
-                lines = () if kept.lines is None else await kept.lines.read(key[0], facts)
-                due = () if self._triggers is None else await self._triggers.of_run(key[0], facts.job_id, facts.run)
-                found = () if self._findings is None else await self._findings.of_job(key[0], facts.job_id, facts.run)
-                gpus, then = await self._gpus(key[0], facts), await self._then(key[0], facts)
-                kept.shown = await beside(
-                    lambda: Shown(build_job_view(facts, told, lines, found, due, gpus, then), self._environment)
-                )
+            kept.shown = None if facts is None else await self._made_of(key[0], facts, kept.lines)
             kept.read_at = began
             kept.rest_until = loop.time() + min(MOST_REST_S, REST_PER_WORK * (loop.time() - began))
         finally:
             kept.reading = None
         self._keep_within_bounds()
 
-    async def _gpus(self, viewer: Viewer, facts: JobFacts) -> Sequence[JobGpu]:
-        if self._node_states is None:
-            return ()
-        return await self._node_states.of_job(viewer, facts.job_id, facts.run)
+    async def _made_of(self, viewer: Viewer, facts: JobFacts, marked: MarkedLines | None) -> Shown:
+        """The view of these facts with what the other rooms know of the job, made beside the loop."""
+        of, run = self._sources, (viewer, facts.job_id, facts.run)
+        told = await of.progress.of_job(*run)
+        lines = () if marked is None else await marked.read(viewer, facts)
+        due = () if of.triggers is None else await of.triggers.of_run(*run)
+        found = () if of.findings is None else await of.findings.of_job(*run)
+        gpus = () if of.node_states is None else await of.node_states.of_job(*run)
+        then = await self._then(viewer, facts)
+        words = () if of.controller is None else await of.controller.of_run(*run, *_around(facts))
+        earlier = () if of.earlier is None else await of.earlier.of_job(viewer, facts)
+
+        def make() -> Shown:
+            view = build_job_view(facts, told, lines, found, due, gpus, then, words, earlier)
+            return Shown(view, self._environment)
+
+        return await beside(make)
 
     async def _then(self, viewer: Viewer, facts: JobFacts) -> Sequence[Membership]:
         """What the run hung together with when it began; that is told by the hub's own memory alone."""
-        if self._inventory is None or facts.start_ns is None:
+        inventory = self._sources.inventory
+        if inventory is None or facts.start_ns is None:
             return ()
         partition = user = None
         if facts.record is not None:
@@ -130,7 +121,7 @@ class ViewCache:
         elif facts.identity is not None:
             partition, user = facts.identity.partition, facts.identity.user_name
         nodes = [node.node for node in facts.nodes]
-        return await self._inventory.memberships(viewer, partition, user, nodes, facts.start_ns, facts.as_of_ns)
+        return await inventory.memberships(viewer, partition, user, nodes, facts.start_ns, facts.as_of_ns)
 
     def _keep_within_bounds(self) -> None:
         nodes = sum(len(kept.shown.view.nodes) for kept in self._kept.values() if kept.shown)
@@ -140,3 +131,9 @@ class ViewCache:
             if kept.reading is None:
                 nodes -= len(kept.shown.view.nodes) if kept.shown else 0
                 del self._kept[key]
+
+
+def _around(facts: JobFacts) -> tuple[int, int | None]:
+    """From when until when slurmctld's hooks spoke of this run."""
+    begin_ns = facts.start_ns or facts.submit_ns or 0
+    return max(0, begin_ns - AROUND_A_RUN_NS), None if facts.end_ns is None else facts.end_ns + AROUND_A_RUN_NS

@@ -16,7 +16,7 @@ from slurmlens.clock import NS_PER_S, Moment
 from slurmlens.config.app_socket import AppSocketConfig
 from slurmlens.errors import RefusedError
 from slurmlens.events import TaskProgress
-from slurmlens.wire.app_message import AppMessage, ToldEvent, ToldProgress
+from slurmlens.wire.app_message import AppMessage, ToldEvent, ToldProgress, ToldStep
 
 NO_STEP = "extern"
 """Where a process directly in the job's folder is counted: Slurm puts what belongs to no step there."""
@@ -100,7 +100,10 @@ class JobAccounts:
     def take(
         self, job_id: int, step: str | None, message: AppMessage, at: Moment, job: SpeakingJob | None = None
     ) -> None:
-        """Keep what a process of this job said; RefusedError with the reason `claim`, `rate`, `names` or `tasks`."""
+        """Keep what a process of this job said (a hook's word about a step is the registry's).
+
+        RefusedError with the reason `claim`, `rate`, `names` or `tasks`.
+        """
         account = self._account(job_id, at.boottime_ns)
         account.job = job or account.job
         account.heard_ns = at.boottime_ns
@@ -113,7 +116,7 @@ class JobAccounts:
             if not account.events.take(at.boottime_ns):
                 raise RefusedError("more events than a job may send", reason="rate")
             account.told.append(ToldMessage(where, message.rank, at, message.told.text))
-        else:
+        elif not isinstance(message.told, ToldStep):
             self._keep(account, where, message.rank, message.told, at)
 
     def _keep(self, account: _Account, step: str, rank: int | None, told: ToldProgress, at: Moment) -> None:

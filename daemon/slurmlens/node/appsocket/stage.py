@@ -23,10 +23,12 @@ from slurmlens.clock import NS_PER_S, Clock, Moment, now
 from slurmlens.config.app_socket import AppSocketConfig
 from slurmlens.errors import DecodeError, RefusedError
 from slurmlens.events import JobMessage, JobProgress, Place, derived_id
+from slurmlens.hook_events import StepEvent
 from slurmlens.node.appsocket.accounts import JobAccounts, JobNews, SpeakingJob, TokenBucket, ToldMessage
 from slurmlens.node.appsocket.peer import cgroups_of, credentials_of
+from slurmlens.node.appsocket.steps import step_event
 from slurmlens.telemetry.internal import InternalEvent, Reporter
-from slurmlens.wire.app_message import MAX_MESSAGE_BYTES, decode
+from slurmlens.wire.app_message import MAX_MESSAGE_BYTES, ToldStep, decode
 from slurmlens.wire.carbon import own_line, slot_prefix
 
 MODE = 0o666
@@ -46,6 +48,7 @@ USER_RATE_PER_S = 400.0
 
 MAX_USERS = 1024
 PROGRESS_SERIES = "progress_ratio"
+VALUE_SERIES = "progress_value"
 ABSTRACT_NAME = "\0slurmlens-app/{node}"
 
 UNAVAILABLE = InternalEvent(
@@ -65,7 +68,7 @@ Speaker = Callable[[str], tuple[int, str | None] | None]
 
 class AppSocketDependencies(NamedTuple):
     """What the stage is handed: where it is, whose process a cgroup is, which sighting and slot a running job has, and
-    the outlet's two doors."""
+    the outlet's two doors, and who is told of steps by hooks."""
 
     place: Place
     proc: Path
@@ -73,6 +76,7 @@ class AppSocketDependencies(NamedTuple):
     running: Callable[[int], SpeakingJob | None]
     send: Callable[[JobProgress | JobMessage], Awaitable[None]]
     send_points: Callable[[bytes, int], Awaitable[None]]
+    tell_step: Callable[[StepEvent], None]
     clock: Clock
     reporter: Reporter
 
@@ -199,7 +203,10 @@ class AppSocket:
         if speaker is None:
             raise RefusedError("it is in no job's cgroup", reason="outside")
         job_id, step = speaker
-        self._accounts.take(job_id, step, decode(line), at, given.running(job_id))
+        message = decode(line)
+        self._accounts.take(job_id, step, message, at, given.running(job_id))
+        if isinstance(message.told, ToldStep):
+            given.tell_step(step_event(job_id, step, message.told, given.place, at))
         given.reporter.report(TAKEN, job_id=job_id)
         return f"ok {job_id}.{step or '-'}\n".encode()
 
@@ -239,12 +246,21 @@ class AppSocket:
                 await self._send_point(job.slot, news, at)
 
     async def _send_point(self, slot: int | None, news: JobNews, at: Moment) -> None:
-        """The share that is done, of the task that is least far, as a series of the job's slot."""
+        """The share that is done, of the task that is least far, as a series of the job's slot.
+
+        By a switch the values of the first task that told any, too.
+        """
+        if slot is None:
+            return
         shares = [task.done / task.total for task in news.tasks if task.total]
-        if slot is not None and shares:
-            prefix = slot_prefix(self._given.place.cluster, self._given.place.node, slot)
-            line = own_line(prefix, PROGRESS_SERIES, (), min(1.0, *shares), at.wall_ns // NS_PER_S)
-            await self._given.send_points(line, 1)
+        told = {PROGRESS_SERIES: min(1.0, *shares)} if shares else {}
+        prefix, time_s = slot_prefix(self._given.place.cluster, self._given.place.node, slot), at.wall_ns // NS_PER_S
+        lines = [own_line(prefix, name, (), value, time_s) for name, value in told.items()]
+        if self._limits.value_series:
+            values = next((task.values for task in news.tasks if task.values), {})
+            lines += [own_line(prefix, VALUE_SERIES, (name,), value, time_s) for name, value in values.items()]
+        if lines:
+            await self._given.send_points(b"".join(lines), len(lines))
 
     def _progress(self, sighting: str, news: JobNews, at: Moment) -> JobProgress:
         place = self._given.place

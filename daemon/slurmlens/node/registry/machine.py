@@ -190,11 +190,14 @@ class Registry:
             begin = Moment(event.time_ns, event.boottime_ns)
             owner = self._roster.begin(event.job, event.boot_id, begin, SightingPhase.EARLY, Witness.CGROUP, at)
         reported_steps.take(owner.reported_steps, event)
-        if not owner.cgroups and owner.phase is not SightingPhase.ENDING:
+        if not event.from_hook and not owner.cgroups and owner.phase is not SightingPhase.ENDING:
             owner.gone = _left_at(owner, event)
         # Reported at once: only what is reported is kept for the next daemon, and the step's file goes when its word is
         # kept.
         out = self._roster.announce(owner)
+        if event.notify is not None and event.notify != owner.asked_notices:
+            owner.asked_notices = event.notify
+            out.append(Emit(made.notices_asked(owner, event, event.notify)))
         if event.interval_s is None:
             return out
         # Where its cgroup was not seen yet, nobody is there to be read: it is asked again then.

@@ -1,4 +1,4 @@
-"""What the SPANK plugin reported of a sighting's steps, and how it goes over what was sampled: pure.
+"""What the SPANK plugin, and hooks of tasks and of srun, reported of a sighting's steps, over what was sampled: pure.
 
 Owns which of two figures is believed. The plugin's are read at the exit of each task, so they are exact where they are
 complete, however short the step was and whether or not this daemon ran then; a sample is what is left where the plugin
@@ -24,7 +24,10 @@ _SAMPLED_ALONE = ("step", "samples")
 def take(steps: dict[str, StepTotals], event: StepEvent) -> None:
     """Add one event to what is known; a start that comes after its exit, or again, changes nothing the exit said."""
     known = steps.get(event.told.step)
-    steps[event.told.step] = event.told if known is None else _merged(known, event)
+    if known is None:
+        steps[event.told.step] = event.told
+    else:
+        steps[event.told.step] = _added(known, event.told) if event.from_hook else _merged(known, event)
     if len(steps) > MOST_STEPS:
         ended = (name for name, step in steps.items() if step.ended_ns is not None)
         del steps[next(ended, next(iter(steps)))]
@@ -35,7 +38,22 @@ def _merged(known: StepTotals, event: StepEvent) -> StepTotals:
     told = event.told
     first, last = (told, known) if event.role is StepRole.START else (known, told)
     started_ns = first.started_ns if last.started_ns is None else last.started_ns
-    return msgspec.structs.replace(last, started_ns=started_ns, tag=last.tag or first.tag)
+    return msgspec.structs.replace(
+        last, started_ns=started_ns, tag=last.tag or first.tag, command=last.command or first.command
+    )
+
+
+def _added(known: StepTotals, told: StepTotals) -> StepTotals:
+    """A hook's word adds what nobody else has told; of the ends of a step's tasks the last one counts."""
+    is_exact = bool(known.exits) or known.cpu_s is not None
+    ends = [time_ns for time_ns in (known.ended_ns, told.ended_ns) if time_ns is not None]
+    return msgspec.structs.replace(
+        known,
+        started_ns=told.started_ns if known.started_ns is None else known.started_ns,
+        ended_ns=known.ended_ns if is_exact else max(ends, default=None),
+        tag=known.tag or told.tag,
+        command=known.command or told.command,
+    )
 
 
 def overlay(totals: Totals, steps: Mapping[str, StepTotals] | Sequence[StepTotals]) -> Totals:

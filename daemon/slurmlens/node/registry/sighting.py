@@ -18,6 +18,7 @@ from slurmlens.events import (
     EventKind,
     JobEnd,
     JobIdentity,
+    JobMessage,
     JobProfile,
     JobStart,
     JobSummary,
@@ -29,7 +30,7 @@ from slurmlens.events import (
     Witness,
     derived_id,
 )
-from slurmlens.hook_events import HookEvent
+from slurmlens.hook_events import HookEvent, StepEvent
 from slurmlens.node.registry.memory import as_of_last_sample
 from slurmlens.node.registry.reported_steps import overlay
 
@@ -73,6 +74,8 @@ class Sighting(msgspec.Struct, kw_only=True):
     """What the SPANK plugin reported, by step."""
     asked_interval_s: float | None = None
     """How often the job's user wants its counters read."""
+    asked_notices: str | None = None
+    """Whom the job's user wants to be told of what; told to the hub."""
     end: Moment | None = None
     end_witness: Witness = Witness.CGROUP
     end_id: str | None = None
@@ -95,6 +98,24 @@ class Sighting(msgspec.Struct, kw_only=True):
     def tell(self, boottime_ns: int, what: str) -> None:
         """Add a line to the bounded story, which exists for debugging alone."""
         self.story.append((boottime_ns, what))
+
+
+def notices_asked(sighting: Sighting, event: StepEvent, words: str) -> JobMessage:
+    """The user of a job wants to be told: a line on the job's time line that carries the request."""
+    place = sighting.place
+    return JobMessage(
+        id=derived_id(sighting.key, "notify", words),
+        time_ns=event.time_ns,
+        boot_id=place.boot_id,
+        boottime_ns=event.boottime_ns,
+        cluster=place.cluster,
+        node=place.node,
+        sighting=sighting.key,
+        job_id=sighting.job.job_id,
+        step=event.told.step,
+        text=f"asks for notices: {words}"[:300],
+        notify=words[:255],
+    )
 
 
 def start_by_hook(sighting: Sighting, hook: HookEvent) -> JobStart:

@@ -10,6 +10,7 @@ import pytest
 from slurmlens.hub.access.viewer import EVERYBODY, Viewer
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.web.assets import Assets
+from slurmlens.hub.web.ports import JobSources
 from slurmlens.hub.web.render import make_environment
 from slurmlens.hub.web.shown import Held
 from slurmlens.hub.web.view_cache import MOST_KEPT, ViewCache
@@ -39,7 +40,7 @@ def history() -> SlowHistory:
 
 @pytest.fixture
 def cache(history: SlowHistory) -> ViewCache:
-    return ViewCache(history, ToldInside(), None, make_environment(Assets()))
+    return ViewCache(history, JobSources(ToldInside()), make_environment(Assets()))
 
 
 def now() -> float:

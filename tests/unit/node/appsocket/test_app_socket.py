@@ -17,6 +17,7 @@ import pytest
 from slurmlens.clock import SystemClock
 from slurmlens.config.app_socket import AppSocketConfig
 from slurmlens.events import JobMessage, JobProgress, Place
+from slurmlens.hook_events import StepEvent
 from slurmlens.node.appsocket import AppSocket, AppSocketDependencies, SpeakingJob
 from slurmlens.node.appsocket.stage import ABSTRACT_NAME
 from slurmlens.node.rediscover import Rediscover
@@ -43,6 +44,7 @@ class Served:
         self.proc = folder / "proc"
         self.path = folder / "app.sock"
         self.sent: list[JobProgress | JobMessage] = []
+        self.steps: list[StepEvent] = []
         self.points: list[str] = []
         self.running = {7: SpeakingJob("s7", 2), 8: SpeakingJob("s8", None)}
         self.counters = Counters()
@@ -54,6 +56,7 @@ class Served:
             running=lambda job_id: self.running.get(job_id),
             send=self._send,
             send_points=self._send_points,
+            tell_step=self.steps.append,
             clock=clock,
             reporter=Reporter(self.counters, clock),
         )
@@ -122,6 +125,16 @@ async def test_a_process_in_a_jobs_cgroup_is_that_job_whatever_it_says(tmp_path:
     assert served.refused("claim") == 1
     (line,) = served.points
     assert line.startswith(f"slurm.demo.nodes.{served.node}.slots.2.progress_ratio 0.4 ")
+
+
+async def test_values_are_series_of_the_slot_where_that_is_switched_on(tmp_path: Path) -> None:
+    async with serving(tmp_path, AppSocketConfig(value_series=True)) as served:
+        served.place(os.getpid(), IN_JOB)
+        await served.say(b"1 rank=3 progress 4 - loss=0.5 a.b=2")
+        await served.socket.send_news()
+    (lines,) = served.points
+    prefix = f"slurm.demo.nodes.{served.node}.slots.2.progress_value."
+    assert [line.split()[:2] for line in lines.splitlines()] == [[f"{prefix}loss", "0.5"], [f"{prefix}a--2eb", "2"]]
 
 
 async def test_the_last_word_of_a_job_that_has_ended_meanwhile_is_sent(tmp_path: Path) -> None:
@@ -277,6 +290,7 @@ async def test_the_kernels_own_cgroups_say_who_speaks(tmp_path: Path, jobs_cgrou
         running={7: SpeakingJob("s7", None)}.get,
         send=lambda event: asyncio.sleep(0),
         send_points=lambda lines, count: asyncio.sleep(0),
+        tell_step=lambda event: None,
         clock=clock,
         reporter=Reporter(counters, clock),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from slurmlens.events import ExitCount, Figure, FigureSource, JobIdentity, JobStart, StepTotals, Totals
+from slurmlens.events import ExitCount, Figure, FigureSource, JobIdentity, JobMessage, JobStart, StepTotals, Totals
 from slurmlens.hook_events import StepEvent, StepRole
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import reported_steps
@@ -254,3 +254,50 @@ def test_the_overlay_is_the_same_when_it_is_made_again() -> None:
     once = overlay(Totals(samples=0), told)
     assert overlay(once, told) == once
     assert msgspec.json.decode(msgspec.json.encode(once), type=Totals) == once
+
+
+# --- hooks of tasks and of srun
+
+
+def by_hook(role: StepRole, at_s: float, told: StepTotals, notify: str | None = None) -> reg.StepTold:
+    said = msgspec.structs.replace(event(role, 7, at_s, told), notify=notify, from_hook=True)
+    return reg.StepTold(moment(at_s), said)
+
+
+def test_a_hooks_word_adds_what_the_plugin_did_not_tell_and_changes_nothing_that_it_did() -> None:
+    steps: dict[str, StepTotals] = {}
+    reported_steps.take(steps, event(StepRole.START, 7, 1.0, StepTotals(step="0", started_ns=1, task_count=2)))
+    exits = (ExitCount(code=0, tasks=2),)
+    reported_steps.take(
+        steps, event(StepRole.EXIT, 7, 9.0, StepTotals(step="0", ended_ns=9, cpu_s=exact(1), exits=exits))
+    )
+    for word in (StepTotals(step="0", started_ns=3, tag="mine", command="gemm"), StepTotals(step="0", ended_ns=20)):
+        role = StepRole.EXIT if word.ended_ns else StepRole.START
+        reported_steps.take(steps, by_hook(role, 9.5, word).event)
+    assert steps["0"] == StepTotals(
+        step="0", started_ns=1, ended_ns=9, tag="mine", command="gemm", cpu_s=exact(1), exits=exits
+    )
+
+
+def test_without_a_plugin_the_last_task_that_ended_is_the_steps_end_in_any_order() -> None:
+    steps: dict[str, StepTotals] = {}
+    for at_s, word in (
+        (1, StepTotals(step="0", started_ns=1)),
+        (8, StepTotals(step="0", ended_ns=8)),
+        (5, StepTotals(step="0", ended_ns=5)),
+    ):
+        role = StepRole.EXIT if word.ended_ns else StepRole.START
+        reported_steps.take(steps, by_hook(role, at_s, word).event)
+    assert (steps["0"].started_ns, steps["0"].ended_ns) == (1, 8)
+
+
+def test_a_wish_to_be_told_is_sent_once_however_many_steps_repeat_it() -> None:
+    node = Node()
+    node.prolog(7, 1000.0)
+    out: list[reg.Instruction] = []
+    for number, words in enumerate(["failed", "failed", "failed a@b.org"]):
+        out += node.handle(by_hook(StepRole.START, 1001.0 + number, StepTotals(step=str(number)), notify=words))
+    events = [one.event for one in out if isinstance(one, reg.Emit)]
+    sent = [one for one in events if isinstance(one, JobMessage)]
+    assert [one.notify for one in sent] == ["failed", "failed a@b.org"]
+    assert [one.text for one in sent] == ["asks for notices: failed", "asks for notices: failed a@b.org"]

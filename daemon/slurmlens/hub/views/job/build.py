@@ -13,9 +13,10 @@ from collections.abc import Sequence
 import msgspec
 
 from slurmlens.clock import NS_PER_S
+from slurmlens.hub.controller_hooks.facts import ControllerWord
 from slurmlens.hub.findings.claims import Finding
 from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
-from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, RunFacts
+from slurmlens.hub.history.facts import EarlierRun, JobFacts, NodeFacts, NodeState, RunFacts
 from slurmlens.hub.inventory.questions.memberships import Membership
 from slurmlens.hub.logs.query import StoredLine
 from slurmlens.hub.node_states.facts import JobGpu
@@ -27,6 +28,7 @@ from slurmlens.hub.views.job.advice import build_advice
 from slurmlens.hub.views.job.assessments import build_assessments
 from slurmlens.hub.views.job.cause import probable_cause
 from slurmlens.hub.views.job.charts import build_charts, limits_of
+from slurmlens.hub.views.job.earlier import build_earlier
 from slurmlens.hub.views.job.gpus import build_gpus
 from slurmlens.hub.views.job.headline import HeadlineBasis, headline
 from slurmlens.hub.views.job.oddities import Stop, middle_of, node_notes, odd_beside, stopped_computing
@@ -64,12 +66,15 @@ def build_job_view(
     triggers: Sequence[Trigger] = (),
     gpus: Sequence[JobGpu] = (),
     then: Sequence[Membership] = (),
+    controller: Sequence[ControllerWord] = (),
+    earlier: Sequence[EarlierRun] = (),
 ) -> JobView:
     """Everything that is shown of one run.
 
     `told_inside` is what its own processes reported, `lines` what was logged about it, `findings` are those that
     touched it, `triggers` the workflows that it started, `gpus` what nodes told of its GPUs, `then`
-    what its partition, user and nodes hung together with when it began.
+    what its partition, user and nodes hung together with when it began, `controller` what slurmctld's hooks told,
+    `earlier` the user's runs of the same job before.
     """
     extent = _extent(facts)
     phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=extent.is_over)
@@ -102,13 +107,14 @@ def build_job_view(
         memory=memory,
         memory_peak_node=peak_node,
         progress=progress,
+        earlier=build_earlier(earlier, facts, phase),
         io=usage.job_io(nodes),
         pressure=usage.job_pressure(nodes),
         nodes=nodes,
         gpus=build_gpus(gpus, extent.gpus, is_live=facts.is_live),
         steps=build_steps(facts),
         bands=build_bands(facts, facts.start_ns, facts.end_ns),
-        marks=build_marks(facts, stops, () if told_inside is None else told_inside.messages, lines),
+        marks=build_marks(facts, stops, () if told_inside is None else told_inside.messages, lines, controller),
         charts=_charts(facts, extent, run_nodes, nodes, times.waited_s, estimate.lead.course if estimate else None),
         advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0),
         provenance=provenance,

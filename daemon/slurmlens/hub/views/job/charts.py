@@ -26,6 +26,7 @@ from slurmlens.hub.views.job.profile_bins import (
 )
 from slurmlens.hub.views.job.progress_chart import progress_chart
 from slurmlens.hub.views.job.scale import scale_for
+from slurmlens.hub.views.job.value_charts import value_charts
 from slurmlens.hub.views.job.view import Chart, Charts, Series
 from slurmlens.shown import format as fmt
 
@@ -114,7 +115,7 @@ def build_charts(
     ran_s = max((end_ns - start_ns) / NS_PER_S, 0.001)
     told = progress_chart(progress, grid)
     measured = (_chart(plan, nodes, odd, limits, grid, is_live) for plan in PLANS)
-    charts = (*measured, told) if told is not None else tuple(measured)
+    charts = (*measured, *((told,) if told is not None else ()), *value_charts(progress, grid))
     return Charts(
         start_s=round(start_ns / NS_PER_S - min(waited_s, _PENDING_SHARE * ran_s), 3),
         end_s=round(end_ns / NS_PER_S + _TAIL_SHARE * ran_s, 3),

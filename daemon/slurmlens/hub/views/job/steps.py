@@ -56,7 +56,7 @@ def _step(name: str, record: StepRecord | None, parts: tuple[StepTotals, ...]) -
     exits = _exits(parts)
     return StepView(
         step=name,
-        name=record.name if record else None,
+        name=record.name if record else next((part.command for part in parts if part.command), None),
         state=record.state if record else None,
         exit_text=_exit(record, exits),
         tasks=record.task_count if record else sum(part.task_count or 0 for part in parts) or None,

@@ -13,6 +13,7 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import EventKind, Witness
+from slurmlens.hub.controller_hooks.facts import ControllerWord
 from slurmlens.hub.history.facts import JobFacts, TimelineEntry
 from slurmlens.hub.logs.query import StoredLine
 from slurmlens.hub.progress.facts import MessageFacts
@@ -21,19 +22,22 @@ from slurmlens.hub.views.job.oddities import Stop
 from slurmlens.hub.views.job.view import Band, Mark
 from slurmlens.hub.views.states import signal_name
 from slurmlens.shown import format as fmt
-from slurmlens.shown.text import encodable
+from slurmlens.shown.text import encodable, visible
 from slurmlens.slurm import hostlist
 from slurmlens.slurm.records import JobState, StepRecord
+from slurmlens.wire.controller_hook import ControllerRole
 
 TOGETHER_NS = 2 * NS_PER_S
 MOST_STEPS = 40
 MOST_MESSAGES = 50
+MOST_WORDS_CHARS = 200
 
 _RANKS = {
     name: rank
     for rank, name in enumerate(
         (
             "submit",
+            "granted",
             "start",
             "prolog",
             "seen",
@@ -46,6 +50,7 @@ _RANKS = {
             "batch-end",
             "gone",
             "epilog",
+            "returned",
             "end",
         )
     )
@@ -81,14 +86,20 @@ def _step_bands(facts: JobFacts, started_ns: int, last_ns: int) -> Iterator[Band
 
 
 def build_marks(
-    facts: JobFacts, stops: dict[str, Stop], messages: Sequence[MessageFacts] = (), lines: Sequence[StoredLine] = ()
+    facts: JobFacts,
+    stops: dict[str, Stop],
+    messages: Sequence[MessageFacts] = (),
+    lines: Sequence[StoredLine] = (),
+    controller: Sequence[ControllerWord] = (),
 ) -> tuple[Mark, ...]:
     """Every moment worth a line, in the order in which things happened.
 
-    `messages` are what its processes reported, `lines` what was logged about it.
+    `messages` are what its processes reported, `lines` what was logged about it, `controller` what slurmctld's hooks
+    told.
     """
     steps = [_within_run(mark, facts) for mark in _step_marks(facts)]
     marks = [*_job_marks(facts), *_hook_marks(facts.timeline), *steps, *_told_marks(messages), *log_marks(lines)]
+    marks += map(_controller_mark, controller)
     marks.extend(
         Mark(time_ns=stop.time_ns, kind="stop", text="stopped computing", where=name, loud=True)
         for name, stop in stops.items()
@@ -110,6 +121,18 @@ def _told_marks(messages: Sequence[MessageFacts]) -> Iterator[Mark]:
         task = "" if told.rank is None else f" task {told.rank}"
         text = f"{who}{task}: {encodable(told.text)}"
         yield Mark(time_ns=told.time_ns, kind="told", text=text, where=told.node)
+
+
+def _controller_mark(told: ControllerWord) -> Mark:
+    """The user's own words stand here alone, where the job's readers see them."""
+    said = [("depends on", told.dependency), ("comment:", told.comment)]
+    words = [f"{what} {visible(text)[:MOST_WORDS_CHARS]}" for what, text in said if text]
+    if told.role is ControllerRole.PROLOG:
+        return Mark(time_ns=told.time_ns, kind="granted", text="; ".join(["slurmctld gave it its nodes", *words]))
+    ended = "slurmctld took its nodes back"
+    if told.exit_code is not None:
+        ended += f", exit code {told.exit_code}:{told.exit_signal or 0}"
+    return Mark(time_ns=told.time_ns, kind="returned", text=ended)
 
 
 def _hook_marks(entries: Iterable[TimelineEntry]) -> Iterator[Mark]:

@@ -153,6 +153,25 @@ class ProgressView(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, float] = {}
 
 
+class EarlierView(msgspec.Struct, frozen=True, kw_only=True):
+    """The user's earlier runs of the same job, and what they say of this one. Durations are of runs that completed:
+    the median, and the range in which eight of ten were. `expected_end_ns` is this run's end if it takes as long as the
+    median; `is_unusual`: it took, or takes, longer than any of them.
+    """
+
+    runs: int
+    completed: int
+    failed: int
+    median_s: float | None = None
+    low_s: float | None = None
+    high_s: float | None = None
+    expected_end_ns: int | None = None
+    text: str
+    is_unusual: bool = False
+    last_job_id: int
+    last_run: int
+
+
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One node's part. Courses are shares (of the node's cores, of its memory) at few points; None is a gap.
 
@@ -391,6 +410,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     memory_peak_node: str | None = None
     progress: ProgressView | None = None
     """None where none of its processes reported any."""
+    earlier: EarlierView | None = None
+    """None where the user ran nothing like it before."""
     io: InputOutput = InputOutput()
     pressure: Pressure = Pressure()
     nodes: tuple[NodeView, ...] = ()

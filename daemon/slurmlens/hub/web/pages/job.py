@@ -15,20 +15,11 @@ from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.access.looks import What
 from slurmlens.hub.access.viewer import Viewer
-from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.views.job.table import job_csv
 from slurmlens.hub.web.addresses import job_and_run
 from slurmlens.hub.web.answers import bytes_answer, csv_answer, html_answer
 from slurmlens.hub.web.live_stream import STREAMS_A_TURN, stream_job
-from slurmlens.hub.web.ports import (
-    FindingReads,
-    HistoryQueries,
-    InventoryReads,
-    LiveFeed,
-    NodeStateReads,
-    ProgressReads,
-    TriggerReads,
-)
+from slurmlens.hub.web.ports import HistoryQueries, JobSources, LiveFeed
 from slurmlens.hub.web.session import still_admitted, viewer_of
 from slurmlens.hub.web.shown import Shown
 from slurmlens.hub.web.view_cache import ViewCache
@@ -46,18 +37,13 @@ class JobPage:
     def __init__(
         self,
         queries: HistoryQueries,
-        progress: ProgressReads,
-        logs: LogReads | None,
-        findings: FindingReads | None,
-        triggers: TriggerReads | None,
-        node_states: NodeStateReads | None,
-        inventory: InventoryReads | None,
+        sources: JobSources,
         feed: LiveFeed,
         environment: jinja2.Environment,
         control: AccessControl,
     ) -> None:
         self._queries = queries
-        self._views = ViewCache(queries, progress, logs, environment, findings, triggers, node_states, inventory)
+        self._views = ViewCache(queries, sources, environment)
         self._feed = feed
         self._control = control
         self._turns = Turns(STREAMS_A_TURN)

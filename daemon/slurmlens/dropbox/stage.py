@@ -15,16 +15,20 @@ import logging
 import os
 from collections import deque
 from pathlib import Path
+from typing import Generic, Self
 
 import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.dropbox import intake
+from slurmlens.dropbox.intake import FileEvent
+from slurmlens.dropbox.losses import CONTROLLER_ROLES, ROLES, Losses
+from slurmlens.dropbox.watch import DropboxWatch, Stir
 from slurmlens.errors import DecodeError
 from slurmlens.hook_events import DropboxEvent, StepEvent
-from slurmlens.node.dropbox import intake
-from slurmlens.node.dropbox.losses import Losses
-from slurmlens.node.dropbox.watch import DropboxWatch, Stir
 from slurmlens.telemetry.internal import InternalEvent, Reporter
+from slurmlens.wire import controller_hook
+from slurmlens.wire.controller_hook import ControllerEvent, ControllerRole
 
 CHECK_INTERVAL_S = 10.0
 """Between two looks at what no notification tells."""
@@ -76,11 +80,12 @@ class Token(msgspec.Struct, frozen=True):
     path: Path
 
 
-class Dropbox:
-    """`async for event, token in dropbox`, then `release(token)` once the event is safely onwards.
+class EventFolder(Generic[FileEvent]):
+    """`async for event, token in folder`, then `release(token)` once the event is safely onwards.
 
-    `close()` ends it. `base` is the folder of `docs/specs/hook-event.md`. With `node` given, its own folder below is
-    taken where there is one, and events of other nodes are left where they are; without it, every event is taken.
+    `close()` ends it. `base` is the folder of `docs/specs/hook-event.md`, `decode` reads a file that lies there,
+    `roles` are the names of counters of lost events. With `node` given, its own folder below is taken
+    where there is one, and events of other nodes are left where they are; without it, every event is taken.
     """
 
     def __init__(
@@ -88,12 +93,15 @@ class Dropbox:
         base: Path,
         reporter: Reporter,
         clock: Clock,
+        decode: intake.Decode[FileEvent],
+        roles: tuple[str, ...],
         *,
         node: str | None = None,
         owners: intake.Owners = intake.ROOT_ALONE,
         check_interval_s: float = CHECK_INTERVAL_S,
         retry_interval_s: float = RETRY_INTERVAL_S,
     ) -> None:
+        self._decode = decode
         self._base = base
         self._reporter = reporter
         self._clock = clock
@@ -107,7 +115,7 @@ class Dropbox:
         self._out: set[str] = set()
         self._checked_ns = -1
         self._unavailable: str | None = None
-        self._losses = Losses(base.parent / "lost", reporter, clock)
+        self._losses = Losses(base.parent / "lost", reporter, clock, roles)
 
     @property
     def is_open(self) -> bool:
@@ -129,10 +137,10 @@ class Dropbox:
         """Files that were handed on and are not yet released."""
         return len(self._out)
 
-    def __aiter__(self) -> Dropbox:
+    def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> tuple[DropboxEvent, Token]:
+    async def __anext__(self) -> tuple[FileEvent, Token]:
         while True:
             # A backlog of thousands must not keep the loop from others; before the taking, so that a cancel loses none.
             await asyncio.sleep(0)
@@ -219,13 +227,13 @@ class Dropbox:
         self._ready = deque(name for name in intake.waiting_names(self._folder) if name not in self._out)
         self._losses.look(self._folder)
 
-    def _take(self, name: str) -> tuple[DropboxEvent, Token] | None:
+    def _take(self, name: str) -> tuple[FileEvent, Token] | None:
         """The event in the file of that name, or None where there is none to tell."""
         path = self._folder / name
         if name in self._out:
             return None
         try:
-            event = intake.read_event(path, self._owners)
+            event = intake.read_event(path, self._owners, self._decode)
         except DecodeError as error:
             self._refuse(path, error)
             return None
@@ -251,8 +259,50 @@ class Dropbox:
             outcome = f"left there ({error.strerror})"
         self._reporter.report(REFUSED, path=path, reason=refusal.reason, problem=refusal, outcome=outcome)
 
-    def _tell_flaws(self, event: DropboxEvent) -> None:
+    def _tell_flaws(self, event: FileEvent) -> None:
         for variable in event.unusable:
             self._reporter.report(UNUSABLE, job_id=event.job.job_id, variable=variable)
         if not isinstance(event, StepEvent) and event.cut:
             self._reporter.report(CUT, job_id=event.job.job_id, variables=", ".join(event.cut)[:200])
+
+
+class Dropbox(EventFolder[DropboxEvent]):
+    """A node's dropbox, where Prolog, Epilog and the SPANK plugin write, root all of them."""
+
+    def __init__(
+        self,
+        base: Path,
+        reporter: Reporter,
+        clock: Clock,
+        *,
+        node: str | None = None,
+        owners: intake.Owners = intake.ROOT_ALONE,
+        check_interval_s: float = CHECK_INTERVAL_S,
+        retry_interval_s: float = RETRY_INTERVAL_S,
+    ) -> None:
+        super().__init__(
+            base,
+            reporter,
+            clock,
+            intake.decode_node_event,
+            ROLES,
+            node=node,
+            owners=owners,
+            check_interval_s=check_interval_s,
+            retry_interval_s=retry_interval_s,
+        )
+
+
+class ControllerDropbox(EventFolder[ControllerEvent]):
+    """The controller's dropbox, where the hooks of slurmctld write as SlurmUser: `owners` are its uid, and root."""
+
+    def __init__(self, base: Path, owners: frozenset[int], reporter: Reporter, clock: Clock) -> None:
+        roles = frozenset(ControllerRole)
+        super().__init__(
+            base,
+            reporter,
+            clock,
+            controller_hook.decode,
+            CONTROLLER_ROLES,
+            owners=dict.fromkeys(owners, roles),
+        )

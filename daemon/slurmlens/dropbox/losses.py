@@ -11,11 +11,13 @@ import os
 from pathlib import Path
 
 from slurmlens.clock import NS_PER_S, Clock
-from slurmlens.node.dropbox import intake
+from slurmlens.dropbox import intake
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 ROLES = ("prolog", "epilog", "step-start", "step-exit", "unknown")
 """`unknown`: called by somebody else than slurmd, or without a job id."""
+
+CONTROLLER_ROLES = ("prolog-slurmctld", "epilog-slurmctld", "unknown")
 
 ABANDONED_AFTER_NS = 60 * NS_PER_S
 
@@ -33,16 +35,16 @@ ABANDONED = InternalEvent(
 class Losses:
     """Tells each loss once in the life of this process; those from before its start with the first look."""
 
-    def __init__(self, lost_folder: Path, reporter: Reporter, clock: Clock) -> None:
+    def __init__(self, lost_folder: Path, reporter: Reporter, clock: Clock, roles: tuple[str, ...] = ROLES) -> None:
         """`lost_folder` holds one file for each role, which grows by a byte for each event lost."""
         self._lost_folder = lost_folder
         self._reporter = reporter
         self._clock = clock
-        self._told = dict.fromkeys(ROLES, 0)
+        self._told = dict.fromkeys(roles, 0)
 
     def look(self, folder: Path) -> None:
         """Look at the counters, and at `folder` for what was abandoned there. Raises OSError for the folder alone."""
-        for role in ROLES:
+        for role in self._told:
             self._look_at_counter(role)
         for name in intake.abandoned_names(folder, self._clock.boottime_ns(), ABANDONED_AFTER_NS):
             path = folder / name

@@ -12,16 +12,21 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from slurmlens.errors import DecodeError
 from slurmlens.hook_events import DropboxEvent, DropboxRole, HookRole, StepRole
 from slurmlens.wire import hook, hook_file, step
+from slurmlens.wire.controller_hook import ControllerEvent, ControllerRole
 
-Owners = Mapping[int, frozenset[DropboxRole]]
-EVERY_ROLE: frozenset[DropboxRole] = frozenset((*HookRole, *StepRole))
+Owners = Mapping[int, frozenset[DropboxRole | ControllerRole]]
+EVERY_ROLE: frozenset[DropboxRole | ControllerRole] = frozenset((*HookRole, *StepRole))
 ROOT_ALONE: Owners = {0: EVERY_ROLE}
+
+FileEvent = TypeVar("FileEvent", bound=DropboxEvent | ControllerEvent)
+Decode = Callable[[bytes], FileEvent]
 
 REFUSED_FOLDER = ".refused"
 """Begins with a dot, as no NodeName may: it lies where the folders of NodeNames lie."""
@@ -62,15 +67,21 @@ def _is_abandoned(name: str, now_boottime_ns: int, after_ns: int) -> bool:
     return match is not None and not 0 <= now_boottime_ns - int(match["boottime_ns"]) <= after_ns
 
 
-def read_event(path: Path, owners: Owners) -> DropboxEvent:
+def decode_node_event(data: bytes) -> DropboxEvent:
+    """What lies in a node's dropbox: a file of Prolog or Epilog, or of the SPANK plugin."""
+    return step.decode(data) if step.is_step(data) else hook.decode(data)
+
+
+def read_event(path: Path, owners: Owners, decode: Decode[FileEvent]) -> FileEvent:
     """The event in the file.
 
-    Raises DecodeError where the file is refused (reasons of `wire.hook.decode` and `wire.step.decode`, and
+    Raises DecodeError where the file is refused (reasons of `decode`, that is of `wire.hook`, `wire.step` and
+    `wire.controller_hook`, and
     `not_regular`, `permission`, `owner`), FileNotFoundError where it is gone, another OSError where this machine cannot
     read it now.
     """
     data, owner = _read(path)
-    event = step.decode(data) if step.is_step(data) else hook.decode(data)
+    event = decode(data)
     if event.role not in owners.get(owner, frozenset()):
         raise DecodeError(f"owned by uid {owner}, which may not say {event.role.value}", reason="owner")
     return event
