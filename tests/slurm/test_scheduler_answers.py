@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
@@ -10,6 +11,8 @@ from deploy.slurm import SmallSlurm
 
 from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import SourceError
+from slurmlens.hub.audit.comparing import compare
+from slurmlens.hub.audit.facts import MeasuredUse
 from slurmlens.slurm import queue_text
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.command import Answer
@@ -183,3 +186,39 @@ async def test_slurmdbd_says_who_belongs_to_which_account_and_who_coordinates_it
     assert {person.account for person in people if person.user == "john"} == {"guests", "below"}
     assert {person.account for person in people if person.is_coordinator} == {"clusers", "below"}
     assert {person.user for person in people if person.is_coordinator} == {"carol"}
+
+
+async def test_slurmdbd_says_what_jobs_used(small_slurm: SmallSlurm, source: CommandSource) -> None:
+    burn = "import time\nwhile time.process_time() < 1.5: pass"
+    job = small_slurm.submit(f'srun --ntasks=1 python3 -c "{burn}"; exit 0')
+    idle = small_slurm.submit("sleep 100")
+    small_slurm.wait_state(idle, "RUNNING")
+    small_slurm.slurm("scancel", str(idle), user="alice")
+    for one in (job, idle):
+        small_slurm.wait(one)
+    now_s = int(time.time())
+    answer = await source.used_between(now_s - 3600, now_s + 3600)
+    used = {one.job_id: one for one in answer.records}
+    assert answer.refused == 0
+    assert used[job].state is JobState.COMPLETED
+    assert used[job].cpu_s is not None
+    assert used[job].cpu_s >= 1.4
+    assert (used[job].user, used[job].steps >= 2) == ("alice", True)
+    assert used[idle].cpu_s is None or used[idle].cpu_s < 1.0
+    own = MeasuredUse(
+        job_id=job,
+        run=1,
+        submit_s=used[job].submit_s,
+        state=JobState.COMPLETED,
+        start_ns=(used[job].start_s or 0) * 10**9,
+        end_ns=(used[job].end_s or 0) * 10**9,
+        cpu_s=used[job].cpu_s + 0.05,
+    )
+    causes = {one.figure.value: one.cause.value for one in compare(own, used[job]).verdicts}
+    assert causes == {
+        "state": "agrees",
+        "begin": "agrees",
+        "end": "agrees",
+        "cpu": "agrees",
+        "memory": "not-measured",
+    }

@@ -32,6 +32,8 @@ from slurmlens.hub.access.account_people import AccountPeople
 from slurmlens.hub.access.looks import LookFilter, LookLog, What, kinds_of_looks
 from slurmlens.hub.access.tokens import LoginTokens
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
+from slurmlens.hub.audit.comparing import compare_day
+from slurmlens.hub.audit.keeping import AuditStore, kind_of_audits
 from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.controller_hooks.keeping import ControllerEventStore, kind_of_controller_events
 from slurmlens.hub.controller_hooks.read import ControllerQueries
@@ -53,6 +55,9 @@ from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.inventory.retention import kinds_of_inventory
+from slurmlens.hub.investigations.beginning import begin
+from slurmlens.hub.investigations.facts import noted
+from slurmlens.hub.investigations.keeping import InvestigationStore, kind_of_investigations
 from slurmlens.hub.logs.enriching import Enricher
 from slurmlens.hub.mail.message import Mail
 from slurmlens.hub.mail.queue import MailQueue, MailState
@@ -103,11 +108,13 @@ USAGE = tuple(f"usage/{module}.py" for module in ("gpu_use", "keeping", "node_ke
 """All but `rebuild`, which goes through whole tables as its module says."""
 ROOMS = (
     "access",
+    "audit",
     "campaigns",
     "controller_hooks",
     "findings",
     "history",
     "inventory",
+    "investigations",
     "logs/enriching.py",
     "node_states",
     "notices",
@@ -160,6 +167,8 @@ async def play(history: History, mix: JobMix) -> None:
     await _people_are_told(history)
     await _slurmctlds_hooks_tell(history)
     await _findings_are_kept(history, mix)
+    await _people_investigate(history, mix)
+    await _days_are_audited(history, mix)
     await history.store.keep_statistics()
     await _details_age(history)
 
@@ -402,6 +411,31 @@ async def _findings_are_kept(history: History, mix: JobMix) -> None:
     await RecentRuns(history.store, "demo").ended(EVERYBODY, mix.now_s * 10**9)
 
 
+async def _days_are_audited(history: History, mix: JobMix) -> None:
+    store, day_s = AuditStore(history.store, "demo"), mix.now_s // 86_400 * 86_400
+    for number in range(TELLINGS):
+        await store.keep(compare_day(day_s - number * 86_400, history.clock.wall_ns(), [], []))
+    await store.days(EVERYBODY)
+    await store.day(EVERYBODY, day_s)
+    await store.runs(EVERYBODY, {mix.first_job_id, mix.first_job_id + 1}, day_s - 86_400)
+
+
+async def _people_investigate(history: History, mix: JobMix) -> None:
+    """Many investigations of many people; one of each kind of question is asked."""
+    store, reads = InvestigationStore(history.store, "demo"), InventoryQueries(history.store, "demo")
+    window = (mix.now_s - 86_400) * 10**9, mix.now_s * 10**9
+    for number in range(OTHERS // 10):
+        begun = begin(f"user{number % 99}", history.clock.wall_ns() + number, "why", window, [entity("node n1")])
+        await store.keep(EVERYBODY, msgspec.structs.replace(begun, is_shared=number % 3 == 0))
+    for viewer in (EVERYBODY, ALICE):
+        await store.listed(viewer)
+        await store.one(viewer, 8)
+        await store.change(viewer, 8, lambda one: noted(one, "operator", one.changed_ns, "seen"))
+        for about in (f"job {mix.first_job_id}", f"node {node_name(3)}", "user user7", "account account3"):
+            await reads.runs(viewer, entity(about), (window[1] - 10**12, window[1]), 500)
+        await reads.runs(viewer, None, (window[1] - 10**12, window[1]), 500, failed=True)
+
+
 async def _people_are_told(history: History) -> None:
     store, now_ns = NoticeStore(history.store, "demo"), history.clock.wall_ns()
     for number in range(0, NOTICES, 100):
@@ -481,6 +515,7 @@ async def _workflows_are_started(history: History, mix: JobMix) -> None:
     await store.under_way()
     for viewer in (EVERYBODY, ALICE):
         await store.of_run(viewer, first.ticket.job_id, first.ticket.run)
+        await store.latest(viewer)
 
 
 def _states_of_others(transaction: Transaction) -> None:
@@ -537,6 +572,8 @@ async def _details_age(history: History) -> None:
     kinds = [
         *kinds_of_history(RetentionConfig()),
         *kinds_of_findings(180),
+        kind_of_investigations(180),
+        kind_of_audits(180),
         *kinds_of_progress(90),
         *kinds_of_looks(90),
         *kinds_of_node_states(90),

@@ -124,6 +124,40 @@ ROWS: dict[str, Row] = {
     "/findings/{number}/words/{word}/undo": Row(
         "/findings/F-1/words/9/undo", of(401, 403, 403, 403, 404, 403, 403), method="POST"
     ),
+    **{
+        path: row
+        for path, row in _with_data("/investigations", Row("/investigations", FOR_ALL_KNOWN)).items()
+        if path != "/api/v1/investigations"
+    },
+    **{
+        path: row
+        for path, row in _with_data("/audit", Row("/audit", of(401, 403, 403, 403, 200, 403, 403))).items()
+        if path != "/api/v1/audit"
+    },
+    "/api/v1/audit": Row("/api/v1/audit?day=x", of(401, 403, 403, 403, 400, 403, 403), method="POST"),
+    **_with_data("/workflows", Row("/workflows", FOR_ALL_KNOWN, BOB_AND_OPERATOR)),
+    "/investigations.{form}": Row("/investigations.json", FOR_ALL_KNOWN, BOB_AND_OPERATOR),
+    **_with_data("/investigations/{number}", _job("/investigations/I-1", "list")),
+    "/investigations/{number}/file.html": _job("/investigations/I-1/file.html", "list"),
+    "/investigations/{number}/{what}.toml": Row(
+        "/investigations/I-1/problem.toml", of(401, 404, 409, 404, 409, 404, 404)
+    ),
+    **{
+        f"{root}/investigations/{{number}}/changes": Row(
+            f"{root}/investigations/I-1/changes?change=note", of(401, 404, 400, 404, 400, 404, 404), method="POST"
+        )
+        for root in ("", "/api/v1")
+    },
+    "/investigations/{number}/again": Row(
+        "/investigations/I-1/again", of(401, 404, 303, 404, 303, 404, 404), method="POST"
+    ),
+    "/api/v1/investigations/{number}/again": Row(
+        "/api/v1/investigations/I-1/again",
+        of(401, 404, 200, 404, 200, 404, 404),
+        BOB_AND_OPERATOR,
+        "list",
+        method="POST",
+    ),
     "/api/v1/me/notices": Row("/api/v1/me/notices", FOR_ALL_KNOWN),
     "/api/v1/openapi.json": Row("/api/v1/openapi.json", FOR_ALL_KNOWN),
     "/status": Row("/status", OF_THE_HUB),

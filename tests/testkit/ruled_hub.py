@@ -15,11 +15,17 @@ from slurmlens.config.auth import AuthConfig
 from slurmlens.config.hub import HubConfig
 from slurmlens.config.management import ManagementConfig
 from slurmlens.config.notices import NoticesConfig
+from slurmlens.config.workflows import WorkflowsConfig
 from slurmlens.hub.access.control import AccessControl, RuledAccess
-from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.access.viewer import Role, Viewer
+from slurmlens.hub.audit.keeping import AuditStore
+from slurmlens.hub.audit.stage import Auditor
 from slurmlens.hub.campaigns.keeping import Campaigns
+from slurmlens.hub.inventory.entities import Entity
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.read.software import SoftwareQueries
+from slurmlens.hub.investigations.beginning import around, begin
+from slurmlens.hub.investigations.keeping import InvestigationStore
 from slurmlens.hub.logs.query import JobOwner
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.logs.tail import LogTail
@@ -31,7 +37,11 @@ from slurmlens.hub.usage.keeping import UsageKeeper
 from slurmlens.hub.usage.read import UsageQueries
 from slurmlens.hub.web.app import make_app
 from slurmlens.hub.web.session import COOKIE
+from slurmlens.hub.workflows.due import failed_tickets
+from slurmlens.hub.workflows.store import TriggerStore
 from slurmlens.log_lines import LogLine
+from slurmlens.slurm.accounted_use import AccountedUse
+from slurmlens.slurm.records import Decoded
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 from testkit.access_people import PEOPLE, SETTINGS, MadeUsers, tell_cluster, tell_jobs
@@ -48,6 +58,19 @@ LINES = ((42, "bob", "bio"), (None, None, None))
 def line_of_job(job_id: int | None, now_ns: int) -> LogLine:
     """A line that names its job, where it has one."""
     return LogLine(id=f"of {job_id}", time_ns=now_ns, node="n1", message=f"job {job_id} says this", job_id=job_id)
+
+
+async def started(history: History) -> TriggerStore:
+    """A workflow that job 42 started by its failure."""
+    triggers = TriggerStore(history.store, "demo")
+    now_ns = history.clock.wall_ns()
+    await triggers.make(failed_tickets(await triggers.runs_of([42]), "demo", WorkflowsConfig()), now_ns, 9)
+    return triggers
+
+
+async def nothing_was_used(from_s: int, to_s: int) -> Decoded[AccountedUse]:
+    """What accounting says."""
+    return Decoded((), 0)
 
 
 @dataclass
@@ -97,6 +120,11 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
     )
     findings = finding_room(history)
     await findings.take([failing_node_claim("n1", jobs=(42,))])
+    audits = AuditStore(history.store, "demo")
+    investigations = InvestigationStore(history.store, "demo")
+    bob = Viewer("bob", frozenset({Role.USER}))
+    begun = begin("bob", clock.wall_ns(), "Job 42", around(None, None, clock.wall_ns()), [Entity("job", "42")])
+    await investigations.keep(bob, begun)
     hub = RuledHub("", history, ruled, users, live, counters)
     campaigns = Campaigns(history.store, "demo", history.news, clock)
     await campaigns.take("bob", told_campaign("c", jobs=(43,)))
@@ -117,6 +145,9 @@ async def ruled_hub(folder: Path, **settings: object) -> AsyncIterator[RuledHub]
         logs=logs,
         log_tail=log_tail,
         findings=findings,
+        investigations=investigations,
+        triggers=await started(history),
+        audit=(audits, Auditor(audits, nothing_was_used, history.queries.job_facts, clock, reporter)),
         access=AccessControl(ruled),
         reporter=reporter,
         clock=clock,

@@ -16,6 +16,7 @@ from slurmlens import __version__
 
 COMMANDS = (
     "assess",
+    "audit",
     "blast-radius",
     "campaign",
     "cluster",
@@ -27,6 +28,7 @@ COMMANDS = (
     "forward",
     "graph",
     "inventory",
+    "investigations",
     "job",
     "jobs",
     "login",
@@ -35,6 +37,7 @@ COMMANDS = (
     "me",
     "membership",
     "node",
+    "noise",
     "notify",
     "partition",
     "problems",
@@ -49,6 +52,7 @@ COMMANDS = (
     "user",
     "validate",
     "watch",
+    "workflows",
 )
 """Each is a module `slurmlens.cli.commands.<name>`, with an underscore where the name has a hyphen."""
 

@@ -43,7 +43,8 @@ class RetentionConfig(Settings):
 
     findings_days: float = setting(
         730.0,
-        "findings that are over, from their end, and what people said of them (words weigh for 180 days)",
+        "findings from their end, what people said of them (words weigh for 180 days), investigations from their last"
+        " change, audits from when they were made",
         minimum=180,
         maximum=_MOST_DAYS,
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.access.looks import kinds_of_looks
+from slurmlens.hub.audit.keeping import kind_of_audits
 from slurmlens.hub.controller_hooks.keeping import kind_of_controller_events
 from slurmlens.hub.database.retention import AgingKind
 from slurmlens.hub.findings.retention import kinds_of_findings
 from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.hub.inventory.retention import kinds_of_inventory
+from slurmlens.hub.investigations.keeping import kind_of_investigations
 from slurmlens.hub.mail.retention import kind_of_mails
 from slurmlens.hub.node_states.retention import kinds_of_node_states
 from slurmlens.hub.notices.job_wishes import kind_of_job_wishes
@@ -29,4 +31,6 @@ def kinds_that_age(config: HubConfig) -> list[AgingKind]:
         *looks,
         *ended,
         *kinds_of_findings(config.retention.findings_days),
+        kind_of_investigations(config.retention.findings_days),
+        kind_of_audits(config.retention.findings_days),
     ]

@@ -30,6 +30,7 @@ from slurmlens.errors import SourceError
 from slurmlens.hub.access.control import AccessControl, RuledAccess
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.aging import kinds_that_age
+from slurmlens.hub.audit.opening import open_audit
 from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.controller_hooks.opening import stages_of_controller_hooks
 from slurmlens.hub.controller_hooks.read import ControllerQueries
@@ -53,6 +54,7 @@ from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.inventory.service_watch import ServiceWatch
+from slurmlens.hub.investigations.keeping import InvestigationStore
 from slurmlens.hub.keepers import KEEPERS
 from slurmlens.hub.logs.opening import open_logs
 from slurmlens.hub.news import News, NodesReceived, SightingsClosed
@@ -165,6 +167,9 @@ class HubPipeline:
         self._workflows = open_workflows(config, store, news, clock, opened.reporter, self._jobs_of_findings)
         if self._workflows is not None:
             self._supervisor.add("workflows", self._led(self._workflows[1]))
+        self._audit = open_audit(config, store, self._queries, clock, opened.reporter)
+        if self._audit is not None:
+            self._supervisor.add("audit", self._led(self._audit[1].run))
         self._notices = open_notices(
             config, store, self._queries, self._progress, self._findings, clock, opened.reporter
         )
@@ -272,6 +277,8 @@ class HubPipeline:
             logs=None if self._logs is None else self._logs.source,
             log_tail=None if self._logs is None else self._logs.tail,
             findings=self._findings,
+            audit=self._audit,
+            investigations=InvestigationStore(self._opened.store, config.cluster),
             triggers=None if self._workflows is None else self._workflows[0],
             notices=None if self._notices is None else self._notices[0],
             take_lines=line_addresses(self._logs, config, prove, clock, reporter),

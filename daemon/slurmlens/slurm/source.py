@@ -18,6 +18,7 @@ from typing import Protocol
 from slurmlens.config.hub import SlurmConfig
 from slurmlens.errors import DecodeError, SourceError
 from slurmlens.slurm import (
+    accounted_use,
     accounting_text,
     associations,
     json_records,
@@ -26,6 +27,7 @@ from slurmlens.slurm import (
     sdiag_text,
     topology_text,
 )
+from slurmlens.slurm.accounted_use import AccountedUse
 from slurmlens.slurm.associations import AccountPerson
 from slurmlens.slurm.command import Answer, RunCommand, clean_environment, run_command
 from slurmlens.slurm.pieces import Pieces
@@ -117,6 +119,16 @@ class CommandSource:
     async def executions_since(self, since_s: int) -> Decoded[JobRecord]:
         """`sacct -D -S`; the commands run in UTC, so that the time means what it says."""
         return await self._accounted(["-S", datetime.fromtimestamp(since_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")])
+
+    async def used_between(self, from_s: int, to_s: int) -> Decoded[AccountedUse]:
+        """What executions used that were there between two moments; nothing where there is no accounting."""
+        if not self._settings.accounting:
+            return Decoded((), 0)
+        window = [datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S") for at_s in (from_s, to_s)]
+        separator = new_separator()
+        read = partial(accounted_use.accounted_use, separator=separator)
+        ask = [self._settings.sacct, *accounted_use.arguments(separator), "-S", window[0], "-E", window[1]]
+        return await self._ask(ask, read, **EPOCH_TIMES)
 
     async def nodes(self) -> Decoded[NodeRecord]:
         """`scontrol show node`, hidden ones too."""

@@ -46,7 +46,7 @@ KINDS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("kind", choices=KINDS, help="of which kind it is")
+    parser.add_argument("kind", choices=KINDS, metavar="KIND", help=f"of which kind it is: {', '.join(KINDS)}")
     parser.add_argument("name", nargs="?", metavar="NAME", help="its name; of software: all of it where not set")
     parser.add_argument("--depth", metavar="N", help="how many relations far (default: 2)")
     parser.add_argument("--with", dest="other", metavar="NAME", help="show in what it differs from this one")

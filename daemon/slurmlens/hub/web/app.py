@@ -19,18 +19,24 @@ from slurmlens.clock import Clock, SystemClock
 from slurmlens.config.hub import HubConfig
 from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
+from slurmlens.hub.audit.keeping import AuditStore
+from slurmlens.hub.audit.stage import Auditor
+from slurmlens.hub.investigations.keeping import InvestigationStore
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.logs.tail import LogTail
 from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.web.assets import Assets
+from slurmlens.hub.web.beginnings import Beginnings
 from slurmlens.hub.web.conditional import conditional_middleware
 from slurmlens.hub.web.doors import BODY_S, Doors
 from slurmlens.hub.web.error_pages import error_middleware
 from slurmlens.hub.web.host_check import host_middleware
+from slurmlens.hub.web.investigating import InvestigationAnswers
 from slurmlens.hub.web.job_listing import JobListing
 from slurmlens.hub.web.navigation import navigation_of
 from slurmlens.hub.web.pages.api_description import ApiDescriptionPage
+from slurmlens.hub.web.pages.audit import AuditPage
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.capacity import CapacityPage
 from slurmlens.hub.web.pages.cluster import ClusterPage, ClusterReads
@@ -40,6 +46,7 @@ from slurmlens.hub.web.pages.entity import EntityPage
 from slurmlens.hub.web.pages.findings import FindingsPage
 from slurmlens.hub.web.pages.home import HomePage
 from slurmlens.hub.web.pages.inventory import InventoryPage
+from slurmlens.hub.web.pages.investigations import InvestigationsPage
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
 from slurmlens.hub.web.pages.login import LoginPage
@@ -51,6 +58,7 @@ from slurmlens.hub.web.pages.reports import ReportsPage
 from slurmlens.hub.web.pages.silence import SilencePage
 from slurmlens.hub.web.pages.software import SoftwarePage
 from slurmlens.hub.web.pages.status import StatusPage
+from slurmlens.hub.web.pages.workflows import WorkflowsPage
 from slurmlens.hub.web.ports import (
     CampaignStore,
     ControllerReads,
@@ -97,6 +105,8 @@ def make_app(
     status: StatusOf,
     settings: HubConfig,
     notices: NoticeStore | None = None,
+    investigations: InvestigationStore | None = None,
+    audit: tuple[AuditStore, Auditor] | None = None,
     access: AccessControl | None = None,
     reporter: Reporter | None = None,
     usage: UsageReads | None = None,
@@ -118,6 +128,7 @@ def make_app(
     """The application; `clock` is the machine's unless a test says otherwise, which may also do without the rest."""
     control, clock = access or AccessControl(), clock or SystemClock()
     environment = make_environment(assets := Assets())
+    environment.globals["rooms"] = {"audit": audit is not None, "workflows": triggers is not None}
     listing = JobListing(queries, progress, clock, control)
     of_cluster = ClusterReads(queries, inventory, node_states, scheduler_load)
     sources = JobSources(progress, logs, findings, triggers, node_states, controller, earlier, inventory)
@@ -144,6 +155,18 @@ def make_app(
         findings=None if findings is None else FindingsPage(findings, environment, settings.cluster, clock),
         notices=None if notices is None or settings.notices is None else NoticesPage(notices, settings.notices, clock),
         silence=SilencePage(settings.silence),
+        workflows=None if triggers is None else WorkflowsPage(triggers, environment, settings.cluster, clock),
+        audit=None if audit is None else AuditPage(*audit, environment, settings.cluster, clock, control),
+        investigations=None
+        if investigations is None
+        else InvestigationsPage(
+            investigations,
+            InvestigationAnswers(inventory, findings, logs, settings.cluster, control),
+            Beginnings(queries, findings),
+            environment,
+            settings.cluster,
+            clock,
+        ),
         description=ApiDescriptionPage(lambda: description_of(pages)),
         assets=assets,
     )

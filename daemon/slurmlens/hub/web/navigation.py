@@ -69,6 +69,7 @@ ENTRIES: tuple[NavigationEntry, ...] = (
     NavigationEntry("Partitions", "/partitions", _everybody),
     NavigationEntry("Campaigns", "/campaigns", _everybody),
     NavigationEntry("Findings", "/findings", _everybody),
+    NavigationEntry("Investigations", "/investigations", _everybody),
     NavigationEntry("Common cause", "/common-cause", _everybody),
     NavigationEntry("Usage", "/management", _sees_usage),
     NavigationEntry("Capacity", "/capacity", _sees_usage),

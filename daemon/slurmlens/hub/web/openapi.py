@@ -25,6 +25,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "at": (f"as it was at this moment: {_MOMENT}", _TEXT),
     "before": ("go on before this one: `next` of the page before", {"type": "integer", "minimum": 1}),
     "by": ("what nodes, or usage, are grouped by", _TEXT),
+    "day": ("this day (UTC): 2026-11-30; the latest where not set", _TEXT),
     "depth": ("how many steps from the entity", {"type": "integer", "minimum": 0}),
     "figure": ("what nodes are coloured by", _TEXT),
     "from": (f"begin of the window: {_MOMENT}", _TEXT),

@@ -136,6 +136,11 @@ class InventoryReads(Protocol):
     async def began_ns(self, viewer: Viewer, job: str) -> int | None:
         """When a job (or `ID/RUN`) began."""
 
+    async def runs(
+        self, viewer: Viewer, about: Entity | None, span: tuple[int, int], most: int, *, failed: bool = False
+    ) -> Sequence[PlacedRun]:
+        """Runs of a thing that were there in a span."""
+
     async def blast_radius(self, viewer: Viewer, entity: Entity, at_ns: int) -> BlastRadius:
         """Whom a failure would have touched."""
 
@@ -243,6 +248,9 @@ class TriggerReads(Protocol):
 
     async def of_run(self, viewer: Viewer, job_id: int, run: int) -> Sequence[Trigger]:
         """Those about a run, the latest first."""
+
+    async def latest(self, viewer: Viewer) -> Sequence[Trigger]:
+        """Those about runs that the viewer may see, the latest first."""
 
 
 class LiveFeed(Protocol):

@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 
 from slurmlens import __version__
 from slurmlens.hub.inventory.entities import EntityKind
+from slurmlens.hub.views.audit.view import AuditView
 from slurmlens.hub.views.campaign.build import CampaignPageView, CampaignsView
 from slurmlens.hub.views.capacity.view import CapacityView
 from slurmlens.hub.views.cluster.view import ClusterView
@@ -17,6 +18,7 @@ from slurmlens.hub.views.common_cause.view import CommonCauseView
 from slurmlens.hub.views.entity.view import EntitiesView, EntityView
 from slurmlens.hub.views.finding.view import FeedbackView, FindingsView, FindingView
 from slurmlens.hub.views.home.view import HomeView
+from slurmlens.hub.views.investigation.view import InvestigationsView, InvestigationView
 from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.hub.views.looks.view import LooksView
@@ -25,10 +27,12 @@ from slurmlens.hub.views.neighbourhood.build import PLURALS
 from slurmlens.hub.views.neighbourhood.view import BlastRadiusView, DifferenceView, NeighbourhoodView
 from slurmlens.hub.views.report.view import ReportView
 from slurmlens.hub.views.software.view import LibraryView, NodeSoftwareView, SoftwareView
+from slurmlens.hub.views.workflow.view import WorkflowsView
 from slurmlens.hub.web.addresses import FILTERS, JOB_SEGMENT
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.openapi import Described, describe
 from slurmlens.hub.web.pages.api_description import ApiDescriptionPage
+from slurmlens.hub.web.pages.audit import AuditPage
 from slurmlens.hub.web.pages.campaign import CampaignPage
 from slurmlens.hub.web.pages.capacity import CapacityPage
 from slurmlens.hub.web.pages.cluster import ClusterPage
@@ -38,6 +42,7 @@ from slurmlens.hub.web.pages.entity import EntityPage
 from slurmlens.hub.web.pages.findings import FindingsPage
 from slurmlens.hub.web.pages.home import HomePage
 from slurmlens.hub.web.pages.inventory import InventoryPage
+from slurmlens.hub.web.pages.investigations import InvestigationsPage
 from slurmlens.hub.web.pages.job import JobPage
 from slurmlens.hub.web.pages.jobs import JobsPage
 from slurmlens.hub.web.pages.login import LoginPage
@@ -49,12 +54,14 @@ from slurmlens.hub.web.pages.reports import QUERY, ReportsPage
 from slurmlens.hub.web.pages.silence import SilencePage
 from slurmlens.hub.web.pages.software import SoftwarePage
 from slurmlens.hub.web.pages.status import StatusPage
+from slurmlens.hub.web.pages.workflows import WorkflowsPage
 
 _DATA_FORM = r".{form:json|csv}"
 _JOB = f"/jobs/{{job_id:{JOB_SEGMENT}}}"
 _RUN = _JOB + r"/{run:\d{1,20}}"
 _ENTITIES = {EntityKind(kind): f"/{plural}" for kind, plural in PLURALS.items() if kind != "job"}
 _FINDING = r"/findings/{number:(?:F-)?\d{1,15}}"
+_INVESTIGATION = r"/investigations/{number:(?:I-)?\d{1,12}}"
 _AROUND = "/inventory/{kind}/{name}"
 API = "/api/v1"
 NOTICES = API + "/me/notices"
@@ -82,6 +89,9 @@ class Pages(NamedTuple):
     looks: LooksPage
     logs: LogsPage | None
     findings: FindingsPage | None
+    audit: AuditPage | None
+    workflows: WorkflowsPage | None
+    investigations: InvestigationsPage | None
     notices: NoticesPage | None
     description: ApiDescriptionPage
     silence: SilencePage
@@ -131,6 +141,9 @@ def table(pages: Pages) -> tuple[Route, ...]:
         *(() if pages.campaigns is None else _of_campaigns(pages.campaigns)),
         *(() if pages.logs is None else _of_logs(pages.logs)),
         *(() if pages.findings is None else _of_findings(pages.findings)),
+        *(() if pages.workflows is None else (Route("/workflows", pages.workflows.show, WorkflowsView),)),
+        *(() if pages.audit is None else _of_audit(pages.audit)),
+        *(() if pages.investigations is None else _of_investigations(pages.investigations)),
         *(() if pages.notices is None else _of_notices(pages.notices)),
         Route(API + "/openapi.json", pages.description.show),
         Route(API + r"/silence/{node:[\w.-]{1,255}}", pages.silence.show, is_open=True),
@@ -184,6 +197,23 @@ def _of_findings(findings: FindingsPage) -> tuple[Route, ...]:
         Route(_FINDING, findings.show, FindingView),
         Route(_FINDING + "/words", findings.say, method="POST"),
         Route(_FINDING + r"/words/{word:\d{1,15}}/undo", findings.undo, method="POST"),
+    )
+
+
+def _of_audit(page: AuditPage) -> tuple[Route, ...]:
+    return (Route("/audit", page.show, AuditView, ("day",)), Route(API + "/audit", page.make, method="POST"))
+
+
+def _of_investigations(page: InvestigationsPage) -> tuple[Route, ...]:
+    begin = "/investigations"
+    return (
+        Route(begin, page.show_all, InvestigationsView),
+        Route(_INVESTIGATION, page.show, InvestigationView),
+        Route(_INVESTIGATION + "/file.html", page.file),
+        Route(_INVESTIGATION + r"/{what:problem|case}.toml", page.problem),
+        *(Route(root + begin, page.begin, method="POST") for root in ("", API)),
+        *(Route(root + _INVESTIGATION + "/changes", page.change, method="POST") for root in ("", API)),
+        *(Route(root + _INVESTIGATION + "/again", page.again, method="POST") for root in ("", API)),
     )
 
 

@@ -26,6 +26,8 @@ from slurmlens.wire.assessment import Assessment, Ticket, read_document, write_d
 
 MOST_RUNS = 1_000
 MOST_SHOWN = 200
+MOST_LOOKED_AT = 2_000
+"""So many of the latest are looked through for one who may see some of them."""
 HOUR_NS = 3600 * NS_PER_S
 FAILED_STATES = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL")
 FOREVER = 2**63 - 1
@@ -152,6 +154,17 @@ class TriggerStore:
         query = select(table).select_from(joined)
         query = query.where(table.c.cluster == self._cluster, table.c.job_id == job_id, table.c.run == run)
         query = query.where(visible_runs(viewer)).order_by(table.c.made_ns.desc())
+        return await self._store.read(
+            lambda connection: [_trigger(row) for row in connection.execute(query).mappings()]
+        )
+
+    async def latest(self, viewer: Viewer) -> list[Trigger]:
+        """The latest triggers about runs that the viewer may see, newest first."""
+        newest = select(table).where(table.c.cluster == self._cluster).order_by(table.c.made_ns.desc())
+        few = newest.limit(MOST_SHOWN if viewer.sees_all_jobs else MOST_LOOKED_AT).subquery()
+        is_it = (runs.c.cluster == few.c.cluster) & (runs.c.job_id == few.c.job_id) & (runs.c.number == few.c.run)
+        query = select(few).select_from(few.join(runs, is_it)).where(visible_runs(viewer))
+        query = query.order_by(few.c.made_ns.desc()).limit(MOST_SHOWN)
         return await self._store.read(
             lambda connection: [_trigger(row) for row in connection.execute(query).mappings()]
         )

@@ -59,6 +59,7 @@ async def test_a_job_that_may_not_be_seen_and_one_that_is_not_there_are_answered
             assert body.replace("42", "N") == text.replace("4242", "N").replace("42", "N")
 
 
+@pytest.mark.thorough
 async def test_of_an_operators_look_at_anothers_job_is_kept_what_the_table_says(hub: RuledHub) -> None:
     last = 0
     async with browser(hub) as client:
@@ -73,6 +74,7 @@ async def test_of_an_operators_look_at_anothers_job_is_kept_what_the_table_says(
             last = max((look.id for look in newest), default=0)
 
 
+@pytest.mark.thorough
 async def test_looks_at_ones_own_are_not_kept(hub: RuledHub) -> None:
     async with browser(hub) as client:
         for row in ROWS.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.config.workflows import WorkflowsConfig
 from slurmlens.errors import ConfigError
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
+from slurmlens.hub.views.workflow.build import build_workflows_view, render_workflows, workflows_csv
 from slurmlens.hub.workflows.due import EndedRun, FoundJob, failed_tickets, scheduled_ticket, slots
 from slurmlens.hub.workflows.galaxy import GalaxyApi, WorkflowService, paused_workflow
 from slurmlens.hub.workflows.runner import WorkflowRunner
 from slurmlens.hub.workflows.store import TriggerStore
 from slurmlens.hub.workflows.trigger import Trigger, TriggerState
+from slurmlens.shown.terminal import Sheet
 from slurmlens.slurm.records import JobState
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -271,6 +274,24 @@ async def test_a_report_is_seen_by_whoever_may_see_the_run(history: History, gal
     store = TriggerStore(history.store, "demo")
     assert len(await store.of_run(Viewer("alice", frozenset({Role.USER})), 42, 1)) == 1
     assert await store.of_run(Viewer("bob", frozenset({Role.USER})), 42, 1) == []
+
+
+async def test_what_was_started_is_listed_for_whoever_may_see_the_runs(history: History, galaxy: FakeGalaxy) -> None:
+    runner = runner_of(history, api(galaxy))
+    await runner.turn()
+    for job_id, user in ((42, "alice"), (43, "bob")):
+        await fail_a_job(history, job_id, user)
+    await turns(runner, history.clock)
+    store = TriggerStore(history.store, "demo")
+    alice = Viewer("alice", frozenset({Role.USER}))
+    assert sorted(one.ticket.job_id for one in await store.latest(EVERYBODY)) == [42, 43]
+    assert [one.ticket.job_id for one in await store.latest(alice)] == [42]
+    view = build_workflows_view("demo", await store.latest(EVERYBODY), history.clock.wall_ns())
+    assert view.sentence == "2 workflows, 0 under way, 0 given up."
+    assert {(one.state, one.attempt) for one in view.rows} == {("done", 1)}
+    assert all(one.report and one.invocation for one in view.rows)
+    assert "failed-job, job 42, done" in render_workflows(view, Sheet(zone=datetime.UTC))
+    assert workflows_csv(view).count("\n") == 3
 
 
 def run_of(job_id: int, end_s: int, cpu_s: float = 1.0, user: str = "alice") -> EndedRun:

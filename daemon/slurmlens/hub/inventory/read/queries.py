@@ -138,6 +138,25 @@ class InventoryQueries:
         found = await self._store.read(lambda connection: self._runs_of_job(viewer, connection, job))
         return found[-1].start_ns if found else None
 
+    async def runs(
+        self, viewer: Viewer, about: Entity | None, span: tuple[int, int], most: int, *, failed: bool = False
+    ) -> list[PlacedRun]:
+        """Runs of a job, node, user, account or partition that were there in a span, the newest first; of nothing those
+        that ended in it. `failed` leaves those that did not go well."""
+
+        def question(connection: Connection) -> list[PlacedRun]:
+            if about is None:
+                found = runs_at.runs_ended(viewer, connection, self._cluster, FAILURES | SUCCESSES, span, most)
+            elif about.kind == JOB:
+                found = self._runs_of_job(viewer, connection, about.name)
+            elif about.kind in _OWNED:
+                found = runs_at.runs_of(viewer, connection, self._cluster, about.kind, about.name, span, most)
+            else:
+                found = runs_at.runs_on_nodes(viewer, connection, self._cluster, [about.name], span, most)
+            return [run for run in found if not failed or run.state in FAILURES]
+
+        return await self._store.read(question)
+
     async def blast_radius(self, viewer: Viewer, entity: Entity, at_ns: int) -> BlastRadius:
         """Whom it touched if this entity had failed at that moment."""
 

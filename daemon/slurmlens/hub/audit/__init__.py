@@ -1,0 +1,1 @@
+"""Our figures against accounting's, day by day: what differs, why, and how often."""

@@ -1,0 +1,1 @@
+"""Investigations: what somebody looked at to find out why something went wrong, kept to be looked at again."""

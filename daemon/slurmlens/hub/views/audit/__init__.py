@@ -1,0 +1,1 @@
+"""The audit of our figures as it is shown."""

@@ -1,0 +1,1 @@
+"""Workflows that something started, as they are shown."""
