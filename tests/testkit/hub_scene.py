@@ -55,7 +55,7 @@ from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.inventory.retention import kinds_of_inventory
-from slurmlens.hub.investigations.beginning import begin
+from slurmlens.hub.investigations.beginning import begin as begin_investigation
 from slurmlens.hub.investigations.facts import noted
 from slurmlens.hub.investigations.keeping import InvestigationStore, kind_of_investigations
 from slurmlens.hub.logs.enriching import Enricher
@@ -425,7 +425,9 @@ async def _people_investigate(history: History, mix: JobMix) -> None:
     store, reads = InvestigationStore(history.store, "demo"), InventoryQueries(history.store, "demo")
     window = (mix.now_s - 86_400) * 10**9, mix.now_s * 10**9
     for number in range(OTHERS // 10):
-        begun = begin(f"user{number % 99}", history.clock.wall_ns() + number, "why", window, [entity("node n1")])
+        begun = begin_investigation(
+            f"user{number % 99}", history.clock.wall_ns() + number, "why", window, [entity("node n1")]
+        )
         await store.keep(EVERYBODY, msgspec.structs.replace(begun, is_shared=number % 3 == 0))
     for viewer in (EVERYBODY, ALICE):
         await store.listed(viewer)
