@@ -71,6 +71,7 @@ NODE_FIGURES = (
     NodeFigureRow("power", "CPU power", "W", ("rapl.power_watts",)),
     NodeFigureRow("gpu", "GPUs busy", "ratio", ()),
     NodeFigureRow("gpu_power", "GPU power", "W", ()),
+    NodeFigureRow("cores", "Cores", "count", ("cpu.cores_count",)),
 )
 FIGURE_BY_NAME = {one.name: one for one in NODE_FIGURES}
 _HEAD = struct.Struct("<BH")

@@ -27,7 +27,7 @@ from slurmlens.hub.inventory.runs import PlacedRun
 from slurmlens.hub.inventory.states import EntityHistory
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.news import Fact
-from slurmlens.hub.node_states.facts import JobGpu, NodeStateTold
+from slurmlens.hub.node_states.facts import JobGpu, NodeCourse, NodeStateTold, OutsidersTold
 from slurmlens.hub.node_states.resources import UseFiguresTold
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.usage.facts import (
@@ -90,6 +90,15 @@ class NodeStateReads(Protocol):
 
     async def of_job(self, viewer: Viewer, job_id: int, run: int) -> Sequence[JobGpu]:
         """Every GPU that this run of the job has or had."""
+
+    async def course(self, viewer: Viewer, nodes: Collection[str], from_s: int, to_s: int) -> Sequence[NodeCourse]:
+        """Figures of nodes over time."""
+
+    async def at_a_glance(self, viewer: Viewer) -> Mapping[str, tuple[int, Mapping[str, float]]]:
+        """Of every node when it told last, and its figures."""
+
+    async def outsiders(self, viewer: Viewer, since_ns: int, node: str | None = None) -> Sequence[OutsidersTold]:
+        """Who uses nodes from outside any allocation; nothing for who is no operator."""
 
 
 class EarlierReads(Protocol):

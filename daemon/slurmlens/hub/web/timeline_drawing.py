@@ -79,6 +79,12 @@ def draw_timeline(view: JobView) -> Timeline | None:
     )
 
 
+def axis_alone(charts: Charts) -> Timeline:
+    """The axis of charts that no run is drawn above, as a node's."""
+    ticks = axis_ticks(charts.start_s, charts.end_s)
+    return Timeline(stretches=(), flags=(), ticks=ticks, rows=0, start_x=0.0, end_x=None)
+
+
 def _stretches(bands: tuple[Band, ...], charts: Charts) -> Iterator[Stretch]:
     rows: list[float] = []
     for band in bands:

@@ -20,6 +20,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.inventory.questions.memberships import Membership
+from slurmlens.hub.node_states.facts import NodeCourse
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.web.marked_lines import MarkedLines
 from slurmlens.hub.web.ports import HistoryQueries, JobSources
@@ -103,9 +104,10 @@ class ViewCache:
         then = await self._then(viewer, facts)
         words = () if of.controller is None else await of.controller.of_run(*run, *_around(facts))
         earlier = () if of.earlier is None else await of.earlier.of_job(viewer, facts)
+        courses = await self._courses(viewer, facts)
 
         def make() -> Shown:
-            view = build_job_view(facts, told, lines, found, due, gpus, then, words, earlier)
+            view = build_job_view(facts, told, lines, found, due, gpus, then, words, earlier, courses)
             return Shown(view, self._environment)
 
         return await beside(make)
@@ -122,6 +124,14 @@ class ViewCache:
             partition, user = facts.identity.partition, facts.identity.user_name
         nodes = [node.node for node in facts.nodes]
         return await inventory.memberships(viewer, partition, user, nodes, facts.start_ns, facts.as_of_ns)
+
+    async def _courses(self, viewer: Viewer, facts: JobFacts) -> Sequence[NodeCourse]:
+        """How the run's nodes themselves fared while it ran."""
+        if self._sources.node_states is None or facts.start_ns is None:
+            return ()
+        nodes = [node.node for node in facts.nodes]
+        until_ns = facts.end_ns or facts.as_of_ns
+        return await self._sources.node_states.course(viewer, nodes, facts.start_ns // NS_PER_S, until_ns // NS_PER_S)
 
     def _keep_within_bounds(self) -> None:
         nodes = sum(len(kept.shown.view.nodes) for kept in self._kept.values() if kept.shown)

@@ -15,8 +15,10 @@ from slurmlens.hub.inventory.entities import EXISTS, FOREVER, EntityKind, HeldFa
 from slurmlens.hub.inventory.runs import PlacedRun
 from slurmlens.hub.inventory.software import SET_ATTRIBUTES
 from slurmlens.hub.inventory.states import EntityHistory, EntityState, latest_facts
-from slurmlens.hub.node_states.facts import NodeStateTold
+from slurmlens.hub.node_states.facts import NodeCourse, NodeStateTold, OutsidersTold
+from slurmlens.hub.views.entity.courses import build_courses
 from slurmlens.hub.views.entity.machine import build_machine
+from slurmlens.hub.views.entity.outsiders import build_outsiders
 from slurmlens.hub.views.entity.view import (
     ChangeLine,
     EntitiesView,
@@ -52,9 +54,11 @@ def build_entity_view(
     now_ns: int,
     findings: Sequence[Finding] = (),
     machine: NodeStateTold | None = None,
+    course: NodeCourse | None = None,
+    outsiders: Sequence[OutsidersTold] = (),
 ) -> EntityView:
     """The page; `jobs` are those that its filter finds now, `findings` those about it, the newest first,
-    `machine` what a node's daemon told of it last."""
+    `machine` what a node's daemon told of it last, `course` what it told in the window, `outsiders` who uses it."""
     state, entity = history.state, history.state.entity
     states = tuple(_states(history.facts, state.at_ns)) if entity.kind == EntityKind.NODE.value else ()
     told = latest_facts(state.facts)
@@ -78,6 +82,8 @@ def build_entity_view(
         jobs=jobs,
         findings=tuple(map(build_finding_line, findings)),
         machine=build_machine(machine, now_ns),
+        charts=build_courses(course, since_ns, state.at_ns),
+        outsiders=build_outsiders(outsiders, names_node=False),
     )
 
 

@@ -78,7 +78,9 @@ def _word(state: StateView) -> str:
 
 
 def _machine(view: EntityView, sheet: Sheet) -> Iterator[str]:
-    """What is odd about the machine, its GPUs, and with --wide all figures."""
+    """Who uses it without a job, what is odd about the machine, its GPUs, and with --wide all figures."""
+    for line in view.outsiders:
+        yield f"  {sheet.ink.paint('! ' + visible(line.text), 'bad')}"
     if view.machine is None:
         return
     yield f"  as the machine told {fmt.moment(view.machine.told_ns, sheet.zone, near_ns=view.at_ns)}:"

@@ -10,6 +10,7 @@ import msgspec
 
 from slurmlens.hub.inventory.entities import FactValue
 from slurmlens.hub.views.finding.view import FindingLine
+from slurmlens.hub.views.job.view import Charts
 from slurmlens.hub.views.jobs.view import JobsView
 
 
@@ -109,6 +110,14 @@ class MachineView(msgspec.Struct, frozen=True, kw_only=True):
     odd: tuple[str, ...] = ()
 
 
+class OutsiderLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody, or a job, that uses a node or a GPU of it without an allocation, in words."""
+
+    text: str
+    user: str | None = None
+    job_id: int | None = None
+
+
 class EntityView(msgspec.Struct, frozen=True, kw_only=True):
     """An entity at a moment. `states` and `runs` are a node's, over the window from `since_ns` to `at_ns`."""
 
@@ -128,6 +137,10 @@ class EntityView(msgspec.Struct, frozen=True, kw_only=True):
     related: tuple[RelatedLine, ...] = ()
     jobs: JobsView | None = None
     findings: tuple[FindingLine, ...] = ()
+    charts: Charts | None = None
+    """Of a node over the window, where it told its figures."""
+    outsiders: tuple[OutsiderLine, ...] = ()
+    """Who uses the node without having been given it; for operators."""
     machine: MachineView | None = None
     """Of a node, at this moment alone: None where its daemon told nothing, and of the past."""
 

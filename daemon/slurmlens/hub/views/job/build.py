@@ -19,7 +19,7 @@ from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
 from slurmlens.hub.history.facts import EarlierRun, JobFacts, NodeFacts, NodeState, RunFacts
 from slurmlens.hub.inventory.questions.memberships import Membership
 from slurmlens.hub.logs.query import StoredLine
-from slurmlens.hub.node_states.facts import JobGpu
+from slurmlens.hub.node_states.facts import JobGpu, NodeCourse
 from slurmlens.hub.progress.course import TaskCourse
 from slurmlens.hub.progress.facts import JobProgressFacts, job_estimate
 from slurmlens.hub.views.finding.build import build_finding_line
@@ -31,6 +31,7 @@ from slurmlens.hub.views.job.charts import build_charts, limits_of
 from slurmlens.hub.views.job.earlier import build_earlier
 from slurmlens.hub.views.job.gpus import build_gpus
 from slurmlens.hub.views.job.headline import HeadlineBasis, headline
+from slurmlens.hub.views.job.machines import build_machines
 from slurmlens.hub.views.job.oddities import Stop, middle_of, node_notes, odd_beside, stopped_computing
 from slurmlens.hub.views.job.profile_bins import BinValue, grid_for, on_grid, shrink
 from slurmlens.hub.views.job.progress import build_progress
@@ -68,13 +69,15 @@ def build_job_view(
     then: Sequence[Membership] = (),
     controller: Sequence[ControllerWord] = (),
     earlier: Sequence[EarlierRun] = (),
+    courses: Sequence[NodeCourse] = (),
 ) -> JobView:
     """Everything that is shown of one run.
 
     `told_inside` is what its own processes reported, `lines` what was logged about it, `findings` are those that
     touched it, `triggers` the workflows that it started, `gpus` what nodes told of its GPUs, `then`
     what its partition, user and nodes hung together with when it began, `controller` what slurmctld's hooks told,
-    `earlier` the user's runs of the same job before.
+    `earlier` the user's runs of the same job before, `courses` how its
+    nodes themselves fared in its time.
     """
     extent = _extent(facts)
     phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=extent.is_over)
@@ -112,6 +115,7 @@ def build_job_view(
         pressure=usage.job_pressure(nodes),
         nodes=nodes,
         gpus=build_gpus(gpus, extent.gpus, is_live=facts.is_live),
+        machines=build_machines(courses, extent.cores_by_node, extent.ran_s or 0.0),
         steps=build_steps(facts),
         bands=build_bands(facts, facts.start_ns, facts.end_ns),
         marks=build_marks(facts, stops, () if told_inside is None else told_inside.messages, lines, controller),

@@ -30,6 +30,7 @@ def render_job(view: JobView, sheet: Sheet) -> str:
         list(_times(view, sheet)),
         list(figure_lines(view, sheet)),
         list(node_lines(view.nodes, sheet)),
+        list(_machines(view, sheet)),
         list(_gpus(view, sheet)),
         list(_then(view, sheet)),
         list(_marks(view, sheet)),
@@ -72,6 +73,24 @@ def _then(view: JobView, sheet: Sheet) -> Iterator[str]:
         if one.changed or sheet.full:
             text = f"When it began {one.label} {one.text}" + (f"; {one.changed}" if one.changed else "")
             yield from (f"  {line}" for line in wrap(text, sheet.columns - 2))
+
+
+def _machines(view: JobView, sheet: Sheet) -> Iterator[str]:
+    """Nodes that were not like their siblings, and what can be given to the job of what its machines took."""
+    if view.machines is None:
+        return
+    for one in view.machines.odd:
+        yield from (f"  {line}" for line in wrap(f"{one.node}: {one.text}", sheet.columns - 2))
+    own, cells = view.machines, []
+    if own.energy_joules is not None:
+        cells.append(f"CPU energy {fmt.digits(own.energy_joules / 3.6e6)} kWh (estimated)")
+    if own.network_sent_bytes is not None:
+        cells.append(f"network sent {fmt.volume(own.network_sent_bytes)}")
+        cells.append(f"received {fmt.volume(own.network_received_bytes)}")
+    if own.files_written_bytes is not None:
+        cells.append(f"Lustre, NFS written {fmt.volume(own.files_written_bytes)}")
+        cells.append(f"read {fmt.volume(own.files_read_bytes)}")
+    yield from _filled(cells, sheet.columns) if cells else ()
 
 
 def _sentence(view: JobView, sheet: Sheet) -> Iterator[str]:

@@ -345,6 +345,32 @@ class CauseView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     others: tuple[str, ...] = ()
 
 
+class MachineOddity(msgspec.Struct, frozen=True, kw_only=True):
+    """A node of the job that was not like the others while the job ran, and in which figure of the node itself."""
+
+    node: str
+    figure: str
+    value: float
+    others: float
+    text: str
+
+
+class MachinesView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the job's nodes, as machines, did in its time. None is: not known, or not this job's alone.
+
+    `energy_joules` is an estimate: the CPU packages' power, `energy_is_share` by the share of each node's cores that
+    were the job's.
+    """
+
+    energy_joules: float | None = None
+    energy_is_share: bool = True
+    network_received_bytes: float | None = None
+    network_sent_bytes: float | None = None
+    files_read_bytes: float | None = None
+    files_written_bytes: float | None = None
+    odd: tuple[MachineOddity, ...] = ()
+
+
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     """What the figures are worth; `samples` is None until a summary came."""
 
@@ -416,6 +442,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     pressure: Pressure = Pressure()
     nodes: tuple[NodeView, ...] = ()
     gpus: GpusView | None = None
+    machines: MachinesView | None = None
     """None where no node told of any."""
     steps: tuple[StepView, ...] = ()
     bands: tuple[Band, ...] = ()

@@ -7,6 +7,8 @@ view as JSON, and as CSV its jobs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jinja2
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -16,7 +18,7 @@ from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.inventory.entities import Entity, EntityKind
-from slurmlens.hub.node_states.facts import NodeStateTold
+from slurmlens.hub.node_states.facts import NodeCourse, NodeStateTold, OutsidersTold
 from slurmlens.hub.views.entity.build import LISTED, build_entities_view, build_entity_view
 from slurmlens.hub.views.entity.table import entities_csv
 from slurmlens.hub.views.entity.view import EntityView
@@ -25,14 +27,18 @@ from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.hub.views.neighbourhood.build import PLURALS, build_neighbourhood_view
 from slurmlens.hub.web.addresses import filters_of, moment_in
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
+from slurmlens.hub.web.drawing import draw
 from slurmlens.hub.web.entity_drawing import draw_entity
 from slurmlens.hub.web.job_listing import JobListing
 from slurmlens.hub.web.neighbourhood_drawing import NeighbourhoodDrawing, draw_neighbourhood
 from slurmlens.hub.web.ports import FindingReads, InventoryReads, NodeStateReads
 from slurmlens.hub.web.session import viewer_of
+from slurmlens.hub.web.timeline_drawing import axis_alone
 
 SHOWN_BEFORE_NS = 7 * 86_400 * NS_PER_S
 MOST_AROUND = 60
+OUTSIDERS_OF_NS = 300 * NS_PER_S
+"""Who uses a node from outside is told every minute."""
 _WITH_JOBS = ("node", "user", "partition", "account")
 
 
@@ -85,7 +91,9 @@ class EntityPage:
         self._control.saw_list(viewer, f"{entity.kind}={entity.name}", (run.user for run in history.runs))
         found = () if self._findings is None else await self._findings.of_entity(viewer, entity)
         machine = await self._machine(viewer, entity) if at_ns == now_ns else None
-        view = build_entity_view(self._cluster, history, jobs, since_ns, now_ns, found, machine)
+        course = await self._course(viewer, entity, since_ns, at_ns)
+        outsiders = await self._outsiders(viewer, entity, now_ns) if at_ns == now_ns else ()
+        view = build_entity_view(self._cluster, history, jobs, since_ns, now_ns, found, machine, course, outsiders)
         if not view.is_known:
             raise _not_known(entity)
         form = request.match_info.get("form")
@@ -118,6 +126,17 @@ class EntityPage:
             return None
         return await self._node_states.of_node(viewer, entity.name)
 
+    async def _course(self, viewer: Viewer, entity: Entity, since_ns: int, at_ns: int) -> NodeCourse | None:
+        if self._node_states is None or entity.kind != EntityKind.NODE.value:
+            return None
+        from_s, to_s = since_ns // NS_PER_S, at_ns // NS_PER_S + 1
+        return next(iter(await self._node_states.course(viewer, [entity.name], from_s, to_s)), None)
+
+    async def _outsiders(self, viewer: Viewer, entity: Entity, now_ns: int) -> Sequence[OutsidersTold]:
+        if self._node_states is None or entity.kind != EntityKind.NODE.value:
+            return ()
+        return await self._node_states.outsiders(viewer, now_ns - OUTSIDERS_OF_NS, entity.name)
+
     async def _jobs_of(self, viewer: Viewer, request: web.Request, entity: Entity) -> JobsView:
         filters = filters_of(request) | {entity.kind: entity.name}
         return await self._jobs.listed(viewer, filters, request.query.get("after"))
@@ -129,8 +148,16 @@ class EntityPage:
             if view.jobs is None:
                 raise PageError(404, "no-table", f"A {view.kind} has no table", "Its JSON has all that is known.")
             return csv_answer(jobs_csv(view.jobs), f"{view.kind}-jobs.csv")
-        drawn = draw_entity(view)
-        return html_answer(self._page.render(view=view, drawn=drawn, around=around, plural=PLURALS[view.kind]))
+        drawn, plural = draw_entity(view), PLURALS[view.kind]
+        page = self._page.render(view=view, drawn=drawn, around=around, plural=plural, **_charts(view))
+        return html_answer(page)
+
+
+def _charts(view: EntityView) -> dict[str, object]:
+    """What the template of charts needs, as a job's page gives it."""
+    if view.charts is None:
+        return {"plots": (), "timeline": None}
+    return {"plots": draw(view.charts), "timeline": axis_alone(view.charts)}
 
 
 def _not_known(entity: Entity) -> PageError:

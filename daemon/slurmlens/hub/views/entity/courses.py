@@ -1,0 +1,113 @@
+"""A node's figures over time as the small multiples that jobs have: the same charts, the same drawing. Pure.
+
+Fed with what `hub.node_states` keeps, of one node. Figures that this node never told have no chart. `PLANS` is the
+list: a row a chart, with the figure above the axis and, mirrored, the one below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from slurmlens.clock import NS_PER_S
+from slurmlens.hub.node_states.facts import NodeCourse
+from slurmlens.hub.node_states.figures import BIN_S
+from slurmlens.hub.views.job.scale import scale_for
+from slurmlens.hub.views.job.view import Chart, Charts, Series
+
+MOST_POINTS = 336
+"""Across a page; more bins are joined, by their mean and their greatest value."""
+
+
+class CoursePlan(NamedTuple):
+    """One chart: its key, title, unit, and figures of `node_states.figures`. `shows_high`: the greatest value is drawn
+    beside the mean."""
+
+    key: str
+    title: str
+    unit: str
+    up: str
+    down: str = ""
+    shows_high: bool = True
+
+
+PLANS = (
+    CoursePlan("cpu", "CPU busy", "cores", "cpu"),
+    CoursePlan("memory", "Memory used", "bytes", "memory", shows_high=False),
+    CoursePlan("pressure_cpu", "CPU pressure", "ratio", "pressure_cpu"),
+    CoursePlan("pressure_memory", "Memory pressure", "ratio", "pressure_memory"),
+    CoursePlan("pressure_io", "I/O pressure", "ratio", "pressure_io"),
+    CoursePlan("io", "Disks", "bytes/s", "disk_read", "disk_written", shows_high=False),
+    CoursePlan("disk_busy", "Busiest disk", "ratio", "disk_busy"),
+    CoursePlan("network", "Network", "bytes/s", "network_received", "network_sent", shows_high=False),
+    CoursePlan("fabric", "InfiniBand", "bytes/s", "fabric_received", "fabric_sent", shows_high=False),
+    CoursePlan("files", "Lustre, NFS", "bytes/s", "files_read", "files_written", shows_high=False),
+    CoursePlan("gpu", "GPUs busy", "ratio", "gpu"),
+    CoursePlan("temperature", "Hottest sensor", "°C", "temperature"),
+    CoursePlan("power", "CPU power", "W", "power"),
+)
+MIRRORED = {"io": "read above, written below", "files": "read above, written below"}
+_RECEIVED = "received above, sent below"
+
+
+def build_courses(course: NodeCourse | None, since_ns: int, at_ns: int) -> Charts | None:
+    """All charts over the window; None where the node told nothing in it."""
+    if course is None or not course.begins_s:
+        return None
+    joins = -(-len(course.begins_s) // MOST_POINTS)
+    begins_s = course.begins_s[::joins]
+    charts = tuple(_chart(plan, course, joins) for plan in PLANS if plan.up in course.means)
+    if not charts:
+        return None
+    end_s = at_ns / NS_PER_S
+    first_s = max(since_ns / NS_PER_S, begins_s[0] - BIN_S)
+    width_s = float(BIN_S * joins)
+    return Charts(
+        start_s=first_s,
+        end_s=end_s,
+        ran_from_s=first_s,
+        ran_until_s=None,
+        width_s=width_s,
+        times_s=tuple(min(begin_s + width_s / 2, end_s) for begin_s in begins_s),
+        charts=charts,
+    )
+
+
+def _chart(plan: CoursePlan, course: NodeCourse, joins: int) -> Chart:
+    series = list(_series(plan, course, joins))
+    highest = {sign: _highest(series, sign) for sign in (1, -1)}
+    note = MIRRORED.get(plan.key, _RECEIVED) if plan.down else None
+    return Chart(
+        key=plan.key,
+        title=plan.title,
+        unit=plan.unit,
+        series=tuple(series),
+        scale=scale_for(plan.unit, highest[1], highest[-1] if plan.down else None),
+        note=note if plan.key != "io" else None,
+    )
+
+
+def _series(plan: CoursePlan, course: NodeCourse, joins: int) -> Iterator[Series]:
+    label = "mean" if plan.shows_high else plan.title
+    yield Series(label=label, role="line", values=_joined(course.means[plan.up], joins, _mean))
+    if plan.shows_high:
+        yield Series(label="greatest", role="line", values=_joined(course.highs[plan.up], joins, max))
+    if plan.down in course.means:
+        yield Series(label=label, role="line", values=_joined(course.means[plan.down], joins, _mean), sign=-1)
+
+
+def _joined(values: Sequence[float | None], joins: int, by: object) -> tuple[float | None, ...]:
+    """Every `joins` values as one; None where none of them is known."""
+    found = []
+    for place in range(0, len(values), joins):
+        known = [value for value in values[place : place + joins] if value is not None]
+        found.append(float(f"{by(known):.4g}") if known else None)  # type: ignore[operator]  # max, or a mean
+    return tuple(found)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _highest(series: Sequence[Series], sign: int) -> float:
+    return max((value for one in series if one.sign == sign for value in one.values if value is not None), default=0.0)
