@@ -109,6 +109,11 @@ format: $(INSTALLED) ## what lint asks for and a program can do by itself
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(C_FILES)
 
+.PHONY: docs
+docs: $(INSTALLED) ## the documentation as a site in build/site, which needs no network to be read; every link checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
 .PHONY: golden
 golden: $(INSTALLED) ## rewrite the golden files; review them as code
 	$(BIN)/pytest -m "not slow and not slurm and not browser" --update-golden $(ARGS)
