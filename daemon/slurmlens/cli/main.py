@@ -23,6 +23,7 @@ COMMANDS = (
     "common-cause",
     "dashboards",
     "doctor",
+    "erase",
     "event",
     "findings",
     "forward",
