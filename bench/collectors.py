@@ -6,12 +6,17 @@ over all collectors costs as a share of a core at the default interval stands be
 
 from __future__ import annotations
 
+import shutil
+import statistics
+import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Collection
 
 import psutil
 
-from bench.result import Goal, Result, Row, interleave
+from bench.cpu_time import cpu_ns
+from bench.result import Goal, NotMeasurable, Result, Row, interleave
 from bench.setting import Setting
 from slurmlens.config.collectors import CollectorsConfig
 from slurmlens.node.collectors.collecting import Collecting
@@ -33,7 +38,16 @@ SHARE = Row(
     "one core",
     " %",
 )
-ROWS = (ROUND, SHARE)
+PEER = Row(
+    "COLLECTORS",
+    "CPU of a round over all collectors / a scrape of node_exporter",
+    Goal(1.0),
+    Goal(0.3),
+    "node_exporter with its defaults on the same host, asked over HTTP",
+)
+ROWS = (ROUND, SHARE, PEER)
+PORT = 19_917
+READY_TIMEOUT_S = 15.0
 
 
 SAME = frozenset(("cpu", "memory", "load", "disk", "network"))
@@ -49,7 +63,50 @@ def measure(setting: Setting) -> list[Result]:
     known = sorted(everything.collecting.costs.items(), key=lambda item: -item[1].mean_s)
     dearest = ", ".join(f"{name} {cost.mean_s * 1e6:.0f} µs" for name, cost in known[:4])
     note = f"{median_us:.0f} µs a round of {len(known)} collectors each {everything.interval_s:.0f} s; {dearest}"
-    return [ROUND.measured(pairs.ratio, f"{len(SAME)} collectors"), SHARE.measured(share, note)]
+    return [ROUND.measured(pairs.ratio, f"{len(SAME)} collectors"), SHARE.measured(share, note), _peer(setting)]
+
+
+def _peer(setting: Setting) -> Result:
+    """Rounds and scrapes by turns. A scrape is all that node_exporter does: it keeps nothing between two."""
+    program = shutil.which("node_exporter") or shutil.which("prometheus-node-exporter")
+    if program is None:
+        return PEER.no_figure("not measured: needs node_exporter on the PATH (Go: github.com/prometheus/node_exporter)")
+    address = f"127.0.0.1:{PORT}"
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([program, f"--web.listen-address={address}"], stdout=quiet, stderr=quiet)
+    try:
+        _await_answer(address)
+        everything = _Rounds(COLLECTORS)
+        pairs = interleave(everything.take, lambda: _scrape_us(process.pid, address), setting.choose(30, 10))
+    finally:
+        process.terminate()
+        process.wait()
+    costs = f"{statistics.median(pairs.ours):.0f} µs against {statistics.median(pairs.reference):.0f} µs"
+    return PEER.measured(pairs.ratio, costs)
+
+
+def _await_answer(address: str) -> None:
+    deadline_s = time.monotonic() + READY_TIMEOUT_S
+    while True:
+        try:
+            _scrape(address)
+        except OSError as error:
+            if time.monotonic() > deadline_s:
+                raise NotMeasurable(f"node_exporter does not answer: {error}") from error
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _scrape(address: str) -> bytes:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        return bytes(answer.read())
+
+
+def _scrape_us(pid: int, address: str) -> float:
+    before_ns = cpu_ns(pid)
+    _scrape(address)
+    return (cpu_ns(pid) - before_ns) / 1e3
 
 
 class _Rounds:
