@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 import slurmlens.hub.pipeline  # noqa: F401  # with it come the tables of all rooms
 from slurmlens.cli.main import main
 from slurmlens.hub.access.viewer import EVERYBODY
+from slurmlens.hub.database.database_file import held
 from slurmlens.hub.database.metadata import metadata
 from slurmlens.hub.erasure.database import Erased, erase
 from slurmlens.hub.erasure.lines import erase_lines
@@ -136,6 +137,15 @@ async def test_a_persons_log_lines_go_and_cannot_be_searched(tmp_path: Path, clo
 def test_the_command_asks_to_be_sure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["erase", ALICE]) == 3
     assert "--yes" in capsys.readouterr().err
+
+
+def test_the_command_refuses_while_a_hub_has_the_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"sqlite:///{tmp_path}/hub.sqlite3"
+    settings = tmp_path / "hub.toml"
+    settings.write_text(f'cluster = "demo"\n[database]\nurl = "{url}"\n')
+    with held(url):
+        assert main(["erase", ALICE, "--yes", "--config", str(settings)]) == 2
+    assert "Is the hub stopped?" in capsys.readouterr().err
 
 
 def test_the_command_takes_a_person_out_of_a_stopped_hub(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

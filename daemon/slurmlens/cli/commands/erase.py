@@ -72,15 +72,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _erase(config: HubConfig, user: str) -> tuple[Erased, int]:
     import slurmlens.hub.pipeline  # noqa: F401  # late, as all of the hub: with it come the tables of all rooms
+    from slurmlens.hub.database.database_file import held
     from slurmlens.hub.database.store import Store
     from slurmlens.hub.erasure.database import erase
     from slurmlens.hub.erasure.lines import erase_lines
 
     pseudonym = f"erased-{secrets.token_hex(4)}"
-    store = await Store.open(config.database.url)
-    try:
-        erased = await store.write(lambda transaction: erase(transaction, user, pseudonym))
-    finally:
-        await store.close()
+    with held(config.database.url):  # refuses while a hub has it
+        store = await Store.open(config.database.url)
+        try:
+            erased = await store.write(lambda transaction: erase(transaction, user, pseudonym))
+        finally:
+            await store.close()
     folder = config.logs.path or Path(config.database.url.removeprefix("sqlite:///")).parent / "logs"
     return erased, await asyncio.to_thread(erase_lines, Path(folder), user, erased.jobs)
