@@ -119,6 +119,7 @@ ADVICE = {
     "scheduler_fields_unknown": "Slurm is newer than this release: update; the field counts as not known",
     "scheduler_records_refused": "report it with `squeue --json` of one such job",
     "settings_refused": "mend the line that it names, then reload again; the former settings hold",
+    "scheduler_statistics_not_told": "look at slurmctld (`sdiag`); the other figures hold",
     "sighting_file_unreadable": "nothing; jobs are found from the cgroup tree",
     "sighting_file_unwritable": "free the disk of the spool",
     "sink_failed": "look at the receiver; lines wait in the spool in their order",
