@@ -109,7 +109,6 @@ ADVICE = {
     "readers_turned_away": "a program asks for many pages at once: find it",
     "relay_ended": "report it; nodes keep what it has not acknowledged",
     "relay_lines_refused": "as `ingest_lines_refused`, at the relay",
-    "relay_log_lines_refused": "the peer is no node that this relay knows",
     "relay_metrics_refused": "another program sends to the relay's carbon port",
     "relay_requests_refused": "as `ingest_requests_refused`, at the relay",
     "runs_refresh_failed": "report it with the job id; other jobs are not touched",
