@@ -8,8 +8,7 @@
 _shtab_slurmlens_assess_subparsers=(ticket export-metrics export-events export-inventory join score match report)
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
 _shtab_slurmlens_problems_subparsers=(list kinds test)
-_shtab_slurmlens_subparsers=(assess audit blast-radius campaign cluster common-cause dashboards doctor event findings forward graph inventory investigations job jobs login logs looks me membership node noise notify partition problems progress report saved-objects setup stack status top usage user validate watch workflows)
-_shtab_slurmlens_subparsers=(assess blast-radius campaign cluster common-cause dashboards doctor erase event findings forward graph inventory job jobs login logs looks me membership node notify partition problems progress report saved-objects setup stack status top usage user validate watch)
+_shtab_slurmlens_subparsers=(assess audit blast-radius campaign cluster common-cause dashboards doctor erase event findings forward graph inventory investigations job jobs login logs looks me membership node noise notify partition problems progress report saved-objects setup stack status top usage user validate watch workflows)
 
 _shtab_slurmlens_assess_ticket_option_strings=(-h --help --output --job --run --hub)
 _shtab_slurmlens_assess_export_metrics_option_strings=(-h --help --ticket --output --hub)
@@ -104,8 +103,7 @@ _shtab_slurmlens_saved_objects___names_choices=(ecs 2015)
 _shtab_slurmlens_setup_pos_0_choices=(node hub relay)
 _shtab_slurmlens_usage___by_choices=(account user partition qos)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(assess audit blast-radius campaign cluster common-cause dashboards doctor event findings forward graph inventory investigations job jobs login logs looks me membership node noise notify partition problems progress report saved-objects setup stack status top usage user validate watch workflows)
-_shtab_slurmlens_pos_0_choices=(assess blast-radius campaign cluster common-cause dashboards doctor erase event findings forward graph inventory job jobs login logs looks me membership node notify partition problems progress report saved-objects setup stack status top usage user validate watch)
+_shtab_slurmlens_pos_0_choices=(assess audit blast-radius campaign cluster common-cause dashboards doctor erase event findings forward graph inventory investigations job jobs login logs looks me membership node noise notify partition problems progress report saved-objects setup stack status top usage user validate watch workflows)
 
 _shtab_slurmlens_assess_ticket__h_nargs=0
 _shtab_slurmlens_assess_ticket___help_nargs=0

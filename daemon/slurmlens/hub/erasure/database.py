@@ -28,6 +28,7 @@ TAKEN = (
     ("notice_wishes", "user"),
     ("notices", "user"),
     ("campaigns", "user"),
+    ("investigations", "owner"),
 )
 """Rows that are the user's alone."""
 
@@ -40,7 +41,7 @@ RENAMED = (
     ("finding_words", "who"),
     ("finding_words", "undone_by"),
 )
-OF_JOBS = ("progress_tasks", "progress_messages", "workflow_triggers")
+OF_JOBS = ("progress_tasks", "progress_messages", "workflow_triggers", "controller_events", "job_wishes")
 """Rows that hold what the user's jobs told, by job."""
 AS_ENTITY = (
     ("findings", "subject_kind", "subject_name"),
