@@ -26,7 +26,7 @@ from slurmlens.wire.assessment import Assessment, Ticket, read_document, write_d
 
 MOST_RUNS = 1_000
 MOST_SHOWN = 200
-MOST_LOOKED_AT = 2_000
+MOST_LOOKED_AT = 500
 """So many of the latest are looked through for one who may see some of them."""
 HOUR_NS = 3600 * NS_PER_S
 FAILED_STATES = ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL")
