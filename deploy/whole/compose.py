@@ -94,7 +94,7 @@ def settings(rows: Sequence[ServiceDescription], shape: NodeShape, known: Mappin
         "graphite/storage-schemas.conf": schemas((SHIPPED / "storage-schemas.conf").read_text(), interval),
         "graphite/storage-aggregation.conf": (SHIPPED / "storage-aggregation.conf").read_text(),
         "graphite/render_settings.py": render_settings(CARBON_QUERY_PORT),
-        "opensearch/opensearch.yml": opensearch.opensearch_yml(9300).replace("127.0.0.1", "0.0.0.0"),
+        "opensearch/opensearch.yml": opensearch.node_yml(9300).replace("127.0.0.1", "0.0.0.0"),
         "neo4j/neo4j.conf": neo4j.settings(7687, 7474, proves=False).replace("127.0.0.1", "0.0.0.0"),
     }
 

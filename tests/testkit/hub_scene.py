@@ -475,7 +475,7 @@ async def _slurmctlds_hooks_tell(history: History) -> None:
             transaction.insert_new(
                 job_wishes.job_wishes,
                 ("cluster", "node", "sighting", "id", "job_id", "told_ns", "words"),
-                [("demo", f"m{number}", "s", "i", number, time_ns + number, "failed") for number in range(OTHERS)],
+                [("demo", f"m{number}", "s", "i", number, time_ns - number, "failed") for number in range(OTHERS)],
             )
             and None
         )
