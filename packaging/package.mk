@@ -58,7 +58,7 @@ install: wheels browser-part ## all files below DESTDIR, as packages have them; 
 	  $(PLACED) $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit); done
 	install -m 0644 packaging/50-slurmlens.preset $(DESTDIR)$(PREFIX)/lib/systemd/system-preset/
 	install -d $(DESTDIR)$(PREFIX)/share/slurmlens/systemd
-	for part in systemd/drop-ins/*.conf; do \
+	for part in systemd/drop-ins/*.conf systemd/tmpfiles.d/slurmlens-controller.conf; do \
 	  sed -e 's,/usr/share/slurmlens,$(PREFIX)/share/slurmlens,' $$part > $(DESTDIR)$(PREFIX)/share/slurmlens/systemd/$$(basename $$part); done
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/sysusers.d systemd/sysusers.d/slurmlens.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d systemd/tmpfiles.d/slurmlens.conf

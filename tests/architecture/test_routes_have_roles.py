@@ -6,13 +6,16 @@ from typing import cast
 
 from slurmlens.config.hub import HubConfig
 from slurmlens.config.notices import NoticesConfig
+from slurmlens.hub.audit.keeping import AuditStore
+from slurmlens.hub.audit.stage import Auditor
 from slurmlens.hub.campaigns.keeping import Campaigns
 from slurmlens.hub.findings.room import FindingRoom
+from slurmlens.hub.investigations.keeping import InvestigationStore
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.reports.making import ReportMaker
 from slurmlens.hub.web.app import make_app
-from slurmlens.hub.web.ports import SoftwareReads, UsageReads
+from slurmlens.hub.web.ports import SoftwareReads, TriggerReads, UsageReads
 from testkit.job_hub import FixedHistory, FixedInventory, Live, ToldInside, plain_status, take_nothing
 from testkit.role_table import ROWS
 
@@ -34,6 +37,9 @@ async def paths_of_the_hub() -> set[str]:
         findings=cast(FindingRoom, object()),
         usage=cast(UsageReads, object()),
         reports=cast(ReportMaker, object()),
+        triggers=cast(TriggerReads, object()),
+        audit=(cast(AuditStore, object()), cast(Auditor, object())),
+        investigations=cast(InvestigationStore, object()),
     )
     return {resource.canonical for resource in app.router.resources()}
 

@@ -18,14 +18,9 @@ from slurmlens.config.access import AccessConfig
 from slurmlens.config.retention import RetentionConfig
 from slurmlens.config.workflows import WorkflowsConfig
 from slurmlens.events import (
-    GpuHolding,
-    GpuState,
     JobIdentity,
     JobMessage,
     JobProgress,
-    MachineState,
-    NodeSoftware,
-    Package,
     TaskProgress,
 )
 from slurmlens.hub.access.account_people import AccountPeople
@@ -52,7 +47,6 @@ from slurmlens.hub.history.record.recent_profiles import RecentProfiles
 from slurmlens.hub.history.retention import kinds_of_history
 from slurmlens.hub.inventory.entities import EntityKind
 from slurmlens.hub.inventory.read.queries import InventoryQueries
-from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.inventory.retention import kinds_of_inventory
 from slurmlens.hub.investigations.beginning import begin as begin_investigation
@@ -61,8 +55,6 @@ from slurmlens.hub.investigations.keeping import InvestigationStore, kind_of_inv
 from slurmlens.hub.logs.enriching import Enricher
 from slurmlens.hub.mail.message import Mail
 from slurmlens.hub.mail.queue import MailQueue, MailState
-from slurmlens.hub.node_states import tables as state_tables
-from slurmlens.hub.node_states.read import NodeStateQueries
 from slurmlens.hub.node_states.retention import kinds_of_node_states
 from slurmlens.hub.notices import job_wishes
 from slurmlens.hub.notices.facts import NewNotice, NoticeChannel, NoticeKind, Wish
@@ -85,8 +77,9 @@ from slurmlens.wire.controller_hook import ControllerEvent, ControllerRole
 from testkit.campaign_views import told_campaign
 from testkit.findings import failing_node_claim, finding_room
 from testkit.hub_history import History, packed_request_of, record
+from testkit.hub_scene_nodes import ALICE, NODES, OTHERS, OWN_JOB, nodes_tell_how_they_fare, nodes_tell_their_software
 from testkit.inventories import entity, fact, relation, telling
-from testkit.told_events import BEGIN_S, Told, at_ns
+from testkit.told_events import Told, at_ns
 
 FILTERS = (
     JobFilter(),
@@ -123,17 +116,14 @@ ROOMS = (
     "workflows",
     *USAGE,
 )
-NODES, TELLINGS = 150, 24
+TELLINGS = 24
 FINDINGS = 300
-OTHERS = 6_000
 CAMPAIGNS = 600
 TRIGGERS = 3_000
 AT_A_LOOK = 100
 """Runs that fail between two looks of the hub; with more of them a database reads a small table whole, and is right."""
 NOTICES = 6_000
 LOOKS = 8_000
-OWN_JOB = 2_000_000_000
-"""Job ids from here on are the scene's own."""
 
 
 LOOK_FILTERS = (
@@ -144,8 +134,6 @@ LOOK_FILTERS = (
     LookFilter(job_id=77),
 )
 AUDITOR = Viewer("eve", frozenset({Role.USER, Role.AUDITOR}))
-ALICE = Viewer("user7", frozenset({Role.USER, Role.COORDINATOR}), accounts=frozenset({"account3", "account9"}))
-"""Somebody who sees own jobs and those of two accounts."""
 
 
 async def play(history: History, mix: JobMix) -> None:
@@ -155,10 +143,10 @@ async def play(history: History, mix: JobMix) -> None:
     await _nobody_tells(history)
     await _people_ask(history, mix)
     await _access_is_proved(history)
-    await _nodes_tell_their_software(history)
+    await nodes_tell_their_software(history)
     await _the_cluster_is_remembered(history, mix)
     await _jobs_tell_how_far_they_are(history)
-    await _nodes_tell_how_they_fare(history)
+    await nodes_tell_how_they_fare(history)
     await _lines_find_their_job(history, mix)
     await _usage_is_counted(history, mix)
     await _mail_is_queued(history)
@@ -171,42 +159,6 @@ async def play(history: History, mix: JobMix) -> None:
     await _days_are_audited(history, mix)
     await history.store.keep_statistics()
     await _details_age(history)
-
-
-async def _nodes_tell_how_they_fare(history: History) -> None:
-    told = Told(OWN_JOB + 40, "n9")
-    start = told.start(1)
-    where = {"boot_id": start.boot_id, "cluster": start.cluster, "node": start.node, "interval_s": 60.0}
-    await history.store.write(_states_of_others)
-    for number in (1, 2):
-        time_ns = at_ns(1 + number / 10)
-        holding = GpuHolding(
-            uuid="GPU-1",
-            sighting=start.sighting,
-            job_id=start.job.job_id,
-            by="cgroup",
-            since_ns=start.time_ns,
-            told_ns=time_ns,
-            seen_s=10.0,
-        )
-        state = MachineState(
-            id=f"s{number}",
-            time_ns=time_ns,
-            boottime_ns=start.boottime_ns + number,
-            holdings=(holding,),
-            gpus=(GpuState(uuid="GPU-1", strangers=(1001,) * (number % 2)),),
-            **where,
-        )
-        await history.hear(*([start] if number == 1 else []), state)
-    queries = NodeStateQueries(history.store, "demo")
-    for viewer in (EVERYBODY, ALICE):
-        await queries.of_node(viewer, start.node)
-        await queries.of_job(viewer, start.job.job_id, 1)
-        await queries.course(viewer, [start.node], BEGIN_S, BEGIN_S + 600)
-        await queries.at_a_glance(viewer)
-        await queries.resources(viewer)
-        for node in (None, start.node):
-            await queries.outsiders(viewer, at_ns(0), node)
 
 
 async def _nodes_tell(history: History) -> None:
@@ -297,31 +249,6 @@ async def _the_cluster_is_remembered(history: History, mix: JobMix) -> None:
         await queries.began_ns(viewer, str(OWN_JOB))
         await queries.running_on(viewer, [node_name(5)], at_ns(1), 100)
         await queries.common_cause(viewer, (mix.now_s - 3_600) * 10**9, mix.now_s * 10**9)
-
-
-async def _nodes_tell_their_software(history: History) -> None:
-    """Many nodes with few sets, again and again; one has its own."""
-    start = Told(OWN_JOB + 41, "n9").start(1)
-    where = {"boot_id": start.boot_id, "cluster": start.cluster, "boottime_ns": start.boottime_ns}
-    for turn in range(3):
-        told = [
-            NodeSoftware(
-                id=f"w{turn}-{number}",
-                time_ns=at_ns(turn),
-                node=node_name(number),
-                source="dpkg",
-                packages=(Package("libc6", f"2.{turn + (number == 5)}"),),
-                count=1,
-                **where,
-            )
-            for number in range(NODES)
-        ]
-        await history.apply(told)
-    queries = SoftwareQueries(history.store, "demo")
-    for viewer in (EVERYBODY, ALICE):
-        await queries.of_node(viewer, node_name(5), at_ns(2))
-        await queries.library(viewer, "libc6", at_ns(2))
-        await queries.drift(viewer, at_ns(2))
 
 
 async def _jobs_tell_how_far_they_are(history: History) -> None:
@@ -518,32 +445,6 @@ async def _workflows_are_started(history: History, mix: JobMix) -> None:
     for viewer in (EVERYBODY, ALICE):
         await store.of_run(viewer, first.ticket.job_id, first.ticket.run)
         await store.latest(viewer)
-
-
-def _states_of_others(transaction: Transaction) -> None:
-    """So many rows that a walk over them would show."""
-    old_ns = at_ns(-400 * 86_400)
-    for table, key in (
-        (state_tables.node_states, ("cluster", "node")),
-        (state_tables.node_figures, ("cluster", "node")),
-        (state_tables.node_courses, ("cluster", "node", "bin_s")),
-        (state_tables.node_outsiders, ("cluster", "node")),
-        (state_tables.gpu_holdings, ("cluster", "node", "sighting", "uuid")),
-    ):
-        rows = [
-            {
-                column.name: b"{}"
-                if column.name in ("state", "holding", "gpu", "figures", "resources", "outsiders")
-                else (
-                    (number if column.name == "job_id" else old_ns + number)
-                    if column.name in ("job_id", "told_ns", "bin_s")
-                    else f"other{number}"
-                )
-                for column in table.columns
-            }
-            for number in range(OTHERS)
-        ]
-        transaction.put(table, key, rows)
 
 
 async def _mail_is_queued(history: History) -> None:

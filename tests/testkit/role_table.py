@@ -124,11 +124,7 @@ ROWS: dict[str, Row] = {
     "/findings/{number}/words/{word}/undo": Row(
         "/findings/F-1/words/9/undo", of(401, 403, 403, 403, 404, 403, 403), method="POST"
     ),
-    **{
-        path: row
-        for path, row in _with_data("/investigations", Row("/investigations", FOR_ALL_KNOWN)).items()
-        if path != "/api/v1/investigations"
-    },
+    **_with_data("/investigations", Row("/investigations", FOR_ALL_KNOWN)),
     **{
         path: row
         for path, row in _with_data("/audit", Row("/audit", of(401, 403, 403, 403, 200, 403, 403))).items()
@@ -136,6 +132,7 @@ ROWS: dict[str, Row] = {
     },
     "/api/v1/audit": Row("/api/v1/audit?day=x", of(401, 403, 403, 403, 400, 403, 403), method="POST"),
     **_with_data("/workflows", Row("/workflows", FOR_ALL_KNOWN, BOB_AND_OPERATOR)),
+    "/api/v1/investigations": Row("/api/v1/investigations", FOR_ALL_KNOWN, BOB_AND_OPERATOR),
     "/investigations.{form}": Row("/investigations.json", FOR_ALL_KNOWN, BOB_AND_OPERATOR),
     **_with_data("/investigations/{number}", _job("/investigations/I-1", "list")),
     "/investigations/{number}/file.html": _job("/investigations/I-1/file.html", "list"),

@@ -392,6 +392,7 @@ HEADERS = {
 }
 
 
+@pytest.mark.slow  # a virtual machine's build leaves the headers
 @pytest.mark.parametrize("release", HEADERS)
 def test_the_same_source_against_the_headers_of_a_newer_release_tells_the_same(tmp_path: Path, release: str) -> None:
     """Compiled, loaded and driven; a real slurmstepd of that release refuses a plugin of any other."""

@@ -128,68 +128,65 @@ def make_app(
     """The application; `clock` is the machine's unless a test says otherwise, which may also do without the rest."""
     control, clock = access or AccessControl(), clock or SystemClock()
     environment = make_environment(assets := Assets())
-    environment.globals["rooms"] = {"audit": audit is not None, "workflows": triggers is not None}
     listing = JobListing(queries, progress, clock, control)
+    cluster = settings.cluster
     of_cluster = ClusterReads(queries, inventory, node_states, scheduler_load)
+    answers = InvestigationAnswers(inventory, findings, logs, cluster, control)
     sources = JobSources(progress, logs, findings, triggers, node_states, controller, earlier, inventory)
     pages = Pages(
         home=HomePage(listing, environment),
-        cluster=ClusterPage(of_cluster, findings, environment, settings.cluster, clock),
-        cluster_map=ClusterMapPage(inventory, environment, settings.cluster, clock, control),
+        cluster=ClusterPage(of_cluster, findings, environment, cluster, clock),
+        cluster_map=ClusterMapPage(inventory, environment, cluster, clock, control),
         jobs=JobsPage(listing, environment),
         job=JobPage(queries, sources, live, environment, control),
-        entity=EntityPage(listing, inventory, findings, node_states, environment, settings.cluster, clock, control),
-        inventory=InventoryPage(inventory, software, environment, settings.cluster, clock, control),
-        software=None if software is None else SoftwarePage(software, environment, settings.cluster, clock),
-        common_cause=CommonCausePage(inventory, environment, settings.cluster, clock),
-        management=None
-        if usage is None
-        else ManagementPage(usage, environment, settings.cluster, settings.management, clock),
+        entity=EntityPage(listing, inventory, findings, node_states, environment, cluster, clock, control),
+        inventory=InventoryPage(inventory, software, environment, cluster, clock, control),
+        software=None if software is None else SoftwarePage(software, environment, cluster, clock),
+        common_cause=CommonCausePage(inventory, environment, cluster, clock),
+        management=None if usage is None else ManagementPage(usage, environment, cluster, settings.management, clock),
         capacity=None if usage is None else CapacityPage(usage, environment, settings, clock),
         reports=None if reports is None else ReportsPage(reports, environment, settings.management, clock),
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),
         looks=LooksPage(control, environment),
-        campaigns=None if campaigns is None else CampaignPage(campaigns, environment, settings.cluster, clock, control),
+        campaigns=None if campaigns is None else CampaignPage(campaigns, environment, cluster, clock, control),
         logs=None if logs is None else LogsPage(logs, log_tail or LogTail(), environment, clock, control, settings),
-        findings=None if findings is None else FindingsPage(findings, environment, settings.cluster, clock),
+        findings=None if findings is None else FindingsPage(findings, environment, cluster, clock),
         notices=None if notices is None or settings.notices is None else NoticesPage(notices, settings.notices, clock),
         silence=SilencePage(settings.silence),
-        workflows=None if triggers is None else WorkflowsPage(triggers, environment, settings.cluster, clock),
-        audit=None if audit is None else AuditPage(*audit, environment, settings.cluster, clock, control),
+        workflows=None if triggers is None else WorkflowsPage(triggers, environment, cluster, clock),
+        audit=None if audit is None else AuditPage(*audit, environment, cluster, clock, control),
         investigations=None
         if investigations is None
-        else InvestigationsPage(
-            investigations,
-            InvestigationAnswers(inventory, findings, logs, settings.cluster, control),
-            Beginnings(queries, findings),
-            environment,
-            settings.cluster,
-            clock,
-        ),
+        else InvestigationsPage(investigations, answers, Beginnings(queries, findings), environment, cluster, clock),
         description=ApiDescriptionPage(lambda: description_of(pages)),
         assets=assets,
     )
     taking = _takers({**take_lines, "events": take_events}, doors)
     known = session_middleware(control, open_handlers(pages) | set(taking.values()), reporter)
-    through = [*([] if doors is None else [doors.middleware()]), *_middlewares(environment, settings), known]
+    return _application([*_middlewares(environment, settings, doors), known], settings, environment, pages, taking)
+
+
+def _application(
+    through: list[Middleware],
+    settings: HubConfig,
+    environment: jinja2.Environment,
+    pages: Pages,
+    taking: Mapping[str, Handler],
+) -> web.Application:
+    """Every address behind what every request goes through; the navigation has those of them that it knows."""
     app = web.Application(middlewares=through, client_max_size=settings.listen.max_body_bytes)
     app.on_response_prepare.append(_secure)
-    _add_routes(app, environment, pages, taking)
+    environment.globals["rooms"] = {"audit": pages.audit is not None, "workflows": pages.workflows is not None}
+    environment.globals["navigation"] = navigation_of({route.path for route in table(pages)})
+    app.add_routes([*route_definitions(pages), *(web.post(path, handler) for path, handler in taking.items())])
     return app
 
 
-def _add_routes(
-    app: web.Application, environment: jinja2.Environment, pages: Pages, taking: Mapping[str, Handler]
-) -> None:
-    """Every address; the navigation has those of them that it knows."""
-    environment.globals["navigation"] = navigation_of({route.path for route in table(pages)})
-    app.add_routes([*route_definitions(pages), *(web.post(path, handler) for path, handler in taking.items())])
-
-
-def _middlewares(environment: jinja2.Environment, settings: HubConfig) -> list[Middleware]:
+def _middlewares(environment: jinja2.Environment, settings: HubConfig, doors: Doors | None) -> list[Middleware]:
     """What every request goes through before somebody is asked who he is."""
-    return [error_middleware(environment), host_middleware(settings.listen), conditional_middleware()]
+    through = [] if doors is None else [doors.middleware()]
+    return [*through, error_middleware(environment), host_middleware(settings.listen), conditional_middleware()]
 
 
 def _takers(takes: Mapping[str, TakeEvents], doors: Doors | None) -> dict[str, Handler]:

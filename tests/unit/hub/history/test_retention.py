@@ -30,6 +30,7 @@ from slurmlens.hub.history.facts import Detail
 from slurmlens.hub.history.profiles.coarse import COARSE_BINS
 from slurmlens.hub.history.record.concluding import JobKey
 from slurmlens.hub.history.retention import DAY_S, kinds_of_history
+from slurmlens.hub.views.job.profile_bins import integral
 from slurmlens.slurm.records import JobState
 from testkit.checkout import ROOT
 from testkit.hub_history import History, record
@@ -104,7 +105,7 @@ async def test_detail_goes_step_by_step_and_the_run_stays(history: History) -> N
     coarse = (await history.facts()).nodes[0].profile
     assert coarse is not None
     assert coarse.count <= COARSE_BINS
-    assert max(coarse.high["cpu_cores"]) == pytest.approx(max(facts.nodes[0].profile.high["cpu_cores"]), rel=0.01)
+    assert integral(coarse, "cpu_cores") == pytest.approx(integral(facts.nodes[0].profile, "cpu_cores"), rel=0.01)
     assert len((await history.facts()).timeline) == 2
 
     history.clock.advance(60 * DAY_S)

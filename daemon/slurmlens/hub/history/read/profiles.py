@@ -16,7 +16,7 @@ from slurmlens.events import EventKind
 from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.bodies import LinePlace, lines_at, profiles_beside
-from slurmlens.hub.history.profiles.blob import unpack
+from slurmlens.hub.history.profiles.blob import DRAWN, unpack
 from slurmlens.hub.history.profiles.course import Course
 from slurmlens.hub.history.profiles.fold import shown_course
 from slurmlens.hub.history.record.packing import PACKED, course_told
@@ -27,12 +27,12 @@ _PROFILE_KINDS = (KINDS.index(EventKind.JOB_PROFILE), KINDS.index(EventKind.JOB_
 
 
 def courses_of(connection: Connection, sightings: Collection[int]) -> dict[int, Course]:
-    """The course of each of these sightings (`sightings.rid`) as far as it was received."""
+    """The course of each of these sightings (`sightings.rid`) as far as it was received, with what is drawn of it."""
     pieces: dict[int, list[Course]] = {}
     for piece in pieces_of(sightings):
         for sighting, blob in _packed(connection, piece):
             try:
-                pieces.setdefault(sighting, []).append(unpack(blob))
+                pieces.setdefault(sighting, []).append(unpack(blob, DRAWN))
             except DecodeError:
                 continue  # a damaged blob: the rest of the job is there
         for sighting, course in _told_since(connection, piece):

@@ -170,10 +170,12 @@ def integral(course: Course | None, column: str) -> float | None:
     means = _measured(course, column)
     if course is None or means is None:
         return None
+    width_s = course.width_s
     if not course.weight and min(means) >= 0:
-        return sum(means) * course.width_s
-    # a gap weighs nothing; a bin that pieces report twice weighs no more than its width
-    weights = (min(weight, course.width_s) for weight in course.weights(column))
+        return sum(means) * width_s
+    weights: Iterable[float] = course.weights(column)  # a gap weighs nothing
+    if max(weights) > width_s:  # a bin that pieces report twice weighs no more than its width
+        weights = map(min, weights, itertools.repeat(width_s))
     return float(sum(map(mul, means, weights)))
 
 

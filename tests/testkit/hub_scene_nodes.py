@@ -1,0 +1,114 @@
+"""The part of `hub_scene` in which nodes tell of themselves: how they fare, what is installed on them."""
+
+from __future__ import annotations
+
+from bench.hub_load.job_mix import node_name
+
+from slurmlens.events import (
+    GpuHolding,
+    GpuState,
+    MachineState,
+    NodeSoftware,
+    Package,
+)
+from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
+from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.inventory.read.software import SoftwareQueries
+from slurmlens.hub.node_states import tables as state_tables
+from slurmlens.hub.node_states.read import NodeStateQueries
+from testkit.hub_history import History
+from testkit.told_events import BEGIN_S, Told, at_ns
+
+NODES = 150
+OTHERS = 6_000
+OWN_JOB = 2_000_000_000
+"""Job ids from here on are the scene's own."""
+ALICE = Viewer("user7", frozenset({Role.USER, Role.COORDINATOR}), accounts=frozenset({"account3", "account9"}))
+"""Somebody who sees own jobs and those of two accounts."""
+
+
+async def nodes_tell_how_they_fare(history: History) -> None:
+    told = Told(OWN_JOB + 40, "n9")
+    start = told.start(1)
+    where = {"boot_id": start.boot_id, "cluster": start.cluster, "node": start.node, "interval_s": 60.0}
+    await history.store.write(_states_of_others)
+    for number in (1, 2):
+        time_ns = at_ns(1 + number / 10)
+        holding = GpuHolding(
+            uuid="GPU-1",
+            sighting=start.sighting,
+            job_id=start.job.job_id,
+            by="cgroup",
+            since_ns=start.time_ns,
+            told_ns=time_ns,
+            seen_s=10.0,
+        )
+        state = MachineState(
+            id=f"s{number}",
+            time_ns=time_ns,
+            boottime_ns=start.boottime_ns + number,
+            holdings=(holding,),
+            gpus=(GpuState(uuid="GPU-1", strangers=(1001,) * (number % 2)),),
+            **where,
+        )
+        await history.hear(*([start] if number == 1 else []), state)
+    queries = NodeStateQueries(history.store, "demo")
+    for viewer in (EVERYBODY, ALICE):
+        await queries.of_node(viewer, start.node)
+        await queries.of_job(viewer, start.job.job_id, 1)
+        await queries.course(viewer, [start.node], BEGIN_S, BEGIN_S + 600)
+        await queries.at_a_glance(viewer)
+        await queries.resources(viewer)
+        for node in (None, start.node):
+            await queries.outsiders(viewer, at_ns(0), node)
+
+
+async def nodes_tell_their_software(history: History) -> None:
+    """Many nodes with few sets, again and again; one has its own."""
+    start = Told(OWN_JOB + 41, "n9").start(1)
+    where = {"boot_id": start.boot_id, "cluster": start.cluster, "boottime_ns": start.boottime_ns}
+    for turn in range(3):
+        told = [
+            NodeSoftware(
+                id=f"w{turn}-{number}",
+                time_ns=at_ns(turn),
+                node=node_name(number),
+                source="dpkg",
+                packages=(Package("libc6", f"2.{turn + (number == 5)}"),),
+                count=1,
+                **where,
+            )
+            for number in range(NODES)
+        ]
+        await history.apply(told)
+    queries = SoftwareQueries(history.store, "demo")
+    for viewer in (EVERYBODY, ALICE):
+        await queries.of_node(viewer, node_name(5), at_ns(2))
+        await queries.library(viewer, "libc6", at_ns(2))
+        await queries.drift(viewer, at_ns(2))
+
+
+def _states_of_others(transaction: Transaction) -> None:
+    """So many rows that a walk over them would show."""
+    old_ns = at_ns(-400 * 86_400)
+    for table, key in (
+        (state_tables.node_states, ("cluster", "node")),
+        (state_tables.node_figures, ("cluster", "node")),
+        (state_tables.node_courses, ("cluster", "node", "bin_s")),
+        (state_tables.node_outsiders, ("cluster", "node")),
+        (state_tables.gpu_holdings, ("cluster", "node", "sighting", "uuid")),
+    ):
+        rows = [
+            {
+                column.name: b"{}"
+                if column.name in ("state", "holding", "gpu", "figures", "resources", "outsiders")
+                else (
+                    (number if column.name == "job_id" else old_ns + number)
+                    if column.name in ("job_id", "told_ns", "bin_s")
+                    else f"other{number}"
+                )
+                for column in table.columns
+            }
+            for number in range(OTHERS)
+        ]
+        transaction.put(table, key, rows)
