@@ -85,3 +85,11 @@ def test_a_week_of_a_node_fits_across_a_page_and_keeps_its_peaks() -> None:
 def test_a_node_that_told_nothing_has_no_charts() -> None:
     assert build_courses(None, 0, 1) is None
     assert build_courses(NodeCourse(node="n1"), 0, 1) is None
+
+
+def test_a_node_that_told_for_a_minute_has_its_figures_in_the_middle_of_that_minute() -> None:
+    charts = build_courses(
+        NodeCourse(node="n1", begins_s=(300,), means={"cpu": (1.0,)}, highs={"cpu": (1.0,)}), 0, 360 * NS_PER_S
+    )
+    assert charts is not None
+    assert (charts.start_s, charts.end_s, charts.times_s) == (300.0, 360.0, (330.0,))

@@ -51,21 +51,23 @@ def begin(
 
 
 def _usual(entities: Sequence[Entity]) -> Iterator[Question]:
+    """Answers first: what is known to be wrong, what failed, what failures share; what one reads line by line last."""
     for one in entities:
-        if one.kind == "job":
-            yield Question(QuestionKind.JOBS, one)
-            yield Question(QuestionKind.LINES, one)
-        elif one.kind in _OF_RUNS:
-            yield Question(QuestionKind.JOBS, one, failed=True)
-            if one.kind == "node":
-                yield Question(QuestionKind.LINES, one)
-                yield Question(QuestionKind.CHANGES, one)
         if one.kind in ("job", "node"):
             yield Question(QuestionKind.FINDINGS, one)
+        if one.kind == "job":
+            yield Question(QuestionKind.JOBS, one)
+        elif one.kind in _OF_RUNS:
+            yield Question(QuestionKind.JOBS, one, failed=True)
     if not entities:
-        yield Question(QuestionKind.JOBS, failed=True)
         yield Question(QuestionKind.FINDINGS)
+        yield Question(QuestionKind.JOBS, failed=True)
     yield Question(QuestionKind.COMMON_CAUSE)
+    for one in entities:
+        if one.kind == "node":
+            yield Question(QuestionKind.CHANGES, one)
+        if one.kind in ("job", "node"):
+            yield Question(QuestionKind.LINES, one)
 
 
 def around(begin_ns: int | None, end_ns: int | None, now_ns: int) -> tuple[int, int]:

@@ -134,7 +134,7 @@ def make_app(
     answers = InvestigationAnswers(inventory, findings, logs, cluster, control)
     sources = JobSources(progress, logs, findings, triggers, node_states, controller, earlier, inventory)
     pages = Pages(
-        home=HomePage(listing, environment),
+        home=HomePage(listing, findings, environment, has_management=usage is not None),
         cluster=ClusterPage(of_cluster, findings, environment, cluster, clock),
         cluster_map=ClusterMapPage(inventory, environment, cluster, clock, control),
         jobs=JobsPage(listing, environment),

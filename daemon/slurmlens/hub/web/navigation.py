@@ -52,6 +52,10 @@ def _sees_usage(viewer: Viewer) -> bool:
     return viewer.sees_all_usage
 
 
+def _sees_all_jobs(viewer: Viewer) -> bool:
+    return viewer.sees_all_jobs
+
+
 def _sees_the_hub(viewer: Viewer) -> bool:
     return viewer.sees_the_hub
 
@@ -78,6 +82,17 @@ ENTRIES: tuple[NavigationEntry, ...] = (
     NavigationEntry("Status", "/status", _sees_the_hub),
     NavigationEntry("You", "/login", _everybody),
 )
+
+
+_BESIDE: tuple[NavigationEntry, ...] = (NavigationEntry("Audit", "/audit", _sees_all_jobs),)
+"""Pages that others link to, and that not everybody may see."""
+
+
+def may_open(address: str) -> bool:
+    """Whether a link to this address leads whoever looks to a page: other links are not drawn."""
+    look = looking_at.get()
+    entry = next((one for one in (*ENTRIES, *_BESIDE) if one.address == address.partition("?")[0]), None)
+    return look is None or entry is None or entry.may(look.viewer)
 
 
 def navigation_of(addresses: Collection[str]) -> Callable[[], Iterator[Link]]:

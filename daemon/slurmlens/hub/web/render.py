@@ -22,7 +22,7 @@ from slurmlens.hub.views.neighbourhood.build import entity_address
 from slurmlens.hub.views.states import STATE_STYLES
 from slurmlens.hub.web.assets import Assets
 from slurmlens.hub.web.drawing import draw, spark_path
-from slurmlens.hub.web.navigation import ENTRIES, navigation_of
+from slurmlens.hub.web.navigation import ENTRIES, may_open, navigation_of
 from slurmlens.hub.web.timeline_drawing import bar_width, draw_timeline
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
@@ -59,6 +59,7 @@ def make_environment(assets: Assets) -> jinja2.Environment:
     environment.globals.update(
         asset=assets.url,
         navigation=navigation_of([entry.address for entry in ENTRIES]),
+        may_open=may_open,
         has_asset=assets.has,
         styles=STATE_STYLES,
         fmt=fmt,

@@ -111,3 +111,8 @@ def test_any_relations_make_a_map_that_has_every_node_once_and_does_not_depend_o
     shown = [node.name for switch in view.switches for node in switch.nodes]
     assert sorted(shown) == ["n1", "n10", "n2", "n3", "n4"]
     draw_cluster_map(view)
+
+
+def test_a_cluster_whose_switches_nobody_told_is_not_below_none_of_them() -> None:
+    view = build_cluster_map("demo", NODES[-1:], (), (), 5, 5)
+    assert view.sentence == "1 node and no switch that the hub knows of, no job on them."

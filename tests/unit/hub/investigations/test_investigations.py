@@ -52,14 +52,14 @@ def test_what_begins_on_a_job_asks_for_its_runs_lines_findings_nodes_and_the_com
     one = begun(JOB, NODE)
     kinds = [(question.kind.value, question.about) for question in one.questions]
     assert kinds == [
-        ("jobs", JOB),
-        ("lines", JOB),
         ("findings", JOB),
-        ("jobs", NODE),
-        ("lines", NODE),
-        ("changes", NODE),
+        ("jobs", JOB),
         ("findings", NODE),
+        ("jobs", NODE),
         ("common-cause", None),
+        ("lines", JOB),
+        ("changes", NODE),
+        ("lines", NODE),
     ]
 
 

@@ -66,6 +66,7 @@ async def test_what_runs_waits_and_failed_within_a_week_is_there_with_what_to_do
     (failed,) = view.failed
     assert failed.job.job_id == 3
     assert failed.headline
+    assert failed.cause == "it ran out of the memory that it had asked for (sure)"
     assert [advice.line for advice in failed.advice] == ["--mem=8G"]
     assert (view.use.jobs, view.use.failed) == (3, 2)
 

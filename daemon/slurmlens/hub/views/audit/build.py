@@ -36,7 +36,8 @@ def _sentence(chosen: DayAudit | None) -> str:
         return "No day was audited yet: each is two hours after its end, where there is accounting."
     jobs = fmt.count(chosen.compared, "job")
     if not chosen.compared:
-        return f"{_day(chosen.day_s)}: no job to compare."
+        day = _day(chosen.day_s)
+        return f"{day}: no job to compare. `slurmlens audit --day YYYY-MM-DD --make` audits another day at once."
     last = "every difference is explained" if not chosen.unexplained else f"{chosen.unexplained} figures are not"
     ratio = f", {100 * chosen.cpu_ours_s / chosen.cpu_theirs_s:.2f} % of accounting's" if chosen.cpu_theirs_s else ""
     return f"{_day(chosen.day_s)}: {jobs} compared; {fmt.core_time(chosen.cpu_ours_s)} of CPU time{ratio}; {last}."

@@ -41,13 +41,11 @@ def build_cluster_map(
             on_node.setdefault(node, []).append(place)
     nodes = {node.name: node for node in _nodes(facts, on_node)}
     switches = tuple(_switches(nodes, list(containing)))
-    running = fmt.count(len(ordered), "job")
-    groups = fmt.count(sum(bool(one.name) for one in switches), "switch", "switches")
     return ClusterMapView(
         cluster=cluster,
         made_ns=now_ns,
         at_ns=at_ns,
-        sentence=f"{fmt.count(len(nodes), 'node')} below {groups}, {running} on {len(on_node)} of them.",
+        sentence=_sentence(len(nodes), sum(bool(one.name) for one in switches), len(ordered), len(on_node)),
         switches=switches,
         jobs=tuple(map(_job, ordered)),
         has_more=has_more,
@@ -79,6 +77,12 @@ def _nodes(facts: Iterable[HeldFact], on_node: Mapping[str, Sequence[int]]) -> I
     for name, told in states.items():
         word = node_word(told)
         yield MapNode(name=name, word=word.word, tone=word.tone, jobs=tuple(on_node.get(name, ())))
+
+
+def _sentence(nodes: int, switches: int, jobs: int, busy: int) -> str:
+    below = f"below {fmt.count(switches, 'switch', 'switches')}" if switches else "and no switch that the hub knows of"
+    ran = f"{fmt.count(jobs, 'job')} on {busy} of them" if jobs else "no job on them"
+    return f"{fmt.count(nodes, 'node')} {below}, {ran}."
 
 
 def _switches(nodes: Mapping[str, MapNode], containing: Sequence[HeldRelation]) -> Iterable[MapSwitch]:

@@ -60,7 +60,7 @@ def build_courses(course: NodeCourse | None, since_ns: int, at_ns: int) -> Chart
     if not charts:
         return None
     end_s = at_ns / NS_PER_S
-    first_s = max(since_ns / NS_PER_S, begins_s[0] - BIN_S)
+    first_s = max(since_ns / NS_PER_S, begins_s[0])
     width_s = float(BIN_S * joins)
     return Charts(
         start_s=first_s,
@@ -68,7 +68,7 @@ def build_courses(course: NodeCourse | None, since_ns: int, at_ns: int) -> Chart
         ran_from_s=first_s,
         ran_until_s=None,
         width_s=width_s,
-        times_s=tuple(min(begin_s + width_s / 2, end_s) for begin_s in begins_s),
+        times_s=tuple((begin_s + min(begin_s + width_s, end_s)) / 2 for begin_s in begins_s),
         charts=charts,
     )
 

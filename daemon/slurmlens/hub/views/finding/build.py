@@ -43,7 +43,7 @@ RULE = (
 )
 _CLOSED_WORDS = {
     ClosedWhy.VERIFIED: "over: verified",
-    ClosedWhy.CONTAINED: "contained: its node is out of service",
+    ClosedWhy.CONTAINED: "contained: its node was taken out of service",
     ClosedWhy.WITH_INCIDENT: "over with its incident",
     ClosedWhy.FADED: "over: nothing new of it",
     ClosedWhy.DISMISSED: "dismissed",

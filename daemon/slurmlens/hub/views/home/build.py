@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from slurmlens.clock import NS_PER_S
+from slurmlens.hub.findings.claims import Finding
 from slurmlens.hub.history.conclude.run_extent import RunExtent
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList, JobRow
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
@@ -34,10 +35,11 @@ WORTH_CORE_S = 3600.0
 
 
 class Failure(NamedTuple):
-    """What a failed job's own page says first."""
+    """What a failed job's own page says first; `cause` where it is known."""
 
     headline: str
     advice: tuple[Advice, ...]
+    cause: str | None = None
 
 
 class OwnJobs(NamedTuple):
@@ -65,7 +67,7 @@ def build_home_view(
     """The page of one user."""
     current = build_jobs_view(own.current, {"user": user}, JobFilter(user=user), now_ns, told_inside)
     failed = tuple(
-        FailedJob(job=job_line(row, now_ns), headline=failure.headline, advice=failure.advice)
+        FailedJob(job=job_line(row, now_ns), headline=failure.headline, advice=failure.advice, cause=failure.cause)
         for row, failure in own.failed
     )
     return HomeView(
@@ -78,10 +80,11 @@ def build_home_view(
     )
 
 
-def failure_of(facts: JobFacts) -> Failure:
+def failure_of(facts: JobFacts, findings: Sequence[Finding] = ()) -> Failure:
     """Taken from the job's whole view, which costs what its page costs: worth keeping."""
-    view = build_job_view(facts)
-    return Failure(view.headline, view.advice)
+    view = build_job_view(facts, findings=findings)
+    cause = view.cause
+    return Failure(view.headline, view.advice, f"{cause.words} ({cause.level})" if cause and cause.level else None)
 
 
 def _sentence(current: JobsView, failed: int) -> str:

@@ -41,6 +41,9 @@ def _failed(failed: FailedJob, sheet: Sheet) -> Iterator[str]:
     yield f"  {state} {job.job_id}  {visible(job.name or '')}  {fmt.moment(job.ended_ns, sheet.zone)}"
     for line in wrap(visible(failed.headline), sheet.columns - _INDENT):
         yield " " * _INDENT + line
+    if failed.cause:
+        for line in wrap(f"Cause: {failed.cause}.", sheet.columns - _INDENT):
+            yield " " * _INDENT + line
     for advice in failed.advice:
         words = advice.text if advice.line is None else f"{advice.text} {advice.line}"
         for line in wrap(f"→ {words}", sheet.columns - _INDENT):

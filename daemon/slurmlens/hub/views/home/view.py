@@ -13,11 +13,12 @@ from slurmlens.hub.views.jobs.view import JobLine, JobsView
 
 
 class FailedJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that ended unwell: what its own page says first, and what to ask for next time."""
+    """A job that ended unwell: what its own page says first, why where that is known, and what to do next time."""
 
     job: JobLine
     headline: str
     advice: tuple[Advice, ...] = ()
+    cause: str | None = None
 
 
 class OwnUse(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from slurmlens.hub.views.job.view import Advice, Allocation, Amount
+from slurmlens.hub.views.job.cause_rules import CauseKind
+from slurmlens.hub.views.job.view import Advice, Allocation, Amount, CauseView
 from slurmlens.shown import format as fmt
 from slurmlens.slurm.records import JobState
 
@@ -28,10 +29,21 @@ CPU_WASTED_BELOW = 0.5
 LEAST_SAMPLES = 3
 
 
+_OF_THE_NODE = frozenset({CauseKind.FAULTY_NODE, CauseKind.NODE_LOST, CauseKind.NODE_MEMORY, CauseKind.LAUNCH})
+
+
 def build_advice(
-    state: JobState, allocation: Allocation, cpu: Amount, memory: Amount, ran: Amount, samples: int
+    state: JobState,
+    allocation: Allocation,
+    cpu: Amount,
+    memory: Amount,
+    ran: Amount,
+    samples: int,
+    cause: CauseView | None = None,
 ) -> tuple[Advice, ...]:
-    """What to ask for next time; empty where the run gives no ground to say."""
+    """What to ask for next time; empty where the run gives no ground to say. A run that its node ended gives none."""
+    if cause is not None and cause.level is not None and cause.kind in _OF_THE_NODE:
+        return (Advice(text="Submit it again as it was: the cause is its node, not what the job asked for."),)
     return tuple(
         advice
         for advice in (

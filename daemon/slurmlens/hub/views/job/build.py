@@ -94,6 +94,7 @@ def build_job_view(
     has_limit = times.limit_ns is not None
     progress = build_progress(estimate, phase, facts.as_of_ns, has_limit=has_limit, is_suspended=is_suspended)
     basis = HeadlineBasis(facts, phase, allocation, times.ran, times.waited_s, cpu, memory, peak_node, stops, progress)
+    cause = probable_cause(facts, extent, memory, stops, lines, findings)
     return JobView(
         made_ns=facts.as_of_ns,
         phase=phase,
@@ -101,7 +102,7 @@ def build_job_view(
         state_text=facts.outcome.label,
         headline=headline(basis),
         findings=tuple(map(build_finding_line, findings)),
-        cause=probable_cause(facts, extent, memory, stops, lines, findings),
+        cause=cause,
         derived_exit_text=_derived_exit(facts),
         identity=_identity(facts),
         times=times,
@@ -120,7 +121,7 @@ def build_job_view(
         bands=build_bands(facts, facts.start_ns, facts.end_ns),
         marks=build_marks(facts, stops, () if told_inside is None else told_inside.messages, lines, controller),
         charts=_charts(facts, extent, run_nodes, nodes, times.waited_s, estimate.lead.course if estimate else None),
-        advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0),
+        advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0, cause),
         provenance=provenance,
         then=build_then(then),
         other_runs=tuple(_run_link(run, facts) for run in facts.runs if run.number != facts.run),

@@ -87,8 +87,7 @@ def _sentence(sums: UsageSums, failed: int, window: UsageWindow) -> str:
         return "Nothing was used in this period, as far as the hub knows."
     cores = fmt.grouped(sums.core_s / HOUR_S)
     mean = sums.core_s / max(1, window.to_s - window.from_s)
-    told = (
-        f"{cores} core-hours in {fmt.count(sums.started, 'run')}, as if {fmt.cores(round(mean))} had run all the time"
-    )
+    steady = f", as if {fmt.cores(round(mean))} had run all the time" if round(mean) else ""
+    told = f"{cores} core-hours in {fmt.count(sums.started, 'run')}{steady}"
     share = f"; {fmt.percent(failed / sums.ended)} of those that ended failed" if sums.ended else ""
     return f"{told}{share}."

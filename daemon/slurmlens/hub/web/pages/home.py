@@ -18,6 +18,7 @@ from slurmlens.hub.views.jobs.table import jobs_csv
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.job_listing import JobListing
 from slurmlens.hub.web.kept_answers import KeptAnswers
+from slurmlens.hub.web.ports import FindingReads
 from slurmlens.hub.web.session import viewer_of
 from slurmlens.runtime.beside import beside
 
@@ -33,15 +34,29 @@ _AT_HOME = frozenset({Role.USER, Role.COORDINATOR})
 class HomePage:
     """All forms of one user's page."""
 
-    def __init__(self, listing: JobListing, environment: jinja2.Environment) -> None:
+    def __init__(
+        self,
+        listing: JobListing,
+        findings: FindingReads | None,
+        environment: jinja2.Environment,
+        *,
+        has_management: bool = False,
+    ) -> None:
         self._listing = listing
+        self._findings = findings
+        self._has_management = has_management
         self._template = environment.get_template("home/page.html")
         self._failures: KeptAnswers[tuple[Viewer, int, int], Failure | None] = KeptAnswers(FRESH_S, MOST_KEPT)
 
     async def first(self, request: web.Request) -> web.Response:
-        """`GET /`: users find their own jobs, operators the cluster, others the list of jobs."""
-        roles = viewer_of(request).roles
-        raise web.HTTPFound("/me" if roles <= _AT_HOME else "/cluster" if Role.OPERATOR in roles else "/jobs")
+        """`GET /`: users find their own jobs, operators the cluster, the management who used what, others all jobs."""
+        viewer = viewer_of(request)
+        if viewer.roles <= _AT_HOME:
+            raise web.HTTPFound("/me")
+        if Role.OPERATOR in viewer.roles:
+            raise web.HTTPFound("/cluster")
+        is_told_usage = self._has_management and Role.MANAGEMENT in viewer.roles
+        raise web.HTTPFound("/management" if is_told_usage else "/jobs")
 
     async def show(self, request: web.Request) -> web.Response:
         """`GET /me`, `.json`, `.csv`."""
@@ -74,7 +89,10 @@ class HomePage:
     async def _failure(self, viewer: Viewer, row: JobRow) -> Failure | None:
         async def make() -> Failure | None:
             facts = await self._listing.facts(viewer, row)
-            return None if facts is None else await beside(lambda: failure_of(facts))
+            if facts is None:
+                return None
+            found = () if self._findings is None else await self._findings.of_job(viewer, row.job_id, row.run)
+            return await beside(lambda: failure_of(facts, found))
 
         return await self._failures.get((viewer, row.job_id, row.run), make)
 

@@ -18,6 +18,7 @@ from slurmlens.hub.access.control import AccessControl, Admitted, RuledAccess
 from slurmlens.hub.access.viewer import Way
 from slurmlens.hub.views.login import LoginLink, WhoAmI
 from slurmlens.hub.web.answers import html_answer, json_answer
+from slurmlens.hub.web.navigation import PageLook, looking_at
 from slurmlens.hub.web.session import COOKIE, HOW_TO_LOG_IN, admit, admitted_of, session_of
 
 NAMES_NO_HOST = frozenset({"0.0.0.0", "::"})  # noqa: S104  # nothing is bound here
@@ -38,6 +39,7 @@ class LoginPage:
             admitted = await admit(self._control, request)
         except PageError as error:
             return html_answer(self._template.render(who=None, problem=error.message, advice=HOW_TO_LOG_IN))
+        looking_at.set(PageLook(admitted.viewer, request.path))
         return html_answer(self._template.render(who=_who(admitted), problem=None, advice=None))
 
     async def who_am_i(self, request: web.Request) -> web.Response:

@@ -1,0 +1,53 @@
+"""Whoever looks is given no link to a page that he may not see, and finds at `/` the page that is for him."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, CookieJar
+
+from testkit.ruled_hub import RuledHub, ruled_hub
+
+PAGES = ("/cluster", "/findings", "/login", "/jobs", "/nodes", "/reports")
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[RuledHub]:
+    async with ruled_hub(tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[ClientSession]:
+    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as opened:
+        yield opened
+
+
+async def logged_in(hub: RuledHub, browser: ClientSession, person: str) -> str:
+    """Where the login led."""
+    async with browser.get(f"{hub.url}/login/{await hub.ruled.tokens.make_link(person)}") as answer:
+        return answer.url.path
+
+
+@pytest.mark.parametrize("person", ["alice", "carol", "olga", "max", "ada"])
+async def test_no_page_links_to_one_that_is_forbidden(hub: RuledHub, browser: ClientSession, person: str) -> None:
+    await logged_in(hub, browser, person)
+    found: set[str] = set()
+    for page in PAGES:
+        async with browser.get(hub.url + page) as answer:
+            if answer.status == 200:
+                found.update(re.findall(r'href="(/[^"?#]*)', await answer.text()))
+    assert "/cluster" in found
+    for address in sorted(found):
+        async with browser.get(hub.url + address) as answer:
+            assert answer.status not in (401, 403), address
+
+
+@pytest.mark.parametrize(
+    ("person", "first"), [("alice", "/me"), ("olga", "/cluster"), ("max", "/management"), ("ada", "/jobs")]
+)
+async def test_each_finds_first_what_is_for_him(hub: RuledHub, browser: ClientSession, person: str, first: str) -> None:
+    assert await logged_in(hub, browser, person) == first
