@@ -33,7 +33,7 @@ function add(line) {
   const time = new Date(line.time_ns / 1e6).toISOString().slice(11, 19);
   const query = new URLSearchParams({ node: line.node, around: line.place });
   link(cell(row, "when"), `/logs?${query}`, time);
-  link(cell(row), `/nodes/${encodeURIComponent(line.node)}`, visible(line.node));
+  link(cell(row), `/logs?node=${encodeURIComponent(line.node)}`, visible(line.node));
   cell(row, "", visible(line.program ?? ""));
   const job = cell(row);
   if (line.job_id) link(job, `/jobs/${line.job_id}`, line.step ? `${line.job}.${line.step}` : line.job);

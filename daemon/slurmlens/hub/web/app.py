@@ -177,7 +177,8 @@ def _application(
     """Every address behind what every request goes through; the navigation has those of them that it knows."""
     app = web.Application(middlewares=through, client_max_size=settings.listen.max_body_bytes)
     app.on_response_prepare.append(_secure)
-    environment.globals["rooms"] = {"audit": pages.audit is not None, "workflows": pages.workflows is not None}
+    rooms = ("audit", "software", "workflows")
+    environment.globals["rooms"] = {name: getattr(pages, name) is not None for name in rooms}
     environment.globals["navigation"] = navigation_of({route.path for route in table(pages)})
     app.add_routes([*route_definitions(pages), *(web.post(path, handler) for path, handler in taking.items())])
     return app

@@ -23,7 +23,7 @@ CHALLENGE = "MUNGE"
 """What a command line proves itself by; browsers show no window for it."""
 
 _ADVICE: dict[int, str] = {
-    404: "Every job is at /jobs/ID; the list of all is at /jobs.",
+    404: "There is no such page, or this hub's settings leave it out. The list of all jobs is at /jobs.",
     405: "This address can be read, not written to.",
     413: "Send less at once.",
 }

@@ -183,5 +183,7 @@ async def test_page_terminal_and_csv_say_the_same_and_begin_with_what_nobody_exp
     view = build_audit_view("demo", [audit], audit, at_ns(0))
     assert "1 figures are not" in view.sentence
     assert (view.jobs[0].job_id, view.jobs[0].is_explained) == (8, False)
-    assert "job 8: cpu 10.00 s here, 50.30 s there" in render_audit(view, Sheet(zone=datetime.UTC))
+    report = render_audit(view, Sheet(zone=datetime.UTC))
+    assert "job 8: cpu 10.00 s here, 50.30 s there" in report
+    assert max(map(len, report.splitlines())) <= Sheet(zone=datetime.UTC).columns
     assert "8,1,<b>,cpu,10.00 s,50.30 s,not explained" in audit_csv(view)

@@ -46,6 +46,29 @@ async def test_no_page_links_to_one_that_is_forbidden(hub: RuledHub, browser: Cl
             assert answer.status not in (401, 403), address
 
 
+async def test_a_package_is_asked_for_by_name_and_the_nodes_lead_to_what_is_installed(
+    hub: RuledHub, browser: ClientSession
+) -> None:
+    await logged_in(hub, browser, "alice")
+    async with browser.get(f"{hub.url}/nodes") as answer:
+        assert 'href="/software"' in await answer.text()
+    async with browser.get(f"{hub.url}/software?name=open+mpi/4") as answer:
+        assert (answer.status, answer.url.raw_path) == (200, "/software/open%20mpi%2F4")
+
+
+async def test_a_host_that_is_no_node_leads_to_its_own_lines(hub: RuledHub, browser: ClientSession) -> None:
+    await logged_in(hub, browser, "olga")
+    async with browser.get(f"{hub.url}/logs?since=3650d") as answer:
+        assert re.search(r'<td><a href="/logs\?node=[^"]+"><bdi>', await answer.text())
+
+
+async def test_an_address_that_settings_leave_out_says_so(hub: RuledHub, browser: ClientSession) -> None:
+    await logged_in(hub, browser, "olga")
+    async with browser.get(f"{hub.url}/nowhere") as answer:
+        assert answer.status == 404
+        assert "settings leave it out" in (await answer.text()).replace("&#39;", "'")
+
+
 @pytest.mark.parametrize(
     ("person", "first"), [("alice", "/me"), ("olga", "/cluster"), ("max", "/management"), ("ada", "/jobs")]
 )

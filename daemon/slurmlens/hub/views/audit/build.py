@@ -10,9 +10,11 @@ from slurmlens.hub.views.audit.view import AuditCountLine, AuditDayLine, AuditJo
 from slurmlens.shown import format as fmt
 from slurmlens.shown.csv import csv_table
 from slurmlens.shown.terminal import Sheet
-from slurmlens.shown.text import visible
+from slurmlens.shown.text import visible, wrap
 
 _HEADER = ("job_id", "run", "user", "figure", "ours", "theirs", "cause")
+_WORDS_FROM = 19
+"""The column at which a terminal shows why figures differ."""
 
 
 def build_audit_view(cluster: str, days: Sequence[DayAudit], chosen: DayAudit | None, now_ns: int) -> AuditView:
@@ -101,10 +103,11 @@ def audit_csv(view: AuditView) -> str:
 
 def render_audit(view: AuditView, sheet: Sheet) -> str:
     """The same as text, ending in a newline."""
-    lines = [view.sentence, ""]
+    lines = [*wrap(view.sentence, sheet.columns), ""]
     for one in view.counts:
-        text = f"  {one.figure:<7} {one.jobs:>7}  {one.words}"
-        lines.append(text if one.is_explained else sheet.ink.paint(text, "bad"))
+        first, *rest = wrap(one.words, sheet.columns - _WORDS_FROM)
+        text = [f"  {one.figure:<7} {one.jobs:>7}  {first}", *(f"{'':{_WORDS_FROM}}{line}" for line in rest)]
+        lines += text if one.is_explained else [sheet.ink.paint(line, "bad") for line in text]
     for what, numbers in (("the hub alone", view.only_here), ("accounting alone", view.only_there)):
         if numbers:
             lines.append(f"  known to {what}: {' '.join(map(str, numbers[:12]))}")

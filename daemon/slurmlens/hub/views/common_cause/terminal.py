@@ -24,7 +24,7 @@ def render_common_cause(view: CommonCauseView, sheet: Sheet) -> str:
         lines.append(f"  … and {len(view.causes) - len(shown)} more (--wide)")
     tried = ", ".join(f"{count} {visible(kind)}" for kind, count in view.tried.items())
     if tried:
-        lines += ["", f"  tried: {tried}"]
+        lines += ["", *(f"  {line}" for line in wrap(f"tried: {tried}", sheet.columns - 2))]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

@@ -172,8 +172,7 @@ def helped_words(told: Helped) -> str:
     """How often the remedy helped here."""
     if not told.ended:
         return "not tried here yet"
-    times = fmt.count(told.ended, "time")
-    return f"helped {told.helped} of {times} here: it ended, and has not come back within a week, or so far"
+    return f"helped {told.helped} of {told.ended} times here: it ended, and has not come back within a week, or so far"
 
 
 def _word(said: Said) -> WordLine:

@@ -72,4 +72,4 @@ def _guide(one: GuideView, sheet: Sheet) -> Iterator[str]:
         yield f"    remedy   {visible(command)}"
     yield from (f"    {text}" for text in wrap(visible(f"over when: {guide.verify}"), sheet.columns - 4))
     if one.helped:
-        yield f"    {visible(one.helped)}"
+        yield from (f"    {text}" for text in wrap(visible(one.helped), sheet.columns - 4))

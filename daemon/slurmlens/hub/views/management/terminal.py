@@ -40,7 +40,9 @@ def _levels(view: ManagementView, sheet: Sheet) -> Iterator[str]:
         if level.is_met is not None:
             mark, tone = ("✓", "good") if level.is_met else ("✕", "bad")
             sign = "≥" if level.unit == "share" else "≤"
-            told = f"{_figure(level, level.figure)} ({sign} {_figure(level, level.goal)}, of {level.of})"
+            told = (
+                f"{_figure(level, level.figure)} ({sign} {_figure(level, level.goal)}, of {level.of or 'less than 1'})"
+            )
             yield f"  {sheet.ink.paint(mark, tone)} {pad(_about(level), 34)} {told}"
 
 

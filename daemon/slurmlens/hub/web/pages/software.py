@@ -5,6 +5,8 @@ Fed by `ports`; `at` in an address is the moment that is asked about. The forms 
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import jinja2
 from aiohttp import web
 
@@ -28,7 +30,9 @@ class SoftwarePage:
         self._clock = clock
 
     async def overview(self, request: web.Request) -> web.Response:
-        """`GET /software`: all nodes, and who differs."""
+        """`GET /software`: all nodes, and who differs; with `name`, which a form asks for, that package's own page."""
+        if (name := request.query.get("name", "").strip()) and "form" not in request.match_info:
+            raise web.HTTPFound(f"/software/{quote(name, safe='')}")
         now_ns = self._clock.wall_ns()
         at_ns = moment_in(request, "at", now_ns)
         told = await self._software.drift(viewer_of(request), at_ns)
