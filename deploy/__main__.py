@@ -14,6 +14,7 @@ from deploy import instance
 from deploy.errors import DeployError
 from deploy.sandbox import Sandbox, enter_command
 from deploy.slurm import SmallSlurm
+from deploy.slurmlens import shell_variables
 
 
 def main() -> int:
@@ -52,10 +53,10 @@ def up(options: argparse.Namespace) -> int:
 def shell(options: argparse.Namespace) -> int:
     """Replaces this process by a shell, or by a command, inside a running instance."""
     folder = _find(options.instance)
-    argv = options.argv or ["bash", "--login"]
+    argv = options.argv or ["bash"]  # a login shell would set PATH anew
     home = folder / "home" / options.user
     cwd = home if home.exists() else folder
-    command = enter_command(_holder_pid(folder), folder, argv, user=options.user, cwd=cwd)
+    command = enter_command(_holder_pid(folder), folder, argv, user=options.user, cwd=cwd, env=shell_variables(folder))
     terminal = os.environ.get("TERM")
     if terminal:
         command.insert(command.index("-i") + 1, f"TERM={terminal}")

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from deploy import campaign, checks, instance, json_client, logins, slurmlens
 from deploy.assessing import Assessing
@@ -138,19 +139,30 @@ def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
         _show_report(stack, command, progress)
     check_common_cause(stack.hub.url, faulty, progress.check)
     check_usage(stack.hub.url, len(ended), progress.check)
+    _show_report(stack, ("audit", "--day", f"{datetime.now(UTC):%Y-%m-%d}", "--make"), progress)
     finding = check_findings(stack.hub.url, stack.slurm, faulty, ended, progress.check)
     if finding is not None:
         _show_report(stack, ("findings", finding), progress)
         progress.say(f"what was found: {stack.hub.url}/findings/{finding}")
+    _check_shell(stack.sandbox.identity, progress)
     progress.say(f"all jobs:  {stack.hub.url}/jobs")
     progress.say(f"one job:   {stack.hub.url}/jobs/{job_id}")
     progress.say(f"its lines: {stack.hub.url}/logs?job={job_id}")
     progress.say(f"the node:  {stack.hub.url}/nodes/{faulty}")
     progress.say(f"who used what: {stack.hub.url}/management")
+    progress.say(f"ours and Slurm's accounting: {stack.hub.url}/audit")
     progress.say(f"a shell:   python3 -m deploy shell --instance {stack.sandbox.identity} --user alice")
     progress.say("links that log a browser in, once, within an hour; a private window each keeps them apart:")
     for user, role in LOGINS.items():
         progress.say(f"  {user + ', ' + role:<26} {logins.link(stack, user)}")
+
+
+def _check_shell(identity: str, progress: Progress) -> None:
+    """Whoever opens the shell that the demo names finds `slurmlens` there, and it asks the demo's hub as alice."""
+    argv = [sys.executable, "-m", "deploy", "run", "--instance", identity, "--user", "alice", "slurmlens", "jobs"]
+    done = subprocess.run(argv, cwd=CHECKOUT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    is_alices = "alice" in done.stdout and "bob" not in done.stdout
+    progress.check(done.returncode == 0 and is_alices, "in the shell, `slurmlens jobs` shows alice her own")
 
 
 def _show_report(stack: Stack, command: Sequence[str], progress: Progress) -> None:

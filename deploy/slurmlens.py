@@ -14,9 +14,11 @@ from pathlib import Path
 
 from deploy.component import Service, listens, wait_ready
 from deploy.errors import MachineLacks
-from deploy.sandbox import CHECKOUT, Sandbox
+from deploy.sandbox import CHECKOUT, PATH, Sandbox
 
 PROGRAMS = CHECKOUT / ".venv/bin"
+HUB_ADDRESS = "hub-address"
+"""The file below an instance's folder that says where its hub answers."""
 USER = "slurmlens"
 DROPBOXES = "/run/slurmlens/events"
 APP_SOCKETS = "/run/slurmlens-node"
@@ -278,6 +280,18 @@ def program(name: str) -> Path:
     if not path.exists():
         raise MachineLacks(f"{path.relative_to(CHECKOUT)} is not there: `make setup`")
     return path
+
+
+def tell_hub(folder: Path, address: str) -> None:
+    """Whoever enters the instance later asks this hub."""
+    (folder / HUB_ADDRESS).write_text(address)
+
+
+def shell_variables(folder: Path) -> dict[str, str]:
+    """What a shell in an instance needs, so that `slurmlens jobs` is found there and asks the instance's hub."""
+    told = folder / HUB_ADDRESS
+    address = {"SLURMLENS_HUB": told.read_text()} if told.exists() else {}
+    return {"PATH": f"{PATH}:{PROGRAMS}", **address}
 
 
 def user(sandbox: Sandbox) -> str:

@@ -75,6 +75,7 @@ class Stack:
 
     def start_hub(self) -> None:
         start_and_wait(self.hub)
+        slurmlens.tell_hub(self.sandbox.folder, self.hub.url)
 
     def start_nodes(self) -> None:
         slurmlens.start_together(list(self.nodes.values()))

@@ -17,8 +17,12 @@ def check_usage(hub_url: str, ended: int, check: Callable[[bool, str], None]) ->
     wholes = {table["whole"]["sums"]["core_s"] for table in answer["tables"]}
     parts = {sum(row["sums"]["core_s"] for row in table["rows"]) for table in answer["tables"]}
     counted = answer["tables"][0]["whole"]["sums"]["ended"]
-    check(wholes == parts and len(wholes) == 1, f"usage adds up: {sorted(wholes)} core-seconds by each dimension")
+    check(wholes == parts and len(wholes) == 1, f"usage adds up: {_words(wholes)} core-seconds by each dimension")
     check(counted >= ended, f"usage counts {counted} runs that ended, of at least {ended}")
+
+
+def _words(wholes: set[float]) -> str:
+    return " or ".join(f"{whole:g}" for whole in sorted(wholes))
 
 
 def _counted(hub_url: str, ended: int) -> dict[str, Any]:
