@@ -55,7 +55,7 @@ class EntityKind(enum.Enum):
     """An optimisation campaign; its name is USER/NAME."""
 
 
-class Entity(msgspec.Struct, frozen=True, order=True):
+class Entity(msgspec.Struct, frozen=True, order=True, gc=False):
     """One thing of the cluster. `kind` is an `EntityKind`'s value: what sorts and goes into a key is text."""
 
     kind: str
@@ -100,7 +100,7 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
 
 
-class HeldFact(msgspec.Struct, frozen=True, kw_only=True):
+class HeldFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One attribute of an entity, and from when to when it held.
 
     `last_told_ns` is when it was told for the last time, of what has ended: it ended between then and `valid_to_ns`.
@@ -119,7 +119,7 @@ class HeldFact(msgspec.Struct, frozen=True, kw_only=True):
         return self.valid_from_ns <= at_ns < self.valid_to_ns
 
 
-class HeldRelation(msgspec.Struct, frozen=True, kw_only=True):
+class HeldRelation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """That `entity` stood in `relation` to `other`, and from when to when."""
 
     entity: Entity

@@ -33,6 +33,8 @@ class EntityHistory(msgspec.Struct, frozen=True, kw_only=True):
 def latest_facts(facts: Iterable[HeldFact]) -> dict[str, HeldFact]:
     """By attribute: of what several sources tell, what holds since last."""
     found: dict[str, HeldFact] = {}
-    for fact in sorted(facts, key=lambda one: (one.valid_from_ns, one.source)):
-        found[fact.attribute] = fact
+    for fact in facts:
+        held = found.get(fact.attribute)
+        if held is None or (fact.valid_from_ns, fact.source) >= (held.valid_from_ns, held.source):
+            found[fact.attribute] = fact
     return found

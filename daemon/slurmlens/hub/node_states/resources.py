@@ -32,14 +32,14 @@ _FABRIC_ERRORS = (
 )
 
 
-class FullFileSystem(msgspec.Struct, frozen=True, array_like=True):
+class FullFileSystem(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A file system by its mount point: the larger of its shares of bytes and inodes in use."""
 
     mount: str
     used_ratio: float
 
 
-class UseFigures(msgspec.Struct, frozen=True, array_like=True):
+class UseFigures(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One node. Network: the sum over links that tell their speed, each by its fuller direction; `link_ratio` is the
     busiest one's. Disks: the busiest one's. GPUs: sums over those that answer."""
 

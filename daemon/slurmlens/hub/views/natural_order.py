@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+_PARTS = re.compile(r"[0-9]+|[^0-9]+")
+
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """What to sort a name by: its digits count as numbers, the rest letter by letter."""
-    parts, digits = [], ""
-    for character in f"{name}\0":
-        if character.isascii() and character.isdigit():
-            digits += character
-            continue
-        if digits:
-            parts.append((0, int(digits), ""))
-            digits = ""
-        parts.append((1, 0, character))
-    return tuple(parts)
+    """What to sort a name by: its digits count as numbers, the rest letter by letter.
+
+    >>> sorted(["n10", "n2", "m3", "n2b"], key=natural)
+    ['m3', 'n2', 'n2b', 'n10']
+    """
+    return tuple(
+        (0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in _PARTS.findall(f"{name}\0")
+    )

@@ -15,7 +15,7 @@ from slurmlens.hub.inventory.questions.difference import differences
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood, explore
 from slurmlens.hub.inventory.questions.trials import trials
 from slurmlens.hub.inventory.runs import PlacedRun
-from slurmlens.hub.inventory.states import EntityState
+from slurmlens.hub.inventory.states import EntityState, latest_facts
 from slurmlens.slurm.records import JobState
 from testkit.inventories import entity
 
@@ -171,3 +171,17 @@ def test_the_node_that_fails_jobs_is_named_and_not_the_switch_above_it() -> None
     first = answer.causes[0]
     assert (first.kind, first.name, first.is_named) == ("node", "n1", True)
     assert [cause.name for cause in answer.causes if cause.is_named] == ["n1"]
+
+
+@given(st.permutations([(1, "a"), (5, "b"), (5, "a"), (3, "z")]))
+def test_of_what_several_sources_tell_the_newest_counts_in_whatever_order_it_is_read(
+    order: list[tuple[int, str]],
+) -> None:
+    facts = [
+        HeldFact(
+            entity=entity("node n1"), attribute="state", value=f"{since}{source}", source=source, valid_from_ns=since
+        )
+        for since, source in order
+    ]
+
+    assert latest_facts(facts)["state"].value == "5b"

@@ -16,7 +16,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.conclude.run_extent import RunExtent
 from slurmlens.hub.history.facts import JobRow
 from slurmlens.hub.inventory.collectors.nodes import REASON, STATE, is_out_of_service
-from slurmlens.hub.inventory.entities import EXISTS, EntityKind, HeldFact, HeldRelation
+from slurmlens.hub.inventory.entities import EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.states import latest_facts
 from slurmlens.hub.node_states.resources import UseFigures, UseFiguresTold
 from slurmlens.hub.views.cluster.controller import controller_lines
@@ -29,8 +29,8 @@ from slurmlens.hub.views.states import pending_words
 from slurmlens.shown import format as fmt
 from slurmlens.slurm.sdiag_text import SchedulerLoad
 
-ATTRIBUTES = (EXISTS, STATE, REASON, "cpu_count", "memory_bytes", "gres")
-"""What is read of each node."""
+ATTRIBUTES = (STATE, REASON, "cpu_count", "memory_bytes", "gres")
+"""What is read of each node; one that is gone has no state."""
 
 GROUPINGS = (EntityKind.PARTITION, EntityKind.SWITCH)
 _MOST_REASONS = 6

@@ -33,7 +33,7 @@ class ResourceLine(msgspec.Struct, frozen=True, kw_only=True):
     formulas: tuple[str, str, str]
 
 
-class NodeCell(msgspec.Struct, frozen=True, kw_only=True):
+class NodeCell(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One node of the map: its state in words, and the share of its cores that is allocated (None: not in service)."""
 
     name: str

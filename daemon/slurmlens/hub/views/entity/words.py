@@ -7,6 +7,7 @@ decides: a node that is IDLE+DRAIN is drained, one that is MIXED+DRAIN is draini
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from slurmlens.clock import NS_PER_S
@@ -56,6 +57,7 @@ _GRAVEST = (
 )
 
 
+@lru_cache(maxsize=1_024)
 def node_word(told: str) -> NodeWord:
     """What Slurm's words for a node's state come to."""
     words = set(told.split("+"))
