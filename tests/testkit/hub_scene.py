@@ -298,11 +298,9 @@ async def _usage_is_counted(history: History, mix: JobMix) -> None:
         await queries.nodes(viewer, window, mix.now_s)
         await queries.daily_utilisation(viewer, window)
         await queries.daily_waits(viewer, window, which)
-        await queries.waits(viewer, window, "user", which)
+        await queries.waits(viewer, window, ("partition", "user"), which)
         await queries.outages(viewer, lately, ("slurm",))
-        await queries.job_types(viewer, window, which)
-        await queries.habits(viewer, window, which)
-        await queries.bursts(viewer, window, 2, which)
+        await queries.started(viewer, window, which)
 
 
 async def _campaigns_are_told(history: History) -> None:

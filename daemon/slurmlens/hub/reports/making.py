@@ -67,8 +67,8 @@ class ReportMaker:
         facts = ReportFacts(
             pieces=await usage.usage_of_pieces(viewer, order.period.pieces, now_s, which),
             waits_by=waits_by,
-            waits=await usage.waits(viewer, window, waits_by, which),
-            job_types=await usage.job_types(viewer, window, which),
+            waits=(await usage.waits(viewer, window, (waits_by,), which))[waits_by],
+            job_types=(await usage.started(viewer, window, which)).job_types,
         )
         frame = ReportFrame(
             cluster=self._cluster,

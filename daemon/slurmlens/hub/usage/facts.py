@@ -114,6 +114,15 @@ class SubmitBurst(msgspec.Struct, frozen=True):
     runs: int
 
 
+class StartedRuns(msgspec.Struct, frozen=True, kw_only=True):
+    """What the runs that started in a window were like: the most common kinds of jobs, every user's habits, and every
+    user's largest burst, the largest first."""
+
+    job_types: tuple[JobTypeUse, ...]
+    habits: tuple[UserHabits, ...]
+    bursts: tuple[SubmitBurst, ...]
+
+
 class Outage(msgspec.Struct, frozen=True, kw_only=True):
     """A time in which a node took no new jobs, as its states say; `to_s` is None while it lasts.
 

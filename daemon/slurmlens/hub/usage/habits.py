@@ -49,6 +49,7 @@ def concerns(habits: Sequence[UserHabits], bursts: Iterable[SubmitBurst], rules:
             evidence=f"{one.runs} runs submitted within ten minutes",
         )
         for one in bursts
+        if one.runs >= rules.burst_runs
     ]
     return sorted(found, key=lambda one: (-one.weight, one.rule, one.user))
 

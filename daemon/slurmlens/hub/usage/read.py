@@ -8,9 +8,8 @@ parts add up to it. Each question takes a viewer first: who may not see all usag
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, case, func, select
+from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from slurmlens.hub.access.predicates import visible_usage
 from slurmlens.hub.access.viewer import Viewer
@@ -19,7 +18,6 @@ from slurmlens.hub.history import tables as history
 from slurmlens.hub.usage import tables as schema
 from slurmlens.hub.usage.charges import (
     DIMENSIONS,
-    FOREVER_S,
     HOUR_S,
     OPEN_SPAN,
     SUM_NAMES,
@@ -29,15 +27,13 @@ from slurmlens.hub.usage.charges import (
 )
 from slurmlens.hub.usage.facts import (
     DayFigure,
-    JobTypeUse,
     NodeTimeFacts,
     Outage,
-    SubmitBurst,
+    StartedRuns,
     UsageBacklog,
     UsageFacts,
     UsageFilter,
     UsageWindow,
-    UserHabits,
     WaitCount,
 )
 from slurmlens.hub.usage.keeping import charge_of_row
@@ -46,16 +42,9 @@ from slurmlens.hub.usage.outages import outages
 from slurmlens.hub.usage.rebuild import rebuild_usage
 from slurmlens.hub.usage.service_levels import OUT_OF_PLAN
 from slurmlens.hub.usage.spans import ALL_CLASSES, CLOSED_CLASSES, node_times, overlapping
-from slurmlens.slurm.records import ENDED_UNWELL
+from slurmlens.hub.usage.started import started_query, started_runs
 
-BURST_S = 600
 DAY_S = 86_400
-SHORT_S = 60
-MOST_TYPES = 20
-IDLE_SHARE = 20
-"""A run that used less than one part in so many of its cores' time held them idle."""
-
-_FAILED = sorted(state.value for state in ENDED_UNWELL)
 _ALL = UsageFilter()
 _NOTHING = UsageSums()
 
@@ -103,73 +92,41 @@ class UsageQueries:
         return await self._store.read(question)
 
     async def waits(
-        self, viewer: Viewer, window: UsageWindow, by: str = "partition", which: UsageFilter = _ALL
-    ) -> list[WaitCount]:
-        """How long the runs had waited that started within the window, by one of the dimensions and by size."""
+        self, viewer: Viewer, window: UsageWindow, by: Collection[str] = ("partition",), which: UsageFilter = _ALL
+    ) -> dict[str, list[WaitCount]]:
+        """How long the runs had waited that started within the window, by each of these dimensions and by size.
+
+        What is read once for several dimensions is as fine as all of them: counts of one wait may come several times.
+        """
         runs = schema.usage_runs
-        columns = (runs.c[by], runs.c.size_class, runs.c.wait_s)
+        dimensions = list(dict.fromkeys(by))
+        # the wait first: SQLite sorts what it groups, and numbers that differ are told apart sooner than names
+        columns = (runs.c.wait_s, runs.c.size_class, *(runs.c[name] for name in dimensions))
         query = (
             select(*columns, func.count())
             .where(*_started(self._cluster, window, ALL_CLASSES), *_visible(viewer, runs, which))
             .group_by(*columns)
         )
-        return await self._store.read(lambda connection: [WaitCount(*row) for row in connection.execute(query)])
+
+        def question(connection: Connection) -> dict[str, list[WaitCount]]:
+            found: dict[str, list[WaitCount]] = {name: [] for name in dimensions}
+            for wait_s, size_class, *names, count in connection.execute(query):
+                for dimension, name in zip(dimensions, names, strict=True):
+                    found[dimension].append(WaitCount(name, size_class, wait_s, count))
+            return found
+
+        return await self._store.read(question)
 
     async def outages(self, viewer: Viewer, window: UsageWindow, machine_users: Collection[str]) -> list[Outage]:
         """When nodes took no new jobs within the window, and who did something about it; everybody may know."""
         return await self._store.read(lambda connection: outages(connection, self._cluster, window, machine_users))
 
-    async def job_types(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> list[JobTypeUse]:
-        """The most common kinds of jobs among the runs that started within the window and are over."""
-        runs = schema.usage_runs
-        held_s = runs.c.end_s - runs.c.start_s
-        query = (
-            select(
-                runs.c.job_type,
-                runs.c.size_class,
-                func.count().label("runs"),
-                func.count(runs.c.user.distinct()).label("users"),
-                func.sum(runs.c.core_count * held_s).label("core_s"),
-                _count_where(runs.c.state.in_(_FAILED)).label("failed"),
-            )
-            .where(*_started(self._cluster, window, CLOSED_CLASSES), *_visible(viewer, runs, which))
-            .group_by(runs.c.job_type, runs.c.size_class)
-            .order_by(func.count().desc(), runs.c.job_type, runs.c.size_class)
-            .limit(MOST_TYPES)
-        )
+    async def started(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> StartedRuns:
+        """What the runs were like that started within the window: kinds of jobs, habits, bursts."""
+        where = (*_started(self._cluster, window, ALL_CLASSES), *_visible(viewer, schema.usage_runs, which))
         return await self._store.read(
-            lambda connection: [JobTypeUse(**_whole(row)) for row in connection.execute(query).mappings()]
+            lambda connection: started_runs(connection.execute(started_query(where)).mappings())
         )
-
-    async def habits(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> list[UserHabits]:
-        """How each user's runs used what they were given."""
-        query = _habits_query(self._cluster, window).where(*_visible(viewer, schema.usage_runs, which))
-        return await self._store.read(
-            lambda connection: [UserHabits(**_whole(row)) for row in connection.execute(query).mappings()]
-        )
-
-    async def bursts(
-        self, viewer: Viewer, window: UsageWindow, least: int, which: UsageFilter = _ALL
-    ) -> list[SubmitBurst]:
-        """Each user's most runs submitted in ten minutes, where those were `least` at least."""
-        runs = schema.usage_runs
-        slot = runs.c.submit_s - runs.c.submit_s % BURST_S
-        query = (
-            select(runs.c.user, slot.label("slot"), func.count().label("runs"))
-            .where(*_started(self._cluster, window, ALL_CLASSES), *_visible(viewer, runs, which))
-            .where(runs.c.submit_s.is_not(None))
-            .group_by(runs.c.user, slot)
-            .having(func.count() >= least)
-            .order_by(func.count().desc(), runs.c.user, slot)
-        )
-
-        def question(connection: Connection) -> list[SubmitBurst]:
-            found: dict[str, SubmitBurst] = {}
-            for row in connection.execute(query):
-                found.setdefault(row[0], SubmitBurst(row[0], int(row[1]), row[2]))
-            return list(found.values())
-
-        return await self._store.read(question)
 
     async def daily_utilisation(self, viewer: Viewer, window: UsageWindow) -> list[DayFigure]:
         """Of each whole day of UTC in the window: cores allocated, of all that were in service; everybody may know."""
@@ -339,44 +296,3 @@ def _pieces(from_s: int, to_s: int) -> Iterator[tuple[int, int]]:
         next_s = min(to_s, first_s // HOUR_S * HOUR_S + HOUR_S)
         yield first_s, next_s
         first_s = next_s
-
-
-def _habits_query(cluster: str, window: UsageWindow) -> Any:
-    runs = schema.usage_runs
-    held_s = runs.c.end_s - runs.c.start_s
-    core_s = runs.c.core_count * held_s
-    is_measured, has_peak = runs.c.cpu_ms > 0, runs.c.peak_mib > 0
-    held_idle = is_measured & (runs.c.cpu_ms * IDLE_SHARE < core_s * 1000)
-    has_limit = runs.c.limit_s.is_not(None)
-    return (
-        select(
-            runs.c.user,
-            func.count().label("runs"),
-            _count_where(runs.c.state.in_(_FAILED)).label("failed"),
-            _count_where(held_s < SHORT_S).label("short"),
-            func.sum(core_s).label("core_s"),
-            _sum_where(is_measured, core_s).label("measured_core_s"),
-            func.sum(runs.c.cpu_ms).label("cpu_ms"),
-            _sum_where(held_idle, core_s).label("idle_core_s"),
-            _sum_where(has_peak, runs.c.memory_mib * held_s).label("given_mib_s"),
-            _sum_where(has_peak, runs.c.peak_mib * held_s).label("peak_mib_s"),
-            _sum_where(has_limit, runs.c.core_count * func.coalesce(runs.c.limit_s, 0)).label("limit_core_s"),
-            _sum_where(has_limit, core_s).label("limited_core_s"),
-        )
-        .where(*_started(cluster, window, CLOSED_CLASSES), runs.c.end_s < FOREVER_S)
-        .group_by(runs.c.user)
-        .order_by(runs.c.user)
-    )
-
-
-def _count_where(condition: ColumnElement[bool]) -> Any:
-    return func.sum(case((condition, 1), else_=0))
-
-
-def _sum_where(condition: ColumnElement[bool], value: ColumnElement[int]) -> Any:
-    return func.sum(case((condition, value), else_=0))
-
-
-def _whole(row: Any) -> dict[str, Any]:
-    """Numbers that a database summed come as decimals from one of the two."""
-    return {name: value if isinstance(value, str) else int(value) for name, value in row.items()}

@@ -32,14 +32,12 @@ from slurmlens.hub.node_states.resources import UseFiguresTold
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.usage.facts import (
     DayFigure,
-    JobTypeUse,
     NodeTimeFacts,
     Outage,
-    SubmitBurst,
+    StartedRuns,
     UsageFacts,
     UsageFilter,
     UsageWindow,
-    UserHabits,
     WaitCount,
 )
 from slurmlens.hub.workflows.trigger import Trigger
@@ -224,23 +222,15 @@ class UsageReads(Protocol):
         """What the nodes did."""
 
     async def waits(
-        self, viewer: Viewer, window: UsageWindow, by: str = "partition", which: UsageFilter = ...
-    ) -> Sequence[WaitCount]:
-        """How long runs had waited."""
+        self, viewer: Viewer, window: UsageWindow, by: Collection[str] = ..., which: UsageFilter = ...
+    ) -> Mapping[str, Sequence[WaitCount]]:
+        """How long runs had waited, by each of these dimensions."""
 
     async def outages(self, viewer: Viewer, window: UsageWindow, machine_users: Collection[str]) -> Sequence[Outage]:
         """When nodes were out of service."""
 
-    async def job_types(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = ...) -> Sequence[JobTypeUse]:
-        """The most common kinds of jobs."""
-
-    async def habits(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = ...) -> Sequence[UserHabits]:
-        """How runs used what they were given."""
-
-    async def bursts(
-        self, viewer: Viewer, window: UsageWindow, least: int, which: UsageFilter = ...
-    ) -> Sequence[SubmitBurst]:
-        """Who submitted much at once."""
+    async def started(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = ...) -> StartedRuns:
+        """What the runs that started were like."""
 
     async def daily_utilisation(self, viewer: Viewer, window: UsageWindow) -> Sequence[DayFigure]:
         """How full each day was."""

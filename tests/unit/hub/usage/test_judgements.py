@@ -98,6 +98,7 @@ def test_each_rule_names_whom_it_is_for_with_figure_and_limit() -> None:
         assert [concern.rule for concern in concerns([one], [], RULES)] == [rule]
     (storm,) = concerns([], [SubmitBurst("eve", 0, 400)], RULES)
     assert (storm.rule, storm.figure, storm.limit) == ("submit storm", 400, 100)
+    assert concerns([], [SubmitBurst("eve", 0, 99)], RULES) == []
 
 
 def test_nobody_is_named_for_little() -> None:

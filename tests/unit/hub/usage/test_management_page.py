@@ -126,6 +126,13 @@ async def test_names_of_strangers_reach_the_page_as_text(client: Client) -> None
     assert "of=account%3A" + quote(ODD, safe="").replace("%20", "+") in page
 
 
+async def test_one_reading_serves_who_opens_the_same_within_two_minutes(client: Client, clock: ManualClock) -> None:
+    first = await view_of(client)
+    clock.advance(60)
+    assert await view_of(client) == first
+    assert (await view_of(client, f"{DAY}&by=user")).made_s == first.made_s + 60
+
+
 async def test_a_window_without_a_job_says_so(client: Client) -> None:
     page = await text_of(client, f"/management?from={BEGIN_S - 90_000}&to={BEGIN_S - 5_000}")
     assert "Nothing ran in this window" in page

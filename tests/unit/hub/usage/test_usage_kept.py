@@ -176,15 +176,25 @@ async def test_a_user_sees_sums_over_what_is_his_and_the_management_all(ledger: 
 async def test_waits_types_habits_and_bursts_are_of_the_runs_that_started_in_the_window(ledger: Ledger) -> None:
     await ledger.learn(*(job(number, 10, 40, JobState.FAILED) for number in range(1, 6)), job(9, 90_000, 90_500))
     window = UsageWindow(BEGIN_S, BEGIN_S + 3_600)
-    (wait,) = await ledger.queries.waits(EVERYBODY, window)
-    assert (wait.name, wait.wait_s, wait.runs) == ("all", 60, 5)
-    (kind,) = await ledger.queries.job_types(EVERYBODY, window)
+    waits = await ledger.queries.waits(EVERYBODY, window, ("partition", "user"))
+    found = {by: [(one.name, one.wait_s, one.runs) for one in own] for by, own in waits.items()}
+    assert found == {"partition": [("all", 60, 5)], "user": [("alice", 60, 5)]}
+    started = await ledger.queries.started(EVERYBODY, window)
+    (kind,), (habits,), (burst,) = started.job_types, started.habits, started.bursts
     assert (kind.job_type, kind.runs, kind.users, kind.failed, kind.core_s) == ("job-#", 5, 1, 5, 8 * 150)
-    (habits,) = await ledger.queries.habits(EVERYBODY, window)
     assert (habits.user, habits.failed, habits.short) == ("alice", 5, 5)
-    (burst,) = await ledger.queries.bursts(EVERYBODY, window, 3)
     assert (burst.user, burst.runs) == ("alice", 5)
-    assert await ledger.queries.bursts(EVERYBODY, window, 6) == []
+
+
+async def test_of_runs_that_go_on_bursts_alone_know_and_each_kind_counts_its_users_once(ledger: Ledger) -> None:
+    ended = [job(number, 10, 10 + 100 * number) for number in (1, 2, 3)]
+    others = [msgspec.structs.replace(job(number, 700, 800), user="bob") for number in (4, 5)]
+    await ledger.learn(*ended, *others, job(6, 20, None, JobState.RUNNING))
+    started = await ledger.queries.started(EVERYBODY, UsageWindow(BEGIN_S, BEGIN_S + 3_600))
+    (kind,) = started.job_types
+    assert (kind.runs, kind.users, kind.core_s) == (5, 2, 8 * (600 + 200))
+    assert [(one.user, one.runs, one.core_s) for one in started.habits] == [("alice", 3, 4_800), ("bob", 2, 1_600)]
+    assert [(one.user, one.runs) for one in started.bursts] == [("alice", 4), ("bob", 2)]
 
 
 async def test_how_busy_gpus_were_is_counted_also_where_it_is_told_after_the_end(ledger: Ledger) -> None:

@@ -5,18 +5,16 @@ Fed by the page with what `hub.usage.read` answered for one window; judges by th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from slurmlens.config.management import ManagementConfig
 from slurmlens.hub.usage.charges import HOUR_S
 from slurmlens.hub.usage.facts import (
-    JobTypeUse,
     NodeTimeFacts,
     Outage,
-    SubmitBurst,
+    StartedRuns,
     UsageFacts,
-    UserHabits,
     WaitCount,
 )
 from slurmlens.hub.usage.habits import concerns
@@ -38,16 +36,13 @@ TABLES = ("account", "user", "partition", "qos")
 
 
 class ManagementFacts(NamedTuple):
-    """Everything that the view is made of; `waits` are by partition, `own_waits` by what the first table is of."""
+    """Everything that the view is made of; `waits` are by partition and by what the first table is of."""
 
     usage: UsageFacts
     nodes: NodeTimeFacts
-    waits: Sequence[WaitCount]
-    own_waits: Sequence[WaitCount]
+    waits: Mapping[str, Sequence[WaitCount]]
     outages: Sequence[Outage]
-    job_types: Sequence[JobTypeUse]
-    habits: Sequence[UserHabits]
-    bursts: Sequence[SubmitBurst]
+    started: StartedRuns
 
 
 def build_management_view(
@@ -55,12 +50,11 @@ def build_management_view(
 ) -> ManagementView:
     """The view, with the table of `by` first."""
     order = (by, *(one for one in TABLES if one != by))
-    waits = {"partition": facts.waits, by: facts.own_waits}
-    tables = tuple(usage_table(facts.usage, one, waits.get(one, ())) for one in order)
+    tables = tuple(usage_table(facts.usage, one, facts.waits.get(one, ())) for one in order)
     levels = (
         availability(facts.nodes, settings.availability_goal),
         reaction(facts.outages, settings.reaction_goal_s, now_s),
-        *wait_levels(facts.waits, settings.wait_p95_goal_s, settings.wait_goals),
+        *wait_levels(facts.waits["partition"], settings.wait_p95_goal_s, settings.wait_goals),
     )
     utilisation = _utilisation(facts, next(one for one in tables if one.by == "partition"))
     return ManagementView(
@@ -75,8 +69,8 @@ def build_management_view(
         tables=tables,
         levels=levels,
         outages=tuple(facts.outages),
-        job_types=tuple(facts.job_types),
-        concerns=tuple(concerns(facts.habits, facts.bursts, settings)),
+        job_types=facts.started.job_types,
+        concerns=tuple(concerns(facts.started.habits, facts.started.bursts, settings)),
         backlog=facts.usage.backlog,
     )
 
