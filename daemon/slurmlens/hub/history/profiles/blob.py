@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from slurmlens.errors import DecodeError, UnsupportedVersion
@@ -90,6 +91,13 @@ def unpack(data: bytes, wanted: Wanted = ALL) -> Course:
             of_part = wanted[part]
             read_part(columns, part, names, names if of_part is None else of_part, course.count, stored[part])
     return course
+
+
+def drawn(course: Course) -> Course:
+    """What `unpack(…, DRAWN)` makes of a course that was never packed."""
+    high = {name: values for name, values in course.high.items() if name in (DRAWN[CoursePart.HIGH] or ())}
+    tail = None if course.tail is None else drawn(course.tail)
+    return replace(course, low={}, high=high, tail=tail)
 
 
 def kind_of(data: bytes) -> BlobKind:

@@ -16,7 +16,7 @@ from slurmlens.events import EventKind
 from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.bodies import LinePlace, lines_at, profiles_beside
-from slurmlens.hub.history.profiles.blob import DRAWN, unpack
+from slurmlens.hub.history.profiles.blob import DRAWN, drawn, unpack
 from slurmlens.hub.history.profiles.course import Course
 from slurmlens.hub.history.profiles.fold import shown_course
 from slurmlens.hub.history.record.packing import PACKED, course_told
@@ -36,7 +36,7 @@ def courses_of(connection: Connection, sightings: Collection[int]) -> dict[int, 
             except DecodeError:
                 continue  # a damaged blob: the rest of the job is there
         for sighting, course in _told_since(connection, piece):
-            pieces.setdefault(sighting, []).append(course)
+            pieces.setdefault(sighting, []).append(drawn(course))
     return {sighting: shown_course(own) for sighting, own in pieces.items()}
 
 
