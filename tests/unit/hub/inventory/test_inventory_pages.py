@@ -134,7 +134,7 @@ async def test_every_page_stands_and_names_in_it_are_only_text(client: Client, p
 
 async def test_a_node_page_says_what_is_with_it(client: Client) -> None:
     text = await text_of(client, "/nodes/n2")
-    assert "Drained since 2026-11-23T08:01:40Z by root: fails" in text
+    assert "Drained since 2026-11-23 08:01:40 UTC by root: fails" in text
     assert "10 of 15 that ended in the last day failed" in text
     assert "22.05.8" in text
     assert "23.02.1" in text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.findings.claims import Finding
@@ -221,7 +222,7 @@ def _sentence(
 
 
 def _state_sentence(state: StateView, told: dict[str, HeldFact]) -> str:
-    words = f"{state.word[0].upper()}{state.word[1:]} since {fmt.iso_s(state.from_ns)}"
+    words = f"{state.word[0].upper()}{state.word[1:]} since {fmt.moment(state.from_ns, UTC)} UTC"
     reason, by = told.get(REASON), told.get(REASON_BY)
     if reason is None or not is_out_of_service(state.told):
         return f"{words}."
