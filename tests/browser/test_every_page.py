@@ -55,7 +55,7 @@ PICTURES = {
 def pages_of(person: str) -> list[str]:
     """Every address of the table that this person is answered with a page, as the table's examples have it."""
     column = PEOPLE.index(person)
-    data = re.compile(r"\.json|\.csv|\{form\}|^/api|/live$|^/static|feedback|/login/|logout|^/$")
+    data = re.compile(r"\.json|\.csv|\{form\}|^/api|/live$|/file\.html$|\.toml$|^/static|feedback|/login/|logout|^/$")
     return [
         row.example
         for path, row in ROWS.items()

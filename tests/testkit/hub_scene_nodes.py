@@ -13,13 +13,14 @@ from slurmlens.events import (
 )
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.database.bulk import Transaction
+from slurmlens.hub.inventory import tables as inventory_tables
 from slurmlens.hub.inventory.read.software import SoftwareQueries
 from slurmlens.hub.node_states import tables as state_tables
 from slurmlens.hub.node_states.read import NodeStateQueries
 from testkit.hub_history import History
 from testkit.told_events import BEGIN_S, Told, at_ns
 
-NODES = 150
+NODES = 60
 OTHERS = 6_000
 OWN_JOB = 2_000_000_000
 """Job ids from here on are the scene's own."""
@@ -81,11 +82,27 @@ async def nodes_tell_their_software(history: History) -> None:
             for number in range(NODES)
         ]
         await history.apply(told)
+    await history.store.write(_inventory_of_others)
     queries = SoftwareQueries(history.store, "demo")
     for viewer in (EVERYBODY, ALICE):
         await queries.of_node(viewer, node_name(5), at_ns(2))
         await queries.library(viewer, "libc6", at_ns(2))
         await queries.drift(viewer, at_ns(2))
+
+
+def _inventory_of_others(transaction: Transaction) -> None:
+    """What was before: ended an hour ago, so many rows that a walk over them would show."""
+    ended = {"cluster": "demo", "source": "scontrol", "valid_to_ns": at_ns(-3_600), "last_told_ns": at_ns(-3_600)}
+    fact = {"kind": "node", "attribute": "state", "value": '"IDLE"'}
+    relation = {"kind": "partition", "relation": "contains", "other_kind": "node"}
+    for table, said in ((inventory_tables.facts, fact), (inventory_tables.relations, relation)):
+        columns = tuple(column.name for column in table.columns)
+        rows = []
+        for number in range(OTHERS):
+            named = {"name": f"n{number % NODES}", "other_name": f"n{number % NODES}"}
+            row = {**ended, **said, **named, "valid_from_ns": at_ns(-10_000 - number)}
+            rows.append(tuple(row[name] for name in columns))
+        transaction.insert_new(table, columns, rows)
 
 
 def _states_of_others(transaction: Transaction) -> None:

@@ -245,7 +245,7 @@ def on_postgresql(connection: Any, most_rows: int) -> Judge:
         options = "ANALYZE, FORMAT JSON" if is_question else "FORMAT JSON"
         (plan,) = connection.execute(f"EXPLAIN ({options}) {sql}".replace("%", "%%"), ()).fetchone()
         nodes = list(_plan_nodes(plan[0]["Plan"]))
-        if bad := [_told(node) for node in nodes if _walks_on_postgresql(node)]:
+        if bad := [f"{_rows(node):.0f} rows: {_told(node)}" for node in nodes if _walks_on_postgresql(node)]:
             return "; ".join(bad)
         looked_at = max((_rows(node) for node in nodes), default=0)
         return f"{looked_at:.0f} rows: {[_told(node) for node in nodes]}" if looked_at > most_rows else None
@@ -266,7 +266,8 @@ def _walks_on_postgresql(node: dict[str, Any]) -> bool:
         return _grows(node["Relation Name"]) and _rows(node) > SMALL_TABLE_ROWS
     if index is None or "Index Cond" in node or index in _partial_indexes():
         return False
-    return not node["limited"]  # how many it looks at until it has enough is counted
+    # how many it looks at until it has enough is counted
+    return not node["limited"] and _rows(node) > SMALL_TABLE_ROWS
 
 
 def _rows(node: dict[str, Any]) -> float:

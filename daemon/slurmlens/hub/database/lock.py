@@ -20,6 +20,10 @@ SHARE_WAIT_S = 60
 """How long a hub that shares waits for one that brings the schema up to date."""
 
 
+GONE_WAIT_S = 2
+"""How long a server may take to notice that the hub before has gone: its lock lives until then."""
+
+
 class AdvisoryLock:
     """The lock on one database of a server; ConfigError where a hub that does not share it has it."""
 
@@ -34,9 +38,10 @@ class AdvisoryLock:
         if self.is_alone:
             return
         try:
-            if not shared:
-                raise ConfigError(_taken(url, "one hub a database, or all of them with `shared`"), key="database.url")
-            self._wait_for_a_share(url)
+            if shared:
+                self._wait_for_a_share(url)
+            else:
+                self._wait_alone(url)
         except ConfigError:
             self.release()
             raise
@@ -51,6 +56,15 @@ class AdvisoryLock:
         """Lets the next hub in."""
         self._session.close()
         self._session.engine.dispose()
+
+    def _wait_alone(self, url: URL) -> None:
+        self._session.execute(text(f"SET lock_timeout = '{GONE_WAIT_S}s'"))
+        try:
+            self._ask("pg_advisory_lock")
+        except SQLAlchemyError as error:
+            message = _taken(url, "one hub a database, or all of them with `shared`")
+            raise ConfigError(message, key="database.url") from error
+        self.is_alone = True
 
     def _wait_for_a_share(self, url: URL) -> None:
         session: Connection = self._session
