@@ -8,7 +8,7 @@ anything.
 
 from __future__ import annotations
 
-from sqlalchemy import URL, Connection, NullPool, create_engine, text
+from sqlalchemy import URL, NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from slurmlens.errors import ConfigError
@@ -39,9 +39,12 @@ class AdvisoryLock:
             return
         try:
             if shared:
-                self._wait_for_a_share(url)
+                remedy = "set `shared` in its [database] as well, and start it again"
+                self._wait("pg_advisory_lock_shared", SHARE_WAIT_S, _taken(url, remedy, "database.shared"))
             else:
-                self._wait_alone(url)
+                remedy = "one hub a database, or all of them with `shared`"
+                self._wait("pg_advisory_lock", GONE_WAIT_S, _taken(url, remedy, "database.url"))
+                self.is_alone = True
         except ConfigError:
             self.release()
             raise
@@ -57,27 +60,17 @@ class AdvisoryLock:
         self._session.close()
         self._session.engine.dispose()
 
-    def _wait_alone(self, url: URL) -> None:
-        self._session.execute(text(f"SET lock_timeout = '{GONE_WAIT_S}s'"))
+    def _wait(self, function: str, wait_s: float, refusal: ConfigError) -> None:
+        self._session.execute(text(f"SET lock_timeout = '{wait_s}s'"))
         try:
-            self._ask("pg_advisory_lock")
+            self._ask(function)
         except SQLAlchemyError as error:
-            message = _taken(url, "one hub a database, or all of them with `shared`")
-            raise ConfigError(message, key="database.url") from error
-        self.is_alone = True
-
-    def _wait_for_a_share(self, url: URL) -> None:
-        session: Connection = self._session
-        session.execute(text(f"SET lock_timeout = '{SHARE_WAIT_S}s'"))
-        try:
-            self._ask("pg_advisory_lock_shared")
-        except SQLAlchemyError as error:
-            message = _taken(url, "set `shared` in its [database] as well, and start it again")
-            raise ConfigError(message, key="database.shared") from error
+            raise refusal from error
 
     def _ask(self, function: str) -> object:
         return self._session.execute(text(f"SELECT {function}(:key)"), {"key": _ADVISORY_KEY}).scalar()
 
 
-def _taken(url: URL, remedy: str) -> str:
-    return f"{url.database}: another hub has it open: {remedy}; or stop the other, or give this one its own"
+def _taken(url: URL, remedy: str, key: str) -> ConfigError:
+    message = f"{url.database}: another hub has it open: {remedy}; or stop the other, or give this one its own"
+    return ConfigError(message, key=key)

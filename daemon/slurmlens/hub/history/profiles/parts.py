@@ -18,7 +18,7 @@ from slurmlens.wire.packed_columns import GAP_HIGH, GAP_LOW, GAP_MEAN, KEPT_BYTE
 
 
 class BlobKind(IntEnum):
-    """How values are written: as three bytes of a float32, or as one byte of a scale ."""
+    """How values are written: as three bytes of a float32, or as one byte of a scale."""
 
     FINE = 0
     COARSE = 1
