@@ -38,10 +38,7 @@ def stack() -> Iterator[Stack]:
                 stack.start_nodes()
                 yield stack
             finally:
-                for daemon in stack.nodes.values():
-                    daemon.stop()
-                stack.hub.stop()
-                stack.slurm.stop()
+                stack.stop()
     except MachineLacks as error:
         pytest.skip(str(error))
 

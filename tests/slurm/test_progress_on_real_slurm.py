@@ -48,10 +48,7 @@ def stack() -> Iterator[Stack]:
                 build(sandbox)
                 yield stack
             finally:
-                for daemon in stack.nodes.values():
-                    daemon.stop()
-                stack.hub.stop()
-                stack.slurm.stop()
+                stack.stop()
     except MachineLacks as error:
         pytest.skip(str(error))
 
