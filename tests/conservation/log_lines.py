@@ -67,7 +67,8 @@ class LogRoadOrdeal:
 
     async def flow(self) -> None:
         """Until something has arrived; a file that comes after the daemon is read from its beginning."""
-        await until((self._folder / "run/status.sock").exists, f"the daemon is up: {self.node.tail(600)}")
+        begun = self._folder / "spool/log-positions.json"
+        await until(begun.exists, f"where the file begins is on the disk: {self.node.tail(600)}")
         self.file.write(1)
         await until(lambda: self.delivered(), f"something arrives: {self.node.tail(600)}")
 

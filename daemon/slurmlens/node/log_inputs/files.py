@@ -52,6 +52,7 @@ class FilesInput:
         self._node = node
         self._zone = zone
         self._road = road
+        self._positions = positions
         self._clock = clock
         self._marked: dict[Path, Position] = {}
         self._files = [
@@ -70,6 +71,8 @@ class FilesInput:
     async def run(self) -> None:
         """A stage: looks for ever."""
         try:
+            begun = {str(file.path): position for file in self._files if (position := file.begin()) is not None}
+            await self._positions.begin(begun)
             while True:
                 for file in self._files:
                     await self._take_new(file)

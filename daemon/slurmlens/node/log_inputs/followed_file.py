@@ -7,7 +7,7 @@ shorter, or begins with other bytes than before, was truncated: it begins anew, 
 had read of it is gone. A position that was left by an earlier daemon is taken up in the file of that inode, under
 whichever name it has by now in the same folder. Lines of Slurm's daemons that do not begin with `[` belong to the one
 before.
-Driven by `files`, which asks now and then; reads little at a time and never waits.
+Driven by `files`, which has it begin once and asks now and then; reads little at a time and never waits.
 """
 
 from __future__ import annotations
@@ -168,8 +168,20 @@ class FollowedFile:
         """Files that were renamed, and until when they are kept."""
         self._left: os.stat_result | None = None
         """What the file was like that was read to its end last."""
+        self._is_known = position is not None
         self._position = None if position == ABSENT else position
         self._begins_at_end = position is None and not from_beginning
+
+    def begin(self) -> Position | None:
+        """Where reading begins, in a file of which nothing is known; None where an earlier daemon left its place."""
+        if self._is_known:
+            return None
+        self._is_known = True
+        try:
+            self._file = self._first()
+        except OSError:
+            return None  # the first read reports it
+        return ABSENT if self._file is None else self._file.position()
 
     def read(self) -> FileRead:
         """What is new, a bounded piece of it; call again at once where there is more."""

@@ -65,6 +65,7 @@ class JournalInput:
         self._config = config
         self._node = node
         self._road = road
+        self._positions = positions
         self._clock = clock
         self._reporter = reporter
         self._backoff = Backoff(LEAST_WAIT_S, MOST_WAIT_S)
@@ -79,7 +80,7 @@ class JournalInput:
     async def run(self) -> None:
         """A stage: follows the journal for ever."""
         if self._cursor is None and self._since_s is not None:
-            await self._road.take([], {NAME: {"since_s": self._since_s}})
+            await self._positions.begin({NAME: {"since_s": self._since_s}})
         while True:
             began_ns, taken = self._clock.monotonic_ns(), 0
             try:

@@ -3,10 +3,12 @@
 Owns the file beside the spool, and the one that takes its place while that disk takes nothing (full, broken, a
 network's): it lies in the runtime folder, as the totals of what was dropped do then, and counts where it is there. A
 position counts once every line before it is safe: delivered, on the spool's disk, or counted as dropped. Lines are
-answered for in any order, so positions wait for those before them. Written in a thread, for a disk may hang: every
-`SAVE_EVERY_S` where something changed, at once where an input has its first, and at the end; a daemon that is killed
-reads so many seconds again, and the hub knows those lines by their ids. What is written never becomes older than it
-was. Fed by `road`; read by the inputs once, at their start.
+answered for in any order, so positions wait for those before them. Where an input begins is written before its first
+line is read: without it a daemon that is killed then would be followed by one that begins as at a first start, behind
+what came meanwhile. Written in a thread, for a disk may hang: then, every `SAVE_EVERY_S` where something changed, and
+at the end; a daemon that is killed reads so many seconds again, and the hub knows those lines by their ids. What is
+written never becomes older than it was. Fed by `road`; the inputs read it once, at their start, and say where they
+begin.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from slurmlens.runtime.whole_file import write_whole
 from slurmlens.telemetry.internal import InternalEvent, Reporter, lasting
 
 SAVE_EVERY_S = 10.0
+BEGIN_PATIENCE_S = 2.0
+"""How long an input waits at its start for a disk that hangs."""
 _MOST_BYTES = 1024 * 1024
 
 UNREADABLE = InternalEvent(
@@ -62,7 +66,6 @@ class LogPositions:
         self._waiting: deque[_Outstanding] = deque()
         self._changes = 0
         """How often what counts has changed; what of it is written stands in `_written`."""
-        self._has_first = asyncio.Event()
         self._writing = threading.Lock()
         self._written = 0
 
@@ -77,32 +80,37 @@ class LogPositions:
 
         def is_safe() -> None:
             outstanding.is_safe = True
-            is_first = False
             while self._waiting and self._waiting[0].is_safe:
-                marks = self._waiting.popleft().marks
-                is_first |= not marks.keys() <= self._safe.keys()
-                self._safe.update(marks)
+                self._safe.update(self._waiting.popleft().marks)
                 self._changes += 1
-            if is_first:
-                self._has_first.set()  # without any place a next daemon would begin as at a first start
 
         return is_safe
+
+    async def begin(self, marks: Mapping[str, Position]) -> None:
+        """Where inputs begin that never were; written when this returns, but for a disk that takes nothing or hangs."""
+        if not marks:
+            return
+        self._safe.update(marks)
+        self._changes += 1
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEGIN_PATIENCE_S):
+                await self._save_in_thread()
 
     async def run(self) -> None:
         """A stage: saves what has changed, for ever."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SAVE_EVERY_S):
-                    await self._has_first.wait()
-            self._has_first.clear()
+            await asyncio.sleep(SAVE_EVERY_S)
             if self._changes != self._written:
-                content, changes = self._content()
-                self._tell(await asyncio.to_thread(self._write, content, changes))
+                await self._save_in_thread()
 
     def save(self) -> None:
         """Write what is not written, waiting for the disk: the daemon ends."""
         if self._changes != self._written:
             self._tell(self._write(*self._content()))
+
+    async def _save_in_thread(self) -> None:
+        content, changes = self._content()
+        self._tell(await asyncio.to_thread(self._write, content, changes))
 
     def _content(self) -> tuple[bytes, int]:
         return msgspec.json.encode(self._safe), self._changes

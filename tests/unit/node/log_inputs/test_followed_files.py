@@ -10,6 +10,7 @@ import pytest
 from slurmlens.config.log_inputs import FilesInputConfig, LogInputsConfig
 from slurmlens.log_lines import LogLine
 from slurmlens.node.log_inputs.stages import POSITIONS
+from slurmlens.runtime.whole_file import write_whole
 from slurmlens.wire.log_documents import MAX_MESSAGE_BYTES
 from testkit.log_node import Jobs, LogNode, log_node
 from testkit.mounts import mountinfo
@@ -45,7 +46,7 @@ async def test_what_is_there_at_the_first_start_is_passed_over_and_what_comes_is
 
 async def place_is_known(node: LogNode, log: Path) -> None:
     """Until the input has looked at the file, and what it found counts."""
-    await node.until(lambda: node.inputs._positions.get(str(log)), "the file was looked at")
+    await node.until(lambda: (log.parent / POSITIONS).exists(), "the place of each file is written")
 
 
 async def test_a_file_that_is_renamed_is_read_to_its_end_before_the_one_that_took_its_place(log: Path) -> None:
@@ -130,14 +131,38 @@ async def test_a_file_that_is_not_there_yet_is_read_from_its_beginning_when_it_c
         await has(node, "first", "one")
 
 
-async def test_a_daemon_that_is_killed_before_it_saved_anything_does_not_begin_as_at_a_first_start(log: Path) -> None:
+@pytest.mark.parametrize("is_there_before", [True, False])
+async def test_a_daemon_that_is_killed_after_its_first_line_does_not_begin_as_at_a_first_start(
+    log: Path, is_there_before: bool
+) -> None:
+    if is_there_before:
+        write(log, "old")
     async with log_node(log.parent, config(log, from_beginning=False)) as node:
         await place_is_known(node, log)
-        left = (log.parent / POSITIONS).read_bytes()
-    write(log, "one")
-    (log.parent / POSITIONS).write_bytes(left)
-    async with log_node(log.parent, config(log, from_beginning=False)) as node:
+        write(log, "one")
         await has(node, "one")
+        left = (log.parent / POSITIONS).read_bytes()  # as it was before the daemon's end would have written it
+    (log.parent / POSITIONS).write_bytes(left)
+    write(log, "two")
+    async with log_node(log.parent, config(log, from_beginning=False)) as node:
+        await has(node, "one", "two")
+
+
+async def test_where_a_file_begins_is_on_the_disk_before_its_first_line_is_read(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(log, "one")
+    read_before: list[int] = []
+
+    def write_noting(place: Path, content: bytes) -> None:
+        read_before.append(sum(count for name, count in node.counters.snapshot().items() if "log_lines_read" in name))
+        write_whole(place, content)
+
+    monkeypatch.setattr("slurmlens.node.log_inputs.positions.write_whole", write_noting)
+    async with log_node(log.parent, config(log)) as node:
+        await has(node, "one")
+    assert read_before[0] == 0
+    assert read_before[-1] == 1
 
 
 def ids(lines: list[LogLine]) -> set[str]:

@@ -148,8 +148,7 @@ async def test_a_disk_that_hangs_holds_up_no_loop_and_what_it_writes_late_makes_
 
     monkeypatch.setattr("slurmlens.node.log_inputs.positions.write_whole", write)
     positions = LogPositions([path], Reporter(Counters(), ManualClock()))
-    saving = asyncio.create_task(positions.run())
-    positions.waits_for({"a": {"offset": 1}})()  # the input's first: saved at once
+    saving = asyncio.create_task(positions.begin({"a": {"offset": 1}}))
     await until(hung.is_set, "the disk is written to in a thread, and hangs")
     positions.waits_for({"a": {"offset": 2}})()
     assert positions.get("a") == {"offset": 2}
