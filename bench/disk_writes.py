@@ -46,12 +46,13 @@ def measure(setting: Setting) -> list[Result]:
 
 def _written(daemon: NodeDaemon, seconds: int) -> int:
     """Bytes that the process made the kernel write to a disk meanwhile."""
-    before = _write_bytes(daemon.pid)
+    before = write_bytes(daemon.pid)
     time.sleep(seconds)
-    return _write_bytes(daemon.pid) - before
+    return write_bytes(daemon.pid) - before
 
 
-def _write_bytes(pid: int) -> int:
+def write_bytes(pid: int) -> int:
+    """What a process has made the kernel write to a disk so far; NotMeasurable where the kernel keeps no account."""
     for line in Path(f"/proc/{pid}/io").read_text().splitlines():
         name, _, value = line.partition(": ")
         if name == "write_bytes":

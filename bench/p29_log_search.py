@@ -1,16 +1,20 @@
 """P29: searching ten million log lines in SQLite: by job, a text within a day, and the course of the day; p50.
 
 The lines are of one day (`hub_load.log_lines.kept_lines`). Answers must not be remembered: every question is another.
-`p29_search_server` asks a search server the same.
+What filling the store took, and what this process had written to disks for a line, stands in the note of each row: the
+whole run's, and the last tenth's, which says whether a line costs more as the day grows. `p29_search_server` asks a
+search server the same.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable
 
+from bench.disk_writes import write_bytes
 from bench.hub_load.log_lines import WORDS, kept_lines
 from bench.result import Goal, Result, Row
 from bench.setting import Setting
@@ -45,8 +49,7 @@ def measure(setting: Setting) -> list[Result]:
 async def asked(make: Callable[[], LogStore], count: int, rows: tuple[Row, ...]) -> list[Result]:
     """Fills a store with so many lines and asks it."""
     store, until_ns = make(), time.time_ns() // BAR_NS * BAR_NS
-    for lines in kept_lines(count, until_ns):
-        await store.append(lines)
+    filled = await _filled(store, count, until_ns)
     await asyncio.sleep(2.0)  # a search server finds what it keeps a second later
     since_ns = until_ns - DAY_NS
     questions = (
@@ -59,9 +62,28 @@ async def asked(make: Callable[[], LogStore], count: int, rows: tuple[Row, ...])
     results = []
     for row, ask in zip(rows, questions, strict=True):
         times_ms = [await _time_ms(ask, number) for number in range(QUESTIONS)]
-        results.append(row.measured(statistics.median(times_ms), f"{count} lines, longest {max(times_ms):.0f} ms"))
+        results.append(row.measured(statistics.median(times_ms), f"{filled}; longest answer {max(times_ms):.0f} ms"))
     await store.close()
     return results
+
+
+async def _filled(store: LogStore, count: int, until_ns: int) -> str:
+    """Fills the store; says how fast, and what it wrote."""
+    began_s, before, last_tenth, done = time.monotonic(), write_bytes(os.getpid()), 0, 0
+    for lines in kept_lines(count, until_ns):
+        await store.append(lines)
+        done += len(lines)
+        if not last_tenth and done >= count * 9 // 10:
+            last_tenth = write_bytes(os.getpid())
+    rate = count / (time.monotonic() - began_s)
+    a_line, at_the_end = (
+        (write_bytes(os.getpid()) - before) / count,
+        (write_bytes(os.getpid()) - last_tenth) / (count / 10),
+    )
+    return (
+        f"{count} lines, kept at {rate:.0f} a second; this process wrote {a_line / 1024:.1f} KiB a line, "
+        f"of the last tenth {at_the_end / 1024:.1f}"
+    )
 
 
 async def _time_ms(ask: Callable[[int], Awaitable[object]], number: int) -> float:

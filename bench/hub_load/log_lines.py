@@ -98,7 +98,7 @@ def kept_lines(count: int, until_ns: int, seed: int = 1) -> Iterator[Lines]:
             job_id = 1_000 + chance.randrange(max(1, count // 50)) if number % 3 else None
             message = " ".join(chance.choices(WORDS, k=10)) + f" {number}"
             line = LogLine(
-                id=f"{seed}-{number}",
+                id=f"{chance.getrandbits(128):032x}",  # as a followed file's: in no order
                 time_ns=until_ns - 86_400 * NS + number * step_ns,
                 node=f"n{chance.randrange(NODES):04}",
                 message=message,

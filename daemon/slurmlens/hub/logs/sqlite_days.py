@@ -1,8 +1,13 @@
 """A folder with a SQLite file a day: their names, their tables, and how they are opened and removed.
 
 Owns the files `logs-YYYY-MM-DD.sqlite3`. A file stands under its name when all tables are in it. Beside the lines it
-has counts of them by minute, so that the course of a day is read from 1,440 rows and not from all its lines; a file of
-an earlier release gets its counts when it is first written again. Used by `sqlite_store`, in its threads.
+has counts of them by minute, so that the course of a day is read from 1,440 rows and not from all its lines.
+
+Lines come nearly in the order of time. What indexes them by anything else would be written all over the day's file, a
+page of 4 KiB a line and index; so every such index begins with the stretch of time that a line is in, and what a
+transaction touches is the stretch of now. Whoever asks goes through the stretches, the newest first. Files of earlier
+releases, without counts (`user_version` 0) or stretches (1), are read and written as they are: the former gets its
+counts when it is first written again, the latter is gone in some days. Used by `sqlite_store`, in its threads.
 """
 
 from __future__ import annotations
@@ -18,31 +23,41 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.errors import ConfigError
 
 MINUTE_NS = 60 * NS_PER_S
+STRETCH_NS = 10 * MINUTE_NS
 WITH_COUNTS = 1
 """`user_version` of a file that has them."""
 
-_LINES = """
+WITH_STRETCHES = 2
+STRETCH = f"time_ns / {STRETCH_NS}"
+"""As indexes have it, and so every condition that is to go by them."""
+
+ID_END = "substr(id, -8)"
+"""What differs between ids, and is a third of them: an index of all would be the largest part of the file."""
+
+_LINES = f"""
 CREATE TABLE lines (
-    number INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, node TEXT NOT NULL, program TEXT,
+    number INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, id TEXT NOT NULL, node TEXT NOT NULL, program TEXT,
     severity INTEGER NOT NULL, job_id INTEGER, kind TEXT, user TEXT, account TEXT, partition TEXT, line BLOB NOT NULL);
 CREATE INDEX lines_by_time ON lines (time_ns, number, severity);
-CREATE INDEX lines_of_job ON lines (job_id, time_ns, number) WHERE job_id IS NOT NULL;
-CREATE INDEX lines_of_node ON lines (node, time_ns, number);
-CREATE INDEX lines_of_user ON lines (user, time_ns, number) WHERE user IS NOT NULL;
-CREATE INDEX lines_of_kind ON lines (kind, time_ns, number) WHERE kind IS NOT NULL;
+CREATE INDEX lines_by_id ON lines ({STRETCH}, {ID_END});
+CREATE INDEX lines_of_job ON lines ({STRETCH}, job_id, time_ns) WHERE job_id IS NOT NULL;
+CREATE INDEX lines_of_node ON lines ({STRETCH}, node, time_ns);
+CREATE INDEX lines_of_user ON lines ({STRETCH}, user, time_ns) WHERE user IS NOT NULL;
+CREATE INDEX lines_of_kind ON lines ({STRETCH}, kind, time_ns) WHERE kind IS NOT NULL;
+CREATE TABLE stretches (stretch INTEGER PRIMARY KEY, first_number INTEGER NOT NULL, last_number INTEGER NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5 (
-    message, content='', tokenize="unicode61 remove_diacritics 0 tokenchars '_'");
+    message, content='', columnsize=0, tokenize="unicode61 remove_diacritics 0 tokenchars '_'");
 """
 _COUNTS = f"""
 CREATE TABLE minutes (minute INTEGER PRIMARY KEY, lines INTEGER NOT NULL, errors INTEGER NOT NULL);
 CREATE INDEX lines_unfinished ON lines (time_ns) WHERE job_id IS NOT NULL AND user IS NULL;
 INSERT INTO minutes SELECT time_ns / {MINUTE_NS}, count(*), sum(severity <= 3) FROM lines GROUP BY 1;
-PRAGMA user_version = {WITH_COUNTS};
+PRAGMA user_version = {{version}};
 """  # noqa: S608
 _NAME = re.compile(r"logs-(\d{4}-\d\d-\d\d)\.sqlite3")
 MOST_OPEN = 4
 CACHE_KIB = 16 * 1024
-"""Of the day that is written: ids are random, so their index is touched everywhere."""
+"""Of the day that is written."""
 
 PAGES_BEFORE_CHECKPOINT = 4_000
 """A page that many transactions touch is written back once for all of them: a fifth less CPU time a line."""
@@ -87,7 +102,7 @@ class LogDays:
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_BEFORE_CHECKPOINT}")
             if not has_counts(connection):
-                connection.executescript(f"BEGIN;{_COUNTS}COMMIT;")
+                connection.executescript(f"BEGIN;{_COUNTS.format(version=WITH_COUNTS)}COMMIT;")
         self._open[day] = connection
         return connection
 
@@ -117,10 +132,19 @@ class LogDays:
         unfinished.unlink(missing_ok=True)
         with closing(sqlite3.connect(unfinished)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_LINES + _COUNTS)
+            connection.executescript(_LINES + _COUNTS.format(version=WITH_STRETCHES))
         unfinished.rename(self.path(day))
 
 
 def has_counts(connection: sqlite3.Connection) -> bool:
     """Whether the day's file counts its lines by minute."""
-    return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= WITH_COUNTS)
+    return _version(connection) >= WITH_COUNTS
+
+
+def has_stretches(connection: sqlite3.Connection) -> bool:
+    """Whether the indexes of the day's file begin with the stretch of time."""
+    return _version(connection) >= WITH_STRETCHES
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,57 +1,54 @@
 """What is asked of one day's file, as SQL: conditions of a query and of who looks, pages, and counts over time.
 
-Owns the SQL that reads; a function asks one connection. Counts come from the day's minutes where every line of the
-stretch may be seen and is asked for, and from an index of the lines themselves else. Used by `sqlite_store`.
+Owns the SQL that reads; a function asks one connection. A question that an index answers is asked of one stretch of
+the day after the other (`sqlite_days` says why), of words alone of twice as many each time, until there is enough.
+Counts come from the day's minutes where every line of the stretch may be seen and is asked for, and from an index of
+the lines themselves else. Used by `sqlite_store`.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from slurmlens.hub.access.predicates import entitlements
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.logs.query import JobOwner, LogPlace, LogQuery, StoredLine
-from slurmlens.hub.logs.sqlite_days import MINUTE_NS, has_counts
+from slurmlens.hub.logs.sqlite_days import MINUTE_NS, STRETCH, STRETCH_NS, has_counts, has_stretches
 from slurmlens.hub.logs.words import match_expression, terms_of
 from slurmlens.log_lines import LogLine
 
 _COLUMNS = ("job_id", "node", "user", "partition", "program", "kind")
 _SELECT = "SELECT line, user, account, partition, time_ns, number FROM lines"
 _TIME_ALONE = LogQuery()
-_IDS_AT_ONCE = 500
 _decode = msgspec.json.Decoder(LogLine).decode
+
+
+class _Stretch(NamedTuple):
+    """Ten minutes of the day, and between which numbers its lines are."""
+
+    stretch: int
+    first_number: int
+    last_number: int
 
 
 def newest(connection: sqlite3.Connection, viewer: Viewer, query: LogQuery, limit: int) -> Iterator[StoredLine]:
     """The newest lines of the day that fit."""
-    where, values = _conditions(viewer, query)
-    return _ask(connection, f"WHERE {where} ORDER BY time_ns DESC, number DESC LIMIT ?", (*values, limit))
+    return _page(connection, viewer, query, limit, "DESC")
 
 
 def oldest(connection: sqlite3.Connection, viewer: Viewer, query: LogQuery, limit: int) -> Iterator[StoredLine]:
     """The oldest lines of the day that fit."""
-    where, values = _conditions(viewer, query)
-    return _ask(connection, f"WHERE {where} ORDER BY time_ns, number LIMIT ?", (*values, limit))
+    return _page(connection, viewer, query, limit, "ASC")
 
 
 def unfinished(connection: sqlite3.Connection, since_ns: int, limit: int) -> Iterator[StoredLine]:
     """Lines of jobs whose user is not known."""
     where = "WHERE job_id IS NOT NULL AND user IS NULL AND time_ns >= ? ORDER BY time_ns DESC LIMIT ?"
     return _ask(connection, where, (since_ns, limit))
-
-
-def known_ids(connection: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
-    """Those of the ids that the day has."""
-    known: set[str] = set()
-    for begin in range(0, len(ids), _IDS_AT_ONCE):
-        some = ids[begin : begin + _IDS_AT_ONCE]
-        query = f"SELECT id FROM lines WHERE id IN ({', '.join('?' * len(some))})"  # noqa: S608
-        known.update(row[0] for row in connection.execute(query, some))
-    return known
 
 
 def counts(
@@ -83,9 +80,57 @@ def _is_of_time_alone(query: LogQuery) -> bool:
 def _walked(
     connection: sqlite3.Connection, viewer: Viewer, query: LogQuery, since_ns: int, width_ns: int
 ) -> Iterator[tuple[int, int, int]]:
-    where, values = _conditions(viewer, query)
-    sql = f"SELECT (time_ns - ?) / ?, count(*), sum(severity <= 3) FROM lines WHERE {where} GROUP BY 1"  # noqa: S608
-    yield from connection.execute(sql, (since_ns, width_ns, *values))
+    for where, values in _in_parts(connection, viewer, query, "DESC"):
+        sql = f"SELECT (time_ns - ?) / ?, count(*), sum(severity <= 3) FROM lines WHERE {where} GROUP BY 1"  # noqa: S608
+        yield from connection.execute(sql, (since_ns, width_ns, *values))
+
+
+def _page(
+    connection: sqlite3.Connection, viewer: Viewer, query: LogQuery, limit: int, order: str
+) -> Iterator[StoredLine]:
+    for where, values in _in_parts(connection, viewer, query, order):
+        rest = f"WHERE {where} ORDER BY time_ns {order}, number {order} LIMIT ?"
+        for stored in _ask(connection, rest, (*values, limit)):
+            yield stored
+            limit -= 1
+        if limit <= 0:
+            return
+
+
+def _in_parts(
+    connection: sqlite3.Connection, viewer: Viewer, query: LogQuery, order: str
+) -> Iterator[tuple[str, list[Any]]]:
+    """WHERE and its values for one part of the day after the other: by stretches, where an index or words answer."""
+    is_indexed = _is_indexed(viewer, query)
+    if not (is_indexed or query.text) or not has_stretches(connection):
+        yield _conditions(viewer, query)
+        return
+    since = 0 if query.since_ns is None else query.since_ns // STRETCH_NS
+    until = 2**62 if query.until_ns is None else query.until_ns // STRETCH_NS
+    if query.after is not None:
+        until = min(until, query.after.time_ns // STRETCH_NS)
+    rows = connection.execute(
+        f"SELECT * FROM stretches WHERE stretch BETWEEN ? AND ? ORDER BY stretch {order}",  # noqa: S608
+        (since, until),
+    )
+    stretches = [_Stretch(*row) for row in rows]
+    at_once = 1
+    while stretches:
+        some, stretches = stretches[:at_once], stretches[at_once:]
+        where, values = _conditions(viewer, query, some)
+        if is_indexed:
+            yield f"{STRETCH} = ? AND {where}", [some[0].stretch, *values]
+            continue
+        at_once *= 2
+        first, last = sorted((some[0].stretch, some[-1].stretch))
+        yield (
+            "time_ns >= ? AND time_ns < ? AND " + where,
+            [
+                first * STRETCH_NS,
+                (last + 1) * STRETCH_NS,
+                *values,
+            ],
+        )
 
 
 def _ask(connection: sqlite3.Connection, rest: str, values: Sequence[Any]) -> Iterator[StoredLine]:
@@ -93,8 +138,8 @@ def _ask(connection: sqlite3.Connection, rest: str, values: Sequence[Any]) -> It
         yield StoredLine(_decode(line), JobOwner(user, account, partition), LogPlace(time_ns, number))
 
 
-def _conditions(viewer: Viewer, query: LogQuery) -> tuple[str, list[Any]]:
-    """WHERE, and its values in their order."""
+def _conditions(viewer: Viewer, query: LogQuery, stretches: Sequence[_Stretch] = ()) -> tuple[str, list[Any]]:
+    """WHERE, and its values in their order; words are looked for between the numbers of the stretches."""
     parts: list[tuple[str, Sequence[Any]]] = [_visible(viewer)]
     parts += [(f"{name} = ?", (value,)) for name in _COLUMNS if (value := getattr(query, name)) is not None]
     if query.kinds is not None:
@@ -108,8 +153,21 @@ def _conditions(viewer: Viewer, query: LogQuery) -> tuple[str, list[Any]]:
     if query.after is not None:
         parts.append(("(time_ns, number) < (?, ?)", query.after))
     if query.text and (terms := terms_of(query.text)):
-        parts.append(("number IN (SELECT rowid FROM words WHERE words MATCH ?)", (match_expression(terms),)))
+        numbers = " AND rowid BETWEEN ? AND ?" if stretches else ""
+        bounds = (
+            (min(one.first_number for one in stretches), max(one.last_number for one in stretches)) if stretches else ()
+        )
+        found = f"number IN (SELECT rowid FROM words WHERE words MATCH ?{numbers})"  # noqa: S608
+        parts.append((found, (match_expression(terms), *bounds)))
     return " AND ".join(part for part, _ in parts), [value for _, values in parts for value in values]
+
+
+def _is_indexed(viewer: Viewer, query: LogQuery) -> bool:
+    """Whether a value is asked for that an index has."""
+    if any(value is not None for value in (query.job_id, query.node, query.user, query.kind, query.kinds)):
+        return True
+    reasons = entitlements(viewer)
+    return reasons is not None and [reason.column for reason in reasons] == ["user"]
 
 
 def _visible(viewer: Viewer) -> tuple[str, Sequence[Any]]:

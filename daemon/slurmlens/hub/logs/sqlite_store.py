@@ -1,8 +1,9 @@
 """Lines in SQLite: a file a day with a full-text index, so that forgetting a day is removing a file.
 
 Owns the threads that ask the files of `sqlite_days`. A line stands in the file of the day (UTC) of its own time; one
-that comes twice is one (`id`). One thread writes, in the order in which it was asked; readers have connections of their
-own and see what was committed. A file that is damaged costs its own day, and is named. Fed by `keeping`; `web` reads.
+that comes twice is one (`id`, see `sqlite_known`). One thread writes, in the order in which it was asked, what several
+senders ask for in one transaction (`grouped_appends`); readers have connections of their own and see what was
+committed. A file that is damaged costs its own day, and is named. Fed by `keeping`; `web` reads.
 Who looks is the first argument of every read: lines of jobs that a viewer may not see are not found, nor counted.
 """
 
@@ -21,9 +22,11 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.hub.access.viewer import Viewer
+from slurmlens.hub.logs.grouped_appends import GroupedAppends
 from slurmlens.hub.logs.query import MOST_LINES, JobOwner, LogPage, LogPlace, LogQuery, StoredLine
-from slurmlens.hub.logs.sqlite_days import MINUTE_NS, LogDays, day_of
-from slurmlens.hub.logs.sqlite_queries import counts, known_ids, newest, oldest, unfinished
+from slurmlens.hub.logs.sqlite_days import MINUTE_NS, STRETCH_NS, LogDays, day_of, has_stretches
+from slurmlens.hub.logs.sqlite_known import known_ids
+from slurmlens.hub.logs.sqlite_queries import counts, newest, oldest, unfinished
 from slurmlens.hub.logs.store import AROUND, Kept, Lines, LogStoreError, Slot, StoreDay, StoreHealth
 from slurmlens.log_lines import LogLine, Severity
 
@@ -32,7 +35,11 @@ _COUNT = (
     "INSERT INTO minutes VALUES (?, ?, ?)"
     " ON CONFLICT (minute) DO UPDATE SET lines = lines + excluded.lines, errors = errors + excluded.errors"
 )
-_REPLACE = "UPDATE lines SET job_id = ?, user = ?, account = ?, partition = ?, line = ? WHERE id = ?"
+_STRETCH = (
+    "INSERT INTO stretches VALUES (?, ?, ?)"
+    " ON CONFLICT (stretch) DO UPDATE SET last_number = max(last_number, excluded.last_number)"
+)
+_REPLACE = "UPDATE lines SET job_id = ?, user = ?, account = ?, partition = ?, line = ? WHERE number = ? AND id = ?"
 _READERS = 2
 _encode = msgspec.json.Encoder().encode
 _Made = TypeVar("_Made")
@@ -47,10 +54,11 @@ class SqliteLogStore:
         self._clock = clock
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log_writer")
         self._readers = ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="log_reader")
+        self._appends = GroupedAppends(lambda groups: self._run(self._writer, lambda: self._append(groups)))
 
     async def append(self, lines: Lines) -> Kept:
         """Keeps lines; answers once they are committed. LogStoreError where none was kept."""
-        return Kept(await self._run(self._writer, lambda: self._append(lines)))
+        return Kept(await self._appends.append(lines))
 
     async def replace(self, lines: Sequence[StoredLine]) -> None:
         """Writes lines anew that are kept."""
@@ -86,6 +94,7 @@ class SqliteLogStore:
 
     async def close(self) -> None:
         """Closes the files, when what was asked of them is done."""
+        await self._appends.done()
         await self._run(self._writer, self._days.close)
         self._writer.shutdown()
         self._readers.shutdown()
@@ -98,36 +107,46 @@ class SqliteLogStore:
 
     # in the writer's thread
 
-    def _append(self, lines: Lines) -> tuple[StoredLine, ...]:
-        by_day: dict[str, list[tuple[LogLine, JobOwner]]] = {}
-        for line, owner in lines:
-            by_day.setdefault(day_of(line.time_ns), []).append((line, owner))
-        return tuple(stored for day, own in by_day.items() for stored in self._append_to(day, own))
+    def _append(self, groups: Sequence[Lines]) -> list[tuple[StoredLine, ...]]:
+        """One transaction a day; returns of each group what was new of it."""
+        by_day: dict[str, list[tuple[int, LogLine, JobOwner]]] = {}
+        for group, lines in enumerate(groups):
+            for line, owner in lines:
+                by_day.setdefault(day_of(line.time_ns), []).append((group, line, owner))
+        new: list[list[StoredLine]] = [[] for _ in groups]
+        for day, own in by_day.items():
+            for group, stored in self._append_to(day, own):
+                new[group].append(stored)
+        return [tuple(own) for own in new]
 
-    def _append_to(self, day: str, lines: Lines) -> list[StoredLine]:
+    def _append_to(self, day: str, lines: Sequence[tuple[int, LogLine, JobOwner]]) -> list[tuple[int, StoredLine]]:
         connection = self._days.writer(day)
-        known = known_ids(connection, [line.id for line, _ in lines])
+        known = known_ids(connection, [line for _, line, _ in lines])
         number = connection.execute("SELECT coalesce(max(number), 0) FROM lines").fetchone()[0]
-        stored, rows = [], []
-        for line, owner in lines:
+        new, rows = [], []
+        for group, line, owner in lines:
             if line.id in known:
                 continue
             known.add(line.id)
             number += 1
-            stored.append(StoredLine(line, owner, LogPlace(line.time_ns, number)))
+            new.append((group, StoredLine(line, owner, LogPlace(line.time_ns, number))))
             values = (line.time_ns, line.id, line.node, line.program, line.severity, line.job_id, line.kind)
             rows.append((number, *values, *owner, _encode(line)))
+        stored = [one for _, one in new]
         with connection:
             connection.executemany(_INSERT, rows)
             words = ((one.place.number, one.line.message) for one in stored)
             connection.executemany("INSERT INTO words (rowid, message) VALUES (?, ?)", words)
             connection.executemany(_COUNT, _minutes(stored))
-        return stored
+            if has_stretches(connection):
+                connection.executemany(_STRETCH, _stretches(stored))
+        return new
 
     def _replace(self, lines: Sequence[StoredLine]) -> None:
         by_day: dict[str, list[tuple[object, ...]]] = {}
-        for line, owner, _ in (msgspec.structs.astuple(stored) for stored in lines):
-            row = (line.job_id, *owner, _encode(line), line.id)
+        for stored in lines:
+            line = stored.line
+            row = (line.job_id, *stored.owner, _encode(line), stored.place.number, line.id)
             by_day.setdefault(day_of(line.time_ns), []).append(row)
         for day, rows in by_day.items():
             connection = self._days.writer(day)
@@ -195,3 +214,12 @@ def _minutes(lines: Sequence[StoredLine]) -> list[tuple[int, int, int]]:
         own[0] += 1
         own[1] += stored.line.severity <= Severity.ERROR
     return [(minute, count, errors) for minute, (count, errors) in counted.items()]
+
+
+def _stretches(lines: Sequence[StoredLine]) -> list[tuple[int, int, int]]:
+    """Between which numbers the lines of each stretch are."""
+    bounds: dict[int, list[int]] = {}
+    for stored in lines:
+        number = stored.place.number
+        bounds.setdefault(stored.place.time_ns // STRETCH_NS, [number, number])[1] = number
+    return [(stretch, first, last) for stretch, (first, last) in bounds.items()]
