@@ -26,7 +26,7 @@ New = tuple[StoredLine, ...]
 Write = Callable[[Sequence[Lines]], Awaitable[Sequence[New]]]
 
 
-class _Waiting(NamedTuple):
+class _WaitingAppend(NamedTuple):
     lines: Lines
     kept: asyncio.Future[New]
 
@@ -36,7 +36,7 @@ class GroupedAppends:
 
     def __init__(self, write: Write) -> None:
         self._write = write
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_WaitingAppend] = []
         self._enough = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self._next_s = 0.0
@@ -44,7 +44,7 @@ class GroupedAppends:
     async def append(self, lines: Lines) -> New:
         """Returns what was new, once it is kept."""
         kept: asyncio.Future[New] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(lines, kept))
+        self._waiting.append(_WaitingAppend(lines, kept))
         if sum(len(one.lines) for one in self._waiting) >= ENOUGH_LINES:
             self._enough.set()
         if self._writing is None:
@@ -70,7 +70,7 @@ class GroupedAppends:
         finally:
             self._writing = None
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> list[_WaitingAppend]:
         lines, count = 0, 0
         for one in self._waiting:
             lines += len(one.lines)
@@ -82,7 +82,7 @@ class GroupedAppends:
             self._enough.clear()
         return group
 
-    async def _answer(self, group: Sequence[_Waiting]) -> None:
+    async def _answer(self, group: Sequence[_WaitingAppend]) -> None:
         try:
             new = await self._write([one.lines for one in group])
         except Exception as error:

@@ -27,7 +27,7 @@ _TIME_ALONE = LogQuery()
 _decode = msgspec.json.Decoder(LogLine).decode
 
 
-class _Stretch(NamedTuple):
+class _DayStretch(NamedTuple):
     """Ten minutes of the day, and between which numbers its lines are."""
 
     stretch: int
@@ -113,7 +113,7 @@ def _in_parts(
         f"SELECT * FROM stretches WHERE stretch BETWEEN ? AND ? ORDER BY stretch {order}",  # noqa: S608
         (since, until),
     )
-    stretches = [_Stretch(*row) for row in rows]
+    stretches = [_DayStretch(*row) for row in rows]
     at_once = 1
     while stretches:
         some, stretches = stretches[:at_once], stretches[at_once:]
@@ -138,7 +138,7 @@ def _ask(connection: sqlite3.Connection, rest: str, values: Sequence[Any]) -> It
         yield StoredLine(_decode(line), JobOwner(user, account, partition), LogPlace(time_ns, number))
 
 
-def _conditions(viewer: Viewer, query: LogQuery, stretches: Sequence[_Stretch] = ()) -> tuple[str, list[Any]]:
+def _conditions(viewer: Viewer, query: LogQuery, stretches: Sequence[_DayStretch] = ()) -> tuple[str, list[Any]]:
     """WHERE, and its values in their order; words are looked for between the numbers of the stretches."""
     parts: list[tuple[str, Sequence[Any]]] = [_visible(viewer)]
     parts += [(f"{name} = ?", (value,)) for name in _COLUMNS if (value := getattr(query, name)) is not None]
