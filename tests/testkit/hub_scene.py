@@ -243,6 +243,8 @@ async def _the_cluster_is_remembered(history: History, mix: JobMix) -> None:
     for viewer in (EVERYBODY, ALICE):
         await queries.entity(viewer, entity("node n0005"), at_ns(TELLINGS), at_ns(TELLINGS - 2))
         await queries.kind(viewer, EntityKind.NODE, ("state",), at_ns(TELLINGS))
+        span = at_ns(1), at_ns(TELLINGS)
+        await queries.changes(viewer, EntityKind.NODE, [node_name(5), node_name(6)], ("state", "reason"), span)
         await queries.neighbourhood(viewer, entity("node n0005"), 2, at_ns(TELLINGS))
         await queries.blast_radius(viewer, entity("partition p1"), at_ns(TELLINGS))
         await queries.memberships(viewer, "p1", "user7", [node_name(5)], at_ns(1), at_ns(TELLINGS))

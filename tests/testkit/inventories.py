@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.inventory import tables as schema
-from slurmlens.hub.inventory.entities import Entity, FactValue, Telling, ToldFact, ToldRelation
+from slurmlens.hub.inventory.entities import FOREVER, Entity, FactValue, HeldFact, Telling, ToldFact, ToldRelation
 
 
 def entity(text: str) -> Entity:
@@ -20,6 +20,15 @@ def entity(text: str) -> Entity:
 def fact(of: str, attribute: str, value: FactValue, since_ns: int | None = None) -> ToldFact:
     """A fact as a source tells it."""
     return ToldFact(entity=entity(of), attribute=attribute, value=value, since_ns=since_ns)
+
+
+def held(
+    of: str, attribute: str, value: FactValue, from_ns: int, to_ns: int = FOREVER, source: str = "test"
+) -> HeldFact:
+    """A fact as the inventory holds it."""
+    return HeldFact(
+        entity=entity(of), attribute=attribute, value=value, source=source, valid_from_ns=from_ns, valid_to_ns=to_ns
+    )
 
 
 def relation(of: str, name: str, other: str) -> ToldRelation:

@@ -142,6 +142,12 @@ class FixedInventory:
         self.asked.append((at_ns,))
         return [fact for fact in self.facts if fact.entity.kind == kind.value]
 
+    async def changes(
+        self, viewer: Viewer, kind: EntityKind, names: Sequence[str], attributes: Collection[str], span: tuple[int, int]
+    ) -> Sequence[HeldFact]:
+        self.asked.append(span)
+        return [fact for fact in self.facts if fact.entity.name in names and fact.attribute in attributes]
+
     async def contained(self, viewer: Viewer, kind: EntityKind, at_ns: int) -> Sequence[HeldRelation]:
         return [one for one in self.relations if one.entity.kind == kind.value]
 

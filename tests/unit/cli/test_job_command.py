@@ -58,6 +58,23 @@ async def test_json_is_the_hubs_own(hub: str, capsys: pytest.CaptureFixture[str]
     assert json.loads(capsys.readouterr().out)["state"] == "FAILED"
 
 
+async def test_the_time_line_is_told_in_order_and_as_the_hubs_json(
+    hub: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job_id = str(gallery_id("failed_on_faulty_node"))
+    assert await call(job, job_id, "--timeline", "--margin", "60", "--hub", hub) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Time line of job 4712  gemm")
+    assert text.index("submitted") < text.index("prolog") < text.index("ended: FAILED 42:0")
+    assert await call(job, job_id, "--timeline", "--json", "--hub", hub) == 0
+    view = json.loads(capsys.readouterr().out)
+    assert view["margin_s"] == 300
+    assert {one["node"] for one in view["series"]} == {"c1", "c2"}
+    assert await call(job, "99", "--timeline", "--hub", hub) == hub_client.EXIT_NO_SUCH
+    assert await call(job, job_id, "--timeline", "--margin", "99999", "--hub", hub) == hub_client.EXIT_USAGE
+    assert "Whole seconds from 0 to 86400" in capsys.readouterr().err
+
+
 async def test_an_unknown_job_says_what_to_do(hub: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert await call(job, "99", "--hub", hub) == hub_client.EXIT_NO_SUCH
     message = capsys.readouterr().err

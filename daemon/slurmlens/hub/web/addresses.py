@@ -65,6 +65,18 @@ def moment_in(request: web.Request, key: str, otherwise_ns: int) -> int:
     raise PageError(400, "bad-moment", message, advice)
 
 
+def seconds_in(request: web.Request, key: str, most: int, otherwise: int) -> int:
+    """The seconds that `key` of an address names; PageError 400 where they cannot be used."""
+    text = request.query.get(key)
+    if not text:
+        return otherwise
+    seconds = number_in(text, 0, most)
+    if seconds is None:
+        message = f"{key}={text[:_SHOWN_CHARACTERS]!r} cannot be used"
+        raise PageError(400, "bad-seconds", message, f"Whole seconds from 0 to {most}.")
+    return seconds
+
+
 def depth_in(request: web.Request, most: int, otherwise: int) -> int:
     """The `depth` that an address names; PageError 400 where it cannot be used."""
     text = request.query.get("depth")

@@ -32,6 +32,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "job_id": ("of this job", {"type": "integer", "minimum": 1}),
     "kind": ("of this kind", _TEXT),
     "limit": ("at most so many", _COUNT),
+    "margin_s": ("so many seconds before the start and after the end", {"type": "integer", "minimum": 0}),
     "node": ("on this node", _TEXT),
     "of": ("whose usage: account, user, partition or qos, and after a colon its name", _TEXT),
     "owner": ("of this user's jobs", _TEXT),

@@ -126,6 +126,11 @@ class InventoryReads(Protocol):
     ) -> Sequence[HeldFact]:
         """Attributes of all entities of a kind."""
 
+    async def changes(
+        self, viewer: Viewer, kind: EntityKind, names: Sequence[str], attributes: Collection[str], span: tuple[int, int]
+    ) -> Sequence[HeldFact]:
+        """Attributes of entities that are named, every version that held in a span."""
+
     async def contained(self, viewer: Viewer, kind: EntityKind, at_ns: int) -> Sequence[HeldRelation]:
         """Relations of all entities of a kind."""
 

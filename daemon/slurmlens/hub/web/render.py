@@ -82,7 +82,7 @@ def job_context(view: JobView) -> dict[str, Any]:
     return {
         "view": view,
         "identity": view.identity,
-        "number": phrases.job_number(view),
+        "number": phrases.job_number(view.identity),
         "plots": draw(view.charts) if view.charts else (),
         "timeline": draw_timeline(view),
     }

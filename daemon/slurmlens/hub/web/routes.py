@@ -20,6 +20,7 @@ from slurmlens.hub.views.finding.view import FeedbackView, FindingsView, Finding
 from slurmlens.hub.views.home.view import HomeView
 from slurmlens.hub.views.investigation.view import InvestigationsView, InvestigationView
 from slurmlens.hub.views.job.view import JobView
+from slurmlens.hub.views.job_timeline.view import JobTimelineView
 from slurmlens.hub.views.jobs.view import JobsView
 from slurmlens.hub.views.looks.view import LooksView
 from slurmlens.hub.views.management.view import ManagementView
@@ -120,6 +121,8 @@ def table(pages: Pages) -> tuple[Route, ...]:
         Route("/cluster/map", pages.cluster_map.show, ClusterMapView, ("at",)),
         Route(_JOB, pages.job.show, JobView),
         Route(_RUN, pages.job.show, JobView),
+        Route(_JOB + "/timeline", pages.job.timeline, JobTimelineView, ("margin_s",)),
+        Route(_RUN + "/timeline", pages.job.timeline, JobTimelineView, ("margin_s",)),
         Route(_JOB + "/live", pages.job.live),
         Route(_RUN + "/live", pages.job.live),
         Route(_JOB + "/events.json", pages.job.events),

@@ -12,23 +12,16 @@ another does not keep the hub busy with its page alone. What is made of the fact
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import jinja2
 
-from slurmlens.clock import NS_PER_S
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.history.facts import JobFacts
-from slurmlens.hub.inventory.questions.memberships import Membership
-from slurmlens.hub.node_states.facts import NodeCourse
-from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.web.job_reading import JobReading
 from slurmlens.hub.web.marked_lines import MarkedLines
 from slurmlens.hub.web.ports import HistoryQueries, JobSources
 from slurmlens.hub.web.shown import Shown
 from slurmlens.runtime.beside import beside
-
-AROUND_A_RUN_NS = 60 * NS_PER_S
-"""slurmctld's hooks run before the first node's Prolog and after the last one's Epilog; a requeued run waits longer."""
 
 MOST_KEPT = 64
 MOST_NODES_KEPT = 8_000
@@ -62,16 +55,14 @@ class ViewCache:
         environment: jinja2.Environment,
     ) -> None:
         self._queries = queries
-        self._sources = sources
+        self._reading = JobReading(sources)
         self._environment = environment
         self._kept: dict[Key, _Projection] = {}
 
     async def get(self, viewer: Viewer, job_id: int, run: int | None, *, not_before: float) -> Shown | None:
         """The job as it was read at `not_before` (the loop's clock) or later; None where nobody reported it."""
         key = (viewer, job_id, run)
-        kept = self._kept.pop(key, None) or _Projection(
-            None if self._sources.logs is None else MarkedLines(self._sources.logs)
-        )
+        kept = self._kept.pop(key, None) or _Projection(self._reading.marked_lines())
         self._kept[key] = kept  # behind those that nobody asked for since
         while kept.read_at < not_before:
             if kept.reading is None:
@@ -86,52 +77,16 @@ class ViewCache:
             await asyncio.sleep(kept.rest_until - loop.time())
             began = loop.time()
             facts = await self._queries.job_facts(*key)
-            kept.shown = None if facts is None else await self._made_of(key[0], facts, kept.lines)
+            kept.shown = None if facts is None else await self._shown(key[0], facts, kept.lines)
             kept.read_at = began
             kept.rest_until = loop.time() + min(MOST_REST_S, REST_PER_WORK * (loop.time() - began))
         finally:
             kept.reading = None
         self._keep_within_bounds()
 
-    async def _made_of(self, viewer: Viewer, facts: JobFacts, marked: MarkedLines | None) -> Shown:
-        """The view of these facts with what the other rooms know of the job, made beside the loop."""
-        of, run = self._sources, (viewer, facts.job_id, facts.run)
-        told = await of.progress.of_job(*run)
-        lines = () if marked is None else await marked.read(viewer, facts)
-        due = () if of.triggers is None else await of.triggers.of_run(*run)
-        found = () if of.findings is None else await of.findings.of_job(*run)
-        gpus = () if of.node_states is None else await of.node_states.of_job(*run)
-        then = await self._then(viewer, facts)
-        words = () if of.controller is None else await of.controller.of_run(*run, *_around(facts))
-        earlier = () if of.earlier is None else await of.earlier.of_job(viewer, facts)
-        courses = await self._courses(viewer, facts)
-
-        def make() -> Shown:
-            view = build_job_view(facts, told, lines, found, due, gpus, then, words, earlier, courses)
-            return Shown(view, self._environment)
-
-        return await beside(make)
-
-    async def _then(self, viewer: Viewer, facts: JobFacts) -> Sequence[Membership]:
-        """What the run hung together with when it began; that is told by the hub's own memory alone."""
-        inventory = self._sources.inventory
-        if inventory is None or facts.start_ns is None:
-            return ()
-        partition = user = None
-        if facts.record is not None:
-            partition, user = facts.record.partition, facts.record.user
-        elif facts.identity is not None:
-            partition, user = facts.identity.partition, facts.identity.user_name
-        nodes = [node.node for node in facts.nodes]
-        return await inventory.memberships(viewer, partition, user, nodes, facts.start_ns, facts.as_of_ns)
-
-    async def _courses(self, viewer: Viewer, facts: JobFacts) -> Sequence[NodeCourse]:
-        """How the run's nodes themselves fared while it ran."""
-        if self._sources.node_states is None or facts.start_ns is None:
-            return ()
-        nodes = [node.node for node in facts.nodes]
-        until_ns = facts.end_ns or facts.as_of_ns
-        return await self._sources.node_states.course(viewer, nodes, facts.start_ns // NS_PER_S, until_ns // NS_PER_S)
+    async def _shown(self, viewer: Viewer, facts: JobFacts, marked: MarkedLines | None) -> Shown:
+        view_of = await self._reading.ready(viewer, facts, marked)
+        return await beside(lambda: Shown(view_of(), self._environment))
 
     def _keep_within_bounds(self) -> None:
         nodes = sum(len(kept.shown.view.nodes) for kept in self._kept.values() if kept.shown)
@@ -141,9 +96,3 @@ class ViewCache:
             if kept.reading is None:
                 nodes -= len(kept.shown.view.nodes) if kept.shown else 0
                 del self._kept[key]
-
-
-def _around(facts: JobFacts) -> tuple[int, int | None]:
-    """From when until when slurmctld's hooks spoke of this run."""
-    begin_ns = facts.start_ns or facts.submit_ns or 0
-    return max(0, begin_ns - AROUND_A_RUN_NS), None if facts.end_ns is None else facts.end_ns + AROUND_A_RUN_NS

@@ -51,6 +51,28 @@ def facts_of_kind(
     return list(_facts(connection, query))
 
 
+def facts_of_named(
+    viewer: Viewer,
+    connection: Connection,
+    cluster: str,
+    kind: str,
+    names: Collection[str],
+    attributes: Collection[str],
+    span: tuple[int, int],
+) -> list[HeldFact]:
+    """These attributes of entities that are named, every version that held some time in the span (both ends in it)."""
+    table, found = schema.facts, list[HeldFact]()
+    for piece in pieces_of(names):
+        query = (
+            select(*(table.c[column] for column in _FACT))
+            .where(table.c.cluster == cluster, table.c.kind == kind, table.c.name.in_(piece))
+            .where(table.c.attribute.in_(sorted(attributes)), _overlaps(table, *span))
+            .where(visible_entities(viewer, table.c.kind, table.c.name))
+        )
+        found.extend(_facts(connection, query))
+    return found
+
+
 def relations_of(
     viewer: Viewer, connection: Connection, cluster: str, entities: Iterable[Entity], at_ns: int
 ) -> list[HeldRelation]:

@@ -73,6 +73,16 @@ class InventoryQueries:
             lambda connection: facts_at.facts_of_kind(viewer, connection, self._cluster, kind.value, attributes, span)
         )
 
+    async def changes(
+        self, viewer: Viewer, kind: EntityKind, names: Sequence[str], attributes: Collection[str], span: tuple[int, int]
+    ) -> list[HeldFact]:
+        """These attributes of entities that are named, every version that held in the span."""
+
+        def question(connection: Connection) -> list[HeldFact]:
+            return facts_at.facts_of_named(viewer, connection, self._cluster, kind.value, names, attributes, span)
+
+        return await self._store.read(question)
+
     async def contained(self, viewer: Viewer, kind: EntityKind, at_ns: int) -> list[HeldRelation]:
         """What all entities of a kind contained, or were related to, at a moment."""
         span = at_ns, at_ns

@@ -139,12 +139,12 @@ def _shape(grid: Grid | None, charts: Sequence[Chart]) -> str:
 def _chart(
     plan: ChartPlan, nodes: Sequence[NodeFacts], odd: Sequence[str], limits: Limits, grid: Grid | None, live: bool
 ) -> Chart:
-    up, substituted = _chosen(plan.up, nodes)
+    up, substituted = chosen_column(plan.up, nodes)
     if grid is None or up is None:
         return Chart(key=plan.key, title=plan.title, unit=plan.unit, empty=True, note=_why_empty(plan, nodes, live))
     series = _series(nodes, odd, up, plan.part, grid, 1)
     if plan.down:
-        down, _ = _chosen(plan.down, nodes)
+        down, _ = chosen_column(plan.down, nodes)
         series += _series(nodes, odd, down or plan.down[0], plan.part, grid, -1)
     limit, label = _limit(plan, limits)
     highest = _highest(series, 1)
@@ -163,7 +163,7 @@ def _chart(
     )
 
 
-def _chosen(columns: tuple[str, str | None], nodes: Sequence[NodeFacts]) -> tuple[str | None, bool]:
+def chosen_column(columns: tuple[str, str | None], nodes: Sequence[NodeFacts]) -> tuple[str | None, bool]:
     """The job's own column where any node measured it, else its substitute (True), else nothing."""
     own, substitute = columns
     if any(has_values(node.profile, own) for node in nodes):

@@ -5,7 +5,7 @@ Pure. `shown.format` formats single numbers; this module joins those that belong
 
 from __future__ import annotations
 
-from slurmlens.hub.views.job.view import Allocation, JobView, Pressure, Provenance
+from slurmlens.hub.views.job.view import Allocation, Identity, Pressure, Provenance
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
 
@@ -13,9 +13,8 @@ LEAST_FELT = 0.0095
 """Pressure below one percent is nothing that anybody felt."""
 
 
-def job_number(view: JobView) -> str:
+def job_number(identity: Identity) -> str:
     """`4711`, `4711 run 1 of 2`, `4700_11 (4711)`."""
-    identity = view.identity
     number = str(identity.job_id)
     if identity.array_job_id is not None and identity.array_task_id is not None:
         number = f"{identity.array_job_id}_{identity.array_task_id} ({identity.job_id})"

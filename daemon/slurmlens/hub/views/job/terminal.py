@@ -43,7 +43,7 @@ def render_job(view: JobView, sheet: Sheet) -> str:
 
 def _title(view: JobView, sheet: Sheet) -> str:
     identity = view.identity
-    parts = [f"Job {job_number(view)}"]
+    parts = [f"Job {job_number(view.identity)}"]
     if identity.name:
         parts.append(clip(visible(identity.name), 24 if sheet.columns <= NARROW else 60))
     if identity.user:
