@@ -86,9 +86,9 @@ async def serve(config: HubConfig, clock: Clock, database: DatabaseFile | None =
         reporter.report(STARTED, version=__version__, cluster=config.cluster, scheme=scheme, host=host, port=port)
         report_a_wrong_clock(clock, reporter)
         _report_the_database(database, reporter)
+        _tame_the_collector()
         if (watch := watch_of_running_loop()) is not None:
             watch.forget()
-        _tame_the_collector()
         try:
             await live(_work(pipeline, database), stop, notifier, f"answering on {host}:{port}")
         except EndedByItself as end:

@@ -64,7 +64,8 @@ class LoopWatch(selectors.DefaultSelector):
         )
 
     def forget(self) -> None:
-        """Begin anew: what a start costs says nothing about what follows."""
+        """Begin anew, with what is left of this turn: what a start costs says nothing about what follows."""
+        self._last_ns = self._cpu_time_ns()
         self._longest_ns = self._longest_at_ns = self._held = 0
 
 

@@ -100,6 +100,11 @@ def drawn(course: Course) -> Course:
     return replace(course, low={}, high=high, tail=tail)
 
 
+def head_bytes(data: bytes) -> bytes:
+    """What tells a blob from another one of the same sighting: its checksum, and when it was made."""
+    return data[: _FRONT.size + _HEAD.size]
+
+
 def kind_of(data: bytes) -> BlobKind:
     """How the values of a blob are written."""
     return read(data)[1]

@@ -56,6 +56,8 @@ class Course:
     tail: Course | None = None
     told_ns: int = 0
     whole_from_ns: int | None = None
+    reckoned: dict[str, float | None] = field(init=False, compare=False, repr=False, default_factory=dict)
+    """What was reckoned of it by those to whom it is shown, who never change it; a changed copy begins without."""
 
     @property
     def width_s(self) -> float:

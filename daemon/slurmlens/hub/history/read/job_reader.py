@@ -33,6 +33,7 @@ from slurmlens.hub.history.facts import (
     TimelineEntry,
     TimeSource,
 )
+from slurmlens.hub.history.read.course_memory import CourseMemory
 from slurmlens.hub.history.read.profiles import courses_of
 from slurmlens.hub.history.read.reading import (
     Row,
@@ -62,6 +63,7 @@ class JobReader:
         viewer: Viewer,
         connection: Connection,
         beats: NodeBeats,
+        courses: CourseMemory,
         cluster: str,
         job_id: int,
         now_ns: int,
@@ -72,6 +74,7 @@ class JobReader:
         self._accounting = accounting
         self._connection = connection
         self._beats = beats
+        self._courses = courses
         self._cluster = cluster
         self._job_id = job_id
         self._now_ns = now_ns
@@ -128,7 +131,7 @@ class JobReader:
         return records.get(submit_s), heard.get(submit_s)
 
     def _parts(self, rows: Sequence[Row]) -> list[Part]:
-        courses = courses_of(self._connection, [row["rid"] for row in rows])
+        courses = courses_of(self._connection, [row["rid"] for row in rows], self._courses)
         return [Part(row, _totals(row), courses.get(row["rid"])) for row in rows]
 
     def _nodes(self, run: Row, record: JobRecord | None, parts: Sequence[Part]) -> tuple[NodeFacts, ...]:

@@ -16,9 +16,10 @@ from slurmlens.events import EventKind
 from slurmlens.hub.database.pieces import pieces_of
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.bodies import LinePlace, lines_at, profiles_beside
-from slurmlens.hub.history.profiles.blob import DRAWN, drawn, unpack
+from slurmlens.hub.history.profiles.blob import drawn
 from slurmlens.hub.history.profiles.course import Course
 from slurmlens.hub.history.profiles.fold import shown_course
+from slurmlens.hub.history.read.course_memory import CourseMemory, unpacked
 from slurmlens.hub.history.record.packing import PACKED, course_told
 from slurmlens.hub.history.record.storing import KINDS
 from slurmlens.wire.received import receive
@@ -26,18 +27,22 @@ from slurmlens.wire.received import receive
 _PROFILE_KINDS = (KINDS.index(EventKind.JOB_PROFILE), KINDS.index(EventKind.JOB_SUMMARY))
 
 
-def courses_of(connection: Connection, sightings: Collection[int]) -> dict[int, Course]:
+def courses_of(connection: Connection, sightings: Collection[int], memory: CourseMemory) -> dict[int, Course]:
     """The course of each of these sightings (`sightings.rid`) as far as it was received, with what is drawn of it."""
-    pieces: dict[int, list[Course]] = {}
-    for piece in pieces_of(sightings):
-        for sighting, blob in _packed(connection, piece):
-            try:
-                pieces.setdefault(sighting, []).append(unpack(blob, DRAWN))
-            except DecodeError:
-                continue  # a damaged blob: the rest of the job is there
-        for sighting, course in _told_since(connection, piece):
-            pieces.setdefault(sighting, []).append(drawn(course))
-    return {sighting: shown_course(own) for sighting, own in pieces.items()}
+    courses: dict[int, Course] = {}
+    for some in pieces_of(sightings):
+        blobs: dict[int, list[bytes]] = {}
+        for sighting, blob in _packed(connection, some):
+            blobs.setdefault(sighting, []).append(blob)
+        told: dict[int, list[Course]] = {}
+        for sighting, course in _told_since(connection, some):
+            told.setdefault(sighting, []).append(drawn(course))
+        for sighting in blobs.keys() - told.keys():
+            if (known := memory.course(sighting, blobs[sighting])) is not None:
+                courses[sighting] = known
+        for sighting, since in told.items():
+            courses[sighting] = shown_course([*unpacked(blobs.get(sighting, ())), *since])
+    return courses
 
 
 def _packed(connection: Connection, sightings: list[int]) -> list[tuple[int, bytes]]:

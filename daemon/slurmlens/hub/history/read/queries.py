@@ -18,6 +18,7 @@ from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as schema
 from slurmlens.hub.history.bodies import LinePlace, lines_at
 from slurmlens.hub.history.facts import HistoryStatus, JobFacts, JobFilter, JobList
+from slurmlens.hub.history.read.course_memory import CourseMemory
 from slurmlens.hub.history.read.job_list import list_jobs
 from slurmlens.hub.history.read.job_reader import JobReader
 from slurmlens.hub.history.read.reading import fetch, node_heard, of_job
@@ -46,6 +47,7 @@ class Queries:
         self._scheduler_silent_since = scheduler_silent_since
         self._store = store
         self._beats = beats
+        self._courses = CourseMemory()
         self._clock = clock
         self._cluster = cluster
 
@@ -73,7 +75,9 @@ class Queries:
         if chosen is None:
             return None
         now_ns = self._clock.wall_ns()
-        reader = JobReader(viewer, connection, self._beats, cluster, job_id, now_ns, accounting=self._accounting)
+        reader = JobReader(
+            *(viewer, connection, self._beats, self._courses, cluster, job_id, now_ns), accounting=self._accounting
+        )
         return reader.facts(chosen, runs)
 
     async def own_job_id(self, viewer: Viewer, reference: JobReference) -> int | None:

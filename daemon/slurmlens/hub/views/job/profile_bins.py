@@ -11,7 +11,7 @@ import enum
 import itertools
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import mul
 from typing import NamedTuple
@@ -167,8 +167,12 @@ def _mean_known(values: Sequence[float]) -> float:
 
 def integral(course: Course | None, column: str) -> float | None:
     """Area under a rate: what was used while somebody watched. None where nothing was measured."""
+    return _reckoned(course, f"integral {column}", lambda of: _integral(of, column))
+
+
+def _integral(course: Course, column: str) -> float | None:
     means = _measured(course, column)
-    if course is None or means is None:
+    if means is None:
         return None
     width_s = course.width_s
     if not course.weight and min(means) >= 0:
@@ -181,8 +185,21 @@ def integral(course: Course | None, column: str) -> float | None:
 
 def average(course: Course | None, column: str) -> float | None:
     """Mean over the bins in which something was measured."""
+    return _reckoned(course, f"average {column}", lambda of: _average(of, column))
+
+
+def _average(course: Course, column: str) -> float | None:
     means = _measured(course, column)
     return None if means is None else _mean_known(means)
+
+
+def _reckoned(course: Course | None, what: str, reckon: Callable[[Course], float | None]) -> float | None:
+    """A figure of a course, reckoned once: who watches a job is shown the same courses again and again."""
+    if course is None:
+        return None
+    if what not in course.reckoned:
+        course.reckoned[what] = reckon(course)
+    return course.reckoned[what]
 
 
 def highest(course: Course | None, column: str) -> float | None:
