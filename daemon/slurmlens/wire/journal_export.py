@@ -10,7 +10,9 @@ nothing. Fed by `node.log_inputs.journal`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
 
 from slurmlens.log_lines import LogLine, Severity
 from slurmlens.wire.log_bytes import LATE_S, cut, text_of
@@ -26,7 +28,39 @@ _LENGTH_BYTES = 8
 _NS_PER_US = 1000
 _US_PER_S = 1_000_000
 
-JournalEntry = dict[bytes, bytes]
+_MOST_SENDERS = 1024
+_TOLD_CHARS = len(b"\n_SOURCE_REALTIME_TIMESTAMP=")
+
+_Fields = dict[bytes, bytes]
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """What entries say of who wrote them: the same few processes log most lines."""
+
+    program: str | None
+    pid: int | None
+    severity: int
+    facility: int | None
+    unit: str | None
+    cgroup: str | None
+    user_id: int | None
+
+
+class JournalEntry(NamedTuple):
+    """What a line needs of an entry; `stored_us` is the journal's time of it, `told_us` the sender's."""
+
+    cursor: bytes | None
+    stored_us: int | None
+    told_us: int | None
+    message: bytes | None
+    sender: Sender
+
+
+def entry_of(fields: Mapping[bytes, bytes]) -> JournalEntry:
+    """The entry that has these fields."""
+    get = fields.get
+    stored, told = (_number(get(name)) for name in (b"__REALTIME_TIMESTAMP", b"_SOURCE_REALTIME_TIMESTAMP"))
+    return JournalEntry(get(b"__CURSOR"), stored, told, get(b"MESSAGE"), _sender(fields))
 
 
 class ExportReader:
@@ -34,7 +68,8 @@ class ExportReader:
 
     def __init__(self) -> None:
         self._rest = b""
-        self._entry: JournalEntry = {}
+        self._entry: _Fields = {}
+        self._senders: dict[tuple[bytes, bytes], Sender] = {}
         self._pass_over = 0
         """Bytes of a value that is too long, still to come."""
 
@@ -58,17 +93,53 @@ class ExportReader:
         self._rest = buffer[position:]
         return entries
 
-    @staticmethod
-    def _plain_entry(buffer: bytes, position: int) -> tuple[JournalEntry, int] | None:
+    def _plain_entry(self, buffer: bytes, position: int) -> tuple[JournalEntry, int] | None:
         """An entry without binary values, which nearly all are, and what lies behind it."""
         end = buffer.find(b"\n\n", position)
         if end <= position:
             return None
-        try:
-            # A binary value has its name alone on a line, which is no pair.
-            return dict([field.split(b"=", 1) for field in buffer[position:end].split(b"\n")]), end + 2
-        except ValueError:
+        whole = buffer[position:end]
+        entry = self._of_known_sender(whole)
+        if entry is None:
+            fields = _plain_fields(whole)
+            if fields is None:
+                return None
+            entry = entry_of(fields)
+        return entry, end + 2
+
+    def _of_known_sender(self, whole: bytes) -> JournalEntry | None:
+        """An entry as journalctl orders it: its place and times, a boot, fields with the message among them.
+
+        All but the message and the times is looked up, as it stands, among what senders before had; whatever is in
+        another order, or binary, is None, and read field by field.
+        """
+        cursor_end, boot, begin = whole.find(b"\n"), whole.find(b"\n_BOOT_ID="), whole.find(b"\nMESSAGE=")
+        if not 0 < cursor_end < boot < begin or not whole.startswith(b"__CURSOR="):
             return None
+        stored_end = whole.find(b"\n", cursor_end + 1)
+        if not whole.startswith(b"__REALTIME_TIMESTAMP=", cursor_end + 1):
+            return None
+        end = whole.find(b"\n", begin + 1)
+        before, behind = whole[boot:begin], b"" if end < 0 else whole[end:]
+        told_us = None
+        if (told := behind.find(b"\n_SOURCE_REALTIME_TIMESTAMP=")) >= 0:
+            told_end = behind.find(b"\n", told + 1)
+            told_us = _number(behind[told + _TOLD_CHARS : told_end if told_end >= 0 else None])
+            behind = behind[:told] + (b"" if told_end < 0 else behind[told_end:])
+        sender = self._senders.get((before, behind)) or self._new_sender(before, behind)
+        if sender is None:
+            return None
+        message = whole[begin + 9 : end if end >= 0 else None]
+        return JournalEntry(whole[9:cursor_end], _number(whole[cursor_end + 22 : stored_end]), told_us, message, sender)
+
+    def _new_sender(self, before: bytes, behind: bytes) -> Sender | None:
+        fields = _plain_fields((before + behind)[1:])
+        if fields is None or b"MESSAGE" in fields or b"_SOURCE_REALTIME_TIMESTAMP" in fields:
+            return None
+        if len(self._senders) >= _MOST_SENDERS:
+            self._senders.clear()
+        sender = self._senders[before, behind] = _sender(fields)
+        return sender
 
     def _field(self, buffer: bytes, position: int, entries: list[JournalEntry]) -> int:
         """Takes one field, or the end of an entry; returns the position behind it, the same where more must come."""
@@ -77,7 +148,7 @@ class ExportReader:
             return self._endless(buffer, position)
         if newline == position:
             if self._entry:
-                entries.append(self._entry)
+                entries.append(entry_of(self._entry))
                 self._entry = {}
             return position + 1
         equals = buffer.find(b"=", position, newline)
@@ -100,29 +171,51 @@ class ExportReader:
         return len(buffer) if len(buffer) - position > 2 * MOST_VALUE_BYTES else position
 
 
-def line_of_entry(entry: Mapping[bytes, bytes], node: str, arrived_ns: int) -> LogLine | None:
+def line_of_entry(entry: JournalEntry, node: str, arrived_ns: int) -> LogLine | None:
     """The line in an entry; None where it has no message.
 
     The journal's own word about the sender (`_PID`, `_UID`, `_SYSTEMD_UNIT`, `_SYSTEMD_CGROUP`) goes before the
     sender's. The id is the cursor's beginning, a journal's own id and the entry's number in it: an entry that is read
     again is the same line.
     """
-    get = entry.get
-    raw = get(b"MESSAGE")
+    cursor, stored_us, told_us, raw, sender = entry
     if raw is None:
         return None
     fields: dict[str, str | int] = {}
     message, is_cut = text_of(raw, fields)
-    stored_us = _moment_us(get(b"__REALTIME_TIMESTAMP"))
-    time_us = _moment_us(get(b"_SOURCE_REALTIME_TIMESTAMP")) or stored_us
+    time_us = told_us or stored_us
     if stored_us and time_us and abs(time_us - stored_us) > LATE_S * _US_PER_S:
         fields["clock_off_s"] = (time_us - stored_us) // _US_PER_S
-    severity = _number(get(b"PRIORITY"))
     return LogLine(
-        id=get(b"__CURSOR", b"").partition(b";b=")[0].decode("ascii", "replace"),
+        id="" if cursor is None else cursor.partition(b";b=")[0].decode("ascii", "replace"),
         time_ns=time_us * _NS_PER_US if time_us else arrived_ns,
         node=node,
         message=message,
+        program=sender.program,
+        pid=sender.pid,
+        severity=sender.severity,
+        facility=sender.facility,
+        unit=sender.unit,
+        cgroup=sender.cgroup,
+        user_id=sender.user_id,
+        source="journal",
+        is_cut=is_cut,
+        fields=fields,
+    )
+
+
+def _plain_fields(lines: bytes) -> _Fields | None:
+    """Fields that are a line each; None where one is binary: its name stands alone on a line, which is no pair."""
+    try:
+        return dict([field.split(b"=", 1) for field in lines.split(b"\n")])
+    except ValueError:
+        return None
+
+
+def _sender(fields: Mapping[bytes, bytes]) -> Sender:
+    get = fields.get
+    severity = _number(get(b"PRIORITY"))
+    return Sender(
         program=_name(get(b"SYSLOG_IDENTIFIER") or get(b"_COMM")),
         pid=_number(get(b"_PID")),
         severity=severity if severity is not None and severity <= Severity.DEBUG else Severity.INFO.value,
@@ -130,29 +223,16 @@ def line_of_entry(entry: Mapping[bytes, bytes], node: str, arrived_ns: int) -> L
         unit=_name(get(b"_SYSTEMD_UNIT")),
         cgroup=_path(get(b"COREDUMP_CGROUP") or get(b"_SYSTEMD_CGROUP")),
         user_id=_number(get(b"_UID")),
-        source="journal",
-        is_cut=is_cut,
-        fields=fields,
     )
 
 
-# The same few programs, units, cgroups and processes log most lines.
-
-
-@lru_cache(maxsize=1024)
 def _number(value: bytes | None) -> int | None:
     return int(value) if value is not None and value.isdigit() and len(value) < 19 else None
 
 
-@lru_cache(maxsize=512)
 def _name(value: bytes | None) -> str | None:
     return None if value is None else cut(value)
 
 
-@lru_cache(maxsize=512)
 def _path(value: bytes | None) -> str | None:
     return None if value is None else value[:4096].decode("utf-8", "replace")
-
-
-def _moment_us(value: bytes | None) -> int | None:
-    return int(value) if value is not None and value.isdigit() and len(value) < 19 else None

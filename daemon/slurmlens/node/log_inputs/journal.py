@@ -164,7 +164,7 @@ class JournalInput:
     async def _take(self, entries: Sequence[JournalEntry]) -> None:
         arrived_ns = self._clock.wall_ns()
         lines = [line_of_entry(entry, self._node, arrived_ns) for entry in entries]
-        cursor = entries[-1].get(b"__CURSOR")
+        cursor = entries[-1].cursor
         if cursor is not None:
             self._cursor = cursor.decode("ascii", "replace")
         marks: dict[str, Position] = {} if self._cursor is None else {NAME: {"cursor": self._cursor}}
