@@ -25,9 +25,8 @@ from slurmlens.telemetry.internal import InternalEvent, Reporter, lasting
 from slurmlens.wire.journal_export import FIELDS, ExportReader, JournalEntry, line_of_entry
 
 NAME = "journal"
-READ_BYTES = 64 * 1024
-PIPE_BYTES = 256 * 1024
-GATHER_S = 0.25
+READ_BYTES = PIPE_BYTES = 256 * 1024
+GATHER_S = 0.4
 """What comes within this time is read at once: a wake-up costs as much as ten lines. The pipe holds as much at 1,000
 lines a second; where it is full journalctl waits, and nothing is lost."""
 
@@ -151,8 +150,11 @@ class JournalInput:
         reader, taken = ExportReader(), 0
         os.set_blocking(output, False)
         while True:
-            await readable(output)
-            data = os.read(output, READ_BYTES)
+            try:
+                data = os.read(output, READ_BYTES)
+            except BlockingIOError:  # idle: from here on it costs nothing until something comes
+                await readable(output)
+                continue
             if not data:
                 return taken
             if entries := reader.feed(data):

@@ -3,7 +3,7 @@
 Owns the one way in which pipes and sockets of log inputs are awaited. Where a queue is short (a log socket's is ten
 datagrams, net.unix.max_dgram_qlen) and fills, less is let gather: whoever writes there waits while it is full. While
 nothing comes it costs nothing; a program that logs a thousand lines a second, each with a write of its own, wakes the
-daemon twenty times and not a thousand; the journal, whose pipe holds more, four times.
+daemon twenty times and not a thousand; the journal, whose pipe holds more, less than three times.
 """
 
 from __future__ import annotations
