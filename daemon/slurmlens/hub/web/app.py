@@ -154,7 +154,7 @@ def make_app(
         findings=None if findings is None else FindingsPage(findings, environment, cluster, clock),
         notices=None if notices is None or settings.notices is None else NoticesPage(notices, settings.notices, clock),
         silence=SilencePage(settings.silence),
-        workflows=None if triggers is None else WorkflowsPage(triggers, environment, cluster, clock),
+        workflows=WorkflowsPage(triggers, environment, cluster, clock),
         audit=None if audit is None else AuditPage(*audit, environment, cluster, clock, control),
         investigations=None
         if investigations is None
@@ -177,7 +177,7 @@ def _application(
     """Every address behind what every request goes through; the navigation has those of them that it knows."""
     app = web.Application(middlewares=through, client_max_size=settings.listen.max_body_bytes)
     app.on_response_prepare.append(_secure)
-    rooms = ("audit", "software", "workflows")
+    rooms = ("audit", "software")
     environment.globals["rooms"] = {name: getattr(pages, name) is not None for name in rooms}
     environment.globals["navigation"] = navigation_of({route.path for route in table(pages)})
     app.add_routes([*route_definitions(pages), *(web.post(path, handler) for path, handler in taking.items())])

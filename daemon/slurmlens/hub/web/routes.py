@@ -91,7 +91,7 @@ class Pages(NamedTuple):
     logs: LogsPage | None
     findings: FindingsPage | None
     audit: AuditPage | None
-    workflows: WorkflowsPage | None
+    workflows: WorkflowsPage
     investigations: InvestigationsPage | None
     notices: NoticesPage | None
     description: ApiDescriptionPage
@@ -144,7 +144,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
         *(() if pages.campaigns is None else _of_campaigns(pages.campaigns)),
         *(() if pages.logs is None else _of_logs(pages.logs)),
         *(() if pages.findings is None else _of_findings(pages.findings)),
-        *(() if pages.workflows is None else (Route("/workflows", pages.workflows.show, WorkflowsView),)),
+        Route("/workflows", pages.workflows.show, WorkflowsView),
         *(() if pages.audit is None else _of_audit(pages.audit)),
         *(() if pages.investigations is None else _of_investigations(pages.investigations)),
         *(() if pages.notices is None else _of_notices(pages.notices)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -14,6 +15,9 @@ from slurmlens.hub.history.facts import StateFilter
 from slurmlens.hub.views.entity.view import EntityView
 from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.views.jobs.view import JobsView
+from slurmlens.hub.views.workflow.build import render_workflows
+from slurmlens.hub.views.workflow.view import WorkflowsView
+from slurmlens.shown.terminal import Sheet
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.records import JobState
 from testkit.job_gallery import GALLERY
@@ -147,6 +151,15 @@ async def test_what_is_not_there_says_so_and_what_to_do(client: Client, path: st
     page = await client.get(path)
     assert page.status == 404
     assert "/jobs" in await page.text()
+
+
+async def test_a_hub_that_starts_no_workflows_says_so_and_what_to_write_for_it(client: Client) -> None:
+    page = await (await client.get("/workflows")).text()
+    assert "its settings have no table [workflows]" in page
+    assert "key_file = " in page
+    view = msgspec.json.decode(await (await client.get("/workflows.json")).read(), type=WorkflowsView)
+    assert (view.is_on, view.rows) == (False, ())
+    assert "key_file = " in render_workflows(view, Sheet(zone=datetime.UTC))
 
 
 async def test_a_task_and_a_component_have_the_page_of_their_own_job(served: tuple[Client, FixedHistory]) -> None:

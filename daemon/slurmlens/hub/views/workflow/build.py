@@ -13,6 +13,15 @@ from slurmlens.shown.terminal import Sheet
 from slurmlens.shown.text import visible
 
 HEADER = ("key", "rule", "job_id", "run", "made", "state", "attempt", "invocation", "problem", "report")
+OFF = "This hub starts no workflows: its settings have no table [workflows]."
+HOW_TO_SWITCH_ON = """\
+[workflows]
+url = "http://galaxy:8080"               # a Galaxy with the tools of galaxy/
+key_file = "/etc/slurmlens/galaxy.key"   # the key of the user that runs them
+failed_jobs = true                       # which runs: those that failed,
+findings = false                         # those that findings touch first,
+schedule_s = 86400                       # the largest of each day
+"""
 _TONES = {
     TriggerState.DONE: "good",
     TriggerState.FAILED: "bad",
@@ -22,8 +31,10 @@ _TONES = {
 }
 
 
-def build_workflows_view(cluster: str, triggers: Sequence[Trigger], now_ns: int) -> WorkflowsView:
-    """The list."""
+def build_workflows_view(cluster: str, triggers: Sequence[Trigger] | None, now_ns: int) -> WorkflowsView:
+    """The list; None is a hub that starts no workflows."""
+    if triggers is None:
+        return WorkflowsView(cluster=cluster, made_ns=now_ns, sentence=OFF, counts={}, rows=(), is_on=False)
     states = Counter(one.state for one in triggers)
     open_count = sum(states[state] for state in OPEN)
     words = f"{fmt.count(len(triggers), 'workflow')}, {open_count} under way, {states[TriggerState.FAILED]} given up."
@@ -78,6 +89,8 @@ def workflows_csv(view: WorkflowsView) -> str:
 def render_workflows(view: WorkflowsView, sheet: Sheet) -> str:
     """The same as text, ending in a newline."""
     lines = [view.sentence, ""]
+    if not view.is_on:
+        lines += ["In the hub's settings (docs/galaxy.md):", "", *HOW_TO_SWITCH_ON.splitlines()]
     for one in view.rows:
         run = f"{one.job_id}/{one.run}" if one.run > 1 else str(one.job_id)
         head = f"{one.rule}, job {run}, {one.state}, attempt {one.attempt}, {fmt.moment(one.made_ns, sheet.zone)}"

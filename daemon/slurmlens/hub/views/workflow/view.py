@@ -31,3 +31,5 @@ class WorkflowsView(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     counts: dict[str, int]
     rows: tuple[TriggerLine, ...]
+    is_on: bool = True
+    """Whether the hub starts any."""
