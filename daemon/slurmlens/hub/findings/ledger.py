@@ -13,7 +13,7 @@ import msgspec
 
 from slurmlens.hub.findings.claims import Claim, ClaimKey, ClosedWhy, Finding, FindingState, Said, Word
 from slurmlens.hub.findings.folding import ENDS_KNOWN_FOR_NS, GOES_ON, LastEnd, has_faded, incident_of, is_news, joined
-from slurmlens.hub.findings.ranking import COUNTS_FOR_NS, ranked
+from slurmlens.hub.findings.ranking import COUNTS_FOR_NS, NOBODY_APART, SetApart, ranked
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class FindingLedger:
     words: list[Said] = field(default_factory=list)
     last_number: int = 0
     last_word: int = 0
+    apart: SetApart = NOBODY_APART
 
     def take(self, claims: Iterable[Claim], now_ns: int) -> list[Finding]:
         """New claims: what they began, or made longer."""
@@ -61,6 +62,20 @@ class FindingLedger:
         self.words = [said for said in self.words if said.at_ns > now_ns - COUNTS_FOR_NS]
         faded = [finding for finding in self.standing.values() if has_faded(finding, now_ns)]
         return [self._closed(finding, ClosedWhy.FADED, now_ns) for finding in faded]
+
+    def end_reservations(self, now_ns: int) -> list[Said]:
+        """Silences that held while a node was reserved are over with that; returns those that are."""
+        over = [
+            msgspec.structs.replace(said, until_ns=now_ns)
+            for said in self.words
+            if said.stands
+            and said.word is Word.SILENCE
+            and said.until_ns is None
+            and said.subject.name not in self.apart.reserved
+        ]
+        ended = {said.number: said for said in over}
+        self.words = [ended.get(said.number, said) for said in self.words]
+        return over
 
     def rerank(self, now_ns: int) -> list[Finding]:
         """Ranks by what stands now: words were said or undone, or a silence is over."""
@@ -111,7 +126,7 @@ class FindingLedger:
         return self._ranked(finding, now_ns)
 
     def _ranked(self, finding: Finding, now_ns: int) -> Finding:
-        rank = ranked(finding.claim, self.words, now_ns)
+        rank = ranked(finding.claim, self.words, now_ns, self.apart)
         return msgspec.structs.replace(finding, rank=rank.value, state=rank.state, rank_note=rank.note)
 
     def _closed(self, finding: Finding, why: ClosedWhy, now_ns: int) -> Finding:

@@ -18,6 +18,7 @@ from slurmlens.hub.findings.facts import FindingFacts, FindingFilter
 from slurmlens.hub.findings.keeping import FindingKeeper
 from slurmlens.hub.findings.ledger import FindingLedger
 from slurmlens.hub.findings.problems.problem import ProblemDefinition
+from slurmlens.hub.findings.ranking import NOBODY_APART, SetApart
 from slurmlens.hub.findings.read import FindingQueries
 from slurmlens.hub.inventory.entities import Entity
 from slurmlens.hub.news import FindingsChanged, News
@@ -44,6 +45,7 @@ class FindingRoom:
         self._ledger: FindingLedger | None = None
         self._name = uuid.uuid4().hex
         self._is_led = False
+        self._apart: SetApart | None = None
         self.problems = {problem.name: problem for problem in problems}
 
     @property
@@ -56,11 +58,16 @@ class FindingRoom:
         if self._ledger is None or not self._is_led:
             loaded = await self._keeper.load(self._clock.wall_ns())
             self._ledger = (self._ledger or loaded) if self._is_led else loaded
+        self._ledger.apart = self._apart or NOBODY_APART
         return self._ledger
 
     def lead(self) -> None:
         """The stage that brings claims works here: nobody else begins findings."""
         self._ledger, self._is_led = None, True
+
+    def set_apart(self, apart: SetApart) -> None:
+        """The scheduler says which nodes are reserved; counts from the next claims on."""
+        self._apart = apart
 
     def hear(self, fact: FindingsChanged) -> None:
         """Somebody said something by another hub of the same database: what is in memory is read anew."""
@@ -73,15 +80,19 @@ class FindingRoom:
         changed = ledger.take(claims, now_ns)
         for finding, why in closed:
             changed += ledger.close(finding, why, now_ns, whole_incident=True)
+        over = [] if self._apart is None else ledger.end_reservations(now_ns)
         changed += ledger.fade(now_ns) + ledger.rerank(now_ns)
         newest = list({finding.number: finding for finding in changed}.values())
-        await self._keep(newest)
+        await self._keep(newest, over)
         return newest
 
     async def say(
         self, viewer: Viewer, number: int, word: Word, *, label: str | None = None, silence_s: float | None = None
     ) -> FindingFacts | None:
-        """Somebody says something of a finding; None where there is none. RefusedError for who may not."""
+        """Somebody says something of a finding; None where there is none. RefusedError for who may not.
+
+        A silence without a time holds while the finding's node is reserved; RefusedError where it is not.
+        """
         may_judge_or_refuse(viewer)
         facts = await self._queries.one(viewer, number)
         if facts is None:
@@ -89,6 +100,8 @@ class FindingRoom:
         ledger, now_ns = await self.ledger(), self._clock.wall_ns()
         claim = facts.finding.claim
         finding = ledger.standing.get(claim.key, facts.finding)
+        if word is Word.SILENCE and silence_s is None and claim.subject.name not in ledger.apart.reserved:
+            raise RefusedError(f"{claim.subject.name} is in no reservation now", reason="reservation", status=409)
         until_ns = None if silence_s is None else now_ns + round(min(silence_s, LONGEST_SILENCE_S) * 1e9)
         said = Said(
             number=0,

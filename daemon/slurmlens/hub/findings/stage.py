@@ -23,7 +23,7 @@ from slurmlens.hub.findings.detectors.odd_node import METRIC, pooled_noise
 from slurmlens.hub.findings.detectors.table import detect
 from slurmlens.hub.findings.events import RECENT_NS, EventLedger
 from slurmlens.hub.findings.loads import gpu_loads, load_of
-from slurmlens.hub.findings.makeup import makeup_of
+from slurmlens.hub.findings.makeup import makeup_of, set_apart
 from slurmlens.hub.findings.observed import FAILED, NodeMakeup, Observed, RunLoad
 from slurmlens.hub.findings.problems.matching import matches
 from slurmlens.hub.findings.problems.verifying import verified
@@ -188,6 +188,8 @@ class FindingStage:
             self._outsiders = await self._states.outsiders(EVERYBODY, since_ns)
         latest = tuple(self._loads.values())[-NOISE_OF_LOADS:]
         self._noise = await beside(lambda: pooled_noise(latest)) or self._noise
+        if self._nodes:
+            self._room.set_apart(set_apart(self._nodes.values()))
         observed = await self._observed()
         claims = await beside(lambda: detect(observed))
         changed = await self._room.take(claims)

@@ -9,6 +9,7 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.hub.findings.claims import Claim, ClosedWhy, Finding, FindingKind, FindingState, Said, Word
 from slurmlens.hub.findings.folding import FADES_AFTER_NS
 from slurmlens.hub.findings.ledger import FindingLedger
+from slurmlens.hub.findings.ranking import SetApart
 from slurmlens.hub.inventory.entities import Entity
 from testkit.findings import NOW_NS, failing_node_claim
 
@@ -136,6 +137,34 @@ def test_a_silence_hides_the_finding_and_its_like_about_the_same_until_its_time_
     assert ledger.standing[one.claim.key].state is FindingState.SILENCED
     assert ledger.standing[other.claim.key].state is FindingState.OPEN
     assert [again.state for again in ledger.rerank(until_ns)] == [FindingState.OPEN]
+
+
+def test_everything_about_a_node_is_silent_while_it_is_under_maintenance() -> None:
+    ledger = FindingLedger()
+    ledger.apart = SetApart(frozenset({"n1"}), frozenset({"n1"}))
+    finding, other = begun(ledger, claim(), claim("n2"))
+    assert (finding.state, other.state) == (FindingState.SILENCED, FindingState.OPEN)
+    assert finding.rank_note == "silent while n1 is under maintenance"
+    ledger.apart = SetApart()
+    assert [(one.claim.subject.name, one.state) for one in ledger.rerank(NOW_NS + 9 * NS_PER_S)] == [
+        ("n1", FindingState.OPEN)
+    ]
+
+
+def test_a_silence_without_a_time_is_over_with_the_reservation_and_does_not_come_back_with_the_next() -> None:
+    ledger = FindingLedger()
+    ledger.apart = reserved = SetApart(frozenset({"n1"}))
+    (finding,) = begun(ledger, claim())
+    _, changed = ledger.say(finding, said(finding, Word.SILENCE))
+    assert [(one.state, one.rank_note) for one in changed] == [
+        (FindingState.SILENCED, "silenced by olga while n1 is reserved")
+    ]
+    assert ledger.end_reservations(NOW_NS + 5 * NS_PER_S) == []
+    ledger.apart = SetApart()
+    assert [one.until_ns for one in ledger.end_reservations(NOW_NS + 6 * NS_PER_S)] == [NOW_NS + 6 * NS_PER_S]
+    assert [one.state for one in ledger.rerank(NOW_NS + 6 * NS_PER_S)] == [FindingState.OPEN]
+    ledger.apart = reserved
+    assert ledger.rerank(NOW_NS + 7 * NS_PER_S) == []
 
 
 def test_the_newest_word_on_a_finding_counts_and_words_grow_old() -> None:

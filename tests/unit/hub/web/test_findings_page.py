@@ -58,6 +58,12 @@ async def test_a_silence_and_a_label_stand_on_the_page(hub: RuledHub) -> None:
     assert [word.words.split(" until")[0] for word in view.words] == ["labelled it 'bad riser'", "silenced it"]
 
 
+async def test_a_silence_while_a_node_is_reserved_is_refused_where_it_is_not(hub: RuledHub) -> None:
+    assert (await post(hub, "olga", "/findings/F-1/words", word="silence", hours="reserved"))[0] == 409
+    _, body = await get(hub, "olga", "/findings/F-1.json")
+    assert msgspec.json.decode(body, type=FindingView).finding.state_words == "open"
+
+
 @pytest.mark.parametrize(
     ("fields", "status"),
     [({"word": "praise"}, 400), ({"word": "silence", "hours": "x"}, 400), ({"word": "label", "label": " "}, 400)],

@@ -8,7 +8,7 @@ from slurmlens.hub.findings.claims import ClosedWhy, Finding, FindingKind, Findi
 from slurmlens.hub.findings.facts import FindingFacts, Helped
 from slurmlens.hub.findings.problems.guide import guide_of
 from slurmlens.hub.findings.problems.problem import ProblemDefinition
-from slurmlens.hub.findings.ranking import LINE
+from slurmlens.hub.findings.ranking import LINE, until_words
 from slurmlens.hub.inventory.entities import Entity
 from slurmlens.hub.views.finding.view import (
     FeedbackLine,
@@ -180,7 +180,7 @@ def _word(said: Said) -> WordLine:
         Word.CONFIRM: "confirmed it",
         Word.DISMISS: "dismissed it",
         Word.LABEL: f"labelled it {said.label!r}",
-        Word.SILENCE: f"silenced it until {fmt.iso_s(said.until_ns or 0)}",
+        Word.SILENCE: f"silenced it {until_words(said)}",
     }[said.word]
     undone = "" if said.stands else f" (undone by {said.undone_by})"
     return WordLine(

@@ -10,7 +10,7 @@ import jinja2
 from aiohttp import web
 
 from slurmlens.clock import Clock
-from slurmlens.errors import PageError
+from slurmlens.errors import PageError, RefusedError
 from slurmlens.hub.findings.claims import FindingKind, Word
 from slurmlens.hub.findings.facts import FindingFacts, FindingFilter
 from slurmlens.hub.findings.room import MOST_LABEL, may_judge
@@ -24,6 +24,8 @@ from slurmlens.hub.web.session import viewer_of
 MOST_NUMBER = 10**15
 MOST_HOURS = 2160
 MOST_WORDS = 10_000
+WHILE_RESERVED = "reserved"
+"""In the place of a silence's hours."""
 
 
 class FindingsPage:
@@ -64,16 +66,20 @@ class FindingsPage:
         return html_answer(self._page.render(view=view))
 
     async def say(self, request: web.Request) -> web.Response:
-        """`POST /findings/F-12/words`: `word`, and `label` or `hours` with it."""
+        """`POST /findings/F-12/words`: `word`, and `label` or `hours` with it (`reserved`: while its node is)."""
         viewer, number = viewer_of(request), _number(request)
         _may_judge_or_refuse(request)
         given = await request.post()
         told = {key: value for key in ("word", "label", "hours") if isinstance(value := given.get(key), str)}
         word = _word(told.get("word", ""))
         label = _label(told.get("label", "")) if word is Word.LABEL else None
-        hours = _hours(told.get("hours", "")) if word is Word.SILENCE else None
-        silence_s = None if hours is None else hours * 3600.0
-        return _seen_again(number, await self._room.say(viewer, number, word, label=label, silence_s=silence_s))
+        is_timed = word is Word.SILENCE and told.get("hours") != WHILE_RESERVED
+        silence_s = _hours(told.get("hours", "")) * 3600.0 if is_timed else None
+        try:
+            facts = await self._room.say(viewer, number, word, label=label, silence_s=silence_s)
+        except RefusedError as error:
+            raise PageError(error.status, error.reason, str(error), "Silence it for some hours instead.") from error
+        return _seen_again(number, facts)
 
     async def undo(self, request: web.Request) -> web.Response:
         """`POST /findings/F-12/words/3/undo`."""
