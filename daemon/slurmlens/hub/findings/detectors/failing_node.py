@@ -2,9 +2,10 @@
 
 Each node's ended runs of the last day are held against all others by Fisher's exact test; p is corrected over all nodes
 that had two failures at least (Benjamini and Hochberg). It needs two failures of two users or two job names, the last
-two runs that ended there among them, and q of 0.1 in so many runs at most: it is looked at with each run that ends, so
-that the more there are, the less may be chance. Of less than `FEW_RUNS` q may be 0.2: one suspicion in five is chance
-then, and the score says so. Failures that follow one user, or those of another node, are left to these
+two runs that ended there among them, and q of 0.03 in so many runs at most (one by chance a month): it is looked at
+with each run that ends, so that the more there are, the less may be chance. Of less than `FEW_RUNS`, none of which went
+well there, q may be 0.2: one suspicion in five is chance then, and the score says so. Failures that follow one user, or
+those of another node, are left to these
 (`inventory.common_cause`).
 """
 
@@ -21,8 +22,8 @@ from slurmlens.hub.inventory.runs import PlacedRun
 from slurmlens.shown import format as fmt
 from slurmlens.slurm.records import JobState
 
-MOST_Q = 0.2
-FEW_RUNS, CHANCE_A_DAY = 20, 0.1
+MOST_Q, MOST_Q_AFTER_SUCCESS = 0.2, 0.02
+FEW_RUNS, CHANCE_A_DAY = 20, 0.03
 LEAST_FAILURES = 2
 _LEFT_OUT = (Remark.EXPLAINED, Remark.ONE_USER)
 
@@ -33,13 +34,22 @@ def failing_nodes(observed: Observed) -> Iterator[Claim]:
     if sum(run.state in FAILED for run in runs) < LEAST_FAILURES:
         return
     answer = common_cause([_trial(run) for run in runs])
-    most_q = MOST_Q if len(runs) < FEW_RUNS else CHANCE_A_DAY / len(runs)
     for cause in answer.causes:
-        if cause.kind != "node" or cause.q > most_q or any(remark in _LEFT_OUT for remark in cause.remarks):
+        if (
+            cause.kind != "node"
+            or cause.q > _most_q(cause, len(runs))
+            or any(remark in _LEFT_OUT for remark in cause.remarks)
+        ):
             continue
         there = sorted((run for run in runs if cause.name in run.nodes), key=lambda run: run.end_ns or 0)
         if _keeps_failing(there):
             yield _claim(cause, there)
+
+
+def _most_q(cause: Cause, runs: int) -> float:
+    if runs < FEW_RUNS:
+        return MOST_Q_AFTER_SUCCESS if cause.succeeded else MOST_Q
+    return CHANCE_A_DAY / runs
 
 
 def _trial(run: PlacedRun) -> Trial:

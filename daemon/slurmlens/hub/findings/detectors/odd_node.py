@@ -142,14 +142,17 @@ def pooled_noise(loads: Sequence[RunLoad]) -> float | None:
 
 
 def _became_odd(load: RunLoad, node: str, apart: float, intervals: int) -> bool:
-    """Whether the node was nearer to the others, by half at least, before the intervals that are looked at."""
+    """Whether the node was nearer to the others, by half and by what matters, before the intervals looked at."""
     count = min(len(one.cpu) for one in load.nodes) - intervals
     before = []
     for place in range(max(0, count - 4 * INTERVALS), count):
         shares = _shares(load.nodes, place)
         if node in shares and len(shares) >= LEAST_NODES:
             before.append(shares[node] - median(shares.values()))
-    return len(before) >= LEAST_BEFORE and abs(median(before)) < abs(apart) / 2
+    if len(before) < LEAST_BEFORE:
+        return False
+    then = median(before)
+    return abs(then) < abs(apart) / 2 and abs(apart - then) >= LEAST_APART
 
 
 def _claim(load: RunLoad, side: Sequence[Outlier], intervals: int) -> Claim:
