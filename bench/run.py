@@ -67,6 +67,7 @@ CASES = {
     "LOGS": "bench.log_lines_on_node",
     "UPGRADE": "bench.upgrade",
     "IDLE": "bench.idle_partition",
+    "CAUSES": "bench.causes",
 }
 
 
@@ -85,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = " ".join(["make bench"] + ([f'ARGS="{" ".join(sys.argv[1:])}"'] if sys.argv[1:] else []))
         write = update_document if options.only and options.output.exists() else write_document
         write(results, options.output, command=command, date=datetime.now(UTC))
+        for name, text in setting.documents.items():
+            (options.output.parent / name).write_text(text, encoding="utf-8")
     return 0
 
 

@@ -26,6 +26,8 @@ class Setting:
     def __init__(self, *, quick: bool, soak_minutes: int = 0) -> None:
         self.quick = quick
         self.soak_minutes = soak_minutes
+        self.documents: dict[str, str] = {}
+        """Further pages of a case, by file name; written beside the table."""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
