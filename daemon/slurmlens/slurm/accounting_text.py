@@ -149,6 +149,7 @@ def _step(row: dict[str, str], step: str, unknown: Counter[str]) -> StepRecord:
         end_s=whole_time(row["End"]),
         nodes=take(unknown, "step.nodes", node_names(row["NodeList"]), ()),
         task_count=whole(row["NTasks"]) or None,
+        cancelled_by=state.cancelled_by if state.state is JobState.CANCELLED else None,
     )
 
 

@@ -151,7 +151,14 @@ def _step(step: Mapping[str, Any], unknown: Counter[str]) -> StepRecord | None:
         end_s=take(unknown, "step.end", time_s(member(step, "time", "end"))),
         nodes=take(unknown, "step.nodes", _step_nodes(member(step, "nodes")), ()),
         task_count=take(unknown, "step.tasks", positive(member(step, "tasks", "count"))),
+        cancelled_by=_step_cancelled_by(step, state.state, unknown),
     )
+
+
+def _step_cancelled_by(step: Mapping[str, Any], state: JobState, unknown: Counter[str]) -> str | None:
+    if state is not JobState.CANCELLED:
+        return None
+    return known(take(unknown, "step.cancelled_by", text(member(step, "kill_request_user"))), None) or None
 
 
 def _step_nodes(value: Any) -> Any:

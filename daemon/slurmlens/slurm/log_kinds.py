@@ -39,6 +39,8 @@ KINDS = (
         "launch task ",
         "launch task <old:n>.<step> request from <user_id:n>.<group_id:n>@<host> (port <port:n>)",
     ),
+    line_kind("program_not_run", "execve(): bad", "execve(): bad interpreter(<program:text>): <problem:rest>"),
+    line_kind("program_not_run", "execve(): ", "execve(): <program:text>: <problem:rest>"),
     line_kind("job_killed_before_launch", "already killed", "<J> already killed, do not launch"),
     line_kind("job_not_startable", "non-startable", "Killing non-startable batch <J>: <problem:rest>"),
     # hooks

@@ -115,6 +115,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     end_s: int | None = None
     nodes: tuple[str, ...] = ()
     task_count: int | None = None
+    cancelled_by: str | None = None
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

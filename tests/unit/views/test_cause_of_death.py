@@ -6,12 +6,17 @@ import datetime
 import sys
 from collections import Counter
 
+import msgspec
+
+from slurmlens.hub.history.facts import JobFacts
+from slurmlens.hub.logs.query import StoredLine
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.job.cause_rules import CauseKind
 from slurmlens.hub.views.job.terminal import render_job
 from slurmlens.hub.views.job.view import CauseView
 from slurmlens.shown.terminal import Sheet
-from testkit.died_jobs import DiedJob, all_cases, died
+from slurmlens.slurm.records import JobState, StepRecord
+from testkit.died_jobs import DiedJob, all_cases, died, line
 from testkit.job_gallery import completed, running
 
 CASES = list(all_cases())
@@ -53,6 +58,49 @@ def test_a_cause_has_its_evidence_and_says_how_sure_it_is() -> None:
     assert any("counted" in words for words in sure.evidence)
     possible = cause_of(next(case for case in CASES if case.cause is CauseKind.PROGRAM))
     assert (possible.level, possible.evidence) == ("possible", ("it exited with 1, and nothing else was told",))
+
+
+def kind_of(facts: JobFacts, *lines: StoredLine) -> str | None:
+    cause = build_job_view(facts, None, lines).cause
+    return cause and cause.kind
+
+
+def test_a_step_that_ended_otherwise_says_what_the_script_passed_over() -> None:
+    def with_step(**step: object) -> JobFacts:
+        return died("FAILED", 31, 1, record={"steps": (StepRecord(step="0", **step),)})
+
+    assert kind_of(with_step(state=JobState.OUT_OF_MEMORY, exit_signal=125)) == "job-memory"
+    assert kind_of(with_step(state=JobState.TIMEOUT, exit_signal=15)) == "time-limit"
+    assert kind_of(with_step(state=JobState.CANCELLED, exit_signal=11)) == "crash"
+    assert kind_of(with_step(state=JobState.CANCELLED, exit_signal=9, cancelled_by="3003")) == "cancelled"
+    assert kind_of(with_step(state=JobState.FAILED, exit_code=1)) == "program"
+
+
+def test_a_job_whose_prolog_failed_was_not_cancelled_by_somebody() -> None:
+    prolog = line("error: [job 4711] prolog failed status=1:0", at_s=0.5, program="slurmd")
+    asked = line("_slurm_rpc_kill_job: REQUEST_KILL_JOB JobId=4711 uid 0", at_s=0.6, program="slurmctld")
+    by_root = {"outcome_changes": {"cancelled_by": "root"}}
+    assert kind_of(died("CANCELLED", 1, **by_root), prolog, asked) == "launch"
+    assert kind_of(died("CANCELLED", 1, **by_root), asked) == "cancelled"
+
+
+def test_a_requeued_run_has_a_cause_where_something_made_it_begin_anew() -> None:
+    failure = line("requeue job JobId=4711 due to failure of node c2", program="slurmctld")
+    assert kind_of(died("REQUEUED", 31), failure) == "node-lost"
+    assert kind_of(died("REQUEUED", 31)) is None
+
+
+def test_what_the_job_wrote_itself_and_what_slurmstepd_could_not_run_are_heard() -> None:
+    full = line("OSError: [Errno 28] No space left on device", program="slurm_4711")
+    assert kind_of(died("FAILED", 31, 1), full) == "file-system"
+    absent = line("[4711.0] error: execve(): no_such_program: No such file or directory", program="slurmd")
+    assert kind_of(died("FAILED", 31, 2), absent) == "not-found"
+
+
+def test_failures_of_other_jobs_on_a_node_alone_do_not_make_it_faulty() -> None:
+    facts = died("FAILED", 31, 1)
+    nodes = tuple(msgspec.structs.replace(node, other_failed_jobs_today=(1, 2, 3)) for node in facts.nodes)
+    assert kind_of(msgspec.structs.replace(facts, nodes=nodes)) == "program"
 
 
 def test_where_it_is_not_known_the_report_says_so_and_shows_what_there_is() -> None:

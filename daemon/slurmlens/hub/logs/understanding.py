@@ -14,7 +14,7 @@ import msgspec
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.log_lines import JobMention, JobSource, LineFact, LogLine, Severity
-from slurmlens.slurm import kernel_lines, log_kinds
+from slurmlens.slurm import job_words, kernel_lines, log_kinds
 from slurmlens.slurm.cgroup_path import job_in_path
 from slurmlens.slurm.job_mentions import first_mention
 from slurmlens.slurm.log_envelope import SlurmLine, open_envelope
@@ -29,7 +29,7 @@ def understood(line: LogLine, zone: tzinfo = UTC) -> LogLine:
     """The line with its kind, its fields and the job that it names; as it was where nothing is to be understood."""
     tag = _TAG.fullmatch(line.program or "")
     envelope = _envelope(line, zone)
-    fact = _fact(line, envelope)
+    fact = _fact(line, envelope, is_own=tag is not None and line.contradiction is None)
     named = _named(line, envelope, fact, tag)
     changes: dict[str, object] = {}
     if envelope is not None:
@@ -58,7 +58,7 @@ def _envelope(line: LogLine, zone: tzinfo) -> SlurmLine | None:
     return opened
 
 
-def _fact(line: LogLine, envelope: SlurmLine | None) -> LineFact | None:
+def _fact(line: LogLine, envelope: SlurmLine | None, *, is_own: bool) -> LineFact | None:
     if envelope is not None:
         fact = log_kinds.understand(envelope.text)
         if fact is None and (mention := first_mention(envelope.text)) is not None:
@@ -66,7 +66,7 @@ def _fact(line: LogLine, envelope: SlurmLine | None) -> LineFact | None:
         return fact
     if line.program == "kernel" or line.facility == 0:
         return kernel_lines.understand(line.message)
-    return None
+    return job_words.understand(line.message) if is_own else None
 
 
 def _named(

@@ -95,11 +95,16 @@ _REASON_FAMILIES: tuple[tuple[str, str], ...] = (
 )
 
 
+_LAUNCH_FAILED = "it could not be launched on its node, and Slurm holds it: scontrol release starts it again"
+
+
 def pending_words(reason: str | None, reason_text: str | None = None) -> str | None:
     """Why it waits, in words, with Slurm's own name for it; None where Slurm gives no reason."""
     if not reason or reason == "None":
         return None
     words = PENDING_REASONS.get(reason)
+    if reason_text is not None and reason_text.startswith("launch failed"):
+        words = _LAUNCH_FAILED  # Slurm gives its own hold the owner's reason
     if words is None:
         words = next((text for prefix, text in _REASON_FAMILIES if reason.startswith(prefix)), reason_text)
     return f"{words} ({reason})" if words else reason

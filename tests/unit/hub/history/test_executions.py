@@ -147,6 +147,16 @@ def test_what_has_ended_stays_ended_and_the_same_answer_twice_is_nothing_new(ans
         assert merge_records(known, known) == known
 
 
+@pytest.mark.parametrize(("told", "cut", "kept"), [(139, 11, 139), (255, 127, 255), (42, 42, 42), (2, 1, 1)])
+def test_an_exit_code_that_accounting_cut_by_128_stays_as_the_queue_told_it(told: int, cut: int, kept: int) -> None:
+    queue = record(JobState.FAILED, source=RecordSource.QUEUE, end=9, exit_code=told)
+    accounting = record(JobState.FAILED, source=RecordSource.ACCOUNTING, end=9, exit_code=cut)
+    known = merge_records(queue, accounting)
+    assert known.exit_code == kept
+    assert merge_records(known, accounting).exit_code == kept
+    assert merge_records(known, queue).exit_code == kept
+
+
 # --- outcomes
 
 OUTCOMES = {

@@ -66,7 +66,17 @@ def merge_records(known: JobRecord | None, told: JobRecord) -> JobRecord:
     changes["restart_count"] = min(counts, default=None)
     if not winner.state.has_ended and winner.source is RecordSource.ACCOUNTING and other.source is RecordSource.QUEUE:
         changes["reason"], changes["reason_text"] = other.reason, other.reason_text
+    changes |= _whole_exit_codes(winner, other)
     return msgspec.structs.replace(winner, **changes)
+
+
+def _whole_exit_codes(winner: JobRecord, other: JobRecord) -> dict[str, int]:
+    """sacct takes 128 off exit codes from 128 on (its print.c): 139, as a shell tells a crash, is 11 there, and 255 is
+    127, as if a command had not been found. What the queue told is whole."""
+    if winner.source is not RecordSource.ACCOUNTING or winner.state is not other.state:
+        return {}
+    told = {name: (getattr(winner, name), getattr(other, name)) for name in ("exit_code", "derived_exit_code")}
+    return {name: whole for name, (cut, whole) in told.items() if cut is not None and whole == cut + 128}
 
 
 def _is_behind(told: JobRecord, known: JobRecord) -> bool:

@@ -4,7 +4,7 @@ Owns the joining. Each rule (`cause_rules`) gives signs: a cause, how much by it
 words of the evidence. Signs of one cause add up as independent witnesses do, 1 − Π(1 − strength). The greatest is the
 probable cause where it reaches `KNOWN`; below that the page says that the cause is not known, and shows what there is.
 Another cause that comes close is named as well. Confidence is a judgement of the rules' authors that the labelled cases
-(`bench/died_jobs.py`) hold them to; it is no frequency.
+(`tests/testkit/died_jobs.py`, and `bench/deaths.py` on real Slurm) hold them to; it is no frequency.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def probable_cause(
 ) -> CauseView | None:
     """Why the run died; None where it runs, waits, went well, or never began."""
     state = facts.outcome.state
-    has_died = extent.is_over and state not in (JobState.COMPLETED, JobState.REQUEUED, JobState.REVOKED)
+    has_died = extent.is_over and state not in (JobState.COMPLETED, JobState.REVOKED)
     if not has_died or (state is JobState.UNKNOWN and facts.end_ns is None):
         return None
     evidence = CauseEvidence(facts, extent, memory, stops, _near(facts, lines), tuple(findings))
@@ -66,7 +66,10 @@ def probable_cause(
         strengths[sign.cause] = 1 - (1 - strengths.get(sign.cause, 0.0)) * (1 - sign.strength)
         words.setdefault(sign.cause, []).append(encodable(sign.words))
     ranked = sorted(strengths, key=lambda kind: (-strengths[kind], kind.value))
-    if not ranked or strengths[ranked[0]] < KNOWN:
+    is_known = bool(ranked) and strengths[ranked[0]] >= KNOWN
+    if not is_known and state is JobState.REQUEUED:
+        return None  # somebody had it begin anew, which is no death
+    if not is_known:
         told = [text for kind in ranked for text in words[kind]]
         return _view(CauseKind.NOT_KNOWN, 0.0, told, ())
     best = ranked[0]

@@ -20,10 +20,11 @@ from slurmlens.hub.logs.query import StoredLine
 from slurmlens.hub.views.job.oddities import Stop
 from slurmlens.hub.views.job.view import Amount
 from slurmlens.hub.views.states import signal_words
+from slurmlens.log_lines import LogLine
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import clip
 from slurmlens.slurm.log_envelope import text_of
-from slurmlens.slurm.records import JobState
+from slurmlens.slurm.records import JobState, StepRecord
 
 
 class CauseKind(enum.StrEnum):
@@ -94,9 +95,13 @@ KILL, TERMINATE = 9, 15
 _NOT_FOUND_CODES = frozenset({126, 127})
 _SHORT_S = 3.0
 _OTHERS_FAILED = 2
+_OTHERS_ALONE = 0.3
+"""What others' failures weigh alone: how many went well is not told here, but to findings (Fisher's exact test)."""
 _NOT_ITS_TIME = 0.5
 """What the scheduler's word of a time limit weighs where the run had stopped long before."""
 _FULL, _HIGH_PRESSURE = 0.95, 0.3
+_BY_SLURM_ITSELF = 0.3
+"""What the word that somebody cancelled it weighs where that was Slurm, behind a Prolog that failed."""
 
 
 def by_state(evidence: CauseEvidence) -> Iterator[CauseSign]:
@@ -107,7 +112,14 @@ def by_state(evidence: CauseEvidence) -> Iterator[CauseSign]:
         yield CauseSign(cause, _NOT_ITS_TIME if _stood_still(evidence) else strength, words)
     if outcome.state is JobState.CANCELLED:
         by = f" by {outcome.cancelled_by}" if outcome.cancelled_by else ""
-        yield CauseSign(CauseKind.CANCELLED, 0.9, f"the scheduler says that it was cancelled{by}")
+        strength = _BY_SLURM_ITSELF if _failed_to_launch(evidence) else 0.9
+        yield CauseSign(CauseKind.CANCELLED, strength, f"the scheduler says that it was cancelled{by}")
+
+
+def _failed_to_launch(evidence: CauseEvidence) -> bool:
+    """Whether its Prolog failed: what may not be requeued is cancelled then, by slurmd, which is root."""
+    is_roots = evidence.facts.outcome.cancelled_by in ("root", "0")
+    return is_roots and any(stored.line.kind == "prolog_failed" for stored in evidence.lines)
 
 
 def _stood_still(evidence: CauseEvidence) -> bool:
@@ -137,6 +149,34 @@ def by_exit(evidence: CauseEvidence) -> Iterator[CauseSign]:
         yield CauseSign(CauseKind.PROGRAM, 0.45, f"it exited with {code}, and nothing else was told")
 
 
+def by_steps(evidence: CauseEvidence) -> Iterator[CauseSign]:
+    """How its steps ended, where the job itself only says that it failed: a script may pass a failure over."""
+    facts = evidence.facts
+    if facts.record is None or facts.outcome.state is not JobState.FAILED:
+        return
+    seen: set[CauseKind] = set()
+    for step in facts.record.steps:
+        sign = None if step.step in _NO_STEPS_OF_ITS_OWN else _of_step(step)
+        if sign is not None and sign.cause not in seen:
+            seen.add(sign.cause)
+            yield sign
+
+
+_NO_STEPS_OF_ITS_OWN = frozenset({"batch", "extern"})
+
+
+def _of_step(step: StepRecord) -> CauseSign | None:
+    if step.state is JobState.OUT_OF_MEMORY or step.exit_signal == SLURM_OOM_MARK:
+        return CauseSign(CauseKind.JOB_MEMORY, 0.8, f"step {step.step} was killed for memory")
+    if step.state is JobState.TIMEOUT:
+        return CauseSign(CauseKind.TIME_LIMIT, 0.8, f"step {step.step} reached its own time limit")
+    if step.state is JobState.CANCELLED and step.cancelled_by:
+        return CauseSign(CauseKind.CANCELLED, 0.7, f"step {step.step} was cancelled by {step.cancelled_by}")
+    if step.exit_signal in CRASH_SIGNALS:
+        return CauseSign(CauseKind.CRASH, 0.7, f"step {step.step} was ended by {signal_words(step.exit_signal)}")
+    return None
+
+
 def by_memory_counters(evidence: CauseEvidence) -> Iterator[CauseSign]:
     """What our own counters saw: kills, and how near to its limit the job came."""
     kills, ratio = evidence.facts.outcome.oom_kills or 0, evidence.memory.ratio
@@ -164,6 +204,10 @@ class _LineRow(NamedTuple):
 _BY_LINE: dict[str, _LineRow] = {
     **dict.fromkeys(("oom_kill", "oom_group_kill", "job_out_of_memory"), _LineRow(CauseKind.JOB_MEMORY, 0.8)),
     **dict.fromkeys(("oom_victim", "task_out_of_memory"), _LineRow(CauseKind.JOB_MEMORY, 0.6)),
+    **dict.fromkeys(("no_space", "quota_exceeded", "no_writing"), _LineRow(CauseKind.FILE_SYSTEM, 0.75)),
+    "stale_file": _LineRow(CauseKind.FILE_SYSTEM, 0.75),
+    "input_output_error": _LineRow(CauseKind.FILE_SYSTEM, 0.6),
+    **dict.fromkeys(("program_not_run", "library_missing"), _LineRow(CauseKind.NOT_FOUND, 0.8)),
     "memory_limit_exceeded": _LineRow(CauseKind.JOB_MEMORY, 0.8),
     **dict.fromkeys(("host_out_of_memory", "host_oom_victim"), _LineRow(CauseKind.NODE_MEMORY, 0.9)),
     "job_time_limit": _LineRow(CauseKind.TIME_LIMIT, 0.5),
@@ -213,8 +257,10 @@ def _row_of(stored: StoredLine, evidence: CauseEvidence) -> _LineRow | None:
     if line.kind == "trap":
         is_other_cpu = "invalid opcode" in line.message
         return _LineRow(CauseKind.NOT_FOUND, 0.85) if is_other_cpu else _LineRow(CauseKind.CRASH, 0.7)
+    if line.kind in ("job_requeued", "step_cancelled"):
+        return _of_cause(line)
     row = _BY_LINE.get(line.kind or "")
-    if row is None:
+    if row is None or (line.kind == "job_cancel_asked" and _failed_to_launch(evidence)):
         return None
     if row.cause is CauseKind.LAUNCH and (evidence.facts.start_ns or 0) + _LAUNCH_WITHIN_NS < line.time_ns:
         return None
@@ -222,6 +268,21 @@ def _row_of(stored: StoredLine, evidence: CauseEvidence) -> _LineRow | None:
     if ended_by_slurm and row.cause in (CauseKind.CRASH, CauseKind.PROGRAM):
         return _LineRow(row.cause, 0.2)  # programs crash when they are told to end
     return row
+
+
+_CAUSE_OF_STEPS_END = {
+    "TIME LIMIT": _LineRow(CauseKind.TIME_LIMIT, 0.6),
+    "PREEMPTION": _LineRow(CauseKind.PREEMPTED, 0.7),
+    "NODE FAILURE": _LineRow(CauseKind.NODE_LOST, 0.6),
+}
+
+
+def _of_cause(line: LogLine) -> _LineRow | None:
+    """Of a requeue or of a step's end: what slurmctld or slurmstepd name as its reason."""
+    if line.kind == "job_requeued":
+        return _LineRow(CauseKind.NODE_LOST, 0.7) if "due to failure of node" in line.message else None
+    cause = str(line.fields.get("cause", ""))
+    return next((row for words, row in _CAUSE_OF_STEPS_END.items() if cause.startswith(words)), None)
 
 
 def by_nodes(evidence: CauseEvidence) -> Iterator[CauseSign]:
@@ -258,7 +319,7 @@ def by_neighbours(evidence: CauseEvidence) -> Iterator[CauseSign]:
     others = len(worst.other_failed_jobs_today) if worst else 0
     if worst is not None and others >= _OTHERS_FAILED and evidence.facts.outcome.state is JobState.FAILED:
         words = f"{fmt.count(others, 'other job')} failed on {worst.node} that day"
-        yield CauseSign(CauseKind.FAULTY_NODE, 0.5, words)
+        yield CauseSign(CauseKind.FAULTY_NODE, _OTHERS_ALONE, words)
 
 
 _BY_FINDING: dict[FindingKind, _LineRow] = {
@@ -303,6 +364,7 @@ def by_findings(evidence: CauseEvidence) -> Iterator[CauseSign]:
 RULES: tuple[_Rule, ...] = (
     by_state,
     by_exit,
+    by_steps,
     by_memory_counters,
     by_lines,
     by_nodes,
@@ -311,5 +373,5 @@ RULES: tuple[_Rule, ...] = (
     by_neighbours,
     by_findings,
 )
-CAUSE_KINDS = frozenset(_BY_LINE) | {"gpu_error", "trap"}
+CAUSE_KINDS = frozenset(_BY_LINE) | {"gpu_error", "trap", "job_requeued", "step_cancelled"}
 """Kinds of lines that any rule looks at."""
