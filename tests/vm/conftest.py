@@ -17,34 +17,12 @@ from deploy.vm.image import HOST_NAME, SUITES, image, require
 from deploy.vm.machine import VirtualMachine
 
 from testkit.checkout import ROOT
+from vm.packages import packages_for
+from vm.slurm_conf import CGROUP_CONF, SLURM_CONF
 
 RELEASES = os.environ.get("SLURMLENS_VM_RELEASES", " ".join(SUITES)).split()
 KEPT = os.environ.get("SLURMLENS_VM_KEEP")
-SLURM_CONF = f"""ClusterName=vm
-SlurmctldHost={HOST_NAME}
-SlurmUser=slurm
-StateSaveLocation=/var/lib/slurm/slurmctld
-SlurmdSpoolDir=/var/lib/slurm/slurmd
-SlurmctldLogFile=/var/log/slurm/slurmctld.log
-SlurmdLogFile=/var/log/slurm/slurmd.log
-ProctrackType=proctrack/cgroup
-TaskPlugin=task/cgroup,task/affinity
-JobAcctGatherType=jobacct_gather/cgroup
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core_Memory
-PrologFlags=Contain
-MpiDefault=none
-ReturnToService=2
-Prolog=/etc/slurm/prolog.d/*
-Epilog=/etc/slurm/epilog.d/*
-# Everything takes many times as long as on a machine of its own.
-MessageTimeout=100
-BatchStartTimeout=300
-NodeName={HOST_NAME} CPUs=2 RealMemory=1500 State=UNKNOWN
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
-"""
 SLOW_MACHINE = "[Service]\nTimeoutStartSec=1800\nWatchdogSec=900\n"
-CGROUP_CONF = "CgroupPlugin=cgroup/v2\nConstrainCores=yes\nConstrainRAMSpace=yes\nConstrainSwapSpace=yes\n"
 
 
 # A minute to boot where there is no KVM: these tests are `make test-vm`'s alone.
@@ -55,12 +33,6 @@ collect_ignore_glob = [] if os.environ.get("SLURMLENS_VM") else ["test_*.py"]
 def release(request: pytest.FixtureRequest) -> str:
     """Slurm's release, as `22.05`."""
     return str(request.param)
-
-
-def packages_for(release: str) -> list[Path]:
-    """Those that `make deb` made here, or `python -m deploy.vm.packages` for the release's own Debian."""
-    own = [*(ROOT / "dist" / release).glob("slurmlens*.deb")]
-    return own or ([*(ROOT / "dist").glob("slurmlens*.deb")] if SUITES[release] == "bookworm" else [])
 
 
 def install(virtual: VirtualMachine, debs: list[Path]) -> None:

@@ -17,9 +17,9 @@ from deploy.vm.image import HOST_NAME
 from deploy.vm.machine import VirtualMachine
 
 from testkit.checkout import ROOT
+from vm.jobs import PATIENCE_S
 from vm.layout_table import Comparison, compare, compare_steps, table
 
-PATIENCE_S = 900.0
 RUN = "python3 /var/tmp/workload.py"
 GREEDY = "python3 -c 'len(bytearray(300 << 20))'"
 PAGES = """
@@ -60,12 +60,13 @@ KINDS = (
 
 
 class Layout(NamedTuple):
-    """What is between Slurm's defaults and this layout, as shell; `kinds` of KINDS run there."""
+    """What makes this layout of Slurm's defaults, as shell, and what takes it back; `kinds` of KINDS run there."""
 
     name: str
     command: str
     kinds: tuple[Kind, ...]
     releases: tuple[str, ...]
+    undo: str = "true"
 
 
 ALL = ("22.05", "24.11", "26.05")
@@ -77,6 +78,7 @@ LAYOUTS = (
         "echo CgroupJobIdPaths=yes >> /etc/slurm/cgroup.conf; systemctl restart slurmd",
         KINDS[:1],
         ("26.05",),
+        "sed -i /CgroupJobIdPaths/d /etc/slurm/cgroup.conf; systemctl restart slurmd",
     ),
 )
 
@@ -99,6 +101,7 @@ def test_what_a_jobs_page_says_is_what_its_cgroup_says(
     cluster.run(layout.command)
     cluster.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle", PATIENCE_S)
     seen = run_jobs(cluster, layout)
+    cluster.run(layout.undo)
     assert {kind for kind, _ in seen} >= {kind.name for kind in layout.kinds}
     pages = pages_of(cluster, sorted({job for _, job in seen}))
     kills = {kind.name: kind.kills for kind in KINDS}
@@ -138,7 +141,7 @@ def run_jobs(cluster: VirtualMachine, layout: Layout) -> dict[tuple[str, str], d
 def pages_of(cluster: VirtualMachine, jobs: list[str]) -> dict[str, Any]:
     """The pages of these jobs as JSON, once each has its node's summary."""
     cluster.put(PAGES, "/var/tmp/pages.py")
-    found = json.loads(cluster.run(f"python3 /var/tmp/pages.py 300 {' '.join(jobs)}"))
+    found = json.loads(cluster.run(f"python3 /var/tmp/pages.py {PATIENCE_S:.0f} {' '.join(jobs)}"))
     assert found["waiting"] == [], found["pages"]
     pages: dict[str, Any] = found["pages"]
     return pages

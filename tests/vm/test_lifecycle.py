@@ -1,4 +1,4 @@
-"""What befalls a node: upgrade and reload under running jobs, a hanging daemon, too little memory, a reboot, the RPMs.
+"""What befalls a node: upgrade and reload under running jobs, a hanging daemon, too little memory, a full disk.
 
 Each looks at what people look at afterwards: the job's page, systemd's state, the journal. Times are an emulated
 machine's, so nothing here is timed.
@@ -6,35 +6,13 @@ machine's, so nothing here is timed.
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-import pytest
 from deploy.vm.image import HOST_NAME
 from deploy.vm.machine import VirtualMachine
 
-from testkit.checkout import ROOT
+from vm.jobs import PATIENCE_S, page, submit
 
-PATIENCE_S = 600.0
 JOBS = 10
-IS_SUMMED = (
-    "import json, sys; page = json.load(sys.stdin); "
-    'sys.exit(page["phase"] != "ended" or page["nodes"][0]["oom_kills"] is None)'
-)
 BURN = "import time; t = time.process_time(); [None for _ in iter(lambda: time.process_time() - t < 2, False)]"
-
-
-def submit(cluster: VirtualMachine, script: str, options: str = "") -> str:
-    """Submits one job of this script; returns its id."""
-    cluster.put(f"#!/bin/sh\n{script}\n", "/root/lifecycle.sh")
-    return cluster.run(f"cd /tmp && sbatch --parsable -n1 --mem=100 {options} /root/lifecycle.sh").strip()
-
-
-def page(cluster: VirtualMachine, job: str) -> dict[str, Any]:
-    """The job's page as JSON once its node's summary is there."""
-    cluster.until(f"slurmlens job {job} --json | python3 -c '{IS_SUMMED}'", PATIENCE_S)
-    found: dict[str, Any] = json.loads(cluster.run(f"slurmlens job {job} --json"))
-    return found
 
 
 def property_of(cluster: VirtualMachine, name: str, unit: str = "slurmlens-node") -> str:
@@ -109,7 +87,7 @@ def test_a_full_spool_disk_loses_no_event_that_a_hook_wrote(cluster: VirtualMach
 
 
 def test_a_power_cut_in_mid_job_is_what_the_jobs_page_says(cluster: VirtualMachine) -> None:
-    job = submit(cluster, "sleep 3000", "--no-requeue")
+    job = submit(cluster, "sleep 3000", "-n1 --mem=100 --no-requeue")
     cluster.until(f"journalctl SLURM_JOB_ID={job} | grep -q began", PATIENCE_S)
     cluster.until(f"slurmlens job {job} | grep -q RUNNING", PATIENCE_S)
     cluster.run("systemctl enable slurmctld slurmd; sync")
@@ -119,23 +97,23 @@ def test_a_power_cut_in_mid_job_is_what_the_jobs_page_says(cluster: VirtualMachi
     cluster.until(f"slurmlens job {job} | grep -Eq 'booted|NODE_FAIL'", PATIENCE_S)
 
 
-def test_the_rpms_install_start_upgrade_and_go_by_their_own_scriptlets(cluster: VirtualMachine, release: str) -> None:
-    """By rpm --nodeps on Debian; the RPMs are of the Python that Debian 12 has."""
-    rpms = sorted((ROOT / "dist").glob("*.rpm"))
-    if release != "22.05" or not rpms:
-        pytest.skip("no RPMs for this machine's Python: `make rpm` makes them for Debian 12's")
-    cluster.copy(rpms, "/root/rpms")
-    cluster.run("systemctl disable --now slurmlens-node slurmlens-hub; dpkg -P $(cd /root/dist; ls | cut -d_ -f1)")
-    cluster.run("rpm -i --nodeps /root/rpms/*.rpm")
-    assert cluster.run("systemctl is-enabled slurmlens-node", check=False).strip() == "disabled"
-    assert cluster.run("readlink -f /usr/libexec/slurmlens/slurmlens-prolog").strip().endswith("/slurmlens-hook")
-    cluster.run("slurmlens setup hub; slurmlens setup node --hub http://127.0.0.1:6830", check=False)
-    cluster.until("systemctl is-active slurmlens-node slurmlens-hub", PATIENCE_S)
-    before = property_of(cluster, "MainPID")
-    cluster.run("rpm -U --force --nodeps /root/rpms/slurmlens-node*.rpm /root/rpms/slurmlens-hooks*.rpm")
-    cluster.until(f"test $(systemctl show -P MainPID slurmlens-node) != {before}", PATIENCE_S)
-    cluster.run("rpm -e --nodeps slurmlens-node slurmlens-hooks slurmlens-spank")
-    assert cluster.run("systemctl is-active slurmlens-node", check=False).strip() in ("inactive", "unknown")
+def test_a_hook_that_a_configless_node_gets_from_the_controller_tells_of_its_job(cluster: VirtualMachine) -> None:
+    """slurmctld hands Prolog and Epilog out where slurm.conf names no folder; slurmd has no file of its own."""
+    for hook in ("prolog", "epilog"):
+        cluster.put(f"#!/bin/sh\nexec /usr/libexec/slurmlens/slurmlens-{hook}\n", f"/etc/slurm/site-{hook}.sh")
+    named = {"prolog": "Prolog=site-prolog.sh", "epilog": "Epilog=site-epilog.sh"}
+    edits = " ".join(f"-e 's,^{name.capitalize()}=.*,{line},'" for name, line in named.items())
+    cluster.run(
+        f"chmod 0755 /etc/slurm/site-*.sh; cp /etc/slurm/slurm.conf /root/slurm.conf.kept; "
+        f"sed -i {edits} -e '$aSlurmctldParameters=enable_configless' /etc/slurm/slurm.conf; "
+        f"systemctl stop slurmd; systemctl restart slurmctld"
+    )
+    unit = "systemd-run --unit=slurmd-configless -p Delegate=yes -p KillMode=process"
+    cluster.run(f"{unit} slurmd -D --conf-server 127.0.0.1:6817")
+    cluster.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle && test -s /run/slurm/conf/site-prolog.sh", PATIENCE_S)
     job = submit(cluster, "true")
-    cluster.until(f"scontrol show job {job} | grep -q JobState=COMPLETED", PATIENCE_S)
-    assert cluster.run(f"sinfo -h -n {HOST_NAME} -o %t").strip() == "idle"
+    times = page(cluster, job)["times"]
+    cluster.run("systemctl stop slurmd-configless; mv /root/slurm.conf.kept /etc/slurm/slurm.conf")
+    cluster.run("systemctl restart slurmctld; systemctl start slurmd")
+    assert (times["start_source"], times["end_source"]) == ("hook", "hook")
+    cluster.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle", PATIENCE_S)
