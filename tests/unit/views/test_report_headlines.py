@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from slurmlens.hub.history.facts import JobFacts, NodeState, Outcome, OutcomeSource, RunFacts
+from slurmlens.hub.history.facts import HeldReason, HeldSighting, JobFacts, NodeState, Outcome, OutcomeSource, RunFacts
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.job.view import Phase
 from slurmlens.hub.views.states import PENDING_REASONS, pending_words, phase_of
@@ -192,6 +192,19 @@ def test_a_waiting_job_says_why_in_words_with_slurms_name_for_it() -> None:
     assert facts.record is not None
     silent = msgspec.structs.replace(facts, record=msgspec.structs.replace(facts.record, reason="None"))
     assert "has given no reason yet" in sentence(silent)
+
+
+def test_a_job_that_began_since_the_schedulers_last_answer_is_not_said_to_wait() -> None:
+    held = HeldSighting(
+        node="c1", sighting="b-1", start_ns=START_NS, end_ns=None, reason=HeldReason.NOT_STARTED, since_ns=START_NS
+    )
+    facts = msgspec.structs.replace(gallery.pending(), held=(held,))
+    assert sentence(facts).startswith("Has just begun on c1;")
+    assert any("It has begun on c1" in note for note in build_job_view(facts).provenance.notes)
+    elsewhere = msgspec.structs.replace(held, reason=HeldReason.NO_OVERLAP)
+    odd = build_job_view(msgspec.structs.replace(facts, held=(elsewhere,)))
+    assert odd.headline.startswith("Waits")
+    assert any("1 sighting of this job held back" in note for note in odd.provenance.notes)
 
 
 def test_unknown_reasons_are_shown_as_slurm_writes_them() -> None:

@@ -210,6 +210,11 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     reused_id: bool = False
     """Another, older job had the same id; `runs` lists only this one's."""
 
+    @property
+    def begun_unknown_to_scheduler(self) -> tuple[str, ...]:
+        """Nodes on which the job has begun since the scheduler's last answer, which calls it pending."""
+        return tuple(sorted({held.node for held in self.held if held.reason is HeldReason.NOT_STARTED}))
+
 
 class ListPlace(NamedTuple):
     """Where a job stands in a list: its section, its time of order there, and its run's number in the database."""

@@ -53,6 +53,9 @@ def headline(basis: HeadlineBasis) -> str:
 
 
 def _pending(basis: HeadlineBasis) -> str:
+    if begun := basis.facts.begun_unknown_to_scheduler:
+        where = begun[0] if len(begun) == 1 else fmt.count(len(begun), "node")
+        return f"Has just begun on {where}; the scheduler's last answer is older and still says that it waits."
     record = basis.facts.record
     words = pending_words(record.reason, record.reason_text) if record else None
     so_far = f" for {fmt.duration(basis.waited_s)}" if basis.waited_s is not None else ""

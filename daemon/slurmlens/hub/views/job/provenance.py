@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import Witness
 from slurmlens.hub.history.conclude.run_extent import RunExtent
-from slurmlens.hub.history.facts import Detail, JobFacts, NodeState, OutcomeSource
+from slurmlens.hub.history.facts import Detail, HeldReason, JobFacts, NodeState, OutcomeSource
 from slurmlens.hub.history.profiles.coarse import COARSE_BINS
 from slurmlens.hub.views.job.usage import source_words
 from slurmlens.hub.views.job.view import NodeView, Phase, Provenance
@@ -46,16 +46,29 @@ def _notes(facts: JobFacts, extent: RunExtent, phase: Phase) -> Iterator[str]:
         yield "Nobody has reported how it ended."
     inferred = [node.node for node in facts.nodes if Witness.CGROUP in (node.start_witness, node.end_witness)]
     if inferred:
-        where = hostlist.fold_or_list(inferred) if len(inferred) <= _UNHEARD_NAMED else fmt.count(len(inferred), "node")
-        yield f"Start or end on {where} is from the cgroup tree, not from a hook."
+        yield f"Start or end on {_named(inferred)} is from the cgroup tree, not from a hook."
     yield from _reconciled(facts)
     yield from _dropped(facts)
-    if facts.held:
-        yield f"{fmt.count(len(facts.held), 'sighting')} of this job fit no run of the scheduler yet and are held back."
+    yield from _held_back(facts)
     if facts.detail is not Detail.ALL:
         yield _LOST_BY_AGE[facts.detail]
     if facts.reused_id:
         yield "An older job had the same id; it is not part of this page."
+
+
+def _held_back(facts: JobFacts) -> Iterator[str]:
+    """What nodes saw and no run of the scheduler's fits; a job that began after its last answer is the usual case."""
+    begun = facts.begun_unknown_to_scheduler
+    others = [held for held in facts.held if held.reason is not HeldReason.NOT_STARTED]
+    if begun:
+        yield f"It has begun on {_named(begun)}: the scheduler's last answer is older and calls it pending."
+    if others:
+        count = fmt.count(len(others), "sighting")
+        yield f"{count} of this job held back: no run of the scheduler's fits yet."
+
+
+def _named(nodes: Sequence[str]) -> str:
+    return hostlist.fold_or_list(nodes) if len(nodes) <= _UNHEARD_NAMED else fmt.count(len(nodes), "node")
 
 
 _LOST_BY_AGE = {
