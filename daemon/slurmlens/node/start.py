@@ -26,6 +26,8 @@ LARGE_BYTES = 128 * 1024
 by itself it would soon take such things from the heap, which keeps what it had at the worst moment."""
 NOT_NEEDED_BY_US = ("typing_extensions",)
 """msgspec takes it where it is installed; what it wants of it, Python has since 3.11. Kafka's client must have it."""
+DECIMAL = "decimal"
+"""msgspec wants its class, of which no event and no setting has a value: half a MiB of library."""
 
 
 def main() -> int:
@@ -34,6 +36,7 @@ def main() -> int:
     _find_no_libraries()
     for name in NOT_NEEDED_BY_US:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+    _stand_in_for_decimal()
     options = parse()
     try:
         config = load_node(options.config)
@@ -47,6 +50,7 @@ def main() -> int:
     from slurmlens.node import main as program
 
     _allow(NOT_NEEDED_BY_US)
+    sys.modules.pop(DECIMAL, None)  # what is imported from now on has the real one
     return program.main(config, options.config)
 
 
@@ -63,6 +67,13 @@ def _share_one_heap() -> None:
     if hasattr(libc, "mallopt"):  # of glibc alone
         libc.mallopt(M_ARENA_MAX, 1)
         libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+
+
+def _stand_in_for_decimal() -> None:
+    """A `decimal` that has a class of that name and nothing else."""
+    stand_in = ModuleType(DECIMAL)
+    stand_in.Decimal = type("Decimal", (), {})  # type: ignore[attr-defined]
+    sys.modules.setdefault(DECIMAL, stand_in)
 
 
 def _find_no_libraries() -> None:

@@ -28,6 +28,7 @@ assert "slurmlens.runtime.http_server" not in sys.modules  # for a page that is 
 assert not [name for name in sys.modules if "log_inputs." in name or "log_documents" in name]  # inputs are off
 loaded = {"argparse", "typing_extensions", "shutil", "tempfile", "lzma", "bz2"} & sys.modules.keys()
 assert not any(sys.modules[name] for name in loaded), loaded
+assert "_decimal" not in sys.modules
 """
 
 
@@ -50,7 +51,8 @@ def test_the_daemon_starts_with_nothing_in_its_memory_that_it_does_not_need(tmp_
 
 
 def test_a_client_that_a_configured_sink_needs_can_be_imported_all_the_same(tmp_path: Path) -> None:
-    done = run_where_another_runs(PROBE + "import slurmlens.delivery.sinks.kafka\n", tmp_path)
+    needing = "import slurmlens.delivery.sinks.kafka\nimport decimal\nassert decimal.Decimal('0.1') * 3 < 1\n"
+    done = run_where_another_runs(PROBE + needing, tmp_path)
     assert done.returncode == 0, done.stderr
 
 
