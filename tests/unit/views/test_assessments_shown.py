@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.surroundings import RunSurroundings
 from slurmlens.hub.views.job.terminal import render_job
 from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.web.assets import Assets
@@ -29,7 +30,7 @@ REPORT = Assessment(
 
 
 def shown(*triggers: Trigger) -> tuple[JobView, str, str]:
-    view = build_job_view(GALLERY["failed_on_faulty_node"](), triggers=triggers)
+    view = build_job_view(GALLERY["failed_on_faulty_node"](), RunSurroundings(triggers=triggers))
     page = render_part(make_environment(Assets()), "advice", job_context(view))
     return view, page, render_job(view, Sheet(LocalZone()))
 

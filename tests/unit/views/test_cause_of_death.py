@@ -12,6 +12,7 @@ from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.logs.query import StoredLine
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.job.cause_rules import CauseKind
+from slurmlens.hub.views.job.surroundings import RunSurroundings
 from slurmlens.hub.views.job.terminal import render_job
 from slurmlens.hub.views.job.view import CauseView
 from slurmlens.shown.terminal import Sheet
@@ -24,7 +25,7 @@ LEAST_RIGHT = 0.9
 
 
 def cause_of(case: DiedJob) -> CauseView:
-    cause = build_job_view(case.facts, None, case.lines, case.findings).cause
+    cause = build_job_view(case.facts, RunSurroundings(lines=case.lines, findings=case.findings)).cause
     assert cause is not None
     return cause
 

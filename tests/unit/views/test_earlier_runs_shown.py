@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from slurmlens.hub.history.facts import EarlierRun
 from slurmlens.hub.history.read.earlier_runs import template_of
 from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.surroundings import RunSurroundings
 from slurmlens.hub.views.job.view import EarlierView
 from slurmlens.slurm.records import JobState
 from testkit.job_gallery import completed, running
@@ -22,7 +23,7 @@ def runs(*seconds: float, state: JobState = JobState.COMPLETED) -> list[EarlierR
 
 
 def earlier(*told: EarlierRun, after_s: int = 240) -> EarlierView:
-    view = build_job_view(running(after_s), earlier=told)
+    view = build_job_view(running(after_s), RunSurroundings(earlier=told))
     assert view.earlier is not None
     return view.earlier
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from slurmlens.hub.logs.query import JobOwner, LogPlace, StoredLine
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.job.log_marks import LOUD, MARKED, MOST_MARKS, log_marks
+from slurmlens.hub.views.job.surroundings import RunSurroundings
 from slurmlens.log_lines import LogLine
 from slurmlens.slurm import kernel_lines, log_kinds
 from testkit.job_gallery import GALLERY
@@ -43,7 +44,8 @@ def test_a_moment_reads_without_the_lines_envelope_and_who_logs_much_is_bounded(
 
 def test_the_moments_stand_on_the_jobs_time_line() -> None:
     facts = GALLERY["completed"]()
-    view = build_job_view(facts, None, [line(3, "hung_task", message="INFO: task a:5 blocked for more than 122 s.")])
+    lines = [line(3, "hung_task", message="INFO: task a:5 blocked for more than 122 s.")]
+    view = build_job_view(facts, RunSurroundings(lines=lines))
     assert "log" in {mark.kind for mark in view.marks}
 
 

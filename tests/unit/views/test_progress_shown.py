@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from slurmlens.hub.progress.course import ProgressSample, TaskCourse
 from slurmlens.hub.progress.facts import JobProgressFacts, MessageFacts, TaskFacts
 from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.surroundings import RunSurroundings
 from slurmlens.hub.views.job.terminal import render_job
 from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.views.jobs.top import render_top
@@ -45,7 +46,7 @@ def told(
 
 
 def test_a_running_job_says_how_far_it_is_and_when_it_is_done() -> None:
-    view = build_job_view(running(240), told())
+    view = build_job_view(running(240), RunSurroundings(progress=told()))
     assert view.progress is not None
     assert (view.progress.done, view.progress.total, view.progress.ratio) == (480.0, 1000.0, 0.48)
     assert view.progress.left_s == pytest.approx(260, abs=1)
@@ -54,52 +55,54 @@ def test_a_running_job_says_how_far_it_is_and_when_it_is_done() -> None:
 
 
 def test_a_job_that_will_not_make_its_limit_is_told_so() -> None:
-    view = build_job_view(running(240), told(rate=0.5))
+    view = build_job_view(running(240), RunSurroundings(progress=told(rate=0.5)))
     assert view.progress is not None
     assert view.progress.verdict == "will-not"
     assert "too late for its time limit." in view.headline
 
 
 def test_a_job_that_stands_still_is_told_so() -> None:
-    view = build_job_view(running(240), told(until_s=60))
+    view = build_job_view(running(240), RunSurroundings(progress=told(until_s=60)))
     assert "It stands still for 3 min (usual: 5.0 s between steps) at 120 of 1000." in view.headline
 
 
 def test_without_a_total_there_is_a_rate_and_no_finish() -> None:
-    view = build_job_view(running(240), told(total=None))
+    view = build_job_view(running(240), RunSurroundings(progress=told(total=None)))
     assert "It has 480 done." in view.headline
     assert view.progress is not None
     assert view.progress.left_s is None
 
 
 def test_what_told_nothing_shows_nothing() -> None:
-    assert build_job_view(running(240)) == build_job_view(running(240), JobProgressFacts())
+    assert build_job_view(running(240)) == build_job_view(running(240), RunSurroundings(progress=JobProgressFacts()))
     assert build_job_view(running(240)).progress is None
 
 
 def test_an_ended_job_has_no_finish_and_says_how_far_it_came_where_it_failed() -> None:
-    ended = build_job_view(failed_on_faulty_node(), told())
+    ended = build_job_view(failed_on_faulty_node(), RunSurroundings(progress=told()))
     assert ended.progress is not None
     assert ended.progress.finish_ns is None
     assert "By its own word it came to 480 of 1000." in ended.headline
-    assert "480" not in build_job_view(completed(), told()).headline
-    assert "480" not in build_job_view(pending(), told()).headline
+    assert "480" not in build_job_view(completed(), RunSurroundings(progress=told())).headline
+    assert "480" not in build_job_view(pending(), RunSurroundings(progress=told())).headline
 
 
 def test_its_events_stand_on_the_time_line() -> None:
-    (mark,) = [mark for mark in build_job_view(running(240), told()).marks if mark.kind == "told"]
+    (mark,) = [
+        mark for mark in build_job_view(running(240), RunSurroundings(progress=told())).marks if mark.kind == "told"
+    ]
     assert (mark.text, mark.where) == ("step 0 task 0: mesh refined", "c1")
 
 
 def test_the_terminal_says_it_in_its_columns() -> None:
-    text = render_job(build_job_view(running(240), told(residual=1e-5)), SHEET)
+    text = render_job(build_job_view(running(240), RunSurroundings(progress=told(residual=1e-5))), SHEET)
     assert all(len(line) <= 80 for line in text.splitlines())
     assert re.search(r"^  Done    █+░+   48 %   480 of 1000, about 4 min 20 s left, ±", text, re.MULTILINE)
     assert "2.0 a second now, 2.0 a second since the start; residual 1e-05" in text
 
 
 def test_its_course_is_a_chart_over_the_jobs_own_bins() -> None:
-    charts = build_job_view(running(240), told()).charts
+    charts = build_job_view(running(240), RunSurroundings(progress=told())).charts
     assert charts is not None
     chart = charts.charts[-1]
     assert (chart.key, chart.unit) == ("progress", "ratio")

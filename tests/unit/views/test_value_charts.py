@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from slurmlens.hub.progress.course import MOST_SAMPLES, ProgressSample, TaskCourse, begun, decode_course, grown
 from slurmlens.hub.progress.facts import JobProgressFacts, TaskFacts
 from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.surroundings import RunSurroundings
 from slurmlens.hub.views.job.value_charts import MOST_CHARTS
 from slurmlens.hub.views.job.view import Chart
 from testkit.job_gallery import running
@@ -18,7 +19,7 @@ from testkit.job_parts import START_NS, S
 
 def charts(*samples: ProgressSample) -> list[Chart]:
     task = TaskFacts(node="c1", step="0", rank=0, course=TaskCourse(samples), known_until_ns=START_NS + 240 * S)
-    view = build_job_view(running(240), JobProgressFacts(tasks=(task,)))
+    view = build_job_view(running(240), RunSurroundings(progress=JobProgressFacts(tasks=(task,))))
     assert view.charts is not None
     return [chart for chart in view.charts.charts if chart.key.startswith("value")]
 

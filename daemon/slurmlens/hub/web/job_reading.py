@@ -14,6 +14,7 @@ from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.inventory.questions.memberships import Membership
 from slurmlens.hub.node_states.facts import NodeCourse
 from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.surroundings import RunSurroundings
 from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.web.marked_lines import MarkedLines
 from slurmlens.hub.web.ports import JobSources
@@ -35,18 +36,20 @@ class JobReading:
     async def ready(self, viewer: Viewer, facts: JobFacts, marked: MarkedLines | None) -> Callable[[], JobView]:
         """Reads everything; what it returns makes the view, which takes a while for a wide job: beside the loop."""
         of, run = self._sources, (viewer, facts.job_id, facts.run)
-        told = await of.progress.of_job(*run)
-        lines = () if marked is None else await marked.read(viewer, facts)
-        due = () if of.triggers is None else await of.triggers.of_run(*run)
-        found = () if of.findings is None else await of.findings.of_job(*run)
-        gpus = () if of.node_states is None else await of.node_states.of_job(*run)
-        then = await self._then(viewer, facts)
-        words = () if of.controller is None else await of.controller.of_run(*run, *_around(facts))
-        earlier = () if of.earlier is None else await of.earlier.of_job(viewer, facts)
-        courses = await self._courses(viewer, facts)
-        return lambda: build_job_view(facts, told, lines, found, due, gpus, then, words, earlier, courses)
+        around = RunSurroundings(
+            progress=await of.progress.of_job(*run),
+            lines=() if marked is None else await marked.read(viewer, facts),
+            triggers=() if of.triggers is None else await of.triggers.of_run(*run),
+            findings=() if of.findings is None else await of.findings.of_job(*run),
+            gpus=() if of.node_states is None else await of.node_states.of_job(*run),
+            memberships=await self._memberships(viewer, facts),
+            controller=() if of.controller is None else await of.controller.of_run(*run, *_around(facts)),
+            earlier=() if of.earlier is None else await of.earlier.of_job(viewer, facts),
+            node_courses=await self._node_courses(viewer, facts),
+        )
+        return lambda: build_job_view(facts, around)
 
-    async def _then(self, viewer: Viewer, facts: JobFacts) -> Sequence[Membership]:
+    async def _memberships(self, viewer: Viewer, facts: JobFacts) -> Sequence[Membership]:
         """What the run hung together with when it began; that is told by the hub's own memory alone."""
         inventory = self._sources.inventory
         if inventory is None or facts.start_ns is None:
@@ -59,7 +62,7 @@ class JobReading:
         nodes = [node.node for node in facts.nodes]
         return await inventory.memberships(viewer, partition, user, nodes, facts.start_ns, facts.as_of_ns)
 
-    async def _courses(self, viewer: Viewer, facts: JobFacts) -> Sequence[NodeCourse]:
+    async def _node_courses(self, viewer: Viewer, facts: JobFacts) -> Sequence[NodeCourse]:
         """How the run's nodes themselves fared while it ran."""
         if self._sources.node_states is None or facts.start_ns is None:
             return ()

@@ -17,6 +17,7 @@ from slurmlens.hub.controller_hooks.read import ControllerQueries
 from slurmlens.hub.controller_hooks.stage import ControllerHooks, owners_of
 from slurmlens.hub.news import SightingEnded
 from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.surroundings import RunSurroundings
 from slurmlens.slurm.records import JobState
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
@@ -67,7 +68,7 @@ async def test_what_the_hooks_told_stands_on_the_jobs_time_line_and_accounting_i
     assert [fact.job_id for fact in heard.take_all() if isinstance(fact, SightingEnded)] == [7]
     facts = await history.queries.job_facts(EVERYBODY, 7)
     assert facts is not None
-    marks = [mark.text for mark in build_job_view(facts, controller=await words(history)).marks]
+    marks = [mark.text for mark in build_job_view(facts, RunSurroundings(controller=await words(history))).marks]
     assert "slurmctld took its nodes back, exit code 42:0" in marks
     (granted,) = [text for text in marks if text.startswith("slurmctld gave it its nodes")]
     assert "depends on afterok:6; comment: a" in granted

@@ -18,6 +18,7 @@ from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList, JobRow
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.views.home.view import FailedJob, HomeView, OwnUse
 from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.surroundings import RunSurroundings
 from slurmlens.hub.views.job.view import Advice
 from slurmlens.hub.views.jobs.build import build_jobs_view, job_line, row_extent
 from slurmlens.hub.views.jobs.top import is_troubled
@@ -82,7 +83,7 @@ def build_home_view(
 
 def failure_of(facts: JobFacts, findings: Sequence[Finding] = ()) -> Failure:
     """Taken from the job's whole view, which costs what its page costs: worth keeping."""
-    view = build_job_view(facts, findings=findings)
+    view = build_job_view(facts, RunSurroundings(findings=findings))
     cause = view.cause
     return Failure(view.headline, view.advice, f"{cause.words} ({cause.level})" if cause and cause.level else None)
 

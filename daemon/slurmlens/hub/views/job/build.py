@@ -13,15 +13,10 @@ from collections.abc import Sequence
 import msgspec
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.controller_hooks.facts import ControllerWord
-from slurmlens.hub.findings.claims import Finding
 from slurmlens.hub.history.conclude.run_extent import RunExtent, run_extent
-from slurmlens.hub.history.facts import EarlierRun, JobFacts, NodeFacts, NodeState, RunFacts
-from slurmlens.hub.inventory.questions.memberships import Membership
-from slurmlens.hub.logs.query import StoredLine
-from slurmlens.hub.node_states.facts import JobGpu, NodeCourse
+from slurmlens.hub.history.facts import JobFacts, NodeFacts, NodeState, RunFacts
 from slurmlens.hub.progress.course import TaskCourse
-from slurmlens.hub.progress.facts import JobProgressFacts, job_estimate
+from slurmlens.hub.progress.facts import job_estimate
 from slurmlens.hub.views.finding.build import build_finding_line
 from slurmlens.hub.views.job import usage
 from slurmlens.hub.views.job.advice import build_advice
@@ -37,6 +32,7 @@ from slurmlens.hub.views.job.profile_bins import BinValue, grid_for, on_grid, sh
 from slurmlens.hub.views.job.progress import build_progress
 from slurmlens.hub.views.job.provenance import provenance_of
 from slurmlens.hub.views.job.steps import build_steps
+from slurmlens.hub.views.job.surroundings import RunSurroundings
 from slurmlens.hub.views.job.then import build_then
 from slurmlens.hub.views.job.timeline import build_bands, build_marks
 from slurmlens.hub.views.job.view import (
@@ -52,33 +48,15 @@ from slurmlens.hub.views.job.view import (
     rows_shown,
 )
 from slurmlens.hub.views.states import exit_text, phase_of
-from slurmlens.hub.workflows.trigger import Trigger
 from slurmlens.shown.text import encodable
 from slurmlens.slurm.records import JobState
 
 COURSE_POINTS = 24
+NOTHING_ELSE = RunSurroundings()
 
 
-def build_job_view(
-    facts: JobFacts,
-    told_inside: JobProgressFacts | None = None,
-    lines: Sequence[StoredLine] = (),
-    findings: Sequence[Finding] = (),
-    triggers: Sequence[Trigger] = (),
-    gpus: Sequence[JobGpu] = (),
-    then: Sequence[Membership] = (),
-    controller: Sequence[ControllerWord] = (),
-    earlier: Sequence[EarlierRun] = (),
-    courses: Sequence[NodeCourse] = (),
-) -> JobView:
-    """Everything that is shown of one run.
-
-    `told_inside` is what its own processes reported, `lines` what was logged about it, `findings` are those that
-    touched it, `triggers` the workflows that it started, `gpus` what nodes told of its GPUs, `then`
-    what its partition, user and nodes hung together with when it began, `controller` what slurmctld's hooks told,
-    `earlier` the user's runs of the same job before, `courses` how its
-    nodes themselves fared in its time.
-    """
+def build_job_view(facts: JobFacts, around: RunSurroundings = NOTHING_ELSE) -> JobView:
+    """Everything that is shown of one run: what history knows of it, and what the rooms beside do."""
     extent = _extent(facts)
     phase = phase_of(facts.outcome.state, started=facts.start_ns is not None, ended=extent.is_over)
     times = _times(facts, extent, phase)
@@ -90,18 +68,19 @@ def build_job_view(
     memory, peak_node = usage.job_memory(nodes)
     provenance = provenance_of(facts, extent, nodes, phase)
     is_suspended = facts.outcome.state is JobState.SUSPENDED
-    estimate = None if told_inside is None else job_estimate(told_inside, facts.as_of_ns, times.limit_ns)
+    estimate = None if around.progress is None else job_estimate(around.progress, facts.as_of_ns, times.limit_ns)
     has_limit = times.limit_ns is not None
     progress = build_progress(estimate, phase, facts.as_of_ns, has_limit=has_limit, is_suspended=is_suspended)
     basis = HeadlineBasis(facts, phase, allocation, times.ran, times.waited_s, cpu, memory, peak_node, stops, progress)
-    cause = probable_cause(facts, extent, memory, stops, lines, findings)
+    messages = () if around.progress is None else around.progress.messages
+    cause = probable_cause(facts, extent, memory, stops, around.lines, around.findings)
     return JobView(
         made_ns=facts.as_of_ns,
         phase=phase,
         state=facts.outcome.state,
         state_text=facts.outcome.label,
         headline=headline(basis),
-        findings=tuple(map(build_finding_line, findings)),
+        findings=tuple(map(build_finding_line, around.findings)),
         cause=cause,
         derived_exit_text=_derived_exit(facts),
         identity=_identity(facts),
@@ -111,21 +90,21 @@ def build_job_view(
         memory=memory,
         memory_peak_node=peak_node,
         progress=progress,
-        earlier=build_earlier(earlier, facts, phase),
+        earlier=build_earlier(around.earlier, facts, phase),
         io=usage.job_io(nodes),
         pressure=usage.job_pressure(nodes),
         nodes=nodes,
-        gpus=build_gpus(gpus, extent.gpus, is_live=facts.is_live),
-        machines=build_machines(courses, extent.cores_by_node, extent.ran_s or 0.0),
+        gpus=build_gpus(around.gpus, extent.gpus, is_live=facts.is_live),
+        machines=build_machines(around.node_courses, extent.cores_by_node, extent.ran_s or 0.0),
         steps=build_steps(facts),
         bands=build_bands(facts, facts.start_ns, facts.end_ns),
-        marks=build_marks(facts, stops, () if told_inside is None else told_inside.messages, lines, controller),
+        marks=build_marks(facts, stops, messages, around.lines, around.controller),
         charts=_charts(facts, extent, run_nodes, nodes, times.waited_s, estimate.lead.course if estimate else None),
         advice=build_advice(facts.outcome.state, allocation, cpu, memory, times.ran, provenance.samples or 0, cause),
         provenance=provenance,
-        then=build_then(then),
+        then=build_then(around.memberships),
         other_runs=tuple(_run_link(run, facts) for run in facts.runs if run.number != facts.run),
-        assessments=build_assessments(triggers),
+        assessments=build_assessments(around.triggers),
         is_live=facts.is_live,
         last_news_ns=max((node.last_heard_ns for node in facts.nodes if node.last_heard_ns is not None), default=None),
     )
