@@ -1,4 +1,4 @@
-"""Speaks to Slurm for a campaign: sbatch, scontrol release, scancel, squeue, sacct. The only place that does.
+"""Speaks to Slurm for a campaign: sbatch, scontrol release, scancel, squeue, sacct, sinfo. The only place that does.
 
 Owns the command lines and how their answers are read. Invariants: no shell; an environment of listed names, so nobody's
 SBATCH_* or SQUEUE_FORMAT changes what is done; a command that hangs is killed. A job id on standard output is a job id
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from slurmlens.campaign.fold import Attempt
+from slurmlens.campaign.idle import FORMAT, IdleNow, idle_now
 from slurmlens.campaign.job_script import OUTPUT
 from slurmlens.campaign.seen import QueuedJob
 from slurmlens.campaign.settings import Campaign
@@ -74,6 +75,12 @@ class CampaignScheduler:
         """What slurmctld says of such a job, without submitting it; SourceError where it would refuse."""
         options = [one for one in self.options(attempt, batch, None) if one not in ("--parsable", "--hold")]
         return self._run(["sbatch", "--test-only", *options, os.fspath(batch)], both=True)
+
+    def idle(self) -> IdleNow | None:
+        """What is idle of the campaign's partition, or of the default one; None where there is no such partition."""
+        return idle_now(
+            self._run(["sinfo", "--noheader", "--Node", f"--format={FORMAT}"]), self._campaign.job.partition
+        )
 
     def find(self, key: str) -> list[int]:
         """Ids of all jobs of that name that slurmctld knows, lowest first."""

@@ -103,6 +103,8 @@ def _validate(arguments: argparse.Namespace, campaign: Campaign) -> int:
     """The optimiser can be had, the first job can be written, and slurmctld would take it."""
     said = _first_jobs(arguments, campaign, count=1)
     print(f"{arguments.file}: fine; {said[-1].splitlines()[-1]}")
+    for line in said[1:-1]:
+        print(line)
     return EXIT_DONE
 
 
@@ -133,7 +135,18 @@ def _first_jobs(arguments: argparse.Namespace, campaign: Campaign, *, count: int
             lines.append(f"#{number}  {values}\n    sbatch {' '.join(scheduler.options(attempt, batch, None))}")
             answer = answer or _asked(scheduler, attempt, batch)
     optimiser.close()
-    return [*lines, answer]
+    return [*lines, *_idle(scheduler, campaign), answer]
+
+
+def _idle(scheduler: CampaignScheduler, campaign: Campaign) -> list[str]:
+    """What is idle where it would run; nothing where slurmctld does not say."""
+    from slurmlens.campaign.idle import idle_words
+
+    try:
+        idle = scheduler.idle()
+    except SourceError:
+        return []
+    return [] if idle is None else [idle_words(idle, campaign)]
 
 
 def _asked(scheduler: CampaignScheduler, attempt: Attempt, batch: Path) -> str:
@@ -236,6 +249,7 @@ def _shower(arguments: argparse.Namespace) -> Callable[[State, str | None], None
 def _status(arguments: argparse.Namespace, campaign: Campaign) -> int:
     import msgspec
 
+    from slurmlens.campaign.scheduler import CampaignScheduler
     from slurmlens.campaign.session import Places, read_state
     from slurmlens.campaign.view import campaign_view
     from slurmlens.cli.show.screen import sheet_for, show
@@ -246,6 +260,9 @@ def _status(arguments: argparse.Namespace, campaign: Campaign) -> int:
         show(msgspec.json.format(msgspec.json.encode(view), indent=1).decode() + "\n")
     else:
         show(render_campaign(view, sheet_for(wide=arguments.wide)))
+        if view.state != "ended":
+            for line in _idle(CampaignScheduler(campaign, timeout_s=campaign.poll.timeout_s), campaign):
+                print(f"  {line}")
     return EXIT_DONE
 
 

@@ -149,7 +149,7 @@ def make_app(
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),
         looks=LooksPage(control, environment),
-        campaigns=None if campaigns is None else CampaignPage(campaigns, environment, cluster, clock, control),
+        campaigns=_campaign_page(campaigns, inventory, environment, cluster, clock, control),
         logs=None if logs is None else LogsPage(logs, log_tail or LogTail(), environment, clock, control, settings),
         findings=None if findings is None else FindingsPage(findings, environment, cluster, clock),
         notices=None if notices is None or settings.notices is None else NoticesPage(notices, settings.notices, clock),
@@ -165,6 +165,19 @@ def make_app(
     taking = _takers({**take_lines, "events": take_events}, doors)
     known = session_middleware(control, open_handlers(pages) | set(taking.values()), reporter)
     return _application([*_middlewares(environment, settings, doors), known], settings, environment, pages, taking)
+
+
+def _campaign_page(
+    campaigns: CampaignStore | None,
+    inventory: InventoryReads,
+    environment: jinja2.Environment,
+    cluster: str,
+    clock: Clock,
+    control: AccessControl,
+) -> CampaignPage | None:
+    if campaigns is None:
+        return None
+    return CampaignPage(campaigns, inventory, environment, cluster, clock, control)
 
 
 def _application(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from slurmlens.hub.campaigns.facts import KeptCampaign, ToldCampaign
+from slurmlens.hub.views.campaign.idle import IdlePartition
 from slurmlens.shown import format as fmt
 from slurmlens.shown.csv import csv_table
 from slurmlens.wire.campaign_view import CampaignView
@@ -38,6 +39,8 @@ class CampaignsView(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str
     made_ns: int
     rows: tuple[CampaignLine, ...]
+    idle: tuple[IdlePartition, ...] = ()
+    """What is idle now, by partition: where runs of a further campaign would begin at once."""
 
 
 class CampaignPageView(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +54,9 @@ class CampaignPageView(msgspec.Struct, frozen=True, kw_only=True):
     campaign: CampaignView
 
 
-def build_campaigns_view(cluster: str, kept: Sequence[KeptCampaign], now_ns: int) -> CampaignsView:
+def build_campaigns_view(
+    cluster: str, kept: Sequence[KeptCampaign], now_ns: int, idle: Sequence[IdlePartition] = ()
+) -> CampaignsView:
     """The list of these."""
     rows = tuple(
         CampaignLine(
@@ -64,7 +69,7 @@ def build_campaigns_view(cluster: str, kept: Sequence[KeptCampaign], now_ns: int
         )
         for one in kept
     )
-    return CampaignsView(cluster=cluster, made_ns=now_ns, rows=rows)
+    return CampaignsView(cluster=cluster, made_ns=now_ns, rows=rows, idle=tuple(idle))
 
 
 def build_campaign_view(cluster: str, told: ToldCampaign, now_ns: int) -> CampaignPageView:

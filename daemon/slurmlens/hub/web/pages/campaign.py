@@ -8,6 +8,7 @@ the name in the address.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import jinja2
 from aiohttp import web
@@ -15,15 +16,18 @@ from aiohttp import web
 from slurmlens.clock import Clock
 from slurmlens.errors import DecodeError, PageError
 from slurmlens.hub.access.control import AccessControl
-from slurmlens.hub.access.viewer import Way
+from slurmlens.hub.access.viewer import Viewer, Way
+from slurmlens.hub.inventory.entities import EntityKind
 from slurmlens.hub.views.campaign.build import (
     CampaignPageView,
     build_campaign_view,
     build_campaigns_view,
     campaigns_csv,
 )
+from slurmlens.hub.views.campaign.idle import ATTRIBUTES, IdlePartition, idle_partitions
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
-from slurmlens.hub.web.ports import CampaignStore
+from slurmlens.hub.web.kept_answers import KeptAnswers
+from slurmlens.hub.web.ports import CampaignStore, InventoryReads
 from slurmlens.hub.web.session import admitted_of, viewer_of
 from slurmlens.runtime.beside import beside
 from slurmlens.shown.campaign import sentences
@@ -33,6 +37,7 @@ from slurmlens.wire.campaign_view import decode_campaign
 
 TELL = frozenset({Way.MUNGE, Way.SOCKET})
 MOST_ROWS = 500
+IDLE_FRESH_S, IDLE_MOST_KEPT = 10.0, 16
 
 
 class CampaignPage:
@@ -41,12 +46,15 @@ class CampaignPage:
     def __init__(
         self,
         campaigns: CampaignStore,
+        inventory: InventoryReads,
         environment: jinja2.Environment,
         cluster: str,
         clock: Clock,
         control: AccessControl,
     ) -> None:
         self._campaigns = campaigns
+        self._inventory = inventory
+        self._idle: KeptAnswers[Viewer, Sequence[IdlePartition]] = KeptAnswers(IDLE_FRESH_S, IDLE_MOST_KEPT)
         self._page = environment.get_template("campaign/page.html")
         self._list = environment.get_template("campaign/list.html")
         self._cluster = cluster
@@ -57,7 +65,7 @@ class CampaignPage:
         """`GET /campaigns`, `.json`, `.csv`."""
         viewer = viewer_of(request)
         kept = await self._campaigns.listed(viewer)
-        view = build_campaigns_view(self._cluster, kept, self._clock.wall_ns())
+        view = build_campaigns_view(self._cluster, kept, self._clock.wall_ns(), await self._idle_now(viewer))
         self._control.saw_list(viewer, "campaigns", (row.user for row in view.rows))
         form = request.match_info.get("form")
         if form == "json":
@@ -65,6 +73,16 @@ class CampaignPage:
         if form == "csv":
             return csv_answer(campaigns_csv(view), "campaigns.csv")
         return html_answer(self._list.render(view=view))
+
+    async def _idle_now(self, viewer: Viewer) -> Sequence[IdlePartition]:
+        of_sums = viewer.of_sums
+        return await self._idle.get(of_sums, lambda: self._read_idle(of_sums))
+
+    async def _read_idle(self, viewer: Viewer) -> Sequence[IdlePartition]:
+        now_ns = self._clock.wall_ns()
+        nodes = await self._inventory.kind(viewer, EntityKind.NODE, ATTRIBUTES, now_ns)
+        containing = await self._inventory.contained(viewer, EntityKind.PARTITION, now_ns)
+        return await beside(lambda: idle_partitions(nodes, containing))
 
     async def show(self, request: web.Request) -> web.Response:
         """`GET /campaigns/USER/NAME`, `.json`, `.csv`."""
