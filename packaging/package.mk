@@ -118,7 +118,7 @@ lint-packages: ## rpmlint and lintian on what lies in dist/: nothing may be left
 	rpmlint --strict -c packaging/rpmlint.toml dist/*.rpm
 	lintian --allow-root --fail-on error,warning dist/*.deb
 
-# In turn, for each takes 2 GiB; packages are built for the Python and the Slurm headers that a release's Debian has.
+# In turn, for each takes 4 GiB; packages are built for the Python and the Slurm headers that a release's Debian has.
 VM_RELEASES ?= 22.05 24.11 26.05
 .PHONY: test-vm
 test-vm: deb ## virtual machines with systemd, cgroup v2 and Slurm 22.05, 24.11, 26.05: installed, run, counted; root, qemu

@@ -41,7 +41,7 @@ class VirtualMachine:
     One that was left running in its folder is taken up again by `start`: whoever writes tests boots once.
     """
 
-    def __init__(self, image: Image, folder: Path, memory_mib: int = 2048) -> None:
+    def __init__(self, image: Image, folder: Path, memory_mib: int = 4096) -> None:
         self._image = image
         self._folder = folder
         self._memory_mib = memory_mib

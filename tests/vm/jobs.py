@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from deploy.vm.machine import VirtualMachine
 
 PATIENCE_S = 900.0
 """An emulated squeue takes long, and the hub asks for a tenth of the time at most: it waits minutes for its turn."""
-IS_TOLD = (
-    "import json, sys; page = json.load(sys.stdin); "
-    'sys.exit(page["phase"] != "ended" or not page["nodes"] or any(n.get("oom_kills") is None for n in page["nodes"]))'
-)
+PAGES = """
+import json, sys, time, urllib.request
+ids, deadline, last = sys.argv[2:], time.time() + float(sys.argv[1]), {}
+while True:
+    for one in ids:
+        try:
+            last[one] = json.load(urllib.request.urlopen("http://127.0.0.1:6830/jobs/%s.json" % one))
+        except OSError as error:
+            last[one] = {"error": str(error)}
+    waiting = [one for one, page in last.items() if page.get("phase") != "ended" or not page.get("nodes")
+               or any(one.get("oom_kills") is None for one in page["nodes"])]
+    if not waiting or time.time() > deadline:
+        break
+    time.sleep(3)
+print(json.dumps({"pages": last, "waiting": waiting}))
+"""
 
 
 def submit(cluster: VirtualMachine, script: str, options: str = "-n1 --mem=100") -> str:
@@ -21,10 +34,18 @@ def submit(cluster: VirtualMachine, script: str, options: str = "-n1 --mem=100")
     return cluster.run(f"cd /tmp && sbatch --parsable {options} /root/job.sh").strip()
 
 
+def pages_of(cluster: VirtualMachine, jobs: Sequence[str]) -> dict[str, Any]:
+    """Their pages as JSON once the scheduler's end and each node's summary are there; one of its runs is `ID/RUN`."""
+    cluster.put(PAGES, "/var/tmp/pages.py")
+    found = json.loads(cluster.run(f"python3 /var/tmp/pages.py {PATIENCE_S:.0f} {' '.join(jobs)}"))
+    assert found["waiting"] == [], found["pages"]
+    pages: dict[str, Any] = found["pages"]
+    return pages
+
+
 def page(cluster: VirtualMachine, job: str) -> dict[str, Any]:
-    """The job's page as JSON once the scheduler's end and its nodes' summaries are there."""
-    cluster.until(f"slurmlens job {job} --json | python3 -c '{IS_TOLD}'", PATIENCE_S)
-    found: dict[str, Any] = json.loads(cluster.run(f"slurmlens job {job} --json"))
+    """One job's page, as `pages_of`."""
+    found: dict[str, Any] = pages_of(cluster, [job])[job]
     return found
 
 

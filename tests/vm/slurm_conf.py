@@ -24,7 +24,7 @@ Epilog=/etc/slurm/epilog.d/*
 # Everything takes many times as long as on a machine of its own.
 MessageTimeout=100
 BatchStartTimeout=300
-NodeName={HOST_NAME} CPUs=2 RealMemory=1500 State=UNKNOWN
+NodeName={HOST_NAME} CPUs=2 RealMemory=3000 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 CGROUP_CONF = "CgroupPlugin=cgroup/v2\nConstrainCores=yes\nConstrainRAMSpace=yes\nConstrainSwapSpace=yes\n"

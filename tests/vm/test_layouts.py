@@ -17,27 +17,12 @@ from deploy.vm.image import HOST_NAME
 from deploy.vm.machine import VirtualMachine
 
 from testkit.checkout import ROOT
-from vm.jobs import PATIENCE_S
+from vm.jobs import PATIENCE_S, pages_of
 from vm.layout_table import Comparison, compare, compare_steps, table
 
 RUN = "python3 /var/tmp/workload.py"
+SURROUNDINGS = ". /etc/os-release; squeue --version; echo $PRETTY_NAME; uname -r"
 GREEDY = "python3 -c 'len(bytearray(300 << 20))'"
-PAGES = """
-import json, sys, time, urllib.request
-ids, deadline, last = sys.argv[2:], time.time() + float(sys.argv[1]), {}
-while True:
-    for one in ids:
-        try:
-            last[one] = json.load(urllib.request.urlopen("http://127.0.0.1:6830/jobs/%s.json" % one))
-        except OSError as error:
-            last[one] = {"error": str(error)}
-    waiting = [one for one, page in last.items() if page.get("phase") != "ended" or not page.get("nodes")
-               or page["nodes"][0].get("oom_kills") is None]
-    if not waiting or time.time() > deadline:
-        break
-    time.sleep(3)
-print(json.dumps({"pages": last, "waiting": waiting}))
-"""
 
 
 class Kind(NamedTuple):
@@ -84,12 +69,14 @@ LAYOUTS = (
 
 
 @pytest.fixture(scope="module")
-def comparisons(release: str) -> Iterator[list[Comparison]]:
+def comparisons(cluster: VirtualMachine, release: str) -> Iterator[list[Comparison]]:
+    """What the tests below find; written for docs/generate_layouts.py once all were run."""
     found: list[Comparison] = []
     yield found
+    surroundings = ", ".join(cluster.run(SURROUNDINGS).strip().splitlines())
     folder = ROOT / "build/vm"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"layouts-{release}.md").write_text(f"Slurm {release}\n\n{table(found)}")
+    (folder / f"layouts-{release}.md").write_text(f"{surroundings}:\n\n{table(found)}")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=[one.name for one in LAYOUTS])
@@ -136,12 +123,3 @@ def run_jobs(cluster: VirtualMachine, layout: Layout) -> dict[tuple[str, str], d
         one = json.loads(line)
         seen[one["kind"], one["job_id"]][one["step_id"]] = one
     return seen
-
-
-def pages_of(cluster: VirtualMachine, jobs: list[str]) -> dict[str, Any]:
-    """The pages of these jobs as JSON, once each has its node's summary."""
-    cluster.put(PAGES, "/var/tmp/pages.py")
-    found = json.loads(cluster.run(f"python3 /var/tmp/pages.py {PATIENCE_S:.0f} {' '.join(jobs)}"))
-    assert found["waiting"] == [], found["pages"]
-    pages: dict[str, Any] = found["pages"]
-    return pages

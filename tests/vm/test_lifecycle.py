@@ -9,25 +9,41 @@ from __future__ import annotations
 from deploy.vm.image import HOST_NAME
 from deploy.vm.machine import VirtualMachine
 
-from vm.jobs import PATIENCE_S, page, submit
+from vm.jobs import PATIENCE_S, page, pages_of, submit
 
-JOBS = 10
-BURN = "import time; t = time.process_time(); [None for _ in iter(lambda: time.process_time() - t < 2, False)]"
+JOBS = 50
+BURN_S = 2.0
+BURN = f"import time; t = time.process_time(); [None for _ in iter(lambda: time.process_time() - t < {BURN_S}, False)]"
 
 
 def property_of(cluster: VirtualMachine, name: str, unit: str = "slurmlens-node") -> str:
     return cluster.run(f"systemctl show -P {name} {unit}").strip()
 
 
-def test_a_reload_and_an_upgrade_under_running_jobs_cost_none_its_figures(cluster: VirtualMachine) -> None:
-    """Fifty is what a node may have; an emulated one has ten."""
-    cluster.put(f"#!/bin/sh\npython3 -c '{BURN}'\ntouch /tmp/burned.$SLURM_JOB_ID\nsleep 60\n", "/root/many.sh")
-    options = "--parsable -n1 --mem=60 --oversubscribe"
-    cluster.run("scontrol update PartitionName=all OverSubscribe=FORCE:10; rm -f /tmp/burned.*")
+def test_a_reload_an_upgrade_and_a_kill_under_fifty_jobs_cost_none_its_figures(cluster: VirtualMachine) -> None:
+    cluster.put(f"#!/bin/sh\npython3 -c '{BURN}'\ntouch /tmp/burned.$SLURM_JOB_ID\nsleep 240\n", "/root/many.sh")
+    options = "--parsable -n1 --mem=50 --oversubscribe -o /dev/null"
+    cluster.run(f"scontrol update PartitionName=all OverSubscribe=FORCE:{JOBS}; rm -f /tmp/burned.*")
     said = cluster.run(f"cd /tmp && for i in $(seq {JOBS}); do sbatch {options} /root/many.sh; done")
     jobs = said.split()
+    assert len(jobs) == JOBS
     cluster.until(f"test $(ls /tmp/burned.* | wc -l) = {JOBS}", PATIENCE_S)
 
+    reloaded_under_jobs(cluster)
+    process_id = property_of(cluster, "MainPID")
+    cluster.run("dpkg --force-unsafe-io -i /root/dist/slurmlens-hooks*.deb /root/dist/slurmlens-node*.deb")
+    cluster.until(f"test $(systemctl show -P MainPID slurmlens-node) != {process_id}", PATIENCE_S)
+    cluster.run("systemctl kill -s KILL slurmlens-node")
+    cluster.until("systemctl is-active slurmlens-node", PATIENCE_S)
+    for found in pages_of(cluster, jobs).values():
+        (node,) = found["nodes"]
+        assert node["cpu"]["used"] >= BURN_S
+        assert node["cpu"].get("complete", True)
+        assert {"start_source": "hook", "end_source": "hook"}.items() <= found["times"].items()
+
+
+def reloaded_under_jobs(cluster: VirtualMachine) -> None:
+    """Good settings are applied within the process, bad ones are refused and change nothing."""
     process_id = property_of(cluster, "MainPID")
     cluster.put('[log]\nlevel = "debug"\n', "/etc/slurmlens/node.conf.d/20-test.toml")
     cluster.run("systemctl reload slurmlens-node")
@@ -38,13 +54,6 @@ def test_a_reload_and_an_upgrade_under_running_jobs_cost_none_its_figures(cluste
     assert "no_such_key" in cluster.run("journalctl -u slurmlens-node -b")
     cluster.run("rm /etc/slurmlens/node.conf.d/30-bad.toml /etc/slurmlens/node.conf.d/20-test.toml")
     assert (property_of(cluster, "ActiveState"), property_of(cluster, "MainPID")) == ("active", process_id)
-
-    cluster.run("dpkg --force-unsafe-io -i /root/dist/slurmlens-hooks*.deb /root/dist/slurmlens-node*.deb")
-    cluster.until(f"test $(systemctl show -P MainPID slurmlens-node) != {process_id}", PATIENCE_S)
-    for job in jobs:
-        (node,) = page(cluster, job)["nodes"]
-        assert node["cpu"]["used"] >= 2.0
-        assert node["cpu"].get("complete", True)
 
 
 def test_a_daemon_that_hangs_is_killed_by_its_watchdog_and_its_job_goes_on(cluster: VirtualMachine) -> None:
@@ -93,7 +102,8 @@ def test_a_power_cut_in_mid_job_is_what_the_jobs_page_says(cluster: VirtualMachi
     cluster.run("systemctl enable slurmctld slurmd; sync")
     cluster.power_off()
     cluster.start()
-    cluster.until("systemctl is-active slurmlens-node slurmlens-hub run-slurmlens-events.mount", PATIENCE_S)
+    for unit in ("slurmlens-node", "slurmlens-hub", "run-slurmlens-events.mount"):
+        cluster.until(f"systemctl is-active {unit}", PATIENCE_S)
     cluster.until(f"slurmlens job {job} | grep -Eq 'booted|NODE_FAIL'", PATIENCE_S)
 
 

@@ -36,7 +36,7 @@ def settings() -> str:
     """The cluster's slurm.conf with two nodes on one host, and ids that no job had before."""
     kept = [line for line in SLURM_CONF.splitlines() if not line.startswith(("NodeName", "SlurmdSpool", "SlurmdLog"))]
     nodes = [
-        f"NodeName={node} NodeHostname={HOST_NAME} Port={7001 + index} CPUs=2 RealMemory=700 State=UNKNOWN"
+        f"NodeName={node} NodeHostname={HOST_NAME} Port={7001 + index} CPUs=2 RealMemory=1500 State=UNKNOWN"
         for index, node in enumerate(NODES)
     ]
     folders = ["SlurmdSpoolDir=/var/lib/slurm/%n", "SlurmdLogFile=/var/log/slurm/%n.log", "FirstJobId=5000"]
@@ -90,7 +90,7 @@ def test_a_requeued_job_has_two_runs_with_the_figures_of_each(nodes: VirtualMach
     nodes.until(
         f"squeue -h -j {job} -o %r | grep -q BeginTime && scontrol update JobId={job} StartTime=now", PATIENCE_S
     )
-    first, second = (page(nodes, f"{job} --run {run}") for run in (1, 2))
+    first, second = (page(nodes, f"{job}/{run}") for run in (1, 2))
     assert [one["identity"]["run"] for one in (first, second)] == [1, 2]
     assert first["nodes"][0]["cpu"]["used"] >= 1.5
     assert second["nodes"][0]["cpu"]["used"] < 1.5

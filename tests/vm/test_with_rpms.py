@@ -25,7 +25,8 @@ def test_the_rpms_install_start_upgrade_and_go_by_their_own_scriptlets(cluster: 
     assert cluster.run("systemctl is-enabled slurmlens-node", check=False).strip() == "disabled"
     assert cluster.run("readlink -f /usr/libexec/slurmlens/slurmlens-prolog").strip().endswith("/slurmlens-hook")
     cluster.run("slurmlens setup hub; slurmlens setup node --hub http://127.0.0.1:6830", check=False)
-    cluster.until("systemctl is-active slurmlens-node slurmlens-hub", PATIENCE_S)
+    for unit in ("slurmlens-node", "slurmlens-hub"):
+        cluster.until(f"systemctl is-active {unit}", PATIENCE_S)
     before = main_process(cluster)
     cluster.run("rpm -U --force --nodeps /root/rpms/slurmlens-node*.rpm /root/rpms/slurmlens-hooks*.rpm")
     cluster.until(f"test $(systemctl show -P MainPID slurmlens-node) != {before}", PATIENCE_S)
