@@ -1,4 +1,4 @@
-"""The packages on a live Debian 12: systemd as pid 1, pure cgroup v2, Slurm 22.05, installed by dpkg."""
+"""The packages on the live Debian of a Slurm release: systemd as pid 1, pure cgroup v2, installed by dpkg."""
 
 from __future__ import annotations
 
@@ -108,6 +108,8 @@ def test_removing_the_hooks_under_a_slurm_conf_that_names_them_drains_no_node(cl
     cluster.until(f"scontrol show job {job} | grep -q JobState=COMPLETED", PATIENCE_S)
     cluster.until("sinfo -h -o %t | grep -q idle", 60)
     assert cluster.run("/etc/slurm/prolog.d/50-slurmlens; echo $?").strip() == "0"
+    assert cluster.run("ls /etc/slurm/plugstack.conf.d/*.conf 2>/dev/null || true").strip() == ""
     cluster.run("dpkg -i /root/dist/slurmlens-hooks*.deb /root/dist/slurmlens-spank*.deb")
+    assert cluster.run("ls /etc/slurm/plugstack.conf.d/*.conf").strip().endswith("/slurmlens.conf")
     called = cluster.run("readlink -f /etc/slurm/prolog.d/50-slurmlens").strip()
     assert called == "/usr/lib/slurmlens/hooks/slurmlens-hook"
