@@ -34,6 +34,8 @@ INDEXES_MADE_BY = {
 
 FINDINGS, FINDINGS_OF_RUNS = 16, 26
 """Between these `finding_jobs` was there instead of `finding_runs`."""
+USAGE, USAGE_BY_SPAN = 13, 33
+"""Between these the index of the runs of a window held what finds them alone."""
 COLUMNS_MADE_BY = {
     10: (("sightings", "detail"),),
     25: tuple((table, name) for table in ("usage_runs", "usage_hours") for name in ("gpu_seen_ms", "gpu_busy_ms")),
@@ -55,6 +57,9 @@ def take_back_to(connection: Connection, version: int) -> None:
         for table, column in columns if later > version else ():
             if table not in gone:
                 connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+    if USAGE <= version < USAGE_BY_SPAN:
+        connection.execute(text("DROP INDEX usage_runs_by_span"))
+        connection.execute(text("CREATE INDEX usage_runs_by_span ON usage_runs (cluster, span_class, start_s, end_s)"))
     if FINDINGS <= version < FINDINGS_OF_RUNS:
         connection.execute(text("CREATE TABLE finding_jobs (finding BIGINT, job_id BIGINT)"))
     connection.execute(text(f"UPDATE alembic_version SET version_num = '{version:04}'"))

@@ -2,10 +2,14 @@
 
 Fed by `ports.UsageReads`; `from`, `to` and `by` of an address are the window (the last seven days where not named) and
 what the first table is of. For those who may see everybody's usage; others have their own sums in reports. One reading
-serves all who look at the same within two minutes: a day of a million jobs takes the hub seconds.
+serves all who look at the same within a minute or two, whichever table comes first: a day of a million jobs takes the
+hub seconds.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jinja2
 from aiohttp import web
@@ -15,7 +19,7 @@ from slurmlens.config.management import ManagementConfig
 from slurmlens.errors import PageError
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.usage.charges import SIZE_CLASSES
-from slurmlens.hub.usage.facts import UsageWindow
+from slurmlens.hub.usage.facts import NodeTimeFacts, Outage, StartedRuns, UsageFacts, UsageWindow
 from slurmlens.hub.views.management.build import TABLES, ManagementFacts, build_management_view
 from slurmlens.hub.views.management.view import ManagementView
 from slurmlens.hub.views.usage.table import HEADER, table_rows
@@ -30,9 +34,25 @@ from slurmlens.shown.csv import csv_table
 
 DEFAULT_S = 7 * 86_400
 LONGEST_S = 400 * 86_400
-FRESH_S = 120.0
+FRESH_S = 60.0
+"""Of a view, and of what it is made from: together two minutes."""
 MOST_KEPT = 32
+MOST_BASES = 8
 PRESETS = ((86_400, "day"), (7 * 86_400, "week"), (30 * 86_400, "30 days"), (365 * 86_400, "year"))
+
+
+class _Basis(NamedTuple):
+    """What a view is made from whichever its first table is, and of which window and moment that is."""
+
+    usage: UsageFacts
+    nodes: NodeTimeFacts
+    outages: Sequence[Outage]
+    started: StartedRuns
+    window: UsageWindow
+    now_s: int
+
+
+_Asked = tuple[Viewer, str | None, str | None]
 
 
 class ManagementPage:
@@ -46,9 +66,8 @@ class ManagementPage:
         self._cluster = cluster
         self._settings = settings
         self._clock = clock
-        self._kept: KeptAnswers[tuple[Viewer, str | None, str | None, str], ManagementView] = KeptAnswers(
-            FRESH_S, MOST_KEPT
-        )
+        self._kept: KeptAnswers[tuple[_Asked, str], ManagementView] = KeptAnswers(FRESH_S, MOST_KEPT)
+        self._bases: KeptAnswers[_Asked, _Basis] = KeptAnswers(FRESH_S, MOST_BASES)
 
     async def show(self, request: web.Request) -> web.Response:
         """`GET /management`, `.json`, `.csv` (the first table)."""
@@ -58,9 +77,8 @@ class ManagementPage:
             raise PageError(403, "role", message, "What you used yourself is at /reports.")
         now_s = self._clock.wall_ns() // NS_PER_S
         window, by = self._window(request, now_s), _by(request)
-        of_sums = viewer.of_sums
-        key = of_sums, request.query.get("from"), request.query.get("to"), by
-        view = await self._kept.get(key, lambda: self._view(of_sums, window, by, now_s))
+        asked = viewer.of_sums, request.query.get("from"), request.query.get("to")
+        view = await self._kept.get((asked, by), lambda: self._view(asked, window, by, now_s))
         form = request.match_info.get("form")
         if form == "json":
             return json_answer(view)
@@ -86,16 +104,28 @@ class ManagementPage:
             )
         return UsageWindow(from_s, to_s)
 
-    async def _view(self, viewer: Viewer, window: UsageWindow, by: str, now_s: int) -> ManagementView:
-        usage, settings = self._usage, self._settings
+    async def _view(self, asked: _Asked, window: UsageWindow, by: str, now_s: int) -> ManagementView:
+        viewer = asked[0]
+        basis = await self._bases.get(asked, lambda: self._basis(viewer, window, now_s))
         facts = ManagementFacts(
+            usage=basis.usage,
+            nodes=basis.nodes,
+            waits=await self._usage.waits(viewer, basis.window, ("partition", by)),
+            outages=basis.outages,
+            started=basis.started,
+        )
+        return await beside(lambda: build_management_view(self._cluster, facts, self._settings, by, basis.now_s))
+
+    async def _basis(self, viewer: Viewer, window: UsageWindow, now_s: int) -> _Basis:
+        usage = self._usage
+        return _Basis(
             usage=await usage.usage(viewer, window, now_s),
             nodes=await usage.nodes(viewer, window, now_s),
-            waits=await usage.waits(viewer, window, ("partition", by)),
-            outages=await usage.outages(viewer, window, settings.machine_users),
+            outages=await usage.outages(viewer, window, self._settings.machine_users),
             started=await usage.started(viewer, window),
+            window=window,
+            now_s=now_s,
         )
-        return await beside(lambda: build_management_view(self._cluster, facts, settings, by, now_s))
 
     def _page(self, view: ManagementView, viewer: Viewer) -> str:
         return self._template.render(
