@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from deploy.slurm import SmallSlurm
 
 from slurmlens.config.hub import SlurmConfig
-from slurmlens.errors import SourceError
 from slurmlens.hub.audit.comparing import compare
 from slurmlens.hub.audit.facts import MeasuredUse
 from slurmlens.slurm import queue_text
 from slurmlens.slurm.associations import AccountPerson
-from slurmlens.slurm.command import Answer
 from slurmlens.slurm.pieces import Pieces
 from slurmlens.slurm.records import JobRecord, JobState
 from slurmlens.slurm.source import CommandSource
+from testkit.slurm_inside import Inside
 
 pytestmark = pytest.mark.slurm
-
-
-class Inside:
-    """Runs Slurm's commands in the instance's namespace, with the environment that the source made."""
-
-    def __init__(self, slurm: SmallSlurm) -> None:
-        self._slurm = slurm
-
-    async def __call__(
-        self,
-        arguments: Sequence[str],
-        environment: Mapping[str, str],
-        timeout_s: float,
-        read: Callable[[Pieces], Answer],
-    ) -> Answer:
-        named = [f"{name}={value}" for name, value in environment.items()]
-        argv = ["env", "-i", *named, *arguments]
-        run = await asyncio.to_thread(self._slurm.sandbox.run, argv, check=False, timeout_s=timeout_s)
-        if run.returncode:
-            raise SourceError(run.stderr[-200:])
-        return read([run.stdout.encode()])
 
 
 @pytest.fixture
