@@ -127,3 +127,24 @@ def test_a_hook_that_a_configless_node_gets_from_the_controller_tells_of_its_job
     cluster.run("systemctl restart slurmctld; systemctl start slurmd")
     assert (times["start_source"], times["end_source"]) == ("hook", "hook")
     cluster.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle", PATIENCE_S)
+
+
+def test_a_token_that_root_alone_can_read_reaches_node_and_hub_as_a_credential(cluster: VirtualMachine) -> None:
+    """The drop-in of docs/installation.md, "New settings in a program that runs"."""
+    cluster.run("install -d -m 0700 /etc/slurmlens/keys")
+    for program, secret, setting in (
+        ("hub", f"{HOST_NAME} s3cret-of-the-node\n", '[listen]\ntoken_file = "{path}"\n'),
+        ("node", "s3cret-of-the-node\n", '[sinks.hub]\nauth = "token"\ntoken_file = "{path}"\n'),
+    ):
+        unit = f"slurmlens-{program}"
+        cluster.put(secret, f"/etc/slurmlens/keys/{program}")
+        cluster.run(f"chmod 0400 /etc/slurmlens/keys/{program}")
+        drop_in = f"[Service]\nLoadCredential=token:/etc/slurmlens/keys/{program}\n"
+        cluster.put(drop_in, f"/etc/systemd/system/{unit}.service.d/50-token.conf")
+        path = f"/run/credentials/{unit}.service/token"
+        cluster.put(setting.format(path=path), f"/etc/slurmlens/{program}.conf.d/50-token.toml")
+    cluster.run("systemctl daemon-reload; systemctl restart slurmlens-hub slurmlens-node")
+    found = page(cluster, submit(cluster, "true"))
+    assert found["times"]["start_source"] == "hook"
+    cluster.run("rm /etc/systemd/system/slurmlens-*.service.d/50-token.conf /etc/slurmlens/*.conf.d/50-token.toml")
+    cluster.run("systemctl daemon-reload; systemctl restart slurmlens-hub slurmlens-node")
