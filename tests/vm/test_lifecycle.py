@@ -133,7 +133,7 @@ def test_a_token_that_root_alone_can_read_reaches_node_and_hub_as_a_credential(c
     """The drop-in of docs/installation.md, "New settings in a program that runs"."""
     cluster.run("install -d -m 0700 /etc/slurmlens/keys")
     for program, secret, setting in (
-        ("hub", f"{HOST_NAME} s3cret-of-the-node\n", '[listen]\ntoken_file = "{path}"\n'),
+        ("hub", f"{HOST_NAME} s3cret-of-the-node\n", '[auth]\ntoken_file = "{path}"\n'),
         ("node", "s3cret-of-the-node\n", '[sinks.hub]\nauth = "token"\ntoken_file = "{path}"\n'),
     ):
         unit = f"slurmlens-{program}"

@@ -97,7 +97,7 @@ def test_a_requeued_job_has_two_runs_with_the_figures_of_each(nodes: VirtualMach
 
 
 def test_what_is_put_beside_a_jobs_tasks_is_counted_as_its_extern_step(nodes: VirtualMachine) -> None:
-    """As pam_slurm_adopt does with a login: into `task_special`, which later releases keep."""
+    """As pam_slurm_adopt does with a login: into `task_special` where the release keeps it, else beside its sleep."""
     job = submit(nodes, "touch /tmp/begun\nwhile test -e /tmp/begun; do sleep 1; done", "-w vm2 -n1 --mem=100")
     nodes.until("test -e /tmp/begun", PATIENCE_S)
     special = nodes.run(
