@@ -1,7 +1,7 @@
 """The cache folder: things that are fetched or built once and keyed by what went into them.
 
-A folder counts only with its `.complete` beside it; it is built in its place (virtual environments cannot be moved),
-under a lock that two instances share.
+A folder counts only with its `.complete` beside it; it is built in its place, under a lock that two instances
+share. Virtual environments that were moved with their cache are mended by `virtual_environment`.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from deploy.cache import cached_folder
 from deploy.component import Service, listens, wait_ready
 from deploy.errors import DeployError
 from deploy.sandbox import CHECKOUT, Sandbox
+from deploy.virtual_environment import at_home
 
 PINS = Path(__file__).with_name("pins") / "graphite.txt"
 SHIPPED = CHECKOUT / "etc/carbon"
@@ -183,7 +184,7 @@ LOG_ROTATION = False
 def virtual_environment() -> Path:
     """The environment with the pinned versions, built on first use (a minute)."""
     key = hashlib.sha256(PINS.read_bytes()).hexdigest()[:12]
-    return cached_folder(f"graphite-{key}", _install)
+    return at_home(cached_folder(f"graphite-{key}", _install))
 
 
 def _install(folder: Path) -> None:

@@ -21,6 +21,7 @@ from deploy.component import Service, wait_ready
 from deploy.components.fetch import key, run
 from deploy.sandbox import CHECKOUT, PATH, Sandbox
 from deploy.slurmlens import PROGRAMS
+from deploy.virtual_environment import at_home
 
 PINS = Path(__file__).parents[1] / "pins"
 TOOLS = CHECKOUT / "galaxy"
@@ -170,4 +171,4 @@ def _environment(name: str) -> Path:
         install = [f"{folder}/bin/pip", "install", "-q", "--no-deps", "--no-cache-dir", "-r", str(pins)]
         run(install, cwd=folder, env={"PIP_DISABLE_PIP_VERSION_CHECK": "1"})
 
-    return cached_folder(key(name, pins), build)
+    return at_home(cached_folder(key(name, pins), build))
