@@ -53,10 +53,14 @@ _DATATYPES = """<datatypes><registration>
 
 
 class Galaxy:
-    """Server and worker; `hub` is the address that its tools ask, which must stand before the first start."""
+    """Server and worker; `hub` is the address that its tools ask, which must stand before the first start.
 
-    def __init__(self, sandbox: Sandbox, hub: str, name: str = "galaxy") -> None:
+    `partition`: jobs go to that one of the Slurm in the same sandbox, by Galaxy's command-line runner.
+    """
+
+    def __init__(self, sandbox: Sandbox, hub: str, name: str = "galaxy", partition: str | None = None) -> None:
         self.name = name
+        self._partition = partition
         self.url = f"http://127.0.0.1:{sandbox.ports.take()}"
         self.admin_key = ADMIN_KEY
         self.folder = sandbox.folder / name
@@ -126,9 +130,16 @@ class Galaxy:
 
     def _jobs(self) -> dict[str, Any]:
         """Galaxy hands jobs nothing of its own environment: which hub tools ask stands with where they run."""
-        local = {"runner": "local", "env": [{"name": "SLURMLENS_HUB", "value": self.hub}]}
-        runners = {"local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": 2}}
-        return {"runners": runners, "execution": {"default": "local", "environments": {"local": local}}}
+        name, where = "local", {"runner": "local"}
+        if self._partition is not None:
+            name, where = "slurm", {"runner": "cli", "shell_plugin": "LocalShell", "job_plugin": "Slurm"}
+            where |= {"job_partition": self._partition, "job_time": "00:10:00"}
+        asked = {"env": [{"name": "SLURMLENS_HUB", "value": self.hub}]}
+        runners = {
+            "local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": 2},
+            "cli": {"load": "galaxy.jobs.runners.cli:ShellJobRunner", "workers": 1},
+        }
+        return {"runners": runners, "execution": {"default": name, "environments": {name: {**where, **asked}}}}
 
     def _lay_out(self) -> None:
         shutil.copytree(TOOLS, self.folder / "tools")
