@@ -156,6 +156,7 @@ FINDINGS = {
     FindingKind.HELD_IDLE: "ask the user; where the site's rules allow it, cancel the job",
     FindingKind.STOPPED: "ask the user; a stopped job holds what others wait for",
     FindingKind.USED_OUTSIDE: "end the process (`slurmlens node NODE`); pam_slurm_adopt prevents it",
+    FindingKind.UNLIKE_ITSELF: "look at fans, power supply, disks, left-over processes; dismiss what was meant",
     FindingKind.DRIFT: "bring the node to its group's state, or say why it differs (dismiss)",
     FindingKind.KNOWN_PROBLEM: "follow the guide on the finding's page; it ends when its verification passes",
 }

@@ -65,6 +65,23 @@ def memory(size_bytes: float | None, *, like_bytes: float | None = None) -> str:
     return f"{_whole_bytes(scaled, exponent)} {_BINARY_UNITS[exponent]}"
 
 
+def amount(value: float, unit: str) -> str:
+    """A node's figure in the unit that it is kept in.
+
+    >>> amount(0.25, "ratio"), amount(0.012, "s"), amount(71.0, "°C")
+    ('25 %', '12.0 ms', '71.0 °C')
+    """
+    if unit == "ratio":
+        return percent(value)
+    if unit == "bytes":
+        return memory(value)
+    if unit == "bytes/s":
+        return f"{volume(value)}/s"
+    if unit == "s":
+        return f"{digits(value * 1000)} ms"
+    return digits(value) if unit == "count" else f"{digits(value)} {unit}"
+
+
 def memory_pair(used_bytes: float | None, asked_bytes: float | None) -> str:
     """`0.28 of 2.0 GiB`: one unit for both where both are known."""
     if used_bytes is None or asked_bytes is None:

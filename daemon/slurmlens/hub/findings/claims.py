@@ -30,6 +30,7 @@ class FindingKind(enum.StrEnum):
     STOPPED = "stopped-computing"
     DRIFT = "drift"
     USED_OUTSIDE = "used-outside"
+    UNLIKE_ITSELF = "unlike-itself"
     KNOWN_PROBLEM = "known-problem"
 
 

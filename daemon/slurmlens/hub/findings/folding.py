@@ -29,6 +29,7 @@ FADES_AFTER_NS: Mapping[FindingKind, int] = {
     FindingKind.STOPPED: HOUR_NS,
     FindingKind.USED_OUTSIDE: HOUR_NS,
     FindingKind.DRIFT: 24 * HOUR_NS,
+    FindingKind.UNLIKE_ITSELF: 3 * HOUR_NS,
     FindingKind.KNOWN_PROBLEM: 7 * 24 * HOUR_NS,
 }
 MOST_JOBS = 200

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from slurmlens.hub.inventory.runs import PlacedRun
-from slurmlens.hub.node_states.facts import OutsidersTold
+from slurmlens.hub.node_states.facts import NodeCourse, OutsidersTold
 from slurmlens.slurm.records import JobState
 
 
@@ -113,7 +113,8 @@ class Exposure(NamedTuple):
 class Observed:
     """Everything at one moment. `runs` ended within the last day; `events` are of the last hours, the oldest first;
     `rates` what was usual before them; `noise` how far sound nodes of one job are apart, by metric, relative;
-    `outsiders` who uses nodes without having been given them."""
+    `outsiders` who uses nodes without having been given them; `courses` how some nodes fare now and
+    fared at this time of the day before."""
 
     now_ns: int
     runs: tuple[PlacedRun, ...] = ()
@@ -123,6 +124,7 @@ class Observed:
     nodes: Mapping[str, NodeMakeup] = field(default_factory=dict)
     noise: Mapping[str, float] = field(default_factory=dict)
     outsiders: tuple[OutsidersTold, ...] = ()
+    courses: tuple[NodeCourse, ...] = ()
 
 
 FAILED = frozenset({JobState.FAILED, JobState.NODE_FAIL})

@@ -25,7 +25,7 @@ LINE = 0.5
 COUNTS_FOR_NS = 180 * 86_400 * NS_PER_S
 
 
-BY_DETAIL = frozenset({FindingKind.KNOWN_PROBLEM, FindingKind.EVENT_RATE, FindingKind.DRIFT})
+BY_DETAIL = frozenset({FindingKind.KNOWN_PROBLEM, FindingKind.EVENT_RATE, FindingKind.DRIFT, FindingKind.UNLIKE_ITSELF})
 """Kinds of which each detail (a known problem, a kind of event, an attribute) is judged by itself."""
 
 

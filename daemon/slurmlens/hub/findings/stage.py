@@ -25,6 +25,7 @@ from slurmlens.hub.findings.events import RECENT_NS, EventLedger
 from slurmlens.hub.findings.loads import gpu_loads, load_of
 from slurmlens.hub.findings.makeup import makeup_of, set_apart
 from slurmlens.hub.findings.observed import FAILED, NodeMakeup, Observed, RunLoad
+from slurmlens.hub.findings.past_looks import PastLooks
 from slurmlens.hub.findings.problems.matching import matches
 from slurmlens.hub.findings.problems.verifying import verified
 from slurmlens.hub.findings.reading import RecentRuns
@@ -90,6 +91,7 @@ class FindingStage:
         states: NodeStateQueries | None = None,
     ) -> None:
         self._states = states
+        self._pasts = PastLooks(states)
         self._outsiders: tuple[OutsidersTold, ...] = ()
         self._room = room
         self._history = history
@@ -210,6 +212,7 @@ class FindingStage:
             nodes=dict(self._nodes),
             noise={} if self._noise is None else {METRIC: self._noise},
             outsiders=self._outsiders,
+            courses=await self._pasts.next(self._nodes, now_ns),
         )
 
     def _jobs_of_standing(self) -> Iterator[int]:

@@ -18,7 +18,7 @@ from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.tables import sightings
 from slurmlens.hub.node_states.facts import JobGpu, NodeCourse, NodeStateTold, OutsidersTold, decode_holding
-from slurmlens.hub.node_states.figures import NODE_FIGURES, known, unpack
+from slurmlens.hub.node_states.figures import FIGURE_BY_NAME, NODE_FIGURES, known, unpack
 from slurmlens.hub.node_states.resources import UseFigures, UseFiguresTold
 from slurmlens.hub.node_states.tables import gpu_holdings, node_courses, node_figures, node_outsiders, node_states
 
@@ -27,6 +27,8 @@ MOST_COURSE_NODES = 64
 MOST_BINS = 4_500
 """Of one node: a fortnight."""
 MOST_OUTSIDERS = 500
+PAST_DAYS, DAY_S = 14, 86_400
+BEFORE_S, BEHIND_S = 3_600, 1_800
 _outsiders_decoder = msgspec.json.Decoder(OutsidersTold)
 _state_decoder = msgspec.json.Decoder(NodeStateTold)
 _resources_decoder = msgspec.json.Decoder(UseFigures)
@@ -57,6 +59,20 @@ class NodeStateQueries:
         def work(connection: Connection) -> list[NodeCourse]:
             return [
                 _course(node, connection.execute(_course_query(self._cluster, node, from_s, to_s))) for node in wanted
+            ]
+
+        return tuple(await self._store.read(work))
+
+    async def same_hours(
+        self, viewer: Viewer, nodes: Collection[str], figures: Collection[str], now_s: int
+    ) -> tuple[NodeCourse, ...]:
+        """Of some figures' means alone: the last hour, and the hour before and half an hour after this time of the day
+        on the days before; empty where none were."""
+
+        def work(connection: Connection) -> list[NodeCourse]:
+            return [
+                _course(node, connection.execute(_same_hours_query(self._cluster, node, now_s)), figures)
+                for node in nodes
             ]
 
         return tuple(await self._store.read(work))
@@ -135,10 +151,19 @@ def _course_query(cluster: str, node: str, from_s: int, to_s: int) -> Select[tup
     return select(of.bin_s, of.figures).where(where).order_by(of.bin_s).limit(MOST_BINS)
 
 
-def _course(node: str, rows: CursorResult[Any]) -> NodeCourse:
+def _same_hours_query(cluster: str, node: str, now_s: int) -> Select[tuple[Any, ...]]:
+    of = node_courses.c
+    is_same_hour = (of.bin_s - (now_s - BEFORE_S)) % DAY_S < BEFORE_S + BEHIND_S
+    where = and_(of.cluster == cluster, of.node == node, of.bin_s >= now_s - PAST_DAYS * DAY_S, is_same_hour)
+    return select(of.bin_s, of.figures).where(where).order_by(of.bin_s).limit(MOST_BINS)
+
+
+def _course(node: str, rows: CursorResult[Any], figures: Collection[str] = FIGURE_BY_NAME) -> NodeCourse:
     bins = [(row.bin_s, unpack(row.figures)) for row in rows]
     means, highs = {}, {}
     for place, row in enumerate(NODE_FIGURES):
+        if row.name not in figures:
+            continue
         own = tuple(known(one.means[place]) for _, one in bins)
         if any(value is not None for value in own):
             means[row.name] = own

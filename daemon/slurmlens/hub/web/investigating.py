@@ -6,6 +6,7 @@ Owns which read answers which question. A question that fails is answered by wha
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -33,6 +34,8 @@ from slurmlens.hub.views.investigation.view import AnswerView
 from slurmlens.hub.web.ports import FindingReads, InventoryReads
 
 MOST_RUNS = 500
+AT_ONCE = 4
+"""Questions of one page that are asked side by side: the slowest is what one waits for."""
 _NO_INVENTORY = frozenset({"job", "campaign"})
 
 
@@ -56,7 +59,13 @@ class InvestigationAnswers:
     async def answers(self, viewer: Viewer, one: Investigation, now_ns: int) -> list[AnswerView]:
         """All of it, in the order of its questions; whose jobs were shown is kept as a look at them."""
         users: set[str | None] = set()
-        answers = [await self._answer(viewer, question, one.window, now_ns, users) for question in one.questions]
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(question: Question) -> AnswerView:
+            async with turns:
+                return await self._answer(viewer, question, one.window, now_ns, users)
+
+        answers = await asyncio.gather(*map(in_turn, one.questions))
         self._control.saw_list(viewer, f"investigation {one.name}", users)
         return answers
 

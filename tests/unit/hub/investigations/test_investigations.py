@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import re
 import tomllib
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.errors import DecodeError, RefusedError
+from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.findings.problems.cases import claims_of, read_cases
 from slurmlens.hub.findings.problems.problem_file import read_problem
@@ -28,10 +30,12 @@ from slurmlens.hub.logs.query import JobOwner, LogPlace, StoredLine
 from slurmlens.hub.logs.understanding import understood
 from slurmlens.hub.views.investigation.terminal import render_investigation, render_investigations
 from slurmlens.hub.views.investigation.view import InvestigationsView, InvestigationView
+from slurmlens.hub.web.investigating import InvestigationAnswers
 from slurmlens.log_lines import LogLine
 from slurmlens.shown.terminal import Sheet
 from slurmlens.slurm.records import JobState
 from testkit.hub_history import History
+from testkit.job_hub import FixedInventory
 from testkit.manual_clock import ManualClock
 from testkit.ruled_hub import RuledHub, browser, ruled_hub
 
@@ -274,3 +278,26 @@ async def test_a_terminal_shows_the_same(hub: RuledHub) -> None:
     assert "Runs of job 42" in text
     listed = msgspec.json.decode((await get(hub, "bob", "/investigations.json"))[1], type=InvestigationsView)
     assert "I-1    Job 42" in render_investigations(listed, SHEET)
+
+
+async def test_questions_are_asked_side_by_side_and_answered_in_their_order() -> None:
+    class Slowly(FixedInventory):
+        """Nobody is answered before two have asked."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._both = asyncio.Barrier(2)
+
+        async def runs(
+            self, viewer: Viewer, about: Entity | None, window: tuple[int, int], most: int, *, failed: bool = False
+        ) -> list[PlacedRun]:
+            await asyncio.wait_for(self._both.wait(), 10)
+            return []
+
+    one = msgspec.structs.replace(
+        begun(), questions=(Question(QuestionKind.JOBS, NODE), Question(QuestionKind.JOBS, JOB))
+    )
+    asked = InvestigationAnswers(Slowly(), None, None, "demo", AccessControl())
+    answers = await asked.answers(EVERYBODY, one, NOW_NS)
+    assert len({answer.question for answer in answers}) == 2
+    assert "n1" in answers[0].question

@@ -13,6 +13,7 @@ from slurmlens.hub.findings.detectors.held_idle import held_idle
 from slurmlens.hub.findings.detectors.idle_gpus import idle_gpus
 from slurmlens.hub.findings.detectors.odd_node import odd_nodes
 from slurmlens.hub.findings.detectors.stopped_computing import stopped_runs
+from slurmlens.hub.findings.detectors.unlike_itself import unlike_themselves
 from slurmlens.hub.findings.detectors.used_outside import used_outside
 from slurmlens.hub.findings.observed import Observed
 
@@ -28,6 +29,7 @@ DETECTORS: tuple[Detector, ...] = (
     used_outside,
     stopped_runs,
     drifting_nodes,
+    unlike_themselves,
 )
 
 

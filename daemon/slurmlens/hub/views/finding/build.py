@@ -34,6 +34,7 @@ KIND_WORDS = {
     FindingKind.STOPPED: "stopped computing",
     FindingKind.USED_OUTSIDE: "used without a job",
     FindingKind.DRIFT: "differs from its group",
+    FindingKind.UNLIKE_ITSELF: "unlike itself",
     FindingKind.KNOWN_PROBLEM: "known problem",
 }
 RULE = (

@@ -105,18 +105,8 @@ def _oddity(node: str, name: str, value: float, middle: float) -> MachineOddity:
         figure=name,
         value=value,
         others=middle,
-        text=f"{title}: {_text(row.unit, value)}, where its siblings have {_text(row.unit, middle)}",
+        text=f"{title}: {fmt.amount(value, row.unit)}, where its siblings have {fmt.amount(middle, row.unit)}",
     )
-
-
-def _text(unit: str, value: float) -> str:
-    if unit == "ratio":
-        return fmt.percent(value)
-    if unit == "bytes/s":
-        return f"{fmt.volume(value)}/s"
-    if unit == "s":
-        return f"{fmt.digits(value * 1000)} ms"
-    return fmt.digits(value) if unit == "count" else f"{fmt.digits(value)} {unit}"
 
 
 def _mean(course: NodeCourse, name: str) -> float | None:
