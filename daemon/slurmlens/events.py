@@ -1,8 +1,7 @@
 """What happens, as frozen values: the vocabulary that every stage of node and hub shares.
 
 Owns the types of all events and of what they carry, with the bounds that hold wherever one is read from bytes (msgspec
-checks them there); does no I/O and knows no encoding (`wire` does).
-Made by `wire.hook` (from what Slurm's hooks wrote) and by `node.registry`; ends in the hub's `history`.
+checks them there); no I/O, no encoding (that is `wire`'s). Made by `wire.hook` and `node.registry`, ends in `history`.
 
 The life of one *sighting* (one run of one job as one node saw it):
 
@@ -209,11 +208,19 @@ class ExitCount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The first of them by their number in the whole step, not all."""
 
 
+class StepProgram(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that a step ran, and the most processes of it, and threads of these together, seen at one time."""
+
+    name: Name
+    processes: Unsigned
+    threads: Unsigned
+
+
 class StepTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step's totals on this node; `step` is Slurm's name for it: "0", "batch", "extern", "interactive".
 
     What stands below `oom_kills` the SPANK plugin tells alone; hooks of tasks and of srun tell times, `tag` (that of
-    SLURMLENS_TAG) and `command` (srun's program, by its name). `task_count` is that of this node.
+    SLURMLENS_TAG) and `command` (srun's program, by its name). `task_count` and `programs` are those of this node.
     """
 
     step: str
@@ -231,6 +238,7 @@ class StepTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exits: tuple[ExitCount, ...] = ()
     tag: str | None = None
     command: str | None = None
+    programs: tuple[StepProgram, ...] = ()
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

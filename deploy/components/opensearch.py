@@ -19,7 +19,7 @@ from deploy.sandbox import Sandbox
 MODULE = MODULES / "opensearch"
 INDICES = "slurmlens-*,logstash-*"
 # The last two halve the start and two fifths of the memory.
-JAVA = ("java", "-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+OPTIONS = ("-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 ANSWER_MAX_S = 2.0
 
 
@@ -34,6 +34,10 @@ class SearchNode(Server):
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(sandbox, name, lambda: is_healthy(self.url), grace_s=20)
 
+    def java(self) -> str:
+        """The runtime."""
+        return "java"
+
     def command(self) -> list[str]:
         configuration, node = self.folder / "conf", program(self.module)
         configuration.mkdir(exist_ok=True)
@@ -41,7 +45,7 @@ class SearchNode(Server):
         options = ["-basePath", str(self.folder / "home"), "-confPath", str(configuration), "-numOfNode", "1"]
         # The runner counts its nodes from 1 and adds that to the port.
         options += ["-baseHttpPort", str(self.port - 1), "-clusterName", self.name]
-        return [*JAVA, "-cp", f"{node}/classes:{node}/lib/*", "SearchNode", *options]
+        return [self.java(), *OPTIONS, "-cp", f"{node}/classes:{node}/lib/*", "SearchNode", *options]
 
 
 class OpenSearch(SearchNode):
@@ -83,6 +87,6 @@ def program(module: Path = MODULE) -> Path:
         goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}/lib"]
         run(["mvn", "-B", "-ntp", "-q", f"-f={pom}", f"-Dmaven.repo.local={repository}", *goal], cwd=folder)
         shutil.rmtree(repository)
-        run(["javac", "-cp", f"{folder}/lib/*", "-d", f"{folder}/classes", str(source)], cwd=folder)
+        run(["javac", "-proc:none", "-cp", f"{folder}/lib/*", "-d", f"{folder}/classes", str(source)], cwd=folder)
 
     return cached_folder(key(module.name, pom, source), fetch)

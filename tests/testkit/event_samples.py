@@ -29,6 +29,7 @@ from slurmlens.events import (
     Package,
     Point,
     Profile,
+    StepProgram,
     StepTotals,
     TaskProgress,
     Totals,
@@ -254,13 +255,19 @@ def _totals() -> st.SearchStrategy[Totals]:
         return {
             field.name: _maybe(_figures()) if "Figure" in str(field.type) else _maybe(_counts)
             for field in msgspec.structs.fields(struct)
-            if field.name not in ("samples", "steps", "step", "exits", "tag", "command")
+            if field.name not in ("samples", "steps", "step", "exits", "tag", "command", "programs")
         }
 
     exits = st.builds(
         ExitCount, code=_counts, signal=_counts, tasks=_counts, first_tasks=st.lists(_counts, max_size=3).map(tuple)
     )
-    told = {"exits": st.lists(exits, max_size=2).map(tuple), "tag": _maybe(_names), "command": _maybe(_names)}
+    programs = st.builds(StepProgram, name=_names, processes=_counts, threads=_counts)
+    told = {
+        "exits": st.lists(exits, max_size=2).map(tuple),
+        "tag": _maybe(_names),
+        "command": _maybe(_names),
+        "programs": st.lists(programs, max_size=2).map(tuple),
+    }
     steps = st.builds(StepTotals, step=_names, samples=_counts, **told, **fields_of(StepTotals))
     return st.builds(Totals, samples=_counts, steps=st.lists(steps, max_size=3).map(tuple), **fields_of(Totals))
 

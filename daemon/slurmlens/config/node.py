@@ -12,6 +12,7 @@ from slurmlens.config.app_socket import AppSocketConfig
 from slurmlens.config.collectors import CollectorsConfig, GpusConfig
 from slurmlens.config.consul import NodeConsulConfig
 from slurmlens.config.log_inputs import LogInputsConfig
+from slurmlens.config.programs import ProgramsConfig
 from slurmlens.config.series_2015 import NodeSeries2015Config
 from slurmlens.config.setting import Settings, derived, optional_section, section, setting
 from slurmlens.config.shared import MIB, NAME_PATTERN, NAME_TEXT, LogConfig, ReplayConfig
@@ -100,6 +101,7 @@ class NodeConfig(Settings):
     profile: ProfileConfig = section(ProfileConfig, "the flight recorder")
     collectors: CollectorsConfig = section(CollectorsConfig, "what is read of the node itself")
     gpus: GpusConfig = section(GpusConfig, "GPUs and which job has which; told with what the collectors tell")
+    programs: ProgramsConfig = section(ProgramsConfig, "which programs jobs run")
     software: SoftwareConfig = section(SoftwareConfig, "what is installed on the node")
     app_socket: AppSocketConfig = section(AppSocketConfig, "where jobs report their own progress")
     logs: LogInputsConfig = section(LogInputsConfig, "log lines of this node that go to the hub; all inputs are off")

@@ -33,7 +33,7 @@ from slurmlens.events import Place
 from slurmlens.node import registry as reg
 from slurmlens.node.kill_switch import KillSwitch
 from slurmlens.node.rediscover import Rediscover
-from slurmlens.node.registry.sighting import Sighting, SightingPhase
+from slurmlens.node.registry.sighting import SightingPhase
 from slurmlens.node.registry_driver import RegistryDriver
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import EngineSettings
@@ -41,7 +41,8 @@ from slurmlens.node.sampler.points import Lines
 from slurmlens.node.sampler.rest import SHORT_REST
 from slurmlens.node.sampler.worker import SamplerThread, failure_reporter
 from slurmlens.node.sighting_file import SightingFile
-from slurmlens.node.status import JobStatus, NodeStatus, SamplerStatus
+from slurmlens.node.status import NodeStatus
+from slurmlens.node.status_made import job_status, sampler_status
 from slurmlens.runtime import process
 from slurmlens.runtime.supervisor import Stage, StageState, Supervisor
 from slurmlens.telemetry import log
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from slurmlens.node.gpus.stage import GpuStage
     from slurmlens.node.log_inputs.attribution import LocalJob
     from slurmlens.node.log_inputs.stages import LogInputs
+    from slurmlens.node.program_walk import ProgramWalk
     from slurmlens.node.software.stage import SoftwareStage
 
 LEAST_PROFILE_INTERVAL_S = 1.0
@@ -103,6 +105,7 @@ class NodePipeline:
         self._collector_stage: CollectorStage | None = None
         self._gpu_stage: GpuStage | None = None
         self._software_stage: SoftwareStage | None = None
+        self._program_walk: ProgramWalk | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._name_stages()
 
@@ -141,8 +144,8 @@ class NodePipeline:
             cgroup_tree_found=tree.found,
             cgroup_tree_watched=tree.watching,
             unnamed_cgroups=tree.unnamed,
-            jobs=tuple(_job_status(one) for one in self._registry_driver.registry.sightings()),
-            sampler=await self._sampler.ask(lambda engine, _: _sampler_status(engine)),
+            jobs=tuple(job_status(one) for one in self._registry_driver.registry.sightings()),
+            sampler=await self._sampler.ask(lambda engine, _: sampler_status(engine)),
             sinks=self._delivery.sink_statuses(),
             stages={name: state.text for name, state in self._stages().items()},
             counters=self._reporter.counters.snapshot(),
@@ -203,6 +206,7 @@ class NodePipeline:
             **self._series_2015(),
             **self._collectors(),
             **self._software(),
+            **self._programs(),
         }
         if self._log_inputs is not None:
             optional |= self._log_inputs.stages
@@ -316,6 +320,19 @@ class NodePipeline:
         )
         return {"software": self._software_stage.run}
 
+    def _programs(self) -> Mapping[str, Stage]:
+        config = self._config
+        if not config.programs.enabled:
+            return {}
+        from slurmlens.node.program_walk import ProgramWalk  # late: as above
+
+        place, driver = Place(config.cluster, config.node, self._machine.boot_id), self._registry_driver
+        self._program_walk = ProgramWalk(
+            *(config.programs, place, self._machine.root / "proc", driver.steps_here, driver.step_by_hook),
+            self._machine.clock,
+        )
+        return {"programs": self._program_walk.run}
+
     def _make_gpu_stage(self, place: Place) -> GpuStage | None:
         if not self._config.gpus.enabled:
             return None
@@ -388,12 +405,9 @@ class NodePipeline:
 
     def _silence(self, is_silent: bool) -> None:
         self._sampler.order(lambda engine, now: engine.silence(is_silent, now))
-        if self._collector_stage is not None:
-            self._collector_stage.is_silent = is_silent
-        if self._gpu_stage is not None:
-            self._gpu_stage.is_silent = is_silent
-        if self._software_stage is not None:
-            self._software_stage.is_silent = is_silent
+        for stage in (self._collector_stage, self._gpu_stage, self._software_stage, self._program_walk):
+            if stage is not None:
+                stage.is_silent = is_silent
 
     def _want_profiles(self, interval_s: float) -> None:
         """The hub says how often it wants news now; only a shorter wait than the running one is worth a stir."""
@@ -469,30 +483,3 @@ def _present(root: Path, node: str) -> frozenset[tuple[str, str | None]]:
     if cgroups is None:
         return frozenset()
     return frozenset(CgroupTree(cgroups, root / "proc").present())
-
-
-def _job_status(one: Sighting) -> JobStatus:
-    return JobStatus(
-        job_id=one.job.job_id,
-        sighting=one.key,
-        phase=one.phase.value,
-        slot=one.slot,
-        cgroups=len(one.cgroups),
-        since_ns=one.start.wall_ns,
-    )
-
-
-def _sampler_status(engine: Engine) -> SamplerStatus:
-    cost = engine.schedule.cost()
-    return SamplerStatus(
-        interval_s=engine.schedule.interval_s,
-        cgroups=engine.cgroups,
-        cost_share=cost.share,
-        budget_share=cost.budget_share,
-        last_tick_s=cost.last_tick_s,
-        longest_tick_s=cost.longest_tick_s,
-        ticks=cost.ticks,
-        missed_ticks=cost.missed_ticks,
-        thinning=cost.thinning,
-        profile_bytes=engine.profile_bytes,
-    )

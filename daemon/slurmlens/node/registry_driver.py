@@ -190,6 +190,10 @@ class RegistryDriver:
         """A hook of tasks or of srun spoke at the socket for jobs."""
         await self._handle(reg.StepTold(self._now(), event))
 
+    def steps_here(self) -> list[CgroupSeen]:
+        """The steps whose cgroups are there now."""
+        return [seen for seen in self._places.values() if seen.step is not None]
+
     async def cgroup(self, seen: Sighting) -> None:
         """A folder appeared in, or went from, the cgroup tree, or something happened in a step's."""
         if isinstance(seen, StepStirred):

@@ -30,6 +30,8 @@ MAX_STEPS = 20_000
 MAX_EXITS = 64
 """Ways in which a step's tasks ended, and tasks that are named for each."""
 
+MAX_PROGRAMS = 64
+
 MAX_SLOT = 1_000_000
 MAX_COUNT = 2**53
 """Counts are added up over nodes; beyond this no sum would fit a column or be exact in JavaScript."""
@@ -166,6 +168,10 @@ def _check_step(step: StepTotals) -> None:
         raise DecodeError("a step of a very long name", reason="value")
     if len(step.exits) > MAX_EXITS or any(len(one.first_tasks) > MAX_EXITS for one in step.exits):
         raise DecodeError("more ways to end a task than are taken", reason="value")
+    if len(step.programs) > MAX_PROGRAMS or any(len(one.name) > MAX_NAME_CHARS for one in step.programs):
+        raise DecodeError("more programs of a step, or longer names, than are taken", reason="value")
+    if any(one.processes > MAX_COUNT or one.threads > MAX_COUNT for one in step.programs):
+        raise DecodeError("programs", reason="value")
     if any(task > MAX_COUNT for one in step.exits for task in one.first_tasks):
         raise DecodeError("first_tasks", reason="value")
     _check_times([at_ns for at_ns in (step.started_ns, step.ended_ns) if at_ns is not None] or [LATEST_NS], LATEST_NS)

@@ -117,7 +117,8 @@ class ExportReader:
         if not 0 < cursor_end < boot < begin or not whole.startswith(b"__CURSOR="):
             return None
         stored_end = whole.find(b"\n", cursor_end + 1)
-        if not whole.startswith(b"__REALTIME_TIMESTAMP=", cursor_end + 1):
+        is_ordered = whole.count(b"\n", stored_end, boot) == whole.count(b"\n__", stored_end, boot)
+        if not is_ordered or not whole.startswith(b"__REALTIME_TIMESTAMP=", cursor_end + 1):
             return None
         end = whole.find(b"\n", begin + 1)
         before, behind = whole[boot:begin], b"" if end < 0 else whole[end:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slurmlens.events import ExitCount, Figure, FigureSource, StepTotals
+from slurmlens.events import ExitCount, Figure, FigureSource, StepProgram, StepTotals
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.views.job.steps import build_steps
 from slurmlens.hub.views.job.view import StepView
@@ -84,3 +84,13 @@ def test_what_was_only_sampled_is_shown_as_before() -> None:
     step = step_0(build_steps(facts(StepTotals(step="0", samples=3, cpu_s=exact(1.0)))))
     assert (step.is_exact, step.exits_text, step.tag, step.cpu_s) == (False, None, None, 1.0)
     assert step.exit_text == "7:0"
+
+
+def test_the_programs_of_all_nodes_are_one_list() -> None:
+    main, helper = (
+        StepProgram(name="lmp", processes=2, threads=8),
+        StepProgram(name="python3", processes=1, threads=1),
+    )
+    steps = StepTotals(step="0", programs=(main, helper)), StepTotals(step="0", programs=(main,))
+    shown = [(one.name, one.processes, one.threads) for one in step_0(build_steps(facts(*steps))).programs]
+    assert shown == [("lmp", 4, 16), ("python3", 1, 1)]

@@ -39,7 +39,11 @@ def _merged(known: StepTotals, event: StepEvent) -> StepTotals:
     first, last = (told, known) if event.role is StepRole.START else (known, told)
     started_ns = first.started_ns if last.started_ns is None else last.started_ns
     return msgspec.structs.replace(
-        last, started_ns=started_ns, tag=last.tag or first.tag, command=last.command or first.command
+        last,
+        started_ns=started_ns,
+        tag=last.tag or first.tag,
+        command=last.command or first.command,
+        programs=last.programs or first.programs,
     )
 
 
@@ -53,6 +57,7 @@ def _added(known: StepTotals, told: StepTotals) -> StepTotals:
         ended_ns=known.ended_ns if is_exact else max(ends, default=None),
         tag=known.tag or told.tag,
         command=known.command or told.command,
+        programs=told.programs or known.programs,
     )
 
 

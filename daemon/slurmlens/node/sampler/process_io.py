@@ -59,7 +59,7 @@ class ProcessIo:
 
         Raises ReaderError where a process may not be looked at.
         """
-        found = self._of(_pids(self._folder, _DEPTH))
+        found = self._of(pids_below(self._folder, _DEPTH))
         if not found and not self._living and self._gone == Bytes():
             return None
         missing = {pid for pid, before in self._living.items() if pid not in found or found[pid].is_less_than(before)}
@@ -117,7 +117,8 @@ def _moved(path: Path) -> Bytes | None:
         return None
 
 
-def _pids(folder: Path, depth: int) -> Iterator[int]:
+def pids_below(folder: Path, depth: int) -> Iterator[int]:
+    """The processes in a cgroup's folder and in those below it, so many levels deep."""
     try:
         with (folder / "cgroup.procs").open("rb") as file:
             words = file.read(_PROCS_LIMIT_BYTES).split()
@@ -132,4 +133,4 @@ def _pids(folder: Path, depth: int) -> Iterator[int]:
     except OSError:
         return
     for path in below:
-        yield from _pids(path, depth - 1)
+        yield from pids_below(path, depth - 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.events import FigureSource, StepTotals
+from slurmlens.events import FigureSource, StepProgram, StepTotals
 from slurmlens.hub.history.facts import JobFacts
 from slurmlens.hub.views.job.view import StepView
 from slurmlens.hub.views.states import exit_text
@@ -20,6 +20,7 @@ from slurmlens.slurm.records import StepRecord
 MOST_STEPS = 200
 _ENDINGS_SHOWN = 4
 _TASKS_SHOWN = 4
+_PROGRAMS_SHOWN = 8
 
 
 def build_steps(facts: JobFacts) -> tuple[StepView, ...]:
@@ -71,7 +72,23 @@ def _step(name: str, record: StepRecord | None, parts: tuple[StepTotals, ...]) -
         is_exact=bool(cpu) and all(figure.source is FigureSource.TASK_EXIT and figure.complete for figure in cpu),
         exits_text=_exits_text(exits),
         tag=next((part.tag for part in parts if part.tag), None),
+        programs=_programs(parts),
     )
+
+
+def _programs(parts: tuple[StepTotals, ...]) -> tuple[StepProgram, ...]:
+    """Those of all nodes, in the order of the first that ran them."""
+    found: dict[str, StepProgram] = {}
+    for one in (one for part in parts for one in part.programs):
+        known = found.get(one.name)
+        found[one.name] = (
+            one
+            if known is None
+            else StepProgram(
+                name=one.name, processes=known.processes + one.processes, threads=known.threads + one.threads
+            )
+        )
+    return tuple(found.values())[:_PROGRAMS_SHOWN]
 
 
 def _started_ns(record: StepRecord | None, parts: tuple[StepTotals, ...]) -> int | None:

@@ -12,6 +12,7 @@ import enum
 
 import msgspec
 
+from slurmlens.events import StepProgram
 from slurmlens.hub.views.finding.view import FindingLine
 from slurmlens.slurm.records import JobState
 from slurmlens.wire.assessment import KnownProblem, Score
@@ -253,6 +254,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """How its tasks ended, where not all ended well: `126 × 0, 1 × signal 9 (task 17)`."""
     tag: str | None = None
     """What the user calls it."""
+    programs: tuple[StepProgram, ...] = ()
+    """Those that were seen to run, over all nodes, the one of most CPU time first."""
 
 
 class Band(msgspec.Struct, frozen=True, kw_only=True):
