@@ -56,6 +56,7 @@ CASES = {
     "P29SERVER": "bench.p29_search_server",
     "P38": "bench.p38_beats",
     "P39": "bench.p39_lists",
+    "P39LONG": "bench.p39_ten_million",
     "P40": "bench.p40_bytes_a_job",
     "P33": "bench.p33_common_cause",
     "P34": "bench.p34_early_stop",
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cgroups are removed
     results: list[Result] = []
-    with Setting(quick=options.quick, soak_minutes=options.soak_minutes) as setting:
+    with Setting(options.quick, options.soak_minutes, options.long_history) as setting:
         for target in options.only or CASES:
             begin_s = time.monotonic()
             for result in run_case(importlib.import_module(CASES[target]), setting):
@@ -113,6 +114,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="targets, such as P2,P5; with --output their rows alone are made anew",
     )
     parser.add_argument("--soak-minutes", type=int, default=0, help="watch memory (P8) for so long instead of a minute")
+    parser.add_argument("--long-history", type=Path, help="the folder of a history of ten million jobs (P39LONG)")
     parser.add_argument("--output", type=Path, help="where the table goes; docs/performance.md in a full run")
     options = parser.parse_args(arguments)
     if options.output is None and not (options.quick or options.only):

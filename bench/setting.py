@@ -23,9 +23,10 @@ JOB_COUNT = 200
 class Setting:
     """One run of the benchmark; a context manager."""
 
-    def __init__(self, *, quick: bool, soak_minutes: int = 0) -> None:
+    def __init__(self, quick: bool, soak_minutes: int = 0, long_history: Path | None = None) -> None:
         self.quick = quick
         self.soak_minutes = soak_minutes
+        self.long_history = long_history
         self.documents: dict[str, str] = {}
         """Further pages of a case, by file name; written beside the table."""
         self._stack = ExitStack()
