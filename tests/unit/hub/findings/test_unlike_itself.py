@@ -8,13 +8,21 @@ from collections.abc import Callable
 import pytest
 
 from slurmlens.clock import NS_PER_S
-from slurmlens.hub.findings.claims import Claim
+from slurmlens.events import MachineState, NodeReading
+from slurmlens.hub.findings.claims import Claim, FindingKind
 from slurmlens.hub.findings.detectors.unlike_itself import DAY_S, NOW_BINS, unlike_themselves
 from slurmlens.hub.findings.observed import Observed
 from slurmlens.hub.findings.past_looks import AGAIN_S, NODES_A_TURN, PastLooks
+from slurmlens.hub.findings.reading import RecentRuns
+from slurmlens.hub.findings.stage import FindingStage
+from slurmlens.hub.news import NodesReceived
 from slurmlens.hub.node_states.facts import NodeCourse
 from slurmlens.hub.node_states.figures import BIN_S
-from testkit.findings import NOW_NS
+from slurmlens.hub.node_states.read import NodeStateQueries
+from slurmlens.slurm.records import NodeRecord
+from testkit.findings import NOW_NS, finding_room
+from testkit.hub_history import History
+from testkit.told_events import BOOT, at_ns
 
 NOW_S = NOW_NS // NS_PER_S
 Figure = Callable[[int, float], float]
@@ -115,3 +123,40 @@ async def test_each_node_is_looked_at_once_an_hour_and_a_few_at_a_time() -> None
     assert sorted(courses.asked) == nodes
     await looks.next(nodes, NOW_NS + (AGAIN_S + 1) * NS_PER_S)
     assert len(courses.asked) == len(nodes) + NODES_A_TURN
+
+
+async def test_the_stage_finds_it_in_what_the_node_told_in_nine_days(history: History) -> None:
+    def told(age_s: int, celsius: float) -> MachineState:
+        when_s = 10 * DAY_S - age_s
+        readings = (
+            NodeReading("cpu.user_cores", "", 12.0),
+            NodeReading("cpu.system_cores", "", 1.0),
+            NodeReading("cpu.cores_count", "", 16.0),
+            NodeReading("hwmon.temperature_celsius", "package", celsius),
+        )
+        where = {"boot_id": BOOT, "cluster": "demo", "node": "n1"}
+        return MachineState(
+            id=f"s{age_s}", time_ns=at_ns(when_s), boottime_ns=at_ns(when_s), interval_s=60, readings=readings, **where
+        )
+
+    for day in range(9, 0, -1):
+        await history.hear(*(told(day * DAY_S + minutes * 60, 60.0 + day % 3) for minutes in (20, 10, 5)))
+        await history.hear(told(day * DAY_S - 9 * 3600, 95.0))  # at another hour it is always hot
+    await history.hear(*(told(minutes * 60, 90.0) for minutes in (29, 24, 19, 14, 9, 4)))
+    history.clock.advance(10 * DAY_S)
+    stage = FindingStage(
+        finding_room(history),
+        history.queries,
+        RecentRuns(history.store, "demo"),
+        None,
+        None,
+        history.news,
+        history.clock,
+        history.reporter,
+        NodeStateQueries(history.store, "demo"),
+    )
+    stage.note([NodesReceived([NodeRecord(name="n1", state="ALLOCATED")])])
+    (finding,) = await stage.turn()
+    assert (finding.claim.kind, finding.claim.detail) == (FindingKind.UNLIKE_ITSELF, "temperature higher")
+    assert "90.0 °C" in finding.claim.sentence
+    assert "on 9 earlier days" in finding.claim.sentence
