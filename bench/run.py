@@ -69,6 +69,7 @@ CASES = {
     "UPGRADE": "bench.upgrade",
     "IDLE": "bench.idle_partition",
     "CAUSES": "bench.causes",
+    "PEER": "bench.peer_campaign",
 }
 
 
