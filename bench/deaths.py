@@ -45,7 +45,8 @@ _WORK = "while :; do n=0; while [ $n -lt 20000 ]; do n=$((n+1)); done; sleep 0.3
 """A tenth of a core, for as long as it is let."""
 _A_WHILE = "n=0; while [ $n -lt 200000 ]; do n=$((n+1)); done"
 _SAY = 'say() { logger --socket "/run/slurmlens-node/$SLURMD_NODENAME/log" -t "slurm_$SLURM_JOB_ID" -- "$*"; }\n'
-_MINUTE = ("--time=1",)
+_MINUTE, _TWO_MINUTES = ("--time=1",), ("--time=2",)
+"""The page says of a run that it stood still from a minute on."""
 _GREEDY = ("--mem=60",)
 _FULL_DISK = 'python3 -c \'open("/dev/full", "w").write("x" * 99999)\''
 
@@ -75,11 +76,11 @@ def _time_limit() -> Iterator[Death]:
 def _stood_still() -> Iterator[Death]:
     kind = CauseKind.STOOD_STILL
     work = f"for i in 1 2 3 4 5 6 7 8; do {_A_WHILE}; sleep 0.2; done"
-    yield Death(kind, "a script that waits for ever", f"{work}; sleep 1000", _MINUTE)
-    yield Death(kind, "a step that waits for ever", f"srun sh -c '{work}; sleep 1000'", _MINUTE)
-    yield Death(kind, "a pipe that nobody writes to", f"{work}; mkfifo $SLURM_JOB_ID; cat $SLURM_JOB_ID", _MINUTE)
-    yield Death(kind, "stopped", f"{work}; kill -STOP $$", _MINUTE)
-    yield Death(kind, "a lock that another holds", f"{work}; flock lock sleep 1000 & wait", _MINUTE)
+    yield Death(kind, "a script that waits for ever", f"{work}; sleep 1000", _TWO_MINUTES)
+    yield Death(kind, "a step that waits for ever", f"srun sh -c '{work}; sleep 1000'", _TWO_MINUTES)
+    yield Death(kind, "a pipe that nobody writes to", f"{work}; mkfifo $SLURM_JOB_ID; cat $SLURM_JOB_ID", _TWO_MINUTES)
+    yield Death(kind, "stopped", f"{work}; kill -STOP $$", _TWO_MINUTES)
+    yield Death(kind, "a lock that another holds", f"{work}; flock lock sleep 1000 & wait", _TWO_MINUTES)
 
 
 def _node_lost() -> Iterator[Death]:

@@ -17,7 +17,7 @@ from slurmlens.hub.views.job.terminal import render_job
 from slurmlens.hub.views.job.view import CauseView
 from slurmlens.shown.terminal import Sheet
 from slurmlens.slurm.records import JobState, StepRecord
-from testkit.died_jobs import DiedJob, all_cases, died, line
+from testkit.died_jobs import DiedJob, all_cases, died, line, working
 from testkit.job_gallery import completed, running
 
 CASES = list(all_cases())
@@ -62,7 +62,7 @@ def test_a_cause_has_its_evidence_and_says_how_sure_it_is() -> None:
 
 
 def kind_of(facts: JobFacts, *lines: StoredLine) -> str | None:
-    cause = build_job_view(facts, None, lines).cause
+    cause = build_job_view(facts, RunSurroundings(lines=lines)).cause
     return cause and cause.kind
 
 
@@ -102,6 +102,12 @@ def test_failures_of_other_jobs_on_a_node_alone_do_not_make_it_faulty() -> None:
     facts = died("FAILED", 31, 1)
     nodes = tuple(msgspec.structs.replace(node, other_failed_jobs_today=(1, 2, 3)) for node in facts.nodes)
     assert kind_of(msgspec.structs.replace(facts, nodes=nodes)) == "program"
+
+
+def test_slurmds_word_of_a_time_limit_weighs_little_where_one_node_had_stopped_long_before() -> None:
+    told = line("*** JOB 4711 ON c1 CANCELLED AT 2026-11-30T18:56:32 DUE TO TIME LIMIT ***", at_s=601, program="slurmd")
+    limit = line("Time limit exhausted for JobId=4711", at_s=601, program="slurmctld")
+    assert kind_of(died("TIMEOUT", 600, nodes=working(600, 100, both=False)), told, limit) == "stood-still"
 
 
 def test_where_it_is_not_known_the_report_says_so_and_shows_what_there_is() -> None:

@@ -100,6 +100,7 @@ _OTHERS_ALONE = 0.3
 _NOT_ITS_TIME = 0.5
 """What the scheduler's word of a time limit weighs where the run had stopped long before."""
 _FULL, _HIGH_PRESSURE = 0.95, 0.3
+_LIMIT_OF_ONE_THAT_STOOD = 0.2
 _BY_SLURM_ITSELF = 0.3
 """What the word that somebody cancelled it weighs where that was Slurm, behind a Prolog that failed."""
 
@@ -171,7 +172,8 @@ def _of_step(step: StepRecord) -> CauseSign | None:
     if step.state is JobState.TIMEOUT:
         return CauseSign(CauseKind.TIME_LIMIT, 0.8, f"step {step.step} reached its own time limit")
     if step.state is JobState.CANCELLED and step.cancelled_by:
-        return CauseSign(CauseKind.CANCELLED, 0.7, f"step {step.step} was cancelled by {step.cancelled_by}")
+        words = f"step {step.step} was cancelled by {step.cancelled_by}, or by srun when a task of it gave up"
+        return CauseSign(CauseKind.CANCELLED, 0.5, words)
     if step.exit_signal in CRASH_SIGNALS:
         return CauseSign(CauseKind.CRASH, 0.7, f"step {step.step} was ended by {signal_words(step.exit_signal)}")
     return None
@@ -245,6 +247,8 @@ def by_lines(evidence: CauseEvidence) -> Iterator[CauseSign]:
         row = _row_of(stored, evidence)
         if row is None or line.kind is None or line.kind in seen:
             continue
+        if row.cause is CauseKind.TIME_LIMIT and _stood_still(evidence):
+            row = row._replace(strength=_LIMIT_OF_ONE_THAT_STOOD)
         seen.add(line.kind)
         yield CauseSign(row.cause, row.strength, f"{line.node}: {clip(text_of(line.message), 100)}")
 
