@@ -74,15 +74,20 @@ format = "json"
 
 
 @asynccontextmanager
-async def hub(consul: Consul, folder: Path) -> AsyncIterator[dict[str, Any]]:
-    """The program, at work until it is asked to stop; yields what Consul says of its service."""
+async def hub(consul: Consul, folder: Path, beside: int = 0) -> AsyncIterator[dict[str, Any]]:
+    """The program, at work until it is asked to stop, `beside` others; yields what Consul says of its service."""
+
+    async def registered() -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = await Api(consul).get("health/service/slurmlens-hub?passing")
+        return entries if len(entries) > beside else []
+
     command = [sys.executable, "-m", "slurmlens.hub.main", "--config", str(configure(folder, consul.url))]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}/daemon", "PYTHONUNBUFFERED": "1"}
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log, stdin=PIPE)
     try:
-        (entry,) = await until(lambda: Api(consul).get("health/service/slurmlens-hub?passing"), "the hub's service")
-        yield entry["Service"]
+        entries = await until(registered, "the hub's service")
+        yield max((entry["Service"] for entry in entries), key=lambda service: service["CreateIndex"])
     finally:
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(START_MAX_S):
@@ -101,6 +106,21 @@ async def test_the_hub_is_a_service_keeps_the_keys_of_2015_and_leaves_when_it_st
         odd = "slurm/partition/odd/"
         wanted = {f"{odd}state": "UP", f"{odd}total_nodes": "1", f"{odd}total_cpus": "2", f"{odd}nodes": "d-compute1"}
         assert await until(lambda: api.tree(odd), "the partitions") == wanted
+    assert await api.checks("slurmlens-hub") == []
+
+
+async def test_two_hubs_of_a_cluster_are_two_services_and_one_that_stops_takes_only_itself_away(
+    consul: Consul, tmp_path: Path
+) -> None:
+    api, folders = Api(consul), (tmp_path / "one", tmp_path / "other")
+    for folder in folders:
+        folder.mkdir()
+    async with hub(consul, folders[0]) as first:
+        async with hub(consul, folders[1], beside=1) as other:
+            assert first["ID"] != other["ID"]
+            assert first["Port"] != other["Port"]
+        (left,) = await api.get("health/service/slurmlens-hub?passing")
+        assert left["Service"]["ID"] == first["ID"]
     assert await api.checks("slurmlens-hub") == []
 
 

@@ -59,7 +59,6 @@ async def nodes_tell_how_they_fare(history: History) -> None:
         await queries.of_job(viewer, start.job.job_id, 1)
         await queries.course(viewer, [start.node], BEGIN_S, BEGIN_S + 600)
         await queries.same_hours(viewer, [start.node], ("cpu",), BEGIN_S + 600)
-        await queries.at_a_glance(viewer)
         await queries.resources(viewer)
         for node in (None, start.node):
             await queries.outsiders(viewer, at_ns(0), node)

@@ -7,6 +7,7 @@ hub's supervisor, once the port is bound.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -108,7 +109,8 @@ class HubConsul:
     def _service(self) -> Service:
         address = self._consul.told_address(self._config.listen.host, self._consul.address_told)
         return Service(
-            id=f"{self._consul.service}-{self._config.cluster}",
+            # its own, also beside others of the cluster that share an agent: one that stops takes only itself away
+            id=f"{self._consul.service}-{self._config.cluster}-{socket.gethostname()}-{self._port()}",
             name=self._consul.service,
             function=f"takes the events of the nodes of {self._config.cluster}, and shows their jobs",
             tags=(self._config.cluster,),

@@ -77,21 +77,6 @@ class NodeStateQueries:
 
         return tuple(await self._store.read(work))
 
-    async def at_a_glance(self, viewer: Viewer) -> dict[str, tuple[int, dict[str, float]]]:
-        """Of every node when it told last, and its figures; what it does not know is left out."""
-        query = select(node_figures.c.node, node_figures.c.told_ns, node_figures.c.figures).where(
-            node_figures.c.cluster == self._cluster
-        )
-
-        def work(connection: Connection) -> dict[str, tuple[int, dict[str, float]]]:
-            found = {}
-            for node, told_ns, blob in connection.execute(query):
-                means = zip(NODE_FIGURES, unpack(blob).means, strict=True)
-                found[node] = told_ns, {row.name: mean for row, mean in means if known(mean) is not None}
-            return found
-
-        return await self._store.read(work)
-
     async def resources(self, viewer: Viewer) -> tuple[UseFiguresTold, ...]:
         """How busy, overfull and broken every node's resources are; of no node that told none since this is kept."""
         query = select(node_figures.c.node, node_figures.c.told_ns, node_figures.c.resources).where(

@@ -92,9 +92,6 @@ class NodeStateReads(Protocol):
     async def course(self, viewer: Viewer, nodes: Collection[str], from_s: int, to_s: int) -> Sequence[NodeCourse]:
         """Figures of nodes over time."""
 
-    async def at_a_glance(self, viewer: Viewer) -> Mapping[str, tuple[int, Mapping[str, float]]]:
-        """Of every node when it told last, and its figures."""
-
     async def outsiders(self, viewer: Viewer, since_ns: int, node: str | None = None) -> Sequence[OutsidersTold]:
         """Who uses nodes from outside any allocation; nothing for who is no operator."""
 

@@ -54,14 +54,14 @@ async def test_tellings_are_joined_in_bins_each_once(history: History, queries: 
 
 async def test_the_newest_figures_of_all_nodes_are_had_at_once(history: History, queries: NodeStateQueries) -> None:
     await history.hear(
-        state(10, ("load.load_1min_count", "", 1.0)),
-        state(70, ("load.load_1min_count", "", 2.0)),
-        state(20, ("hwmon.temperature_celsius", "k10temp", 61.5), ("load.load_1min_count", "", 9.0), node="n2"),
+        state(10, ("load.run_queue_count", "", 1.0)),
+        state(70, ("load.run_queue_count", "", 2.0)),
+        state(20, ("cpu.cores_count", "", 4.0), ("load.run_queue_count", "", 9.0), node="n2"),
     )
-    assert await queries.at_a_glance(EVERYBODY) == {
-        "n1": (at_ns(70), {"load": 2.0}),
-        "n2": (at_ns(20), {"load": 9.0, "temperature": 61.5}),
+    told = {
+        one.node: (one.told_ns, one.figures.cores, one.figures.run_queue) for one in await queries.resources(EVERYBODY)
     }
+    assert told == {"n1": (at_ns(70), None, 2.0), "n2": (at_ns(20), 4.0, 9.0)}
 
 
 async def test_outsiders_are_told_to_operators_alone_and_until_they_are_gone(
