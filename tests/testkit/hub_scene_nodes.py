@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench.hub_load.job_mix import node_name
+from sqlalchemy import BigInteger, Column, LargeBinary
 
 from slurmlens.events import (
     GpuHolding,
     GpuState,
     MachineState,
+    NodeReading,
     NodeSoftware,
     Package,
 )
@@ -50,6 +54,10 @@ async def nodes_tell_how_they_fare(history: History) -> None:
             boottime_ns=start.boottime_ns + number,
             holdings=(holding,),
             gpus=(GpuState(uuid="GPU-1", strangers=(1001,) * (number % 2)),),
+            readings=(
+                NodeReading("filesystem.size_bytes", "/scratch", 1e12),
+                NodeReading("filesystem.used_ratio", "/scratch", number / 4),
+            ),
             **where,
         )
         await history.hear(*([start] if number == 1 else []), state)
@@ -60,6 +68,7 @@ async def nodes_tell_how_they_fare(history: History) -> None:
         await queries.course(viewer, [start.node], BEGIN_S, BEGIN_S + 600)
         await queries.same_hours(viewer, [start.node], ("cpu",), BEGIN_S + 600)
         await queries.resources(viewer)
+        await queries.file_systems(viewer, BEGIN_S - 86_400)
         for node in (None, start.node):
             await queries.outsiders(viewer, at_ns(0), node)
 
@@ -113,19 +122,21 @@ def _states_of_others(transaction: Transaction) -> None:
         (state_tables.node_figures, ("cluster", "node")),
         (state_tables.node_courses, ("cluster", "node", "bin_s")),
         (state_tables.node_outsiders, ("cluster", "node")),
+        (state_tables.file_system_days, ("cluster", "day_s", "mount")),
         (state_tables.gpu_holdings, ("cluster", "node", "sighting", "uuid")),
     ):
         rows = [
-            {
-                column.name: b"{}"
-                if column.name in ("state", "holding", "gpu", "figures", "resources", "outsiders")
-                else (
-                    (number if column.name == "job_id" else old_ns + number)
-                    if column.name in ("job_id", "told_ns", "bin_s")
-                    else f"other{number}"
-                )
-                for column in table.columns
-            }
+            {column.name: _value_of_others(column, number, old_ns) for column in table.columns}
             for number in range(OTHERS)
         ]
         transaction.put(table, key, rows)
+
+
+def _value_of_others(column: Column[Any], number: int, old_ns: int) -> object:
+    if column.name == "job_id":
+        return number
+    if isinstance(column.type, LargeBinary):
+        return b"{}"
+    if isinstance(column.type, BigInteger):
+        return old_ns + number
+    return {"used_ratio": 0.5, "is_shared": False}.get(column.name, f"other{number}")

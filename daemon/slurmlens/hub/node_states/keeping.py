@@ -19,6 +19,7 @@ from slurmlens.hub.history.record.storing import Keeper
 from slurmlens.hub.node_states import tables as schema
 from slurmlens.hub.node_states.facts import GpuUsedOutside, NodeStateTold, OutsidersTold
 from slurmlens.hub.node_states.figures import BIN_S, FigureBin, joined, pack, told_figures, unpack
+from slurmlens.hub.node_states.file_systems import keep_days
 from slurmlens.hub.node_states.resources import figures_of
 
 _NODE = ("cluster", "node")
@@ -37,6 +38,7 @@ def keep(transaction: Transaction, told: Sequence[MachineState]) -> set[str]:
     transaction.put(schema.node_states, _NODE, [_row(event, "state", _encoder.encode(own)) for event, own in states])
     transaction.put(schema.node_figures, _NODE, [_figures_row(event, own) for event, own in states])
     _keep_courses(transaction, [one for one in ordered if one.time_ns > known.get((one.cluster, one.node), -1)])
+    keep_days(transaction, newer)
     _keep_outsiders(transaction, newer)
     _keep_holdings(transaction, told)
     return {event.id for event in newer}

@@ -19,8 +19,16 @@ from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.tables import sightings
 from slurmlens.hub.node_states.facts import JobGpu, NodeCourse, NodeStateTold, OutsidersTold, decode_holding
 from slurmlens.hub.node_states.figures import FIGURE_BY_NAME, NODE_FIGURES, known, unpack
+from slurmlens.hub.node_states.file_systems import FileSystemDay
 from slurmlens.hub.node_states.resources import UseFigures, UseFiguresTold
-from slurmlens.hub.node_states.tables import gpu_holdings, node_courses, node_figures, node_outsiders, node_states
+from slurmlens.hub.node_states.tables import (
+    file_system_days,
+    gpu_holdings,
+    node_courses,
+    node_figures,
+    node_outsiders,
+    node_states,
+)
 
 MOST_GPUS = 4_096
 MOST_COURSE_NODES = 64
@@ -29,6 +37,7 @@ MOST_BINS = 4_500
 MOST_OUTSIDERS = 500
 PAST_DAYS, DAY_S = 14, 86_400
 BEFORE_S, BEHIND_S = 3_600, 1_800
+MOST_FILE_SYSTEM_DAYS = 50_000
 _outsiders_decoder = msgspec.json.Decoder(OutsidersTold)
 _state_decoder = msgspec.json.Decoder(NodeStateTold)
 _resources_decoder = msgspec.json.Decoder(UseFigures)
@@ -90,6 +99,17 @@ class NodeStateQueries:
             ]
 
         return tuple(await self._store.read(work))
+
+    async def file_systems(self, viewer: Viewer, from_s: int) -> list[FileSystemDay]:
+        """How full each mount point was on each day since then, the days in their order; everybody may know."""
+        days = file_system_days.c
+        query = (
+            select(*(days[name] for name in FileSystemDay._fields))
+            .where(days.cluster == self._cluster, days.day_s >= from_s)
+            .order_by(days.day_s, days.mount)
+            .limit(MOST_FILE_SYSTEM_DAYS)
+        )
+        return await self._store.read(lambda connection: [FileSystemDay(*row) for row in connection.execute(query)])
 
     async def outsiders(self, viewer: Viewer, since_ns: int, node: str | None = None) -> tuple[OutsidersTold, ...]:
         """Who uses nodes from outside any allocation, told since then; nothing for who is no operator."""

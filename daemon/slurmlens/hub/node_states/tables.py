@@ -1,13 +1,14 @@
 """The tables of this room: how each node fares and fared, who uses it from outside, and each job's use of each GPU.
 
 Owns names, types and keys. `node_states`, `node_figures`, `node_outsiders`: a row a node, of its newest telling;
-`node_courses`: a row a node and `figures.BIN_S`; `gpu_holdings`: a row a GPU of a sighting, superseded by each newer
-telling. A sighting's run stands in history's `sightings`.
+`node_courses`: a row a node and `figures.BIN_S`; `file_system_days`: a row a mount point and day, of the node on which
+it was fullest; `gpu_holdings`: a row a GPU of a sighting, superseded by each newer telling. A sighting's run stands in
+history's `sightings`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, LargeBinary, Table, Text
 
 from slurmlens.hub.database.metadata import metadata
 
@@ -56,6 +57,21 @@ node_outsiders = Table(
     sqlite_with_rowid=False,
 )
 Index("node_outsiders_by_age", node_outsiders.c.told_ns)
+
+file_system_days = Table(
+    "file_system_days",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("day_s", BigInteger, primary_key=True),
+    Column("mount", Text, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("used_ratio", Float, nullable=False),
+    Column("is_shared", Boolean, nullable=False),
+    Column("told_ns", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("file_system_days_by_age", file_system_days.c.told_ns)
 
 gpu_holdings = Table(
     "gpu_holdings",

@@ -8,29 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmlens.events import GpuState, MachineState, NodeReading, Outsider
+from slurmlens.events import GpuState, Outsider
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.node_states.figures import NODE_FIGURES, FigureBin, joined, pack, told_figures, unpack
 from slurmlens.hub.node_states.read import NodeStateQueries
 from testkit.hub_history import History
+from testkit.node_tellings import node_state
 from testkit.told_events import BEGIN_S, at_ns
 
 ALICE = Viewer("alice", frozenset({Role.USER}), sees_all_jobs=True)
-
-
-def state(seconds: float, *readings: tuple[str, str, float], node: str = "n1", **more: object) -> MachineState:
-    """What a node tells of itself."""
-    return MachineState(
-        id=f"{node}-{seconds}",
-        time_ns=at_ns(seconds),
-        boot_id="boot",
-        boottime_ns=1,
-        cluster="demo",
-        node=node,
-        interval_s=60.0,
-        readings=tuple(NodeReading(*one) for one in readings),
-        **more,  # type: ignore[arg-type]
-    )
 
 
 @pytest.fixture
@@ -40,10 +26,12 @@ def queries(history: History) -> NodeStateQueries:
 
 async def test_tellings_are_joined_in_bins_each_once(history: History, queries: NodeStateQueries) -> None:
     begin = -BEGIN_S % 300
-    await history.hear(*(state(begin + at, ("load.load_1min_count", "", value)) for at, value in ((0, 1.0), (60, 3.0))))
-    await history.hear(state(begin + 120, ("load.load_1min_count", "", 8.0)))
-    await history.hear(state(begin + 120, ("load.load_1min_count", "", 8.0)))  # the same again
-    await history.hear(state(begin + 300, ("load.load_1min_count", "", 5.0)))
+    await history.hear(
+        *(node_state(begin + at, ("load.load_1min_count", "", value)) for at, value in ((0, 1.0), (60, 3.0)))
+    )
+    await history.hear(node_state(begin + 120, ("load.load_1min_count", "", 8.0)))
+    await history.hear(node_state(begin + 120, ("load.load_1min_count", "", 8.0)))  # the same again
+    await history.hear(node_state(begin + 300, ("load.load_1min_count", "", 5.0)))
     (course,) = await queries.course(EVERYBODY, ["n1"], BEGIN_S, BEGIN_S + 900)
     assert course.begins_s == (BEGIN_S + begin, BEGIN_S + begin + 300)
     assert course.means["load"] == (4.0, 5.0)
@@ -54,9 +42,9 @@ async def test_tellings_are_joined_in_bins_each_once(history: History, queries: 
 
 async def test_the_newest_figures_of_all_nodes_are_had_at_once(history: History, queries: NodeStateQueries) -> None:
     await history.hear(
-        state(10, ("load.run_queue_count", "", 1.0)),
-        state(70, ("load.run_queue_count", "", 2.0)),
-        state(20, ("cpu.cores_count", "", 4.0), ("load.run_queue_count", "", 9.0), node="n2"),
+        node_state(10, ("load.run_queue_count", "", 1.0)),
+        node_state(70, ("load.run_queue_count", "", 2.0)),
+        node_state(20, ("cpu.cores_count", "", 4.0), ("load.run_queue_count", "", 9.0), node="n2"),
     )
     told = {
         one.node: (one.told_ns, one.figures.cores, one.figures.run_queue) for one in await queries.resources(EVERYBODY)
@@ -68,19 +56,21 @@ async def test_outsiders_are_told_to_operators_alone_and_until_they_are_gone(
     history: History, queries: NodeStateQueries
 ) -> None:
     gpu = GpuState(uuid="GPU-1", pci="0000:41:00.0", outsiders=(9,), strangers=(1002,))
-    await history.hear(state(10, outsiders=(Outsider(uid=1001, cpu_cores=3.5),), gpus=(gpu,)), state(10, node="n2"))
+    await history.hear(
+        node_state(10, outsiders=(Outsider(uid=1001, cpu_cores=3.5),), gpus=(gpu,)), node_state(10, node="n2")
+    )
     (found,) = await queries.outsiders(EVERYBODY, at_ns(0))
     assert (found.node, found.users[0].uid, found.gpus[0].jobs, found.gpus[0].users) == ("n1", 1001, (9,), (1002,))
     assert await queries.outsiders(ALICE, at_ns(0)) == ()
     assert await queries.outsiders(EVERYBODY, at_ns(11)) == ()
     assert await queries.outsiders(EVERYBODY, at_ns(0), "n2") == ()
-    await history.hear(state(70))
+    await history.hear(node_state(70))
     assert await queries.outsiders(EVERYBODY, at_ns(0)) == ()
 
 
 def test_a_figure_is_a_sum_a_mean_or_the_greatest_of_a_nodes_devices() -> None:
     one = told_figures(
-        state(
+        node_state(
             1,
             ("memory.total_bytes", "", 100.0),
             ("memory.available_bytes", "", 30.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from slurmlens.events import GpuHolding, GpuState, MachineState, NodeReading
@@ -86,7 +87,8 @@ async def test_states_and_gpus_age(history: History, queries: NodeStateQueries) 
     from slurmlens.hub.node_states.retention import kinds_of_node_states
 
     told = Told(7, "n1")
-    await history.hear(told.start(1), state(told, 20, 50.0, 2.0))
+    disk = (NodeReading("filesystem.size_bytes", "/", 1e12), NodeReading("filesystem.used_ratio", "/", 0.5))
+    await history.hear(told.start(1), msgspec.structs.replace(state(told, 20, 50.0, 2.0), readings=disk))
     history.clock.advance(100 * 86_400)
     for kind in kinds_of_node_states(90):
         due = await history.store.read(lambda connection, kind=kind: kind.due(connection, history.clock.wall_ns(), 10))

@@ -1,11 +1,14 @@
-"""From daily figures to where they are going, in words: pure. Fed by the page with what usage answered."""
+"""From daily figures to where they are going, in words: pure. Fed by the page with what usage and nodes told."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from slurmlens.config.management import ManagementConfig
+from slurmlens.hub.node_states.file_systems import FileSystemDay
 from slurmlens.hub.usage.capacity import LEAST_DAYS, Forecast, forecast
 from slurmlens.hub.usage.facts import DayFigure
 from slurmlens.hub.views.capacity.view import CapacityFigure, CapacityView
@@ -13,18 +16,44 @@ from slurmlens.shown import format as fmt
 
 DAY_S = 86_400
 CERTAIN = 0.5
+FULL = 0.9
+"""A file system is full for capacity's sake while it still works."""
+GONE_S = 3 * DAY_S
+MOST_FILE_SYSTEMS = 12
 
 
 def build_capacity_view(
-    cluster: str, utilisation: Sequence[DayFigure], waits: Sequence[DayFigure], settings: ManagementConfig, now_s: int
+    cluster: str,
+    utilisation: Sequence[DayFigure],
+    waits: Sequence[DayFigure],
+    settings: ManagementConfig,
+    now_s: int,
+    mounts: Sequence[FileSystemDay] = (),
 ) -> CapacityView:
-    """The view of both figures."""
+    """The view of all figures; `mounts` are days of file systems, in their order."""
     begun = next((place for place, day in enumerate(utilisation) if day.value), 0)  # before that nobody told of jobs
     figures = (
         _figure("cores allocated, of those in service", "share", utilisation[begun:], settings.full_share, 1.0),
         _figure("mean wait of runs", "s", waits, settings.wait_p95_goal_s, None),
     )
-    return CapacityView(cluster=cluster, made_s=now_s, figures=figures)
+    return CapacityView(cluster=cluster, made_s=now_s, figures=(*figures, *_file_systems(mounts, now_s)))
+
+
+def _file_systems(days: Sequence[FileSystemDay], now_s: int) -> Iterator[CapacityFigure]:
+    """Shared ones first, the largest first; those that nobody told of lately are gone."""
+    by_mount: dict[str, list[FileSystemDay]] = {}
+    for day in days:
+        by_mount.setdefault(day.mount, []).append(day)
+    told = [own for own in by_mount.values() if own[-1].day_s >= now_s - GONE_S]
+    told.sort(key=lambda own: (not own[-1].is_shared, -own[-1].size_bytes, own[-1].mount))
+    for own in told[:MOST_FILE_SYSTEMS]:
+        last = own[-1]
+        full = _figure(
+            f"{last.mount}: in use", "share", [DayFigure(day.day_s, day.used_ratio) for day in own], FULL, 1.0
+        )
+        where = "on all nodes" if last.is_shared else f"on {last.node}, where it is fullest"
+        of = f"{fmt.percent(last.used_ratio)} of {fmt.memory(last.size_bytes)} {where}. {full.sentence}"
+        yield msgspec.structs.replace(full, sentence=of, mount=last.mount, size_bytes=last.size_bytes)
 
 
 def _figure(name: str, unit: str, days: Sequence[DayFigure], threshold: float, most: float | None) -> CapacityFigure:

@@ -12,13 +12,18 @@ from slurmlens.hub.usage.facts import DayFigure
 
 
 class CapacityFigure(msgspec.Struct, frozen=True, kw_only=True):
-    """One daily figure: `unit` is "share" or "s"; `sentence` says when it reaches its threshold, and how sure."""
+    """One daily figure: `unit` is "share" or "s"; `sentence` says when it reaches its threshold, and how sure.
+
+    `mount` is the mount point where it is of a file system, and then `size_bytes` is how large that is.
+    """
 
     name: str
     unit: str
     days: tuple[DayFigure, ...]
     forecast: Forecast | None
     sentence: str
+    mount: str | None = None
+    size_bytes: int | None = None
 
 
 class CapacityView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Where the cluster is going: `/capacity`, its JSON and CSV.
 
-Fed by `ports.UsageReads` with the last half year, by whole days. For those who may see everybody's usage.
+Fed by `ports` with the last half year, by whole days: usage, and how full file systems were. For those who may see
+everybody's usage.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from slurmlens.errors import PageError
 from slurmlens.hub.usage.facts import UsageWindow
 from slurmlens.hub.views.capacity.build import build_capacity_view, said
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
-from slurmlens.hub.web.ports import UsageReads
+from slurmlens.hub.web.ports import NodeStateReads, UsageReads
 from slurmlens.hub.web.session import viewer_of
 from slurmlens.runtime.beside import beside
 from slurmlens.shown.csv import csv_table
@@ -26,8 +27,16 @@ DAYS = 182
 class CapacityPage:
     """All forms of it."""
 
-    def __init__(self, usage: UsageReads, environment: jinja2.Environment, settings: HubConfig, clock: Clock) -> None:
+    def __init__(
+        self,
+        usage: UsageReads,
+        node_states: NodeStateReads | None,
+        environment: jinja2.Environment,
+        settings: HubConfig,
+        clock: Clock,
+    ) -> None:
         self._usage = usage
+        self._node_states = node_states
         self._template = environment.get_template("capacity/page.html")
         self._settings = settings
         self._clock = clock
@@ -42,8 +51,9 @@ class CapacityPage:
         window = UsageWindow(today_s - DAYS * DAY_S, today_s)
         full = await self._usage.daily_utilisation(viewer, window)
         waits = await self._usage.daily_waits(viewer, window)
+        mounts = () if self._node_states is None else await self._node_states.file_systems(viewer, window.from_s)
         cluster, settings = self._settings.cluster, self._settings.management
-        view = await beside(lambda: build_capacity_view(cluster, full, waits, settings, now_s))
+        view = await beside(lambda: build_capacity_view(cluster, full, waits, settings, now_s, mounts))
         form = request.match_info.get("form")
         if form == "json":
             return json_answer(view)
