@@ -134,7 +134,7 @@ def make_app(
     answers = InvestigationAnswers(inventory, findings, logs, cluster, control)
     sources = JobSources(progress, logs, findings, triggers, node_states, controller, earlier, inventory)
     pages = Pages(
-        home=HomePage(listing, findings, environment, has_management=usage is not None),
+        home=HomePage(listing, findings, environment, usage),
         cluster=ClusterPage(of_cluster, findings, environment, cluster, clock),
         cluster_map=ClusterMapPage(inventory, environment, cluster, clock, control),
         jobs=JobsPage(listing, environment),
@@ -144,7 +144,7 @@ def make_app(
         software=None if software is None else SoftwarePage(software, environment, cluster, clock),
         common_cause=CommonCausePage(inventory, environment, cluster, clock),
         management=None if usage is None else ManagementPage(usage, environment, cluster, settings.management, clock),
-        capacity=None if usage is None else CapacityPage(usage, environment, settings, clock),
+        capacity=None if usage is None else CapacityPage(usage, node_states, environment, settings, clock),
         reports=None if reports is None else ReportsPage(reports, environment, settings.management, clock),
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),

@@ -28,6 +28,7 @@ from slurmlens.hub.inventory.states import EntityHistory
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.news import Fact
 from slurmlens.hub.node_states.facts import JobGpu, NodeCourse, NodeStateTold, OutsidersTold
+from slurmlens.hub.node_states.file_systems import FileSystemDay
 from slurmlens.hub.node_states.resources import UseFiguresTold
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.usage.facts import (
@@ -91,6 +92,9 @@ class NodeStateReads(Protocol):
 
     async def course(self, viewer: Viewer, nodes: Collection[str], from_s: int, to_s: int) -> Sequence[NodeCourse]:
         """Figures of nodes over time."""
+
+    async def file_systems(self, viewer: Viewer, from_s: int) -> Sequence[FileSystemDay]:
+        """How full each mount point was day by day."""
 
     async def outsiders(self, viewer: Viewer, since_ns: int, node: str | None = None) -> Sequence[OutsidersTold]:
         """Who uses nodes from outside any allocation; nothing for who is no operator."""
@@ -219,6 +223,11 @@ class UsageReads(Protocol):
 
     async def usage(self, viewer: Viewer, window: UsageWindow, now_s: int, which: UsageFilter = ...) -> UsageFacts:
         """Who used what."""
+
+    async def usage_of_pieces(
+        self, viewer: Viewer, pieces: Sequence[UsageWindow], now_s: int, which: UsageFilter = ...
+    ) -> Sequence[tuple[UsageWindow, UsageFacts]]:
+        """The same of each piece of a longer time."""
 
     async def nodes(self, viewer: Viewer, window: UsageWindow, now_s: int) -> NodeTimeFacts:
         """What the nodes did."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from datetime import UTC
 
 import msgspec
 import pytest
@@ -14,9 +16,14 @@ from slurmlens.clock import NS_PER_S
 from slurmlens.config.hub import HubConfig
 from slurmlens.hub.history.facts import JobList, JobRow, Outcome, OutcomeSource
 from slurmlens.hub.inventory.read.queries import InventoryQueries
-from slurmlens.hub.views.home.build import own_use
+from slurmlens.hub.usage.facts import UsageWindow
+from slurmlens.hub.usage.keeping import UsageKeeper
+from slurmlens.hub.usage.read import UsageQueries
+from slurmlens.hub.views.home.build import own_use, weeks_before
+from slurmlens.hub.views.home.terminal import render_home
 from slurmlens.hub.views.home.view import HomeView
 from slurmlens.hub.web.app import make_app
+from slurmlens.shown.terminal import Sheet
 from slurmlens.slurm.records import JobState
 from testkit.hub_history import History, record
 from testkit.job_hub import Live, ToldInside, plain_status, take_nothing
@@ -50,6 +57,44 @@ async def client(history: History, clock: ManualClock) -> AsyncIterator[TestClie
     )
     async with TestClient(TestServer(app)) as opened:
         yield opened
+
+
+async def test_what_was_used_of_what_was_held_is_shown_week_by_week(history: History, clock: ManualClock) -> None:
+    monday_s = (BEGIN_S // 86_400 - (BEGIN_S // 86_400 + 3) % 7) * 86_400
+    week_s = 7 * 86_400
+    into = monday_s - BEGIN_S
+    await history.learn(
+        record(JobState.COMPLETED, job_id=1, submit=into, start=into + 60, end=into + 3_660, cpu_count=2),
+        record(JobState.FAILED, job_id=2, submit=into - week_s, start=into - 1_800, end=into + 1_800, cpu_count=4),
+    )
+    clock.advance(BEGIN_S + week_s - clock.wall_ns() / NS_PER_S)
+    keeper = UsageKeeper(history.store, "demo", history.news, clock)
+    while (await keeper.step()).jobs:
+        pass
+    app = make_app(
+        queries=history.queries,
+        progress=ToldInside(),
+        inventory=InventoryQueries(history.store, "demo"),
+        usage=UsageQueries(history.store, "demo"),
+        live=Live(),
+        take_events=take_nothing,
+        status=plain_status,
+        settings=HubConfig(cluster="demo"),
+        clock=clock,
+    )
+    async with TestClient(TestServer(app)) as client:
+        view = await home_of(client, "alice")
+        page = await (await client.get("/me?user=alice")).text()
+    held = [(week.from_s - monday_s, week.core_s, week.failed_ratio) for week in view.weeks]
+    assert held == [(-week_s, 7_200, 1.0), (0, 7_200 + 7_200, 0.5), (week_s, 0, None)], (
+        "a run over two weeks is in both"
+    )
+    assert [week.cpu_ratio for week in view.weeks] == [None, None, None], "nobody measured any"
+    assert page.count('data-label="CPU used"') == 3
+    text = render_home(view, Sheet(UTC))
+    assert time.strftime("%Y-%m-%d", time.gmtime(monday_s)) in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert weeks_before(monday_s + week_s - 1)[-1] == UsageWindow(monday_s, monday_s + week_s)
 
 
 async def home_of(client: TestClient, user: str) -> HomeView:

@@ -16,7 +16,9 @@ from slurmlens.hub.findings.claims import Finding
 from slurmlens.hub.history.conclude.run_extent import RunExtent
 from slurmlens.hub.history.facts import JobFacts, JobFilter, JobList, JobRow
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
+from slurmlens.hub.usage.facts import UsageFacts, UsageWindow
 from slurmlens.hub.views.home.view import FailedJob, HomeView, OwnUse
+from slurmlens.hub.views.home.weeks import build_weeks
 from slurmlens.hub.views.job.build import build_job_view
 from slurmlens.hub.views.job.surroundings import RunSurroundings
 from slurmlens.hub.views.job.view import Advice
@@ -29,6 +31,10 @@ from slurmlens.slurm.records import ENDED_UNWELL
 DAY_NS = 86_400 * NS_PER_S
 FAILED_WITHIN_NS = 7 * DAY_NS
 USED_WITHIN_NS = 30 * DAY_NS
+DAY_S, WEEK_S = 86_400, 7 * 86_400
+EPOCH_WEEKDAY = 3
+"""The first day of 1970 was a Thursday, the fourth of its week."""
+WEEKS_SHOWN = 8
 WASTED_BELOW = 0.5
 """Less than this share used is worth a word."""
 WORTH_MEMORY_BYTE_S = 2**30 * 3600.0
@@ -49,6 +55,7 @@ class OwnJobs(NamedTuple):
     current: JobList
     ended: JobList
     failed: Sequence[tuple[JobRow, Failure]]
+    weeks: Sequence[tuple[UsageWindow, UsageFacts]] = ()
 
 
 def newly_failed(ended: Iterable[JobRow], now_ns: int, most: int) -> list[JobRow]:
@@ -78,7 +85,16 @@ def build_home_view(
         current=current,
         failed=failed,
         use=own_use(own.ended, now_ns),
+        weeks=build_weeks(own.weeks),
     )
+
+
+def weeks_before(now_s: int) -> list[UsageWindow]:
+    """The weeks that are shown, from Monday to Monday (UTC), the oldest first; the last one goes on."""
+    monday_s = now_s - (now_s // DAY_S + EPOCH_WEEKDAY) % 7 * DAY_S - now_s % DAY_S
+    return [
+        UsageWindow(monday_s - back * WEEK_S, monday_s - (back - 1) * WEEK_S) for back in range(WEEKS_SHOWN - 1, -1, -1)
+    ]
 
 
 def failure_of(facts: JobFacts, findings: Sequence[Finding] = ()) -> Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from slurmlens.clock import NS_PER_S
 from slurmlens.hub.views.home.view import FailedJob, HomeView
 from slurmlens.hub.views.jobs.terminal import render_jobs
 from slurmlens.hub.views.states import STATE_STYLES
@@ -32,6 +33,20 @@ def _lines(view: HomeView, sheet: Sheet) -> Iterator[str]:
     yield ""
     for line in wrap(view.use.sentence, sheet.columns - 2):
         yield f"  {line}"
+    yield from _weeks(view, sheet)
+
+
+def _weeks(view: HomeView, sheet: Sheet) -> Iterator[str]:
+    if not view.weeks:
+        return
+    yield ""
+    yield "  week from   core time  CPU used  memory used  GPUs busy  in failed jobs"
+    for week in view.weeks:
+        monday = fmt.iso_s(week.from_s * NS_PER_S)[:10]
+        cells = (
+            f"{fmt.core_time(week.core_s):>9}  {fmt.percent(week.cpu_ratio):>8}  {fmt.percent(week.memory_ratio):>11}"
+        )
+        yield f"  {monday}  {cells}  {fmt.percent(week.gpu_ratio):>9}  {fmt.percent(week.failed_ratio):>14}"
 
 
 def _failed(failed: FailedJob, sheet: Sheet) -> Iterator[str]:

@@ -42,6 +42,21 @@ class OwnUse(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str = ""
 
 
+class WeekUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user's runs held in one week (from Monday, UTC, by its first second) and used of it.
+
+    `cpu_ratio` and `gpu_ratio` are of what was held and measured, `memory_ratio` takes each run's peak for all of its
+    time; `failed_ratio` is the share of core-seconds in runs that ended unwell.
+    """
+
+    from_s: int
+    core_s: int
+    cpu_ratio: float | None = None
+    memory_ratio: float | None = None
+    gpu_ratio: float | None = None
+    failed_ratio: float | None = None
+
+
 class HomeView(msgspec.Struct, frozen=True, kw_only=True):
     """One user's page; `failed` are the newest of the last week."""
 
@@ -52,3 +67,5 @@ class HomeView(msgspec.Struct, frozen=True, kw_only=True):
     current: JobsView
     failed: tuple[FailedJob, ...] = ()
     use: OwnUse
+    weeks: tuple[WeekUse, ...] = ()
+    """The last weeks, the oldest first; none where the hub keeps no usage."""

@@ -6,19 +6,23 @@ whoever may not finds no jobs there, as in the list.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jinja2
 from aiohttp import web
 
+from slurmlens.clock import NS_PER_S
 from slurmlens.errors import PageError
 from slurmlens.hub.access.viewer import Role, Viewer
 from slurmlens.hub.history.facts import JobFilter, JobList, JobRow, StateFilter
-from slurmlens.hub.views.home.build import Failure, OwnJobs, build_home_view, failure_of, newly_failed
+from slurmlens.hub.usage.facts import UsageFacts, UsageFilter, UsageWindow
+from slurmlens.hub.views.home.build import Failure, OwnJobs, build_home_view, failure_of, newly_failed, weeks_before
 from slurmlens.hub.views.home.view import HomeView
 from slurmlens.hub.views.jobs.table import jobs_csv
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.job_listing import JobListing
 from slurmlens.hub.web.kept_answers import KeptAnswers
-from slurmlens.hub.web.ports import FindingReads
+from slurmlens.hub.web.ports import FindingReads, UsageReads
 from slurmlens.hub.web.session import viewer_of
 from slurmlens.runtime.beside import beside
 
@@ -27,7 +31,10 @@ MOST_ENDED = 500
 MOST_FAILED = 8
 FRESH_S = 30.0
 """How long what a failed job's page says is kept: what nodes send late changes it."""
+WEEKS_FRESH_S = 600.0
+"""Weeks change slowly, and what eight of them held is read of every hour."""
 MOST_KEPT = 512
+_Weeks = Sequence[tuple[UsageWindow, UsageFacts]]
 _AT_HOME = frozenset({Role.USER, Role.COORDINATOR})
 
 
@@ -39,13 +46,13 @@ class HomePage:
         listing: JobListing,
         findings: FindingReads | None,
         environment: jinja2.Environment,
-        *,
-        has_management: bool = False,
+        usage: UsageReads | None = None,
     ) -> None:
         self._listing = listing
         self._findings = findings
-        self._has_management = has_management
+        self._usage = usage
         self._template = environment.get_template("home/page.html")
+        self._weeks: KeptAnswers[tuple[Viewer, str], _Weeks] = KeptAnswers(WEEKS_FRESH_S, MOST_KEPT)
         self._failures: KeptAnswers[tuple[Viewer, int, int], Failure | None] = KeptAnswers(FRESH_S, MOST_KEPT)
 
     async def first(self, request: web.Request) -> web.Response:
@@ -55,7 +62,7 @@ class HomePage:
             raise web.HTTPFound("/me")
         if Role.OPERATOR in viewer.roles:
             raise web.HTTPFound("/cluster")
-        is_told_usage = self._has_management and Role.MANAGEMENT in viewer.roles
+        is_told_usage = self._usage is not None and Role.MANAGEMENT in viewer.roles
         raise web.HTTPFound("/management" if is_told_usage else "/jobs")
 
     async def show(self, request: web.Request) -> web.Response:
@@ -80,8 +87,22 @@ class HomePage:
         failures = [(row, await self._failure(viewer, row)) for row in newly_failed(ended.rows, now_ns, MOST_FAILED)]
         self._listing.saw(viewer, f"user={user}", (*current.rows, *ended.rows))
         told = await self._listing.told(viewer, running.rows)
-        own = OwnJobs(current, ended, [(row, failure) for row, failure in failures if failure is not None])
+        own = OwnJobs(
+            current,
+            ended,
+            [(row, failure) for row, failure in failures if failure is not None],
+            await self._use(viewer, user),
+        )
         return await beside(lambda: build_home_view(user, own, now_ns, told))
+
+    async def _use(self, viewer: Viewer, user: str) -> _Weeks:
+        """What he used in the last weeks, as far as the viewer may see it."""
+        usage = self._usage
+        if usage is None:
+            return ()
+        now_s = self._listing.now_ns() // NS_PER_S
+        pieces, which = weeks_before(now_s), UsageFilter(user=user)
+        return await self._weeks.get((viewer, user), lambda: usage.usage_of_pieces(viewer, pieces, now_s, which))
 
     async def _listed(self, viewer: Viewer, user: str, state: StateFilter, limit: int) -> JobList:
         return await self._listing.rows(viewer, JobFilter(state=state, user=user, limit=limit))
