@@ -16,17 +16,19 @@ from collections.abc import Awaitable, Callable
 
 from bench.disk_writes import write_bytes
 from bench.hub_load.log_lines import WORDS, kept_lines
-from bench.result import Goal, Result, Row
+from bench.result import Goal, NotMeasurable, Result, Row
 from bench.setting import Setting
 from slurmlens.clock import SystemClock
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.logs.query import LogQuery
 from slurmlens.hub.logs.sqlite_store import SqliteLogStore
-from slurmlens.hub.logs.store import LogStore
+from slurmlens.hub.logs.store import Lines, LogStore, LogStoreError
 
 QUESTIONS = 15
 DAY_NS = 86_400 * 10**9
 BAR_NS = 900 * 10**9
+MOST_TRIES = 60
+RETRY_S = 1.0
 
 
 def rows(store: str) -> tuple[Row, ...]:
@@ -71,7 +73,7 @@ async def _filled(store: LogStore, count: int, until_ns: int) -> str:
     """Fills the store; says how fast, and what it wrote."""
     began_s, before, last_tenth, done = time.monotonic(), write_bytes(os.getpid()), 0, 0
     for lines in kept_lines(count, until_ns):
-        await store.append(lines)
+        await _kept(store, lines)
         done += len(lines)
         if not last_tenth and done >= count * 9 // 10:
             last_tenth = write_bytes(os.getpid())
@@ -84,6 +86,18 @@ async def _filled(store: LogStore, count: int, until_ns: int) -> str:
         f"{count} lines, kept at {rate:.0f} a second; this process wrote {a_line / 1024:.1f} KiB a line, "
         f"of the last tenth {at_the_end / 1024:.1f}"
     )
+
+
+async def _kept(store: LogStore, lines: Lines) -> None:
+    """As senders do: what the store cannot take now (a search server answers 429) is sent again."""
+    for _ in range(MOST_TRIES):
+        try:
+            await store.append(lines)
+        except LogStoreError:
+            await asyncio.sleep(RETRY_S)
+        else:
+            return
+    raise NotMeasurable(f"the store took nothing for {MOST_TRIES * RETRY_S:.0f} s")
 
 
 async def _time_ms(ask: Callable[[int], Awaitable[object]], number: int) -> float:
