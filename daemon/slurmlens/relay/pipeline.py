@@ -23,7 +23,7 @@ from slurmlens.config.relay import RelayConfig
 from slurmlens.config.tls import ListenSettings
 from slurmlens.delivery.batches import Stream
 from slurmlens.delivery.pipeline import DeliveryPipeline, DeliverySettings
-from slurmlens.delivery.receivers import SinkDependencies, receivers
+from slurmlens.delivery.receivers import SinkDependencies, hub_client, receivers
 from slurmlens.delivery.status_socket import LookClosely, StatusServer
 from slurmlens.events import Place
 from slurmlens.relay.carbon_listener import CarbonListener
@@ -32,6 +32,7 @@ from slurmlens.relay.intake import Intake
 from slurmlens.relay.lines_of_nodes import EventLines, LogDocumentLines
 from slurmlens.relay.origins import RelayOrigins
 from slurmlens.relay.room import Room
+from slurmlens.relay.silence import SilenceAsker
 from slurmlens.relay.status import RelayStatus
 from slurmlens.runtime import process
 from slurmlens.runtime.authentication import Authenticator
@@ -68,6 +69,8 @@ class RelayPipeline:
         )
         self._room = Room(self._delivery.spool, tuple(self._delivery.streams.items()), self._room_bytes)
         self._tls = _make_tls(config.listen)
+        hub = config.sinks.hub
+        self._silence = SilenceAsker(None if hub is None else hub_client(hub, self._sink_dependencies()), clock)
         self._server = self._make_server()
         points = self._delivery.outlet.points
         self._carbon = CarbonListener(config.carbon, points, self._room, reporter) if config.carbon else None
@@ -93,6 +96,7 @@ class RelayPipeline:
         finally:
             # A second cancel must not cut this short: it is bounded by itself.
             await asyncio.shield(self._delivery.stop())
+            await self._silence.aclose()
 
     async def status(self) -> RelayStatus:
         """How everything fares, now."""
@@ -173,7 +177,7 @@ class RelayPipeline:
             connections=listen.connections,
             idle_timeout_s=listen.idle_timeout_s,
         )
-        port = EventsPort(events.take, log_lines.take)
+        port = EventsPort(events.take, log_lines.take, self._silence.ask)
         return HttpServer(listen.host, listen.port, port, limits, self._reporter, self._tls)
 
     def _wanted_of(self, node: str) -> Mapping[str, object]:

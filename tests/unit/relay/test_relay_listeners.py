@@ -43,9 +43,13 @@ class Taking:
         return answer(200, accepted=len(body), peer=peer, node=headers.get("x-slurmlens-node"))
 
 
+async def silent(path: str) -> IngestAnswer:
+    return answer(200, silent=True)
+
+
 @asynccontextmanager
 async def listening(taking: Taking, limits: HttpLimits = LIMITS) -> AsyncIterator[HttpServer]:
-    server = HttpServer("127.0.0.1", 0, EventsPort(taking, taking), limits, Reporter(Counters(), ManualClock()))
+    server = HttpServer("127.0.0.1", 0, EventsPort(taking, taking, silent), limits, Reporter(Counters(), ManualClock()))
     await server.bind()
     running = asyncio.create_task(server.run())
     try:
@@ -167,7 +171,7 @@ async def test_a_port_that_is_taken_is_a_setting_to_mend() -> None:
             await HttpServer(
                 "127.0.0.1",
                 server.port or 0,
-                EventsPort(Taking(), Taking()),
+                EventsPort(Taking(), Taking(), silent),
                 LIMITS,
                 Reporter(Counters(), ManualClock()),
             ).bind()

@@ -156,12 +156,15 @@ class Port:
         settings = ListenSettings(certificate_file=identity.certificate, key_file=identity.key)
         reporter = Reporter(Counters(), ManualClock())
         self.server = HttpServer(
-            "127.0.0.1", 0, EventsPort(self._take, self._take), LIMITS, reporter, ServerTls(settings)
+            "127.0.0.1", 0, EventsPort(self._take, self._take, self._silent), LIMITS, reporter, ServerTls(settings)
         )
 
     async def _take(self, body: bytes, headers: object, peer: str | None) -> IngestAnswer:
         self.bodies.append(body)
         return answer(200, accepted=1, known=0, refused=[])
+
+    async def _silent(self, path: str) -> IngestAnswer:
+        return answer(200, silent=True)
 
     async def ask(self, request: bytes, *pieces: bytes) -> bytes:
         """What a client by TLS is answered."""
