@@ -158,7 +158,8 @@ def _course_query(cluster: str, node: str, from_s: int, to_s: int) -> Select[tup
 
 def _same_hours_query(cluster: str, node: str, now_s: int) -> Select[tuple[Any, ...]]:
     of = node_courses.c
-    is_same_hour = (of.bin_s - (now_s - BEFORE_S)) % DAY_S < BEFORE_S + BEHIND_S
+    since_midnight_s = (now_s - BEFORE_S) % DAY_S  # SQL's remainder of a negative number is negative
+    is_same_hour = (of.bin_s + (DAY_S - since_midnight_s)) % DAY_S < BEFORE_S + BEHIND_S
     where = and_(of.cluster == cluster, of.node == node, of.bin_s >= now_s - PAST_DAYS * DAY_S, is_same_hour)
     return select(of.bin_s, of.figures).where(where).order_by(of.bin_s).limit(MOST_BINS)
 

@@ -9,6 +9,7 @@ import pytest
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.events import MachineState, NodeReading
+from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.findings.claims import Claim, FindingKind
 from slurmlens.hub.findings.detectors.unlike_itself import DAY_S, NOW_BINS, unlike_themselves
 from slurmlens.hub.findings.observed import Observed
@@ -22,9 +23,10 @@ from slurmlens.hub.node_states.read import NodeStateQueries
 from slurmlens.slurm.records import NodeRecord
 from testkit.findings import NOW_NS, finding_room
 from testkit.hub_history import History
-from testkit.told_events import BOOT, at_ns
+from testkit.told_events import BEGIN_S, BOOT, at_ns
 
 NOW_S = NOW_NS // NS_PER_S
+NOW_S_OF_STAGE = BEGIN_S + 10 * DAY_S
 Figure = Callable[[int, float], float]
 """Of how many days ago and the time of that bin."""
 
@@ -144,6 +146,10 @@ async def test_the_stage_finds_it_in_what_the_node_told_in_nine_days(history: Hi
         await history.hear(told(day * DAY_S - 9 * 3600, 95.0))  # at another hour it is always hot
     await history.hear(*(told(minutes * 60, 90.0) for minutes in (29, 24, 19, 14, 9, 4)))
     history.clock.advance(10 * DAY_S)
+    states = NodeStateQueries(history.store, "demo")
+    (course,) = await states.same_hours(EVERYBODY, ["n1"], ("temperature",), NOW_S_OF_STAGE)
+    assert len(course.begins_s) == 9 * 3 + 6
+    assert list(course.means) == ["temperature"]
     stage = FindingStage(
         finding_room(history),
         history.queries,
@@ -153,7 +159,7 @@ async def test_the_stage_finds_it_in_what_the_node_told_in_nine_days(history: Hi
         history.news,
         history.clock,
         history.reporter,
-        NodeStateQueries(history.store, "demo"),
+        states,
     )
     stage.note([NodesReceived([NodeRecord(name="n1", state="ALLOCATED")])])
     (finding,) = await stage.turn()
