@@ -106,6 +106,7 @@ ADVICE = {
     "mail_waits": "the SMTP server is away; tried again for three days",
     "node_ended": "report it; systemd starts it again, running jobs go on being measured",
     "node_refused": "the line says what to mend; `slurmlens validate` says all of it",
+    "node_retreated": "look at `slurmlens status`; a site that wants it raises `[sampling] retreat_share`",
     "node_silenced": "somebody set the flag file; remove it to go on",
     "notices_not_sent": "the webhook or SMTP server of that user; tried again",
     "own_figures_left_out": "nothing; the daemon's own figures are bounded",

@@ -38,6 +38,13 @@ class SamplingConfig(Settings):
         minimum=0.0001,
         maximum=1,
     )
+    retreat_share: float = setting(
+        0.25,
+        "where the whole daemon takes more of a core than this over a minute, it reads counters at a job's begin and"
+        " end alone for ten minutes, for longer when it happens again",
+        minimum=0.01,
+        maximum=1,
+    )
 
 
 class ProfileConfig(Settings):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from slurmlens.node.kill_switch import KillSwitch
 from slurmlens.node.rediscover import Rediscover
 from slurmlens.node.registry.sighting import SightingPhase
 from slurmlens.node.registry_driver import RegistryDriver
+from slurmlens.node.retreat import Retreat
 from slurmlens.node.sampler.engine import Engine
 from slurmlens.node.sampler.orders import EngineSettings
 from slurmlens.node.sampler.points import Lines
@@ -106,6 +108,7 @@ class NodePipeline:
         self._gpu_stage: GpuStage | None = None
         self._software_stage: SoftwareStage | None = None
         self._program_walk: ProgramWalk | None = None
+        self._silenced_by: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
         self._name_stages()
 
@@ -197,8 +200,11 @@ class NodePipeline:
         server = StatusServer(self._config.status_socket_path, self.status, self._look_closely, self._reporter)
         self._sources.add("status", server.run)
         flags = (self._config.off_flag_path, self._config.silence_flag_path)
-        switch = KillSwitch(flags, self._silence, self._reporter)
+        switch = KillSwitch(flags, partial(self._silence, "flag"), self._reporter)
         self._sources.add("kill switch", switch.run)
+        share, clock = self._config.sampling.retreat_share, self._machine.clock
+        retreat = Retreat(share, process.cpu_s, partial(self._silence, "retreat"), clock, self._reporter)
+        self._sources.add("retreat", retreat.run)
         optional = {
             **self._hub_silence(switch),
             **self._app_socket(),
@@ -403,7 +409,10 @@ class NodePipeline:
         running = self._registry_driver.registry.sightings()
         return next((self._local_job(one.job.job_id) for one in running if one.job.sluid == sluid), None)
 
-    def _silence(self, is_silent: bool) -> None:
+    def _silence(self, by: str, wanted: bool) -> None:
+        """Silent while anything wants it."""
+        (self._silenced_by.add if wanted else self._silenced_by.discard)(by)
+        is_silent = bool(self._silenced_by)
         self._sampler.order(lambda engine, now: engine.silence(is_silent, now))
         for stage in (self._collector_stage, self._gpu_stage, self._software_stage, self._program_walk):
             if stage is not None:
