@@ -20,7 +20,7 @@ from slurmlens.errors import DeliveryError, RefusedError
 from slurmlens.events import JobMessage, JobProgress, TaskProgress
 from slurmlens.hub.access.viewer import EVERYBODY, Role, Viewer
 from slurmlens.hub.notices.channels import address_problem, channels_for, send_mail
-from slurmlens.hub.notices.facts import AT_ONCE, KeptNotice, NewNotice, NoticeChannel, NoticeKind, Wish
+from slurmlens.hub.notices.facts import UNLESS_NAMED, KeptNotice, NewNotice, NoticeChannel, NoticeKind, Wish
 from slurmlens.hub.notices.job_wishes import JobWishStore
 from slurmlens.hub.notices.judging import wishes_by_words
 from slurmlens.hub.notices.keeping import NoticeStore
@@ -34,7 +34,7 @@ from testkit.manual_clock import ManualClock
 from testkit.ruled_hub import browser, ruled_hub
 from testkit.told_events import BEGIN_S, Told, at_ns
 
-ALL = frozenset(NoticeKind)
+ALL = UNLESS_NAMED | {NoticeKind.DIGEST}
 ALICE = Viewer("alice", frozenset({Role.USER}))
 
 
@@ -113,6 +113,35 @@ async def test_a_failure_is_told_once_however_often_is_looked(
     assert told["subject"].startswith("job 7 (")
     assert "https://hub/jobs/7/1" in told["text"]
     assert "\n<c>" not in told["text"]
+
+
+async def test_who_wishes_it_is_told_each_jobs_whole_report_once_it_is_over_but_of_no_task_of_an_array(
+    history: History, clock: ManualClock, hooks: tuple[Hooks, str]
+) -> None:
+    server, url = hooks
+    config = NoticesConfig(webhook_hosts=(host_of(url),), web_address="https://hub/")
+    stage, store, _ = stage_of(history, clock, config)
+    ended = frozenset({NoticeKind.ENDED, NoticeKind.FAILED})
+    await store.wish(Wish("alice", NoticeChannel.WEBHOOK, url, ended, at_ns(1)))
+    await history.learn(
+        record(JobState.COMPLETED, job_id=7, end=60),
+        record(JobState.FAILED, job_id=8, end=60, exit_code=42),
+        record(JobState.COMPLETED, job_id=9, end=60, array_job_id=5, array_task_id=1),
+        record(JobState.FAILED, job_id=10, end=60, array_job_id=5, array_task_id=2),
+        record(JobState.RUNNING, job_id=11),
+    )
+    move_to(clock, 90)
+    await stage.turn()
+    assert [(one["kind"], one["job_id"]) for one in server.told] == [("failed", 10)], "nodes are still telling"
+    move_to(clock, 180)
+    await stage.turn()
+    await stage.turn()
+    told = {one["job_id"]: one for one in server.told if one["kind"] == "ended"}
+    assert sorted(told) == [7, 8]
+    assert len(server.told) == 3
+    assert told[8]["text"].startswith("Job 8")
+    assert "FAILED 42:0" in told[8]["text"].splitlines()[0]
+    assert told[7]["text"].endswith("https://hub/jobs/7/1")
 
 
 async def test_a_job_that_stands_still_and_one_that_will_be_too_late_are_told_while_they_run(
@@ -368,6 +397,7 @@ async def test_a_user_sets_what_he_is_told_by_the_hubs_address(tmp_path: Any) ->
     [
         ("", [("mail", "own@x.org", "failed limit stalled")]),
         ("failed", [("mail", "own@x.org", "failed")]),
+        ("ended", [("mail", "own@x.org", "ended")]),
         ("stalled, limit b@y.org", [("mail", "b@y.org", "limit stalled")]),
         ("https://chat.x/h,c@y.org,d@y.org", [("mail", "c@y.org", ""), ("webhook", "https://chat.x/h", "")]),
         ("rubbish", [("mail", "own@x.org", "")]),
@@ -380,7 +410,7 @@ def test_what_a_job_asks_for_is_kinds_and_addresses_in_any_order(
     found = sorted((wish.channel.value, wish.address, wish.kinds) for wish in wishes_by_words(words, own, "alice"))
     assert [(channel, address) for channel, address, _ in found] == [one[:2] for one in expected]
     for (_, _, kinds), (_, _, named) in zip(found, expected, strict=True):
-        assert kinds == (frozenset(map(NoticeKind, named.split())) or AT_ONCE)
+        assert kinds == (frozenset(map(NoticeKind, named.split())) or UNLESS_NAMED)
 
 
 async def test_a_job_that_asks_by_its_environment_is_told_of_once_and_no_other(

@@ -12,21 +12,23 @@ import urllib.parse
 from slurmlens.cli.ask import hub as hub_client
 from slurmlens.cli.show.screen import show, show_json
 from slurmlens.errors import HubError
-from slurmlens.hub.notices.facts import AT_ONCE, NoticeChannel, NoticeKind, WishesView
+from slurmlens.hub.notices.facts import UNLESS_NAMED, NoticeChannel, NoticeKind, WishesView
 from slurmlens.shown.text import visible
 
-SUMMARY = "be told when a job stands still, will not make its limit, or failed"
+SUMMARY = "be told when a job stands still, will not make its limit, failed, or ended"
 
 ADDRESS = "/api/v1/me/notices"
 _KINDS = ", ".join(kind.value for kind in NoticeKind)
-_DEFAULT = ", ".join(kind.value for kind in NoticeKind if kind in AT_ONCE)
-EPILOG = f"""A digest is a mail a day: what ended, what failed and why, what it cost.
+_DEFAULT = ", ".join(kind.value for kind in NoticeKind if kind in UNLESS_NAMED)
+EPILOG = f"""A digest is a mail a day: what ended, what failed and why, what it cost. `ended` tells each
+job's whole report when it is over; tasks of arrays are left to the digest.
 All else is told once a job, by each way that is set. Without options: what is set.
 
 example:
   slurmlens notify --mail alice@example.org
   slurmlens notify --webhook https://chat.example.org/hooks/x --on stalled,limit
   slurmlens notify --mail alice@example.org --on failed,digest
+  slurmlens notify --mail alice@example.org --on ended,digest
   slurmlens notify --no-mail
 
 {hub_client.EXIT_TEXT}"""

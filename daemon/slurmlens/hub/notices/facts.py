@@ -9,16 +9,20 @@ import msgspec
 
 class NoticeKind(enum.Enum):
     """STALLED: a running job reports no progress for much longer than usual. LIMIT: it will not make its time limit, by
-    its own progress. FAILED: it ended unwell. DIGEST: what ended on a day and what it cost, by mail."""
+    its own progress. FAILED: it ended unwell. ENDED: it ended, however, with all that its report says; tasks of arrays
+    are left to the day's digest. DIGEST: what ended on a day and what it cost, by mail."""
 
     STALLED = "stalled"
     LIMIT = "limit"
     FAILED = "failed"
+    ENDED = "ended"
     DIGEST = "digest"
 
 
 AT_ONCE = frozenset(NoticeKind) - {NoticeKind.DIGEST}
-"""Kinds that are told when they happen, and what whoever names none wishes."""
+"""Kinds that are told when they happen."""
+UNLESS_NAMED = AT_ONCE - {NoticeKind.ENDED}
+"""What whoever names none wishes."""
 
 
 class NoticeChannel(enum.Enum):

@@ -75,6 +75,16 @@ class NoticeStore:
         key = (self._cluster, user, channel.value)
         await self._store.write(lambda transaction: transaction.take_away(notice_wishes, _WISH_KEY, [key]))
 
+    async def never_made(self, new: Collection[NewNotice]) -> list[NewNotice]:
+        """Those of these that were never made, each run, kind and channel once."""
+        rows = {self._key(one): one for one in new}
+
+        def work(transaction: Transaction) -> list[NewNotice]:
+            known = set(transaction.find(notices, _KEY, _KEY, rows))
+            return [one for key, one in rows.items() if key not in known]
+
+        return await self._store.write(work)
+
     async def add(self, new: Collection[NewNotice], now_ns: int, most: int) -> int:
         """Keeps those that were never made, at most so many of them; returns how many."""
         rows = {self._key(one): one for one in new}

@@ -44,7 +44,9 @@ def open_notices(
     notices = NoticeStore(store, config.cluster)
     channels = channels_for(config.notices)
     of_jobs = JobWishStore(store, config.cluster)
-    telling = NoticeStage(config.notices, notices, queries, progress, of_jobs, channels, clock, reporter)
+    telling = NoticeStage(
+        config.notices, notices, queries, progress, of_jobs, channels, clock, reporter, config.management.zone
+    )
     stages = [("notices", telling.run)]
     if config.notices.mail is not None:
         troubles = partial(_troubles, InventoryQueries(store, config.cluster), findings, clock)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
+
+import msgspec
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.config.notices import NoticesConfig
@@ -23,7 +26,12 @@ from slurmlens.hub.notices.judging import FAILED_WITHIN_NS, notices_of, wishes_b
 from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.progress.facts import JobRun
 from slurmlens.hub.progress.read import ProgressQueries
+from slurmlens.hub.views.job.build import build_job_view
+from slurmlens.hub.views.job.surroundings import RunSurroundings
+from slurmlens.hub.views.job.terminal import render_job
 from slurmlens.hub.views.jobs.build import build_jobs_view
+from slurmlens.runtime.beside import beside
+from slurmlens.shown.terminal import Sheet
 from slurmlens.telemetry.internal import InternalEvent, Reporter
 
 TURN_S = 15.0
@@ -52,8 +60,10 @@ class NoticeStage:
         channels: Mapping[NoticeChannel, Send],
         clock: Clock,
         reporter: Reporter,
+        zone: tzinfo = UTC,
     ) -> None:
         self._config = config
+        self._zone = zone
         self._store = store
         self._queries = queries
         self._progress = progress
@@ -100,16 +110,34 @@ class NoticeStage:
         every = (*wishes, *(wish for own in asked.values() for wish in own))
         kinds = AT_ONCE.intersection(frozenset().union(*(wish.kinds for wish in every)))
         found: list[NewNotice] = []
-        if kinds - {NoticeKind.FAILED}:
+        if kinds & {NoticeKind.STALLED, NoticeKind.LIMIT}:
             found += await self._due_of(user, wishes, asked, StateFilter.RUNNING, MOST_RUNNING, now_ns)
         if NoticeKind.FAILED in kinds:
             found += await self._due_of(user, wishes, asked, StateFilter.FAILED, MOST_ENDED, now_ns)
-        if found:
+        if NoticeKind.ENDED in kinds:
+            found += await self._due_of(user, wishes, asked, StateFilter.FINISHED, MOST_ENDED, now_ns)
+        fresh = await self._store.never_made(found) if found else []
+        if fresh:
             room = self._config.most_an_hour - await self._store.made_lately(EVERYBODY, user, now_ns)
-            await self._store.add(found, now_ns, max(0, room))
+            told = [await self._in_full(one) for one in fresh[: max(0, room)]]
+            await self._store.add(told, now_ns, len(told))
         over = [one for one in of_jobs if one.end_ns is not None and one.end_ns < now_ns - FAILED_WITHIN_NS]
         if over:
             await self._job_wishes.done_with(over)
+
+    async def _in_full(self, one: NewNotice) -> NewNotice:
+        """Of a run that ended its report, as `slurmlens job` prints it; all else as it is."""
+        if one.kind is not NoticeKind.ENDED:
+            return one
+        facts = await self._queries.job_facts(EVERYBODY, one.job_id, one.run)
+        if facts is None:
+            return one
+        around = RunSurroundings(progress=await self._progress.of_job(EVERYBODY, one.job_id, one.run))
+        address = self._config.web_address
+        url = None if address is None else f"{address.rstrip('/')}/jobs/{one.job_id}/{one.run}"
+        sheet = Sheet(self._zone, url=url)
+        report = await beside(lambda: render_job(build_job_view(facts, around), sheet))
+        return msgspec.structs.replace(one, text=report.rstrip("\n"))
 
     def _reachable(self, asked: JobWish, own: Sequence[Wish]) -> list[Wish]:
         """What a job asks for, by the ways that this hub has and to the addresses that it may use."""

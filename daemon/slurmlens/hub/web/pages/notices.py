@@ -12,7 +12,7 @@ from slurmlens.config.notices import NoticesConfig
 from slurmlens.errors import PageError
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.notices.channels import address_problem, channels_for
-from slurmlens.hub.notices.facts import AT_ONCE, NoticeChannel, NoticeKind, WishesView
+from slurmlens.hub.notices.facts import UNLESS_NAMED, NoticeChannel, NoticeKind, WishesView
 from slurmlens.hub.notices.facts import Wish as NoticeWish
 from slurmlens.hub.notices.keeping import NoticeStore
 from slurmlens.hub.web.answers import json_answer
@@ -72,4 +72,4 @@ def _kinds(text: str) -> frozenset[NoticeKind]:
     unknown = [one for one in named if one not in known]
     if unknown:
         raise PageError(400, "bad-kind", f"{unknown[0][:40]!r} cannot be told", f"One of: {', '.join(known)}.")
-    return frozenset(known[one] for one in named) or AT_ONCE
+    return frozenset(known[one] for one in named) or UNLESS_NAMED
