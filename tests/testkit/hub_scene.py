@@ -376,6 +376,7 @@ async def _people_are_told(history: History) -> None:
         await store.wishes(viewer)
         await store.due(viewer, now_ns)
         await store.made_lately(viewer, "user7", now_ns)
+    await store.never_made([_notice(1), _notice(NOTICES + 1)])
     first, second = (await store.due(EVERYBODY, now_ns))[:2]
     await store.settle(first, "sent")
     await store.try_again(second, now_ns + NS_PER_S, "away")
