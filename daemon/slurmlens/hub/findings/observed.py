@@ -127,5 +127,5 @@ class Observed:
     courses: tuple[NodeCourse, ...] = ()
 
 
-FAILED = frozenset({JobState.FAILED, JobState.NODE_FAIL})
+FAILED = JobState.FAILED, JobState.NODE_FAIL
 """What may be a node's fault. A job that passed its own memory or time limit says nothing of the node it was on."""

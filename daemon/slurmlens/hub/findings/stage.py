@@ -109,6 +109,8 @@ class FindingStage:
         self._fresh: list[int] = []
         self._nodes: dict[str, NodeMakeup] = {}
         self._runs: tuple[PlacedRun, ...] = ()
+        self._judged_runs: tuple[PlacedRun, ...] | None = None
+        """Those that detectors have seen, and whose findings are kept."""
         self._runs_are_stale = True
         self._noise: float | None = None
 
@@ -193,8 +195,10 @@ class FindingStage:
         if self._nodes:
             self._room.set_apart(set_apart(self._nodes.values()))
         observed = await self._observed()
-        claims = await beside(lambda: detect(observed))
+        are_new = observed.runs is not self._judged_runs
+        claims = await beside(lambda: detect(observed, runs_are_new=are_new))
         changed = await self._room.take(claims)
+        self._judged_runs = observed.runs
         closed, matched = await beside(lambda: self._judge_problems(observed, self._room.standing))
         changed += await self._room.take(matched, closed)
         self._report(changed)

@@ -110,10 +110,7 @@ class _Window:
     masks: Mapping[Candidate, int]
     strata: Sequence[int]
     """Runs of one user and of one size (its power of two) each."""
-
-    @property
-    def has_users_to_compare(self) -> bool:
-        return len({trial.user for trial in self.trials}) >= LEAST_SOURCES
+    has_users_to_compare: bool
 
     def table(self, mask: int, within: int | None = None) -> Table:
         """The counts of the runs in `mask`; of those in `within` alone, where it is given."""
@@ -158,7 +155,8 @@ def _window(trials: Sequence[Trial]) -> _Window:
             members.setdefault(candidate, []).append(number)
     failed = _mask((number for number, trial in enumerate(trials) if trial.failed), len(trials))
     masks = {candidate: _mask(numbers, len(trials)) for candidate, numbers in members.items()}
-    return _Window(trials, failed, (1 << len(trials)) - 1, masks, _strata(trials))
+    has_users = len({trial.user for trial in trials}) >= LEAST_SOURCES
+    return _Window(trials, failed, (1 << len(trials)) - 1, masks, _strata(trials), has_users)
 
 
 def _strata(trials: Sequence[Trial]) -> list[int]:

@@ -33,7 +33,12 @@ DETECTORS: tuple[Detector, ...] = (
 )
 
 
-def detect(observed: Observed) -> list[Claim]:
-    """What all detectors say, the strongest first."""
-    claims = [claim for detector in DETECTORS for claim in detector(observed)]
+OF_ENDED_RUNS: tuple[Detector, ...] = (failing_nodes,)
+"""They look at runs that ended and at nothing else: of the same runs they say the same."""
+
+
+def detect(observed: Observed, *, runs_are_new: bool = True) -> list[Claim]:
+    """What all detectors say, the strongest first; without those that saw the same runs before."""
+    asked = [one for one in DETECTORS if runs_are_new or one not in OF_ENDED_RUNS]
+    claims = [claim for detector in asked for claim in detector(observed)]
     return sorted(claims, key=lambda claim: (-claim.score, claim.key))
