@@ -75,7 +75,8 @@ screenshots: setup ## the pictures in docs/images, made anew; look at them befor
 	$(PYTEST) tests/browser/test_job_page.py -k picture_of_the_readme && cp tests/artifacts/readme-job-page.png docs/images/job-page.png
 
 .PHONY: test-slow
-test-slow: setup components ## the slow tests alone
+test-slow: setup components ## the slow tests alone; installs Podman on top, for the stack in containers
+	@$(PYTHON) -m deploy.install --containers
 	$(PYTEST) -m "slow and not galaxy" $(ARGS)
 
 .PHONY: test-galaxy

@@ -1,4 +1,7 @@
-"""Installs the Debian packages that setup, tests, demo and bench need: `python3 -m deploy.install [--list]`.
+"""Installs the Debian packages that setup, tests, demo and bench need: `python3 -m deploy.install`.
+
+`--containers` adds what the stack in containers needs, `--list` names packages and installs none.
+
 
 Starts and enables no service of the machine: a policy-rc.d forbids it while apt runs, what a package enables for the
 next boot is disabled again, and what was enabled before stays so. Quick and silent when everything is there.
@@ -45,6 +48,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
 }
 # What `make components` installs on top: the demo does without.
 COMPONENT_PACKAGES = ("ca-certificates", "default-jdk-headless", "maven", "carbon-c-relay", "postgresql", "rsyslog")
+# What `make test-slow` installs on top (`--containers`): the stack in containers, its base made by debootstrap.
+CONTAINER_PACKAGES = ("podman", "podman-compose", "runc", "debootstrap")
 NPM_PACKAGES = ("nodejs", "npm")  # only where no npm is on PATH: some machines have it from elsewhere
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_SAVED = Path("/usr/sbin/policy-rc.d.slurmlens-saved")
@@ -132,7 +137,7 @@ def _apt(*argv: str) -> None:
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    names = wanted()
+    names = [*wanted(), *(CONTAINER_PACKAGES if "--containers" in sys.argv[1:] else ())]
     if "--list" in sys.argv[1:]:
         print("\n".join([*names, *COMPONENT_PACKAGES]))
         return 0
