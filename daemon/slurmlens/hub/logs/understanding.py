@@ -29,7 +29,12 @@ def understood(line: LogLine, zone: tzinfo = UTC) -> LogLine:
     """The line with its kind, its fields and the job that it names; as it was where nothing is to be understood."""
     tag = _TAG.fullmatch(line.program or "")
     envelope = _envelope(line, zone)
-    fact = _fact(line, envelope, is_own=tag is not None and line.contradiction is None)
+    is_jobs = (
+        tag is not None
+        or line.job_source in (JobSource.CGROUP, JobSource.PROCESS)
+        or job_in_path(line.cgroup or "") is not None
+    )
+    fact = _fact(line, envelope, is_own=is_jobs and line.contradiction is None)
     named = _named(line, envelope, fact, tag)
     changes: dict[str, object] = {}
     if envelope is not None:

@@ -29,6 +29,14 @@ CASES = {
     "a whole line of slurmstepd's": (line(OOM), 12, "batch", JobSource.TEXT, "oom_kill"),
     "the tag of a job script": (line("iteration 7 done", "slurm_13"), 13, None, JobSource.TAG, None),
     "journald's cgroup": (line("killed", "app", cgroup=ON_V2), 14, "0", JobSource.CGROUP, None),
+    "a job's own words, by its cgroup": (
+        line("OSError: No space left on device", "python3", cgroup=ON_V2),
+        14,
+        "0",
+        JobSource.CGROUP,
+        "no_space",
+    ),
+    "the same words of somebody else's": (line("No space left on device", "rsyncd"), None, None, None, None),
     "the kernel's cgroup": (line(KERNEL_OOM, "kernel"), 15, "2", JobSource.CGROUP, "oom_kill"),
     "a text that no table knows": (
         line("Configuration for JobId=8_2(17) done", "slurmctld"),
