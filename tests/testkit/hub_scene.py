@@ -299,6 +299,7 @@ async def _usage_is_counted(history: History, mix: JobMix) -> None:
         await queries.usage_of_pieces(viewer, (window,), mix.now_s, which)
         await queries.nodes(viewer, window, mix.now_s)
         await queries.daily_utilisation(viewer, window)
+        await queries.hourly_utilisation(viewer, window)
         await queries.daily_waits(viewer, window, which)
         await queries.waits(viewer, window, ("partition", "user"), which)
         await queries.outages(viewer, lately, ("slurm",))

@@ -64,6 +64,13 @@ class DayFigure(msgspec.Struct, frozen=True):
     value: float
 
 
+class HourFigure(msgspec.Struct, frozen=True):
+    """One hour, by its first second, and a figure of it."""
+
+    hour_s: int
+    value: float
+
+
 class WaitCount(msgspec.Struct, frozen=True):
     """So many runs that started in the window had waited so long; `name` is whose they are: the partition's, user's or
     account's that was asked for."""

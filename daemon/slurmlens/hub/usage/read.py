@@ -27,6 +27,7 @@ from slurmlens.hub.usage.charges import (
 )
 from slurmlens.hub.usage.facts import (
     DayFigure,
+    HourFigure,
     NodeTimeFacts,
     Outage,
     StartedRuns,
@@ -130,7 +131,13 @@ class UsageQueries:
 
     async def daily_utilisation(self, viewer: Viewer, window: UsageWindow) -> list[DayFigure]:
         """Of each whole day of UTC in the window: cores allocated, of all that were in service; everybody may know."""
-        return await self._store.read(lambda connection: _daily_utilisation(connection, self._cluster, window))
+        found = await self._store.read(lambda connection: _utilisation(connection, self._cluster, window, DAY_S))
+        return [DayFigure(*one) for one in found]
+
+    async def hourly_utilisation(self, viewer: Viewer, window: UsageWindow) -> list[HourFigure]:
+        """The same of each hour that was counted; an hour is some minutes after its end."""
+        found = await self._store.read(lambda connection: _utilisation(connection, self._cluster, window, HOUR_S))
+        return [HourFigure(*one) for one in found]
 
     async def daily_waits(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> list[DayFigure]:
         """Of each day of UTC in the window: the mean wait in seconds of the runs that started on it."""
@@ -267,24 +274,25 @@ def _node_time_facts(connection: Connection, cluster: str, window: UsageWindow) 
     return NodeTimeFacts(window=window, totals=totals, course=course)
 
 
-def _daily_utilisation(connection: Connection, cluster: str, window: UsageWindow) -> list[DayFigure]:
+def _utilisation(connection: Connection, cluster: str, window: UsageWindow, width_s: int) -> list[tuple[int, float]]:
+    """Of each stretch of whole hours: its first second, and its share of cores allocated of those in service."""
     hours = schema.usage_node_hours
-    day = hours.c.hour_s - hours.c.hour_s % DAY_S
+    stretch = hours.c.hour_s - hours.c.hour_s % width_s
     query = (
-        select(day.label("day"), hours.c.state, func.sum(hours.c.core_s))
+        select(stretch.label("stretch"), hours.c.state, func.sum(hours.c.core_s))
         .where(hours.c.cluster == cluster, hours.c.hour_s >= window.from_s, hours.c.hour_s < window.to_s)
         .where(hours.c.partition == CLUSTER)
-        .group_by(day, hours.c.state)
+        .group_by(stretch, hours.c.state)
     )
     held: dict[int, int] = {}
     in_service: dict[int, int] = {}
-    for day_s, word, core_s in connection.execute(query):
+    for begin_s, word, core_s in connection.execute(query):
         state = UnitState(word)
         if state is UnitState.ALLOCATED:
-            held[int(day_s)] = int(core_s)
+            held[int(begin_s)] = int(core_s)
         if state not in OUT_OF_PLAN and state is not UnitState.OVERSUBSCRIBED:
-            in_service[int(day_s)] = in_service.get(int(day_s), 0) + int(core_s)
-    return [DayFigure(day_s, held.get(day_s, 0) / core_s) for day_s, core_s in sorted(in_service.items()) if core_s]
+            in_service[int(begin_s)] = in_service.get(int(begin_s), 0) + int(core_s)
+    return [(begin_s, held.get(begin_s, 0) / core_s) for begin_s, core_s in sorted(in_service.items()) if core_s]
 
 
 def _pieces(from_s: int, to_s: int) -> Iterator[tuple[int, int]]:

@@ -130,7 +130,7 @@ def make_app(
     environment = make_environment(assets := Assets())
     listing = JobListing(queries, progress, clock, control)
     cluster = settings.cluster
-    of_cluster = ClusterReads(queries, inventory, node_states, scheduler_load)
+    of_cluster = ClusterReads(queries, inventory, node_states, scheduler_load, usage)
     answers = InvestigationAnswers(inventory, findings, logs, cluster, control)
     sources = JobSources(progress, logs, findings, triggers, node_states, controller, earlier, inventory)
     pages = Pages(

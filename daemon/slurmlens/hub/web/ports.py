@@ -33,6 +33,7 @@ from slurmlens.hub.node_states.resources import UseFiguresTold
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.usage.facts import (
     DayFigure,
+    HourFigure,
     NodeTimeFacts,
     Outage,
     StartedRuns,
@@ -245,6 +246,9 @@ class UsageReads(Protocol):
 
     async def daily_utilisation(self, viewer: Viewer, window: UsageWindow) -> Sequence[DayFigure]:
         """How full each day was."""
+
+    async def hourly_utilisation(self, viewer: Viewer, window: UsageWindow) -> Sequence[HourFigure]:
+        """How full each hour was."""
 
     async def daily_waits(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = ...) -> Sequence[DayFigure]:
         """How long runs waited each day."""

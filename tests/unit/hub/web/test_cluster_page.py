@@ -20,7 +20,10 @@ from slurmlens.hub.inventory.entities import Entity, EntityKind, HeldFact, HeldR
 from slurmlens.hub.inventory.read.queries import InventoryQueries
 from slurmlens.hub.inventory.recording import InventoryRecorder
 from slurmlens.hub.node_states.read import NodeStateQueries
-from slurmlens.hub.views.cluster.build import ClusterFacts, build_cluster_view, gpus_in
+from slurmlens.hub.usage.keeping import UsageKeeper
+from slurmlens.hub.usage.node_keeping import NodeTimeKeeper
+from slurmlens.hub.usage.read import UsageQueries
+from slurmlens.hub.views.cluster.build import COURSE_HOURS, ClusterFacts, build_cluster_view, gpus_in
 from slurmlens.hub.views.cluster.controller import RpcRate, rpc_rate
 from slurmlens.hub.views.cluster.view import ClusterView
 from slurmlens.hub.web.app import make_app
@@ -101,6 +104,7 @@ async def client(history: History, clock: ManualClock) -> AsyncIterator[TestClie
         progress=ToldInside(),
         inventory=InventoryQueries(history.store, "demo"),
         node_states=NodeStateQueries(history.store, "demo"),
+        usage=UsageQueries(history.store, "demo"),
         scheduler_load=lambda _: LOAD,
         live=Live(),
         take_events=take_nothing,
@@ -244,3 +248,27 @@ def test_every_square_is_a_path_that_a_browser_can_draw() -> None:
 @given(st.text(max_size=60))
 def test_whatever_gres_says_gpus_are_counted_or_none(text: str) -> None:
     assert gpus_in(text) >= 0
+
+
+async def test_how_full_each_hour_of_the_last_day_was_is_drawn(
+    history: History, clock: ManualClock, client: TestClient
+) -> None:
+    runs, nodes = UsageKeeper(history.store, "demo", history.news, clock), NodeTimeKeeper(history.store, "demo", clock)
+    while (await runs.step()).jobs:
+        pass
+    clock.advance(5 * 3_600)
+    await nodes.close_hours()
+    while await nodes.step():
+        pass
+    answer = await client.get("/cluster.json")
+    course = msgspec.json.decode(await answer.read(), type=ClusterView).resources[0].utilisation.course
+    assert len(course) == COURSE_HOURS
+    assert course[0] is None, "nobody knows of the day before"
+    known = [share for share in course if share is not None]
+    assert known
+    assert all(0 < share <= 1 for share in known), "the job that runs holds half of a node"
+    page = await (await client.get("/cluster")).text()
+    assert 'aria-label="CPU in the last day, by hour"' in page
+    of_one = await client.get("/cluster.json?partition=all")
+    view = msgspec.json.decode(await of_one.read(), type=ClusterView)
+    assert view.resources[0].utilisation.course == (), "hours are counted of the whole cluster"

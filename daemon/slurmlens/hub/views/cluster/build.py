@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.conclude.run_extent import RunExtent
 from slurmlens.hub.history.facts import JobRow
@@ -19,6 +21,8 @@ from slurmlens.hub.inventory.collectors.nodes import REASON, STATE, is_out_of_se
 from slurmlens.hub.inventory.entities import EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.states import latest_facts
 from slurmlens.hub.node_states.resources import UseFigures, UseFiguresTold
+from slurmlens.hub.usage.charges import HOUR_S
+from slurmlens.hub.usage.facts import HourFigure
 from slurmlens.hub.views.cluster.controller import controller_lines
 from slurmlens.hub.views.cluster.measured import Measured, measured, measured_lines
 from slurmlens.hub.views.cluster.view import ClusterView, NodeCell, NodeGroup, ResourceLine, UseCell
@@ -36,6 +40,7 @@ GROUPINGS = (EntityKind.PARTITION, EntityKind.SWITCH)
 _MOST_REASONS = 6
 _GPUS = re.compile(r"gpu(?::[^:,(]+)?:(\d+)")
 NO_GROUP = "in none"
+COURSE_HOURS = 24
 ALLOCATED = "allocated"
 
 
@@ -73,6 +78,8 @@ class ClusterFacts(NamedTuple):
     scheduler_silent_since_ns: int | None = None
     figures: Sequence[UseFiguresTold] = ()
     scheduler_load: SchedulerLoad | None = None
+    hours: Sequence[HourFigure] = ()
+    """Cores allocated of those in service, by hour, of the whole cluster."""
 
 
 class _ClusterNode(NamedTuple):
@@ -270,7 +277,7 @@ def _resource_lines(
         given,
         [row_extent(row, now_ns) for row in facts.waiting],
     )
-    yield _cores(resources)
+    yield _cores(resources, _course(facts.hours, now_ns))
     yield _memory(resources, sum(row.outcome.oom_kills or 0 for row in facts.running))
     if any(node.gpus for node in nodes):
         yield _gpus(resources)
@@ -278,10 +285,20 @@ def _resource_lines(
     yield from controller_lines(facts.scheduler_load)
 
 
-def _cores(of: _Resources) -> ResourceLine:
+def _course(hours: Sequence[HourFigure], now_ns: int) -> tuple[float | None, ...]:
+    """One value an hour of the last day; an hour that was not counted yet, or of which nobody knows, is None."""
+    if not hours:
+        return ()
+    known = {one.hour_s: min(1.0, round(one.value, 4)) for one in hours}
+    end_s = now_ns // NS_PER_S // HOUR_S * HOUR_S
+    return tuple(known.get(end_s - back * HOUR_S) for back in range(COURSE_HOURS, 0, -1))
+
+
+def _cores(of: _Resources, course: tuple[float | None, ...]) -> ResourceLine:
+    now = _share(sum(of.given.cores.values()), sum(node.cores for node in of.in_service), "cores allocated")
     return ResourceLine(
         name="CPU",
-        utilisation=_share(sum(of.given.cores.values()), sum(node.cores for node in of.in_service), "cores allocated"),
+        utilisation=msgspec.structs.replace(now, course=course),
         saturation=_wanted(sum(extent.cores or 0 for extent in of.wanted), "cores"),
         errors=_count_cell(len(of.out), "node out of service", "nodes out of service", "/nodes"),
         formulas=(

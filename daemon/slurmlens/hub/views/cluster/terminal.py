@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from slurmlens.hub.views.cluster.view import ClusterView, NodeCell, NodeGroup, UseCell
 from slurmlens.shown import format as fmt
-from slurmlens.shown.terminal import Sheet
+from slurmlens.shown.terminal import Sheet, sparkline
 from slurmlens.shown.text import clip, pad, visible, wrap
 
 _NAME_COLUMNS = 11
@@ -32,6 +32,10 @@ def _lines(view: ClusterView, sheet: Sheet) -> Iterator[str]:
         bar = sheet.ink.bar(one.utilisation.ratio, _BAR_COLUMNS)
         cells = f"{_cell(one.utilisation, third, sheet)}{_cell(one.saturation, third, sheet)}"
         yield f"  {pad(one.name, _NAME_COLUMNS)}{bar} {cells} {_cell(one.errors, third, sheet)}"
+    for one in view.resources:
+        if one.utilisation.course:
+            course = sparkline(one.utilisation.course, len(one.utilisation.course))
+            yield f"  {pad(one.name, _NAME_COLUMNS)}{course} the last day, by hour"
     for group in view.groups:
         yield ""
         yield from _group(group, sheet)

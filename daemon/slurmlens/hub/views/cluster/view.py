@@ -20,6 +20,8 @@ class UseCell(msgspec.Struct, frozen=True, kw_only=True):
     ratio: float | None = None
     tone: str | None = None
     address: str | None = None
+    course: tuple[float | None, ...] = ()
+    """Its share in each of the last 24 hours that are over, the oldest first; empty where that is not kept."""
 
 
 class ResourceLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,22 +6,26 @@ own jobs, and who is out of service. One reading serves all who look within a fe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jinja2
 import msgspec
 from aiohttp import web
 
-from slurmlens.clock import Clock
+from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.errors import PageError
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.findings.claims import FindingState
 from slurmlens.hub.findings.facts import FindingFilter
 from slurmlens.hub.history.facts import JobFilter, StateFilter
 from slurmlens.hub.inventory.entities import EntityKind
+from slurmlens.hub.usage.charges import HOUR_S
+from slurmlens.hub.usage.facts import HourFigure, UsageWindow
 from slurmlens.hub.views.cluster.build import (
     ALLOCATED,
     ATTRIBUTES,
+    COURSE_HOURS,
     FIGURES,
     GROUPINGS,
     ClusterFacts,
@@ -35,7 +39,14 @@ from slurmlens.hub.views.finding.view import FindingLine
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.kept_answers import KeptAnswers
 from slurmlens.hub.web.node_map import draw_nodes
-from slurmlens.hub.web.ports import FindingReads, HistoryQueries, InventoryReads, NodeStateReads, SchedulerLoadOf
+from slurmlens.hub.web.ports import (
+    FindingReads,
+    HistoryQueries,
+    InventoryReads,
+    NodeStateReads,
+    SchedulerLoadOf,
+    UsageReads,
+)
 from slurmlens.hub.web.session import viewer_of
 from slurmlens.runtime.beside import beside
 
@@ -52,6 +63,7 @@ class ClusterReads(NamedTuple):
     inventory: InventoryReads
     node_states: NodeStateReads | None
     scheduler_load: SchedulerLoadOf | None
+    usage: UsageReads | None
 
 
 class ClusterPage:
@@ -65,7 +77,7 @@ class ClusterPage:
         cluster: str,
         clock: Clock,
     ) -> None:
-        self._queries, self._inventory, self._node_states, self._scheduler_load = of_cluster
+        self._queries, self._inventory, self._node_states, self._scheduler_load, self._usage = of_cluster
         self._findings = findings
         self._template = environment.get_template("cluster/page.html")
         self._cluster = cluster
@@ -108,17 +120,25 @@ class ClusterPage:
             scheduler_silent_since_ns=self._queries.silent_since_ns(viewer),
             figures=() if self._node_states is None else await self._node_states.resources(viewer),
             scheduler_load=None if self._scheduler_load is None else self._scheduler_load(viewer),
+            hours=await self._hours(viewer, now_ns),
         )
         if asked.partition is not None:
             if asked.by is not EntityKind.PARTITION:
                 containing = await self._inventory.contained(viewer, EntityKind.PARTITION, now_ns)
-            facts = of_partition(facts, asked.partition, containing)
+            facts = of_partition(facts, asked.partition, containing)._replace(hours=())
             if not facts.nodes:
                 raise PageError(
                     404, "no-such-partition", f"No partition {asked.partition!r} has nodes", "See /partitions."
                 )
         view = await beside(lambda: build_cluster_view(self._cluster, facts, asked.by, now_ns, asked.figure))
         return msgspec.structs.replace(view, partition=asked.partition)
+
+    async def _hours(self, viewer: Viewer, now_ns: int) -> Sequence[HourFigure]:
+        """How full each hour of the last day was."""
+        if self._usage is None:
+            return ()
+        end_s = now_ns // NS_PER_S // HOUR_S * HOUR_S
+        return await self._usage.hourly_utilisation(viewer, UsageWindow(end_s - COURSE_HOURS * HOUR_S, end_s))
 
 
 class _Asked(NamedTuple):
