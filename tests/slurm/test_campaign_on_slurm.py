@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -133,7 +134,9 @@ def test_the_block_size_with_the_known_optimum_is_found(small_slurm: SmallSlurm)
     def campaign(*arguments: str) -> str:
         return small_slurm.sandbox.run([*PROGRAM, *arguments, str(file)], user="alice", cwd=folder).stdout
 
-    assert "slurmctld would take the job" in campaign("validate")
+    said = campaign("validate")
+    assert "slurmctld would take the job" in said
+    assert re.search(r"^idle now in all: [0-3] of 3 nodes, \d+ cores; \d of \d+ runs of 1 node", said, re.MULTILINE)
     campaign("run")
     view = json.loads(campaign("status", "--json"))
     best = next(point for point in view["points"] if point["point"] == view["best"])
