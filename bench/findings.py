@@ -28,7 +28,7 @@ NAMES = ("ours", "fixed threshold", "three sigma")
 
 
 def measure(setting: Setting) -> list[Result]:
-    faulty, clean = setting.choose(10, 2), setting.choose(60, 2)
+    faulty, clean = setting.choose(10, 2), setting.choose(40, 2)
     scores = {name: Score() for name in NAMES}
     quiet = dict.fromkeys(NAMES, 0)
     for day in days(SEED, faulty, faults=True):
