@@ -2,7 +2,6 @@
 
 `--containers` adds what the stack in containers needs, `--list` names packages and installs none.
 
-
 Starts and enables no service of the machine: a policy-rc.d forbids it while apt runs, what a package enables for the
 next boot is disabled again, and what was enabled before stays so. Quick and silent when everything is there.
 """
