@@ -10,6 +10,7 @@ import msgspec
 from slurmlens.events import (
     FigureSource,
     JobIdentity,
+    StepProgram,
     StepTotals,
     Totals,
     Witness,
@@ -410,7 +411,15 @@ def _showcase_node(name: str, seed: int, seconds: float, stop_s: float) -> NodeF
         steps=(
             StepTotals(step="batch", samples=161, cpu_s=exact(3.4), memory_peak_bytes=exact(21 * MIB), oom_kills=0),
             StepTotals(
-                step="0", samples=161, cpu_s=exact(30.1 * busy_s), memory_peak_bytes=exact(58 * GIB), oom_kills=0
+                step="0",
+                samples=161,
+                cpu_s=exact(30.1 * busy_s),
+                memory_peak_bytes=exact(58 * GIB),
+                oom_kills=0,
+                programs=(
+                    StepProgram(name="lmp", processes=32, threads=64),
+                    StepProgram(name="<b>\x1b[31mpost", processes=1, threads=1),
+                ),
             ),
         ),
     )
