@@ -154,6 +154,7 @@ def ask(address: str, named_jobs: Sequence[str] = ()) -> ClusterInputs:
         nodes=nodes_of(nodes),
         partitions=names_of(_entities(address, "partitions")),
         users=names_of(_entities(address, "users")),
+        accounts=names_of(_entities(address, "accounts")),
         running=running.rows,
         ended=_jobs(address, "finished", LISTED_ENDED).rows,
         jobs=tuple(sorted(made.values(), key=lambda job: (job.job_id, job.run))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from slurmlens.hub.dashboards.account import account_board
 from slurmlens.hub.dashboards.any_job import any_job_board
 from slurmlens.hub.dashboards.inputs import ClusterInputs
 from slurmlens.hub.dashboards.job import job_board
@@ -28,5 +29,7 @@ def all_boards(inputs: ClusterInputs) -> Iterator[Board]:
         yield node_board(inputs.cluster, node)
     for user in inputs.users:
         yield user_board(inputs.cluster, user, [job for job in inputs.jobs if job.user == user])
+    for account in inputs.accounts:
+        yield account_board(inputs.cluster, account, [job for job in inputs.jobs if job.account == account])
     for job in inputs.jobs:
         yield job_board(inputs.cluster, job)

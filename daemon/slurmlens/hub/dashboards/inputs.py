@@ -1,4 +1,4 @@
-"""What boards are made from: a cluster's nodes, partitions and users, its jobs, and where the jobs ran.
+"""What boards are made from: a cluster's nodes, partitions, users and accounts, its jobs, and where the jobs ran.
 
 Owns the types and how they come of the hub's views; knows no time and asks nobody. Fed by `slurmlens dashboards` with
 what the hub answered to whoever asked, so a board never shows more than that reader may see.
@@ -33,6 +33,7 @@ class BoardJob(msgspec.Struct, frozen=True, kw_only=True):
     run: int
     name: str
     user: str
+    account: str = ""
     begin_s: int
     end_s: int | None
     placements: tuple[Placement, ...]
@@ -57,6 +58,7 @@ class ClusterInputs(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[BoardNode, ...]
     partitions: tuple[str, ...]
     users: tuple[str, ...]
+    accounts: tuple[str, ...] = ()
     running: tuple[JobLine, ...] = ()
     ended: tuple[JobLine, ...] = ()
     jobs: tuple[BoardJob, ...] = ()
@@ -98,6 +100,7 @@ def job_of(view: JobView) -> BoardJob | None:
         run=view.identity.run,
         name=view.identity.name or "",
         user=view.identity.user or "",
+        account=view.identity.account or "",
         begin_s=view.times.started_ns // NS_PER_S,
         end_s=None if ended_ns is None else -(-ended_ns // NS_PER_S),
         placements=places,

@@ -29,6 +29,7 @@ class BoardKind(enum.Enum):
     PARTITION = "partition"
     NODE = "node"
     USER = "user"
+    ACCOUNT = "account"
     JOB = "job"
     ANY_JOB = "anyjob"
 

@@ -120,6 +120,7 @@ def _boards(inputs: ClusterInputs) -> BoardRow:
             boards(BoardKind.PARTITION, "Partitions", inputs.partitions),
             boards(BoardKind.NODE, "Nodes", [node.name for node in inputs.nodes]),
             boards(BoardKind.USER, "Users", inputs.users),
+            boards(BoardKind.ACCOUNT, "Accounts", inputs.accounts),
         ),
     )
 

@@ -61,6 +61,8 @@ def targets_of(board: dict[str, Any]) -> Iterator[str]:
         (BoardKind.NODE, "n2.cluster"),
         (BoardKind.USER, "alice"),
         (BoardKind.USER, "first.last"),
+        (BoardKind.ACCOUNT, "physics"),
+        (BoardKind.ACCOUNT, "empty.account"),
         (BoardKind.JOB, "4711.1"),
         (BoardKind.JOB, "4700.2"),
     ],
@@ -189,12 +191,15 @@ NAMES = st.one_of(
 
 
 def hostile(cluster: str, node: str, partition: str, user: str, job: str) -> ClusterInputs:
-    own = BoardJob(job_id=7, run=1, name=job, user=user, begin_s=5, end_s=None, placements=(Placement(node, 0),))
+    own = BoardJob(
+        job_id=7, run=1, name=job, user=user, account=user, begin_s=5, end_s=None, placements=(Placement(node, 0),)
+    )
     return ClusterInputs(
         cluster=cluster,
         nodes=(BoardNode(name=node, partitions=(partition,)),),
         partitions=(partition,),
         users=(user,),
+        accounts=(user,),
         running=(job_line(own, JobState.RUNNING, "running"),),
         jobs=(own,),
     )
@@ -203,11 +208,11 @@ def hostile(cluster: str, node: str, partition: str, user: str, job: str) -> Clu
 HARMLESS_PANELS = [len(board["panels"]) for board in written(hostile("c", "n", "p", "u", "j")).values()]
 
 
-@settings(max_examples=40)  # each makes six boards
+@settings(max_examples=40)  # each makes seven boards
 @given(NAMES, NAMES, NAMES, NAMES, NAMES)
 def test_no_name_is_more_than_a_name(cluster: str, node: str, partition: str, user: str, job: str) -> None:
     boards = written(hostile(cluster, node, partition, user, job))
-    assert len(boards) == 6
+    assert len(boards) == 7
     assert [len(board["panels"]) for board in boards.values()] == HARMLESS_PANELS
     for board in boards.values():
         assert board["title"].isprintable()
