@@ -69,6 +69,13 @@ class MovingTree:
         for folder in (self.step_place(job_id, step).memory, self.job_place(job_id).memory):
             _set_memory(folder, size_bytes)
 
+    def runs(self, job_id: int, step: str, pid: int, name: str, *, threads: int = 1) -> None:
+        """A process of a step, as /proc and the step's folder show it."""
+        (self.root / f"proc/{pid}").mkdir(parents=True, exist_ok=True)
+        stat = f"{pid} ({name}) R 1 1 1 0 -1 0 0 0 0 0 100 0 0 0 20 0 {threads} 0 5 6 7\n"
+        (self.root / f"proc/{pid}/stat").write_text(stat)
+        (self.step_place(job_id, step).cpu / "cgroup.procs").write_text(f"{pid}\n")
+
     def kill(self, job_id: int, step: str) -> None:
         """The kernel kills a process of a step for memory: on v2 that counts in all folders above."""
         for folder in reversed(list(self._lineage(self.step_place(job_id, step).cpu))):

@@ -92,6 +92,8 @@ heartbeat_interval_s = {self._heartbeat_interval_s}
 path = "{self.spool}"
 [software]
 check_interval_s = 1
+[programs]
+interval_s = 1
 [sampling]
 interval_s = {self._interval_s}
 slow_every = 2

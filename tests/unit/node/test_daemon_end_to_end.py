@@ -94,6 +94,20 @@ async def test_what_is_installed_goes_the_whole_road(node: NodeProcess) -> None:
     await until(lambda: told() == ["libc6 2.36"], "the packages of the machine")
 
 
+async def test_the_programs_of_a_step_go_the_whole_road(node: NodeProcess) -> None:
+    await node.start()
+    node.tree.start_job(7, steps=("batch",))
+    node.tree.runs(7, "batch", 4711, "my solver", threads=8)
+    await sampled(node, 7)
+
+    kept = node.folder / "run/sightings.json"
+    await until(lambda: kept.exists() and "my solver" in kept.read_text(), "the walk")
+    node.tree.end_job(7)
+    await until(lambda: bool(summaries(node)), "the summary")
+    (step,) = summaries(node)[0].totals.steps
+    assert [(one.name, one.processes, one.threads) for one in step.programs] == [("my solver", 1, 8)]
+
+
 async def test_without_hooks_a_job_is_found_sampled_and_ended_from_the_cgroup_tree(node: NodeProcess) -> None:
     await node.start()
     node.tree.start_job(7, steps=("batch",))

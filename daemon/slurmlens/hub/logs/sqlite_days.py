@@ -54,6 +54,10 @@ CREATE INDEX lines_unfinished ON lines (time_ns) WHERE job_id IS NOT NULL AND us
 INSERT INTO minutes SELECT time_ns / {MINUTE_NS}, count(*), sum(severity <= 3) FROM lines GROUP BY 1;
 PRAGMA user_version = {{version}};
 """  # noqa: S608
+_LAST_NUMBERS = (
+    "SELECT coalesce((SELECT max(number) FROM lines), 0), coalesce((SELECT max(last_number) FROM stretches), 0)"
+)
+_STRETCHES = f"INSERT OR REPLACE INTO stretches SELECT {STRETCH}, min(number), max(number) FROM lines GROUP BY 1"  # noqa: S608
 _NAME = re.compile(r"logs-(\d{4}-\d\d-\d\d)\.sqlite3")
 MOST_OPEN = 4
 CACHE_KIB = 16 * 1024
@@ -103,6 +107,8 @@ class LogDays:
             connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_BEFORE_CHECKPOINT}")
             if not has_counts(connection):
                 connection.executescript(f"BEGIN;{_COUNTS.format(version=WITH_COUNTS)}COMMIT;")
+            if has_stretches(connection):
+                _mend_stretches(connection)
         self._open[day] = connection
         return connection
 
@@ -144,6 +150,14 @@ def has_counts(connection: sqlite3.Connection) -> bool:
 def has_stretches(connection: sqlite3.Connection) -> bool:
     """Whether the indexes of the day's file begin with the stretch of time."""
     return _version(connection) >= WITH_STRETCHES
+
+
+def _mend_stretches(connection: sqlite3.Connection) -> None:
+    """Where an earlier release, which knows of no stretches, wrote in between, they are made anew."""
+    last, told = connection.execute(_LAST_NUMBERS).fetchone()
+    if last != told:
+        with connection:
+            connection.execute(_STRETCHES)
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -111,6 +111,19 @@ async def test_a_day_that_an_earlier_release_began_goes_on_and_is_asked_as_any(t
     await store.close()
 
 
+async def test_lines_that_an_earlier_release_wrote_in_between_are_found(tmp_path: Path) -> None:
+    store = SqliteLogStore(tmp_path / "logs", KEEP_DAYS, ManualClock())
+    await store.append([(at(n, AT_NS + n * 20 * MINUTE_NS, job_id=7), NOBODY) for n in range(3)])
+    await store.close()
+    (path,) = (tmp_path / "logs").glob("*.sqlite3")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM stretches WHERE first_number > 1")
+    later = SqliteLogStore(tmp_path / "logs", KEEP_DAYS, ManualClock())
+    await later.append([(at(3, AT_NS + 60 * MINUTE_NS, job_id=7), NOBODY)])
+    assert await messages(later, job_id=7) == ["m3", "m2", "m1", "m0"]
+    await later.close()
+
+
 @pytest.mark.parametrize(
     "query",
     [{"job_id": 7}, {"node": "n1"}, {"user": "alice"}, {"kind": "oom_kill"}, {"kinds": frozenset({"oom_kill", "x"})}],
