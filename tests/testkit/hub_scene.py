@@ -120,7 +120,7 @@ TELLINGS = 10
 FINDINGS = 300
 CAMPAIGNS = 600
 TRIGGERS = 3_000
-AT_A_LOOK = 100
+AT_A_LOOK = 20
 """Runs that fail between two looks of the hub; with more of them a database reads a small table whole, and is right."""
 NOTICES = 6_000
 LOOKS = 8_000
