@@ -68,7 +68,7 @@ async def nodes_tell_how_they_fare(history: History) -> None:
         await queries.course(viewer, [start.node], BEGIN_S, BEGIN_S + 600)
         await queries.same_hours(viewer, [start.node], ("cpu",), BEGIN_S + 600)
         await queries.resources(viewer)
-        await queries.file_systems(viewer, BEGIN_S - 86_400)
+        await queries.file_systems(viewer, BEGIN_S - 86_400, BEGIN_S + 86_400)
         for node in (None, start.node):
             await queries.outsiders(viewer, at_ns(0), node)
 

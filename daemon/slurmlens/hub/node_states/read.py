@@ -100,16 +100,18 @@ class NodeStateQueries:
 
         return tuple(await self._store.read(work))
 
-    async def file_systems(self, viewer: Viewer, from_s: int) -> list[FileSystemDay]:
-        """How full each mount point was on each day since then, the days in their order; everybody may know."""
+    async def file_systems(self, viewer: Viewer, from_s: int, to_s: int) -> list[FileSystemDay]:
+        """How full each mount point was on each day in the span, the days in their order; of very many the newest.
+        Everybody may know. What a node with a clock that is ahead told of days to come is not in it."""
         days = file_system_days.c
         query = (
             select(*(days[name] for name in FileSystemDay._fields))
-            .where(days.cluster == self._cluster, days.day_s >= from_s)
-            .order_by(days.day_s, days.mount)
+            .where(days.cluster == self._cluster, days.day_s >= from_s, days.day_s < to_s)
+            .order_by(days.day_s.desc(), days.mount.desc())
             .limit(MOST_FILE_SYSTEM_DAYS)
         )
-        return await self._store.read(lambda connection: [FileSystemDay(*row) for row in connection.execute(query)])
+        found = await self._store.read(lambda connection: [FileSystemDay(*row) for row in connection.execute(query)])
+        return found[::-1]
 
     async def outsiders(self, viewer: Viewer, since_ns: int, node: str | None = None) -> tuple[OutsidersTold, ...]:
         """Who uses nodes from outside any allocation, told since then; nothing for who is no operator."""

@@ -94,7 +94,7 @@ class NodeStateReads(Protocol):
     async def course(self, viewer: Viewer, nodes: Collection[str], from_s: int, to_s: int) -> Sequence[NodeCourse]:
         """Figures of nodes over time."""
 
-    async def file_systems(self, viewer: Viewer, from_s: int) -> Sequence[FileSystemDay]:
+    async def file_systems(self, viewer: Viewer, from_s: int, to_s: int) -> Sequence[FileSystemDay]:
         """How full each mount point was day by day."""
 
     async def outsiders(self, viewer: Viewer, since_ns: int, node: str | None = None) -> Sequence[OutsidersTold]:

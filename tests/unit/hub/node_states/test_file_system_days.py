@@ -37,13 +37,14 @@ async def test_a_day_is_the_node_on_which_it_was_fullest_however_they_come(
     await history.hear(told(10, "n1", 0.5), told(10, "n2", 0.7, "/", shared=False))
     await history.hear(told(70, "n2", 0.6))
     await history.hear(told(130, "n1", 0.4), told(130, "n3", 0.1, "/", shared=False))
-    await history.hear(told(DAY_S + 10, "n1", 0.2))
-    assert await queries.file_systems(EVERYBODY, 0) == [
+    await history.hear(told(DAY_S + 10, "n1", 0.2), told(400 * DAY_S, "n4", 0.9, "/ahead"))
+    tomorrow_s = TODAY_S + 2 * DAY_S
+    assert await queries.file_systems(EVERYBODY, 0, tomorrow_s) == [
         FileSystemDay("/", TODAY_S, "n2", TIB, 0.7, False),
         FileSystemDay("/scratch", TODAY_S, "n2", TIB, 0.6, True),
         FileSystemDay("/scratch", TODAY_S + DAY_S, "n1", TIB, 0.2, True),
     ]
-    assert await queries.file_systems(EVERYBODY, TODAY_S + 2 * DAY_S) == []
+    assert await queries.file_systems(EVERYBODY, tomorrow_s, tomorrow_s + DAY_S) == []
 
 
 def test_of_very_many_mounts_the_largest_are_kept_and_nonsense_is_not() -> None:

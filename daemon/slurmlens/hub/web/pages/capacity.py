@@ -51,7 +51,11 @@ class CapacityPage:
         window = UsageWindow(today_s - DAYS * DAY_S, today_s)
         full = await self._usage.daily_utilisation(viewer, window)
         waits = await self._usage.daily_waits(viewer, window)
-        mounts = () if self._node_states is None else await self._node_states.file_systems(viewer, window.from_s)
+        mounts = (
+            ()
+            if self._node_states is None
+            else await self._node_states.file_systems(viewer, window.from_s, today_s + DAY_S)
+        )
         cluster, settings = self._settings.cluster, self._settings.management
         view = await beside(lambda: build_capacity_view(cluster, full, waits, settings, now_s, mounts))
         form = request.match_info.get("form")
