@@ -20,6 +20,7 @@ from deploy.cache import cache_root
 from deploy.common_cause import check_common_cause
 from deploy.errors import DeployError
 from deploy.findings import check_findings
+from deploy.partition_change import check_partition_of_then, take_a_node_out
 from deploy.progress import Progress
 from deploy.running import Ended, run_jobs
 from deploy.sandbox import CHECKOUT, Sandbox, require_programs
@@ -135,6 +136,7 @@ def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
     """The URLs, the report of the job that says most, and what the hub says of the faulty node."""
     job_id = next(each.job_id for each in ended if each.planned.role is scenario.Role.MPI_FAULTY)
     faulty = stack.slurm.node_names[-1]
+    gone = take_a_node_out(stack.slurm)  # the hub has heard of it by the time it is asked
     for command in (("job", str(job_id)), ("node", faulty), ("common-cause",)):
         _show_report(stack, command, progress)
     check_common_cause(stack.hub.url, faulty, progress.check)
@@ -144,9 +146,12 @@ def _show(stack: Stack, ended: Sequence[Ended], progress: Progress) -> None:
     if finding is not None:
         _show_report(stack, ("findings", finding), progress)
         progress.say(f"what was found: {stack.hub.url}/findings/{finding}")
+    check_partition_of_then(stack.hub.url, stack.slurm, job_id, gone, progress.check)
+    _show_report(stack, ("job", str(job_id), "--timeline"), progress)
     _check_shell(stack.sandbox.identity, progress)
     progress.say(f"all jobs:  {stack.hub.url}/jobs")
     progress.say(f"one job:   {stack.hub.url}/jobs/{job_id}")
+    progress.say(f"its time line: {stack.hub.url}/jobs/{job_id}/timeline")
     progress.say(f"its lines: {stack.hub.url}/logs?job={job_id}")
     progress.say(f"the node:  {stack.hub.url}/nodes/{faulty}")
     progress.say(f"who used what: {stack.hub.url}/management")

@@ -30,8 +30,8 @@ BOOTED = "boot_s"
 ATTRIBUTES = (STATE, REASON, REASON_BY, BOOTED)
 """Of the inventory's facts of a node, those that are events."""
 
-LEAST_SKEW_S = 0.1
-"""Closer than this clocks are as good as one, beside what a heartbeat takes on its way."""
+LEAST_SKEW_S = 0.5
+"""Closer than this clocks are as good as one: a heartbeat of a busy node takes as long on its way."""
 
 _LOG_WIDTHS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400, 604_800)
 _MOST_LOG_BINS = 120

@@ -50,7 +50,8 @@ def _series(view: JobTimelineView, sheet: Sheet) -> Iterator[str]:
         top = max((value for one in own for value in one.values if value is not None), default=0.0)
         for index, one in enumerate(own if sheet.full else own[:MOST_SERIES_NODES]):
             label = _label(one.column) if index == 0 else ""
-            scale = f"  up to {tick_text(one.unit, top)}" if index == 0 else ""
+            unit = " cores" if one.unit == "cores" else ""
+            scale = f"  up to {tick_text(one.unit, top)}{unit}" if index == 0 else ""
             shares = [None if value is None else value / top if top else 0.0 for value in one.values]
             line = sparkline(shrink_shown(shares, _SPARK_COLUMNS), _SPARK_COLUMNS)
             yield clip(f"  {pad(label, 20)} {pad(clip(visible(one.node), 10), 10)} {line}{scale}", sheet.columns)
