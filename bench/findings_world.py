@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bench.node_pasts import sound_past
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.findings.observed import (
     Exposure,
@@ -24,6 +25,7 @@ from slurmlens.hub.findings.observed import (
     RunLoad,
 )
 from slurmlens.hub.inventory.runs import PlacedRun
+from slurmlens.hub.node_states.facts import NodeCourse
 from slurmlens.slurm.records import JobState
 
 NODES, CORES = 48, 16.0
@@ -165,7 +167,16 @@ class Day:
             rates=rates,
             nodes={name: self._makeup(name, minute) for name in self._names},
             noise={"cpu_share": 0.06},
+            courses=self._pasts(minute),
         )
+
+    def _pasts(self, minute: int) -> tuple[NodeCourse, ...]:
+        """Each sound node's past once in two hours; the hub looks at it every hour."""
+        if self.fault_kinds:
+            return ()
+        now_s = START_NS // NS_PER_S + minute * 60
+        due = range(minute % 120 // 2, NODES, 60)
+        return tuple(sound_past(self.seed, number, now_s) for number in due)
 
     def _makeup(self, name: str, minute: int) -> NodeMakeup:
         drifted = any(fault.kind == "drift" and fault.thing == name and fault.begin <= minute for fault in self.faults)
