@@ -187,6 +187,8 @@ TEXTS = {
     "StepTotals.exits": "how its tasks ended, 16 ways at most",
     "StepTotals.tag": "the user's SLURMLENS_TAG",
     "StepTotals.command": "the program that srun started, by its name alone; told by SrunProlog",
+    "StepTotals.modules": "environment modules that were loaded when it began; told by TaskProlog, 100 characters",
+    "StepTotals.container": "its container by the last part of its name; told by TaskProlog",
     "StepTotals.programs": "those that were seen to run, the one that used most CPU time first, 8 at most",
     "StepProgram.name": "15 characters at most, never its command line",
     "StepProgram.processes": "the most of them at one time",

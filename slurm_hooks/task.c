@@ -23,6 +23,7 @@
 #define SILENCE_FLAG RUN_BASE "/silence/off"
 #define ALARM_S 1
 #define LONGEST_WORD 255
+#define LONGEST_LIST 100
 
 static void end_in_order(int signal_number)
 {
@@ -85,6 +86,31 @@ static size_t append_request(char *message, size_t used, size_t size, const char
 	return used + (size_t)snprintf(message + used, size - used, " %s=%s", key, value);
 }
 
+/* Whole names of a list with colons between them, as many as fit into so many bytes. */
+static size_t append_list(char *message, size_t used, size_t size, const char *key, const char *variable)
+{
+	const char *list = value_or_nothing(variable);
+	size_t length = 0, whole = 0;
+	for (; length <= LONGEST_LIST && list[length] > ' ' && list[length] <= '~'; length++)
+		if (list[length] == ':')
+			whole = length;
+	if (length <= LONGEST_LIST && list[length] == '\0')
+		whole = length;
+	if (whole == 0)
+		return used;
+	return used + (size_t)snprintf(message + used, size - used, " %s=%.*s", key, (int)whole, list);
+}
+
+/* The last part of a path or of an image's name. */
+static size_t append_name(char *message, size_t used, size_t size, const char *key, const char *variable)
+{
+	const char *value = value_or_nothing(variable), *last = strrchr(value, '/');
+	const char *name = last == NULL ? value : last + 1;
+	if (!is_word(name))
+		return used;
+	return used + (size_t)snprintf(message + used, size - used, " %s=%.48s", key, name);
+}
+
 /* Bytes at the begin of a text that are whole characters of UTF-8, printable or not, and no end of a line. */
 static size_t whole_characters(const char *text, size_t most)
 {
@@ -129,6 +155,8 @@ static void step_began(char *message, size_t used, size_t size)
 	used = append_request(message, used, size, "interval", "SLURMLENS_INTERVAL");
 	if (strcmp(value_or_nothing("SLURM_PROCID"), "0") == 0)
 		used = append_request(message, used, size, "notify", "SLURMLENS_NOTIFY");
+	used = append_list(message, used, size, "modules", "LOADEDMODULES");
+	used = append_name(message, used, size, "container", "SLURM_CONTAINER");
 	used = append_tag(message, used, size);
 	slurmlens_say_(message, used);
 }

@@ -219,9 +219,7 @@ class StepProgram(msgspec.Struct, frozen=True, kw_only=True):
 class StepTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step's totals on this node; `step` is Slurm's name for it: "0", "batch", "extern", "interactive".
 
-    What stands below `oom_kills` the SPANK plugin tells alone; hooks of tasks and of srun tell times, `tag` (that of
-    SLURMLENS_TAG) and `command` (srun's program, by its name). `task_count` and `programs` are those of this node.
-    """
+    What stands below `oom_kills` the SPANK plugin tells; hooks tell times and what stands below `exits`."""
 
     step: str
     samples: Unsigned = 0
@@ -238,6 +236,8 @@ class StepTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exits: tuple[ExitCount, ...] = ()
     tag: str | None = None
     command: str | None = None
+    modules: str | None = None
+    container: str | None = None
     programs: tuple[StepProgram, ...] = ()
 
 

@@ -255,7 +255,8 @@ def _totals() -> st.SearchStrategy[Totals]:
         return {
             field.name: _maybe(_figures()) if "Figure" in str(field.type) else _maybe(_counts)
             for field in msgspec.structs.fields(struct)
-            if field.name not in ("samples", "steps", "step", "exits", "tag", "command", "programs")
+            if field.name
+            not in ("samples", "steps", "step", "exits", "tag", "command", "modules", "container", "programs")
         }
 
     exits = st.builds(
@@ -266,6 +267,8 @@ def _totals() -> st.SearchStrategy[Totals]:
         "exits": st.lists(exits, max_size=2).map(tuple),
         "tag": _maybe(_names),
         "command": _maybe(_names),
+        "modules": _maybe(_names),
+        "container": _maybe(_names),
         "programs": st.lists(programs, max_size=2).map(tuple),
     }
     steps = st.builds(StepTotals, step=_names, samples=_counts, **told, **fields_of(StepTotals))

@@ -416,6 +416,8 @@ def _showcase_node(name: str, seed: int, seconds: float, stop_s: float) -> NodeF
                 cpu_s=exact(30.1 * busy_s),
                 memory_peak_bytes=exact(58 * GIB),
                 oom_kills=0,
+                modules="gcc/12.2:openmpi/4.1:lammps/2023",
+                container="lmp.sif",
                 programs=(
                     StepProgram(name="lmp", processes=32, threads=64),
                     StepProgram(name="<b>\x1b[31mpost", processes=1, threads=1),

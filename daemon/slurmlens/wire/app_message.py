@@ -5,7 +5,7 @@ module write it):
 
     1 [job=ID] [rank=N] progress DONE TOTAL|- [NAME=VALUE …]
     1 [job=ID] [rank=N] event TEXT
-    1 [job=ID] [rank=N] step begin [interval=SECONDS] [notify=WORDS] [tag=TEXT]
+    1 [job=ID] [rank=N] step begin [interval=SECONDS] [notify=WORDS] [modules=LIST] [container=NAME] [tag=TEXT]
     1 [job=ID] [rank=N] step end
     1 [job=ID] [rank=N] step run STEP NAME
     1 [job=ID] [rank=N] step over STEP
@@ -33,7 +33,7 @@ MAX_NUMBER = 1e18
 MAX_RANK = 2**31 - 1
 MAX_NAME_CHARS = 64
 MAX_REQUEST_CHARS = 255
-_REQUESTS = ("interval", "notify", "tag")
+_REQUESTS = ("interval", "notify", "modules", "container", "tag")
 
 REASONS = ("malformed", "version", "value", "name")
 
@@ -74,6 +74,8 @@ class ToldStep(msgspec.Struct, frozen=True):
     command: str | None = None
     interval: str | None = None
     notify: str | None = None
+    modules: str | None = None
+    container: str | None = None
     tag: str | None = None
 
 

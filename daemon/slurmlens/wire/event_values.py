@@ -164,7 +164,8 @@ def _check_totals(totals: Totals) -> None:
 
 
 def _check_step(step: StepTotals) -> None:
-    if len(step.step) > MAX_NAME_CHARS or len(step.tag or "") > MAX_NAME_CHARS:
+    texts = (step.step, step.tag, step.modules, step.container)
+    if any(len(text or "") > MAX_NAME_CHARS for text in texts):
         raise DecodeError("a step of a very long name", reason="value")
     if len(step.exits) > MAX_EXITS or any(len(one.first_tasks) > MAX_EXITS for one in step.exits):
         raise DecodeError("more ways to end a task than are taken", reason="value")

@@ -104,6 +104,28 @@ def test_a_tag_in_any_script_is_told_and_what_is_no_text_ends_it(program: Path, 
     assert [one.tag for one in told(listener)] == ["für 日本 \U0001f600", "half"]
 
 
+def test_modules_are_told_by_whole_names_and_a_container_by_its_last_part(program: Path, listener: Listener) -> None:
+    long = ":".join(f"library/{number}" for number in range(40))
+    for modules in ("gcc/12.2:openmpi/4.1", long, "x" * 101, "", "a b"):
+        run(program, environment(listener, "prolog_task", LOADEDMODULES=modules, SLURM_CONTAINER="/images/lmp.sif"))
+    assert [one.modules for one in told(listener)] == [
+        "gcc/12.2:openmpi/4.1",
+        ":".join(f"library/{number}" for number in range(10)),
+        None,
+        None,
+        None,
+    ]
+    assert {one.container for one in told(listener)} == {"lmp.sif"}
+
+
+def test_all_that_can_be_asked_for_at_most_fits_one_message(program: Path, listener: Listener) -> None:
+    most = dict.fromkeys(("SLURMLENS_INTERVAL", "SLURMLENS_NOTIFY", "SLURMLENS_TAG"), "9" * 255)
+    most |= {"LOADEDMODULES": "m" * 100, "SLURM_CONTAINER": "c" * 255, "SLURM_JOB_ID": "4294967295"}
+    run(program, environment(listener, "prolog_task", **most))
+    (one,) = told(listener)
+    assert (one.tag, one.modules, one.container) == ("9" * 255, "m" * 100, "c" * 48)
+
+
 TEXTS = ("", "x" * 5000, "ü" * 5000, "a b", "\x01", "a\udcff", "\udced\udca0\udc80", "\U0001f600" * 90, "%s%n")
 
 

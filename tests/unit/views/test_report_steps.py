@@ -91,6 +91,8 @@ def test_the_programs_of_all_nodes_are_one_list() -> None:
         StepProgram(name="lmp", processes=2, threads=8),
         StepProgram(name="python3", processes=1, threads=1),
     )
-    steps = StepTotals(step="0", programs=(main, helper)), StepTotals(step="0", programs=(main,))
-    shown = [(one.name, one.processes, one.threads) for one in step_0(build_steps(facts(*steps))).programs]
+    steps = StepTotals(step="0", programs=(main, helper)), StepTotals(step="0", programs=(main,), modules="gcc:mpi")
+    found = step_0(build_steps(facts(*steps)))
+    shown = [(one.name, one.processes, one.threads) for one in found.programs]
+    assert found.modules == "gcc:mpi"
     assert shown == [("lmp", 4, 16), ("python3", 1, 1)]

@@ -109,6 +109,9 @@ def test_hooks_of_tasks_and_of_srun_say_what_became_of_a_step() -> None:
     assert decode(b"1 job=7 rank=0 step begin interval=2 notify=failed,a@b.org tag=warm up=1").told == ToldStep(
         StepWord.BEGIN, interval="2", notify="failed,a@b.org", tag="warm up=1"
     )
+    assert decode(b"1 step begin modules=gcc:mpi container=a.sif tag=x").told == ToldStep(
+        StepWord.BEGIN, modules="gcc:mpi", container="a.sif", tag="x"
+    )
     assert decode(b"1 step end").told == ToldStep(StepWord.END)
     assert decode(b"1 step run 3 gemm").told == ToldStep(StepWord.RUN, step="3", command="gemm")
     assert decode(b"1 step over 3").told == ToldStep(StepWord.OVER, step="3")

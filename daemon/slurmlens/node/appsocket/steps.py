@@ -33,6 +33,8 @@ def step_event(job_id: int, step: str | None, told: ToldStep, place: Place, at: 
         ended_ns=None if is_start else at.wall_ns,
         tag=told.tag,
         command=told.command,
+        modules=told.modules,
+        container=told.container,
     )
     return StepEvent(
         id=derived_id(place.cluster, place.node, str(job_id), name, told.word.value, str(at.boottime_ns)),

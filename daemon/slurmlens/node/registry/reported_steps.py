@@ -43,6 +43,8 @@ def _merged(known: StepTotals, event: StepEvent) -> StepTotals:
         started_ns=started_ns,
         tag=last.tag or first.tag,
         command=last.command or first.command,
+        modules=last.modules or first.modules,
+        container=last.container or first.container,
         programs=last.programs or first.programs,
     )
 
@@ -57,6 +59,8 @@ def _added(known: StepTotals, told: StepTotals) -> StepTotals:
         ended_ns=known.ended_ns if is_exact else max(ends, default=None),
         tag=known.tag or told.tag,
         command=known.command or told.command,
+        modules=known.modules or told.modules,
+        container=known.container or told.container,
         programs=told.programs or known.programs,
     )
 

@@ -72,6 +72,8 @@ def _step(name: str, record: StepRecord | None, parts: tuple[StepTotals, ...]) -
         is_exact=bool(cpu) and all(figure.source is FigureSource.TASK_EXIT and figure.complete for figure in cpu),
         exits_text=_exits_text(exits),
         tag=next((part.tag for part in parts if part.tag), None),
+        modules=next((part.modules for part in parts if part.modules), None),
+        container=next((part.container for part in parts if part.container), None),
         programs=_programs(parts),
     )
 

@@ -254,6 +254,9 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """How its tasks ended, where not all ended well: `126 × 0, 1 × signal 9 (task 17)`."""
     tag: str | None = None
     """What the user calls it."""
+    modules: str | None = None
+    """Environment modules that were loaded when it began, with colons between, as far as the hook tells them."""
+    container: str | None = None
     programs: tuple[StepProgram, ...] = ()
     """Those that were seen to run, over all nodes, the one of most CPU time first."""
 
