@@ -14,6 +14,7 @@ from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.inventory.questions.software import (
     Drift,
     NodeSet,
+    PackageName,
     drift_report,
     package_changes,
     software_candidates,
@@ -121,7 +122,7 @@ async def test_a_node_that_drifts_from_its_partition_is_said_with_what_is_usual(
     (drift,) = report.drifts
     assert (drift.node, drift.group, drift.has, drift.usual, drift.share) == ("n3", "all", ("5.0",), ("4.1",), 0.9)
     (two,) = report.populations
-    assert (two.package.name, two.first_nodes, two.second_nodes) == ("half", 5, 5)
+    assert (two.name, two.first_nodes, two.second_nodes) == ("half", 5, 5)
 
 
 async def test_a_version_that_failed_runs_had_is_a_common_cause_of_the_version_of_then(history: History) -> None:
@@ -172,7 +173,7 @@ def test_a_set_is_known_by_what_is_in_it_in_whatever_order(told: list[Package], 
 @given(PACKAGES, PACKAGES)
 def test_a_difference_applied_to_the_one_gives_the_other(left: list[Package], right: list[Package]) -> None:
     before, after = versions_by_package("dpkg", set(left)), versions_by_package("dpkg", set(right))
-    changed = {one.package: one.after for one in package_changes(before, after)}
+    changed = {PackageName(one.source, one.name, one.place): one.right for one in package_changes(before, after)}
     made = {package: versions for package, versions in {**before, **changed}.items() if versions}
     assert made == after
 
@@ -189,7 +190,7 @@ def test_who_drifts_is_what_counting_every_package_of_every_node_says(told: list
             usual = max(set(has), key=has.count)
             if own != usual and has.count(usual) >= 0.8 * len(has):
                 wanted.add((f"n{index}", name))
-    assert {(one.node, one.package.name) for one in report.drifts if isinstance(one, Drift)} == wanted
+    assert {(one.node, one.name) for one in report.drifts if isinstance(one, Drift)} == wanted
 
 
 def test_packages_that_are_always_together_are_one_candidate() -> None:

@@ -1,7 +1,8 @@
 """What is asked of packages: what differs, which versions there are, who drifts from the group, what failed runs had.
 
-Pure. Owns the types of the answers. A package is compared by its source, name and place; of one there may be several
-versions at once. Fed by `read.software_sets` with sets and with which node had which; feeds views and `common_cause`.
+Pure. Owns the types of the answers, which views show as they are: their field names are the JSON's. A package is
+compared by its source, name and place; of one there may be several versions at once. Fed by `read.software_sets` with
+sets and with which node had which; feeds views and `common_cause`.
 """
 
 from __future__ import annotations
@@ -43,39 +44,36 @@ class NodeSet(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
 
 
-class PackageChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A package whose versions differ between two sets; empty: it is not there."""
+class PackageChange(PackageName, frozen=True, kw_only=True):
+    """A package whose versions differ between two nodes, or two moments; empty: it is not there."""
 
-    package: PackageName
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    left: tuple[str, ...]
+    right: tuple[str, ...]
 
 
-class LibraryVersion(msgspec.Struct, frozen=True, kw_only=True):
+class LibraryVersion(PackageName, frozen=True, kw_only=True):
     """One version of one package, and the nodes that have it."""
 
-    package: PackageName
     version: str
     nodes: tuple[str, ...]
 
 
-class Drift(msgspec.Struct, frozen=True, kw_only=True):
-    """A node whose version of a package is not its group's, which `share` of the group's nodes have."""
+class Drift(PackageName, frozen=True, kw_only=True):
+    """A node whose version of a package is not its group's, which `share` of the group's nodes have; empty: it does not
+    have it."""
 
     node: str
     group: str
-    package: PackageName
     has: tuple[str, ...]
     usual: tuple[str, ...]
     share: float
     of: int
 
 
-class Populations(msgspec.Struct, frozen=True, kw_only=True):
+class Populations(PackageName, frozen=True, kw_only=True):
     """A group that has no usual version of a package: the two most common ones, and how many nodes have each."""
 
     group: str
-    package: PackageName
     first: tuple[str, ...]
     first_nodes: int
     second: tuple[str, ...]
@@ -104,13 +102,13 @@ def versions_by_package(source: str, packages: Iterable[Package]) -> dict[Packag
 
 
 def package_changes(
-    before: Mapping[PackageName, tuple[str, ...]], after: Mapping[PackageName, tuple[str, ...]]
+    left: Mapping[PackageName, tuple[str, ...]], right: Mapping[PackageName, tuple[str, ...]]
 ) -> list[PackageChange]:
     """What appeared, vanished or has another version, by name."""
     return [
-        PackageChange(package=package, before=before.get(package, ()), after=after.get(package, ()))
-        for package in sorted(before.keys() | after.keys())
-        if before.get(package) != after.get(package)
+        PackageChange(*_named_by(package), left=left.get(package, ()), right=right.get(package, ()))
+        for package in sorted(left.keys() | right.keys())
+        if left.get(package) != right.get(package)
     ]
 
 
@@ -126,10 +124,10 @@ def library_versions(name: str, held: Iterable[NodeSet], sets: Sets) -> list[Lib
             if package.name == name:
                 having[PackageName(source, name, package.place), package.version] += own
     found = [
-        LibraryVersion(package=package, version=version, nodes=tuple(sorted(set(own))))
+        LibraryVersion(*_named_by(package), version=version, nodes=tuple(sorted(set(own))))
         for (package, version), own in having.items()
     ]
-    return sorted(found, key=lambda one: (-len(one.nodes), one.package, one.version))
+    return sorted(found, key=lambda one: (-len(one.nodes), _named_by(one), one.version))
 
 
 def drift_report(groups: Mapping[str, Iterable[str]], held: Iterable[NodeSet], sets: Sets) -> DriftReport:
@@ -174,12 +172,12 @@ def _compared(group: str, source: str, own: Mapping[str, str], sets: Sets) -> It
             for node, digest in sorted(own.items()):
                 has = by_digest[digest].get(package, ())
                 if has != usual:
-                    share = many / len(own)
-                    yield Drift(node=node, group=group, package=package, has=has, usual=usual, share=share, of=len(own))
+                    share, of = many / len(own), len(own)
+                    yield Drift(*_named_by(package), node=node, group=group, has=has, usual=usual, share=share, of=of)
         elif some >= POPULATION_SHARE * len(own):
             yield Populations(
+                *_named_by(package),
                 group=group,
-                package=package,
                 first=usual,
                 first_nodes=many,
                 second=second,
@@ -215,6 +213,10 @@ def software_candidates(sources: Mapping[str, str], sets: Sets) -> dict[str, tup
             for digest in own_digests:
                 found[digest].append(candidate)
     return {digest: tuple(candidates) for digest, candidates in found.items()}
+
+
+def _named_by(package: PackageName) -> tuple[str, str, str]:
+    return package.source, package.name, package.place
 
 
 def _named(source: str, packages: Sequence[Package]) -> str:

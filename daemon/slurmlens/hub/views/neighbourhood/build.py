@@ -8,6 +8,7 @@ from slurmlens.hub.inventory.entities import Entity
 from slurmlens.hub.inventory.questions.blast_radius import BlastRadius
 from slurmlens.hub.inventory.questions.difference import Difference, differences
 from slurmlens.hub.inventory.questions.neighbourhood import Neighbourhood
+from slurmlens.hub.inventory.questions.software import PackageChange
 from slurmlens.hub.inventory.software import SET_ATTRIBUTES
 from slurmlens.hub.inventory.states import EntityState
 from slurmlens.hub.views.entity.words import label, relation_words, value_text
@@ -19,7 +20,6 @@ from slurmlens.hub.views.neighbourhood.view import (
     NeighbourhoodView,
     NeighbourLine,
 )
-from slurmlens.hub.views.software.view import PackageChangeLine
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
 
@@ -108,7 +108,7 @@ def build_difference_view(
     left: EntityState,
     right: EntityState,
     now_ns: int,
-    packages: tuple[PackageChangeLine, ...] = (),
+    packages: tuple[PackageChange, ...] = (),
 ) -> DifferenceView:
     """In what the two differ, `packages` beside their facts; the sentence says of whom nothing is known."""
     found = [one for one in differences(left, right) if one.attribute not in SET_ATTRIBUTES]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import msgspec
 
 from slurmlens.hub.inventory.questions.blast_radius import Touched
+from slurmlens.hub.inventory.questions.software import PackageChange
 from slurmlens.hub.inventory.runs import PlacedRun
-from slurmlens.hub.views.software.view import PackageChangeLine
 
 
 class NeighbourLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,5 +85,5 @@ class DifferenceView(msgspec.Struct, frozen=True, kw_only=True):
     right_ns: int
     sentence: str
     differences: tuple[DifferenceLine, ...]
-    packages: tuple[PackageChangeLine, ...] = ()
+    packages: tuple[PackageChange, ...] = ()
     """Of nodes: what is installed otherwise."""

@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from slurmlens.hub.inventory.questions.software import (
     Drift,
     LibraryVersion,
+    PackageChange,
     PackageName,
-    Populations,
     package_changes,
     versions_by_package,
 )
 from slurmlens.hub.inventory.read.software import LibraryTold, SoftwareTold, SourceTold
 from slurmlens.hub.views.natural_order import natural
 from slurmlens.hub.views.software.view import (
-    DriftLine,
     LibraryView,
     NodeSoftwareView,
-    PackageChangeLine,
     PackageLine,
-    PopulationLine,
     SetLine,
     SoftwareView,
     SourceView,
-    VersionLine,
 )
 from slurmlens.shown import format as fmt
 from slurmlens.shown.text import visible
@@ -36,7 +34,7 @@ def build_node_software_view(
 ) -> NodeSoftwareView:
     """What a node has."""
     sources = tuple(_source(one) for one in told)
-    own = tuple(_drift(one) for one in drift if one.node == node)
+    own = tuple(one for one in drift if one.node == node)
     count = fmt.count(sum(one.count for one in sources), "package")
     if not sources:
         sentence = "Its daemon told nothing of its software at this moment."
@@ -66,7 +64,7 @@ def build_library_view(cluster: str, name: str, told: LibraryTold, at_ns: int, n
         at_ns=at_ns,
         name=name,
         sentence=sentence,
-        versions=tuple(map(_version, told.versions)),
+        versions=tuple(_in_order(one) for one in told.versions),
     )
 
 
@@ -96,26 +94,17 @@ def build_software_view(cluster: str, told: SoftwareTold, at_ns: int, now_ns: in
             SetLine(source=source, nodes=nodes[source], sets=len(own), problems=problems[source])
             for source, own in sorted(sets.items())
         ),
-        drift=tuple(map(_drift, told.drift.drifts)),
-        populations=tuple(map(_population, told.drift.populations)),
+        drift=told.drift.drifts,
+        populations=told.drift.populations,
         not_compared=told.drift.too_many,
     )
 
 
-def package_lines(left: Sequence[SourceTold], right: Sequence[SourceTold]) -> tuple[PackageChangeLine, ...]:
+def package_lines(left: Sequence[SourceTold], right: Sequence[SourceTold]) -> tuple[PackageChange, ...]:
     """In which packages two nodes, or two moments of one, differ; of sources that both told."""
     both = {one.held.source for one in left if one.held.digest} & {one.held.source for one in right if one.held.digest}
     before, after = _versions(left, both), _versions(right, both)
-    return tuple(
-        PackageChangeLine(
-            source=one.package.source,
-            name=one.package.name,
-            place=one.package.place,
-            left=one.before,
-            right=one.after,
-        )
-        for one in package_changes(before, after)
-    )
+    return tuple(package_changes(before, after))
 
 
 def _versions(told: Sequence[SourceTold], sources: set[str]) -> dict[PackageName, tuple[str, ...]]:
@@ -137,38 +126,6 @@ def _source(told: SourceTold) -> SourceView:
     )
 
 
-def _drift(one: Drift) -> DriftLine:
-    return DriftLine(
-        node=one.node,
-        group=one.group,
-        source=one.package.source,
-        name=one.package.name,
-        place=one.package.place,
-        has=one.has,
-        usual=one.usual,
-        share=one.share,
-        of=one.of,
-    )
-
-
-def _population(one: Populations) -> PopulationLine:
-    return PopulationLine(
-        group=one.group,
-        source=one.package.source,
-        name=one.package.name,
-        place=one.package.place,
-        first=one.first,
-        first_nodes=one.first_nodes,
-        second=one.second,
-        second_nodes=one.second_nodes,
-        of=one.of,
-    )
-
-
-def _version(one: LibraryVersion) -> VersionLine:
-    return VersionLine(
-        source=one.package.source,
-        place=one.package.place,
-        version=one.version,
-        nodes=tuple(sorted(one.nodes, key=natural)),
-    )
+def _in_order(one: LibraryVersion) -> LibraryVersion:
+    """Its nodes as people count."""
+    return msgspec.structs.replace(one, nodes=tuple(sorted(one.nodes, key=natural)))

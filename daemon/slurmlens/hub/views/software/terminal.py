@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from slurmlens.hub.views.software.view import DriftLine, LibraryView, NodeSoftwareView, PackageChangeLine, SoftwareView
+from slurmlens.hub.inventory.questions.software import Drift, PackageChange
+from slurmlens.hub.views.software.view import LibraryView, NodeSoftwareView, SoftwareView
 from slurmlens.shown import format as fmt
 from slurmlens.shown.terminal import Sheet
 from slurmlens.shown.text import clip, pad, visible, wrap
@@ -68,7 +69,7 @@ def render_software(view: SoftwareView, sheet: Sheet) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def render_package_changes(lines: Sequence[PackageChangeLine], sheet: Sheet) -> Iterator[str]:
+def render_package_changes(lines: Sequence[PackageChange], sheet: Sheet) -> Iterator[str]:
     """A line a package that differs."""
     shown = lines[: None if sheet.full else MOST_LINES]
     for one in shown:
@@ -78,7 +79,7 @@ def render_package_changes(lines: Sequence[PackageChangeLine], sheet: Sheet) -> 
         yield f"  … and {len(lines) - len(shown)} more packages (--wide)"
 
 
-def _drifts(drift: Sequence[DriftLine], sheet: Sheet, *, with_node: bool) -> Iterator[str]:
+def _drifts(drift: Sequence[Drift], sheet: Sheet, *, with_node: bool) -> Iterator[str]:
     shown = drift[: None if sheet.full else MOST_LINES]
     if shown:
         yield ""

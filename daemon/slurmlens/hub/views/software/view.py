@@ -1,12 +1,14 @@
 """What is installed, as it is shown: of one node, of one library on all nodes, and who differs from the others.
 
-Owns the types; made by `build`, drawn by `terminal` and the web. The field names are the JSON's. Times are nanoseconds
-since the epoch.
+Owns the types but those of single answers, which are the questions' own (`inventory.questions.software`); made by
+`build`, drawn by `terminal` and the web. The field names are the JSON's. Times are nanoseconds since the epoch.
 """
 
 from __future__ import annotations
 
 import msgspec
+
+from slurmlens.hub.inventory.questions.software import Drift, LibraryVersion, Populations
 
 
 class PackageLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,20 +30,6 @@ class SourceView(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[PackageLine, ...] = ()
 
 
-class DriftLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A package that a node has otherwise than its partition; empty: it does not have it."""
-
-    node: str
-    group: str
-    source: str
-    name: str
-    place: str
-    has: tuple[str, ...]
-    usual: tuple[str, ...]
-    share: float
-    of: int
-
-
 class NodeSoftwareView(msgspec.Struct, frozen=True, kw_only=True):
     """All that is installed on a node at a moment."""
 
@@ -51,16 +39,7 @@ class NodeSoftwareView(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     sentence: str
     sources: tuple[SourceView, ...]
-    drift: tuple[DriftLine, ...] = ()
-
-
-class VersionLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a library, and who has it."""
-
-    source: str
-    place: str
-    version: str
-    nodes: tuple[str, ...]
+    drift: tuple[Drift, ...] = ()
 
 
 class LibraryView(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +50,7 @@ class LibraryView(msgspec.Struct, frozen=True, kw_only=True):
     at_ns: int
     name: str
     sentence: str
-    versions: tuple[VersionLine, ...]
+    versions: tuple[LibraryVersion, ...]
 
 
 class SetLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,20 +62,6 @@ class SetLine(msgspec.Struct, frozen=True, kw_only=True):
     problems: int
 
 
-class PopulationLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A package of which a partition has two versions, neither of them usual."""
-
-    group: str
-    source: str
-    name: str
-    place: str
-    first: tuple[str, ...]
-    first_nodes: int
-    second: tuple[str, ...]
-    second_nodes: int
-    of: int
-
-
 class SoftwareView(msgspec.Struct, frozen=True, kw_only=True):
     """All nodes at a moment, and what differs among those of a partition."""
 
@@ -105,16 +70,6 @@ class SoftwareView(msgspec.Struct, frozen=True, kw_only=True):
     at_ns: int
     sentence: str
     sources: tuple[SetLine, ...]
-    drift: tuple[DriftLine, ...]
-    populations: tuple[PopulationLine, ...]
+    drift: tuple[Drift, ...]
+    populations: tuple[Populations, ...]
     not_compared: tuple[str, ...] = ()
-
-
-class PackageChangeLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A package whose versions differ between two nodes, or between two moments."""
-
-    source: str
-    name: str
-    place: str
-    left: tuple[str, ...]
-    right: tuple[str, ...]

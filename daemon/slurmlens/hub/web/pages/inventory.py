@@ -13,6 +13,7 @@ from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.inventory.entities import Entity, EntityKind
 from slurmlens.hub.inventory.questions.neighbourhood import MOST_DEPTH
+from slurmlens.hub.inventory.questions.software import PackageChange
 from slurmlens.hub.views.neighbourhood.build import (
     build_blast_radius_view,
     build_difference_view,
@@ -21,7 +22,6 @@ from slurmlens.hub.views.neighbourhood.build import (
 )
 from slurmlens.hub.views.neighbourhood.view import BlastRadiusView, DifferenceView, NeighbourhoodView
 from slurmlens.hub.views.software.build import package_lines
-from slurmlens.hub.views.software.view import PackageChangeLine
 from slurmlens.hub.web.addresses import depth_in, moment_in
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.neighbourhood_drawing import draw_neighbourhood
@@ -94,7 +94,7 @@ class InventoryPage:
         viewer = viewer_of(request)
         left = await self._inventory.entity(viewer, entity, then_ns)
         right = await self._inventory.entity(viewer, other, at_ns)
-        packages: tuple[PackageChangeLine, ...] = ()
+        packages: tuple[PackageChange, ...] = ()
         if self._software is not None and entity.kind == EntityKind.NODE.value:
             installed = await self._software.of_node(viewer, entity.name, then_ns)
             packages = package_lines(installed, await self._software.of_node(viewer, other.name, at_ns))
