@@ -31,7 +31,8 @@ print(json.dumps({"pages": last, "waiting": waiting}))
 def submit(cluster: VirtualMachine, script: str, options: str = "-n1 --mem=100") -> str:
     """Submits one job of this script; returns its id."""
     cluster.put(f"#!/bin/sh\n{script}\n", "/root/job.sh")
-    return cluster.run(f"cd /tmp && sbatch --parsable {options} /root/job.sh").strip()
+    # Behind what sbatch itself complains of.
+    return cluster.run(f"cd /tmp && sbatch --parsable {options} /root/job.sh").split()[-1]
 
 
 def pages_of(cluster: VirtualMachine, jobs: Sequence[str]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ Epilog=/etc/slurm/epilog.d/*
 # Everything takes many times as long as on a machine of its own.
 MessageTimeout=100
 BatchStartTimeout=300
+UnkillableStepTimeout=600
 NodeName={HOST_NAME} CPUs=2 RealMemory=3000 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """

@@ -57,7 +57,6 @@ class Layout(NamedTuple):
 ALL = ("22.05", "24.11", "26.05")
 LAYOUTS = (
     Layout("as Slurm has it", "true", KINDS, ALL),
-    Layout("io and pids switched on", "systemctl start slurmlens-controllers", KINDS[:1] + KINDS[-1:], ALL),
     Layout(
         "CgroupJobIdPaths",
         "echo CgroupJobIdPaths=yes >> /etc/slurm/cgroup.conf; systemctl restart slurmd",
@@ -65,6 +64,8 @@ LAYOUTS = (
         ("26.05",),
         "sed -i /CgroupJobIdPaths/d /etc/slurm/cgroup.conf; systemctl restart slurmd",
     ),
+    # Last: the scope keeps them until the node boots.
+    Layout("io and pids switched on", "systemctl start slurmlens-controllers", KINDS[:1] + KINDS[-1:], ALL),
 )
 
 

@@ -18,8 +18,9 @@ from vm.jobs import PATIENCE_S, page, steps_of, submit
 from vm.packages import packages_for
 
 BURNS_S = (0.001, 0.02, 0.2, 2.0)
-END_CPU_S = 0.15
-"""What the emulated end of a process takes after its own last look."""
+AROUND_S = 0.15
+"""What emulation takes before the task is in its step's folder (slurmstepd's child, which the program's own figure
+has in it) and after its own last look. A real machine has 2 ms: tests/slurm/test_steps_on_real_slurm.py."""
 PLUGIN = "/usr/lib/slurmlens/spank/spank_slurmlens.so"
 OWN_WORDS = re.compile(r"^burn: ([0-9.]+) CPU s$", re.MULTILINE)
 
@@ -44,7 +45,7 @@ def test_the_cpu_seconds_of_every_step_are_the_programs_own(plugged: VirtualMach
     for number, said_s in enumerate(own):
         told = steps[str(number)]
         assert told["is_exact"], told
-        assert said_s - 0.002 <= told["cpu_s"] <= said_s * 1.02 + END_CPU_S, (said_s, told["cpu_s"])
+        assert said_s * 0.98 - AROUND_S <= told["cpu_s"] <= said_s * 1.02 + AROUND_S, (said_s, told["cpu_s"])
 
 
 def test_how_each_task_ended_and_what_the_user_calls_a_step_is_on_the_page(plugged: VirtualMachine) -> None:
