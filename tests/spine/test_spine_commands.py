@@ -38,7 +38,7 @@ def test_noise_measures_a_daemon_at_work_which_then_goes_on(road: Spine, jobs: J
     assert [len(row["with_us"]) == len(row["without_us"]) == 2 for row in rows] == [True] * len(rows)
     assert state_of(pid) not in ("T", None)
     after = road.submit("true", f"--nodelist={name}", "--mem=50")
-    assert road.ended_view(after)["nodes"][0]["node"] == name
+    assert road.ended_view(after)["nodes"][0]["name"] == name
 
 
 def test_an_audit_of_today_explains_these_jobs_differences_from_accounting(road: Spine, jobs: Jobs) -> None:
