@@ -34,9 +34,9 @@ class SearchNode(Server):
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(sandbox, name, lambda: is_healthy(self.url), grace_s=20)
 
-    def java(self) -> str:
-        """The runtime."""
-        return "java"
+    def java(self) -> tuple[str, ...]:
+        """The runtime, with options of its own."""
+        return ("java",)
 
     def command(self) -> list[str]:
         configuration, node = self.folder / "conf", program(self.module)
@@ -45,7 +45,7 @@ class SearchNode(Server):
         options = ["-basePath", str(self.folder / "home"), "-confPath", str(configuration), "-numOfNode", "1"]
         # The runner counts its nodes from 1 and adds that to the port.
         options += ["-baseHttpPort", str(self.port - 1), "-clusterName", self.name]
-        return [self.java(), *OPTIONS, "-cp", f"{node}/classes:{node}/lib/*", "SearchNode", *options]
+        return [*self.java(), *OPTIONS, "-cp", f"{node}/classes:{node}/lib/*", "SearchNode", *options]
 
 
 class OpenSearch(SearchNode):
@@ -80,13 +80,17 @@ def is_healthy(url: str) -> bool:
 
 def program(module: Path = MODULE) -> Path:
     """The folder with the server's jars in `lib` and what starts it in `classes`, from the cache."""
-    pom, source = module / "pom.xml", module / "SearchNode.java"
+    pom, sources = module / "pom.xml", sorted(module.glob("*.java"))
 
     def fetch(folder: Path) -> None:
         repository = folder / "repository"
         goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}/lib"]
         run(["mvn", "-B", "-ntp", "-q", f"-f={pom}", f"-Dmaven.repo.local={repository}", *goal], cwd=folder)
         shutil.rmtree(repository)
-        run(["javac", "-proc:none", "-cp", f"{folder}/lib/*", "-d", f"{folder}/classes", str(source)], cwd=folder)
+        run(
+            ["javac", "-proc:none", "-cp", f"{folder}/lib/*", "-d", f"{folder}/classes", *map(str, sources)], cwd=folder
+        )
+        if (services := module / "META-INF").exists():
+            shutil.copytree(services, folder / "classes/META-INF")
 
-    return cached_folder(key(module.name, pom, source), fetch)
+    return cached_folder(key(module.name, pom, *sources), fetch)

@@ -24,8 +24,9 @@ class OpenSearch3(SearchNode):
     def __init__(self, sandbox: Sandbox, name: str = "opensearch-3") -> None:
         super().__init__(sandbox, name)
 
-    def java(self) -> str:
-        return str(java_runtime.java())
+    def java(self) -> tuple[str, ...]:
+        # The runtime has no data of Thai words, without which no index can be made: ThaiByCharacter gives an answer.
+        return (str(java_runtime.java()), "-Djava.locale.providers=SPI,CLDR")
 
 
 def program() -> Path:

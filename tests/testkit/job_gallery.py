@@ -83,7 +83,19 @@ def out_of_memory() -> JobFacts:
         io_read_bytes=None,
         io_written_bytes=None,
         steps=(
-            StepTotals(step="batch", samples=9, cpu_s=exact(11.6), memory_peak_bytes=exact(512 * MIB), oom_kills=1),
+            StepTotals(
+                step="batch",
+                samples=9,
+                cpu_s=exact(11.6),
+                memory_peak_bytes=exact(512 * MIB),
+                oom_kills=1,
+                modules="gcc/12.2:openmpi/4.1:lammps/2023",
+                container="lmp.sif",
+                programs=(
+                    StepProgram(name="lmp", processes=4, threads=16),
+                    StepProgram(name="<b>\x1b[31mpost", processes=1, threads=1),
+                ),
+            ),
         ),
     )
     record = make_record(
@@ -418,10 +430,7 @@ def _showcase_node(name: str, seed: int, seconds: float, stop_s: float) -> NodeF
                 oom_kills=0,
                 modules="gcc/12.2:openmpi/4.1:lammps/2023",
                 container="lmp.sif",
-                programs=(
-                    StepProgram(name="lmp", processes=32, threads=64),
-                    StepProgram(name="<b>\x1b[31mpost", processes=1, threads=1),
-                ),
+                programs=(StepProgram(name="lmp", processes=32, threads=64),),
             ),
         ),
     )
