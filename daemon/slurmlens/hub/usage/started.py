@@ -37,7 +37,8 @@ def started_query(where: Iterable[ColumnElement[bool]]) -> Select[Any]:
     held_idle = is_measured & (runs.c.cpu_ms * IDLE_SHARE < core_s * 1000)
     has_limit = runs.c.limit_s.is_not(None)
     slot_s = (runs.c.submit_s - runs.c.submit_s % BURST_S).label("slot_s")
-    keys = (slot_s, runs.c.user, runs.c.job_type, runs.c.size_class, is_over.label("is_over"))
+    # SQLite sorts what it groups: whose runs they are first, for these come in any order of time and tell most apart
+    keys = (runs.c.user, runs.c.job_type, runs.c.size_class, slot_s, is_over.label("is_over"))
     return (
         select(
             *keys,
