@@ -75,7 +75,7 @@ def _time_limit() -> Iterator[Death]:
 
 def _stood_still() -> Iterator[Death]:
     kind = CauseKind.STOOD_STILL
-    work = f"for i in 1 2 3 4 5 6 7 8; do {_A_WHILE}; sleep 0.2; done"
+    work = f"b=$(date +%s); while [ $(($(date +%s) - b)) -lt 25 ]; do {_A_WHILE}; done"
     yield Death(kind, "a script that waits for ever", f"{work}; sleep 1000", _TWO_MINUTES)
     yield Death(kind, "a step that waits for ever", f"srun sh -c '{work}; sleep 1000'", _TWO_MINUTES)
     yield Death(kind, "a pipe that nobody writes to", f"{work}; mkfifo $SLURM_JOB_ID; cat $SLURM_JOB_ID", _TWO_MINUTES)
