@@ -220,8 +220,23 @@ def test_a_node_that_went_idle_is_found_and_one_that_ended_early_by_a_bin_is_not
     assert stopped_computing(make_profile(31, at_the_end), 2, START_NS + 31 * S) is None
     nobody_looked = {"cpu_cores": unseen(steady(1.9), 12, 31)}
     assert stopped_computing(make_profile(31, nobody_looked), 2, START_NS + 31 * S) is None
+
     never_busy = {"cpu_cores": steady(0.01)}
     assert stopped_computing(make_profile(31, never_busy), 2, START_NS + 31 * S) is None
+
+
+def test_what_moves_while_slurm_ends_a_run_is_no_work() -> None:
+    def woken(at_s: float) -> float:
+        return 0.9 if at_s < 20 else 0.1 if at_s >= 118 else 0.0
+
+    end_ns = START_NS + 120 * S
+    profile = make_profile(120, {"cpu_cores": woken}, width_s=1.0)
+    assert stopped_computing(profile, 1, end_ns) is None
+    stop = stopped_computing(profile, 1, end_ns, was_ended=True)
+    assert stop is not None
+    assert stop.idle_s == pytest.approx(100, abs=2)
+    at_work = make_profile(120, {"cpu_cores": steady(0.9)}, width_s=1.0)
+    assert stopped_computing(at_work, 1, end_ns, was_ended=True) is None
 
 
 def advise(state: JobState, **changes: Amount) -> list[str | None]:

@@ -199,10 +199,16 @@ def _all_nodes(facts: JobFacts, extent: RunExtent, phase: Phase) -> tuple[NodeFa
     return tuple(told.get(name) or NodeFacts(node=name, state=NodeState.UNHEARD) for name in extent.nodes)
 
 
+_ENDED_BY_SLURM = (JobState.TIMEOUT, JobState.CANCELLED, JobState.PREEMPTED, JobState.DEADLINE)
+
+
 def _stops(facts: JobFacts, extent: RunExtent, nodes: Sequence[NodeFacts], phase: Phase) -> dict[str, Stop]:
     cores = extent.cores_by_node
     end_ns = facts.end_ns if phase is Phase.ENDED and facts.end_ns is not None else facts.as_of_ns
-    found = {node.node: stopped_computing(node.profile, cores.get(node.node), end_ns) for node in nodes}
+    was_ended = phase is Phase.ENDED and facts.outcome.state in _ENDED_BY_SLURM
+    found = {
+        node.node: stopped_computing(node.profile, cores.get(node.node), end_ns, was_ended=was_ended) for node in nodes
+    }
     return {name: stop for name, stop in found.items() if stop is not None}
 
 

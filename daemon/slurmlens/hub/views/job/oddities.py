@@ -22,6 +22,9 @@ IDLE_CORES_SHARE = 0.02
 """A node stopped computing where its cores were at least this busy, and then no busier than this until the end."""
 LEAST_IDLE_BINS = 2
 LEAST_IDLE_S = 5.0
+KILL_WAIT_S = 35
+"""Slurm's KillWait (30 s by default) between SIGTERM and SIGKILL, and a little: a process that is woken to be ended
+works for a moment, which of one core is not nothing."""
 ODD_CPU_FACTOR = 0.6
 ODD_CPU_GAP = 0.2
 ODD_MEMORY_FACTOR = 2.0
@@ -38,12 +41,15 @@ class Stop:
     idle_s: float
 
 
-def stopped_computing(profile: Course | None, cores: int | None, end_ns: int) -> Stop | None:
+def stopped_computing(
+    profile: Course | None, cores: int | None, end_ns: int, *, was_ended: bool = False
+) -> Stop | None:
     """When a node went idle for good before the end of the run; None where it did not, or where that cannot be
-    known."""
-    if profile is None or not cores or end_ns <= profile.start_ns:
+    known. `was_ended`: Slurm ended it, and what moved in its last seconds was that."""
+    judged_ns = end_ns - KILL_WAIT_S * NS_PER_S if was_ended else end_ns
+    if profile is None or not cores or judged_ns <= profile.start_ns:
         return None
-    inside = max(1, (end_ns - profile.start_ns) // profile.width_ns)
+    inside = max(1, (judged_ns - profile.start_ns) // profile.width_ns)
     course = profile.mean.get("cpu_cores", array("f"))[:inside]
     if max(course, default=0.0) < BUSY_CORES_SHARE * cores:
         return None
@@ -51,10 +57,9 @@ def stopped_computing(profile: Course | None, cores: int | None, end_ns: int) ->
     last_busy = next(index for index in range(len(course) - 1, -1, -1) if course[index] > idle_cores)
     idle = [value for value in course[last_busy + 1 :] if value >= 0]
     stop_ns = profile.start_ns + (last_busy + 1) * profile.width_ns
-    idle_s = (end_ns - stop_ns) / NS_PER_S
-    if len(idle) < LEAST_IDLE_BINS or idle_s < LEAST_IDLE_S:
+    if len(idle) < LEAST_IDLE_BINS or judged_ns - stop_ns < LEAST_IDLE_S * NS_PER_S:
         return None
-    return Stop(stop_ns, idle_s)
+    return Stop(stop_ns, (end_ns - stop_ns) / NS_PER_S)
 
 
 @dataclass(frozen=True, slots=True)
