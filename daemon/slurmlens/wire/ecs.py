@@ -182,13 +182,18 @@ def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+def schema_of(line: bytes) -> int | None:
+    """The schema that a document says it has, whatever else is in it; None where it says none."""
+    try:
+        return _version_decoder().decode(line).slurm.schema
+    except _NO_JSON:
+        return None
+
+
 def _check_schema(line: bytes) -> None:
     """A document of another schema may well not fit our types: then the schema is what is to be told."""
-    try:
-        schema = _version_decoder().decode(line).slurm.schema
-    except _NO_JSON:
-        return
-    if schema != SCHEMA_VERSION:
+    schema = schema_of(line)
+    if schema is not None and schema != SCHEMA_VERSION:
         raise _unsupported(schema)
 
 

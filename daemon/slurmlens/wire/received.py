@@ -36,7 +36,7 @@ from slurmlens.events import (
     Unsigned,
     Witness,
 )
-from slurmlens.wire.ecs import MAX_LINE_BYTES, MAX_MESSAGE_CHARS, decode
+from slurmlens.wire.ecs import MAX_LINE_BYTES, MAX_MESSAGE_CHARS, decode, schema_of
 from slurmlens.wire.event_values import MAX_BINS, check_columns
 from slurmlens.wire.packed_body import PACKED_SCHEMA_VERSION, PackedColumns
 from slurmlens.wire.packed_columns import Bin, Bins, unpack_columns
@@ -144,7 +144,8 @@ def receive(line: bytes, profiles: bytes = b"") -> ReceivedEvent:
     try:
         event = _decoder.decode(line).slurm
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        decode(line)  # says what is wrong in the words that nodes and relays know
+        if schema_of(line) != PACKED_SCHEMA_VERSION:
+            decode(line)  # says what is wrong in the words that nodes and relays know
         raise DecodeError(str(error)[:MAX_MESSAGE_CHARS], reason="field") from error
     if event.schema == PACKED_SCHEMA_VERSION:
         return _with_columns(event, profiles)

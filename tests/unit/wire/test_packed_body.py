@@ -92,6 +92,15 @@ def _same_or_lost(ours: ReceivedEvent, theirs: ReceivedEvent) -> None:
     same(ours, theirs)
 
 
+def test_a_packed_line_with_a_wrong_field_is_named_by_it_and_not_by_its_schema() -> None:
+    lines, profiles = packed([ONE.points(0, 1.0)])
+    wrong = lines.replace(b'"job_id":7', b'"job_id":"seven"')
+    assert wrong != lines
+    ((_, found),) = received_lines(wrong, profiles)
+    assert type(found) is DecodeError
+    assert found.reason == "field"
+
+
 def test_a_request_without_profiles_is_not_packed() -> None:
     assert pack_body(ndjson([ONE.start(0), ONE.beat(10)]), 1) is None
 
