@@ -68,6 +68,7 @@ def test_lines_and_profiles_are_those_of_the_same_lines_as_json() -> None:
         same(event, receive(ecs.encode(told)))
 
 
+@pytest.mark.thorough
 @given(st.lists(any_event(), min_size=1, max_size=6))
 def test_any_events_are_read_as_if_they_had_come_as_json(events: list[AnyEvent]) -> None:
     body = pack_body(ndjson(events), 1)

@@ -41,6 +41,7 @@ def names(columns: list[list[Bin]]) -> list[str]:
     return [f"metric_{place}" for place in range(len(columns))]
 
 
+@pytest.mark.thorough
 @given(_columns())
 def test_what_is_packed_is_read_back_within_the_precision(columns: list[list[Bin]]) -> None:
     count = len(columns[0])

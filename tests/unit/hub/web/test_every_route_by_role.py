@@ -31,6 +31,7 @@ async def ask(client: ClientSession, path: str, method: str, cookies: dict[str, 
         return answer.status, body.decode()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("person", PEOPLE)
 async def test_what_each_role_is_answered_is_what_the_table_says(hub: RuledHub, person: str) -> None:
     wrong = []

@@ -32,6 +32,7 @@ async def logged_in(hub: RuledHub, browser: ClientSession, person: str) -> str:
         return answer.url.path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("person", ["alice", "carol", "olga", "max", "ada"])
 async def test_no_page_links_to_one_that_is_forbidden(hub: RuledHub, browser: ClientSession, person: str) -> None:
     await logged_in(hub, browser, person)
