@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,3 +161,20 @@ def test_several_objectives_give_a_front_that_nothing_beats(tmp_path: Path, use:
     assert members
     for point in members:
         assert 0.1 <= float(point.parameters["x"]) <= 0.7
+
+
+def test_what_openmdao_wants_to_write_goes_into_one_folder_that_is_gone_when_the_program_ends(tmp_path: Path) -> None:
+    program = (
+        "import os\n"
+        "from types import SimpleNamespace\n"
+        "from slurmlens.campaign.optimisers.openmdao_driver import make\n"
+        "for method in ('slsqp', 'cobyla'):\n"
+        "    make(SimpleNamespace(space=None), method)\n"
+        "print(os.environ['OPENMDAO_WORKDIR'], len(os.listdir(os.environ['TMPDIR'])))\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment.pop("OPENMDAO_WORKDIR", None)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    folder, made = done.stdout.split()
+    assert (Path(folder).parent, made) == (tmp_path, "1")
+    assert list(tmp_path.iterdir()) == []

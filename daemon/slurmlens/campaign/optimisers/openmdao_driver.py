@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from slurmlens.campaign.optimisers import Evaluation
@@ -26,7 +27,8 @@ Evaluate = Callable[[Sequence[Sequence[float]]], list[Evaluation]]
 def make(campaign: Campaign, method: str) -> Blocking:
     """The driver of that name."""
     os.environ.setdefault("OPENMDAO_REPORTS", "0")  # it writes folders of reports beside whoever imports it
-    os.environ.setdefault("OPENMDAO_WORKDIR", tempfile.mkdtemp(prefix="slurmlens-openmdao-"))
+    if "OPENMDAO_WORKDIR" not in os.environ:
+        os.environ["OPENMDAO_WORKDIR"] = _work_folder().name
     import openmdao.api as om  # late: most of a second and 100 MiB
 
     def solve(evaluate: Evaluate) -> None:
@@ -43,6 +45,12 @@ def make(campaign: Campaign, method: str) -> Blocking:
         problem.run_driver()
 
     return Blocking(campaign.space, solve)
+
+
+@cache
+def _work_folder() -> tempfile.TemporaryDirectory[str]:
+    """Where the library writes; one for all campaigns of a process, gone when that ends."""
+    return tempfile.TemporaryDirectory(prefix="slurmlens-openmdao-")
 
 
 def _component(om: Any, campaign: Campaign, evaluate: Evaluate) -> Any:
