@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from deploy import install
-from deploy.components import consul, elasticsearch, go_carbon, kafka, lumber, neo4j, opensearch, opensearch_3
+from deploy.components import consul, elasticsearch, go_carbon, kafka, lumber, neo4j, opensearch
 from deploy.errors import DeployError
 
 FETCHES: dict[str, Callable[[], object]] = {
@@ -20,7 +20,6 @@ FETCHES: dict[str, Callable[[], object]] = {
     "Kafka": kafka.libraries,
     "Neo4j": neo4j.libraries,
     "OpenSearch": opensearch.program,
-    "OpenSearch 3": opensearch_3.program,
     "Elasticsearch": elasticsearch.program,
     "Consul": consul.program,
     "go-carbon": go_carbon.program,

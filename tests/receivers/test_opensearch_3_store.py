@@ -17,6 +17,9 @@ from testkit.components import private
 from testkit.log_store_promises import KEEP_DAYS, LogStorePromises
 from testkit.manual_clock import ManualClock
 
+pytestmark = pytest.mark.slow
+"""A minute, and a Java of its own to fetch. OpenSearch 2 keeps the same promises in `make test`."""
+
 
 @pytest.fixture(scope="module")
 def opensearch() -> Iterator[OpenSearch3]:

@@ -20,6 +20,7 @@ from testkit.spine import Jobs, Spine
 pytestmark = pytest.mark.slurm
 
 
+@pytest.mark.slow
 def test_noise_measures_a_daemon_at_work_which_then_goes_on(road: Spine, jobs: Jobs, tmp_path: Path) -> None:
     name = road.stack.slurm.node_names[0]
     daemon = road.stack.nodes[name].process
