@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, CursorResult, Select, and_, select
+from sqlalchemy import Connection, CursorResult, Select, and_, bindparam, select
 
 from slurmlens.events import GpuState
 from slurmlens.hub.access.predicates import visible_sightings
@@ -66,9 +66,8 @@ class NodeStateQueries:
         wanted = list(dict.fromkeys(nodes))[:MOST_COURSE_NODES]
 
         def work(connection: Connection) -> list[NodeCourse]:
-            return [
-                _course(node, connection.execute(_course_query(self._cluster, node, from_s, to_s))) for node in wanted
-            ]
+            when = {"cluster": self._cluster, "from_s": from_s, "to_s": to_s}
+            return [_course(node, connection.execute(_OF_ONE_NODE, {**when, "node": node})) for node in wanted]
 
         return tuple(await self._store.read(work))
 
@@ -152,10 +151,14 @@ class NodeStateQueries:
         return tuple(sorted(await self._store.read(work), key=lambda one: (one.node, one.gpu.pci, one.holding.uuid)))
 
 
-def _course_query(cluster: str, node: str, from_s: int, to_s: int) -> Select[tuple[Any, ...]]:
-    of = node_courses.c
-    where = and_(of.cluster == cluster, of.node == node, of.bin_s >= from_s, of.bin_s < to_s)
-    return select(of.bin_s, of.figures).where(where).order_by(of.bin_s).limit(MOST_BINS)
+_OF_ONE_NODE = (
+    select(node_courses.c.bin_s, node_courses.c.figures)
+    .where(node_courses.c.cluster == bindparam("cluster"), node_courses.c.node == bindparam("node"))
+    .where(node_courses.c.bin_s >= bindparam("from_s"), node_courses.c.bin_s < bindparam("to_s"))
+    .order_by(node_courses.c.bin_s)
+    .limit(MOST_BINS)
+)
+"""Made once: the page of a wide job asks it for each of its nodes."""
 
 
 def _same_hours_query(cluster: str, node: str, now_s: int) -> Select[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from slurmlens.hub.views.job.view import Chart, Charts, Scale, Series
 
@@ -156,6 +157,7 @@ def _relative(run: Sequence[tuple[float, float]]) -> str:
     return "".join(path)
 
 
+@lru_cache(maxsize=4096)
 def _tenth(tenths: int) -> str:
     return str(tenths // 10) if tenths % 10 == 0 else f"{tenths / 10}"
 
