@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
-from aiohttp import ClientSession
 from deploy.components.elasticsearch import Elasticsearch
 
-from slurmlens.config.log_store import SearchServerConfig
 from slurmlens.hub.logs.opensearch_store import OpenSearchStore
 from slurmlens.hub.logs.store import LogStore
 from testkit.components import private
-from testkit.log_store_promises import KEEP_DAYS, LogStorePromises
-from testkit.manual_clock import ManualClock
+from testkit.log_store_promises import LogStorePromises
+from testkit.search_servers import ask, new_store
 
 
 @pytest.fixture(scope="module")
@@ -24,20 +20,10 @@ def elasticsearch() -> Iterator[Elasticsearch]:
         yield server
 
 
-async def ask(server: Elasticsearch, method: str, path: str) -> Any:
-    """What an independent client is answered."""
-    async with ClientSession() as session, session.request(method, server.url + path) as answer:
-        return await answer.json()
-
-
 @pytest.fixture
 async def store(elasticsearch: Elasticsearch) -> AsyncIterator[OpenSearchStore]:
-    prefix = f"slurmlens-{uuid.uuid4().hex[:12]}"
-    made = OpenSearchStore(SearchServerConfig(url=elasticsearch.url, index=prefix), KEEP_DAYS, ManualClock())
-    yield made
-    await made.close()
-    await ask(elasticsearch, "DELETE", f"/{prefix}-*")
-    await ask(elasticsearch, "DELETE", f"/_index_template/{prefix}")
+    async with new_store(elasticsearch) as made:
+        yield made
 
 
 class TestElasticsearch(LogStorePromises):

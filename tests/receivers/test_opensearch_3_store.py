@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
-from aiohttp import ClientSession
 from deploy.components.opensearch_3 import OpenSearch3
 
-from slurmlens.config.log_store import SearchServerConfig
 from slurmlens.hub.logs.opensearch_store import OpenSearchStore
 from slurmlens.hub.logs.store import LogStore
 from testkit.components import private
-from testkit.log_store_promises import KEEP_DAYS, LogStorePromises
-from testkit.manual_clock import ManualClock
+from testkit.log_store_promises import LogStorePromises
+from testkit.search_servers import ask, new_store
 
 pytestmark = pytest.mark.slow
 """A minute, and a Java of its own to fetch. OpenSearch 2 keeps the same promises in `make test`."""
@@ -27,20 +23,10 @@ def opensearch() -> Iterator[OpenSearch3]:
         yield server
 
 
-async def ask(server: OpenSearch3, method: str, path: str) -> Any:
-    """What an independent client is answered."""
-    async with ClientSession() as session, session.request(method, server.url + path) as answer:
-        return await answer.json()
-
-
 @pytest.fixture
 async def store(opensearch: OpenSearch3) -> AsyncIterator[OpenSearchStore]:
-    prefix = f"slurmlens-{uuid.uuid4().hex[:12]}"
-    made = OpenSearchStore(SearchServerConfig(url=opensearch.url, index=prefix), KEEP_DAYS, ManualClock())
-    yield made
-    await made.close()
-    await ask(opensearch, "DELETE", f"/{prefix}-*")
-    await ask(opensearch, "DELETE", f"/_index_template/{prefix}")
+    async with new_store(opensearch) as made:
+        yield made
 
 
 class TestOpenSearch3(LogStorePromises):
