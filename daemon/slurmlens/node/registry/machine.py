@@ -198,6 +198,7 @@ class Registry:
         if event.notify is not None and event.notify != owner.asked_notices:
             owner.asked_notices = event.notify
             out.append(Emit(made.notices_asked(owner, event, event.notify)))
+        out += self._closed_if_over(owner, at)
         if event.interval_s is None:
             return out
         # Where its cgroup was not seen yet, nobody is there to be read: it is asked again then.
@@ -223,9 +224,12 @@ class Registry:
         if owner is None:
             return []
         out: list[Instruction] = [Unwatch(owner.number, stimulus.cgroup)]
-        if owner.phase is SightingPhase.ENDING and not owner.cgroups:
-            out += self._roster.close(owner, stimulus.at)
-        return out
+        return out + self._closed_if_over(owner, stimulus.at)
+
+    def _closed_if_over(self, owner: Sighting, at: Moment) -> list[Instruction]:
+        if owner.phase is not SightingPhase.ENDING or owner.is_waited_for:
+            return []
+        return self._roster.close(owner, at)
 
     def _step_appeared(self, stimulus: StepAppeared) -> list[Instruction]:
         owner = self._roster.owner(stimulus.job_cgroup)
@@ -321,8 +325,8 @@ class Registry:
         return [*self._roster.open(), *self._roster.ending()]
 
     def waited_for(self) -> list[int]:
-        """Numbers of those whose end was reported and whose cgroup is waited for: what they used so far may be all."""
-        return [one.number for one in self._roster.ending() if one.cgroups]
+        """Numbers of those whose end was reported and of which more is waited for: what they used so far may be all."""
+        return [one.number for one in self._roster.ending() if one.is_waited_for]
 
     def summed_up(self, summary: JobSummary) -> None:
         """This is what became of a draft; until it is `settled` the next daemon would have to send it."""

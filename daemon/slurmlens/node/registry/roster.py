@@ -68,7 +68,7 @@ class Roster:
         return list(self._open.values())
 
     def ending(self) -> list[Sighting]:
-        """All whose end has been reported and whose cgroup is still there."""
+        """All whose end has been reported and of which more is waited for."""
         return list(self._ending.values())
 
     def of_step(self, boot_id: str, job_id: int, boottime_ns: int) -> Sighting | None:
@@ -151,7 +151,7 @@ class Roster:
         return [self.attach(fresh, cgroup, from_zero=False) for cgroup in found]
 
     def end(self, running: Sighting, end: Moment, witness: Witness, at: Moment) -> list[Instruction]:
-        """Its end is reported; it is summed up when its cgroup has gone."""
+        """Its end is reported; it is summed up when its cgroup has gone and its steps have told their ends."""
         del self._open[running.place.boot_id, running.job.job_id]
         running.phase = SightingPhase.ENDING
         running.end = end
@@ -159,7 +159,7 @@ class Roster:
         running.ending_since_ns = at.boottime_ns
         running.tell(at.boottime_ns, f"end by {witness.value}")
         self._ending[running.number] = running
-        return [] if running.cgroups else self.close(running, at)
+        return [] if running.is_waited_for else self.close(running, at)
 
     def close(self, ending: Sighting, at: Moment) -> list[Instruction]:
         """It is over: sum it up, whatever of its cgroup is still there."""
@@ -315,7 +315,7 @@ class Roster:
             assert (running.place.boot_id, running.job.job_id) == (boot_id, job_id)
             assert running.phase in (SightingPhase.EARLY, SightingPhase.OPEN)
         assert all(one.phase is SightingPhase.ENDING for one in self._ending.values())
-        assert all(one.cgroups or one.summary is not None for one in self._ending.values())
+        assert all(one.is_waited_for or one.summary is not None for one in self._ending.values())
         for cgroup, owner in self._by_cgroup.items():
             assert owner.number in numbers
             assert cgroup in owner.cgroups

@@ -39,7 +39,7 @@ STORY_LENGTH = 32
 
 class SightingPhase(enum.Enum):
     """EARLY: seen in the cgroup tree, its Prolog may still come. OPEN: reported to the hub. ENDING: its end is
-    reported, its cgroup is still there. CLOSED: summarised."""
+    reported, its cgroup is still there or a step's end not told yet. CLOSED: summarised."""
 
     EARLY = "early"
     OPEN = "open"
@@ -90,6 +90,14 @@ class Sighting(msgspec.Struct, kw_only=True):
         """The sighting's name for ever: cluster, node, boot, job, boottime of the first sign."""
         place = self.place
         return f"{place.cluster}:{place.node}:{place.boot_id}:{self.job.job_id}:{self.first_seen.boottime_ns}"
+
+    @property
+    def is_waited_for(self) -> bool:
+        """More of it is to come: a cgroup is still there, or a step whose begin was told and whose end was not.
+
+        slurmstepd tells of `extern` once the job's cgroup has gone; where a job is cancelled, that is after its Epilog.
+        """
+        return bool(self.cgroups) or any(step.ended_ns is None for step in self.reported_steps.values())
 
     @property
     def had_cgroup(self) -> bool:

@@ -79,6 +79,33 @@ def test_a_job_that_no_sample_saw_has_exact_figures() -> None:
     )
 
 
+def test_a_step_that_ends_after_its_jobs_epilog_is_in_the_jobs_sum() -> None:
+    """A cancelled job's extern step: slurmstepd tells of it last, behind the job's cgroup and its Epilog."""
+    node = Node()
+    node.prolog(7, 1000.0)
+    node.appears(7, 1000.1)
+    starts(node, 7, "extern", 1000.1)
+    starts(node, 7, "batch", 1000.2)
+    ends(node, 7, "batch", 1000.5, 0.05)
+    node.epilog(7, 1000.6)
+    node.vanishes(7, 1000.7)
+    assert node.summaries() == []
+    said = ends(node, 7, "extern", 1001.0, 0.01)
+    assert not [one for one in said if isinstance(one, reg.StepUnplaced)]
+    (summary,) = node.summaries()
+    assert {step.step: step.cpu_s for step in summary.totals.steps} == {"batch": exact(0.05), "extern": exact(0.01)}
+
+
+def test_a_step_whose_end_is_never_told_keeps_its_job_waiting_for_a_moment_only() -> None:
+    node = Node()
+    node.prolog(7, 1000.0)
+    starts(node, 7, "extern", 1000.1)
+    node.epilog(7, 1000.6)
+    node.tick(1000.6 + 2.1)
+    (summary,) = node.summaries()
+    assert [step.step for step in summary.totals.steps] == ["extern"]
+
+
 def test_what_was_told_goes_with_the_order_to_sum_up() -> None:
     node = Node()
     node.prolog(7, 1000.0)
@@ -117,7 +144,7 @@ def test_a_restart_a_moment_after_its_first_step_forgets_nothing() -> None:
     later = node.restarted(1000.5, after_s=1.0)
     later.appears(7, 1001.6)
     later.vanishes(7, 1002.0)
-    later.tick(1100.0)
+    later.tick(1100.0, 1103.0)
     assert [step.step for step in later.summaries()[0].totals.steps] == ["0", "batch"]
     assert [start.sighting for start in node.events(JobStart)] == [later.summaries()[0].sighting]
 
@@ -163,6 +190,7 @@ def test_a_prolog_that_is_read_after_its_steps_start_is_the_same_run() -> None:
     starts(node, 7, "batch", 1000.2)
     node.prolog(7, 1000.0, read_s=1000.4)
     node.epilog(7, 1001.0)
+    node.tick(1004.0)
     assert len(node.summaries()) == 1
 
 
