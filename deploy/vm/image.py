@@ -146,12 +146,12 @@ def _install_rest(root: Path) -> None:
     policy.unlink()
 
 
-TOOLS = ("debootstrap", "e2fsprogs", "qemu-system-x86", "openssh-client")
+TOOLS = ("debootstrap", "e2fsprogs", "qemu-system-x86", "qemu-utils", "openssh-client")
 """What has the programs below: no part of the usual setup, since few need an image."""
 
 
 def require() -> None:
     """Raises MachineLacks where this machine cannot make or boot an image."""
-    for program in ("debootstrap", "mke2fs", "qemu-system-x86_64", "ssh", "ssh-keygen"):
+    for program in ("debootstrap", "mke2fs", "qemu-system-x86_64", "qemu-img", "ssh", "ssh-keygen"):
         if shutil.which(program) is None:
             raise MachineLacks(f"not installed: {program}; on Debian: apt-get install {' '.join(TOOLS)}")

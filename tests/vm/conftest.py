@@ -1,12 +1,14 @@
-"""One booted virtual machine a Slurm release: the Debian packages installed by dpkg, Slurm set up as a site does.
+"""One virtual machine a Slurm release: the Debian packages installed by dpkg, Slurm set up as a site does.
 
+Three states of it are saved as they come about: booted, installed, and ready (with Slurm, hub and node daemon running).
+Each file of tests begins from one of them, so that none feels what another left, and setting up is paid once.
 SLURMLENS_VM_RELEASES names the releases, one after another; with SLURMLENS_VM_KEEP=FOLDER a machine is left running
-there and taken up by the next run, packages installed anew, for whoever writes a test.
+there with its states for the next run: a state is made anew only where what it was made of has changed.
 """
 
 from __future__ import annotations
 
-import hashlib
+import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from deploy.vm.machine import VirtualMachine
 from testkit.checkout import ROOT
 from vm.packages import packages_for
 from vm.slurm_conf import CGROUP_CONF, SLURM_CONF
+from vm.states import BOOTED, States, name_of, saved
 
 RELEASES = os.environ.get("SLURMLENS_VM_RELEASES", " ".join(SUITES)).split()
 KEPT = os.environ.get("SLURMLENS_VM_KEEP")
@@ -35,21 +38,10 @@ def release(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def install(virtual: VirtualMachine, debs: list[Path]) -> None:
-    """By dpkg; nothing where these very packages are installed already, in a machine that was kept."""
-    stated = hashlib.sha256(b"".join(one.read_bytes() for one in sorted(debs))).hexdigest()
-    if virtual.run("cat /root/installed", check=False).strip() == stated:
-        return
-    virtual.run("rm -rf /root/dist")
-    virtual.copy(debs, "/root/dist")
-    virtual.run("dpkg --force-unsafe-io -i /root/dist/*.deb")
-    virtual.put(stated, "/root/installed")
-
-
 @pytest.fixture(scope="session")
-def machine(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMachine]:
-    """A Debian with that Slurm on cgroup v2, our packages installed, nothing of ours started."""
-    debs = packages_for(release)
+def states(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[States]:
+    """The release's machine, all that its states are made of known, none of them made yet but the first."""
+    debs = sorted(packages_for(release))
     if not debs:
         pytest.skip(f"no packages for Slurm {release} in dist/: `make deb`, `python -m deploy.vm.packages {release}`")
     folder = Path(KEPT) / release if KEPT else tmp_path_factory.mktemp("vm")
@@ -59,23 +51,61 @@ def machine(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         virtual = VirtualMachine(image(release), folder)
     except MachineLacks as error:
         pytest.skip(str(error))
-    virtual.start()
+    made_of = b"".join(one.read_bytes() for one in debs)
+    set_up = inspect.getsource(set_up_cluster) + SLURM_CONF + CGROUP_CONF + SLOW_MACHINE
     try:
-        install(virtual, debs)
-        yield virtual
+        saved(virtual, BOOTED, virtual.start)
+        yield States(virtual, name_of("installed", made_of), name_of("ready", made_of + set_up.encode()))
     finally:
         if not KEPT:
             virtual.power_off()
 
 
 @pytest.fixture(scope="session")
-def cluster(machine: VirtualMachine) -> VirtualMachine:
-    """The same with Slurm running, the hooks in its folders, hub and node daemon started."""
+def installed(states: States, release: str) -> States:
+    """By dpkg, into a machine that has just booted."""
+
+    def install() -> None:
+        states.machine.load(BOOTED)
+        states.machine.copy(packages_for(release), "/root/dist")
+        states.machine.run("dpkg --force-unsafe-io -i /root/dist/*.deb")
+
+    saved(states.machine, states.installed, install)
+    return states
+
+
+@pytest.fixture(scope="session")
+def ready(installed: States) -> States:
+    """Slurm running, the hooks in its folders, hub and node daemon started."""
+
+    def begin() -> None:
+        installed.machine.load(installed.installed)
+        set_up_cluster(installed.machine)
+
+    saved(installed.machine, installed.ready, begin)
+    return installed
+
+
+@pytest.fixture(scope="module")
+def machine(installed: States) -> VirtualMachine:
+    """A Debian with that Slurm on cgroup v2, our packages installed, nothing of ours started."""
+    installed.machine.load(installed.installed)
+    return installed.machine
+
+
+@pytest.fixture(scope="module")
+def cluster(ready: States) -> VirtualMachine:
+    """The same with Slurm, the hooks, hub and node daemon running."""
+    ready.machine.load(ready.ready)
+    return ready.machine
+
+
+def set_up_cluster(machine: VirtualMachine) -> None:
     folders = "/var/lib/slurm/slurmctld /var/lib/slurm/slurmd /var/log/slurm"
     machine.run(f"mkdir -p {folders} /etc/slurm/prolog.d /etc/slurm/epilog.d; chown -R slurm {folders}")
     machine.put(SLURM_CONF, "/etc/slurm/slurm.conf")
     machine.put(CGROUP_CONF, "/etc/slurm/cgroup.conf")
-    for program in ("hub", "node"):
+    for program in ("hub", "relay", "node"):
         # An emulated processor is a hundred times slower than the one that the units' times are for.
         machine.run(f"mkdir -p /etc/systemd/system/slurmlens-{program}.service.d")
         machine.put(SLOW_MACHINE, f"/etc/systemd/system/slurmlens-{program}.service.d/10-slow.conf")
@@ -83,7 +113,6 @@ def cluster(machine: VirtualMachine) -> VirtualMachine:
     machine.run("slurmlens setup hub; slurmlens setup node --hub http://127.0.0.1:6830", check=False)
     machine.run("systemctl restart slurmlens-hub slurmlens-node; systemctl restart slurmctld slurmd")
     machine.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle", 600)
-    return machine
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
