@@ -121,6 +121,6 @@ lint-packages: ## rpmlint and lintian on what lies in dist/: nothing may be left
 # In turn, for each takes 4 GiB; packages are built for the Python and the Slurm headers that a release's Debian has.
 VM_RELEASES ?= 22.05 24.11 26.05
 .PHONY: test-vm
-test-vm: deb ## virtual machines with systemd, cgroup v2 and Slurm 22.05, 24.11, 26.05: installed, run, counted; root, qemu
+test-vm: deb rpm ## virtual machines with systemd, cgroup v2 and Slurm 22.05, 24.11, 26.05: installed, run, counted; root, qemu
 	PYTHONUNBUFFERED=1 $(PYTHON) -m deploy.vm.packages $(filter-out 22.05,$(VM_RELEASES))
 	SLURMLENS_VM=1 SLURMLENS_VM_RELEASES="$(VM_RELEASES)" $(BIN)/pytest --timeout=2400 tests/vm $(ARGS)

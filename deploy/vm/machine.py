@@ -24,6 +24,8 @@ from deploy.vm.monitor import Monitor
 BOOT_S = 600.0
 """20 s on an idle machine; many times that where two cores are shared, for nothing here is accelerated."""
 POLL_S = 0.5
+LOOK_S = 2.0
+"""Between two looks into the guest, each of which costs it a shell and what the shell runs."""
 DRIVE = "root"
 KERNEL_LINE = (
     "root=/dev/vda rw console=ttyS0 systemd.unified_cgroup_hierarchy=1 psi=1 net.ifnames=0 mitigations=off "
@@ -148,7 +150,7 @@ class VirtualMachine:
             if time.monotonic() > deadline:
                 said = done.stdout.decode(errors="replace")[-3000:]
                 raise ComponentFailed("virtual machine", f"`{command}` not within {within_s:g} s: {said}")
-            time.sleep(POLL_S)
+            time.sleep(LOOK_S)
         return done.stdout.decode(errors="replace")
 
     def put(self, text: str, path: str) -> None:

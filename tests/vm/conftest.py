@@ -1,9 +1,10 @@
 """One virtual machine a Slurm release: the Debian packages installed by dpkg, Slurm set up as a site does.
 
 Three states of it are saved as they come about: booted, installed, and ready (with Slurm, hub and node daemon running).
-Each file of tests begins from one of them, so that none feels what another left, and setting up is paid once.
-SLURMLENS_VM_RELEASES names the releases, one after another; with SLURMLENS_VM_KEEP=FOLDER a machine is left running
-there with its states for the next run: a state is made anew only where what it was made of has changed.
+Each file of tests begins from one of them, so that none feels what another left, and setting up is paid once: the
+states stay in build/vm for the next run, and one is made anew only where what it was made of has changed.
+SLURMLENS_VM_RELEASES names the releases, one after another; with SLURMLENS_VM_KEEP=FOLDER the states are in another
+folder, and a machine is left running there for whoever wants to see what a failed test left.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from vm.states import BOOTED, States, name_of, saved
 RELEASES = os.environ.get("SLURMLENS_VM_RELEASES", " ".join(SUITES)).split()
 KEPT = os.environ.get("SLURMLENS_VM_KEEP")
 SLOW_MACHINE = "[Service]\nTimeoutStartSec=1800\nWatchdogSec=900\n"
+# An emulated squeue takes seconds; the hub asks again only when it has waited for ten times what the last one took.
+HUB_SETTINGS = "[slurm]\npoll_interval_s = 5\ncommand_timeout_s = 200\n"
 
 
 # A minute to boot where there is no KVM: these tests are `make test-vm`'s alone.
@@ -39,20 +42,21 @@ def release(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def states(release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[States]:
+def states(release: str) -> Iterator[States]:
     """The release's machine, all that its states are made of known, none of them made yet but the first."""
     debs = sorted(packages_for(release))
     if not debs:
         pytest.skip(f"no packages for Slurm {release} in dist/: `make deb`, `python -m deploy.vm.packages {release}`")
-    folder = Path(KEPT) / release if KEPT else tmp_path_factory.mktemp("vm")
-    folder.mkdir(parents=True, exist_ok=True)
     try:
         require()
-        virtual = VirtualMachine(image(release), folder)
+        built = image(release)
     except MachineLacks as error:
         pytest.skip(str(error))
+    folder = Path(KEPT or ROOT / "build/vm") / built.folder.name
+    folder.mkdir(parents=True, exist_ok=True)
+    virtual = VirtualMachine(built, folder)
     made_of = b"".join(one.read_bytes() for one in debs)
-    set_up = inspect.getsource(set_up_cluster) + SLURM_CONF + CGROUP_CONF + SLOW_MACHINE
+    set_up = inspect.getsource(set_up_cluster) + SLURM_CONF + CGROUP_CONF + SLOW_MACHINE + HUB_SETTINGS
     try:
         saved(virtual, BOOTED, virtual.start)
         yield States(virtual, name_of("installed", made_of), name_of("ready", made_of + set_up.encode()))
@@ -109,9 +113,10 @@ def set_up_cluster(machine: VirtualMachine) -> None:
         # An emulated processor is a hundred times slower than the one that the units' times are for.
         machine.run(f"mkdir -p /etc/systemd/system/slurmlens-{program}.service.d")
         machine.put(SLOW_MACHINE, f"/etc/systemd/system/slurmlens-{program}.service.d/10-slow.conf")
-    machine.run("systemctl daemon-reload")
+    machine.run("systemctl daemon-reload; mkdir -p /etc/slurmlens/hub.conf.d")
+    machine.put(HUB_SETTINGS, "/etc/slurmlens/hub.conf.d/20-slow-machine.toml")
     machine.run("slurmlens setup hub; slurmlens setup node --hub http://127.0.0.1:6830", check=False)
-    machine.run("systemctl restart slurmlens-hub slurmlens-node; systemctl restart slurmctld slurmd")
+    machine.run("systemctl restart slurmctld slurmd; systemctl start slurmlens-hub slurmlens-node")
     machine.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle", 600)
 
 

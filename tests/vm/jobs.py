@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,19 @@ from deploy.vm.machine import VirtualMachine
 
 PATIENCE_S = 900.0
 """An emulated squeue takes long, and the hub asks for a tenth of the time at most: it waits minutes for its turn."""
+SAYING = """
+import re, sys, time, urllib.request
+url, pattern, deadline, last = sys.argv[2], re.compile(sys.argv[3]), time.time() + float(sys.argv[1]), ""
+while not pattern.search(last):
+    if time.time() > deadline:
+        sys.exit(last)
+    time.sleep(2)
+    try:
+        last = urllib.request.urlopen(url).read().decode()
+    except OSError as error:
+        last = str(error)
+print(last)
+"""
 PAGES = """
 import json, sys, time, urllib.request
 ids, deadline, last = sys.argv[2:], time.time() + float(sys.argv[1]), {}
@@ -47,6 +61,15 @@ def pages_of(cluster: VirtualMachine, jobs: Sequence[str]) -> dict[str, Any]:
 def page(cluster: VirtualMachine, job: str) -> dict[str, Any]:
     """One job's page, as `pages_of`."""
     found: dict[str, Any] = pages_of(cluster, [job])[job]
+    return found
+
+
+def page_saying(cluster: VirtualMachine, job: str, pattern: str) -> dict[str, Any]:
+    """A job's page once a regular expression finds something in its JSON."""
+    cluster.put(SAYING, "/var/tmp/saying.py")
+    url = f"http://127.0.0.1:6830/jobs/{job}.json"
+    said = cluster.run(f"python3 /var/tmp/saying.py {PATIENCE_S:.0f} {url} {shlex.quote(pattern)}")
+    found: dict[str, Any] = json.loads(said)
     return found
 
 

@@ -8,6 +8,8 @@ import re
 import pytest
 from deploy.vm.machine import VirtualMachine
 
+from vm.jobs import page, page_saying, steps_of
+
 PATIENCE_S = 180.0
 
 
@@ -40,10 +42,10 @@ def test_a_job_that_ran_is_shown_as_completed(cluster: VirtualMachine) -> None:
     burn = "import time; t = time.process_time(); [None for _ in iter(lambda: time.process_time() - t < 2, False)]"
     cluster.put(f"#!/bin/sh\nsrun python3 -c '{burn}'\n", "/root/burn.sh")
     job = cluster.run("cd /tmp && sbatch --parsable -n1 --mem=200 /root/burn.sh").strip()
-    cluster.until(f"scontrol show job {job} | grep -q COMPLETED", PATIENCE_S)
-    cluster.until(f"slurmlens job {job} | grep -q COMPLETED", PATIENCE_S)
+    page_saying(cluster, job, "COMPLETED")
     text = cluster.run(f"slurmlens job {job}")
     assert re.search(rf"Job {job}\b", text)
+    assert "COMPLETED" in text
 
 
 def test_the_journal_is_searched_by_job_by_program_and_by_priority(cluster: VirtualMachine) -> None:
@@ -73,8 +75,8 @@ def test_a_kill_for_memory_is_counted_exactly_in_the_job_and_in_its_step(cluster
     cluster.put("#!/bin/sh\nsrun python3 -c 'len(bytearray(300 << 20))'\n", "/root/greedy.sh")
     job = cluster.run("cd /tmp && sbatch --parsable -n1 --mem=60 /root/greedy.sh").strip()
     # 22.05 calls the step OUT_OF_MEMORY and, as its batch script was not killed, the job FAILED.
-    cluster.until(f"slurmlens job {job} | grep -Eq 'OUT_OF_MEMORY|FAILED'", PATIENCE_S)
-    told = json.loads(cluster.run(f"slurmlens job {job} --json"))
+    told = page(cluster, job)
+    assert told["state"] in ("OUT_OF_MEMORY", "FAILED")
     (node,) = told["nodes"]
     steps = {step["step"]: step.get("oom_kills") for step in told["steps"]}
     assert (node["oom_kills"], steps["0"], steps["batch"]) == (1, 1, 0)
@@ -88,8 +90,7 @@ def test_a_restart_of_the_daemon_in_mid_job_costs_no_step_its_figures(cluster: V
     cluster.until("test -e /tmp/first", PATIENCE_S)
     cluster.run("sleep 12; systemctl kill -s KILL slurmlens-node")
     cluster.until("systemctl is-active slurmlens-node", 60)
-    cluster.until(f"slurmlens job {job} | grep -q COMPLETED", PATIENCE_S)
-    steps = {step["step"]: step for step in json.loads(cluster.run(f"slurmlens job {job} --json"))["steps"]}
+    steps = steps_of(page(cluster, job))
     assert {"batch", "0", "1"} <= steps.keys()
     assert steps["0"]["cpu_complete"]
     assert steps["0"]["cpu_s"] >= 2.0

@@ -10,7 +10,7 @@ import pytest
 from deploy.vm.image import HOST_NAME
 from deploy.vm.machine import VirtualMachine
 
-from vm.jobs import PATIENCE_S, page, pages_of, submit
+from vm.jobs import PATIENCE_S, page, page_saying, pages_of, submit
 from vm.states import States
 
 JOBS = 50
@@ -117,13 +117,13 @@ def test_a_full_spool_disk_loses_no_event_that_a_hook_wrote(cluster: VirtualMach
 def test_a_power_cut_in_mid_job_is_what_the_jobs_page_says(cluster: VirtualMachine) -> None:
     job = submit(cluster, "sleep 3000", "-n1 --mem=100 --no-requeue")
     cluster.until(f"journalctl SLURM_JOB_ID={job} | grep -q began", PATIENCE_S)
-    cluster.until(f"slurmlens job {job} | grep -q RUNNING", PATIENCE_S)
+    page_saying(cluster, job, "RUNNING")
     cluster.run("systemctl enable slurmctld slurmd; sync")
     cluster.power_off()
     cluster.start()
     for unit in ("slurmlens-node", "slurmlens-hub", "run-slurmlens-events.mount"):
         cluster.until(f"systemctl is-active {unit}", PATIENCE_S)
-    cluster.until(f"slurmlens job {job} | grep -Eq 'booted|NODE_FAIL'", PATIENCE_S)
+    page_saying(cluster, job, "booted|NODE_FAIL")
 
 
 def test_a_hook_that_a_configless_node_gets_from_the_controller_tells_of_its_job(cluster: VirtualMachine) -> None:
