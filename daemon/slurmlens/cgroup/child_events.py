@@ -19,25 +19,25 @@ KILLED = "oom_kill_events"
 REFUSED = "memory_max_events"
 
 
-def event_files_of_job(memory: Path) -> Iterator[tuple[str, Path]]:
-    """(field, file) of every step below a job's folder in the memory controller."""
-    yield REFUSED, memory / "memory.memsw.failcnt"
+def event_files_of_job(memory: Path) -> Iterator[tuple[str, str]]:
+    """(field, file below the folder) of every step of a job's folder in the memory controller."""
+    yield REFUSED, "memory.memsw.failcnt"
     for step in _subfolders(memory):
-        if step_of_folder(step.name) is not None:
-            yield REFUSED, step / "memory.failcnt"
-            yield REFUSED, step / "memory.memsw.failcnt"
+        if step_of_folder(step) is not None:
+            yield REFUSED, f"{step}/memory.failcnt"
+            yield REFUSED, f"{step}/memory.memsw.failcnt"
 
 
-def event_files_of_step(memory: Path) -> Iterator[tuple[str, Path]]:
-    """(field, file) of every task below a step's folder in the memory controller."""
+def event_files_of_step(memory: Path) -> Iterator[tuple[str, str]]:
+    """(field, file below the folder) of every task of a step's folder in the memory controller."""
     for task in _subfolders(memory):
-        if is_task_folder(task.name):
-            yield KILLED, task / "memory.oom_control"
+        if is_task_folder(task):
+            yield KILLED, f"{task}/memory.oom_control"
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def _subfolders(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     except OSError:
         return []

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -38,7 +39,7 @@ STEP_FIELDS = frozenset(
 EVENT_FILES_MAX = 256
 """Of a v1 job's steps and tasks. Where there are more, its OOM kills are unavailable: part of a sum is not the sum."""
 
-EventFiles = Callable[[Path], Iterable[tuple[str, Path]]]
+EventFiles = Callable[[Path], Iterable[tuple[str, str]]]
 
 _TIER_BIT = {Tier.FAST: lib.SL_TIER_FAST, Tier.SLOW: lib.SL_TIER_SLOW}
 _HIERARCHY = {Hierarchy.V1: lib.SL_V1, Hierarchy.V2: lib.SL_V2}
@@ -60,7 +61,7 @@ class OpenCgroup:
         self._reader = reader
         self._folders = folders
         self._event_files = event_files
-        self._events_open: set[Path] = set()
+        self._events_open: set[str] = set()
         self._event_space: Any = None
         self._group = ffi.new("struct sl_group *")
         lib.sl_init(self._group, hierarchy, field_mask(fields))
@@ -125,12 +126,12 @@ class OpenCgroup:
         if self._event_files is None:
             return False
         files = self._event_files(self._folders[-1])
-        there = {path: field for field, path in files if self._group.wanted >> FIELD_INDEX[field] & 1}
+        there = {name: field for field, name in files if self._group.wanted >> FIELD_INDEX[field] & 1}
         self._events_open &= there.keys()
-        fresh = [(field, path) for path, field in there.items() if path not in self._events_open]
+        fresh = [(field, name) for name, field in there.items() if name not in self._events_open]
         if not fresh or not self._give_event_space(len(fresh)):
             return False
-        return sum(self._open_event(field, path) for field, path in fresh) > 0
+        return sum(self._open_event(field, name) for field, name in fresh) > 0
 
     def _give_event_space(self, more: int) -> bool:
         if len(self._events_open) + more > EVENT_FILES_MAX:
@@ -143,7 +144,8 @@ class OpenCgroup:
             self._event_space = space
         return True
 
-    def _open_event(self, field: str, path: Path) -> bool:
+    def _open_event(self, field: str, name: str) -> bool:
+        path = self._folders[-1] / name
         try:
             descriptor = os.open(path, _OPEN_FILE)
         except OSError as error:
@@ -151,7 +153,7 @@ class OpenCgroup:
         if lib.sl_add_child_event(self._group, FIELD_INDEX[field], descriptor) != 0:
             os.close(descriptor)
             return False
-        self._events_open.add(path)
+        self._events_open.add(sys.intern(name))  # hundreds of jobs have files of the same few names
         return True
 
 

@@ -26,8 +26,14 @@ LARGE_BYTES = 128 * 1024
 by itself it would soon take such things from the heap, which keeps what it had at the worst moment."""
 NOT_NEEDED_BY_US = ("typing_extensions",)
 """msgspec takes it where it is installed; what it wants of it, Python has since 3.11. Kafka's client must have it."""
-DECIMAL = "decimal"
-"""msgspec wants its class, of which no event and no setting has a value: half a MiB of library."""
+STAND_INS = {
+    "decimal": ("Decimal",),
+    "uuid": ("UUID", "SafeUUID"),
+    "msgspec.inspect": (),
+    "msgspec._json_schema": ("schema", "schema_components"),
+}
+"""What msgspec imports for kinds of values and questions that no event and no setting has, with the names that it looks
+up: two thirds of a MiB. The first two are whole libraries."""
 
 
 def main() -> int:
@@ -36,7 +42,7 @@ def main() -> int:
     _find_no_libraries()
     for name in NOT_NEEDED_BY_US:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    _stand_in_for_decimal()
+    _stand_in()
     options = parse()
     try:
         config = load_node(options.config)
@@ -50,7 +56,7 @@ def main() -> int:
     from slurmlens.node import main as program
 
     _allow(NOT_NEEDED_BY_US)
-    sys.modules.pop(DECIMAL, None)  # what is imported from now on has the real one
+    _allow_real_ones()
     return program.main(config, options.config)
 
 
@@ -69,11 +75,19 @@ def _share_one_heap() -> None:
         libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
-def _stand_in_for_decimal() -> None:
-    """A `decimal` that has a class of that name and nothing else."""
-    stand_in = ModuleType(DECIMAL)
-    stand_in.Decimal = type("Decimal", (), {})  # type: ignore[attr-defined]
-    sys.modules.setdefault(DECIMAL, stand_in)
+def _stand_in() -> None:
+    """Empty classes under the names that msgspec looks up, instead of what it would import."""
+    for module, names in STAND_INS.items():
+        stand_in = ModuleType(module)
+        for name in names:
+            setattr(stand_in, name, type(name, (), {"unknown": None}))  # `SafeUUID.unknown` is asked for
+        sys.modules.setdefault(module, stand_in)
+
+
+def _allow_real_ones() -> None:
+    """What is imported from now on (a sink's client) has the real ones; msgspec keeps what it found."""
+    for module in STAND_INS:
+        sys.modules.pop(module, None)
 
 
 def _find_no_libraries() -> None:
