@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from deploy import install
-from deploy.components import consul, elasticsearch, go_carbon, kafka, lumber, neo4j, opensearch
+from deploy.components import consul, elasticsearch, go_carbon, grafana_types, kafka, lumber, neo4j, opensearch
 from deploy.errors import DeployError
 
 FETCHES: dict[str, Callable[[], object]] = {
@@ -23,6 +23,7 @@ FETCHES: dict[str, Callable[[], object]] = {
     "Elasticsearch": elasticsearch.program,
     "Consul": consul.program,
     "go-carbon": go_carbon.program,
+    "Grafana's types": grafana_types.checker,
 }
 WORTH_SAYING_S = 0.5
 

@@ -11,7 +11,8 @@ from aiohttp import ClientSession
 from deploy.components.opensearch import OpenSearch
 
 from slurmlens.config.log_store import SearchServerConfig
-from slurmlens.hub.dashboards.saved_objects import OF_2015, saved_objects
+from slurmlens.hub.dashboards.line_fields import OF_2015
+from slurmlens.hub.dashboards.saved_objects import saved_objects
 from slurmlens.hub.logs.opensearch_store import OpenSearchStore
 from slurmlens.hub.logs.query import JobOwner
 from testkit import saved_object_files

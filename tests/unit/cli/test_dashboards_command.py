@@ -115,3 +115,11 @@ async def test_an_unknown_job_is_told(hub: str, tmp_path: Path, capsys: pytest.C
     assert await write(tmp_path, hub, "--job", "99") == hub_client.EXIT_NO_SUCH
     assert "knows no job 99" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_lines_on_a_search_server_have_a_board(hub: str, tmp_path: Path) -> None:
+    assert await write(tmp_path, hub, "--logs", "elasticsearch") == 0
+    (board,) = tmp_path.glob("slurmlens-logs-*.json")
+    assert '"type": "elasticsearch"' in board.read_text()
+    assert await write(tmp_path, hub) == 0
+    assert list(tmp_path.glob("slurmlens-logs-*.json")) == [], "nobody says where lines are any more"

@@ -16,6 +16,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from slurmlens.cli.ask import hub as hub_client
 from slurmlens.cli.ask.grafana import Grafana
 from slurmlens.errors import GrafanaError, HubError
@@ -23,7 +25,7 @@ from slurmlens.hub.dashboards.all_boards import all_boards
 from slurmlens.hub.dashboards.grafana import dashboard
 from slurmlens.hub.dashboards.inputs import BoardJob, ClusterInputs, deserves_board, job_of, names_of, nodes_of
 from slurmlens.hub.dashboards.job_marks import marks_of
-from slurmlens.hub.dashboards.model import UID_PREFIX, cluster_digits
+from slurmlens.hub.dashboards.model import UID_PREFIX, LineStore, cluster_digits
 from slurmlens.hub.dashboards.texts import cluster_tag
 from slurmlens.hub.views.entity.view import EntitiesView
 from slurmlens.hub.views.job.view import JobView
@@ -36,6 +38,7 @@ SUMMARY = "write the cluster's boards for Grafana into a folder that it provisio
 EPILOG = f"""example:
   slurmlens dashboards --out /var/lib/grafana/dashboards/slurmlens --pages https://slurmlens.example.org
   slurmlens dashboards --out boards --job 4711     a board for this job too, though it has ended
+  slurmlens dashboards --out boards --logs opensearch     with a board of the log lines on that server
   slurmlens dashboards --grafana https://grafana.example.org --token-file /etc/slurmlens/grafana-token
 
 {hub_client.EXIT_TEXT}"""
@@ -72,6 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="where browsers reach the hub, for links (default: the hub's address, where it is http)",
     )
+    parser.add_argument(
+        "--logs",
+        choices=[store.value for store in LineStore],
+        help="log lines are on such a server: a board of them, and lines and marks of errors on the other boards",
+    )
     parser.add_argument("--job", action="append", default=[], metavar="ID", help="make a board of this job too")
     hub_client.add_hub_argument(parser)
 
@@ -85,6 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
         address = hub_client.hub_address(arguments.hub)
         pages_url = _pages_url(arguments.pages, address)
         inputs = ask(address, arguments.job)
+        if arguments.logs is not None:
+            inputs = msgspec.structs.replace(inputs, line_store=LineStore(arguments.logs))
         boards = {board.uid: dashboard(board, pages_url) for board in all_boards(inputs)}
         if arguments.out is not None:
             files = {f"{uid}.json": body for uid, body in boards.items()}

@@ -10,7 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from slurmlens.hub.dashboards.saved_objects import ECS, OF_2015, saved_objects
+from slurmlens.hub.dashboards.line_fields import ECS, OF_2015
+from slurmlens.hub.dashboards.saved_objects import saved_objects
 from slurmlens.runtime.whole_file import write_whole
 
 SUMMARY = "write views of log lines for Kibana and OpenSearch Dashboards into a file that these import"

@@ -13,8 +13,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from slurmlens.hub.dashboards.grafana_lines import line_marks, line_source, line_target, lines_options
 from slurmlens.hub.dashboards.job_marks import annotations_of
-from slurmlens.hub.dashboards.model import Board, BoardRow, Cell, Panel, Period, Shape, Variable
+from slurmlens.hub.dashboards.model import Board, Cell, LineStore, Panel, Period, Shape, Variable
 from slurmlens.hub.dashboards.texts import cluster_tag, escaped
 from slurmlens.shown.text import clip, visible
 
@@ -44,10 +45,10 @@ def dashboard(board: Board, pages_url: str = "") -> bytes:
         "timezone": "browser",
         "time": _time(board.period),
         "refresh": f"{board.refresh_s}s" if board.refresh_s else "",
-        "annotations": {"list": annotations_of(board)},
+        "annotations": {"list": [*annotations_of(board), *line_marks(board)]},
         "templating": {"list": [_variable(variable) for variable in board.variables]},
         "links": _links(board, pages_url),
-        "panels": list(_panels(board.rows, pages_url)),
+        "panels": list(_panels(board, pages_url)),
     }
     return json.dumps(shown, sort_keys=True, indent=1).encode("ascii") + b"\n"
 
@@ -96,9 +97,9 @@ def _links(board: Board, pages_url: str) -> list[Json]:
     return [{"url": "", **link, **rest} for link in ([menu, page] if pages_url and board.page else [menu])]
 
 
-def _panels(rows: Sequence[BoardRow], pages_url: str) -> Iterator[Json]:
+def _panels(board: Board, pages_url: str) -> Iterator[Json]:
     number, top = 1, 0
-    for row in rows:
+    for row in board.rows:
         place = {"x": 0, "y": top, "w": COLUMNS, "h": 1}
         yield {"id": number, "type": "row", "title": row.title, "collapsed": False, "panels": [], "gridPos": place}
         number, top = number + 1, top + 1
@@ -106,37 +107,47 @@ def _panels(rows: Sequence[BoardRow], pages_url: str) -> Iterator[Json]:
         for at, panel in enumerate(row.panels):
             width = COLUMNS // beside
             place = {"x": at % beside * width, "y": top + at // beside * PANEL_HEIGHT, "w": width, "h": PANEL_HEIGHT}
-            yield {"id": number, "gridPos": place, **_panel(panel, pages_url)}
+            yield {"id": number, "gridPos": place, **_panel(panel, pages_url, board.line_store)}
             number += 1
         top += -(-len(row.panels) // beside) * PANEL_HEIGHT
 
 
-def _panel(panel: Panel, pages_url: str) -> Json:
+def _panel(panel: Panel, pages_url: str, store: LineStore | None) -> Json:
     shared: Json = {"title": panel.title, "description": panel.note}
     if panel.shape is Shape.LIST:
         return {**shared, "type": "text", "options": {"mode": "markdown", "content": _markdown(panel, pages_url)}}
-    shared["datasource"] = DATA_SOURCE
-    shared["targets"] = [
-        {"refId": reference_id(at), "datasource": DATA_SOURCE, "target": target}
-        for at, target in enumerate(panel.targets)
-    ]
+    shared["datasource"], shared["targets"] = _asked(panel, store)
     defaults: Json = {"unit": UNITS[panel.unit]}
     shared["fieldConfig"] = {"defaults": defaults, "overrides": []}
     if panel.shape is Shape.FIGURE:
         return {**shared, "type": "stat", "options": _figure_options()}
+    if panel.shape is Shape.LINES:
+        return {**shared, "type": "logs", "options": lines_options()}
     if panel.shape is Shape.TABLE:
         reducers = {"id": "reduce", "options": {"reducers": ["lastNotNull", "max", "mean"]}}
-        return {**shared, "type": "table", "transformations": [reducers], "options": {"showHeader": True}}
+        transformed = {} if panel.lines else {"transformations": [reducers]}
+        return {**shared, "type": "table", **transformed, "options": {"frameIndex": 0, "showHeader": True}}
     defaults["custom"] = _curve(panel)
     return {**shared, "type": "timeseries", "options": _curve_options()}
 
 
+def _asked(panel: Panel, store: LineStore | None) -> tuple[Json, list[Json]]:
+    """The data source and its targets."""
+    if store is not None and panel.lines:
+        asked = enumerate(panel.lines)
+        return line_source(store), [line_target(store, one, panel, reference_id(at)) for at, one in asked]
+    return DATA_SOURCE, [
+        {"refId": reference_id(at), "datasource": DATA_SOURCE, "target": target}
+        for at, target in enumerate(panel.targets)
+    ]
+
+
 def _curve(panel: Panel) -> Json:
     return {
-        "drawStyle": "line",
+        "drawStyle": "bars" if panel.lines else "line",
         "lineInterpolation": "stepAfter" if panel.is_stepped else "linear",
         "lineWidth": 1,
-        "fillOpacity": 30 if panel.is_stacked else 0,
+        "fillOpacity": 80 if panel.lines else 30 if panel.is_stacked else 0,
         "showPoints": "auto",
         "spanNulls": False,
         "stacking": {"mode": "normal" if panel.is_stacked else "none", "group": "A"},
@@ -157,7 +168,10 @@ def _figure_options() -> Json:
         "graphMode": "area",
         "justifyMode": "auto",
         "orientation": "auto",
+        "percentChangeColorMode": "standard",
+        "showPercentChange": False,
         "textMode": "auto",
+        "wideLayout": True,
     }
 
 

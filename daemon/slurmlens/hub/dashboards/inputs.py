@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from slurmlens.clock import NS_PER_S
+from slurmlens.hub.dashboards.model import LineStore
 from slurmlens.hub.views.entity.view import EntitiesView
 from slurmlens.hub.views.job.view import JobView
 from slurmlens.hub.views.jobs.view import JobLine
@@ -62,6 +63,8 @@ class ClusterInputs(msgspec.Struct, frozen=True, kw_only=True):
     running: tuple[JobLine, ...] = ()
     ended: tuple[JobLine, ...] = ()
     jobs: tuple[BoardJob, ...] = ()
+    line_store: LineStore | None = None
+    """A search server that keeps log lines, where there is one that Grafana may ask."""
 
 
 def names_of(view: EntitiesView) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
-"""What a board is: rows of panels, each of them curves, one figure, a table of figures or a list; a period, variables.
+"""What a board is: rows of panels, each of them curves, one figure, a table of figures, a list or log lines; a period,
+variables.
 
 Owns the types and a board's name. Nothing here knows Grafana. Invariants: the same board has the same uid for ever, and
 no two boards have one; what users chose (`Cell.text`, `Board.title`) is kept raw, for whoever draws it knows how to
-escape it; `targets` are expressions of Graphite, made in `targets` alone.
+escape it; `targets` are expressions of Graphite, made in `targets` alone, `lines` questions of a log store, made in
+`line_queries` alone. A panel has the one or the other.
 """
 
 from __future__ import annotations
@@ -32,15 +34,33 @@ class BoardKind(enum.Enum):
     ACCOUNT = "account"
     JOB = "job"
     ANY_JOB = "anyjob"
+    LOGS = "logs"
 
 
 class Shape(enum.Enum):
-    """How a panel shows its targets: over time, as one figure, as a table of figures; LIST shows `cells`."""
+    """How a panel shows what it asks: over time, as one figure, as a table of figures, as log lines themselves; LIST
+    shows `cells`."""
 
     CURVES = "curves"
     FIGURE = "figure"
     TABLE = "table"
     LIST = "list"
+    LINES = "lines"
+
+
+class LineStore(enum.Enum):
+    """What keeps log lines so that a board can ask it."""
+
+    OPENSEARCH = "opensearch"
+    ELASTICSEARCH = "elasticsearch"
+
+
+class LinesAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """Log lines that fit `query` (Lucene's syntax): counted by the most frequent values of the field `by`, where there
+    is one, else the lines themselves."""
+
+    query: str
+    by: str = ""
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +78,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     shape: Shape = Shape.CURVES
     unit: str = "count"
     targets: tuple[str, ...] = ()
+    lines: tuple[LinesAsked, ...] = ()
     note: str = ""
     is_stacked: bool = False
     is_stepped: bool = False
@@ -104,6 +125,10 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     variables: tuple[Variable, ...] = ()
     page: str = ""
     """The hub's own page about the same, as a path."""
+    line_store: LineStore | None = None
+    """Who is asked for lines; None: nobody, and there is no panel of lines."""
+    marked_lines: str = ""
+    """Which lines are marked on the board (Lucene's syntax); empty: none."""
 
     @property
     def uid(self) -> str:

@@ -113,10 +113,12 @@ def _boards(inputs: ClusterInputs) -> BoardRow:
         return _list(title, ("Board",), cells, note)
 
     any_job = (Cell(text="any job, by node and slot", board=board_uid(BoardKind.ANY_JOB, inputs.cluster)),)
+    logs = (Cell(text="log lines", board=board_uid(BoardKind.LOGS, inputs.cluster)),)
     return BoardRow(
         title="Boards",
         panels=(
             _list("Jobs", ("Board",), (any_job,), ""),
+            *(() if inputs.line_store is None else (_list("Lines", ("Board",), (logs,), ""),)),
             boards(BoardKind.PARTITION, "Partitions", inputs.partitions),
             boards(BoardKind.NODE, "Nodes", [node.name for node in inputs.nodes]),
             boards(BoardKind.USER, "Users", inputs.users),

@@ -14,31 +14,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from slurmlens.hub.dashboards.line_fields import ECS, TIME, FieldNames
+
 _encoder = msgspec.json.Encoder(order="sorted")
 _INDEX_REFERENCE = "kibanaSavedObjectMeta.searchSourceJSON.index"
 _MIGRATED = {"index-pattern": "7.6.0", "search": "7.9.3", "visualization": "7.10.0", "dashboard": "7.9.3"}
 _PANEL_VERSION = "7.10.2"
 _WIDTH, _CHART_HEIGHT, _LIST_HEIGHT = 48, 12, 24
-TIME = "@timestamp"
-
-
-class FieldNames(NamedTuple):
-    """How an index calls what the views ask for; all but the message hold whole words or numbers."""
-
-    node: str
-    program: str
-    severity: str
-    job: str
-    user: str
-    kind: str
-    message: str = "message"
-
-
-ECS = FieldNames("host.name", "process.name", "log.level", "slurm.job_id", "slurm.user", "slurm.line_kind")
-OF_2015 = FieldNames(
-    "logsource.keyword", "program.keyword", "severity_label.keyword", "slurm_jobid.keyword", "slurm_user.keyword",
-    "tags.keyword",
-)  # fmt: skip
 
 
 class _View(NamedTuple):

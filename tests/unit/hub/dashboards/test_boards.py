@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.dashboards.all_boards import all_boards
 from slurmlens.hub.dashboards.grafana import COLUMNS, dashboard, reference_id
+from slurmlens.hub.dashboards.grafana_lines import SOURCE_UID
 from slurmlens.hub.dashboards.inputs import BoardJob, BoardNode, ClusterInputs, Placement, deserves_board, job_of
-from slurmlens.hub.dashboards.model import MOST_UID_CHARS, UID_PREFIX, BoardKind, board_uid
+from slurmlens.hub.dashboards.line_queries import phrase
+from slurmlens.hub.dashboards.model import MOST_UID_CHARS, UID_PREFIX, BoardKind, LineStore, board_uid
 from slurmlens.hub.dashboards.targets import NODE_LEVEL, SLOT_LEVEL, any_of, node_series, slot_series
 from slurmlens.hub.dashboards.texts import escaped
 from slurmlens.hub.views.job.build import build_job_view
@@ -32,7 +34,7 @@ from testkit.graphite_expression import parse_expression, series_of
 from testkit.job_gallery import completed
 
 PAGES = "https://lens.example.org"
-PANEL_TYPES = {"row", "timeseries", "stat", "table", "text"}
+PANEL_TYPES = {"row", "timeseries", "stat", "table", "text", "logs"}
 A_SERIES = re.compile(r"(slurm|servers)(\.(\{[\w,-]+\}|[\w-]+|\*|\$node|\$slot))+", re.ASCII)
 WRITE_THEM = (
     "import sys, testkit.board_inputs as t\n"
@@ -72,6 +74,32 @@ def test_the_board_is_as_reviewed(kind: BoardKind, name: str, golden: Callable[[
     golden(f"dashboards/{kind.value}{'-' if name else ''}{name}.json", dashboard(board, PAGES).decode())
 
 
+@pytest.mark.parametrize("store", LineStore)
+def test_the_board_of_lines_is_as_reviewed(store: LineStore, golden: Callable[[str, str], None]) -> None:
+    *_, board = all_boards(with_lines_on(store))
+    assert board.kind is BoardKind.LOGS
+    golden(f"dashboards/logs-{store.value}.json", dashboard(board, PAGES).decode())
+
+
+def with_lines_on(store: LineStore) -> ClusterInputs:
+    return msgspec.structs.replace(small_cluster(), line_store=store)
+
+
+def test_boards_without_a_search_server_ask_nobody_for_lines() -> None:
+    assert SOURCE_UID not in json.dumps(written(small_cluster()))
+
+
+def test_every_board_that_a_line_can_be_about_lists_them_and_marks_the_errors() -> None:
+    listed, marked = set(), set()
+    for board in all_boards(with_lines_on(LineStore.OPENSEARCH)):
+        drawn = json.loads(dashboard(board, PAGES))
+        listed |= {board.kind for panel in drawn["panels"] if panel["type"] == "logs"}
+        marked |= {board.kind for one in drawn["annotations"]["list"] if one["datasource"]["uid"] == SOURCE_UID}
+    about = {BoardKind.NODE, BoardKind.JOB, BoardKind.USER, BoardKind.ACCOUNT, BoardKind.PARTITION}
+    assert listed == {*about, BoardKind.LOGS}
+    assert marked == {*about, BoardKind.OVERVIEW}
+
+
 def test_boards_are_the_same_bytes_in_every_process() -> None:
     made = set()
     for seed in ("1", "2"):
@@ -83,7 +111,7 @@ def test_boards_are_the_same_bytes_in_every_process() -> None:
 
 
 def test_a_board_keeps_what_grafana_demands() -> None:
-    boards = written(small_cluster())
+    boards = written(with_lines_on(LineStore.ELASTICSEARCH))
     for uid, board in boards.items():
         assert re.fullmatch(r"[a-zA-Z0-9-]+", uid)
         assert uid.startswith(UID_PREFIX)
@@ -110,7 +138,7 @@ def overlaps(panels: list[dict[str, Any]]) -> bool:
 
 
 def test_every_board_that_is_linked_is_there() -> None:
-    boards = written(small_cluster())
+    boards = written(with_lines_on(LineStore.OPENSEARCH))
     linked = {uid for board in boards.values() for uid in re.findall(r"/d/([\w-]+)", json.dumps(board))}
     assert len(linked) > 8
     assert linked <= boards.keys()
@@ -219,6 +247,11 @@ def test_no_name_is_more_than_a_name(cluster: str, node: str, partition: str, us
         for target in targets_of(board):
             for series in series_of(parse_expression(target)):
                 assert A_SERIES.fullmatch(series), series
+
+
+@given(NAMES)
+def test_a_name_in_a_question_of_lines_is_one_phrase_and_no_variable(name: str) -> None:
+    assert re.fullmatch(r'"([A-Za-z0-9 ._-]|\\u[0-9a-f]{4})*"', phrase(name))
 
 
 @given(NAMES)
