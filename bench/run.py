@@ -19,7 +19,7 @@ from types import ModuleType
 
 from bench.report import terminal_lines, update_document, write_document
 from bench.result import NotMeasurable, Result
-from bench.setting import Setting
+from bench.setting import BURST_TASKS, Setting
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 CASES = {
@@ -51,6 +51,7 @@ CASES = {
     "P24": "bench.p24_noise",
     "P25": "bench.p25_bursts",
     "P26": "bench.p26_scheduler",
+    "P27": "bench.p27_array_bursts",
     "P28": "bench.p28_log_ingest",
     "P29": "bench.p29_log_search",
     "P29SERVER": "bench.p29_search_server",
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cgroups are removed
     results: list[Result] = []
-    with Setting(options.quick, options.soak_minutes, options.long_history) as setting:
+    with Setting(options.quick, options.soak_minutes, options.long_history, options.burst_tasks) as setting:
         for target in options.only or CASES:
             begin_s = time.monotonic()
             for result in run_case(importlib.import_module(CASES[target]), setting):
@@ -116,6 +117,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--soak-minutes", type=int, default=0, help="watch memory (P8) for so long instead of a minute")
     parser.add_argument("--long-history", type=Path, help="the folder of a history of ten million jobs (P39LONG)")
+    parser.add_argument("--burst-tasks", type=int, default=BURST_TASKS, help="how many array tasks P27 has")
     parser.add_argument("--output", type=Path, help="where the table goes; docs/performance.md in a full run")
     options = parser.parse_args(arguments)
     if options.output is None and not (options.quick or options.only):

@@ -18,14 +18,18 @@ from bench.receivers import Receivers
 from bench.tree import Tree
 
 JOB_COUNT = 200
+BURST_TASKS = 10_000
 
 
 class Setting:
     """One run of the benchmark; a context manager."""
 
-    def __init__(self, quick: bool, soak_minutes: int = 0, long_history: Path | None = None) -> None:
+    def __init__(
+        self, quick: bool, soak_minutes: int = 0, long_history: Path | None = None, burst_tasks: int = BURST_TASKS
+    ) -> None:
         self.quick = quick
         self.soak_minutes = soak_minutes
+        self.burst_tasks = burst_tasks
         self.long_history = long_history
         self.documents: dict[str, str] = {}
         """Further pages of a case, by file name; written beside the table."""

@@ -95,11 +95,13 @@ def _over(sampled: StepTotals | None, told: StepTotals) -> StepTotals:
 def _job_cpu(totals: Totals, steps: Sequence[StepTotals], told: Mapping[str, StepTotals]) -> Figure | None:
     """The sum of exact steps where the job's own figure is less than exact, and no step is missing in that sum.
 
-    A share of what several dead jobs used together is such a figure, and so is a last sample. What `extern` used (a
+    A share of what several dead jobs used together is such a figure, and so is a last sample, and so is the rest of a
+    parent that comes to less than the steps: parent and children are not read at one moment. What `extern` used (a
     login to the node) no task's exit tells: it is as it was sampled.
     """
     own = totals.cpu_s
-    if own is not None and own.complete and own.source in _EXACT:
+    exact_s = sum(step.cpu_s.value for step in steps if step.cpu_s and step.cpu_s.source is FigureSource.TASK_EXIT)
+    if own is not None and own.complete and own.source in _EXACT and own.value >= exact_s:
         return own
     of_tasks = [step for step in steps if step.step != "extern"]
     if not of_tasks or not all(step.cpu_s and step.cpu_s.source is FigureSource.TASK_EXIT for step in of_tasks):

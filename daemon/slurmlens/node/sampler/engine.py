@@ -29,7 +29,7 @@ from slurmlens.node.sampler.recorder import FlightRecorder
 from slurmlens.node.sampler.remainder_reads import RemainderReads
 from slurmlens.node.sampler.rest import NO_REST, Rest
 from slurmlens.node.sampler.schedule import Due, Schedule
-from slurmlens.node.sampler.watched import Cgroup, Watched
+from slurmlens.node.sampler.watched import EXTERN, Cgroup, Watched
 
 BINS_PER_INTERVAL = 4
 """How much finer than the regular interval a young job's profile is; one that was there before us is read at regular
@@ -127,7 +127,8 @@ class Engine:
         step = Cgroup(name=order.name, place=order.place, handle=handle, account=account, born_ns=born_ns)
         watched.steps[order.step] = step
         watched.job.emptied_ns = None
-        self._remainders.adopt_step(order.name, step, watched.job.name, now.boottime_ns, newborn=order.newborn)
+        job, sleeps = watched.job.name, order.step == EXTERN
+        self._remainders.adopt_step(order.name, step, job, now.boottime_ns, newborn=order.newborn, sleeps=sleeps)
         self._first_look(watched, step, now)
 
     def unwatch(self, name: str, now: Moment) -> None:

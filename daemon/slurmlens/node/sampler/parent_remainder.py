@@ -4,7 +4,9 @@ A cgroup's CPU counter keeps what its dead children used (v1 cpuacct and v2 cpu.
 OOM kills does too (`memory.events` is hierarchical; v1 counts them in the task's folder alone). So what a parent
 counts, less what its living children count, less what was already known to belong to nobody alive (`own`), is what the
 children that died since then used in all. One dead child: exact. Several: an exact sum, split by how long each had gone
-unseen and how busy it had been, and marked as split; kills are not shared out so: whose they were is unknown then.
+unseen and how busy it had been, and marked as split; kills are not shared out so: whose they were is unknown then. A
+job works in its steps, so it has as much part in a split as those of its steps that died with it; the step `extern`
+only waits for the job's end, unless it was seen to work (somebody is logged in).
 
 Owns the tree of watched cgroups and each parent's `own`. Pure: counters come in as tuples of `REMAINDER_FIELDS`, all
 read at one time; nothing here reads. The tree is as deep as the layout: node, user (v1), job, step. A dead parent (v1
@@ -28,6 +30,9 @@ REMAINDER_FIELDS = (*CPU_FIELDS, KILLED)
 _KILLED = REMAINDER_FIELDS.index(KILLED)
 _NOTHING: Counters = (0,) * len(REMAINDER_FIELDS)
 _UNREAD: Counters = (None,) * len(REMAINDER_FIELDS)
+_ASLEEP_NS = 50_000_000
+"""A cgroup that sleeps uses less than this to start its process."""
+_ASLEEP_CORES = 1e-6
 
 
 class Departure(msgspec.Struct, frozen=True):
@@ -47,11 +52,15 @@ class _Member(msgspec.Struct):
     seen_ns: int = 0
     own: Counters | None = None
     children: set[str] = msgspec.field(default_factory=set)
+    sleeps: bool = False
+    had_children: bool = False
 
     def weight(self, now_ns: int) -> float:
         """How much of a shared rest is probably this one's: unseen time times the cores it kept busy before."""
         unseen_ns = max(1, now_ns - self.seen_ns)
         used_ns = self.last[0] or 0
+        if self.had_children or (self.sleeps and used_ns < _ASLEEP_NS):
+            return unseen_ns * _ASLEEP_CORES
         return unseen_ns * max(0.001, used_ns / max(1, self.seen_ns - self.born_ns))
 
 
@@ -64,17 +73,19 @@ class ParentRemainder:
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
-    def add(self, name: str, parent: str | None, now_ns: int, *, newborn: bool) -> None:
+    def add(self, name: str, parent: str | None, now_ns: int, *, newborn: bool, sleeps: bool = False) -> None:
         """A cgroup is watched from now on; its parent, if it has one, must be known.
 
         A newborn counts nothing yet, so nothing in it can be from unknown dead children; of an older one `balance` must
-        tell first what it holds, and of its parent again how much of that is the parent's own.
+        tell first what it holds, and of its parent again how much of that is the parent's own. One that `sleeps` (the
+        step extern, whose process waits for the job's end) has no part in a shared rest, unless it was seen to work.
         """
         assert name not in self._members, "it would leave its children, and its parent, with a name that nobody has"
-        self._members[name] = _Member(parent, now_ns, seen_ns=now_ns, own=_NOTHING if newborn else None)
+        self._members[name] = _Member(parent, now_ns, seen_ns=now_ns, own=_NOTHING if newborn else None, sleeps=sleeps)
         if parent is None:
             return
         self._members[parent].children.add(name)
+        self._members[parent].had_children = True
         if not newborn:
             self._members[parent].own = None
 
@@ -83,6 +94,7 @@ class ParentRemainder:
         self._members[name].parent = parent
         member = self._members[parent]
         member.children.add(name)
+        member.had_children = True
         member.own = None
 
     def set_apart(self, name: str) -> None:
@@ -155,6 +167,12 @@ class ParentRemainder:
         for child in dead:
             self._solve(child, alive, now_ns, found[child].source, found)
 
+    def _weight(self, member: _Member, now_ns: int) -> float:
+        """A job's processes are in its steps: what it used unseen is what those used that were alive when last seen."""
+        if member.children:
+            return sum(self._weight(self._members[child], now_ns) for child in member.children)
+        return member.weight(now_ns)
+
     def _bury(
         self,
         member: _Member,
@@ -174,7 +192,7 @@ class ParentRemainder:
             )
             shared = len(dead) > 1 and bool(rest[0]) and best is FigureSource.PARENT_REST
             source = FigureSource.PARENT_REST_SPLIT if shared else best
-        shares = _shares([one.weight(now_ns) for one in gone])
+        shares = _shares([self._weight(one, now_ns) for one in gone])
         are_kills_known = rest[_KILLED] is not None and (len(dead) == 1 or not rest[_KILLED])
         for child, one, share in zip(dead, gone, shares, strict=True):
             one.last = _more(one.last, rest, share)

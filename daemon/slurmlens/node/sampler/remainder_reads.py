@@ -69,10 +69,11 @@ class RemainderReads:
         self._accounts[name] = job.account
         self._adopt(name, job.handle, ancestor, now_ns, newborn=newborn)
 
-    def adopt_step(self, name: str, step: Cgroup, job: str, now_ns: int, *, newborn: bool) -> None:
+    def adopt_step(self, name: str, step: Cgroup, job: str, now_ns: int, *, newborn: bool, sleeps: bool) -> None:
         """A step's cgroup is watched from now on, inside the job named `job`."""
         self._accounts[name] = step.account
-        self._adopt(name, step.handle, job if job in self._remainder else None, now_ns, newborn=newborn)
+        parent = job if job in self._remainder else None
+        self._adopt(name, step.handle, parent, now_ns, newborn=newborn, sleeps=sleeps)
 
     def departures(self) -> dict[str, Departure | None]:
         """Who was found dead since the last call, and what each used in all; None where nobody can tell."""
@@ -177,8 +178,17 @@ class RemainderReads:
         told = zip(names, handles, readings, strict=True)
         return {name: rest_counters(one) for name, handle, one in told if not (one.gone and was_there(handle))}
 
-    def _adopt(self, name: str, handle: OpenCgroup, parent: str | None, now_ns: int, *, newborn: bool) -> None:
-        self._remainder.add(name, parent, now_ns, newborn=newborn)
+    def _adopt(
+        self,
+        name: str,
+        handle: OpenCgroup,
+        parent: str | None,
+        now_ns: int,
+        *,
+        newborn: bool,
+        sleeps: bool = False,
+    ) -> None:
+        self._remainder.add(name, parent, now_ns, newborn=newborn, sleeps=sleeps)
         self._handles[name] = handle
 
     def _ancestor(self, place: CgroupPlace, now_ns: int, *, newborn: bool) -> str | None:

@@ -257,6 +257,12 @@ def test_a_jobs_own_exact_figure_stays(source: FigureSource) -> None:
     assert totals.cpu_s == own
 
 
+def test_a_rest_that_comes_to_less_than_the_exact_steps_gives_way_to_their_sum() -> None:
+    rest = Figure(value=1.9, source=FigureSource.PARENT_REST, complete=True)
+    told = {"0": StepTotals(step="0", cpu_s=exact(1.5)), "batch": StepTotals(step="batch", cpu_s=exact(0.5))}
+    assert overlay(Totals(samples=9, cpu_s=rest), told).cpu_s == exact(2.0)
+
+
 def test_a_share_of_what_several_jobs_used_gives_way_to_the_sum_of_exact_steps() -> None:
     split = Figure(value=2.0, source=FigureSource.PARENT_REST_SPLIT, complete=True)
     extern = StepTotals(step="extern", samples=2, cpu_s=sampled(0.25))

@@ -56,6 +56,45 @@ def test_several_dead_share_an_exact_sum_and_it_is_marked() -> None:
     assert usages["a"] > usages["b"]  # it was the busier one
 
 
+def jobs_of(*jobs: str) -> ParentRemainder:
+    """A user's folder with newborn jobs, each with the steps batch and extern, all read at 10."""
+    tree = tree_of(*jobs)
+    for job in jobs:
+        for step in ("extern", "batch"):
+            tree.add(f"{job}/{step}", job, 0, newborn=True, sleeps=step == "extern")
+            tree.note(f"{job}/{step}", cpu(1_000_000), 10)
+        tree.note(job, cpu(2_000_000), 10)
+    return tree
+
+
+def test_what_a_job_used_unseen_is_its_batch_steps_and_not_externs_that_sleeps() -> None:
+    tree = jobs_of("a")
+    departures = tree.settle("parent", {"parent": cpu(1000 + 2_000_000 + 50_000_000)}, 20)
+    used = {name: departure.counters[0] or 0 for name, departure in departures.items()}
+    assert used["a"] == 52_000_000
+    assert abs(used["a/batch"] - 51_000_000) < 10_000
+    assert abs(used["a/extern"] - 1_000_000) < 10_000
+
+
+def test_of_two_jobs_the_one_whose_batch_step_died_before_has_no_part_in_what_the_other_used() -> None:
+    tree = jobs_of("a", "b")
+    alive = {"a": cpu(52_000_000), "a/extern": cpu(1_000_000)}
+    assert tree.settle("a", alive, 15)["a/batch"].source is FigureSource.PARENT_REST
+    departures = tree.settle("parent", {"parent": cpu(1000 + 52_000_000 + 2_000_000 + 40_000_000)}, 20)
+    used = {name: departure.counters[0] or 0 for name, departure in departures.items()}
+    assert abs(used["a"] - 52_000_000) < 10_000
+    assert abs(used["b"] - 42_000_000) < 10_000
+    assert departures["b"].source is FigureSource.PARENT_REST_SPLIT
+
+
+def test_an_extern_that_was_seen_to_work_shares_like_any_other() -> None:
+    tree = jobs_of("a")
+    tree.note("a/extern", cpu(500_000_000), 11)
+    tree.note("a", cpu(501_000_000), 11)
+    departures = tree.settle("parent", {"parent": cpu(1000 + 501_000_000 + 90_000_000)}, 20)
+    assert (departures["a/extern"].counters[0] or 0) > 500_000_000 + 45_000_000
+
+
 def test_several_dead_with_nothing_left_to_share_are_each_exact() -> None:
     tree = tree_of("a", "b")
     tree.note("a", cpu(30), 10)
