@@ -42,12 +42,14 @@ def checker() -> Path:
     return cached_folder(key("grafana-types", *(module / name for name in PINNED)), build)
 
 
-def objections(boards: Mapping[str, Mapping[str, Any]]) -> list[Objection]:
-    """What any of the three releases' types refuses in these dashboards, by whatever names they are given here."""
+def objections(
+    boards: Mapping[str, Mapping[str, Any]], resources: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Objection]:
+    """What any release's types refuse in these dashboards, and in these resources of `/apis`, by their names here."""
     try:
         done = subprocess.run(
             ["node", str(checker() / "check.mjs")],
-            input=json.dumps(boards),
+            input=json.dumps({"boards": boards, "resources": resources or {}}),
             capture_output=True,
             text=True,
             check=False,

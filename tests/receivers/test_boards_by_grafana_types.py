@@ -13,6 +13,7 @@ from deploy.errors import MachineLacks
 
 from slurmlens.hub.dashboards.all_boards import all_boards
 from slurmlens.hub.dashboards.grafana import dashboard
+from slurmlens.hub.dashboards.grafana_resource import LatestVersion, board_resource
 from slurmlens.hub.dashboards.model import LineStore
 from testkit.board_inputs import small_cluster
 
@@ -30,9 +31,9 @@ def every_board() -> dict[str, Board]:
     return found
 
 
-def held(boards: dict[str, Board]) -> list[Any]:
+def held(boards: dict[str, Board], resources: dict[str, Any] | None = None) -> list[Any]:
     try:
-        return objections(boards)
+        return objections(boards, resources)
     except MachineLacks as error:
         pytest.skip(str(error))
 
@@ -41,6 +42,20 @@ def test_no_release_refuses_anything_of_any_board() -> None:
     boards = every_board()
     assert len(boards) > 40
     assert held(boards) == []
+
+
+def test_what_goes_to_the_newer_api_is_a_dashboard_resource() -> None:
+    boards = every_board()
+    over = LatestVersion(is_ours=True, version="1001")
+    made = {
+        f"{name} {version}": board_resource(board, "default", "slurmlens", "slurmlens content-1", version)
+        for name, board in boards.items()
+        for version in (None, over)
+    }
+    assert held({}, made) == []
+    spoilt = board_resource(boards["overview  "], "default", "slurmlens", "m", None)
+    del spoilt["metadata"]["namespace"]
+    assert {one.release for one in held({}, {"spoilt": spoilt})} == {12, 13}
 
 
 def _misspelt_key(board: Board) -> None:

@@ -1,4 +1,4 @@
-"""What of Grafana's HTTP API `slurmlens dashboards` speaks, as its documentation of 11 to 13 describes it.
+"""What of Grafana's HTTP APIs `slurmlens dashboards` speaks, `/api` and `/apis`, as its documentation describes them.
 
 A stand-in: no Grafana is to be had for these tests. It keeps folders, boards with their versions, and annotations; it
 refuses what the documentation says is refused (a key, a save over another version, a uid in use). It neither migrates
@@ -16,6 +16,15 @@ from aiohttp import web
 TOKEN = "glsa_made_up"  # of a stand-in
 
 
+RESOURCES = "/apis/dashboard.grafana.app/v1/namespaces/default/dashboards"
+
+
+def refused(code: int, reason: str, message: str) -> web.Response:
+    """A refusal as `/apis` words it."""
+    told = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason}
+    return web.json_response({**told, "code": code}, status=code)
+
+
 @dataclass
 class StandInGrafana:
     """Its state, which a test may look into and change."""
@@ -29,6 +38,14 @@ class StandInGrafana:
     requests: list[str] = field(default_factory=list)
     has_bare_version_lists: bool = False
     """As of before 11.5: a list of versions without an object around it."""
+    serves_resources: bool = True
+    is_admin: bool = True
+    """Whether the key may make data sources."""
+    keeps_first_message: bool = True
+    """The documentation promises messages of updates; of what made a board it says nothing."""
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    resources: list[dict[str, Any]] = field(default_factory=list)
+    """What was saved by `/apis`, as it was sent."""
 
     def __post_init__(self) -> None:
         self._ids = itertools.count(1)
@@ -44,6 +61,15 @@ class StandInGrafana:
         app.add_routes(
             [
                 web.get("/api/health", self._health),
+                web.get("/api/datasources/uid/{uid}", self._source),
+                web.post("/api/datasources", self._new_source),
+                web.get("/apis/{group}", self._group),
+                web.get("/apis/folder.grafana.app/v1/namespaces/default/folders/{uid}", self._folder),
+                web.post("/apis/folder.grafana.app/v1/namespaces/default/folders", self._new_folder_resource),
+                web.get(RESOURCES, self._history),
+                web.post(RESOURCES, self._create),
+                web.put(f"{RESOURCES}/{{uid}}", self._update),
+                web.delete(f"{RESOURCES}/{{uid}}", self._delete),
                 web.get("/api/folders/{uid}", self._folder),
                 web.post("/api/folders", self._new_folder),
                 web.get("/api/search", self._search),
@@ -64,6 +90,71 @@ class StandInGrafana:
             return web.json_response({"message": "Invalid API key"}, status=401)
         answer: web.StreamResponse = await handler(request)
         return answer
+
+    async def _source(self, request: web.Request) -> web.Response:
+        found = self.sources.get(request.match_info["uid"])
+        return web.json_response(found or {"message": "Data source not found"}, status=200 if found else 404)
+
+    async def _new_source(self, request: web.Request) -> web.Response:
+        if not self.is_admin:
+            return web.json_response({"message": "You'll need additional permissions"}, status=403)
+        told = await request.json()
+        self.sources[told["uid"]] = told
+        return web.json_response({"message": "Datasource added"})
+
+    async def _group(self, request: web.Request) -> web.Response:
+        name = request.match_info["group"]
+        if self.version.startswith("11") or not self.serves_resources:
+            raise web.HTTPNotFound
+        versions = ["v1", "v1beta1"] if self.version.startswith("13") else ["v1beta1"]
+        told = [{"groupVersion": f"{name}/{one}", "version": one} for one in versions]
+        return web.json_response({"kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": told})
+
+    async def _new_folder_resource(self, request: web.Request) -> web.Response:
+        told = await request.json()
+        self.folders.add(told["metadata"]["name"])
+        return web.json_response(told, status=201)
+
+    async def _history(self, request: web.Request) -> web.Response:
+        assert request.query["labelSelector"] == "grafana.app/get-history=true"
+        uid = request.query["fieldSelector"].removeprefix("metadata.name=")
+        versions = [
+            {
+                "metadata": {
+                    "name": uid,
+                    "generation": number,
+                    "resourceVersion": str(1000 + number),
+                    "annotations": {"grafana.app/message": text} if text else {},
+                },
+                "spec": {},
+            }
+            for number, text in enumerate(self.messages.get(uid, ()) if uid in self.boards else (), 1)
+        ]
+        return web.json_response({"kind": "DashboardList", "items": versions[::-1][: int(request.query["limit"])]})
+
+    async def _create(self, request: web.Request) -> web.Response:
+        told = await request.json()
+        if told["metadata"]["name"] in self.boards:
+            return refused(409, "AlreadyExists", "dashboards already exists")
+        return self._saved(told, told["metadata"]["annotations"]["grafana.app/message"], status=201)
+
+    async def _update(self, request: web.Request) -> web.Response:
+        told = await request.json()
+        uid = told["metadata"]["name"]
+        assert uid == request.match_info["uid"]
+        if told["metadata"]["resourceVersion"] != str(1000 + len(self.messages[uid])):
+            return refused(409, "Conflict", "the object has been modified")
+        return self._saved(told, told["metadata"]["annotations"]["grafana.app/message"], status=200)
+
+    def _saved(self, told: dict[str, Any], message: str, status: int) -> web.Response:
+        uid, folder = told["metadata"]["name"], told["metadata"]["annotations"]["grafana.app/folder"]
+        if folder not in self.folders:
+            return refused(400, "BadRequest", "folder not found")
+        self.resources.append(told)
+        self.boards[uid], self.folder_of[uid] = {**told["spec"], "uid": uid}, folder
+        is_first = not self.messages.get(uid)
+        self.messages.setdefault(uid, []).append(message if self.keeps_first_message or not is_first else "")
+        return web.json_response(told, status=status)
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"commit": "x", "database": "ok", "version": self.version})

@@ -1,37 +1,42 @@
-"""A Grafana, asked over HTTP: boards and annotations by its API of 11 to 13.
+"""A Grafana, asked over HTTP: boards, annotations and data sources of 11 to 13.
 
-Owns the requests and what their answers mean. `/api` alone: Grafana 13 calls it deprecated and keeps it; `/apis` is not
-spoken. Invariants: nothing outside one folder is touched; a board that somebody else saved last is neither overwritten
+Owns what is published and what is left alone. Boards go by `/apis` where Grafana is 13 or newer and serves it, else by
+`/api`; the search for boards, annotations and data sources go by `/api` everywhere, for `/apis` has them in no stable
+form. Invariants: nothing outside one folder is touched; a board that somebody else saved last is neither overwritten
 nor removed (the message of its last version tells); a refused board is that board's fault alone. Format: Grafana
-documentation, "HTTP API": search, folders, dashboards, dashboard versions, annotations. Used by `slurmlens dashboards`.
+documentation, "HTTP API": search, annotations, data sources. Used by `slurmlens dashboards`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import http.client
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from slurmlens.cli.ask.grafana_classic import ClassicBoards
+from slurmlens.cli.ask.grafana_requests import GrafanaRequests
+from slurmlens.cli.ask.grafana_resources import ResourceBoards
 from slurmlens.errors import GrafanaError
+from slurmlens.hub.dashboards.grafana_resource import SAID, LatestVersion
 from slurmlens.hub.dashboards.job_marks import JOBS, JobMark
 from slurmlens.shown.text import visible
 
-TIMEOUT_S = 15.0
-MOST_BYTES = 64 * 1024 * 1024
 PAGE = 1000
 MOST_MARKS = 5000
 KNOWN_MAJORS = range(11, 14)
-SAID = "slurmlens "
-"""How the message of each version that is ours begins."""
+RESOURCES_SINCE = 13
 CONTENT = "content-"
 """How the tag begins that says what a board is made of, so that a list of boards tells which have changed."""
+_REFUSED = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+}
 
 
 class Published(NamedTuple):
@@ -51,14 +56,6 @@ class _Found(msgspec.Struct):
     tags: tuple[str, ...] = ()
 
 
-class _Version(msgspec.Struct):
-    message: str = ""
-
-
-class _Versions(msgspec.Struct):
-    versions: tuple[_Version, ...] = ()
-
-
 class _Mark(msgspec.Struct):
     id: int
     tags: tuple[str, ...] | None = None
@@ -67,44 +64,85 @@ class _Mark(msgspec.Struct):
     timeEnd: int = 0  # noqa: N815  # Grafana's name
 
 
-class Grafana:
-    """One Grafana. `token` is a service account's with the role of an editor."""
+class BoardApi(Protocol):
+    """One of Grafana's two ways to keep boards."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._url = url.rstrip("/")
-        self._token = token
+    path: str
+
+    def make_folder(self, uid: str) -> None:
+        """Makes it where it is missing."""
+
+    def latest(self, uid: str) -> LatestVersion | None:
+        """The board's last version; None where there is none."""
+
+    def save(self, board: dict[str, Any], folder: str, message: str, over: LatestVersion | None) -> None:
+        """Saves it as new, or over that version."""
+
+    def remove(self, uid: str) -> None:
+        """Removes it; that it is gone is well."""
+
+
+class Grafana:
+    """One Grafana. `token` is a service account's with the role of an editor; `namespace` is its organisation's."""
+
+    def __init__(self, url: str, token: str, namespace: str = "default") -> None:
+        requests = GrafanaRequests(url, token)
+        self._ask = requests.ask
+        self._boards: BoardApi = ClassicBoards(requests)
+        self._resources = ResourceBoards(requests, namespace)
+
+    @property
+    def path(self) -> str:
+        """By which of its ways boards go."""
+        return self._boards.path
 
     def check_release(self) -> str:
-        """Its version; GrafanaError where it is one that nobody has read the API of."""
+        """Its version, by which the way of boards is chosen; GrafanaError where nobody has read its API."""
         told = self._ask("GET", "/api/health", kind=dict[str, Any])
         version = str(told.get("version", ""))
         major = version.partition(".")[0]
         if not major.isdecimal() or int(major) not in KNOWN_MAJORS:
             wanted = f"{KNOWN_MAJORS.start} to {KNOWN_MAJORS.stop - 1}"
             raise GrafanaError(f"Grafana is of version {visible(version) or 'unknown'}; {wanted} are known")
+        if int(major) >= RESOURCES_SINCE and self._resources.is_served():
+            self._boards = self._resources
         return version
+
+    def make_source(self, source: Mapping[str, Any]) -> bool:
+        """Makes a data source where its uid is not there yet; whether it did. One that is there is left as it is."""
+        if self._ask("GET", f"/api/datasources/uid/{source['uid']}", missing_is_well=True) is not None:
+            return False
+        try:
+            self._ask("POST", "/api/datasources", source)
+        except GrafanaError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            advice = "that takes the role of an admin, or a file (etc/grafana)"
+            raise GrafanaError(f"data source {source['name']} cannot be made: {advice}", status=error.status) from error
+        return True
 
     def publish(self, tag: str, boards: Mapping[str, bytes], folder: str) -> Published:
         """Makes the boards of one cluster (its `tag`) in our folder these, by uid."""
-        self._make_folder(folder)
+        self._boards.make_folder(folder)
         there = {board.uid: board for board in self._listed(tag, folder)}
         written, edited, refused = 0, [], []
         changed = {uid: body for uid, body in boards.items() if _content_of(body) not in _tags_of(there.get(uid))}
         for uid, body in sorted(changed.items()):
-            if uid in there and not self._is_ours(uid):
+            latest = self._boards.latest(uid) if uid in there else None
+            if latest is not None and not latest.is_ours:
                 edited.append(uid)
                 continue
             try:
-                self._save(body, folder, overwrite=uid in there)
+                self._save(body, folder, latest)
                 written += 1
             except GrafanaError as error:
-                if error.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.PRECONDITION_FAILED):
+                if error.status not in _REFUSED:
                     raise
                 refused.append(f"{uid}: {error}")
         gone = sorted(there.keys() - boards.keys())
         kept = [uid for uid in gone if not self._is_ours(uid)]
         for uid in sorted(set(gone) - set(kept)):
-            self._ask("DELETE", f"/api/dashboards/uid/{uid}", missing_is_well=True)
+            self._boards.remove(uid)
         return Published(written, len(boards) - len(changed), len(gone) - len(kept), (*edited, *kept), tuple(refused))
 
     def mark(self, tag: str, marks: Iterable[JobMark]) -> tuple[int, int]:
@@ -127,10 +165,6 @@ class Grafana:
                 changed += 1
         return made, changed
 
-    def _make_folder(self, uid: str) -> None:
-        if self._ask("GET", f"/api/folders/{uid}", missing_is_well=True, kind=dict[str, Any]) is None:
-            self._ask("POST", "/api/folders", {"uid": uid, "title": uid})
-
     def _listed(self, tag: str, folder: str) -> Sequence[_Found]:
         found: list[_Found] = []
         while len(found) % PAGE == 0:
@@ -144,48 +178,14 @@ class Grafana:
 
     def _is_ours(self, uid: str) -> bool:
         """Whether the board's last version was saved by us."""
-        versions = self._ask(
-            "GET", f"/api/dashboards/uid/{uid}/versions?limit=1", kind=_Versions | list[_Version], missing_is_well=True
-        )
-        latest = versions.versions if isinstance(versions, _Versions) else versions or ()
-        return not latest or latest[0].message.startswith(SAID)
+        latest = self._boards.latest(uid)
+        return latest is None or latest.is_ours
 
-    def _save(self, body: bytes, folder: str, *, overwrite: bool) -> None:
+    def _save(self, body: bytes, folder: str, over: LatestVersion | None) -> None:
         board = msgspec.json.decode(body)
         content = _content_of(body)
         board["tags"] = [*board["tags"], content]
-        request = {"dashboard": board, "folderUid": folder, "overwrite": overwrite, "message": SAID + content}
-        self._ask("POST", "/api/dashboards/db", request)
-
-    def _ask(
-        self, method: str, path: str, body: object = None, *, kind: Any = Any, missing_is_well: bool = False
-    ) -> Any:
-        """The decoded answer; None where there is nothing and that is well. GrafanaError says what is wrong."""
-        data = None if body is None else msgspec.json.encode(body)
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
-        if data is not None:
-            headers["Content-Type"] = "application/json"
-        request = urllib.request.Request(self._url + path, data, headers, method=method)  # noqa: S310  # http, checked
-        try:
-            with urllib.request.build_opener(_NoRedirect()).open(request, timeout=TIMEOUT_S) as answer:
-                text = answer.read(MOST_BYTES)
-        except urllib.error.HTTPError as error:
-            if error.code == HTTPStatus.NOT_FOUND and missing_is_well:
-                return None
-            raise GrafanaError(f"{method} {path}: {_refusal(error)}", status=error.code) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise GrafanaError(f"no answer from Grafana at {self._url} ({error})") from error
-        try:
-            return msgspec.json.decode(text, type=kind) if text else None
-        except msgspec.MsgspecError as error:
-            raise GrafanaError(f"{method} {path}: this is no answer of Grafana's ({error})") from error
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A key goes to no other address than the one that was named."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
+        self._boards.save(board, folder, SAID + content, over)
 
 
 def _tags_of(board: _Found | None) -> Sequence[str]:
@@ -194,16 +194,3 @@ def _tags_of(board: _Found | None) -> Sequence[str]:
 
 def _content_of(body: bytes) -> str:
     return CONTENT + hashlib.blake2b(body, digest_size=8).hexdigest()
-
-
-def _refusal(error: urllib.error.HTTPError) -> str:
-    words = {
-        HTTPStatus.UNAUTHORIZED: "the key is refused",
-        HTTPStatus.FORBIDDEN: "the key may not do that: it takes the role of an editor",
-    }
-    try:
-        told = msgspec.json.decode(error.read(10_000), type=dict[str, Any]).get("message", "")
-    except (msgspec.MsgspecError, OSError):
-        told = ""
-    said = words.get(HTTPStatus(error.code), f"status {error.code}") if error.code in set(HTTPStatus) else str(error)
-    return f"{said} ({visible(str(told))[:200]})" if told else said

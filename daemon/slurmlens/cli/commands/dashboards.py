@@ -14,7 +14,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,7 @@ from slurmlens.cli.ask.grafana import Grafana
 from slurmlens.errors import GrafanaError, HubError
 from slurmlens.hub.dashboards.all_boards import all_boards
 from slurmlens.hub.dashboards.grafana import dashboard
+from slurmlens.hub.dashboards.grafana_resource import graphite_source, lines_source
 from slurmlens.hub.dashboards.inputs import BoardJob, ClusterInputs, deserves_board, job_of, names_of, nodes_of
 from slurmlens.hub.dashboards.job_marks import marks_of
 from slurmlens.hub.dashboards.model import UID_PREFIX, LineStore, cluster_digits
@@ -69,6 +70,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--folder", default="slurmlens", metavar="UID", help="Grafana's folder that is ours (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--namespace",
+        default="default",
+        metavar="NAME",
+        help="that of the token's organisation in Grafana 13: default, org-N, in Grafana's cloud stacks-N"
+        " (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--graphite-url", metavar="URL", help="with --grafana: make the data source of curves where it is missing"
+    )
+    parser.add_argument(
+        "--logs-url", metavar="URL", help="with --grafana and --logs: make that of log lines where it is missing"
+    )
+    parser.add_argument(
+        "--logs-index",
+        default="slurmlens-logs-*",
+        metavar="PATTERN",
+        help="its indices (default: slurmlens-logs-*, the hub's own)",
     )
     parser.add_argument(
         "--pages",
@@ -122,17 +142,28 @@ def publish(
     pages_url: str,
 ) -> int:
     """Puts boards and marks into a Grafana and says what came of it; GrafanaError, OSError."""
-    grafana = Grafana(arguments.grafana, arguments.token_file.read_text().strip())
+    grafana = Grafana(arguments.grafana, arguments.token_file.read_text().strip(), arguments.namespace)
     version, tag = grafana.check_release(), cluster_tag(inputs.cluster)
+    for source in _sources(arguments):
+        if grafana.make_source(source):
+            print(f"data source {source['name']} made")
     done = grafana.publish(tag, boards, arguments.folder)
     made, changed = grafana.mark(tag, marks_of(inputs.cluster, (*inputs.running, *ended), pages_url))
-    print(f"Grafana {visible(version)}: {made} jobs marked, {changed} marks ended;", end=" ")
+    print(f"Grafana {visible(version)} by {grafana.path}: {made} jobs marked, {changed} marks ended;", end=" ")
     print(f"{done.written} boards written, {done.unchanged} unchanged, {done.removed} removed")
     for uid in done.edited:
         print(f"{uid} was saved by somebody else and is left alone", file=sys.stderr)
     for words in done.refused:
         print(f"refused: {visible(words)}", file=sys.stderr)
     return hub_client.EXIT_USAGE if done.refused else hub_client.EXIT_DONE
+
+
+def _sources(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The data sources that are to be there."""
+    if arguments.graphite_url is not None:
+        yield graphite_source(arguments.graphite_url)
+    if arguments.logs_url is not None:
+        yield lines_source(LineStore(arguments.logs), arguments.logs_url, arguments.logs_index)
 
 
 def _problem(arguments: argparse.Namespace) -> str | None:
@@ -144,6 +175,11 @@ def _problem(arguments: argparse.Namespace) -> str | None:
             return f"{arguments.grafana!r} is no address of a Grafana: it looks like https://grafana.example.org"
         if arguments.token_file is None:
             return "--grafana takes --token-file, a file with the token of a service account"
+    if arguments.logs_url is not None and arguments.logs is None:
+        return "--logs-url takes --logs beside it: opensearch or elasticsearch"
+    for url in (arguments.graphite_url, arguments.logs_url):
+        if url is not None and urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+            return f"{url!r} is no address of a data source: it looks like http://graphite.example.org"
     return None
 
 

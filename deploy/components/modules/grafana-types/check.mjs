@@ -1,4 +1,4 @@
-// Holds boards against Grafana's published types: `node check.mjs < boards.json` reads {name: board} and prints
+// Holds boards against Grafana's published types: `node check.mjs < boards.json` reads {boards: {name: board}, resources} and prints
 // [{release, board, where, message}], empty where all is well.
 import { readFileSync } from 'node:fs';
 import Ajv from 'ajv';
@@ -34,7 +34,11 @@ function withoutLines(board) {
   return { ...board, annotations: { list } };
 }
 
-const boards = JSON.parse(readFileSync(0));
+const { boards, resources } = JSON.parse(readFileSync(0));
+for (const [name, resource] of Object.entries(resources)) {
+  // the status is the server's to write
+  for (const release of [12, 13]) hold({ ...resource, status: {} }, 'resource', release, name, '');
+}
 for (const [name, board] of Object.entries(boards)) {
   for (const release of RELEASES) {
     hold(withoutLines(board), 'dashboard', release, name, '');

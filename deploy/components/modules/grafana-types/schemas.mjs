@@ -27,3 +27,8 @@ for (const release of RELEASES) {
   // Grafana 13 publishes no types of this data source any more: it is a plug-in of its own
   if (release < 13) write(release, 'elasticsearch-query', typesFile(release, 'composable', 'elasticsearch', 'dataquery'), 'ElasticsearchDataQuery');
 }
+// What `/apis` takes: the classic dashboard as the spec of a resource.
+for (const release of [12, 13]) {
+  const path = `node_modules/grafana-schema-${release}/dist/types/schema/dashboard/v1beta1/dashboard_object_gen.d.ts`;
+  write(release, 'resource', path, 'Dashboard');
+}
