@@ -29,7 +29,6 @@ _NS_PER_US = 1000
 _US_PER_S = 1_000_000
 
 _MOST_SENDERS = 1024
-_TOLD_CHARS = len(b"\n_SOURCE_REALTIME_TIMESTAMP=")
 
 _Fields = dict[bytes, bytes]
 
@@ -69,7 +68,7 @@ class ExportReader:
     def __init__(self) -> None:
         self._rest = b""
         self._entry: _Fields = {}
-        self._senders: dict[tuple[bytes, bytes], Sender] = {}
+        self._senders: dict[tuple[bytes, bytes, bytes], Sender] = {}
         self._pass_over = 0
         """Bytes of a value that is too long, still to come."""
 
@@ -82,10 +81,8 @@ class ExportReader:
                 passed = min(self._pass_over, len(buffer) - position)
                 self._pass_over -= passed
                 position += passed
-            if not self._entry and (whole := self._plain_entry(buffer, position)) is not None:
-                entry, position = whole
-                entries.append(entry)
-                continue
+            if not self._entry:
+                position = self._plain_entries(buffer, position, entries)
             after = self._field(buffer, position, entries)
             if after == position:
                 break
@@ -93,19 +90,19 @@ class ExportReader:
         self._rest = buffer[position:]
         return entries
 
-    def _plain_entry(self, buffer: bytes, position: int) -> tuple[JournalEntry, int] | None:
-        """An entry without binary values, which nearly all are, and what lies behind it."""
-        end = buffer.find(b"\n\n", position)
-        if end <= position:
-            return None
-        whole = buffer[position:end]
-        entry = self._of_known_sender(whole)
-        if entry is None:
-            fields = _plain_fields(whole)
-            if fields is None:
-                return None
-            entry = entry_of(fields)
-        return entry, end + 2
+    def _plain_entries(self, buffer: bytes, position: int, entries: list[JournalEntry]) -> int:
+        """Takes entries without binary values, which nearly all are; returns the position behind the last of them."""
+        while (end := buffer.find(b"\n\n", position)) > position:
+            whole = buffer[position:end]
+            entry = self._of_known_sender(whole)
+            if entry is None:
+                fields = _plain_fields(whole)
+                if fields is None:
+                    break
+                entry = entry_of(fields)
+            entries.append(entry)
+            position = end + 2
+        return position
 
     def _of_known_sender(self, whole: bytes) -> JournalEntry | None:
         """An entry as journalctl orders it: its place and times, a boot, fields with the message among them.
@@ -113,33 +110,28 @@ class ExportReader:
         All but the message and the times is looked up, as it stands, among what senders before had; whatever is in
         another order, or binary, is None, and read field by field.
         """
-        cursor_end, boot, begin = whole.find(b"\n"), whole.find(b"\n_BOOT_ID="), whole.find(b"\nMESSAGE=")
-        if not 0 < cursor_end < boot < begin or not whole.startswith(b"__CURSOR="):
+        head, has_message, rest = whole.partition(b"\nMESSAGE=")
+        head, has_boot, before = head.partition(b"\n_BOOT_ID=")
+        cursor, has_time, times = head.partition(b"\n__REALTIME_TIMESTAMP=")
+        stored, _, further = times.partition(b"\n")
+        is_begun = cursor.startswith(b"__CURSOR=") and b"\n" not in cursor
+        if not (is_begun and has_time and has_boot and has_message) or not _is_about_place_and_time(further):
             return None
-        stored_end = whole.find(b"\n", cursor_end + 1)
-        is_ordered = whole.count(b"\n", stored_end, boot) == whole.count(b"\n__", stored_end, boot)
-        if not is_ordered or not whole.startswith(b"__REALTIME_TIMESTAMP=", cursor_end + 1):
-            return None
-        end = whole.find(b"\n", begin + 1)
-        before, behind = whole[boot:begin], b"" if end < 0 else whole[end:]
-        told_us = None
-        if (told := behind.find(b"\n_SOURCE_REALTIME_TIMESTAMP=")) >= 0:
-            told_end = behind.find(b"\n", told + 1)
-            told_us = _number(behind[told + _TOLD_CHARS : told_end if told_end >= 0 else None])
-            behind = behind[:told] + (b"" if told_end < 0 else behind[told_end:])
-        sender = self._senders.get((before, behind)) or self._new_sender(before, behind)
+        rest, _, told = rest.partition(b"\n_SOURCE_REALTIME_TIMESTAMP=")
+        told, _, last = told.partition(b"\n")
+        message, _, behind = rest.partition(b"\n")
+        sender = self._senders.get((before, behind, last)) or self._new_sender(before, behind, last)
         if sender is None:
             return None
-        message = whole[begin + 9 : end if end >= 0 else None]
-        return JournalEntry(whole[9:cursor_end], _number(whole[cursor_end + 22 : stored_end]), told_us, message, sender)
+        return JournalEntry(cursor[len(b"__CURSOR=") :], _number(stored), _number(told), message, sender)
 
-    def _new_sender(self, before: bytes, behind: bytes) -> Sender | None:
-        fields = _plain_fields((before + behind)[1:])
+    def _new_sender(self, before: bytes, behind: bytes, last: bytes) -> Sender | None:
+        fields = _plain_fields(b"\n".join(part for part in (b"_BOOT_ID=" + before, behind, last) if part))
         if fields is None or b"MESSAGE" in fields or b"_SOURCE_REALTIME_TIMESTAMP" in fields:
             return None
         if len(self._senders) >= _MOST_SENDERS:
             self._senders.clear()
-        sender = self._senders[before, behind] = _sender(fields)
+        sender = self._senders[before, behind, last] = _sender(fields)
         return sender
 
     def _field(self, buffer: bytes, position: int, entries: list[JournalEntry]) -> int:
@@ -203,6 +195,11 @@ def line_of_entry(entry: JournalEntry, node: str, arrived_ns: int) -> LogLine | 
         is_cut=is_cut,
         fields=fields,
     )
+
+
+def _is_about_place_and_time(lines: bytes) -> bool:
+    """Whether all of them are such fields, of which the names begin with two underscores."""
+    return not lines or (lines.startswith(b"__") and lines.count(b"\n") == lines.count(b"\n__"))
 
 
 def _plain_fields(lines: bytes) -> _Fields | None:
