@@ -294,7 +294,8 @@ async def _usage_is_counted(history: History, mix: JobMix) -> None:
     window = UsageWindow(from_s, from_s + 7_250)
     told_s = at_ns(TELLINGS) // 10**9
     lately = UsageWindow(told_s, told_s + 60)
-    for viewer, which in itertools.product((EVERYBODY, ALICE), (UsageFilter(), UsageFilter(account="account3"))):
+    filters = (UsageFilter(), UsageFilter(account="account3"), UsageFilter(job_type="job-#"))
+    for viewer, which in itertools.product((EVERYBODY, ALICE), filters):
         await queries.usage(viewer, window, mix.now_s, which)
         await queries.usage_of_pieces(viewer, (window,), mix.now_s, which)
         await queries.nodes(viewer, window, mix.now_s)

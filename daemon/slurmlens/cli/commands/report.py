@@ -1,4 +1,4 @@
-"""`slurmlens report`: usage of a day, week, month or year, of everybody or of one user, account, partition or QOS.
+"""`slurmlens report`: usage of a day, week, month or year, of everybody, or of one user, account or kind of jobs.
 
 Asks the hub, which writes every form of a report; text is drawn here from the same model. Called by `cli.main`.
 """
@@ -21,6 +21,7 @@ SUMMARY = "usage of a day, week, month or year as text, HTML, PDF, CSV or JSON"
 EPILOG = f"""example:
   slurmlens report                                             this month, what you may see
   slurmlens report --period month --at 2026-11 --of account:physics
+  slurmlens report --period month --type cfd-run_42             of jobs called cfd-run_1, cfd-run_2 …
   slurmlens report --period week --format csv > week.csv
   slurmlens report --period year --at 2026 --format pdf --out 2026.pdf
 
@@ -36,7 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--period", choices=PERIODS, default="month", help="how long")
     parser.add_argument("--at", metavar="WHEN", help="2026-11-30, 2026-W48, 2026-11 or 2026; now where not set")
-    parser.add_argument("--of", metavar="KIND:NAME", help="account:NAME, user:NAME, partition:NAME or qos:NAME alone")
+    whose = parser.add_mutually_exclusive_group()
+    whose.add_argument(
+        "--of", metavar="KIND:NAME", help="account:NAME, user:NAME, partition:NAME, qos:NAME or type:NAME alone"
+    )
+    whose.add_argument(
+        "--type", metavar="NAME", help="one kind of jobs alone, by a job's name: numbers in it do not matter"
+    )
     parser.add_argument("--format", choices=FORMATS, default="text", help="how it is written")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there; to the standard output where not set")
     parser.add_argument("--wide", action="store_true", help="all rows, in the whole width of the terminal")
@@ -45,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the report, or write it."""
-    query = query_text({"period": arguments.period, "at": arguments.at, "of": arguments.of})
+    of = arguments.of if arguments.type is None else f"type:{arguments.type}"
+    query = query_text({"period": arguments.period, "at": arguments.at, "of": of})
     if arguments.format == "text" and arguments.out is None:
         arguments.json = False
         return show_view(arguments, "report", f"/reports.json{query}", ReportView, render_report)

@@ -12,13 +12,15 @@ from slurmlens.config.management import ManagementConfig
 from slurmlens.errors import DecodeError
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.reports.periods import PeriodKind, ReportPeriod, period_of
+from slurmlens.hub.usage.charges import job_type
 from slurmlens.hub.usage.facts import UsageFilter
 from slurmlens.hub.usage.read import UsageQueries
 from slurmlens.hub.views.report.build import ReportFacts, ReportFrame, build_report
 from slurmlens.hub.views.report.view import ReportView
 from slurmlens.runtime.beside import beside
 
-KINDS_OF = ("account", "user", "partition", "qos")
+KINDS_OF = {"account": "account", "user": "user", "partition": "partition", "qos": "qos", "type": "job_type"}
+"""How an order names whose usage it is, and the field of `UsageFilter` that says it."""
 NAME_LENGTH = 200
 
 
@@ -48,7 +50,7 @@ def whose(of: str | None) -> tuple[str | None, str | None]:
     kind, colon, name = of.partition(":")
     if kind not in KINDS_OF or not colon or not name or len(name) > NAME_LENGTH:
         raise DecodeError(f"{of[:40]!r} names nobody: write {', '.join(one + ':NAME' for one in KINDS_OF)}")
-    return kind, name
+    return kind, job_type(name) if kind == "type" else name
 
 
 class ReportMaker:
@@ -61,7 +63,7 @@ class ReportMaker:
 
     async def report(self, viewer: Viewer, order: ReportOrder, now_s: int) -> ReportView:
         """The report as of now, over what the viewer may see."""
-        which = UsageFilter(**{order.of_kind: order.of_name}) if order.of_kind else UsageFilter()
+        which = UsageFilter(**{KINDS_OF[order.of_kind]: order.of_name}) if order.of_kind else UsageFilter()
         waits_by = "user" if order.of_kind == "account" else "account"
         window, usage = order.period.window, self._usage
         facts = ReportFacts(

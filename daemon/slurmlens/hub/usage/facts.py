@@ -26,12 +26,13 @@ class UsageWindow(msgspec.Struct, frozen=True):
 
 
 class UsageFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose usage alone; None is everybody's."""
+    """Whose usage alone; None is everybody's. `job_type` is a kind of jobs, as `charges.job_type` writes it."""
 
     partition: str | None = None
     user: str | None = None
     account: str | None = None
     qos: str | None = None
+    job_type: str | None = None
 
 
 class UsageBacklog(msgspec.Struct, frozen=True):

@@ -171,10 +171,13 @@ def _by_key(
 def _parts(
     viewer: Viewer, connection: Connection, cluster: str, window: UsageWindow, which: UsageFilter
 ) -> Iterator[tuple[UsageKey, UsageSums]]:
-    """The window in whole hours and what is left of it, of runs that are over; and of runs that go on."""
+    """The window in whole hours and what is left of it, of runs that are over; and of runs that go on. Sums by hour
+    know no kinds of jobs: what is of one kind comes from the ledger altogether."""
     begin_s, end_s = -(-window.from_s // HOUR_S) * HOUR_S, window.to_s // HOUR_S * HOUR_S
     edges = [(window.from_s, min(begin_s, window.to_s)), (max(end_s, window.from_s), window.to_s)]
-    if begin_s < end_s:
+    if which.job_type is not None:
+        edges = [(window.from_s, window.to_s)]
+    elif begin_s < end_s:
         yield from _whole_hours(viewer, connection, cluster, begin_s, end_s, which)
     elif begin_s > end_s:
         edges = [(window.from_s, window.to_s)]

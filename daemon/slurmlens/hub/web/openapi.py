@@ -34,7 +34,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "limit": ("at most so many", _COUNT),
     "margin_s": ("so many seconds before the start and after the end", {"type": "integer", "minimum": 0}),
     "node": ("on this node", _TEXT),
-    "of": ("whose usage: account, user, partition or qos, and after a colon its name", _TEXT),
+    "of": ("whose usage: account, user, partition, qos or type (a kind of jobs), and after a colon its name", _TEXT),
     "owner": ("of this user's jobs", _TEXT),
     "partition": ("in this partition", _TEXT),
     "period": ("day, week, month or year, which `at` names (2026-11-30, 2026-W48, 2026-11, 2026)", _TEXT),

@@ -117,6 +117,22 @@ async def test_one_accounts_report_holds_that_account_alone(maker: ReportMaker) 
     assert view.tables[0].whole.sums.core_s == 8 * 50_000
 
 
+async def test_one_kind_of_jobs_is_reported_whatever_the_numbers_in_their_names(maker: ReportMaker) -> None:
+    view = await report(maker, of="type:A77")
+    assert (view.of_kind, view.of_name) == ("type", "a#")
+    assert view.tables[0].whole.sums.started == 2
+    assert sum((piece.sums for piece in view.pieces), UsageSums()) == view.tables[0].whole.sums
+    assert [one.job_type for one in view.job_types] == ["a#"]
+    assert "jobs called a#" in report_bytes(view, ReportForm.HTML).decode()
+
+
+@pytest.mark.parametrize("period", ["day", "week", "month", "year"])
+async def test_all_kinds_of_jobs_together_are_the_whole(maker: ReportMaker, period: str) -> None:
+    whole = (await report(maker, period)).tables[0].whole.sums
+    of_types = [(await report(maker, period, of=f"type:{name}")).tables[0].whole.sums for name in ("a1", ODD)]
+    assert sum(of_types, UsageSums()) == whole
+
+
 async def test_who_may_not_see_others_gets_a_report_of_nothing_as_of_names_that_are_none(maker: ReportMaker) -> None:
     eve = Viewer("eve", frozenset({Role.USER}))
     hidden, none = await report(maker, viewer=eve, of="user:alice"), await report(maker, viewer=eve, of="user:nobody")

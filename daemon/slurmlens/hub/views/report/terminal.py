@@ -10,7 +10,8 @@ from slurmlens.shown.text import visible, wrap
 
 def report_title(view: ReportView) -> str:
     """What the report is about, in one line."""
-    whose = f" of {view.of_kind} {view.of_name}" if view.of_kind and view.of_name else ""
+    kind = "jobs called" if view.of_kind == "type" else view.of_kind
+    whose = f" of {kind} {view.of_name}" if kind and view.of_name else ""
     return visible(f"Usage of {view.cluster}{whose}: {view.label}")
 
 

@@ -15,6 +15,7 @@ from slurmlens.errors import DecodeError, PageError, SourceError
 from slurmlens.hub.reports.forms import ReportForm, file_name, report_bytes
 from slurmlens.hub.reports.making import ReportMaker, ReportOrder, order_of, whose
 from slurmlens.hub.reports.periods import window_period
+from slurmlens.hub.usage.charges import SIZE_CLASSES
 from slurmlens.hub.usage.facts import UsageWindow
 from slurmlens.hub.views.report.terminal import report_title
 from slurmlens.hub.web.addresses import moment_in
@@ -48,7 +49,8 @@ class ReportsPage:
             return json_answer(view)
         if form is None:
             asked = {key: request.query[key] for key in QUERY if request.query.get(key)}
-            page = self._template.render(view=view, title=report_title(view), asked=asked, sees=viewer.sees_all_usage)
+            words = {"title": report_title(view), "sizes": [name for _, name in SIZE_CLASSES]}
+            page = self._template.render(view=view, asked=asked, sees=viewer.sees_all_usage, **words)
             return html_answer(page)
         wanted = ReportForm(form)
         try:
