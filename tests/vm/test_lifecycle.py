@@ -13,6 +13,7 @@ from deploy.vm.machine import VirtualMachine
 from vm.jobs import PATIENCE_S, page, page_saying, pages_of, submit
 from vm.states import States
 
+HOOKS = ("prolog", "epilog")
 JOBS = 50
 BURN_S = 2.0
 BURN = f"import time; t = time.process_time(); [None for _ in iter(lambda: time.process_time() - t < {BURN_S}, False)]"
@@ -66,7 +67,8 @@ def reloaded_under_jobs(cluster: VirtualMachine) -> None:
     process_id = property_of(cluster, "MainPID")
     cluster.put('[log]\nlevel = "debug"\n', "/etc/slurmlens/node.conf.d/20-test.toml")
     cluster.run("systemctl reload slurmlens-node")
-    cluster.until("test $(journalctl -u slurmlens-node -b | grep -c 'settings are good') -ge 1", PATIENCE_S)
+    cluster.until("test $(journalctl -u slurmlens-node -b | grep -c ' watches vm/') = 2", PATIENCE_S)
+    cluster.until("systemctl show -P ActiveState slurmlens-node | grep -x active", PATIENCE_S)
     cluster.put("no_such_key = 1\n", "/etc/slurmlens/node.conf.d/30-bad.toml")
     refused = cluster.run("systemctl reload slurmlens-node; echo $?", check=False)
     assert refused.splitlines()[-1] == "1"
@@ -126,12 +128,14 @@ def test_a_power_cut_in_mid_job_is_what_the_jobs_page_says(cluster: VirtualMachi
     page_saying(cluster, job, "booted|NODE_FAIL")
 
 
-def test_a_hook_that_a_configless_node_gets_from_the_controller_tells_of_its_job(cluster: VirtualMachine) -> None:
-    """slurmctld hands Prolog and Epilog out where slurm.conf names no folder; slurmd has no file of its own."""
-    for hook in ("prolog", "epilog"):
+def test_the_hooks_of_a_configless_node_tell_of_its_job(cluster: VirtualMachine, release: str) -> None:
+    """slurmd has no slurm.conf of its own. slurmctld hands a Prolog out where slurm.conf names no folder, but for
+    22.05, which hands out none: there slurm.conf names what is installed on each node."""
+    hands_out = release != "22.05"
+    for hook in HOOKS:
         cluster.put(f"#!/bin/sh\nexec /usr/libexec/slurmlens/slurmlens-{hook}\n", f"/etc/slurm/site-{hook}.sh")
-    named = {"prolog": "Prolog=site-prolog.sh", "epilog": "Epilog=site-epilog.sh"}
-    edits = " ".join(f"-e 's,^{name.capitalize()}=.*,{line},'" for name, line in named.items())
+    names = {hook: f"site-{hook}.sh" if hands_out else f"/usr/libexec/slurmlens/slurmlens-{hook}" for hook in HOOKS}
+    edits = " ".join(f"-e 's,^{hook.capitalize()}=.*,{hook.capitalize()}={name},'" for hook, name in names.items())
     cluster.run(
         f"chmod 0755 /etc/slurm/site-*.sh; cp /etc/slurm/slurm.conf /root/slurm.conf.kept; "
         f"sed -i {edits} -e '$aSlurmctldParameters=enable_configless' /etc/slurm/slurm.conf; "
@@ -139,7 +143,8 @@ def test_a_hook_that_a_configless_node_gets_from_the_controller_tells_of_its_job
     )
     unit = "systemd-run --unit=slurmd-configless -p Delegate=yes -p KillMode=process"
     cluster.run(f"{unit} slurmd -D --conf-server 127.0.0.1:6817")
-    cluster.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle && test -s /run/slurm/conf/site-prolog.sh", PATIENCE_S)
+    given = f"/run/slurm/conf/{'site-prolog.sh' if hands_out else 'slurm.conf'}"
+    cluster.until(f"sinfo -h -n {HOST_NAME} -o %t | grep -q idle && test -s {given}", PATIENCE_S)
     job = submit(cluster, "true")
     times = page(cluster, job)["times"]
     cluster.run("systemctl stop slurmd-configless; mv /root/slurm.conf.kept /etc/slurm/slurm.conf")

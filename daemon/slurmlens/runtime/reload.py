@@ -48,12 +48,20 @@ class SettingsReload:
 
     def __call__(self, stop: StopRequest) -> None:
         """Report every problem, or ask `stop` to begin anew."""
+        if self._are_good():
+            self._reporter.report(ACCEPTED)
+            asyncio.get_running_loop().call_later(self.wait_s(), self._ask, stop)
+
+    def _ask(self, stop: StopRequest) -> None:
+        """What was good when it was asked for may have been edited since, and would end the program that begins."""
+        if self._are_good():
+            stop.ask_to_begin_anew()
+
+    def _are_good(self) -> bool:
         problems = self._problems()
         for problem in problems:
             self._reporter.report(REFUSED, problem=problem)
-        if not problems:
-            self._reporter.report(ACCEPTED)
-            asyncio.get_running_loop().call_later(self.wait_s(), stop.ask_to_begin_anew)
+        return not problems
 
     def _problems(self) -> list[ConfigError]:
         try:

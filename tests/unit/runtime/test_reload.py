@@ -52,6 +52,15 @@ async def test_settings_that_cannot_be_used_stop_nothing_and_each_problem_is_rep
     assert refused == (1 if raises else 2)
 
 
+async def test_settings_that_were_spoilt_while_a_tick_was_waited_for_stop_nothing(clock: ManualClock) -> None:
+    answers = iter([[], [ConfigError("unknown key", key="a")]])
+    counters, stop = Counters(), StopRequest()
+    SettingsReload(lambda: next(answers), Reporter(counters, clock), clock)(stop)
+    while not [name for name in counters.snapshot() if "settings_refused" in name]:
+        await asyncio.sleep(0)
+    assert not stop.asked
+
+
 async def test_who_is_asked_to_end_while_it_is_to_begin_anew_ends() -> None:
     stop = StopRequest()
     stop.ask_to_begin_anew()
