@@ -43,6 +43,8 @@ CASES = {
     "P19": "bench.p19_job_page",
     "P18": "bench.p18_hub_ingest",
     "P20": "bench.p20_usage_reports",
+    "P20LONG": "bench.p20_ten_million",
+    "P20POSTGRESQL": "bench.p20_on_postgresql",
     "P21": "bench.p21_enrichment",
     "P22": "bench.p22_dashboards",
     "P31": "bench.p31_operator_page",
@@ -116,7 +118,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="targets, such as P2,P5; with --output their rows alone are made anew",
     )
     parser.add_argument("--soak-minutes", type=int, default=0, help="watch memory (P8) for so long instead of a minute")
-    parser.add_argument("--long-history", type=Path, help="the folder of a history of ten million jobs (P39LONG)")
+    parser.add_argument("--long-history", type=Path, help="the folder of ten million jobs (P39LONG, P20LONG)")
     parser.add_argument("--burst-tasks", type=int, default=BURST_TASKS, help="how many array tasks P27 has")
     parser.add_argument("--output", type=Path, help="where the table goes; docs/performance.md in a full run")
     options = parser.parse_args(arguments)

@@ -97,7 +97,20 @@ FILTERS = (
     JobFilter(account="account3", partition="long"),
     JobFilter(node=node_name(5), user="user0"),
 )
-USAGE = tuple(f"usage/{module}.py" for module in ("gpu_use", "keeping", "node_keeping", "outages", "spans", "read"))
+USAGE = tuple(
+    f"usage/{module}.py"
+    for module in (
+        "gpu_use",
+        "keeping",
+        "node_keeping",
+        "outages",
+        "spans",
+        "read",
+        "started",
+        "started_keeping",
+        "waits",
+    )
+)
 """All but `rebuild`, which goes through whole tables as its module says."""
 ROOMS = (
     "access",
@@ -293,7 +306,7 @@ async def _usage_is_counted(history: History, mix: JobMix) -> None:
     from_s = mix.now_s - 7_300
     window = UsageWindow(from_s, from_s + 7_250)
     told_s = at_ns(TELLINGS) // 10**9
-    lately = UsageWindow(told_s, told_s + 60)
+    lately, long_ago = UsageWindow(told_s, told_s + 60), UsageWindow(mix.now_s - 30 * 86_400, mix.now_s - 27 * 86_400)
     filters = (UsageFilter(), UsageFilter(account="account3"), UsageFilter(job_type="job-#"))
     for viewer, which in itertools.product((EVERYBODY, ALICE), filters):
         await queries.usage(viewer, window, mix.now_s, which)
@@ -305,6 +318,11 @@ async def _usage_is_counted(history: History, mix: JobMix) -> None:
         await queries.waits(viewer, window, ("partition", "user"), which)
         await queries.outages(viewer, lately, ("slurm",))
         await queries.started(viewer, window, which)
+        await queries.job_types(viewer, window, which)
+    await queries.usage(EVERYBODY, long_ago, mix.now_s)
+    await queries.started(EVERYBODY, long_ago)
+    await queries.waits(EVERYBODY, long_ago)
+    await queries.daily_waits(EVERYBODY, long_ago)
 
 
 async def _campaigns_are_told(history: History) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
+from typing import NamedTuple
 
 from slurmlens.hub.usage.charges import HOUR_S, RunCharge, UsageKey
+from slurmlens.hub.usage.facts import UsageWindow
 from slurmlens.hub.usage.node_time import CLUSTER, NodeSpan, UnitState
 
 Counts = Mapping[tuple[int, UsageKey], Counter[str]]
@@ -74,3 +76,61 @@ def _free(words: str | None) -> UnitState:
     if "MAINTENANCE" in words:
         return UnitState.MAINTENANCE
     return UnitState.DRAINED if "DRAIN" in words else UnitState.IDLE
+
+
+class StartedSlowly(NamedTuple):
+    """Runs that started in a window, one after the other: by kind and size how many, whose, core-seconds and failures;
+    by user his sums; by user his most runs within the ten minutes from a moment on; by name and size all waits."""
+
+    kinds: dict[tuple[str, int], tuple[int, int, int, int]]
+    habits: dict[str, Counter[str]]
+    bursts: dict[str, tuple[int, int]]
+    waits: dict[str, dict[tuple[str, int], list[int]]]
+
+
+def started_slowly(charges: Iterable[RunCharge], window: UsageWindow) -> StartedSlowly:
+    """What the runs that started within the window were like."""
+    own = [one for one in charges if window.from_s <= one.start_s < window.to_s]
+    over = [one for one in own if not one.is_open]
+    kinds = {}
+    for kind in {(one.job_type, one.size_class) for one in over}:
+        those = [one for one in over if (one.job_type, one.size_class) == kind]
+        failed = sum(_is_failed(one) for one in those)
+        kinds[kind] = len(those), len({one.key.user for one in those}), sum(map(_core_s, those)), failed
+    habits: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for one in over:
+        habits[one.key.user].update(_habits_of(one))
+    slots = Counter((one.key.user, one.submit_s // 600 * 600) for one in own if one.submit_s is not None)
+    bursts = {}
+    for user in {user for user, _ in slots}:
+        most = max(count for (name, _), count in slots.items() if name == user)
+        bursts[user] = min(slot_s for (name, slot_s), count in slots.items() if (name, count) == (user, most)), most
+    waits: dict[str, dict[tuple[str, int], list[int]]] = {}
+    for dimension in ("partition", "user", "account", "qos"):
+        found: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+        for one in own:
+            found[getattr(one.key, dimension), one.size_class].append(one.wait_s)
+        waits[dimension] = {place: sorted(values) for place, values in found.items()}
+    return StartedSlowly(kinds, habits, bursts, waits)
+
+
+def _core_s(one: RunCharge) -> int:
+    return one.core_count * (one.end_s - one.start_s)
+
+
+def _is_failed(one: RunCharge) -> bool:
+    return one.key.state in {"BOOT_FAIL", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
+
+
+def _habits_of(one: RunCharge) -> dict[str, int]:
+    core_s, lasted_s = _core_s(one), one.end_s - one.start_s
+    found = {"runs": 1, "failed": int(_is_failed(one)), "short": int(lasted_s < 60), "core_s": core_s}
+    if one.cpu_ms:
+        found |= {"measured_core_s": core_s, "cpu_ms": one.cpu_ms}
+        if one.cpu_ms / 1000 < core_s / 20:
+            found["idle_core_s"] = core_s
+    if one.peak_mib:
+        found |= {"given_mib_s": one.memory_mib * lasted_s, "peak_mib_s": one.peak_mib * lasted_s}
+    if one.limit_s is not None:
+        found |= {"limit_core_s": one.core_count * one.limit_s, "limited_core_s": core_s}
+    return found

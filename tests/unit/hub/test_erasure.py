@@ -26,6 +26,8 @@ from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.usage.facts import UsageWindow
 from slurmlens.hub.usage.keeping import UsageKeeper
 from slurmlens.hub.usage.read import UsageQueries
+from slurmlens.hub.usage.rebuild import rebuild_usage
+from slurmlens.hub.usage.tables import SUMS
 from slurmlens.log_lines import LogLine
 from slurmlens.slurm.records import JobState
 from testkit.findings import failing_node_claim, finding_room
@@ -86,7 +88,8 @@ async def test_an_erased_person_stands_in_no_table_and_sums_stay(history: Histor
     window = UsageWindow(BEGIN_S, BEGIN_S + 3600)
     before = await usage.usage(EVERYBODY, window, BEGIN_S + 7200)
     holding = {name for name, text in (await history.store.read(everything)).items() if ALICE in text}
-    assert holding >= {"runs", "executions", "sightings", "usage_runs", "usage_hours", "findings", "inventory_facts"}
+    assert holding >= {"runs", "executions", "sightings", "findings", "inventory_facts", "usage_runs"}
+    assert holding >= {table.name for table in SUMS}
     erased = await erased_from(history)
     assert erased.jobs == {7}
     left = await history.store.read(everything)
@@ -96,6 +99,18 @@ async def test_an_erased_person_stands_in_no_table_and_sums_stay(history: Histor
     after = await usage.usage(EVERYBODY, window, BEGIN_S + 7200)
     assert sum(one.core_s for one in after.by_key.values()) == sum(one.core_s for one in before.by_key.values())
     assert {key.user for key in after.by_key} == {"erased-1", BOB}
+
+
+async def test_usage_made_anew_after_an_erasure_is_what_the_erasure_left(history: History) -> None:
+    await a_life(history)
+    await erased_from(history)
+    left = await history.store.read(everything)
+    await rebuild_usage(history.store, "demo")
+    keeper = UsageKeeper(history.store, "demo", history.news, history.clock)
+    while (await keeper.step()).jobs:
+        pass
+    anew = await history.store.read(everything)
+    assert {table.name: anew[table.name] for table in SUMS} == {table.name: left[table.name] for table in SUMS}
 
 
 async def test_a_conclusion_made_anew_does_not_bring_the_name_back(history: History) -> None:

@@ -36,6 +36,9 @@ RENAMED = (
     ("runs", "user"),
     ("usage_runs", "user"),
     ("usage_hours", "user"),
+    ("usage_days", "user"),
+    ("usage_habits", "user"),
+    ("usage_bursts", "user"),
     ("looks", "who"),
     ("looks", "owner"),
     ("finding_words", "who"),
@@ -51,6 +54,7 @@ AS_ENTITY = (
     ("inventory_facts", "kind", "name"),
     ("inventory_tellings", "subject_kind", "subject_name"),
     ("change_feed", "kind", "name"),
+    ("usage_waits", "dimension", "name"),
 )
 """Columns that name an entity, which may be the user."""
 AT_ONCE = 500
@@ -87,6 +91,7 @@ def _steps(
     runs, usage = _table("runs"), _table("usage_runs")
     core.execute(update(runs).where(runs.c.user == user).values(name=None))
     core.execute(update(usage).where(usage.c.user == user).values(job_type=""))
+    yield "usage_job_types", _job_types(transaction, user, pseudonym)
     for name in OF_JOBS:
         yield name, sum(_take(transaction, name, part) for part in _parts(jobs))
     facts, relations = _table("inventory_facts"), _table("inventory_relations")
@@ -167,6 +172,16 @@ def _hidden(told: Teller | None, pseudonym: str) -> Teller | None:
         return told
     job = msgspec.structs.replace(told.job, user_name=pseudonym, user_id=None, job_name=None)
     return Teller(told.boottime_ns, told.id, job)
+
+
+def _job_types(transaction: Transaction, user: str, pseudonym: str) -> int:
+    """His kinds of jobs become one without a name, as they are in the ledger."""
+    table = _table("usage_job_types")
+    key = ("cluster", "width_s", "begin_s", "job_type", "size_class", "user")
+    found = transaction.find_rows(table, ("user",), [(user,)])
+    transaction.take_away(table, ("user",), [(user,)])
+    transaction.add(table, key, [{**row, "job_type": "", "user": pseudonym} for row in found])
+    return len(found)
 
 
 def _claims(transaction: Transaction, user: str, pseudonym: str) -> int:

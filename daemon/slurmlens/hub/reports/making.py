@@ -70,7 +70,7 @@ class ReportMaker:
             pieces=await usage.usage_of_pieces(viewer, order.period.pieces, now_s, which),
             waits_by=waits_by,
             waits=(await usage.waits(viewer, window, (waits_by,), which))[waits_by],
-            job_types=(await usage.started(viewer, window, which)).job_types,
+            job_types=await usage.job_types(viewer, window, which),
         )
         frame = ReportFrame(
             cluster=self._cluster,

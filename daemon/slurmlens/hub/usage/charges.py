@@ -9,17 +9,20 @@ are what was allocated, whether it was used or not; `suspended_core_s` is the pa
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.history.conclude.run_extent import gpus_of, is_run_over, node_count_of
 from slurmlens.slurm.records import JobRecord, JobState
 
 HOUR_S = 3_600
+DAY_S = 86_400
 FOREVER_S = 253_402_300_799
 """`end_s` of a run that goes on: the last second of the year 9999."""
 MOST_CPU_MS = 2**53
@@ -58,18 +61,27 @@ class UsageSums(msgspec.Struct, frozen=True, kw_only=True):
     gpu_busy_ms: int = 0
 
     def __add__(self, other: UsageSums) -> UsageSums:
-        return UsageSums(**{name: getattr(self, name) + getattr(other, name) for name in SUM_NAMES})
+        return _of_values(map(operator.add, astuple(self), astuple(other)))
 
     def __sub__(self, other: UsageSums) -> UsageSums:
-        return UsageSums(**{name: getattr(self, name) - getattr(other, name) for name in SUM_NAMES})
+        return _of_values(map(operator.sub, astuple(self), astuple(other)))
 
     @property
     def is_nothing(self) -> bool:
         """Whether nothing at all is in it."""
-        return not any(getattr(self, name) for name in SUM_NAMES)
+        return not any(astuple(self))
 
 
 SUM_NAMES = UsageSums.__struct_fields__
+
+
+def summed(parts: Iterable[UsageSums]) -> UsageSums:
+    """All of them together; of very many much sooner than one after the other."""
+    return _of_values(map(sum, zip(*map(astuple, parts), strict=True)))
+
+
+def _of_values(values: Iterable[int]) -> UsageSums:
+    return UsageSums(**dict(zip(SUM_NAMES, values, strict=False)))
 
 
 class UsageKey(msgspec.Struct, frozen=True, order=True):

@@ -1,11 +1,11 @@
-"""The stage that keeps the ledger and its hourly sums while jobs start and end.
+"""The stage that keeps the ledger and its sums while jobs start and end.
 
-Owns the writing of `usage_runs` and `usage_hours`. History marks each job whose runs, or whose record, changed
-(`uncharged_jobs`, in the transaction of the change); this stage charges marked jobs anew and adds to the sums in what
-that differs from the ledger. Invariants: mark, ledger and sums change in one transaction, so that a kill at any moment
-leaves work to do and nothing counted twice; the sums are always those of the ledger, whatever the order in which facts
-came; an hour in which there is nothing has no row. Closed hours in which nodes turn out to have been busy otherwise are
-marked for `node_keeping`.
+Owns the writing of `usage_runs`, `usage_hours` and `usage_days`. History marks each job whose runs, or whose record,
+changed (`uncharged_jobs`, in the transaction of the change); this stage charges marked jobs anew and adds to the sums,
+and has `started_keeping` add to its own, in what that differs from the ledger. Invariants: mark, ledger and sums change
+in one transaction, so that a kill at any moment leaves work to do and nothing counted twice; the sums are always those
+of the ledger, whatever the order in which facts came; an hour or a day in which there is nothing has no row. Closed
+hours in which nodes turn out to have been busy otherwise are marked for `node_keeping`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.hub.database.bulk import Transaction
@@ -25,6 +25,7 @@ from slurmlens.hub.history.conclude.executions import decode_record, superseded
 from slurmlens.hub.news import News, QueueReceived, RunsChanged
 from slurmlens.hub.usage import tables as schema
 from slurmlens.hub.usage.charges import (
+    DAY_S,
     DIMENSIONS,
     FOREVER_S,
     HOUR_S,
@@ -37,6 +38,7 @@ from slurmlens.hub.usage.charges import (
     hourly,
 )
 from slurmlens.hub.usage.gpu_use import gpu_use
+from slurmlens.hub.usage.started_keeping import write_started
 from slurmlens.slurm.records import JobRecord
 
 JOBS_AT_ONCE = 400
@@ -67,7 +69,8 @@ _SAME_FOR_NODES = ("node_count", "core_count", "gpu_count", "memory_mib")
 _NOTHING = UsageSums()
 
 RunId = tuple[int, int]
-Hour = tuple[int, UsageKey]
+Stretch = tuple[int, UsageKey]
+"""An hour or a day by its first second, and whose part of it."""
 
 
 class ChargedJobs(NamedTuple):
@@ -114,7 +117,8 @@ def _step(transaction: Transaction, cluster: str, now_s: int, most: int) -> Char
     before, after = _ledger(transaction, keys), _charges(transaction, keys)
     changed = {one for one in before.keys() | after.keys() if before.get(one) != after.get(one)}
     _write_ledger(transaction, cluster, before, after, changed)
-    _write_hours(transaction, cluster, before, after, changed)
+    _write_sums(transaction, cluster, before, after, changed)
+    write_started(transaction, cluster, ((before.get(one), after.get(one)) for one in changed))
     _mark_hours(transaction, cluster, before, after, changed, now_s)
     return ChargedJobs(len(job_ids), len(changed))
 
@@ -175,30 +179,41 @@ def _row(cluster: str, charge: RunCharge) -> dict[str, Any]:
     return {"cluster": cluster, **own, **key, "span_class": charge.span_class, "size_class": charge.size_class}
 
 
-def _write_hours(
+def _write_sums(
     transaction: Transaction,
     cluster: str,
     before: Mapping[RunId, RunCharge],
     after: Mapping[RunId, RunCharge],
     changed: Iterable[RunId],
 ) -> None:
-    changes: dict[Hour, UsageSums] = {}
+    hours: dict[Stretch, UsageSums] = {}
     for one in changed:
-        for hour in _hours(before.get(one)):
-            changes[hour[0]] = changes.get(hour[0], _NOTHING) - hour[1]
-        for hour in _hours(after.get(one)):
-            changes[hour[0]] = changes.get(hour[0], _NOTHING) + hour[1]
+        for hour, sums in _hours(before.get(one)):
+            hours[hour] = hours.get(hour, _NOTHING) - sums
+        for hour, sums in _hours(after.get(one)):
+            hours[hour] = hours.get(hour, _NOTHING) + sums
+    days: dict[Stretch, UsageSums] = {}
+    for (hour_s, key), sums in hours.items():
+        day = hour_s // DAY_S * DAY_S, key
+        days[day] = days.get(day, _NOTHING) + sums
+    _add_sums(transaction, schema.usage_hours, schema.HOUR_KEY, cluster, hours)
+    _add_sums(transaction, schema.usage_days, schema.DAY_KEY, cluster, days)
+
+
+def _add_sums(
+    transaction: Transaction, table: Table, key: Sequence[str], cluster: str, changes: Mapping[Stretch, UsageSums]
+) -> None:
     rows = [
-        {"cluster": cluster, "hour_s": hour_s, **msgspec.structs.asdict(key), **msgspec.structs.asdict(sums)}
-        for (hour_s, key), sums in sorted(changes.items(), key=lambda item: item[0])
+        {"cluster": cluster, key[1]: begin_s, **msgspec.structs.asdict(whose), **msgspec.structs.asdict(sums)}
+        for (begin_s, whose), sums in sorted(changes.items(), key=lambda item: item[0])
         if not sums.is_nothing
     ]
-    transaction.add(schema.usage_hours, schema.HOUR_KEY, rows)
-    empty = [(*(row[name] for name in schema.HOUR_KEY), *(0 for _ in SUM_NAMES)) for row in rows if _takes(row)]
-    transaction.take_away(schema.usage_hours, (*schema.HOUR_KEY, *SUM_NAMES), empty)
+    transaction.add(table, key, rows)
+    empty = [(*(row[name] for name in key), *(0 for _ in SUM_NAMES)) for row in rows if _takes(row)]
+    transaction.take_away(table, (*key, *SUM_NAMES), empty)
 
 
-def _hours(charge: RunCharge | None) -> Iterable[tuple[Hour, UsageSums]]:
+def _hours(charge: RunCharge | None) -> Iterable[tuple[Stretch, UsageSums]]:
     return () if charge is None else (((hour_s, charge.key), sums) for hour_s, sums in hourly(charge))
 
 

@@ -1,22 +1,24 @@
 """Answers who used what in any window, to the second: the read side's front door of usage.
 
-Owns the SELECTs over `usage_hours`, `usage_node_hours` and the ledger. Whole hours come from the sums by hour; what of
-a window is less than an hour, and runs that go on, come from the ledger; so a window need not begin at an hour, and its
-parts add up to it. Each question takes a viewer first: who may not see all usage gets the sums over what he may see.
+Owns the SELECTs over `usage_days`, `usage_hours`, `usage_node_hours` and the ledger. Whole days and hours come from the
+sums that are kept of them; what of a window is less than an hour, and runs that go on, come from the ledger; so a
+window need not begin at an hour, and its parts add up to it. Each question takes a viewer first: who may not see all
+usage gets the sums over what he may see.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import Connection, func, select
 
-from slurmlens.hub.access.predicates import visible_usage
 from slurmlens.hub.access.viewer import Viewer
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history import tables as history
 from slurmlens.hub.usage import tables as schema
+from slurmlens.hub.usage.asked import EVERYBODYS, UsageAsked
 from slurmlens.hub.usage.charges import (
+    DAY_S,
     DIMENSIONS,
     HOUR_S,
     OPEN_SPAN,
@@ -28,6 +30,7 @@ from slurmlens.hub.usage.charges import (
 from slurmlens.hub.usage.facts import (
     DayFigure,
     HourFigure,
+    JobTypeUse,
     NodeTimeFacts,
     Outage,
     StartedRuns,
@@ -42,11 +45,11 @@ from slurmlens.hub.usage.node_time import CLUSTER, NodeSums, UnitState
 from slurmlens.hub.usage.outages import outages
 from slurmlens.hub.usage.rebuild import rebuild_usage
 from slurmlens.hub.usage.service_levels import OUT_OF_PLAN
-from slurmlens.hub.usage.spans import ALL_CLASSES, CLOSED_CLASSES, node_times, overlapping
-from slurmlens.hub.usage.started import started_query, started_runs
+from slurmlens.hub.usage.spans import CLOSED_CLASSES, node_times, overlapping
+from slurmlens.hub.usage.started import job_types, started_runs
+from slurmlens.hub.usage.waits import daily_means, wait_counts
+from slurmlens.hub.usage.windows import KeptSpan
 
-DAY_S = 86_400
-_ALL = UsageFilter()
 _NOTHING = UsageSums()
 
 
@@ -57,18 +60,20 @@ class UsageQueries:
         self._store = store
         self._cluster = cluster
 
-    async def usage(self, viewer: Viewer, window: UsageWindow, now_s: int, which: UsageFilter = _ALL) -> UsageFacts:
+    async def usage(
+        self, viewer: Viewer, window: UsageWindow, now_s: int, which: UsageFilter = EVERYBODYS
+    ) -> UsageFacts:
         """Who used what within the window, up to now."""
 
         def question(connection: Connection) -> UsageFacts:
             until = UsageWindow(window.from_s, max(window.from_s, min(window.to_s, now_s)))
-            by_key = _by_key(viewer, connection, self._cluster, until, which)
+            by_key = _by_key(connection, UsageAsked(viewer, self._cluster, until, which))
             return UsageFacts(window=until, by_key=by_key, backlog=_backlog(connection, self._cluster))
 
         return await self._store.read(question)
 
     async def usage_of_pieces(
-        self, viewer: Viewer, pieces: Sequence[UsageWindow], now_s: int, which: UsageFilter = _ALL
+        self, viewer: Viewer, pieces: Sequence[UsageWindow], now_s: int, which: UsageFilter = EVERYBODYS
     ) -> list[tuple[UsageWindow, UsageFacts]]:
         """Who used what within each piece of a longer time, as of one moment: what adds up to the whole of it."""
 
@@ -77,7 +82,7 @@ class UsageQueries:
             found = []
             for piece in pieces:
                 until = UsageWindow(piece.from_s, max(piece.from_s, min(piece.to_s, now_s)))
-                by_key = _by_key(viewer, connection, self._cluster, until, which)
+                by_key = _by_key(connection, UsageAsked(viewer, self._cluster, until, which))
                 found.append((piece, UsageFacts(window=until, by_key=by_key, backlog=backlog)))
             return found
 
@@ -93,41 +98,30 @@ class UsageQueries:
         return await self._store.read(question)
 
     async def waits(
-        self, viewer: Viewer, window: UsageWindow, by: Collection[str] = ("partition",), which: UsageFilter = _ALL
+        self, viewer: Viewer, window: UsageWindow, by: Collection[str] = ("partition",), which: UsageFilter = EVERYBODYS
     ) -> dict[str, list[WaitCount]]:
         """How long the runs had waited that started within the window, by each of these dimensions and by size.
 
-        What is read once for several dimensions is as fine as all of them: counts of one wait may come several times.
+        A wait is rounded, by one part in 32 at most (`started_sums.rounded_wait_s`).
         """
-        runs = schema.usage_runs
-        dimensions = list(dict.fromkeys(by))
-        # the wait first: SQLite sorts what it groups, and numbers that differ are told apart sooner than names
-        columns = (runs.c.wait_s, runs.c.size_class, *(runs.c[name] for name in dimensions))
-        query = (
-            select(*columns, func.count())
-            .where(*_started(self._cluster, window, ALL_CLASSES), *_visible(viewer, runs, which))
-            .group_by(*columns)
-        )
-
-        def question(connection: Connection) -> dict[str, list[WaitCount]]:
-            found: dict[str, list[WaitCount]] = {name: [] for name in dimensions}
-            for wait_s, size_class, *names, count in connection.execute(query):
-                for dimension, name in zip(dimensions, names, strict=True):
-                    found[dimension].append(WaitCount(name, size_class, wait_s, count))
-            return found
-
-        return await self._store.read(question)
+        asked, dimensions = UsageAsked(viewer, self._cluster, window, which), list(dict.fromkeys(by))
+        return await self._store.read(lambda connection: wait_counts(connection, asked, dimensions))
 
     async def outages(self, viewer: Viewer, window: UsageWindow, machine_users: Collection[str]) -> list[Outage]:
         """When nodes took no new jobs within the window, and who did something about it; everybody may know."""
         return await self._store.read(lambda connection: outages(connection, self._cluster, window, machine_users))
 
-    async def started(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> StartedRuns:
+    async def started(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = EVERYBODYS) -> StartedRuns:
         """What the runs were like that started within the window: kinds of jobs, habits, bursts."""
-        where = (*_started(self._cluster, window, ALL_CLASSES), *_visible(viewer, schema.usage_runs, which))
-        return await self._store.read(
-            lambda connection: started_runs(connection.execute(started_query(where)).mappings())
-        )
+        asked = UsageAsked(viewer, self._cluster, window, which)
+        return await self._store.read(lambda connection: started_runs(connection, asked))
+
+    async def job_types(
+        self, viewer: Viewer, window: UsageWindow, which: UsageFilter = EVERYBODYS
+    ) -> tuple[JobTypeUse, ...]:
+        """The kinds of jobs alone."""
+        asked = UsageAsked(viewer, self._cluster, window, which)
+        return await self._store.read(lambda connection: job_types(connection, asked))
 
     async def daily_utilisation(self, viewer: Viewer, window: UsageWindow) -> list[DayFigure]:
         """Of each whole day of UTC in the window: cores allocated, of all that were in service; everybody may know."""
@@ -139,19 +133,12 @@ class UsageQueries:
         found = await self._store.read(lambda connection: _utilisation(connection, self._cluster, window, HOUR_S))
         return [HourFigure(*one) for one in found]
 
-    async def daily_waits(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = _ALL) -> list[DayFigure]:
+    async def daily_waits(
+        self, viewer: Viewer, window: UsageWindow, which: UsageFilter = EVERYBODYS
+    ) -> list[DayFigure]:
         """Of each day of UTC in the window: the mean wait in seconds of the runs that started on it."""
-        runs = schema.usage_runs
-        day = runs.c.start_s - runs.c.start_s % DAY_S
-        query = (
-            select(day.label("day"), func.sum(runs.c.wait_s), func.count())
-            .where(*_started(self._cluster, window, ALL_CLASSES), *_visible(viewer, runs, which))
-            .group_by(day)
-            .order_by(day)
-        )
-        return await self._store.read(
-            lambda connection: [DayFigure(int(row[0]), float(row[1]) / row[2]) for row in connection.execute(query)]
-        )
+        asked = UsageAsked(viewer, self._cluster, window, which)
+        return await self._store.read(lambda connection: daily_means(connection, asked))
 
     async def rebuild(self, viewer: Viewer) -> int:
         """Has everything counted again, for whoever sees all jobs; returns how many jobs that is."""
@@ -159,43 +146,36 @@ class UsageQueries:
         return await rebuild_usage(self._store, self._cluster)
 
 
-def _by_key(
-    viewer: Viewer, connection: Connection, cluster: str, window: UsageWindow, which: UsageFilter
-) -> dict[UsageKey, UsageSums]:
+def _by_key(connection: Connection, asked: UsageAsked) -> dict[UsageKey, UsageSums]:
     by_key: dict[UsageKey, UsageSums] = {}
-    for key, sums in _parts(viewer, connection, cluster, window, which):
+    for key, sums in _parts(connection, asked):
         by_key[key] = by_key.get(key, _NOTHING) + sums
     return by_key
 
 
-def _parts(
-    viewer: Viewer, connection: Connection, cluster: str, window: UsageWindow, which: UsageFilter
-) -> Iterator[tuple[UsageKey, UsageSums]]:
-    """The window in whole hours and what is left of it, of runs that are over; and of runs that go on. Sums by hour
-    know no kinds of jobs: what is of one kind comes from the ledger altogether."""
-    begin_s, end_s = -(-window.from_s // HOUR_S) * HOUR_S, window.to_s // HOUR_S * HOUR_S
-    edges = [(window.from_s, min(begin_s, window.to_s)), (max(end_s, window.from_s), window.to_s)]
-    if which.job_type is not None:
-        edges = [(window.from_s, window.to_s)]
-    elif begin_s < end_s:
-        yield from _whole_hours(viewer, connection, cluster, begin_s, end_s, which)
-    elif begin_s > end_s:
-        edges = [(window.from_s, window.to_s)]
-    for from_s, to_s in edges:
-        if from_s < to_s:
-            yield from _from_ledger(viewer, connection, cluster, from_s, to_s, CLOSED_CLASSES, which)
-    yield from _from_ledger(viewer, connection, cluster, window.from_s, window.to_s, (OPEN_SPAN,), which)
+def _parts(connection: Connection, asked: UsageAsked) -> Iterator[tuple[UsageKey, UsageSums]]:
+    """The window in whole days and hours and what is left of it, of runs that are over; and of runs that go on."""
+    parts = asked.parts
+    for span in parts.kept:
+        yield from _kept(connection, asked, span)
+    for edge in parts.edges:
+        yield from _from_ledger(connection, asked, edge, CLOSED_CLASSES)
+    yield from _from_ledger(connection, asked, asked.window, (OPEN_SPAN,))
 
 
-def _whole_hours(
-    viewer: Viewer, connection: Connection, cluster: str, from_s: int, to_s: int, which: UsageFilter
-) -> Iterator[tuple[UsageKey, UsageSums]]:
-    hours = schema.usage_hours
-    keys = [hours.c[name] for name in DIMENSIONS]
+_STRETCHES = {
+    HOUR_S: (schema.usage_hours, schema.usage_hours.c.hour_s),
+    DAY_S: (schema.usage_days, schema.usage_days.c.day_s),
+}
+
+
+def _kept(connection: Connection, asked: UsageAsked, span: KeptSpan) -> Iterator[tuple[UsageKey, UsageSums]]:
+    table, begin_s = _STRETCHES[span.width_s]
+    keys = [table.c[name] for name in DIMENSIONS]
     query = (
-        select(*keys, *(func.sum(hours.c[name]) for name in SUM_NAMES))
-        .where(hours.c.cluster == cluster, hours.c.hour_s >= from_s, hours.c.hour_s < to_s)
-        .where(*_visible(viewer, hours, which))
+        select(*keys, *(func.sum(table.c[name]) for name in SUM_NAMES))
+        .where(table.c.cluster == asked.cluster, begin_s >= span.window.from_s, begin_s < span.window.to_s)
+        .where(*asked.visible(table))
         .group_by(*keys)
     )
     for row in connection.execute(query):
@@ -204,36 +184,14 @@ def _whole_hours(
 
 
 def _from_ledger(
-    viewer: Viewer,
-    connection: Connection,
-    cluster: str,
-    from_s: int,
-    to_s: int,
-    classes: Iterable[int],
-    which: UsageFilter,
+    connection: Connection, asked: UsageAsked, window: UsageWindow, classes: Iterable[int]
 ) -> Iterator[tuple[UsageKey, UsageSums]]:
-    runs = schema.usage_runs
+    runs, (from_s, to_s) = schema.usage_runs, (window.from_s, window.to_s)
     for span_class in classes:
-        query = select(runs).where(overlapping(cluster, span_class, from_s, to_s), *_visible(viewer, runs, which))
+        query = select(runs).where(overlapping(asked.cluster, span_class, from_s, to_s), *asked.visible(runs))
         for row in connection.execute(query).mappings():
             charge = charge_of_row(dict(row))
             yield charge.key, portion(charge, from_s, to_s)
-
-
-def _visible(viewer: Viewer, table: Table, which: UsageFilter) -> list[ColumnElement[bool]]:
-    named = {name: getattr(which, name) for name in UsageFilter.__struct_fields__}
-    wanted = [table.c[name] == value for name, value in named.items() if value is not None]
-    return [visible_usage(viewer, table.c.user, table.c.account), *wanted]
-
-
-def _started(cluster: str, window: UsageWindow, classes: Iterable[int]) -> list[ColumnElement[bool]]:
-    runs = schema.usage_runs
-    return [
-        runs.c.cluster == cluster,
-        runs.c.span_class.in_(tuple(classes)),
-        runs.c.start_s >= window.from_s,
-        runs.c.start_s < window.to_s,
-    ]
 
 
 def _backlog(connection: Connection, cluster: str) -> UsageBacklog:

@@ -20,7 +20,7 @@ async def rebuild_usage(store: Store, cluster: str) -> int:
 
     def work(transaction: Transaction) -> int:
         core = transaction.core
-        for table in (schema.usage_runs, schema.usage_hours, schema.usage_node_hours, schema.usage_due_hours):
+        for table in (schema.usage_runs, *schema.SUMS, schema.usage_node_hours, schema.usage_due_hours):
             core.execute(delete(table).where(table.c.cluster == cluster))
         marks, runs = history.uncharged_jobs, history.runs
         core.execute(delete(marks).where(marks.c.cluster == cluster))

@@ -1,107 +1,106 @@
-"""What the runs that started in a window were like: kinds of jobs, habits of users and bursts, in one pass over them.
+"""What the runs that started in a window were like: kinds of jobs, habits of users and bursts.
 
-Owns the one SELECT over the ledger, whose groups are as fine as all three need, and the sums over its groups: reading a
-million runs costs more than whatever is counted of them. Used by `read`, which says whose runs and of which window.
+Owns these SELECTs. Each is over one set of rows: the sums that are kept of the window's whole days and hours, and the
+ledger's runs of what is left of it (of all of it for who may not see everybody's, or names somebody), which give what
+`started_sums` keeps of them. Used by `read`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, case, func, literal, select, union_all
 
+from slurmlens.hub.usage import tables as schema
+from slurmlens.hub.usage.asked import UsageAsked
 from slurmlens.hub.usage.charges import FOREVER_S
 from slurmlens.hub.usage.facts import JobTypeUse, StartedRuns, SubmitBurst, UserHabits
+from slurmlens.hub.usage.started_sums import BURST_S, FAILED, IDLE_SHARE, SHORT_S
 from slurmlens.hub.usage.tables import usage_runs as runs
-from slurmlens.slurm.records import ENDED_UNWELL
 
-BURST_S = 600
-SHORT_S = 60
 MOST_TYPES = 20
-IDLE_SHARE = 20
-"""A run that used less than one part in so many of its cores' time held them idle."""
 
-_FAILED = sorted(state.value for state in ENDED_UNWELL)
-_SUMS = tuple(name for name in UserHabits.__struct_fields__ if name != "user")
-_OF_TYPE = ("runs", "core_s", "failed")
-_Sums = dict[str, int]
+_HELD_S = runs.c.end_s - runs.c.start_s
+_CORE_S = runs.c.core_count * _HELD_S
+_IS_OVER = runs.c.end_s < FOREVER_S
 
 
-def started_query(where: Iterable[ColumnElement[bool]]) -> Select[Any]:
-    """A row for each user, kind of job and ten minutes of submission; of runs that go on `runs` alone counts."""
-    held_s = runs.c.end_s - runs.c.start_s
-    core_s = runs.c.core_count * held_s
-    is_over = runs.c.end_s < FOREVER_S
-    is_measured, has_peak = runs.c.cpu_ms > 0, runs.c.peak_mib > 0
-    held_idle = is_measured & (runs.c.cpu_ms * IDLE_SHARE < core_s * 1000)
-    has_limit = runs.c.limit_s.is_not(None)
-    slot_s = (runs.c.submit_s - runs.c.submit_s % BURST_S).label("slot_s")
-    # SQLite sorts what it groups: whose runs they are first, for these come in any order of time and tell most apart
-    keys = (runs.c.user, runs.c.job_type, runs.c.size_class, slot_s, is_over.label("is_over"))
-    return (
-        select(
-            *keys,
-            func.count().label("runs"),
-            _sum_where(runs.c.state.in_(_FAILED), 1).label("failed"),
-            _sum_where(held_s < SHORT_S, 1).label("short"),
-            func.sum(core_s).label("core_s"),
-            _sum_where(is_measured, core_s).label("measured_core_s"),
-            func.sum(runs.c.cpu_ms).label("cpu_ms"),
-            _sum_where(held_idle, core_s).label("idle_core_s"),
-            _sum_where(has_peak, runs.c.memory_mib * held_s).label("given_mib_s"),
-            _sum_where(has_peak, runs.c.peak_mib * held_s).label("peak_mib_s"),
-            _sum_where(has_limit, runs.c.core_count * func.coalesce(runs.c.limit_s, 0)).label("limit_core_s"),
-            _sum_where(has_limit, core_s).label("limited_core_s"),
-        )
-        .where(*where)
-        .group_by(*keys)
-    )
-
-
-def _sum_where(condition: ColumnElement[bool], value: ColumnElement[int] | int) -> Any:
-    return func.sum(case((condition, value), else_=0))
-
-
-def started_runs(groups: Iterable[RowMapping]) -> StartedRuns:
-    """What the groups of `started_query` come to; sums that a database gives as decimals are whole numbers here."""
-    users: dict[str, _Sums] = {}
-    types: dict[tuple[str, int], tuple[set[str], _Sums]] = {}
-    slots: dict[tuple[str, int], int] = {}
-    for group in groups:
-        user, slot_s = group["user"], group["slot_s"]
-        if slot_s is not None:
-            slots[user, int(slot_s)] = slots.get((user, int(slot_s)), 0) + group["runs"]
-        if group["is_over"]:
-            _add(users.setdefault(user, dict.fromkeys(_SUMS, 0)), group)
-            names, sums = types.setdefault(
-                (group["job_type"], group["size_class"]), (set(), dict.fromkeys(_OF_TYPE, 0))
-            )
-            names.add(user)
-            _add(sums, group)
+def started_runs(connection: Connection, asked: UsageAsked) -> StartedRuns:
+    """All three, of the runs that started within the window."""
     return StartedRuns(
-        job_types=_most_common(types),
-        habits=tuple(UserHabits(user=user, **sums) for user, sums in sorted(users.items())),
-        bursts=_largest(slots),
+        job_types=job_types(connection, asked), habits=_habits(connection, asked), bursts=_bursts(connection, asked)
     )
 
 
-def _add(sums: _Sums, group: RowMapping) -> None:
-    for name in sums:
-        sums[name] += int(group[name])
-
-
-def _most_common(types: Mapping[tuple[str, int], tuple[set[str], _Sums]]) -> tuple[JobTypeUse, ...]:
+def job_types(connection: Connection, asked: UsageAsked) -> tuple[JobTypeUse, ...]:
+    """The most common kinds of jobs, of runs that are over."""
+    has_failed = _where(runs.c.state.in_(sorted(FAILED)), 1)
+    ledger = select(runs.c.job_type, runs.c.size_class, runs.c.user, literal(1), _CORE_S, has_failed).where(_IS_OVER)
+    rows = _rows(asked, schema.usage_job_types, (*schema.JOB_TYPE_KEY, *schema.JOB_TYPE_SUMS), ledger)
+    users = func.count(rows.c.user.distinct())
+    keys = rows.c.job_type, rows.c.size_class
+    query = select(*keys, users, *(func.sum(rows.c[name]) for name in schema.JOB_TYPE_SUMS)).group_by(*keys)
     found = [
-        JobTypeUse(job_type=job_type, size_class=size_class, users=len(names), **sums)
-        for (job_type, size_class), (names, sums) in types.items()
+        JobTypeUse(
+            job_type=row[0], size_class=row[1], users=row[2], runs=int(row[3]), core_s=int(row[4]), failed=int(row[5])
+        )
+        for row in connection.execute(query)
     ]
     return tuple(sorted(found, key=lambda one: (-one.runs, one.job_type, one.size_class))[:MOST_TYPES])
 
 
-def _largest(slots: Mapping[tuple[str, int], int]) -> tuple[SubmitBurst, ...]:
-    """Each user's, the largest first."""
-    found: dict[str, SubmitBurst] = {}
-    for (user, slot_s), count in sorted(slots.items(), key=lambda item: (-item[1], item[0])):
-        found.setdefault(user, SubmitBurst(user, slot_s, count))
-    return tuple(found.values())
+def _habits(connection: Connection, asked: UsageAsked) -> tuple[UserHabits, ...]:
+    is_measured, has_peak, has_limit = runs.c.cpu_ms > 0, runs.c.peak_mib > 0, runs.c.limit_s.is_not(None)
+    sums = {
+        "runs": literal(1),
+        "failed": _where(runs.c.state.in_(sorted(FAILED)), 1),
+        "short": _where(_HELD_S < SHORT_S, 1),
+        "core_s": _CORE_S,
+        "measured_core_s": _where(is_measured, _CORE_S),
+        "cpu_ms": runs.c.cpu_ms,
+        "idle_core_s": _where(is_measured & (runs.c.cpu_ms * IDLE_SHARE < _CORE_S * 1000), _CORE_S),
+        "given_mib_s": _where(has_peak, runs.c.memory_mib * _HELD_S),
+        "peak_mib_s": _where(has_peak, runs.c.peak_mib * _HELD_S),
+        "limit_core_s": _where(has_limit, runs.c.core_count * func.coalesce(runs.c.limit_s, 0)),
+        "limited_core_s": _where(has_limit, _CORE_S),
+    }
+    ledger = select(runs.c.user, *(sums[name] for name in schema.HABIT_SUMS)).where(_IS_OVER)
+    rows = _rows(asked, schema.usage_habits, ("user", *schema.HABIT_SUMS), ledger)
+    query = select(rows.c.user, *(func.sum(rows.c[name]) for name in schema.HABIT_SUMS)).group_by(rows.c.user)
+    found = [
+        UserHabits(user=user, **dict(zip(schema.HABIT_SUMS, map(int, values), strict=True)))
+        for user, *values in connection.execute(query)
+    ]
+    return tuple(sorted(found, key=lambda one: one.user))
+
+
+def _bursts(connection: Connection, asked: UsageAsked) -> tuple[SubmitBurst, ...]:
+    """Each user's largest, the largest first."""
+    slot_s = runs.c.submit_s - runs.c.submit_s % BURST_S
+    ledger = select(runs.c.user, slot_s, literal(1)).where(runs.c.submit_s.is_not(None))
+    rows = _rows(asked, schema.usage_bursts, ("user", "slot_s", "runs"), ledger)
+    slots = select(rows.c.user, rows.c.slot_s, func.sum(rows.c.runs).label("runs"))
+    by_slot = slots.group_by(rows.c.user, rows.c.slot_s).subquery()
+    order = by_slot.c.runs.desc(), by_slot.c.slot_s
+    place = func.row_number().over(partition_by=by_slot.c.user, order_by=order).label("place")
+    ranked = select(by_slot, place).subquery()
+    query = select(ranked.c.user, ranked.c.slot_s, ranked.c.runs).where(ranked.c.place == 1)
+    found = [SubmitBurst(user, int(begin_s), int(count)) for user, begin_s, count in connection.execute(query)]
+    return tuple(sorted(found, key=lambda one: (-one.runs, one.user, one.from_s)))
+
+
+def _rows(asked: UsageAsked, table: Table, names: Sequence[str], ledger: Select[Any]) -> Subquery:
+    """Rows of these names: the table's, of what is kept; those that a SELECT over the ledger makes, of what is left."""
+    parts = asked.started_parts
+    kept = (select(*(table.c[name] for name in names)).where(*asked.kept_within(table, span)) for span in parts.kept)
+    left = (ledger.where(*asked.started_within(edge)) for edge in parts.edges)
+    return union_all(*(one.with_only_columns(*_named(one, names)) for one in (*kept, *left))).subquery()
+
+
+def _named(query: Select[Any], names: Sequence[str]) -> list[ColumnElement[Any]]:
+    return [column.label(name) for column, name in zip(query.inner_columns, names, strict=True)]
+
+
+def _where(condition: ColumnElement[bool], value: ColumnElement[int] | int) -> ColumnElement[int]:
+    return case((condition, value), else_=0)

@@ -26,6 +26,7 @@ from slurmlens.hub.usage.charges import (
     portion,
 )
 from slurmlens.slurm.records import JobRecord, JobState, RecordSource
+from testkit.charged_runs import charged
 from testkit.usage_oracle import by_sweeping
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -126,21 +127,6 @@ def test_a_hundred_thousand_jobs_add_up(seed: int) -> None:
     assert len(runs) > 95_000
     assert_as_the_oracle(closed)
     assert total([sums for run in closed for _, sums in hourly(run)]) == total([whole(run) for run in closed])
-
-
-def charged(record: JobRecord) -> RunCharge | None:
-    row = {
-        "job_id": record.job_id,
-        "number": 1 + (record.restart_count or 0),
-        "state": record.state.value,
-        "start_ns": None if record.start_s is None else record.start_s * NS_PER_S,
-        "end_ns": None if record.end_s is None else record.end_s * NS_PER_S,
-        "cpu_s": 1.5 * (record.job_id % 1000),
-        "memory_peak_bytes": None,
-        "node_count": len(record.nodes),
-        **{name: getattr(record, name) for name in ("name", "user", "account", "partition")},
-    }
-    return charge_of(row, record)
 
 
 def assert_as_the_oracle(runs: list[RunCharge]) -> None:

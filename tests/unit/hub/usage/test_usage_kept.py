@@ -27,7 +27,7 @@ from testkit.inventories import fact, relation, telling
 from testkit.manual_clock import ManualClock
 from testkit.told_events import BEGIN_S, Told, at_ns
 
-TABLES = (schema.usage_runs, schema.usage_hours, schema.usage_node_hours)
+TABLES = (schema.usage_runs, schema.usage_hours, schema.usage_node_hours, schema.usage_days)
 MAX = Viewer("max", frozenset({Role.USER, Role.MANAGEMENT}))
 BOB = Viewer("bob", frozenset({Role.USER}))
 
@@ -100,8 +100,9 @@ async def test_what_is_told_otherwise_later_takes_the_place_of_what_was_counted(
     await ledger.learn(job(1, 0, 9_000, qos="high"))
     facts = await ledger.queries.usage(EVERYBODY, UsageWindow(BEGIN_S, BEGIN_S + 9_001), BEGIN_S + 90_000)
     assert set(facts.by_key) == {UsageKey("all", "alice", "physics", "high", "COMPLETED")}
-    (_, hours, _) = await ledger.rows()
+    (_, hours, _, days) = await ledger.rows()
     assert len(hours) == 3
+    assert len(days) == 1
 
 
 async def test_each_run_of_a_requeued_job_is_counted(ledger: Ledger) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from slurmlens.hub.usage.charges import UsageSums
+from slurmlens.hub.usage.charges import summed
 from slurmlens.hub.usage.facts import UsageFacts, UsageWindow
 from slurmlens.hub.views.home.view import WeekUse
 from slurmlens.slurm.records import ENDED_UNWELL
@@ -20,7 +20,7 @@ def build_weeks(weeks: Sequence[tuple[UsageWindow, UsageFacts]]) -> tuple[WeekUs
 
 
 def _week(from_s: int, facts: UsageFacts) -> WeekUse:
-    whole = sum(facts.by_key.values(), UsageSums())
+    whole = summed(facts.by_key.values())
     failed = sum(sums.core_s for key, sums in facts.by_key.items() if key.state in _FAILED)
     return WeekUse(
         from_s=from_s,

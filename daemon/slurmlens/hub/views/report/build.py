@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from slurmlens.hub.usage.charges import HOUR_S, UsageKey, UsageSums
+from slurmlens.hub.usage.charges import HOUR_S, UsageKey, UsageSums, summed
 from slurmlens.hub.usage.facts import JobTypeUse, UsageBacklog, UsageFacts, UsageWindow, WaitCount
 from slurmlens.hub.views.report.view import ReportPiece, ReportView
 from slurmlens.hub.views.usage.build import usage_table
@@ -48,7 +48,7 @@ def build_report(frame: ReportFrame, facts: ReportFacts) -> ReportView:
     for window, own in facts.pieces:
         for key, sums in own.by_key.items():
             by_key[key] = by_key.get(key, UsageSums()) + sums
-        total = sum(own.by_key.values(), UsageSums())
+        total = summed(own.by_key.values())
         pieces.append(ReportPiece(window.from_s, window.to_s, _piece_label(window, frame.zone), total))
     whole = UsageFacts(window=frame.window, by_key=by_key)
     order = (facts.waits_by, *(one for one in TABLES if one != facts.waits_by))

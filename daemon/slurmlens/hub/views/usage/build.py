@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from slurmlens.hub.usage.charges import UsageKey, UsageSums
+from slurmlens.hub.usage.charges import UsageKey, UsageSums, summed
 from slurmlens.hub.usage.facts import UsageFacts, WaitCount
 from slurmlens.hub.usage.service_levels import quantile
 from slurmlens.hub.views.usage.view import UsageRow, UsageTable
@@ -39,7 +39,7 @@ def usage_table(facts: UsageFacts, by: str, waits: Iterable[WaitCount] = ()) -> 
 
 
 def _row(name: str, parts: list[tuple[UsageKey, UsageSums]], waits: dict[int, int], of: int | None) -> UsageRow:
-    sums = sum((one for _, one in parts), UsageSums())
+    sums = summed(one for _, one in parts)
     return UsageRow(
         name=name,
         sums=sums,
