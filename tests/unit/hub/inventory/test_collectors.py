@@ -144,6 +144,21 @@ def test_a_topology_is_switches_that_contain_switches_and_nodes() -> None:
     assert attributes(told, "switch leaf1") == {"exists": True, "level": 0}
 
 
+def test_nodes_that_slurm_lists_with_each_switch_above_them_stand_below_the_lowest_alone() -> None:
+    shown = (
+        SwitchRecord(name="core", level=2, nodes=("n1", "n2", "login"), switches=("row",)),
+        SwitchRecord(name="row", level=1, nodes=("n1", "n2"), switches=("leaf",)),
+        SwitchRecord(name="leaf", level=0, nodes=("n1", "n2")),
+    )
+    assert pairs(tell_topology(shown, None, 5)) == {
+        ("core", "contains", "row"),
+        ("core", "contains", "login"),
+        ("row", "contains", "leaf"),
+        ("leaf", "contains", "n1"),
+        ("leaf", "contains", "n2"),
+    }
+
+
 def test_nodes_and_switches_that_nobody_knows_are_left_out_and_named() -> None:
     told = tell_topology((SwitchRecord(name="s1", nodes=("n1", "gone"), switches=("s9",)),), {"n1"}, 5)
     assert pairs(told) == {("s1", "contains", "n1")}

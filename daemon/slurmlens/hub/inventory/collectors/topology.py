@@ -1,8 +1,9 @@
 """The network as Slurm knows it: switches (or blocks), what hangs below each. Pure but for reading a file.
 
 What cannot be is left out and said: a node that the cluster does not have, a switch that is nowhere described, a switch
-that would stand below itself. Of one name in two topologies both get the topology's name in front. Fed by `keeper` with
-the scheduler's answer or with the file that the settings name; what it tells becomes rows in `recording`.
+that would stand below itself. Slurm lists the nodes of a switch's switches with it, too: here they are the lower one's.
+Of one name in two topologies both get the topology's name in front. Fed by `keeper` with the scheduler's answer or with
+the file that the settings name; what it tells becomes rows in `recording`.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class _Drawing:
     def __init__(self, switches: Sequence[SwitchRecord], nodes: Collection[str] | None) -> None:
         names = Counter(one.name for one in switches)
         self._twice = {name for name, count in names.items() if count > 1}
-        self._listed = {self._name(one, one.name) for one in switches}
+        self._nodes_with = {self._name(one, one.name): frozenset(one.nodes) for one in switches}
         self._nodes = None if nodes is None else frozenset(nodes)
         self._unknown_nodes: dict[str, None] = {}
         self._unknown_switches: dict[str, None] = {}
@@ -76,20 +77,24 @@ class _Drawing:
         name = self._name(switch, switch.name)
         entity = Entity.of(EntityKind.SWITCH, name)
         self.facts += told_facts(entity, {"level": switch.level, "topology": switch.topology})
-        for node in switch.nodes:
-            if self._nodes is not None and node not in self._nodes:
-                self._unknown_nodes[node] = None
-                continue
-            self._contain(entity, Entity.of(EntityKind.NODE, node))
+        farther = frozenset[str]()
         for below in switch.switches:
             child = self._name(switch, below)
-            if child not in self._listed:
+            if child not in self._nodes_with:
                 self._unknown_switches[child] = None
             elif self._reaches(child, name):
                 self._loops.append(f"{name} and {child}")
             else:
                 self._below.setdefault(name, []).append(child)
                 self._contain(entity, Entity.of(EntityKind.SWITCH, child))
+                farther |= self._nodes_with[child]
+        for node in switch.nodes:
+            if node in farther:
+                continue
+            if self._nodes is not None and node not in self._nodes:
+                self._unknown_nodes[node] = None
+                continue
+            self._contain(entity, Entity.of(EntityKind.NODE, node))
 
     def _contain(self, entity: Entity, other: Entity) -> None:
         self.relations.append(ToldRelation(entity=entity, relation=CONTAINS, other=other))
