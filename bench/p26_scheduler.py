@@ -2,7 +2,9 @@
 
 The load is measured on a real small Slurm with jobs that wait, by slurmctld's own count of its requests (`sdiag`). The
 huge queue comes from a squeue that is a script which prints 50,000 jobs; storing them is the hub's write path and not
-in the figure.
+in the figure. It is read by a process whose collector of garbage is set as the hub's (a full pass over so many records
+holds everything for 100 ms and more; the hub makes none). The loop's wait is counted as far as this process computed
+meanwhile: what it waited because others had the cores is the machine's, and stands beside it.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from slurmlens.errors import SourceError
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.applying import Applier
+from slurmlens.hub.main import tame_the_collector
 from slurmlens.hub.news import News, QueueReceived
 from slurmlens.hub.progress import keeping
 from slurmlens.hub.scheduler.poller import Poller
@@ -136,23 +139,33 @@ def _requests(slurm: SmallSlurm) -> tuple[int, float]:
 async def _huge_queue(setting: Setting) -> list[Result]:
     script = _printing_squeue(setting.new_folder())
     size = (script.parent / "answer.json").stat().st_size
-    longest_s = 0.0
-
-    async def probe() -> None:
-        nonlocal longest_s
-        while True:
-            before_s = time.perf_counter()
-            await asyncio.sleep(PROBE_S)
-            longest_s = max(longest_s, time.perf_counter() - before_s - PROBE_S)
-
-    probing = asyncio.create_task(probe())
+    waits = _LoopWaits()
+    tame_the_collector()
+    probing = asyncio.create_task(waits.watch())
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     answer = await run_command([str(script)], os.environ, 120, partial(json_records.queue_jobs, release=(26, 5)))
     queue = await asyncio.to_thread(digest, answer, time.time())
     took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
     probing.cancel()
     note = f"{len(queue.answer.records)} records of {size / 1e6:.0f} MB, {cpu_s:.1f} s of CPU; storing is not in it"
-    return [ROWS[2].measured(took_s, note), ROWS[3].measured(longest_s * 1e3, note)]
+    by_the_wall = f"{waits.by_the_wall_s * 1e3:.0f} ms by the wall; {note}"
+    return [ROWS[2].measured(took_s, note), ROWS[3].measured(waits.longest_s * 1e3, by_the_wall)]
+
+
+class _LoopWaits:
+    """The longest time that the loop was late: as far as this process computed meanwhile, and by the wall."""
+
+    def __init__(self) -> None:
+        self.longest_s = self.by_the_wall_s = 0.0
+
+    async def watch(self) -> None:
+        """Sleeps again and again, until it is cancelled."""
+        while True:
+            before_s, before_cpu_s = time.perf_counter(), time.process_time()
+            await asyncio.sleep(PROBE_S)
+            late_s = time.perf_counter() - before_s - PROBE_S
+            self.by_the_wall_s = max(self.by_the_wall_s, late_s)
+            self.longest_s = max(self.longest_s, min(late_s, time.process_time() - before_cpu_s))
 
 
 def _printing_squeue(folder: Path) -> Path:

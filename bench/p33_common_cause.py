@@ -1,9 +1,9 @@
 """P33: what explains 1,000 failed jobs among 11,000, on 1,000 nodes with 500 packages each.
 
 Jobs of one to eight nodes, some hundred users; one node fails nine of ten of its jobs, everything else fails by chance.
-Every job has its nodes, switches, user, account, partition and all packages of its nodes, in two versions each. It must
-name the node. The time is one process's, from the runs with what they had to the ranked causes; reading them is not in
-it.
+Every job has its nodes, switches, user, account, partition and all packages of its nodes, in two versions each; no two
+nodes have the same set of packages. It must name the node. The time is one process's, from the runs with what they had
+to the ranked causes; reading them is not in it, so that it is the same on both databases.
 """
 
 from __future__ import annotations
@@ -59,8 +59,7 @@ def _trials(chance: random.Random) -> list[Trial]:
             Candidate("partition", f"p{index % 3}"),
             Candidate("account", f"a{index % 20}"),
         }
-        candidates = frozenset(had.union(*(software[node] for node in nodes)))
-        made.append(
-            Trial(failed=failed, user=user, job_name=f"job{index % 50}", node_count=len(nodes), candidates=candidates)
-        )
+        sets = tuple(software[node] for node in nodes)
+        own, name = frozenset(had), f"job{index % 50}"
+        made.append(Trial(failed=failed, user=user, job_name=name, node_count=len(nodes), candidates=own, sets=sets))
     return made

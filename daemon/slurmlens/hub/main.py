@@ -86,7 +86,7 @@ async def serve(config: HubConfig, clock: Clock, database: DatabaseFile | None =
         reporter.report(STARTED, version=__version__, cluster=config.cluster, scheme=scheme, host=host, port=port)
         report_a_wrong_clock(clock, reporter)
         _report_the_database(database, reporter)
-        _tame_the_collector()
+        tame_the_collector()
         if (watch := watch_of_running_loop()) is not None:
             watch.forget()
         try:
@@ -119,7 +119,7 @@ def _report_the_database(database: DatabaseFile | None, reporter: Reporter) -> N
         reporter.report(DATABASE_OF_BEFORE_GONE, path=state.path, begin=state.begin.value)
 
 
-def _tame_the_collector() -> None:
+def tame_the_collector() -> None:
     """Takes what is there after the start out of Python's collector, and has it look at the rest seldom.
 
     What comes and goes with a request has no cycles. Measured with 10,000 connections: a full pass over their objects

@@ -43,13 +43,17 @@ class Candidate(msgspec.Struct, frozen=True, order=True):
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One ended run of the window, with what it had."""
+    """One ended run of the window, with what it had: its own `candidates`, and `sets` of others.
+
+    A set that many runs had (what was installed on a node) is one object in all of them: it is looked through once.
+    """
 
     failed: bool
     user: str | None
     job_name: str | None
     node_count: int
     candidates: frozenset[Candidate]
+    sets: tuple[frozenset[Candidate], ...] = ()
 
 
 class Remark(enum.Enum):
@@ -149,14 +153,26 @@ def common_cause(trials: Sequence[Trial]) -> CommonCause:
 
 
 def _window(trials: Sequence[Trial]) -> _Window:
+    failed = _mask((number for number, trial in enumerate(trials) if trial.failed), len(trials))
+    has_users = len({trial.user for trial in trials}) >= LEAST_SOURCES
+    return _Window(trials, failed, (1 << len(trials)) - 1, _masks(trials), _strata(trials), has_users)
+
+
+def _masks(trials: Sequence[Trial]) -> dict[Candidate, int]:
+    """The runs of each candidate: those that had it themselves, and those of each set that it is in."""
     members: dict[Candidate, list[int]] = {}
+    sets: dict[int, tuple[frozenset[Candidate], list[int]]] = {}
     for number, trial in enumerate(trials):
         for candidate in trial.candidates:
             members.setdefault(candidate, []).append(number)
-    failed = _mask((number for number, trial in enumerate(trials) if trial.failed), len(trials))
+        for one in trial.sets:
+            sets.setdefault(id(one), (one, []))[1].append(number)
     masks = {candidate: _mask(numbers, len(trials)) for candidate, numbers in members.items()}
-    has_users = len({trial.user for trial in trials}) >= LEAST_SOURCES
-    return _Window(trials, failed, (1 << len(trials)) - 1, masks, _strata(trials), has_users)
+    for one, numbers in sets.values():
+        mask = _mask(numbers, len(trials))
+        for candidate in one:
+            masks[candidate] = masks.get(candidate, 0) | mask
+    return masks
 
 
 def _strata(trials: Sequence[Trial]) -> list[int]:

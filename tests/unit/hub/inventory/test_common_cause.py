@@ -6,6 +6,7 @@ import math
 import random
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -153,6 +154,23 @@ def test_the_counts_of_every_cause_are_those_of_the_window(drawn: list[tuple[boo
         assert cause.failed + cause.succeeded == len(mine)
         assert cause.failed + cause.failed_without == answer.failed
         assert cause.succeeded + cause.succeeded_without == answer.succeeded
+
+
+@given(
+    st.lists(st.frozensets(st.sampled_from("abcdefgh"), max_size=5), min_size=1, max_size=4),
+    st.lists(st.tuples(st.booleans(), st.sets(st.sampled_from("xyzab"), max_size=2), st.sets(st.integers(0, 3)))),
+)
+def test_a_set_that_many_runs_had_counts_as_if_each_run_had_all_of_it(
+    drawn: list[frozenset[str]], runs: list[tuple[bool, set[str], set[int]]]
+) -> None:
+    sets = [frozenset(Candidate("software", name) for name in one) for one in drawn]
+    shared, apart = [], []
+    for failed, own, had in runs:
+        one = trial(failed, *sorted(own))
+        of_run = tuple(sets[place] for place in sorted(had) if place < len(sets))
+        shared.append(msgspec.structs.replace(one, sets=of_run))
+        apart.append(msgspec.structs.replace(one, candidates=one.candidates.union(*of_run)))
+    assert common_cause(shared) == common_cause(apart)
 
 
 def test_healthy_windows_name_nothing_in_nine_of_ten() -> None:

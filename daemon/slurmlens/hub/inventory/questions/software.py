@@ -186,7 +186,7 @@ def _compared(group: str, source: str, own: Mapping[str, str], sets: Sets) -> It
             )
 
 
-def software_candidates(sources: Mapping[str, str], sets: Sets) -> dict[str, tuple[Candidate, ...]]:
+def software_candidates(sources: Mapping[str, str], sets: Sets) -> dict[str, frozenset[Candidate]]:
     """By digest of a set: the candidates for a common cause that a node with this set has.
 
     `sources` are sources by digest. What every set of a source has cannot explain anything and is left out; packages
@@ -212,7 +212,7 @@ def software_candidates(sources: Mapping[str, str], sets: Sets) -> dict[str, tup
             candidate = Candidate("software", _named(source, sorted(packages)))
             for digest in own_digests:
                 found[digest].append(candidate)
-    return {digest: tuple(candidates) for digest, candidates in found.items()}
+    return {digest: frozenset(candidates) for digest, candidates in found.items()}
 
 
 def _named_by(package: PackageName) -> tuple[str, str, str]:
