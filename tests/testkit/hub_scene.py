@@ -103,6 +103,7 @@ USAGE = tuple(
         "gpu_use",
         "keeping",
         "node_keeping",
+        "on_nodes",
         "outages",
         "spans",
         "read",
@@ -314,6 +315,7 @@ async def _usage_is_counted(history: History, mix: JobMix) -> None:
         await queries.nodes(viewer, window, mix.now_s)
         await queries.daily_utilisation(viewer, window)
         await queries.hourly_utilisation(viewer, window)
+        await queries.typed_runs(viewer, window)
         await queries.daily_waits(viewer, window, which)
         await queries.waits(viewer, window, ("partition", "user"), which)
         await queries.outages(viewer, lately, ("slurm",))

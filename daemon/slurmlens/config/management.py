@@ -33,6 +33,12 @@ class ManagementConfig(Settings):
         minimum=0,
         maximum=1,
     )
+    generation_features: tuple[str, ...] = setting(
+        (),
+        "features that name a generation of nodes, for comparing kinds of jobs on them; without it nodes whose features"
+        " are all equal are one",
+        example='["rome", "milan", "genoa"]',
+    )
     machine_users: tuple[str, ...] = setting(
         ("root", "slurm"), "users by whose name programs set a node's reason: that is no reaction of a person"
     )

@@ -40,8 +40,10 @@ from slurmlens.hub.usage.facts import (
     UsageWindow,
     WaitCount,
 )
+from slurmlens.hub.usage.generations import TypedRun
 from slurmlens.hub.usage.keeping import charge_of_row
 from slurmlens.hub.usage.node_time import CLUSTER, NodeSums, UnitState
+from slurmlens.hub.usage.on_nodes import typed_runs
 from slurmlens.hub.usage.outages import outages
 from slurmlens.hub.usage.rebuild import rebuild_usage
 from slurmlens.hub.usage.service_levels import OUT_OF_PLAN
@@ -122,6 +124,11 @@ class UsageQueries:
         """The kinds of jobs alone."""
         asked = UsageAsked(viewer, self._cluster, window, which)
         return await self._store.read(lambda connection: job_types(connection, asked))
+
+    async def typed_runs(self, viewer: Viewer, window: UsageWindow) -> list[TypedRun]:
+        """Runs that started within the window and completed, with their nodes: of each span class the newest."""
+        visible = _visible(viewer, schema.usage_runs, _ALL)
+        return await self._store.read(lambda connection: typed_runs(connection, self._cluster, window, visible))
 
     async def daily_utilisation(self, viewer: Viewer, window: UsageWindow) -> list[DayFigure]:
         """Of each whole day of UTC in the window: cores allocated, of all that were in service; everybody may know."""

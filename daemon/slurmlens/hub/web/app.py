@@ -144,7 +144,7 @@ def make_app(
         software=None if software is None else SoftwarePage(software, environment, cluster, clock),
         common_cause=CommonCausePage(inventory, environment, cluster, clock),
         management=None if usage is None else ManagementPage(usage, environment, cluster, settings.management, clock),
-        capacity=None if usage is None else CapacityPage(usage, node_states, environment, settings, clock),
+        capacity=None if usage is None else CapacityPage(usage, node_states, inventory, environment, settings, clock),
         reports=None if reports is None else ReportsPage(reports, environment, settings.management, clock),
         status=StatusPage(status, environment),
         login=LoginPage(control, environment, settings.listen),

@@ -42,6 +42,7 @@ from slurmlens.hub.usage.facts import (
     UsageWindow,
     WaitCount,
 )
+from slurmlens.hub.usage.generations import TypedRun
 from slurmlens.hub.workflows.trigger import Trigger
 from slurmlens.slurm.job_ids import JobReference
 from slurmlens.slurm.sdiag_text import SchedulerLoad
@@ -243,6 +244,9 @@ class UsageReads(Protocol):
 
     async def started(self, viewer: Viewer, window: UsageWindow, which: UsageFilter = ...) -> StartedRuns:
         """What the runs that started were like."""
+
+    async def typed_runs(self, viewer: Viewer, window: UsageWindow) -> Sequence[TypedRun]:
+        """Runs that completed, with their nodes."""
 
     async def daily_utilisation(self, viewer: Viewer, window: UsageWindow) -> Sequence[DayFigure]:
         """How full each day was."""

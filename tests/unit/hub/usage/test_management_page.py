@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC
 from pathlib import Path
 from urllib.parse import quote
@@ -59,6 +60,14 @@ async def client(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Client]:
     await nodes.close_hours()
     while await nodes.step():
         pass
+    async with served(history, clock) as opened:
+        yield opened
+    await history.close()
+
+
+@asynccontextmanager
+async def served(history: History, clock: ManualClock) -> AsyncIterator[Client]:
+    """The pages of usage on this history."""
     live = Live()
     app = make_app(
         queries=FixedHistory({}),
@@ -73,7 +82,6 @@ async def client(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Client]:
     )
     async with TestClient(TestServer(app)) as opened:
         yield opened
-    await history.close()
 
 
 async def text_of(client: Client, path: str, status: int = 200) -> str:
@@ -161,6 +169,46 @@ async def test_capacity_says_that_few_days_are_no_forecast(client: Client) -> No
     assert [one.forecast for one in view.figures] == [None, None]
     rows = list(csv.DictReader(io.StringIO(await text_of(client, "/capacity.csv"))))
     assert {row["figure"] for row in rows} == {figure.name for figure in view.figures}
+
+
+async def test_capacity_compares_generations_of_nodes_on_the_same_kind_of_jobs(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    history = await History.open(f"sqlite:///{tmp_path}/hub.sqlite3", clock)
+    clock.advance(100_000)
+    recorder = InventoryRecorder(history.store, "demo")
+    features = [fact("node n1", "features", ("rome",)), fact("node n2", "features", ("<b>milan", "ib"))]
+    await recorder.take(telling(at_ns(0), *features))
+    lasts = {"n1": 1_000, "n2": 600}
+    runs = [
+        record(
+            JobState.COMPLETED,
+            job_id=100 * place + number,
+            start=1_000 * number,
+            end=1_000 * number + lasts[node] + number,
+            cpu_count=8,
+            name=f"cfd-{number}",
+            nodes=(node,),
+        )
+        for place, node in enumerate(lasts, 1)
+        for number in range(1, 9 if node == "n2" else 10)
+    ]
+    await history.learn(*runs, record(JobState.FAILED, job_id=999, start=5, end=10, name="cfd-9", nodes=("n2",)))
+    await UsageKeeper(history.store, "demo", history.news, clock).step()
+    async with served(history, clock) as client:
+        view = msgspec.json.decode(await text_of(client, "/capacity.json"), type=CapacityView)
+        page = await text_of(client, "/capacity")
+    await history.close()
+    (found,) = view.generations
+    assert found.job_type == "cfd-#"
+    first, second = found.generations
+    assert (first.generation, first.runs, second.generation, second.runs) == ("rome", 9, "<b>milan, ib", 8)
+    assert second.elapsed is not None
+    assert second.elapsed.middle == pytest.approx(0.6, abs=0.01)
+    assert second.elapsed.is_sure
+    assert "0.60 ×" in page
+    assert "<b>milan" not in page
+    assert "/reports?of=type%3Acfd-%23" in page
 
 
 async def test_a_rebuild_is_for_the_command_line_alone(client: Client) -> None:

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from slurmlens.config.management import ManagementConfig
+from slurmlens.hub.inventory.entities import FactValue, HeldFact
 from slurmlens.hub.node_states.file_systems import FileSystemDay
 from slurmlens.hub.usage.capacity import LEAST_DAYS, Forecast, forecast
 from slurmlens.hub.usage.facts import DayFigure
+from slurmlens.hub.usage.generations import TypedRun, TypeOnGenerations, compared, generations
 from slurmlens.hub.views.capacity.view import CapacityFigure, CapacityView
 from slurmlens.shown import format as fmt
 
@@ -37,6 +39,18 @@ def build_capacity_view(
         _figure("mean wait of runs", "s", waits, settings.wait_p95_goal_s, None),
     )
     return CapacityView(cluster=cluster, made_s=now_s, figures=(*figures, *_file_systems(mounts, now_s)))
+
+
+def build_generations(
+    runs: Sequence[TypedRun], features: Sequence[HeldFact], settings: ManagementConfig
+) -> tuple[TypeOnGenerations, ...]:
+    """How kinds of jobs fared on generations of nodes, by the features that nodes have now."""
+    told = {one.entity.name: _names(one.value) for one in features}
+    return tuple(compared(runs, generations(told, settings.generation_features)))
+
+
+def _names(value: FactValue) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else tuple(part for part in str(value).split(",") if part)
 
 
 def _file_systems(days: Sequence[FileSystemDay], now_s: int) -> Iterator[CapacityFigure]:

@@ -1,6 +1,7 @@
 """Where the cluster is going, as one model for page, JSON and CSV.
 
-Owns the types. A figure has its days and, of thirty days and more, its forecast.
+Owns the types. A figure has its days and, of thirty days and more, its forecast; kinds of
+jobs have their runs by generation of nodes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import msgspec
 
 from slurmlens.hub.usage.capacity import Forecast
 from slurmlens.hub.usage.facts import DayFigure
+from slurmlens.hub.usage.generations import TypeOnGenerations
 
 
 class CapacityFigure(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,3 +34,5 @@ class CapacityView(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str
     made_s: int
     figures: tuple[CapacityFigure, ...]
+    generations: tuple[TypeOnGenerations, ...] = ()
+    """Kinds of jobs that ran on several generations of nodes, with how long they took on each."""
