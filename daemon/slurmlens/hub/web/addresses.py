@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ from slurmlens.errors import DecodeError, PageError
 from slurmlens.hub.history.facts import JobFilter, ListPlace, StateFilter
 from slurmlens.slurm.job_ids import JobReference, parse_job_reference
 from slurmlens.slurm.records import JobState
+from slurmlens.wire.written_times import written_ns
 
 MOST_ROWS = 1000
 MOST_RUNS = 10**6
@@ -32,6 +33,7 @@ _PLACE_MOST = (9, 2**63 - 1, 2**63 - 1)
 """Of a place in a list: its section, its time, its run's number."""
 _SHOWN_CHARACTERS = 40
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _LEADING_ZERO = re.compile(r"(?:^|[_+])0[0-9]")
 
 
@@ -63,6 +65,22 @@ def moment_in(request: web.Request, key: str, otherwise_ns: int) -> int:
     message = f"{key}={text[:_SHOWN_CHARACTERS]!r} is no moment"
     advice = "Seconds since the epoch, or as 2026-11-23T10:14:00Z, with its zone; from 1970 to 2261."
     raise PageError(400, "bad-moment", message, advice)
+
+
+def moment_of(key: str, text: str, now_ns: int) -> int:
+    """`15m`, `6h`, `2d` before now, or a time in ISO 8601 (UTC where it names no zone)."""
+    number, unit = text[:-1], text[-1:]
+    if unit in _UNITS_S and number_in(number, 0, 10**9) is not None:
+        return max(0, now_ns - int(number) * _UNITS_S[unit] * NS_PER_S)
+    found = written_ns(text, UTC)
+    if found is None or not 0 <= found <= MOST_SECONDS * NS_PER_S:
+        raise unusable(key, text, "15m, 6h, 2d, or a time such as 2026-11-30T04:00:00Z.")
+    return found
+
+
+def unusable(key: str, text: str, advice: str) -> PageError:
+    """The refusal of a filter that cannot be used."""
+    return PageError(400, "bad-filter", f"{key}={text[:_SHOWN_CHARACTERS]!r} cannot be used", advice)
 
 
 def seconds_in(request: web.Request, key: str, most: int, otherwise: int) -> int:

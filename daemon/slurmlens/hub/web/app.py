@@ -80,6 +80,7 @@ from slurmlens.hub.web.ports import (
 from slurmlens.hub.web.render import make_environment
 from slurmlens.hub.web.routes import API, Pages, description_of, open_handlers, route_definitions, table
 from slurmlens.hub.web.session import session_middleware
+from slurmlens.hub.web.window import window_middleware
 from slurmlens.runtime.http_server import RETRY_AFTER_S
 from slurmlens.telemetry.internal import Reporter
 
@@ -163,8 +164,8 @@ def make_app(
         assets=assets,
     )
     taking = _takers({**take_lines, "events": take_events}, doors)
-    known = session_middleware(control, open_handlers(pages) | set(taking.values()), reporter)
-    return _application([*_middlewares(environment, settings, doors), known], settings, environment, pages, taking)
+    inner = [session_middleware(control, open_handlers(pages) | {*taking.values()}, reporter), window_middleware(clock)]
+    return _application([*_middlewares(environment, settings, doors), *inner], settings, environment, pages, taking)
 
 
 def _campaign_page(

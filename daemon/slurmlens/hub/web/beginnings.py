@@ -17,8 +17,7 @@ from slurmlens.hub.inventory.entities import Entity
 from slurmlens.hub.investigations.beginning import around, begin
 from slurmlens.hub.investigations.facts import LONGEST_WORDS, Investigation, Question, QuestionKind
 from slurmlens.hub.views.neighbourhood.build import PLURALS
-from slurmlens.hub.web.addresses import job_reference, number_in
-from slurmlens.hub.web.pages.logs import moment_of
+from slurmlens.hub.web.addresses import job_reference, moment_of, number_in
 from slurmlens.hub.web.ports import FindingReads, HistoryQueries
 
 MOST_NODES = 8

@@ -42,6 +42,7 @@ PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "state": ("in this state, or group of states", _TEXT),
     "then": (f"compare with what it was then: {_MOMENT}", _TEXT),
     "to": (f"end of the window: {_MOMENT}", _TEXT),
+    "until": (f"up to this moment: {_MOMENT}", _TEXT),
     "user": ("of this user", _TEXT),
     "who": ("who looked", _TEXT),
     "with": ("compare with this one of the same kind", _TEXT),

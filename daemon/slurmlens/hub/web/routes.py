@@ -117,7 +117,7 @@ def table(pages: Pages) -> tuple[Route, ...]:
     return (
         Route("/", pages.home.first),
         Route("/me", pages.home.show, HomeView, ("user",)),
-        Route("/cluster", pages.cluster.show, ClusterView, ("by", "figure", "partition")),
+        Route("/cluster", pages.cluster.show, ClusterView, ("by", "figure", "partition", "since", "until")),
         Route("/cluster/map", pages.cluster_map.show, ClusterMapView, ("at",)),
         Route(_JOB, pages.job.show, JobView),
         Route(_RUN, pages.job.show, JobView),

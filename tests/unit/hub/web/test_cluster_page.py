@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import html
+import re
 from collections.abc import AsyncIterator
+from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
 import msgspec
@@ -106,7 +109,7 @@ async def client(history: History, clock: ManualClock) -> AsyncIterator[TestClie
         node_states=NodeStateQueries(history.store, "demo"),
         usage=UsageQueries(history.store, "demo"),
         scheduler_load=lambda _: LOAD,
-        live=Live(),
+        live=Live().demand,
         take_events=take_nothing,
         status=plain_status,
         settings=HubConfig(cluster="demo"),
@@ -268,7 +271,43 @@ async def test_how_full_each_hour_of_the_last_day_was_is_drawn(
     assert known
     assert all(0 < share <= 1 for share in known), "the job that runs holds half of a node"
     page = await (await client.get("/cluster")).text()
-    assert 'aria-label="CPU in the last day, by hour"' in page
+    assert 'aria-label="CPU in the last 24 hours"' in page
     of_one = await client.get("/cluster.json?partition=all")
     view = msgspec.json.decode(await of_one.read(), type=ClusterView)
     assert view.resources[0].utilisation.course == (), "hours are counted of the whole cluster"
+
+
+async def test_the_window_goes_with_links_from_the_cluster_to_a_node_to_its_job_and_that_ones_lines(
+    client: TestClient,
+) -> None:
+    async def followed(address: str, to: str) -> str:
+        answer = await client.get(address)
+        page = await answer.text()
+        assert answer.status == 200, page
+        links = [html.unescape(one) for one in re.findall(r'href="([^"]*)"', page)]
+        return next(one for one in links if urlsplit(one).path == to)
+
+    begin = "2026-11-23T06:00:00Z"
+    node = await followed(f"/cluster?since={begin}&by=partition", "/nodes/n1")
+    assert parse_qs(urlsplit(node).query) == {"since": [begin]}
+    job = await followed(node, "/jobs/1")
+    assert parse_qs(urlsplit(job).query) == {"since": [begin]}
+    lines = await followed(job, "/logs")
+    assert parse_qs(urlsplit(lines).query) == {"job": ["1"], "since": [begin]}
+    assert await followed(f"/jobs/1?since={begin}&until=2026-11-23T09:00:00Z", "/nodes/n1") == (
+        "/nodes/n1?since=2026-11-23T06%3A00%3A00Z&at=2026-11-23T09%3A00%3A00Z"
+    )
+    assert urlsplit(await followed("/cluster", "/nodes/n1")).query == "", "who chose no window carries none"
+
+
+@pytest.mark.parametrize(("since", "hours"), [("3h", 3), ("7d", 168), ("40d", 336)])
+async def test_courses_go_back_as_far_as_the_window(client: TestClient, since: str, hours: int) -> None:
+    view = msgspec.json.decode(await (await client.get(f"/cluster.json?since={since}")).read(), type=ClusterView)
+    assert view.course_hours == hours
+    assert {len(one.utilisation.course) for one in view.resources} <= {0, hours}
+
+
+async def test_a_window_that_is_none_is_refused_with_what_it_may_be(client: TestClient) -> None:
+    answer = await client.get("/cluster?since=yesterday")
+    assert answer.status == 400
+    assert "6h" in await answer.text()

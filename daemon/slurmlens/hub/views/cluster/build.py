@@ -40,7 +40,7 @@ GROUPINGS = (EntityKind.PARTITION, EntityKind.SWITCH)
 _MOST_REASONS = 6
 _GPUS = re.compile(r"gpu(?::[^:,(]+)?:(\d+)")
 NO_GROUP = "in none"
-COURSE_HOURS = 24
+COURSE_HOURS, MOST_COURSE_HOURS = 24, 14 * 24
 ALLOCATED = "allocated"
 
 
@@ -80,6 +80,8 @@ class ClusterFacts(NamedTuple):
     scheduler_load: SchedulerLoad | None = None
     hours: Sequence[HourFigure] = ()
     """Cores allocated of those in service, by hour, of the whole cluster."""
+    course_hours: int = COURSE_HOURS
+    """How many hours a course goes back."""
 
 
 class _ClusterNode(NamedTuple):
@@ -121,6 +123,7 @@ def build_cluster_view(
         groups=tuple(_groups(cells, facts.containing, by)),
         out_of_service=tuple(out),
         waiting=_reasons(facts.waiting),
+        course_hours=facts.course_hours,
     )
 
 
@@ -277,7 +280,7 @@ def _resource_lines(
         given,
         [row_extent(row, now_ns) for row in facts.waiting],
     )
-    yield _cores(resources, _course(facts.hours, now_ns))
+    yield _cores(resources, _course(facts.hours, facts.course_hours, now_ns))
     yield _memory(resources, sum(row.outcome.oom_kills or 0 for row in facts.running))
     if any(node.gpus for node in nodes):
         yield _gpus(resources)
@@ -285,13 +288,13 @@ def _resource_lines(
     yield from controller_lines(facts.scheduler_load)
 
 
-def _course(hours: Sequence[HourFigure], now_ns: int) -> tuple[float | None, ...]:
-    """One value an hour of the last day; an hour that was not counted yet, or of which nobody knows, is None."""
+def _course(hours: Sequence[HourFigure], count: int, now_ns: int) -> tuple[float | None, ...]:
+    """One value an hour of the last so many; an hour that was not counted yet, or of which nobody knows, is None."""
     if not hours:
         return ()
     known = {one.hour_s: min(1.0, round(one.value, 4)) for one in hours}
     end_s = now_ns // NS_PER_S // HOUR_S * HOUR_S
-    return tuple(known.get(end_s - back * HOUR_S) for back in range(COURSE_HOURS, 0, -1))
+    return tuple(known.get(end_s - back * HOUR_S) for back in range(count, 0, -1))
 
 
 def _cores(of: _Resources, course: tuple[float | None, ...]) -> ResourceLine:

@@ -35,7 +35,7 @@ def _lines(view: ClusterView, sheet: Sheet) -> Iterator[str]:
     for one in view.resources:
         if one.utilisation.course:
             course = sparkline(one.utilisation.course, len(one.utilisation.course))
-            yield f"  {pad(one.name, _NAME_COLUMNS)}{course} the last day, by hour"
+            yield f"  {pad(one.name, _NAME_COLUMNS)}{course} the last {view.course_hours} hours"
     for group in view.groups:
         yield ""
         yield from _group(group, sheet)

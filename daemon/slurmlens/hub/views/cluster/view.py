@@ -21,7 +21,7 @@ class UseCell(msgspec.Struct, frozen=True, kw_only=True):
     tone: str | None = None
     address: str | None = None
     course: tuple[float | None, ...] = ()
-    """Its share in each of the last 24 hours that are over, the oldest first; empty where that is not kept."""
+    """Its share in each of the last hours that are over, the oldest first; empty where that is not kept."""
 
 
 class ResourceLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +70,8 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True):
     """What the map is coloured by."""
     partition: str | None = None
     """Where all this is of one partition alone."""
+    course_hours: int = 24
+    """How many hours courses go back."""
     groups: tuple[NodeGroup, ...]
     findings: tuple[FindingLine, ...] = ()
     """What is open, as far as the reader may see it."""

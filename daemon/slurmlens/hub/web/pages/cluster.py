@@ -28,6 +28,7 @@ from slurmlens.hub.views.cluster.build import (
     COURSE_HOURS,
     FIGURES,
     GROUPINGS,
+    MOST_COURSE_HOURS,
     ClusterFacts,
     build_cluster_view,
     of_partition,
@@ -36,6 +37,7 @@ from slurmlens.hub.views.cluster.table import cluster_csv
 from slurmlens.hub.views.cluster.view import ClusterView
 from slurmlens.hub.views.finding.build import build_finding_line
 from slurmlens.hub.views.finding.view import FindingLine
+from slurmlens.hub.web.addresses import moment_of
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.kept_answers import KeptAnswers
 from slurmlens.hub.web.node_map import draw_nodes
@@ -86,7 +88,7 @@ class ClusterPage:
 
     async def show(self, request: web.Request) -> web.Response:
         """`GET /cluster`, `.json`, `.csv`."""
-        asked = _asked(request)
+        asked = _asked(request, self._clock.wall_ns())
         of_sums = viewer_of(request).of_sums
         view = await self._kept.get((of_sums, asked), lambda: self._read(of_sums, asked))
         view = msgspec.structs.replace(view, findings=await self._found(viewer_of(request)))  # never of sums: of jobs
@@ -120,7 +122,8 @@ class ClusterPage:
             scheduler_silent_since_ns=self._queries.silent_since_ns(viewer),
             figures=() if self._node_states is None else await self._node_states.resources(viewer),
             scheduler_load=None if self._scheduler_load is None else self._scheduler_load(viewer),
-            hours=await self._hours(viewer, now_ns),
+            hours=await self._hours(viewer, asked.course_hours, now_ns),
+            course_hours=asked.course_hours,
         )
         if asked.partition is not None:
             if asked.by is not EntityKind.PARTITION:
@@ -133,12 +136,12 @@ class ClusterPage:
         view = await beside(lambda: build_cluster_view(self._cluster, facts, asked.by, now_ns, asked.figure))
         return msgspec.structs.replace(view, partition=asked.partition)
 
-    async def _hours(self, viewer: Viewer, now_ns: int) -> Sequence[HourFigure]:
-        """How full each hour of the last day was."""
+    async def _hours(self, viewer: Viewer, count: int, now_ns: int) -> Sequence[HourFigure]:
+        """How full each of the last hours was."""
         if self._usage is None:
             return ()
         end_s = now_ns // NS_PER_S // HOUR_S * HOUR_S
-        return await self._usage.hourly_utilisation(viewer, UsageWindow(end_s - COURSE_HOURS * HOUR_S, end_s))
+        return await self._usage.hourly_utilisation(viewer, UsageWindow(end_s - count * HOUR_S, end_s))
 
 
 class _Asked(NamedTuple):
@@ -147,9 +150,10 @@ class _Asked(NamedTuple):
     by: EntityKind
     figure: str
     partition: str | None
+    course_hours: int
 
 
-def _asked(request: web.Request) -> _Asked:
+def _asked(request: web.Request, now_ns: int) -> _Asked:
     """PageError 400 names what there is."""
     by, figure = request.query.get("by", EntityKind.PARTITION.value), request.query.get("figure", ALLOCATED)
     known = {kind.value: kind for kind in GROUPINGS}
@@ -158,4 +162,13 @@ def _asked(request: web.Request) -> _Asked:
     if figure not in FIGURES:
         advice = f"figure= is one of {', '.join(FIGURES)}."
         raise PageError(400, "figure", f"Nodes cannot be coloured by {figure!r}", advice)
-    return _Asked(known[by], figure, request.query.get("partition") or None)
+    return _Asked(known[by], figure, request.query.get("partition") or None, _course_hours(request, now_ns))
+
+
+def _course_hours(request: web.Request, now_ns: int) -> int:
+    """From `since` to the last hour that is over, within bounds."""
+    text = request.query.get("since")
+    if not text:
+        return COURSE_HOURS
+    begin_ns = moment_of("since", text, now_ns)
+    return max(1, min(MOST_COURSE_HOURS, -(-(now_ns - begin_ns) // (HOUR_S * NS_PER_S))))

@@ -28,11 +28,10 @@ from slurmlens.hub.views.investigation.build import (
 )
 from slurmlens.hub.views.investigation.view import InvestigationView
 from slurmlens.hub.views.neighbourhood.build import PLURALS
-from slurmlens.hub.web.addresses import number_in
+from slurmlens.hub.web.addresses import moment_of, number_in
 from slurmlens.hub.web.answers import csv_answer, html_answer, json_answer
 from slurmlens.hub.web.beginnings import Beginnings
 from slurmlens.hub.web.investigating import InvestigationAnswers
-from slurmlens.hub.web.pages.logs import moment_of
 from slurmlens.hub.web.session import viewer_of
 from slurmlens.shown.csv import csv_table
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from datetime import UTC
 from urllib.parse import urlencode
 
 import jinja2
@@ -16,23 +15,20 @@ import msgspec
 from aiohttp import web
 from aiohttp_sse import sse_response
 
-from slurmlens.clock import NS_PER_S, Clock
+from slurmlens.clock import Clock
 from slurmlens.config.hub import HubConfig
-from slurmlens.errors import PageError
 from slurmlens.hub.access.control import AccessControl
 from slurmlens.hub.logs.query import MOST_LINES, LogPlace, LogQuery
 from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.logs.tail import LogTail, Tailed
 from slurmlens.hub.views.logs.build import build_logs_view, log_row, span_of
-from slurmlens.hub.web.addresses import MOST_SECONDS, number_in
+from slurmlens.hub.web.addresses import moment_of, number_in, unusable
 from slurmlens.hub.web.answers import html_answer, json_answer
 from slurmlens.hub.web.session import still_admitted, viewer_of
 from slurmlens.log_lines import Severity
-from slurmlens.wire.written_times import written_ns
 
 FILTERS = ("text", "job", "node", "user", "partition", "program", "kind", "severity", "since", "until", "limit")
 DEFAULT_SINCE = "24h"
-_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _LATEST_NS = 2**62
 
 
@@ -64,7 +60,7 @@ class LogsPage:
         is_json = request.path.endswith(".json")
         if (around := request.query.get("around")) is not None:
             if query.node is None:
-                raise _unusable("around", around, "It needs node= beside it.")
+                raise unusable("around", around, "It needs node= beside it.")
             page = await self._logs.around(viewer, query.node, place_of("around", around))
             page = msgspec.structs.replace(page, has_more=False)
             view = build_logs_view(page, filters, now_ns, is_of_one_hub=self._is_of_one_hub)
@@ -121,23 +117,12 @@ def query_of(filters: Mapping[str, str], now_ns: int) -> LogQuery:
     )
 
 
-def moment_of(key: str, text: str, now_ns: int) -> int:
-    """`15m`, `6h`, `2d` before now, or a time in ISO 8601 (UTC where it names no zone)."""
-    number, unit = text[:-1], text[-1:]
-    if unit in _UNITS_S and number_in(number, 0, 10**9) is not None:
-        return max(0, now_ns - int(number) * _UNITS_S[unit] * NS_PER_S)
-    found = written_ns(text, UTC)
-    if found is None or not 0 <= found <= MOST_SECONDS * NS_PER_S:
-        raise _unusable(key, text, "15m, 6h, 2d, or a time such as 2026-11-30T04:00:00Z.")
-    return found
-
-
 def place_of(key: str, text: str) -> LogPlace:
     """A line's place as a page before wrote it."""
     time_text, _, number_text = text.partition("-")
     time_ns, number = number_in(time_text, 0, _LATEST_NS), number_in(number_text, 0, _LATEST_NS)
     if time_ns is None or number is None:
-        raise _unusable(key, text, "It is taken from a page that was shown before.")
+        raise unusable(key, text, "It is taken from a page that was shown before.")
     return LogPlace(time_ns, number)
 
 
@@ -146,7 +131,7 @@ def _number(key: str, text: str | None, most: int) -> int | None:
         return None
     found = number_in(text, 1, most)
     if found is None:
-        raise _unusable(key, text, f"A number from 1 to {most}.")
+        raise unusable(key, text, f"A number from 1 to {most}.")
     return found
 
 
@@ -156,8 +141,4 @@ def _severity(text: str | None) -> int | None:
     try:
         return Severity[text.upper()].value
     except KeyError:
-        raise _unusable("severity", text, f"One of: {', '.join(one.name.lower() for one in Severity)}.") from None
-
-
-def _unusable(key: str, text: str, advice: str) -> PageError:
-    return PageError(400, "bad-filter", f"{key}={text[:40]!r} cannot be used", advice)
+        raise unusable("severity", text, f"One of: {', '.join(one.name.lower() for one in Severity)}.") from None
