@@ -6,12 +6,10 @@ ones, and a page costs the same on a cluster with many. Used by `read`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import Connection, and_, select
 
 from slurmlens.hub.history import tables as history
-from slurmlens.hub.usage.facts import UsageWindow
+from slurmlens.hub.usage.asked import UsageAsked
 from slurmlens.hub.usage.generations import TypedRun
 from slurmlens.hub.usage.spans import CLOSED_CLASSES
 from slurmlens.hub.usage.tables import usage_runs as runs
@@ -20,9 +18,7 @@ from slurmlens.slurm.records import JobState
 MOST_OF_CLASS = 3_000
 
 
-def typed_runs(
-    connection: Connection, cluster: str, window: UsageWindow, visible: Sequence[ColumnElement[bool]]
-) -> list[TypedRun]:
+def typed_runs(connection: Connection, asked: UsageAsked) -> list[TypedRun]:
     """Runs with a name that started in the window and completed, the newest first."""
     of_run = and_(
         history.runs.c.cluster == runs.c.cluster,
@@ -34,9 +30,9 @@ def typed_runs(
         query = (
             select(runs, history.runs.c.nodes)
             .join(history.runs, of_run)
-            .where(runs.c.cluster == cluster, runs.c.span_class == span_class)
-            .where(runs.c.start_s >= window.from_s, runs.c.start_s < window.to_s)
-            .where(runs.c.state == JobState.COMPLETED.value, runs.c.job_type != "", *visible)
+            .where(runs.c.cluster == asked.cluster, runs.c.span_class == span_class)
+            .where(runs.c.start_s >= asked.window.from_s, runs.c.start_s < asked.window.to_s)
+            .where(runs.c.state == JobState.COMPLETED.value, runs.c.job_type != "", *asked.visible(runs))
             .order_by(runs.c.start_s.desc())
             .limit(MOST_OF_CLASS)
         )

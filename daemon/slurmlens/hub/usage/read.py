@@ -127,8 +127,8 @@ class UsageQueries:
 
     async def typed_runs(self, viewer: Viewer, window: UsageWindow) -> list[TypedRun]:
         """Runs that started within the window and completed, with their nodes: of each span class the newest."""
-        visible = _visible(viewer, schema.usage_runs, _ALL)
-        return await self._store.read(lambda connection: typed_runs(connection, self._cluster, window, visible))
+        asked = UsageAsked(viewer, self._cluster, window)
+        return await self._store.read(lambda connection: typed_runs(connection, asked))
 
     async def daily_utilisation(self, viewer: Viewer, window: UsageWindow) -> list[DayFigure]:
         """Of each whole day of UTC in the window: cores allocated, of all that were in service; everybody may know."""
