@@ -38,7 +38,8 @@ USERS = (
     User("jane", 4002, "guests"),
 )
 # What the services run as. Slurm, munge and MariaDB bring theirs with their Debian packages.
-SERVICE_USERS = (User("slurmlens", 3990), User("graphite", 3991))
+# System users, as packages make them: who listens at an abstract name of a socket must be no ordinary user.
+SERVICE_USERS = (User("slurmlens", 980), User("graphite", 981))
 
 
 def passwd(original: str, home: str) -> str:
