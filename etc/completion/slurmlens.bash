@@ -90,7 +90,7 @@ _shtab_slurmlens_status___socket_COMPGEN=_shtab_compgen_files
 _shtab_slurmlens_validate_pos_0_COMPGEN=_shtab_compgen_files
 
 _shtab_slurmlens_assess_pos_0_choices=(ticket export-metrics export-events export-inventory join score match report)
-_shtab_slurmlens_blast_radius_pos_0_choices=(node switch partition cluster user account)
+_shtab_slurmlens_blast_radius_pos_0_choices=(node switch partition cluster user account software)
 _shtab_slurmlens_campaign_pos_0_choices=(run validate status report resume stop)
 _shtab_slurmlens_cluster___by_choices=(partition switch)
 _shtab_slurmlens_cluster___figure_choices=(allocated cpu memory network disk filesystem gpu)

@@ -17,6 +17,7 @@ import slurmlens.hub.pipeline  # noqa: F401  # with it come the tables of all ro
 from slurmlens.cli.main import parsers
 from slurmlens.hub.database.metadata import metadata
 from testkit.checkout import ROOT
+from testkit.documented_commands import ELSEWHERE, RUN, bare
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -71,6 +72,17 @@ def test_a_command_in_the_documentation_is_one_that_the_program_has(page: str, c
     for word in () if names[0] in HAND_ON else own:
         if word.startswith("--"):
             assert word.split("=")[0].rstrip(",.") in offered, f"{page}: {command}: {word}"
+
+
+def test_each_command_is_run_by_a_test_that_is_there() -> None:
+    documented = {bare(command) for _, command in shapes()}
+    assert sorted(documented - RUN.keys() - ELSEWHERE.keys()) == []
+    assert sorted((RUN.keys() | ELSEWHERE.keys()) - documented) == []
+    assert RUN.keys().isdisjoint(ELSEWHERE)
+    for reason in ELSEWHERE.values():
+        named = re.findall(r"tests/[\w/.]+", reason)
+        assert named, reason
+        assert all((ROOT / path).exists() for path in named), reason
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

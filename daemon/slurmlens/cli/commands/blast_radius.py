@@ -11,14 +11,15 @@ from slurmlens.cli.ask.report import add_report_arguments, segment, show_report
 from slurmlens.hub.views.neighbourhood.terminal import render_blast_radius
 from slurmlens.hub.views.neighbourhood.view import BlastRadiusView
 
-SUMMARY = "which jobs and users a failing node, switch or partition touches"
+SUMMARY = "which jobs and users a failing node, switch, partition or a version of software touches"
 
 EPILOG = """example:
   slurmlens blast-radius node n11
   slurmlens blast-radius switch s3 --at 2026-11-23T10:14
+  slurmlens blast-radius software "openmpi 4.1"
 """
 
-KINDS = ("node", "switch", "partition", "cluster", "user", "account")
+KINDS = ("node", "switch", "partition", "cluster", "user", "account", "software")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
