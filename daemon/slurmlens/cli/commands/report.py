@@ -21,7 +21,7 @@ SUMMARY = "usage of a day, week, month or year as text, HTML, PDF, CSV or JSON"
 EPILOG = f"""example:
   slurmlens report                                             this month, what you may see
   slurmlens report --period month --at 2026-11 --of account:physics
-  slurmlens report --period month --type cfd-run_42             of jobs called cfd-run_1, cfd-run_2 …
+  slurmlens report --period month --type cfd-run_42             of jobs called cfd-run_1, cfd-run_2 and so on
   slurmlens report --period week --format csv > week.csv
   slurmlens report --period year --at 2026 --format pdf --out 2026.pdf
 
