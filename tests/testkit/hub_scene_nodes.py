@@ -69,6 +69,7 @@ async def nodes_tell_how_they_fare(history: History) -> None:
         await queries.same_hours(viewer, [start.node], ("cpu",), BEGIN_S + 600)
         await queries.resources(viewer)
         await queries.file_systems(viewer, BEGIN_S - 86_400, BEGIN_S + 86_400)
+        await queries.resource_hours(viewer, BEGIN_S - 86_400, BEGIN_S + 86_400)
         for node in (None, start.node):
             await queries.outsiders(viewer, at_ns(0), node)
 
@@ -123,6 +124,7 @@ def _states_of_others(transaction: Transaction) -> None:
         (state_tables.node_courses, ("cluster", "node", "bin_s")),
         (state_tables.node_outsiders, ("cluster", "node")),
         (state_tables.file_system_days, ("cluster", "day_s", "mount")),
+        (state_tables.resource_hours, ("begin_ns", "cluster", "resource")),
         (state_tables.gpu_holdings, ("cluster", "node", "sighting", "uuid")),
     ):
         rows = [

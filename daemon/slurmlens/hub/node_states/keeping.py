@@ -20,7 +20,8 @@ from slurmlens.hub.node_states import tables as schema
 from slurmlens.hub.node_states.facts import GpuUsedOutside, NodeStateTold, OutsidersTold
 from slurmlens.hub.node_states.figures import BIN_S, FigureBin, joined, pack, told_figures, unpack
 from slurmlens.hub.node_states.file_systems import keep_days
-from slurmlens.hub.node_states.resources import figures_of
+from slurmlens.hub.node_states.resource_hours import ResourceTold, keep_hours
+from slurmlens.hub.node_states.resources import UseFigures, figures_of
 
 _NODE = ("cluster", "node")
 _BIN = (*_NODE, "bin_s")
@@ -34,18 +35,22 @@ def keep(transaction: Transaction, told: Sequence[MachineState]) -> set[str]:
     newest = {(event.cluster, event.node): event for event in ordered}
     known = {row[:2]: row[2] for row in transaction.find(schema.node_states, (*_NODE, "told_ns"), _NODE, newest)}
     newer = [event for key, event in newest.items() if event.time_ns > known.get(key, -1)]
-    states = [(event, _state_of(event)) for event in newer]
-    transaction.put(schema.node_states, _NODE, [_row(event, "state", _encoder.encode(own)) for event, own in states])
-    transaction.put(schema.node_figures, _NODE, [_figures_row(event, own) for event, own in states])
-    _keep_courses(transaction, [one for one in ordered if one.time_ns > known.get((one.cluster, one.node), -1)])
+    later = [one for one in ordered if one.time_ns > known.get((one.cluster, one.node), -1)]
+    states = {one.id: _state_of(one) for one in later}
+    use = {number: figures_of(state) for number, state in states.items()}
+    rows = [_row(event, "state", _encoder.encode(states[event.id])) for event in newer]
+    transaction.put(schema.node_states, _NODE, rows)
+    transaction.put(schema.node_figures, _NODE, [_figures_row(event, use[event.id]) for event in newer])
+    _keep_courses(transaction, later)
+    keep_hours(transaction, [ResourceTold(one.cluster, one.time_ns, use[one.id]) for one in later])
     keep_days(transaction, newer)
     _keep_outsiders(transaction, newer)
     _keep_holdings(transaction, told)
     return {event.id for event in newer}
 
 
-def _figures_row(event: MachineState, state: NodeStateTold) -> dict[str, Any]:
-    return _row(event, "figures", pack(told_figures(event))) | {"resources": _encoder.encode(figures_of(state))}
+def _figures_row(event: MachineState, use: UseFigures) -> dict[str, Any]:
+    return _row(event, "figures", pack(told_figures(event))) | {"resources": _encoder.encode(use)}
 
 
 def _row(event: MachineState, column: str, value: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, CursorResult, Select, and_, bindparam, select
 
+from slurmlens.clock import NS_PER_S
 from slurmlens.events import GpuState
 from slurmlens.hub.access.predicates import visible_sightings
 from slurmlens.hub.access.viewer import Viewer
@@ -20,6 +21,7 @@ from slurmlens.hub.history.tables import sightings
 from slurmlens.hub.node_states.facts import JobGpu, NodeCourse, NodeStateTold, OutsidersTold, decode_holding
 from slurmlens.hub.node_states.figures import FIGURE_BY_NAME, NODE_FIGURES, known, unpack
 from slurmlens.hub.node_states.file_systems import FileSystemDay
+from slurmlens.hub.node_states.resource_hours import MeasuredResource, ResourceHour
 from slurmlens.hub.node_states.resources import UseFigures, UseFiguresTold
 from slurmlens.hub.node_states.tables import (
     file_system_days,
@@ -28,6 +30,7 @@ from slurmlens.hub.node_states.tables import (
     node_figures,
     node_outsiders,
     node_states,
+    resource_hours,
 )
 
 MOST_GPUS = 4_096
@@ -111,6 +114,22 @@ class NodeStateQueries:
         )
         found = await self._store.read(lambda connection: [FileSystemDay(*row) for row in connection.execute(query)])
         return found[::-1]
+
+    async def resource_hours(self, viewer: Viewer, from_s: int, to_s: int) -> list[ResourceHour]:
+        """How much of each measured resource was used in each hour of the span; everybody may know."""
+        hours = resource_hours.c
+        query = select(hours.resource, hours.begin_ns, hours.used, hours.whole).where(
+            hours.begin_ns >= from_s * NS_PER_S, hours.begin_ns < to_s * NS_PER_S, hours.cluster == self._cluster
+        )
+
+        def work(connection: Connection) -> list[ResourceHour]:
+            return [
+                ResourceHour(MeasuredResource(resource), begin_ns // NS_PER_S, used / whole)
+                for resource, begin_ns, used, whole in connection.execute(query)
+                if whole > 0
+            ]
+
+        return await self._store.read(work)
 
     async def outsiders(self, viewer: Viewer, since_ns: int, node: str | None = None) -> tuple[OutsidersTold, ...]:
         """Who uses nodes from outside any allocation, told since then; nothing for who is no operator."""

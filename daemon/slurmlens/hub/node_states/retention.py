@@ -19,6 +19,7 @@ def kinds_of_node_states(days: float) -> list[AgingKind]:
     return [
         AgedRows("figures of nodes", schema.node_figures, "told_ns", days * DAY_S),
         AgedRows("courses of nodes", schema.node_courses, "told_ns", course_s),
+        AgedRows("hours of resources", schema.resource_hours, "begin_ns", course_s),
         AgedRows("days of file systems", schema.file_system_days, "told_ns", days * DAY_S),
         AgedRows("who uses nodes from outside", schema.node_outsiders, "told_ns", course_s),
         AgedRows("states of nodes", schema.node_states, "told_ns", days * DAY_S),

@@ -2,8 +2,8 @@
 
 Owns names, types and keys. `node_states`, `node_figures`, `node_outsiders`: a row a node, of its newest telling;
 `node_courses`: a row a node and `figures.BIN_S`; `file_system_days`: a row a mount point and day, of the node on which
-it was fullest; `gpu_holdings`: a row a GPU of a sighting, superseded by each newer telling. A sighting's run stands in
-history's `sightings`.
+it was fullest; `resource_hours`: a row a resource and hour of the whole cluster; `gpu_holdings`: a row a GPU of a
+sighting, superseded by each newer telling. A sighting's run stands in history's `sightings`.
 """
 
 from __future__ import annotations
@@ -72,6 +72,17 @@ file_system_days = Table(
     sqlite_with_rowid=False,
 )
 Index("file_system_days_by_age", file_system_days.c.told_ns)
+
+resource_hours = Table(
+    "resource_hours",
+    metadata,
+    Column("begin_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("cluster", Text, primary_key=True),
+    Column("resource", Text, primary_key=True),  # `resource_hours.MeasuredResource`
+    Column("used", Float, nullable=False),  # times seconds, as `whole`
+    Column("whole", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 gpu_holdings = Table(
     "gpu_holdings",

@@ -29,6 +29,7 @@ from slurmlens.hub.logs.store import LogReads
 from slurmlens.hub.news import Fact
 from slurmlens.hub.node_states.facts import JobGpu, NodeCourse, NodeStateTold, OutsidersTold
 from slurmlens.hub.node_states.file_systems import FileSystemDay
+from slurmlens.hub.node_states.resource_hours import ResourceHour
 from slurmlens.hub.node_states.resources import UseFiguresTold
 from slurmlens.hub.progress.facts import JobProgressFacts, JobRun
 from slurmlens.hub.usage.facts import (
@@ -97,6 +98,9 @@ class NodeStateReads(Protocol):
 
     async def file_systems(self, viewer: Viewer, from_s: int, to_s: int) -> Sequence[FileSystemDay]:
         """How full each mount point was day by day."""
+
+    async def resource_hours(self, viewer: Viewer, from_s: int, to_s: int) -> Sequence[ResourceHour]:
+        """How much of each measured resource was used hour by hour."""
 
     async def outsiders(self, viewer: Viewer, since_ns: int, node: str | None = None) -> Sequence[OutsidersTold]:
         """Who uses nodes from outside any allocation; nothing for who is no operator."""

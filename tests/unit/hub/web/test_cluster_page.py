@@ -300,6 +300,23 @@ async def test_the_window_goes_with_links_from_the_cluster_to_a_node_to_its_job_
     assert urlsplit(await followed("/cluster", "/nodes/n1")).query == "", "who chose no window carries none"
 
 
+async def test_what_nodes_measured_is_drawn_by_hour_of_the_whole_cluster(
+    history: History, clock: ManualClock, client: TestClient
+) -> None:
+    clock.advance(3_600)
+    await tell_state(history)
+    view = msgspec.json.decode(await (await client.get("/cluster.json")).read(), type=ClusterView)
+    courses = {one.name: one.utilisation.course for one in view.resources}
+    for name, share in (("CPU, measured", 0.5), ("Network", 0.8), ("Disks", 0.9)):
+        assert len(courses[name]) == COURSE_HOURS
+        assert {value for value in courses[name] if value is not None} == {share}
+    assert courses["File systems"] == ()
+    page = await (await client.get("/cluster")).text()
+    assert 'aria-label="Network in the last 24 hours"' in page
+    of_one = msgspec.json.decode(await (await client.get("/cluster.json?partition=all")).read(), type=ClusterView)
+    assert all(one.utilisation.course == () for one in of_one.resources)
+
+
 @pytest.mark.parametrize(("since", "hours"), [("3h", 3), ("7d", 168), ("40d", 336)])
 async def test_courses_go_back_as_far_as_the_window(client: TestClient, since: str, hours: int) -> None:
     view = msgspec.json.decode(await (await client.get(f"/cluster.json?since={since}")).read(), type=ClusterView)

@@ -20,11 +20,12 @@ from slurmlens.hub.history.facts import JobRow
 from slurmlens.hub.inventory.collectors.nodes import REASON, STATE, is_out_of_service
 from slurmlens.hub.inventory.entities import EntityKind, HeldFact, HeldRelation
 from slurmlens.hub.inventory.states import latest_facts
+from slurmlens.hub.node_states.resource_hours import MeasuredResource, ResourceHour
 from slurmlens.hub.node_states.resources import UseFigures, UseFiguresTold
 from slurmlens.hub.usage.charges import HOUR_S
 from slurmlens.hub.usage.facts import HourFigure
 from slurmlens.hub.views.cluster.controller import controller_lines
-from slurmlens.hub.views.cluster.measured import Measured, measured, measured_lines
+from slurmlens.hub.views.cluster.measured import Courses, Measured, measured, measured_lines
 from slurmlens.hub.views.cluster.view import ClusterView, NodeCell, NodeGroup, ResourceLine, UseCell
 from slurmlens.hub.views.entity.words import node_word
 from slurmlens.hub.views.jobs.build import row_extent
@@ -80,6 +81,8 @@ class ClusterFacts(NamedTuple):
     scheduler_load: SchedulerLoad | None = None
     hours: Sequence[HourFigure] = ()
     """Cores allocated of those in service, by hour, of the whole cluster."""
+    measured_hours: Sequence[ResourceHour] = ()
+    """How much of each measured resource of the whole cluster was used, by hour."""
     course_hours: int = COURSE_HOURS
     """How many hours a course goes back."""
 
@@ -117,7 +120,10 @@ def build_cluster_view(
         made_ns=now_ns,
         cluster=cluster,
         sentence=_sentence(nodes, facts),
-        resources=(*_resource_lines(nodes, given, facts, now_ns), *measured_lines(serving)),
+        resources=(
+            *_resource_lines(nodes, given, facts, now_ns),
+            *measured_lines(serving, _measured_courses(facts, now_ns)),
+        ),
         by=by.value,
         figure=figure,
         groups=tuple(_groups(cells, facts.containing, by)),
@@ -286,6 +292,13 @@ def _resource_lines(
         yield _gpus(resources)
     yield _scheduler(facts, now_ns)
     yield from controller_lines(facts.scheduler_load)
+
+
+def _measured_courses(facts: ClusterFacts, now_ns: int) -> Courses:
+    by_resource: dict[MeasuredResource, list[HourFigure]] = {}
+    for one in facts.measured_hours:
+        by_resource.setdefault(one.resource, []).append(HourFigure(one.hour_s, one.ratio))
+    return {one: _course(hours, facts.course_hours, now_ns) for one, hours in by_resource.items()}
 
 
 def _course(hours: Sequence[HourFigure], count: int, now_ns: int) -> tuple[float | None, ...]:

@@ -7,11 +7,14 @@ silent for three of its intervals counts for nothing but its silence. Fed with `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from slurmlens.clock import NS_PER_S
+from slurmlens.hub.node_states.resource_hours import MeasuredResource
 from slurmlens.hub.node_states.resources import FULL_RATIO, UseFigures, UseFiguresTold
 from slurmlens.hub.views.cluster.view import ResourceLine, UseCell
 from slurmlens.shown import format as fmt
@@ -46,9 +49,23 @@ def _is_stale(told: UseFiguresTold, now_ns: int) -> bool:
     return now_ns - told.told_ns > STALE_INTERVALS * interval_s * NS_PER_S
 
 
-def measured_lines(of: Measured) -> Iterator[ResourceLine]:
+Courses = Mapping[MeasuredResource, tuple[float | None, ...]]
+"""The share of each resource in each of the last hours, the oldest first."""
+
+
+def measured_lines(of: Measured, courses: Courses) -> Iterator[ResourceLine]:
     """Those that something is known of."""
-    for line in (_cpu(of), _memory(of), _network(of), _disks(of), _file_systems(of), _gpus(of)):
+    lines = (
+        (MeasuredResource.CPU, _cpu(of)),
+        (MeasuredResource.MEMORY, _memory(of)),
+        (MeasuredResource.NETWORK, _network(of)),
+        (MeasuredResource.DISK, _disks(of)),
+        (None, _file_systems(of)),
+        (MeasuredResource.GPU, _gpus(of)),
+    )
+    for resource, line in lines:
+        if line is not None and resource is not None and resource in courses:
+            line = replace(line, utilisation=replace(line.utilisation, course=courses[resource]))
         if line is not None:
             yield line
     if of.fresh:

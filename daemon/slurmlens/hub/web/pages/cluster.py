@@ -20,6 +20,7 @@ from slurmlens.hub.findings.claims import FindingState
 from slurmlens.hub.findings.facts import FindingFilter
 from slurmlens.hub.history.facts import JobFilter, StateFilter
 from slurmlens.hub.inventory.entities import EntityKind
+from slurmlens.hub.node_states.resource_hours import ResourceHour
 from slurmlens.hub.usage.charges import HOUR_S
 from slurmlens.hub.usage.facts import HourFigure, UsageWindow
 from slurmlens.hub.views.cluster.build import (
@@ -123,12 +124,13 @@ class ClusterPage:
             figures=() if self._node_states is None else await self._node_states.resources(viewer),
             scheduler_load=None if self._scheduler_load is None else self._scheduler_load(viewer),
             hours=await self._hours(viewer, asked.course_hours, now_ns),
+            measured_hours=await self._measured_hours(viewer, asked.course_hours, now_ns),
             course_hours=asked.course_hours,
         )
         if asked.partition is not None:
             if asked.by is not EntityKind.PARTITION:
                 containing = await self._inventory.contained(viewer, EntityKind.PARTITION, now_ns)
-            facts = of_partition(facts, asked.partition, containing)._replace(hours=())
+            facts = of_partition(facts, asked.partition, containing)._replace(hours=(), measured_hours=())
             if not facts.nodes:
                 raise PageError(
                     404, "no-such-partition", f"No partition {asked.partition!r} has nodes", "See /partitions."
@@ -140,8 +142,19 @@ class ClusterPage:
         """How full each of the last hours was."""
         if self._usage is None:
             return ()
-        end_s = now_ns // NS_PER_S // HOUR_S * HOUR_S
-        return await self._usage.hourly_utilisation(viewer, UsageWindow(end_s - count * HOUR_S, end_s))
+        return await self._usage.hourly_utilisation(viewer, _last_hours(count, now_ns))
+
+    async def _measured_hours(self, viewer: Viewer, count: int, now_ns: int) -> Sequence[ResourceHour]:
+        """How busy what nodes measure was in each of them."""
+        if self._node_states is None:
+            return ()
+        hours = _last_hours(count, now_ns)
+        return await self._node_states.resource_hours(viewer, hours.from_s, hours.to_s)
+
+
+def _last_hours(count: int, now_ns: int) -> UsageWindow:
+    end_s = now_ns // NS_PER_S // HOUR_S * HOUR_S
+    return UsageWindow(end_s - count * HOUR_S, end_s)
 
 
 class _Asked(NamedTuple):
