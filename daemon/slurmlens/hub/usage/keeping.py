@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -65,6 +66,8 @@ _RUN_COLUMNS = (
     "memory_peak_bytes",
     "nodes",
 )
+_OWN = tuple(name for name in RunCharge.__struct_fields__ if name != "key")
+_key_of, _own_of = itemgetter(*DIMENSIONS), itemgetter(*_OWN)
 _SAME_FOR_NODES = ("node_count", "core_count", "gpu_count", "memory_mib")
 _NOTHING = UsageSums()
 
@@ -155,9 +158,7 @@ def _ledger(transaction: Transaction, keys: Collection[tuple[Any, ...]]) -> dict
 
 def charge_of_row(row: Mapping[str, Any]) -> RunCharge:
     """The charge that a row of the ledger holds."""
-    key = UsageKey(**{name: row[name] for name in DIMENSIONS})
-    own = (name for name in RunCharge.__struct_fields__ if name != "key")
-    return RunCharge(key=key, **{name: row[name] for name in own})
+    return RunCharge(key=UsageKey(*_key_of(row)), **dict(zip(_OWN, _own_of(row), strict=True)))
 
 
 def _write_ledger(

@@ -26,6 +26,7 @@ from slurmlens.hub.usage.charges import (
     UsageKey,
     UsageSums,
     portion,
+    summed,
 )
 from slurmlens.hub.usage.facts import (
     DayFigure,
@@ -51,8 +52,6 @@ from slurmlens.hub.usage.spans import CLOSED_CLASSES, node_times, overlapping
 from slurmlens.hub.usage.started import job_types, started_runs
 from slurmlens.hub.usage.waits import daily_means, wait_counts
 from slurmlens.hub.usage.windows import KeptSpan
-
-_NOTHING = UsageSums()
 
 
 class UsageQueries:
@@ -154,10 +153,10 @@ class UsageQueries:
 
 
 def _by_key(connection: Connection, asked: UsageAsked) -> dict[UsageKey, UsageSums]:
-    by_key: dict[UsageKey, UsageSums] = {}
+    by_key: dict[UsageKey, list[UsageSums]] = {}
     for key, sums in _parts(connection, asked):
-        by_key[key] = by_key.get(key, _NOTHING) + sums
-    return by_key
+        by_key.setdefault(key, []).append(sums)
+    return {key: summed(parts) for key, parts in by_key.items()}
 
 
 def _parts(connection: Connection, asked: UsageAsked) -> Iterator[tuple[UsageKey, UsageSums]]:

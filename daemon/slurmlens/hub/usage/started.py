@@ -20,6 +20,8 @@ from slurmlens.hub.usage.started_sums import BURST_S, FAILED, IDLE_SHARE, SHORT_
 from slurmlens.hub.usage.tables import usage_runs as runs
 
 MOST_TYPES = 20
+_SLOTS = 2**33
+"""More than any second since the epoch until the year 2242."""
 
 _HELD_S = runs.c.end_s - runs.c.start_s
 _CORE_S = runs.c.core_count * _HELD_S
@@ -82,11 +84,12 @@ def _bursts(connection: Connection, asked: UsageAsked) -> tuple[SubmitBurst, ...
     rows = _rows(asked, schema.usage_bursts, ("user", "slot_s", "runs"), ledger)
     slots = select(rows.c.user, rows.c.slot_s, func.sum(rows.c.runs).label("runs"))
     by_slot = slots.group_by(rows.c.user, rows.c.slot_s).subquery()
-    order = by_slot.c.runs.desc(), by_slot.c.slot_s
-    place = func.row_number().over(partition_by=by_slot.c.user, order_by=order).label("place")
-    ranked = select(by_slot, place).subquery()
-    query = select(ranked.c.user, ranked.c.slot_s, ranked.c.runs).where(ranked.c.place == 1)
-    found = [SubmitBurst(user, int(begin_s), int(count)) for user, begin_s, count in connection.execute(query)]
+    # most runs, and of as many the earliest slot, as one number: ranking the slots would sort all of them
+    largest = func.max(by_slot.c.runs * _SLOTS - by_slot.c.slot_s)
+    found = []
+    for user, packed in connection.execute(select(by_slot.c.user, largest).group_by(by_slot.c.user)):
+        count = -(-int(packed) // _SLOTS)
+        found.append(SubmitBurst(user, count * _SLOTS - int(packed), count))
     return tuple(sorted(found, key=lambda one: (-one.runs, one.user, one.from_s)))
 
 
