@@ -12,7 +12,8 @@ import asyncio
 import os
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import islice
 
 from bench.disk_writes import write_bytes
 from bench.hub_load.log_lines import WORDS, kept_lines
@@ -25,6 +26,8 @@ from slurmlens.hub.logs.sqlite_store import SqliteLogStore
 from slurmlens.hub.logs.store import Lines, LogStore, LogStoreError
 
 QUESTIONS = 15
+SENDERS = 8
+"""So many post at once, as the nodes of a cluster do."""
 DAY_NS = 86_400 * 10**9
 BAR_NS = 900 * 10**9
 MOST_TRIES = 60
@@ -72,9 +75,9 @@ async def asked(make: Callable[[], LogStore], count: int, rows: tuple[Row, ...])
 async def _filled(store: LogStore, count: int, until_ns: int) -> str:
     """Fills the store; says how fast, and what it wrote."""
     began_s, before, last_tenth, done = time.monotonic(), write_bytes(os.getpid()), 0, 0
-    for lines in kept_lines(count, until_ns):
-        await _kept(store, lines)
-        done += len(lines)
+    for posted in _several(kept_lines(count, until_ns), SENDERS):
+        await asyncio.gather(*(_kept(store, lines) for lines in posted))
+        done += sum(map(len, posted))
         if not last_tenth and done >= count * 9 // 10:
             last_tenth = write_bytes(os.getpid())
     rate = count / (time.monotonic() - began_s)
@@ -86,6 +89,12 @@ async def _filled(store: LogStore, count: int, until_ns: int) -> str:
         f"{count} lines, kept at {rate:.0f} a second; this process wrote {a_line / 1024:.1f} KiB a line, "
         f"of the last tenth {at_the_end / 1024:.1f}"
     )
+
+
+def _several(all_lines: Iterator[Lines], size: int) -> Iterator[list[Lines]]:
+    """Several posts of lines at a time."""
+    while posted := list(islice(all_lines, size)):
+        yield posted
 
 
 async def _kept(store: LogStore, lines: Lines) -> None:
