@@ -57,6 +57,7 @@ async def nodes_tell_how_they_fare(history: History) -> None:
             readings=(
                 NodeReading("filesystem.size_bytes", "/scratch", 1e12),
                 NodeReading("filesystem.used_ratio", "/scratch", number / 4),
+                NodeReading("disk.busy_ratio", "sda", number / 4),
             ),
             **where,
         )
