@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from slurmlens.hub.dashboards.all_boards import all_boards
-from slurmlens.hub.dashboards.curves import JOB_PANELS, NODE_PANELS
+from slurmlens.hub.dashboards.curves import JOB_CURVES, NODE_CURVES
 from slurmlens.hub.dashboards.grafana import dashboard
 from slurmlens.hub.dashboards.inputs import ClusterInputs
 from slurmlens.wire import series_2015
@@ -32,8 +32,8 @@ def lines_of(inputs: ClusterInputs, begin_s: int) -> Iterator[bytes]:
     """Points of all series that nodes and hub would send, one a second."""
     slots = {place for job in inputs.jobs for place in job.placements}
     blocks = [
-        *(SeriesBlock(slot_prefix(CLUSTER, place.node, place.slot), metrics_of(JOB_PANELS)) for place in slots),
-        *(SeriesBlock(node_prefix(CLUSTER, node.name), metrics_of(NODE_PANELS)) for node in inputs.nodes),
+        *(SeriesBlock(slot_prefix(CLUSTER, place.node, place.slot), metrics_of(JOB_CURVES)) for place in slots),
+        *(SeriesBlock(node_prefix(CLUSTER, node.name), metrics_of(NODE_CURVES)) for node in inputs.nodes),
     ]
     whose = [("total",), ("groups", "staff"), *(("users", user) for user in inputs.users)]
     for time_s in range(begin_s, begin_s + POINTS):

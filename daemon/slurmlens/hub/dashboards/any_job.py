@@ -6,7 +6,7 @@ Owns the names of the variables, which links to the board use: `var-node` (sever
 from __future__ import annotations
 
 from slurmlens.hub.dashboards import targets
-from slurmlens.hub.dashboards.curves import JOB_PANELS, NODE_PANELS, context_switches, drawn
+from slurmlens.hub.dashboards.curves import JOB_CURVES, NODE_CURVES, context_switches, drawn
 from slurmlens.hub.dashboards.model import Board, BoardKind, BoardRow, Variable
 from slurmlens.hub.dashboards.targets import NamedSeries
 
@@ -29,8 +29,8 @@ def any_job_board(cluster: str) -> Board:
         cluster=cluster,
         title=f"{cluster}: any job by node and slot",
         rows=(
-            BoardRow(title="What runs in the slot", panels=drawn(JOB_PANELS, of_slot)),
-            BoardRow(title="The nodes", panels=(*drawn(NODE_PANELS, of_node), context_switches(NODE))),
+            BoardRow(title="What runs in the slot", panels=drawn(JOB_CURVES, of_slot)),
+            BoardRow(title="The nodes", panels=(*drawn(NODE_CURVES, of_node), context_switches(NODE))),
         ),
         variables=(
             Variable(name="node", label="Node", query=targets.every_node(cluster), is_several=True),

@@ -1,7 +1,7 @@
 """The panels that boards share: what jobs use in their slots, and what whole nodes do.
 
-Owns which metrics stand in which panel, with their units. A board says how a metric becomes targets (`Asked`): of one
-job, of all slots of a node, as a sum over many. What goes in is drawn below the axis, what goes out above it.
+Which panels there are stands in `views.panels`, for the hub's own pages draw the same. A board says how a metric
+becomes targets (`Asked`): of one job, of all slots of a node, as a sum over many.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import NamedTuple
 from slurmlens.hub.dashboards import targets
 from slurmlens.hub.dashboards.model import Panel, Shape
 from slurmlens.hub.dashboards.targets import NamedSeries
+from slurmlens.hub.views.panels import JOB_PANELS, NODE_PANELS, JobPanel, NodePanel
 
 Asked = Callable[[tuple[str, ...]], tuple[NamedSeries, ...]]
 """Curves of a metric, or of the other where the one is unavailable."""
 
 
 class PanelMetrics(NamedTuple):
-    """One panel: what is drawn up, what down, and what a reader has to know."""
+    """One panel as boards ask for it: what is drawn up, what down, and what a reader has to know."""
 
     title: str
     unit: str
@@ -26,36 +27,26 @@ class PanelMetrics(NamedTuple):
     down: tuple[str, ...] = ()
     note: str = ""
 
+    @property
+    def can_be_summed(self) -> bool:
+        """Whether a sum over jobs or nodes means anything."""
+        return self.unit != "ratio"
 
-JOB_PANELS = (
-    PanelMetrics("CPU", "cores", ("cpu_cores",), note="Cores kept busy."),
-    PanelMetrics("Memory", "bytes", ("memory_bytes",), note="Charged to the job, page cache included."),
-    PanelMetrics(
-        "Input and output",
-        "bytes/s",
-        ("io_written_bytes_per_second", "process_io_written_bytes_per_second"),
-        ("io_read_bytes_per_second", "process_io_read_bytes_per_second"),
-        "Written above the axis, read below it. Where the job has no counter of its own: summed over its processes.",
-    ),
-    PanelMetrics(
-        "Waiting for memory",
-        "ratio",
-        ("pressure_memory_some_ratio", "node_pressure_memory_some_ratio"),
-        note="Share of time in which some task stood still; the whole node's where the job has none of its own.",
-    ),
-)
-NODE_PANELS = (
-    PanelMetrics("CPU of the node", "cores", ("cpu_busy_cores",), note="Of all processes, jobs' or not."),
-    PanelMetrics("Memory of the node", "bytes", ("memory_used_bytes",), note="What could not be had without swapping."),
-    PanelMetrics(
-        "Network of the node",
-        "bytes/s",
-        ("network_sent_bytes_per_second",),
-        ("network_received_bytes_per_second",),
-        "Sent above the axis, received below it. The whole node's: Slurm counts no job's.",
-    ),
-    PanelMetrics("Load of the node", "count", ("load_1min_count",), note="Mean over a minute."),
-)
+
+def _of_job(panel: JobPanel) -> PanelMetrics:
+    up, down = (tuple(name for name in one or () if name is not None) for one in (panel.up, panel.down))
+    return PanelMetrics(panel.title, panel.unit, up, down, panel.note)
+
+
+def _of_node(panel: NodePanel) -> PanelMetrics:
+    down = (panel.series_down,) if panel.series_down else ()
+    return PanelMetrics(panel.title, panel.unit, (panel.series_up,), down, panel.note)
+
+
+JOB_CURVES = tuple(_of_job(panel) for panel in JOB_PANELS)
+NODE_CURVES = tuple(_of_node(panel) for panel in NODE_PANELS if panel.series_up)
+SUMMED_JOB_CURVES = tuple(one for one in JOB_CURVES if one.can_be_summed)
+SUMMED_NODE_CURVES = tuple(one for one in NODE_CURVES if one.can_be_summed)
 
 
 def drawn(panels: tuple[PanelMetrics, ...], asked: Asked, *, is_stacked: bool = False) -> tuple[Panel, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slurmlens.hub.dashboards import targets
-from slurmlens.hub.dashboards.curves import JOB_PANELS, NODE_PANELS, context_switches, drawn
+from slurmlens.hub.dashboards.curves import JOB_CURVES, NODE_CURVES, context_switches, drawn
 from slurmlens.hub.dashboards.inputs import BoardJob, Placement
 from slurmlens.hub.dashboards.model import Board, BoardKind, BoardRow, Period
 from slurmlens.hub.dashboards.targets import NamedSeries
@@ -37,8 +37,8 @@ def job_board(cluster: str, job: BoardJob) -> Board:
         name=job.key,
         title=" ".join(part for part in (label, job.name, f"({job.user})" if job.user else "") if part),
         rows=(
-            BoardRow(title="The job on each node", panels=drawn(JOB_PANELS, of_job)),
-            BoardRow(title="Its nodes", panels=(*drawn(NODE_PANELS, of_node), context_switches(node))),
+            BoardRow(title="The job on each node", panels=drawn(JOB_CURVES, of_job)),
+            BoardRow(title="Its nodes", panels=(*drawn(NODE_CURVES, of_node), context_switches(node))),
         ),
         period=Period(begin_s=job.begin_s, end_s=job.end_s),
         refresh_s=RUNNING_REFRESH_S if job.end_s is None else 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slurmlens.hub.dashboards import targets
-from slurmlens.hub.dashboards.curves import JOB_PANELS, NODE_PANELS, context_switches, drawn
+from slurmlens.hub.dashboards.curves import JOB_CURVES, NODE_CURVES, context_switches, drawn
 from slurmlens.hub.dashboards.inputs import BoardNode
 from slurmlens.hub.dashboards.model import Board, BoardKind, BoardRow, page_of
 from slurmlens.hub.dashboards.targets import NamedSeries
@@ -25,8 +25,8 @@ def node_board(cluster: str, node: BoardNode) -> Board:
         name=node.name,
         title=f"Node {node.name}",
         rows=(
-            BoardRow(title="Jobs by slot", panels=drawn(JOB_PANELS, of_slots, is_stacked=True)),
-            BoardRow(title="The whole node", panels=(*drawn(NODE_PANELS, of_node), context_switches(name))),
+            BoardRow(title="Jobs by slot", panels=drawn(JOB_CURVES, of_slots, is_stacked=True)),
+            BoardRow(title="The whole node", panels=(*drawn(NODE_CURVES, of_node), context_switches(name))),
         ),
         page=page_of("nodes", node.name),
     )

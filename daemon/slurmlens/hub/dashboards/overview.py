@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.dashboards import targets
-from slurmlens.hub.dashboards.curves import JOB_PANELS, NODE_PANELS, drawn, figure
+from slurmlens.hub.dashboards.curves import SUMMED_JOB_CURVES, SUMMED_NODE_CURVES, drawn, figure
 from slurmlens.hub.dashboards.inputs import ClusterInputs
 from slurmlens.hub.dashboards.model import Board, BoardKind, BoardRow, Cell, Panel, Shape, board_uid
 from slurmlens.hub.dashboards.targets import NamedSeries
@@ -99,10 +99,9 @@ def _use(cluster: str) -> tuple[BoardRow, ...]:
         return (targets.total(targets.node_series(cluster, targets.ANY, *metrics), "nodes"),)
 
     busy = figure("Cores busy", "cores", of_jobs(("cpu_cores",))[0], "Of all jobs together.")
-    summed = tuple(one for one in JOB_PANELS if one.unit != "ratio")
     return (
-        BoardRow(title="All jobs", panels=(busy, *drawn(summed, of_jobs))),
-        BoardRow(title="All nodes", panels=drawn(NODE_PANELS, of_nodes)),
+        BoardRow(title="All jobs", panels=(busy, *drawn(SUMMED_JOB_CURVES, of_jobs))),
+        BoardRow(title="All nodes", panels=drawn(SUMMED_NODE_CURVES, of_nodes)),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slurmlens.hub.dashboards import targets
-from slurmlens.hub.dashboards.curves import JOB_PANELS, NODE_PANELS, drawn, figure
+from slurmlens.hub.dashboards.curves import SUMMED_JOB_CURVES, SUMMED_NODE_CURVES, drawn, figure
 from slurmlens.hub.dashboards.model import Board, BoardKind, BoardRow, Cell, Panel, Shape, board_uid, page_of
 from slurmlens.hub.dashboards.targets import NamedSeries
 
@@ -43,10 +43,10 @@ def _curves(cluster: str, node: str) -> tuple[BoardRow, ...]:
             title="Jobs, summed over the nodes",
             panels=(
                 figure("Cores busy", "cores", targets.total(busy, "cores"), _EVERY_JOB),
-                *drawn(tuple(one for one in JOB_PANELS if one.unit != "ratio"), of_jobs),
+                *drawn(SUMMED_JOB_CURVES, of_jobs),
             ),
         ),
-        BoardRow(title="Nodes, summed", panels=drawn(NODE_PANELS, of_nodes)),
+        BoardRow(title="Nodes, summed", panels=drawn(SUMMED_NODE_CURVES, of_nodes)),
         BoardRow(
             title=f"The {SHOWN_NODES} nodes with the most",
             panels=(

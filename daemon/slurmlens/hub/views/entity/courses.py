@@ -1,51 +1,24 @@
 """A node's figures over time as the small multiples that jobs have: the same charts, the same drawing. Pure.
 
-Fed with what `hub.node_states` keeps, of one node. Figures that this node never told have no chart. `PLANS` is the
-list: a row a chart, with the figure above the axis and, mirrored, the one below.
+Fed with what `hub.node_states` keeps, of one node. Figures that this node never told have no chart. Which charts
+there are stands in `views.panels`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.hub.node_states.facts import NodeCourse
 from slurmlens.hub.node_states.figures import BIN_S
 from slurmlens.hub.views.job.scale import scale_for
 from slurmlens.hub.views.job.view import Chart, Charts, Series
+from slurmlens.hub.views.panels import NODE_PANELS, NodePanel
 
 MOST_POINTS = 336
 """Across a page; more bins are joined, by their mean and their greatest value."""
 
 
-class CoursePlan(NamedTuple):
-    """One chart: its key, title, unit, and figures of `node_states.figures`. `shows_high`: the greatest value is drawn
-    beside the mean."""
-
-    key: str
-    title: str
-    unit: str
-    up: str
-    down: str = ""
-    shows_high: bool = True
-
-
-PLANS = (
-    CoursePlan("cpu", "CPU busy", "cores", "cpu"),
-    CoursePlan("memory", "Memory used", "bytes", "memory", shows_high=False),
-    CoursePlan("pressure_cpu", "CPU pressure", "ratio", "pressure_cpu"),
-    CoursePlan("pressure_memory", "Memory pressure", "ratio", "pressure_memory"),
-    CoursePlan("pressure_io", "I/O pressure", "ratio", "pressure_io"),
-    CoursePlan("io", "Disks", "bytes/s", "disk_read", "disk_written", shows_high=False),
-    CoursePlan("disk_busy", "Busiest disk", "ratio", "disk_busy"),
-    CoursePlan("network", "Network", "bytes/s", "network_received", "network_sent", shows_high=False),
-    CoursePlan("fabric", "InfiniBand", "bytes/s", "fabric_received", "fabric_sent", shows_high=False),
-    CoursePlan("files", "Lustre, NFS", "bytes/s", "files_read", "files_written", shows_high=False),
-    CoursePlan("gpu", "GPUs busy", "ratio", "gpu"),
-    CoursePlan("temperature", "Hottest sensor", "°C", "temperature"),
-    CoursePlan("power", "CPU power", "W", "power"),
-)
 MIRRORED = {"io": "read above, written below", "files": "read above, written below"}
 _RECEIVED = "received above, sent below"
 
@@ -56,7 +29,7 @@ def build_courses(course: NodeCourse | None, since_ns: int, at_ns: int) -> Chart
         return None
     joins = -(-len(course.begins_s) // MOST_POINTS)
     begins_s = course.begins_s[::joins]
-    charts = tuple(_chart(plan, course, joins) for plan in PLANS if plan.up in course.means)
+    charts = tuple(_chart(plan, course, joins) for plan in NODE_PANELS if plan.up in course.means)
     if not charts:
         return None
     end_s = at_ns / NS_PER_S
@@ -73,7 +46,7 @@ def build_courses(course: NodeCourse | None, since_ns: int, at_ns: int) -> Chart
     )
 
 
-def _chart(plan: CoursePlan, course: NodeCourse, joins: int) -> Chart:
+def _chart(plan: NodePanel, course: NodeCourse, joins: int) -> Chart:
     series = list(_series(plan, course, joins))
     highest = {sign: _highest(series, sign) for sign in (1, -1)}
     note = MIRRORED.get(plan.key, _RECEIVED) if plan.down else None
@@ -87,7 +60,7 @@ def _chart(plan: CoursePlan, course: NodeCourse, joins: int) -> Chart:
     )
 
 
-def _series(plan: CoursePlan, course: NodeCourse, joins: int) -> Iterator[Series]:
+def _series(plan: NodePanel, course: NodeCourse, joins: int) -> Iterator[Series]:
     label = "mean" if plan.shows_high else plan.title
     yield Series(label=label, role="line", values=_joined(course.means[plan.up], joins, _mean))
     if plan.shows_high:

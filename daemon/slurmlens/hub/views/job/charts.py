@@ -2,8 +2,8 @@
 
 Pure. Fed with `NodeFacts` and what was given; the result is drawn by `hub.web` as SVG and by the browser. Up to
 `MOST_LINES` nodes are lines; beyond that a band from the lowest to the highest node with the median, and the odd
-nodes by name. Ticks and their texts are made here, so that both drawings agree. Adding a chart is adding a row to
-`PLANS`.
+nodes by name. Ticks and their texts are made here, so that both drawings agree. Which charts there are
+stands in `views.panels`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from slurmlens.hub.views.job.progress_chart import progress_chart
 from slurmlens.hub.views.job.scale import scale_for
 from slurmlens.hub.views.job.value_charts import value_charts
 from slurmlens.hub.views.job.view import Chart, Charts, Series
+from slurmlens.hub.views.panels import JOB_PANELS, JobPanel
 from slurmlens.shown import format as fmt
 
 MOST_LINES = 8
@@ -36,55 +37,6 @@ _PENDING_SHARE = 0.06
 _TAIL_SHARE = 0.015
 _LIMIT_IN_PICTURE = 0.2
 """A limit is drawn where the highest value reaches this share of it; farther away it would flatten the course."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChartPlan:
-    """One chart: its columns above and below the axis, each with what stands in where the job's own is not measured.
-
-    `totals` are the fields of `Totals` that sum the same thing up: a job can be too short for a course and have them.
-    """
-
-    key: str
-    title: str
-    unit: str
-    up: tuple[str, str | None]
-    totals: tuple[str, ...]
-    down: tuple[str, str | None] | None = None
-    part: BinValue = BinValue.MEAN
-    substitute_note: str | None = None
-    why_empty: str = "not measured"
-
-
-_OF_PROCESSES = "summed over living processes"
-_OF_NODE = "of the whole node, not of the job alone"
-
-PLANS: tuple[ChartPlan, ...] = (
-    ChartPlan("cpu", "CPU", "cores", ("cpu_cores", None), ("cpu_s",)),
-    ChartPlan("memory", "Memory", "bytes", ("memory_bytes", None), ("memory_peak_bytes",), part=BinValue.HIGH),
-    ChartPlan(
-        "io",
-        "I/O",
-        "bytes/s",
-        ("io_read_bytes_per_second", "process_io_read_bytes_per_second"),
-        ("io_read_bytes", "io_written_bytes"),
-        ("io_written_bytes_per_second", "process_io_written_bytes_per_second"),
-        substitute_note=_OF_PROCESSES,
-        why_empty="not measured: no block I/O counters for this job",
-    ),
-    *(
-        ChartPlan(
-            f"pressure_{what}",
-            f"{word} pressure",
-            "ratio",
-            (f"pressure_{what}_some_ratio", f"node_pressure_{what}_some_ratio"),
-            (f"pressure_{what}_some_s",),
-            substitute_note=_OF_NODE,
-            why_empty="not measured: this kernel has no pressure counters (PSI)",
-        )
-        for what, word in (("cpu", "CPU"), ("memory", "Memory"), ("io", "I/O"))
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +66,7 @@ def build_charts(
     grid = grid_for((node.profile for node in nodes if node.profile), start_ns, end_ns)
     ran_s = max((end_ns - start_ns) / NS_PER_S, 0.001)
     told = progress_chart(progress, grid)
-    measured = (_chart(plan, nodes, odd, limits, grid, is_live) for plan in PLANS)
+    measured = (_chart(plan, nodes, odd, limits, grid, is_live) for plan in JOB_PANELS)
     charts = (*measured, *((told,) if told is not None else ()), *value_charts(progress, grid))
     return Charts(
         start_s=round(start_ns / NS_PER_S - min(waited_s, _PENDING_SHARE * ran_s), 3),
@@ -137,7 +89,7 @@ def _shape(grid: Grid | None, charts: Sequence[Chart]) -> str:
 
 
 def _chart(
-    plan: ChartPlan, nodes: Sequence[NodeFacts], odd: Sequence[str], limits: Limits, grid: Grid | None, live: bool
+    plan: JobPanel, nodes: Sequence[NodeFacts], odd: Sequence[str], limits: Limits, grid: Grid | None, live: bool
 ) -> Chart:
     up, substituted = chosen_column(plan.up, nodes)
     if grid is None or up is None:
@@ -173,7 +125,7 @@ def chosen_column(columns: tuple[str, str | None], nodes: Sequence[NodeFacts]) -
     return None, False
 
 
-def _why_empty(plan: ChartPlan, nodes: Sequence[NodeFacts], live: bool) -> str:
+def _why_empty(plan: JobPanel, nodes: Sequence[NodeFacts], live: bool) -> str:
     """Why there is nothing to draw; where nothing at all was measured, that, and no guess about the machine."""
     if not any(has_values(node.profile, name) for node in nodes if node.profile for name in node.profile.names):
         if live:
@@ -186,7 +138,7 @@ def _why_empty(plan: ChartPlan, nodes: Sequence[NodeFacts], live: bool) -> str:
     return plan.why_empty
 
 
-def _limit(plan: ChartPlan, limits: Limits) -> tuple[float | None, str | None]:
+def _limit(plan: JobPanel, limits: Limits) -> tuple[float | None, str | None]:
     if plan.key == "cpu" and limits.cores:
         return limits.cores, f"{fmt.cores(limits.cores)} allocated"
     if plan.key == "memory" and limits.memory_bytes:
