@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,7 @@ host = "127.0.0.1"
 port = {port}
 [database]
 url = "{database_url}"
+shared = {shared}
 [auth]
 munge = false
 token_file = "{folder}/tokens"
@@ -44,6 +46,7 @@ accounting = false
 [log]
 level = "warning"
 format = "json"
+{further}
 """
 
 
@@ -105,16 +108,21 @@ def hub(
     relays: tuple[str, ...] = (),
     cluster: str = "bench",
     port: int | None = None,
+    shared: bool = False,
+    further: str = "",
 ) -> Server:
-    """A hub with a database of its own in `folder`, or the one that the URL names; at a port that is free, or this."""
+    """A hub with a database of its own in `folder`, or the one that the URL names; at a port that is free, or this.
+
+    `shared`: it is one of several on that database. `further` are more tables of its settings.
+    """
     port = port or free_port()
     tokens = folder / "tokens"
     tokens.touch(0o600)
     tokens.write_text(f"* {TOKEN}\n")
     url = database_url or f"sqlite:///{folder}/hub.sqlite3"
-    (folder / "hub.toml").write_text(
-        CONFIG.format(cluster=cluster, folder=folder, port=port, database_url=url, relays=json.dumps(relays))
-    )
+    given = {"cluster": cluster, "folder": folder, "port": port, "database_url": url, "relays": json.dumps(relays)}
+    text = CONFIG.format(**given, shared=json.dumps(shared), further=further)
+    (folder / "hub.toml").write_text(text)
     return Server([sys.executable, "-m", "slurmlens.hub.main", "--config", str(folder / "hub.toml")], folder, port)
 
 
@@ -145,19 +153,28 @@ class Loaded:
         return sum(count for status, count in statuses.items() if status != "200")
 
 
-def simulated_nodes(server: Server, folder: Path, *options: str) -> subprocess.Popen[bytes]:
+def simulated_nodes(servers: Server | Sequence[Server], folder: Path, *options: str) -> subprocess.Popen[bytes]:
     """Simulated nodes that go on beside whoever asked; they print what they saw when they end."""
-    command = [sys.executable, "-m", "bench.hub_load.simulated_nodes", "--hub", f"127.0.0.1:{server.port}"]
+    addresses = ",".join(f"127.0.0.1:{server.port}" for server in _all(servers))
+    command = [sys.executable, "-m", "bench.hub_load.simulated_nodes", "--hub", addresses]
     told = ["--token-file", str(folder / "tokens"), *options]
     return subprocess.Popen([*command, *told], stdout=subprocess.PIPE, env=os.environ | {"PYTHONHASHSEED": "0"})
 
 
-def load(server: Server, folder: Path, *options: str) -> Loaded:
-    """Runs simulated nodes against the server; `options` are the simulation's own."""
-    before_ns, began_s = cpu_ns(server.pid), time.monotonic()
-    nodes = simulated_nodes(server, folder, *options)
+def load(servers: Server | Sequence[Server], folder: Path, *options: str) -> Loaded:
+    """Runs simulated nodes against the server, or against several that share them; `options` are the simulation's own.
+
+    CPU and memory are the sum of the servers'.
+    """
+    pids = [server.pid for server in _all(servers)]
+    before_ns, began_s = sum(map(cpu_ns, pids)), time.monotonic()
+    nodes = simulated_nodes(servers, folder, *options)
     seen, _ = nodes.communicate()
     if nodes.returncode:
         raise NotMeasurable(f"the simulated nodes ended with {nodes.returncode}")
-    cpu_s, wall_s = (cpu_ns(server.pid) - before_ns) / 1e9, time.monotonic() - began_s
-    return Loaded(cpu_s, wall_s, resident_bytes(server.pid), json.loads(seen))
+    cpu_s, wall_s = (sum(map(cpu_ns, pids)) - before_ns) / 1e9, time.monotonic() - began_s
+    return Loaded(cpu_s, wall_s, sum(map(resident_bytes, pids)), json.loads(seen))
+
+
+def _all(servers: Server | Sequence[Server]) -> Sequence[Server]:
+    return [servers] if isinstance(servers, Server) else servers

@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import gzip
 import json
+import math
 import random
 import resource
 import sys
@@ -23,9 +24,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from bench.hub_load.kafka_road import KafkaRoad
 from bench.result import percentile
 from slurmlens.events import (
     AnyEvent,
@@ -53,13 +56,14 @@ COLUMNS = tuple(metric.name for metric in METRICS)[:10]
 RETRY_S = 2.0
 ANSWER_TIMEOUT_S = 30.0
 DESCRIPTORS_SPARE = 64
+NDJSON = "application/x-ndjson\r\nContent-Encoding: gzip"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one simulation does. `begin` of each node is spread over `beat_interval_s`, so that no second is fuller."""
 
-    hub: tuple[str, int]
+    hubs: tuple[tuple[str, int], ...]
     token: str
     nodes: int
     seconds: float
@@ -68,6 +72,22 @@ class Plan:
     skew_s: float = 0.0
     cluster: str = "bench"
     seed: int = 1
+    day_s: float = 0.0
+    """After so long the load is as it was: few nodes have jobs at its ends, most in its middle. 0: all, always."""
+    failing_share: float = 0.0
+    """Of the nodes; in the middle third of the run they are away, and then begin with a new boot."""
+    lines_a_beat: int = 0
+    """Log lines that each node sends beside its events."""
+    kafka: str = ""
+    """Where every second node's events go, as HOST:PORT."""
+
+    def busy_share(self, now_s: float) -> float:
+        """The chance that a node which is free begins a job at its beat."""
+        return 0.5 - 0.45 * math.cos(2 * math.pi * now_s / self.day_s) if self.day_s else 1.0
+
+    def is_away(self, number: int, elapsed_s: float) -> bool:
+        """Whether that node has failed."""
+        return number < self.failing_share * self.nodes and self.seconds / 3 < elapsed_s < self.seconds * 2 / 3
 
     @property
     def job_s(self) -> float:
@@ -83,6 +103,8 @@ class Outcome:
     lines: int = 0
     job_lines: int = 0
     """Events of jobs in requests that the hub took."""
+    log_lines: int = 0
+    """Log lines in requests that the hub took."""
     bytes_sent: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     delays_s: list[float] = field(default_factory=list)
@@ -97,6 +119,7 @@ class Outcome:
             "sent": self.sent,
             "lines": self.lines,
             "job_lines": self.job_lines,
+            "log_lines": self.log_lines,
             "bytes_sent": self.bytes_sent,
             "statuses": dict(self.statuses),
             "connections": self.connections,
@@ -132,8 +155,33 @@ class NodeLife:
         told.append(self._heartbeat(now_s))
         return told
 
+    def boot(self) -> None:
+        """It failed and comes back: what ran is gone, and nobody said so."""
+        self._boot_id = f"{self._boot_id[:-1]}1"
+        if self._job_since_s >= 0:
+            self._job, self._job_since_s = self._job + 1, -1.0
+
+    def log_lines(self, count: int, now_s: float) -> bytes:
+        """What its daemons logged since the last time, of its job where it has one."""
+        job = f"slurm_{self._identity.job_id}" if self._job_since_s >= 0 else "sshd"
+        stamp = datetime.fromtimestamp(now_s, UTC).isoformat()
+        lines = (
+            {
+                "@timestamp": stamp,
+                "host": self.name,
+                "program": job if number % 2 else "slurmd",
+                "message": f"iteration {self._count} part {number}: residual {self._rng.random():.6f}, a checkpoint",
+                "severity": 6,
+                "pid": 4711,
+            }
+            for number in range(count)
+        )
+        return b"\n".join(json.dumps(line).encode() for line in lines)
+
     def _job_events(self, now_s: float) -> Iterator[AnyEvent]:
         if self._job_since_s < 0:
+            if self._rng.random() > self._plan.busy_share(now_s):
+                return
             self._job_since_s, self._told_bins = now_s, 0
             yield JobStart(sighting=self._sighting, job=self._identity, witness=Witness.HOOK, **self._envelope(now_s))
             return
@@ -214,9 +262,12 @@ class NodeLife:
 class NodeLink:
     """One node's kept connection; made again after an error, as the daemon does."""
 
-    def __init__(self, plan: Plan, life: NodeLife, outcome: Outcome) -> None:
+    def __init__(self, plan: Plan, number: int, outcome: Outcome, road: KafkaRoad | None = None) -> None:
         self._plan = plan
-        self._life = life
+        self._number = number
+        self._life = life = NodeLife(plan, number)
+        self._hub = plan.hubs[number // 2 % len(plan.hubs)]
+        self._road = road
         self._outcome = outcome
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -236,6 +287,11 @@ class NodeLink:
                 oldest_s = due_s
                 await asyncio.sleep(max(0.0, due_s - loop.time()))
             while due_s <= min(loop.time(), until_s):
+                if self._plan.is_away(self._number, due_s - begin_s):
+                    if due_s + self._plan.beat_interval_s - begin_s >= self._plan.seconds * 2 / 3:
+                        self._life.boot()
+                    due_s += self._plan.beat_interval_s
+                    continue
                 events = self._life.events(time.time())
                 waiting += b"".join(ecs.encode(event) + b"\n" for event in events)
                 self._outcome.lines += len(events)
@@ -243,6 +299,7 @@ class NodeLink:
                 due_s += self._plan.beat_interval_s
             if not waiting:
                 continue
+            await self._post_log_lines()
             if await self._post(waiting):
                 self._outcome.job_lines += waiting_job_lines
                 waiting, waiting_job_lines = b"", 0
@@ -257,11 +314,27 @@ class NodeLink:
             self._writer.close()
 
     async def _post(self, body: bytes) -> bool:
-        """One try; whether the hub took it."""
+        """One try; whether the hub, or the topic, took it."""
+        if self._road is not None:
+            await self._road.take(body)
+            return True
+        packed = pack_body(body, 3) if self._reads_packed else None
+        if packed:
+            return await self._try("events", PACKED_TYPE, packed)
+        return await self._try("events", NDJSON, gzip.compress(body, 3))
+
+    async def _post_log_lines(self) -> None:
+        """They are not sent again here: a daemon's spool does that."""
+        count = self._plan.lines_a_beat
+        if count:
+            body = gzip.compress(self._life.log_lines(count, time.time()), 3)
+            self._outcome.log_lines += count if await self._try("logs", NDJSON, body) else 0
+
+    async def _try(self, address: str, kind: str, packed: bytes) -> bool:
         began_s = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                status = await self._exchange(body)
+                status = await self._exchange(address, kind, packed)
         except (OSError, EOFError, ValueError, TimeoutError) as error:
             self._hang_up()
             self._outcome.statuses[type(error).__name__] += 1
@@ -270,16 +343,13 @@ class NodeLink:
         self._outcome.statuses[str(status)] += 1
         return status == 200
 
-    async def _exchange(self, body: bytes) -> int:
+    async def _exchange(self, address: str, kind: str, packed: bytes) -> int:
         if self._writer is None:
-            self._reader, self._writer = await asyncio.open_connection(*self._plan.hub)
+            self._reader, self._writer = await asyncio.open_connection(*self._hub)
             self._outcome.connections += 1
         assert self._reader is not None
-        packed = pack_body(body, 3) if self._reads_packed else None
-        kind = PACKED_TYPE if packed else "application/x-ndjson\r\nContent-Encoding: gzip"
-        packed = packed or gzip.compress(body, 3)
         head = (
-            f"POST /api/v1/events HTTP/1.1\r\nHost: {self._plan.hub[0]}:{self._plan.hub[1]}\r\n"
+            f"POST /api/v1/{address} HTTP/1.1\r\nHost: {self._hub[0]}:{self._hub[1]}\r\n"
             f"Content-Type: {kind}\r\nX-Slurmlens-Node: {self._life.name}\r\n"
             f"Authorization: Bearer {self._plan.token}\r\nContent-Length: {len(packed)}\r\n\r\n"
         )
@@ -292,7 +362,8 @@ class NodeLink:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         status = int(head.split(b" ", 2)[1])
         length = next((int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")), 0)
-        self._reads_packed = b'"schemas":[1,2]' in await reader.readexactly(length)
+        # An answer to log lines says nothing of profiles.
+        self._reads_packed |= b'"schemas":[1,2]' in await reader.readexactly(length)
         if b"connection: close" in head:
             self._hang_up()
         return status
@@ -308,10 +379,16 @@ async def simulate(plan: Plan) -> Outcome:
     outcome = Outcome()
     begin_s = asyncio.get_running_loop().time() + 0.5
     spread_s = plan.beat_interval_s / max(1, plan.nodes)
-    links = [NodeLink(plan, NodeLife(plan, number), outcome) for number in range(plan.nodes)]
+    road = KafkaRoad(plan.kafka) if plan.kafka else None
+    if road is not None:
+        await road.start()
+        begin_s = asyncio.get_running_loop().time() + 0.5
+    links = [NodeLink(plan, number, outcome, road if number % 2 else None) for number in range(plan.nodes)]
     await asyncio.gather(
         *(link.run(begin_s + number * spread_s, begin_s + plan.seconds) for number, link in enumerate(links))
     )
+    if road is not None:
+        await road.stop()
     return outcome
 
 
@@ -324,7 +401,7 @@ class Arguments:
     @classmethod
     def parse(cls, arguments: Sequence[str] | None = None) -> Self:
         parser = argparse.ArgumentParser(prog="python -m bench.hub_load.simulated_nodes", description=__doc__)
-        parser.add_argument("--hub", required=True, metavar="HOST:PORT")
+        parser.add_argument("--hub", required=True, metavar="HOST:PORT,…", help="several share the nodes")
         parser.add_argument("--token-file", type=Path, required=True, help="one word: a token for any node")
         parser.add_argument("--nodes", type=int, required=True)
         parser.add_argument("--seconds", type=float, default=60.0)
@@ -333,11 +410,15 @@ class Arguments:
         parser.add_argument("--skew-s", type=float, default=0.0, help="spread of the nodes' clocks")
         parser.add_argument("--cluster", default="bench")
         parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--day-s", type=float, default=0.0, help="the load rises and falls once in so long")
+        parser.add_argument("--failing-share", type=float, default=0.0, help="of the nodes, away for a third of it")
+        parser.add_argument("--lines-a-beat", type=int, default=0, help="log lines of a node beside its events")
+        parser.add_argument("--kafka", default="", metavar="HOST:PORT", help="where every second node's events go")
         options = parser.parse_args(arguments)
-        host, _, port = options.hub.rpartition(":")
+        hubs = (one.rpartition(":") for one in options.hub.split(","))
         return cls(
             Plan(
-                hub=(host, int(port)),
+                hubs=tuple((host, int(port)) for host, _, port in hubs),
                 token=options.token_file.read_text().split()[-1],
                 nodes=options.nodes,
                 seconds=options.seconds,
@@ -346,6 +427,10 @@ class Arguments:
                 skew_s=options.skew_s,
                 cluster=options.cluster,
                 seed=options.seed,
+                day_s=options.day_s,
+                failing_share=options.failing_share,
+                lines_a_beat=options.lines_a_beat,
+                kafka=options.kafka,
             )
         )
 
