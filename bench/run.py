@@ -34,6 +34,7 @@ CASES = {
     "P10": "bench.p10_loop_lag",
     "P11": "bench.p11_hook",
     "P12": "bench.p12_hook_whatever_happens",
+    "P12BURST": "bench.p12_two_hundred_jobs",
     "P13": "bench.p13_burst_of_hooks",
     "P14": "bench.p14_plugin",
     "P15": "bench.p15_event_decode",
