@@ -41,6 +41,11 @@ async def tell_showcase(history: History) -> None:
     history.clock.advance(BEGIN_S + DAYS * DAY_S - history.clock.wall_ns() / NS_PER_S)
     await history.learn(*(_running(made, 5000 + number) for number in range(40)))
     await history.learn(*(_waiting(made, 6000 + number) for number in range(12)))
+    past = random.Random(24)
+    for hours in range(24, 0, -1):
+        then_ns = history.clock.wall_ns() - hours * 3_600 * NS_PER_S
+        states = [_state(past, then_ns, node, number) for number, node in enumerate(NODES[:-1])]
+        await history.apply([msgspec.structs.replace(one, id=f"{one.id}-{hours}") for one in states])
     for number, node in enumerate(NODES[:-1]):
         await history.apply([_state(made, history.clock.wall_ns(), node, number)])
     keeper = UsageKeeper(history.store, "demo", history.news, history.clock)
@@ -55,6 +60,7 @@ async def _tell_nodes(history: History) -> None:
         state = "IDLE+DRAIN" if number == 11 else "DOWN" if number == 28 else "MIXED"
         facts += [fact(f"node {node}", "exists", True), fact(f"node {node}", "state", state)]
         facts += [fact(f"node {node}", "cpu_count", CORES), fact(f"node {node}", "memory_bytes", 256 * GIB)]
+        facts.append(fact(f"node {node}", "features", ("rome",) if number < 12 else ("genoa",)))
         if number >= 24:
             facts.append(fact(f"node {node}", "gres", "gpu:a100:4"))
     facts += [fact("node n12", "reason", "fails jobs"), fact("node n29", "reason", "no power")]
