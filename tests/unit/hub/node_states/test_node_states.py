@@ -87,7 +87,12 @@ async def test_states_and_gpus_age(history: History, queries: NodeStateQueries) 
     from slurmlens.hub.node_states.retention import kinds_of_node_states
 
     told = Told(7, "n1")
-    disk = (NodeReading("filesystem.size_bytes", "/", 1e12), NodeReading("filesystem.used_ratio", "/", 0.5))
+    told_of_disk = {
+        ("filesystem.size_bytes", "/"): 1e12,
+        ("filesystem.used_ratio", "/"): 0.5,
+        ("disk.busy_ratio", "a"): 0.5,
+    }
+    disk = tuple(NodeReading(name, of, value) for (name, of), value in told_of_disk.items())
     await history.hear(told.start(1), msgspec.structs.replace(state(told, 20, 50.0, 2.0), readings=disk))
     history.clock.advance(100 * 86_400)
     for kind in kinds_of_node_states(90):
