@@ -51,7 +51,7 @@ class ProfileConfig(Settings):
     """The flight recorder: a bounded course of every running job."""
 
     max_points: int = setting(360, "bins per metric and job; at the limit two become one", minimum=16, maximum=10_000)
-    memory_limit_bytes: int = setting(3 * MIB // 2, "for the profiles of all jobs of the node together", minimum=MIB)
+    memory_limit_bytes: int = setting(MIB, "for the profiles of all jobs of the node together", minimum=MIB)
     send_interval_s: float = setting(300.0, "how often news is sent while nobody looks", minimum=1)
 
 
