@@ -82,13 +82,13 @@ def test_a_daemon_that_hangs_is_killed_by_its_watchdog_and_its_job_goes_on(clust
     shorter = "/etc/systemd/system/slurmlens-node.service.d/20-watchdog.conf"
     cluster.put("[Service]\nWatchdogSec=60\nTimeoutAbortSec=20\n", shorter)
     cluster.run("systemctl daemon-reload; systemctl restart slurmlens-node")
-    job = submit(cluster, f"python3 -c '{BURN}'\nsleep 120\npython3 -c '{BURN}'")
+    job = submit(cluster, f"python3 -c '{BURN}'\nuntil test -e /tmp/back; do sleep 2; done\npython3 -c '{BURN}'")
     cluster.until(f"journalctl SLURM_JOB_ID={job} | grep -q began", PATIENCE_S)
     before = int(property_of(cluster, "NRestarts"))
     cluster.run("systemctl kill -s STOP slurmlens-node")
     cluster.until(f"test $(systemctl show -P NRestarts slurmlens-node) -gt {before}", PATIENCE_S)
     assert "watchdog" in cluster.run("journalctl -u slurmlens-node -b | grep -i watchdog").lower()
-    cluster.run(f"rm {shorter}; systemctl daemon-reload; systemctl restart slurmlens-node")
+    cluster.run(f"rm {shorter}; systemctl daemon-reload; systemctl restart slurmlens-node; touch /tmp/back")
     (node,) = page(cluster, job)["nodes"]
     assert node["cpu"]["used"] >= 4.0
 
