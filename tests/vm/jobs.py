@@ -34,6 +34,7 @@ while True:
         except OSError as error:
             last[one] = {"error": str(error)}
     waiting = [one for one, page in last.items() if page.get("phase") != "ended" or not page.get("nodes")
+               or len(page["nodes"]) < (page["allocation"]["node_count"] or 1)
                or any(one.get("oom_kills") is None for one in page["nodes"])]
     if not waiting or time.time() > deadline:
         break

@@ -35,6 +35,7 @@ awk 'BEGIN { for (i = 0; i < 100000; i++) x += i }'
 folder=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
 grep usage_usec "${folder%%/step_*}/cpu.stat" > /tmp/.$SLURM_JOB_ID && mv /tmp/.$SLURM_JOB_ID /tmp/burned.$SLURM_JOB_ID
 read -r _ < /tmp/enough
+exit 0
 """
 """Says what its job's own cgroup has counted, and stands still until somebody opens the pipe to write."""
 

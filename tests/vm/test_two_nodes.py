@@ -122,9 +122,10 @@ def test_what_is_put_beside_a_jobs_tasks_is_counted_as_its_extern_step(nodes: Vi
     """As pam_slurm_adopt does with a login: into `task_special` where the release keeps it, else beside its sleep."""
     job = submit(nodes, "touch /tmp/begun\nwhile test -e /tmp/begun; do sleep 1; done", "-w vm2 -n1 --mem=100")
     nodes.until("test -e /tmp/begun", PATIENCE_S)
-    special = nodes.run(
-        "find /sys/fs/cgroup/system.slice/vm2_slurmstepd.scope -path '*step_extern*' -name task_special"
-    )
+    # A path with `task_special` sorts behind `task_0`, and is the one to take where both are there.
+    extern = "find /sys/fs/cgroup/system.slice/vm2_slurmstepd.scope -path '*step_extern/user/task_*' -type d"
+    special = nodes.run(f"{extern} | sort | tail -1")
+    assert special.strip()
     nodes.put(burn(LONG_S), "/tmp/adopted.py")
     nodes.run(f"sh -c 'echo $$ > {special.strip()}/cgroup.procs; exec python3 /tmp/adopted.py'; rm /tmp/begun")
     found = page(nodes, job)
