@@ -1,21 +1,14 @@
-"""P26: what the hub's questions cost slurmctld, and how soon a huge queue is decoded without holding the event loop.
+"""P26: what the hub's questions cost slurmctld.
 
-The load is measured on a real small Slurm with jobs that wait, by slurmctld's own count of its requests (`sdiag`). The
-huge queue comes from a squeue that is a script which prints 50,000 jobs; storing them is the hub's write path and not
-in the figure. It is read by a process whose collector of garbage is set as the hub's (a full pass over so many records
-holds everything for 100 ms and more; the hub makes none). The loop's wait is counted as far as this process computed
-meanwhile: what it waited because others had the cores is the machine's, and stands beside it.
+The load is measured on a real small Slurm with jobs that wait, by slurmctld's own count of its requests (`sdiag`); how
+soon a huge queue is decoded is `p26_huge_queue`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from deploy.errors import MachineLacks
@@ -29,44 +22,32 @@ from slurmlens.errors import SourceError
 from slurmlens.hub.database.store import Store
 from slurmlens.hub.history.record.announcing import Announcer
 from slurmlens.hub.history.record.applying import Applier
-from slurmlens.hub.main import tame_the_collector
 from slurmlens.hub.news import News, QueueReceived
 from slurmlens.hub.progress import keeping
 from slurmlens.hub.scheduler.poller import Poller
-from slurmlens.hub.scheduler.queue_digest import digest
 from slurmlens.hub.scheduler.records import SchedulerRecords
 from slurmlens.hub.scheduler.state import SchedulerState
-from slurmlens.slurm import json_records
-from slurmlens.slurm.command import Answer, run_command
+from slurmlens.slurm.command import Answer
 from slurmlens.slurm.pieces import Pieces
 from slurmlens.slurm.source import CommandSource
 from slurmlens.telemetry.counters import Counters
 from slurmlens.telemetry.internal import Reporter
 
 WAITING = 2000
-HUGE = 50_000
-PROBE_S = 0.001
 SETTLE_S = 45.0
 """The questions of the start come together (nodes, partitions, the queue), and the next one comes after a minute."""
 
 FULL_REQUESTS = ("REQUEST_JOB_INFO", "REQUEST_NODE_INFO", "REQUEST_PARTITION_INFO")
-RECORDED = Path(__file__).parents[1] / "tests/fixtures/slurm/26.05/squeue.json"
 
 ROWS = (
     Row("P26", "full requests a minute to a real slurmctld, after the start", Goal(2), Goal(1), "absolute"),
     Row("P26", f"our share of slurmctld's time, {WAITING} jobs waiting", Goal(1), Goal(0.2), "sdiag", " %"),
-    Row("P26", f"{HUGE} jobs in one answer: from the question to records", Goal(30), Goal(15), "absolute", " s"),
-    Row("P26", f"{HUGE} jobs: longest time that the event loop had to wait", Goal(50), Goal(20), "absolute", " ms"),
 )
 
 _RPC = re.compile(r"(REQUEST_\w+)\s+\(\s*\d+\) count:(\d+)\s+ave_time:\d+\s+total_time:(\d+)")
 
 
 def measure(setting: Setting) -> list[Result]:
-    return [*_load(setting), *asyncio.run(_huge_queue(setting))]
-
-
-def _load(setting: Setting) -> list[Result]:
     try:
         with small_slurm(extra_conf=f"MaxJobCount={2 * WAITING + 1000}") as slurm:
             _fill(slurm)
@@ -134,50 +115,3 @@ def _requests(slurm: SmallSlurm) -> tuple[int, float]:
     rpcs = {name: (int(count), int(us)) for name, count, us in _RPC.findall(slurm.slurm("sdiag"))}
     asked = [rpcs.get(name, (0, 0)) for name in FULL_REQUESTS]
     return sum(count for count, _ in asked), sum(us for _, us in asked) / 1e6
-
-
-async def _huge_queue(setting: Setting) -> list[Result]:
-    script = _printing_squeue(setting.new_folder())
-    size = (script.parent / "answer.json").stat().st_size
-    waits = _LoopWaits()
-    tame_the_collector()
-    probing = asyncio.create_task(waits.watch())
-    began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    answer = await run_command([str(script)], os.environ, 120, partial(json_records.queue_jobs, release=(26, 5)))
-    queue = await asyncio.to_thread(digest, answer, time.time())
-    took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-    probing.cancel()
-    note = f"{len(queue.answer.records)} records of {size / 1e6:.0f} MB, {cpu_s:.1f} s of CPU; storing is not in it"
-    by_the_wall = f"{waits.by_the_wall_s * 1e3:.0f} ms by the wall; {note}"
-    return [ROWS[2].measured(took_s, note), ROWS[3].measured(waits.longest_s * 1e3, by_the_wall)]
-
-
-class _LoopWaits:
-    """The longest time that the loop was late: as far as this process computed meanwhile, and by the wall."""
-
-    def __init__(self) -> None:
-        self.longest_s = self.by_the_wall_s = 0.0
-
-    async def watch(self) -> None:
-        """Sleeps again and again, until it is cancelled."""
-        while True:
-            before_s, before_cpu_s = time.perf_counter(), time.process_time()
-            await asyncio.sleep(PROBE_S)
-            late_s = time.perf_counter() - before_s - PROBE_S
-            self.by_the_wall_s = max(self.by_the_wall_s, late_s)
-            self.longest_s = max(self.longest_s, min(late_s, time.process_time() - before_cpu_s))
-
-
-def _printing_squeue(folder: Path) -> Path:
-    """A squeue that prints the recorded jobs again and again, under ids of their own."""
-    jobs = json.loads(RECORDED.read_text())["jobs"]
-    with (folder / "answer.json").open("w") as answer:
-        answer.write('{"jobs": [')
-        for number in range(HUGE):
-            job = jobs[number % len(jobs)] | {"job_id": number + 1}
-            answer.write((",\n" if number else "") + json.dumps(job, indent=2))
-        answer.write('], "errors": [], "warnings": []}')
-    script = folder / "squeue"
-    script.write_text(f"#!/bin/sh\nexec cat {folder}/answer.json\n")
-    script.chmod(0o755)
-    return script

@@ -46,7 +46,8 @@ def update_document(results: Sequence[Result], path: Path, *, command: str, date
     """Puts these rows in the place of theirs in the document at `path`; below the table stands when they were made."""
     lines = path.read_text(encoding="utf-8").splitlines()
     targets = ", ".join(dict.fromkeys(result.row.target for result in results))
-    lines = [line for line in lines if not line.startswith(f"{targets}: ")]
+    told = f"{targets}: measured later than the rest, by `{command}` on "
+    lines = [line for line in lines if not line.startswith(told)]
     for result in results:
         row = _row(result)
         places = [index for index, line in enumerate(lines) if _name(line) == _name(row)]
@@ -56,7 +57,7 @@ def update_document(results: Sequence[Result], path: Path, *, command: str, date
             lines.insert(max(index for index, line in enumerate(lines) if line.startswith("|")) + 1, row)
     if lines[-1].startswith("|"):
         lines.append("")
-    lines.append(f"{targets}: measured later than the rest, by `{command}` on {date:%Y-%m-%d %H:%M} UTC.")
+    lines.append(f"{told}{date:%Y-%m-%d %H:%M} UTC.")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

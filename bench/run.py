@@ -54,6 +54,7 @@ CASES = {
     "P24": "bench.p24_noise",
     "P25": "bench.p25_bursts",
     "P26": "bench.p26_scheduler",
+    "P26QUEUE": "bench.p26_huge_queue",
     "P27": "bench.p27_array_bursts",
     "P28": "bench.p28_log_ingest",
     "P29": "bench.p29_log_search",

@@ -7,6 +7,7 @@ to by the database itself, so that two hubs that charge different jobs at once l
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -34,19 +35,19 @@ class _KeptTable(NamedTuple):
 
     table: Table
     parts: StartedParts
-    own_key: tuple[str, ...]
+    key: tuple[str, ...]
     sums: tuple[str, ...]
 
-    @property
-    def key(self) -> tuple[str, ...]:
-        return ("cluster", "width_s", "begin_s", *self.own_key)
+
+def _kept(table: Table, parts: StartedParts, own_key: tuple[str, ...], sums: tuple[str, ...]) -> _KeptTable:
+    return _KeptTable(table, parts, ("cluster", "width_s", "begin_s", *own_key), sums)
 
 
 KEPT = (
-    _KeptTable(schema.usage_waits, wait_parts, schema.WAIT_KEY, schema.WAIT_SUMS),
-    _KeptTable(schema.usage_job_types, job_type_parts, schema.JOB_TYPE_KEY, schema.JOB_TYPE_SUMS),
-    _KeptTable(schema.usage_habits, habit_parts, ("user",), schema.HABIT_SUMS),
-    _KeptTable(schema.usage_bursts, burst_parts, ("user", "slot_s"), ("runs",)),
+    _kept(schema.usage_waits, wait_parts, schema.WAIT_KEY, schema.WAIT_SUMS),
+    _kept(schema.usage_job_types, job_type_parts, schema.JOB_TYPE_KEY, schema.JOB_TYPE_SUMS),
+    _kept(schema.usage_habits, habit_parts, ("user",), schema.HABIT_SUMS),
+    _kept(schema.usage_bursts, burst_parts, ("user", "slot_s"), ("runs",)),
 )
 
 
@@ -54,31 +55,30 @@ def write_started(transaction: Transaction, cluster: str, changed: Iterable[Chan
     """Adds what these runs' charges gave otherwise before."""
     listed = list(changed)
     for kept in KEPT:
-        changes = _changes(kept, listed)
-        rows = [
-            dict(zip((*kept.key, *kept.sums), (cluster, *key, *sums), strict=True))
-            for key, sums in sorted(changes.items(), key=itemgetter(0))
-            if any(sums)
-        ]
+        names = (*kept.key, *kept.sums)
+        changes = sorted(_changes(kept, listed).items(), key=itemgetter(0))
+        rows = [dict(zip(names, (cluster, *key, *sums), strict=True)) for key, sums in changes if any(sums)]
         transaction.add(kept.table, kept.key, rows)
         emptied = [(*(row[name] for name in kept.key), 0) for row in rows if row["runs"] < 0]
         transaction.take_away(kept.table, (*kept.key, "runs"), emptied)
 
 
-def _changes(kept: _KeptTable, changed: Iterable[Changed]) -> Mapping[tuple[Any, ...], list[int]]:
-    changes: dict[tuple[Any, ...], list[int]] = {}
-    for sign, part in _differing(kept.parts, changed):
+def _changes(kept: _KeptTable, changed: Iterable[Changed]) -> Mapping[tuple[Any, ...], tuple[int, ...]]:
+    """By width, begin and key of a row what it gains; a run's rows are most often its own, so that nothing is added."""
+    changes: dict[tuple[Any, ...], tuple[int, ...]] = {}
+    for start_s, key, sums in _differing(kept.parts, changed):
         for width_s in (HOUR_S, DAY_S):
-            own = changes.setdefault((width_s, part.start_s // width_s * width_s, *part.key), [0] * len(part.sums))
-            for place, value in enumerate(part.sums):
-                own[place] += sign * value
+            place = (width_s, start_s - start_s % width_s, *key)
+            own = changes.get(place)
+            changes[place] = sums if own is None else tuple(map(operator.add, own, sums))
     return changes
 
 
-def _differing(parts: StartedParts, changed: Iterable[Changed]) -> Iterator[tuple[int, StartedPart]]:
+def _differing(parts: StartedParts, changed: Iterable[Changed]) -> Iterator[StartedPart]:
+    """What is to be added, and what is to be taken away as negative numbers."""
     for before, after in changed:
         old = () if before is None else parts(before)
         new = () if after is None else parts(after)
         if old != new:
-            yield from ((-1, part) for part in old)
-            yield from ((1, part) for part in new)
+            yield from (StartedPart(one.start_s, one.key, tuple(map(operator.neg, one.sums))) for one in old)
+            yield from new

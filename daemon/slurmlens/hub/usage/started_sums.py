@@ -22,7 +22,6 @@ EXACT_WAIT_S = 64
 """Waits shorter than this are kept to the second."""
 WAIT_STEPS = 16
 """Longer ones in so many equal steps from each power of two to the next: to one part in 32 at most."""
-WAIT_DIMENSIONS = ("partition", "user", "account", "qos")
 FAILED = frozenset(state.value for state in ENDED_UNWELL)
 
 
@@ -51,11 +50,10 @@ def rounded_wait_s(wait_s: int) -> int:
 
 def wait_parts(charge: RunCharge) -> tuple[StartedPart, ...]:
     """One for each dimension: of whom, how large and how long it waited; the run, and its wait in seconds."""
-    size_class, wait_s = charge.size_class, rounded_wait_s(charge.wait_s)
-    return tuple(
-        StartedPart(charge.start_s, (name, getattr(charge.key, name), size_class, wait_s), (1, charge.wait_s))
-        for name in WAIT_DIMENSIONS
-    )
+    start_s, whose, size_class, wait_s = charge.start_s, charge.key, charge.size_class, rounded_wait_s(charge.wait_s)
+    sums = 1, charge.wait_s
+    names = ("partition", whose.partition), ("user", whose.user), ("account", whose.account), ("qos", whose.qos)
+    return tuple([StartedPart(start_s, (*name, size_class, wait_s), sums) for name in names])
 
 
 def job_type_parts(charge: RunCharge) -> tuple[StartedPart, ...]:

@@ -293,7 +293,7 @@ def test_of_a_hundred_thousand_jobs_the_days_and_hours_add_up_to_what_they_are_o
     }
     spans = [(span.width_s, span.window) for span in cut(window).kept]
 
-    def within(table: str) -> Iterable[tuple[tuple[object, ...], list[int]]]:
+    def within(table: str) -> Iterable[tuple[tuple[object, ...], tuple[int, ...]]]:
         for (width_s, begin_s, *key), values in sums[table].items():
             if any(width_s == width and one.from_s <= begin_s < one.to_s for width, one in spans):
                 yield tuple(key), values
