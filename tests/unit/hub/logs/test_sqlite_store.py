@@ -127,7 +127,7 @@ async def test_lines_that_an_earlier_release_wrote_in_between_are_found(tmp_path
 @pytest.mark.parametrize(
     "query",
     [{"job_id": 7}, {"node": "n1"}, {"user": "alice"}, {"kind": "oom_kill"}, {"kinds": frozenset({"oom_kill", "x"})}],
-    ids=str,
+    ids=["job", "node", "user", "kind", "kinds"],
 )
 async def test_an_index_answers_and_begins_with_the_stretch_of_now(
     store: SqliteLogStore, tmp_path: Path, query: dict[str, object]
