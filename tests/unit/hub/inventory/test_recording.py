@@ -116,6 +116,7 @@ ATTRIBUTES = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"), max
 TOLD = st.lists(st.tuples(ATTRIBUTES, st.booleans(), st.none() | st.integers(0, 60)), max_size=6)
 
 
+@pytest.mark.thorough
 @given(TOLD)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10, deadline=None)
 async def test_spans_of_one_attribute_never_overlap_and_the_newest_is_what_was_told(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ def test_samples_stay_in_order_and_bounded_whatever_comes(told: list[ProgressSam
     assert decode_course(encode_course(course)) == course
 
 
+@pytest.mark.thorough
 @given(_samples, st.data())
 def test_what_comes_twice_or_too_late_changes_nothing(told: list[ProgressSample], data: st.DataObject) -> None:
     course = begun(told[0])
