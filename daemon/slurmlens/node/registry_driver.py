@@ -65,8 +65,8 @@ READ_OFTEN_S = 24 * 3600.0
 MEASURE_EVERY_NS = 10 * NS_PER_S
 """Between two times that what ended steps used is kept for the next daemon; a kill of this one costs no more."""
 
-PROFILES_AT_ONCE = 1
-"""Five minutes of a young job are 130 KiB of points, and what the daemon once took for them it keeps."""
+PROFILES_AT_ONCE = 4
+"""Five minutes of a young job are 130 KiB of points; those of all jobs of a node together would be its whole memory."""
 
 
 class RegistryDriver:
