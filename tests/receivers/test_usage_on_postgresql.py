@@ -17,8 +17,9 @@ from sqlalchemy import Connection, select
 from slurmlens.hub.access.viewer import EVERYBODY
 from slurmlens.hub.database.store import StoreError
 from slurmlens.hub.usage import tables as schema
+from slurmlens.hub.usage.asked import EVERYBODYS
 from slurmlens.hub.usage.charges import DAY_S, RunCharge
-from slurmlens.hub.usage.facts import UsageWindow
+from slurmlens.hub.usage.facts import UsageFilter, UsageWindow
 from slurmlens.hub.usage.keeping import UsageKeeper, charge_of_row
 from slurmlens.hub.usage.read import UsageQueries
 from slurmlens.hub.usage.rebuild import rebuild_usage
@@ -88,18 +89,19 @@ async def rows(hub: History) -> dict[str, list[tuple[object, ...]]]:
 
 
 async def assert_as_slowly(hub: History) -> None:
-    """The kept sums against the ledger's runs, one after the other."""
+    """The kept sums, and SELECTs over the ledger for an account whose all runs are, against the runs one by one."""
 
     def question(connection: Connection) -> list[RunCharge]:
         return [charge_of_row(dict(row)) for row in connection.execute(select(schema.usage_runs)).mappings()]
 
     window = UsageWindow(BEGIN_S - 100, BEGIN_S + 3 * DAY_S)
     slow = started_slowly(await hub.store.read(question), window)
-    found = await UsageQueries(hub.store, "demo").started(EVERYBODY, window)
-    assert {
-        (one.job_type, one.size_class): (one.runs, one.users, one.core_s, one.failed) for one in found.job_types
-    } == (slow.kinds)
-    assert {one.user: (one.from_s, one.runs) for one in found.bursts} == slow.bursts
+    for which in (EVERYBODYS, UsageFilter(account="physics")):
+        found = await UsageQueries(hub.store, "demo").started(EVERYBODY, window, which)
+        assert {
+            (one.job_type, one.size_class): (one.runs, one.users, one.core_s, one.failed) for one in found.job_types
+        } == slow.kinds
+        assert {one.user: (one.from_s, one.runs) for one in found.bursts} == slow.bursts
 
 
 async def test_two_hubs_that_charge_at_once_and_a_rebuild_meanwhile_come_to_the_same_sums(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.hub_load.job_mix import node_name
-from sqlalchemy import BigInteger, Column, LargeBinary
+from sqlalchemy import BigInteger, Boolean, Column, Float, LargeBinary
 
 from slurmlens.events import (
     GpuHolding,
@@ -138,8 +138,13 @@ def _states_of_others(transaction: Transaction) -> None:
 def _value_of_others(column: Column[Any], number: int, old_ns: int) -> object:
     if column.name == "job_id":
         return number
-    if isinstance(column.type, LargeBinary):
-        return b"{}"
-    if isinstance(column.type, BigInteger):
-        return old_ns + number
-    return {"used_ratio": 0.5, "is_shared": False}.get(column.name, f"other{number}")
+    match column.type:
+        case LargeBinary():
+            return b"{}"
+        case BigInteger():
+            return old_ns + number
+        case Float():
+            return 0.5
+        case Boolean():
+            return False
+    return f"other{number}"

@@ -10,7 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, Table, case, func, literal, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    Table,
+    case,
+    func,
+    literal,
+    select,
+    union_all,
+)
 
 from slurmlens.hub.usage import tables as schema
 from slurmlens.hub.usage.asked import UsageAsked
@@ -85,7 +97,7 @@ def _bursts(connection: Connection, asked: UsageAsked) -> tuple[SubmitBurst, ...
     slots = select(rows.c.user, rows.c.slot_s, func.sum(rows.c.runs).label("runs"))
     by_slot = slots.group_by(rows.c.user, rows.c.slot_s).subquery()
     # most runs, and of as many the earliest slot, as one number: ranking the slots would sort all of them
-    largest = func.max(by_slot.c.runs * _SLOTS - by_slot.c.slot_s)
+    largest = func.max(by_slot.c.runs * literal(_SLOTS, BigInteger) - by_slot.c.slot_s)
     found = []
     for user, packed in connection.execute(select(by_slot.c.user, largest).group_by(by_slot.c.user)):
         count = -(-int(packed) // _SLOTS)
