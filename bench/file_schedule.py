@@ -80,5 +80,9 @@ def parse(lines: Iterable[str], seconds: float) -> Seen:
 
 
 def _is_counter(path: str) -> bool:
-    """A file of numbers in a job's cgroup: below Slurm's folder, with a dot in its name (folders have none)."""
-    return "/slurm_" in path and "." in path.rpartition("/")[2]
+    """A file of numbers in a job's cgroup: below Slurm's folder, with a dot in its name (folders have none).
+
+    Which processes are in it is no counter: the walk that looks for a step's programs reads that, ever more seldom.
+    """
+    name = path.rpartition("/")[2]
+    return "/slurm_" in path and "." in name and name != "cgroup.procs"

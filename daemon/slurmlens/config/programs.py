@@ -9,7 +9,8 @@ class ProgramsConfig(Settings):
     enabled: bool = setting(True, "whether the hub is told by name which programs a step runs")
     interval_s: float = setting(
         15.0,
-        "a new step is looked at within this time, then ever more rarely, in the end once an hour",
+        "a new step is looked at within this time, then ever more rarely, in the end once an hour; of very many at once"
+        " some wait their turn",
         minimum=1,
         maximum=3600,
     )

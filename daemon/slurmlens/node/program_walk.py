@@ -2,7 +2,8 @@
 
 Owns what was told of each step. A new step is looked at within `interval_s`, then after twice as long each time, in the
 end once an hour; what differs from before is told as a step's event, which adds to what hooks and the plugin say.
-Invariants: only processes in a step's own folder are looked at, at most `MOST_PROCESSES` of one step, so many at once
+Invariants: at most `MOST_STEPS` are looked at in one interval, the newest first, so that a node full of small jobs pays
+no more than any other; only processes in a step's own folder are, at most `MOST_PROCESSES` of one step, so many at once
 that the loop is held for no longer than a tick; names and threads alone are read, which every user may, no command
 line and no environment; Slurm's own processes are left out; while the node is silenced nothing is looked at. A process
 that lives between two looks is not seen. Source: proc_pid_stat(5). Made and run by `pipeline`.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +26,7 @@ from slurmlens.events import JobIdentity, Place, StepProgram, StepTotals, derive
 from slurmlens.hook_events import StepEvent, StepRole
 from slurmlens.node.sampler.process_io import pids_below
 
+MOST_STEPS = 16
 MOST_PROCESSES = 512
 MOST_PROGRAMS = 8
 """Of a step, those that used most CPU time."""
@@ -80,19 +83,25 @@ class ProgramWalk:
     async def walk(self) -> None:
         """Look at the steps whose turn it is, and tell what is new of them."""
         now_ns, before, self._walked = self._clock.monotonic_ns(), self._walked, {}
+        due: list[tuple[CgroupSeen, str, _WalkedStep]] = []
         for seen in self._steps():
             if seen.step is None or seen.step == "extern":
                 continue
             key = (seen.key, seen.life, seen.step)
             one = self._walked[key] = before.get(key) or _WalkedStep(now_ns, self._wait_ns)
-            if one.due_ns > now_ns:
-                continue
-            programs = together(one.told, programs_of(await self._processes(seen.place.cpu)))
-            if programs != one.told:
-                one.told = programs
-                await self._tell(self._event(seen, seen.step, programs))
+            if one.due_ns <= now_ns:
+                due.append((seen, seen.step, one))
+        # the shorter its wait, the newer the step; of as new ones, who waits longest
+        for seen, step, one in nsmallest(MOST_STEPS, due, key=lambda item: (item[2].wait_ns, item[2].due_ns)):
+            await self._look(seen, step, one)
             one.wait_ns = min(2 * one.wait_ns, round(LONGEST_WAIT_S * NS_PER_S))
             one.due_ns = now_ns + one.wait_ns
+
+    async def _look(self, seen: CgroupSeen, step: str, walked: _WalkedStep) -> None:
+        programs = together(walked.told, programs_of(await self._processes(seen.place.cpu)))
+        if programs != walked.told:
+            walked.told = programs
+            await self._tell(self._event(seen, step, programs))
 
     async def _processes(self, folder: Path) -> list[SeenProcess]:
         pids = islice(pids_below(folder, _DEPTH), MOST_PROCESSES)

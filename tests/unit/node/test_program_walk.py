@@ -14,7 +14,15 @@ from slurmlens.clock import Moment
 from slurmlens.config.programs import ProgramsConfig
 from slurmlens.events import Place, StepProgram, StepTotals
 from slurmlens.hook_events import StepEvent, StepRole
-from slurmlens.node.program_walk import MOST_PROGRAMS, ProgramWalk, SeenProcess, parse_stat, programs_of, together
+from slurmlens.node.program_walk import (
+    MOST_PROGRAMS,
+    MOST_STEPS,
+    ProgramWalk,
+    SeenProcess,
+    parse_stat,
+    programs_of,
+    together,
+)
 from slurmlens.node.registry import reported_steps
 from testkit.manual_clock import ManualClock
 
@@ -88,6 +96,18 @@ async def test_what_did_not_change_is_told_once_and_looked_at_ever_more_rarely(m
     machine.clock.advance(1)
     await machine.walk.walk()
     assert len(machine.told) == 3
+
+
+async def test_of_very_many_steps_few_are_looked_at_at_once_and_the_newest_first(machine: Machine) -> None:
+    for job_id in range(2 * MOST_STEPS):
+        machine.runs(machine.step(job_id, "0"), 100 + job_id, f"p{job_id}")
+    await machine.walk.walk()
+    assert len(machine.told) == MOST_STEPS
+    machine.clock.advance(600)  # by now the first ones are due again
+    machine.runs(machine.step(900, "0"), 900, "newest")
+    for _ in range(2):
+        await machine.walk.walk()
+    assert {told.programs[0].name for told in machine.told} == {"newest", *(f"p{n}" for n in range(2 * MOST_STEPS))}
 
 
 async def test_a_step_of_the_same_name_in_another_life_is_told_anew(machine: Machine) -> None:
