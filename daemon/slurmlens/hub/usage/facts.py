@@ -11,6 +11,7 @@ import msgspec
 
 from slurmlens.hub.usage.charges import UsageKey, UsageSums
 from slurmlens.hub.usage.node_time import NodeSums, UnitState
+from slurmlens.shown import format as fmt
 
 
 class UsageWindow(msgspec.Struct, frozen=True):
@@ -40,6 +41,13 @@ class UsageBacklog(msgspec.Struct, frozen=True):
 
     jobs: int = 0
     hours: int = 0
+
+    @property
+    def words(self) -> str:
+        """Both, as far as there are any; empty where all is counted."""
+        jobs = fmt.count(self.jobs, "job") if self.jobs else ""
+        hours = f"{fmt.count(self.hours, 'hour')} of the nodes" if self.hours else ""
+        return ", ".join(part for part in (jobs, hours) if part)
 
 
 class UsageFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmlens.clock import NS_PER_S
 from slurmlens.config.management import ManagementConfig
 from slurmlens.hub.inventory.entities import FOREVER
-from slurmlens.hub.usage.facts import NodeTimeFacts, Outage, SubmitBurst, UsageWindow, UserHabits, WaitCount
+from slurmlens.hub.usage.facts import (
+    NodeTimeFacts,
+    Outage,
+    SubmitBurst,
+    UsageBacklog,
+    UsageWindow,
+    UserHabits,
+    WaitCount,
+)
 from slurmlens.hub.usage.habits import concerns, wilson_low
 from slurmlens.hub.usage.node_time import CLUSTER, NodeSums, UnitState
 from slurmlens.hub.usage.outages import _Fact, outages_of_node
@@ -116,3 +125,16 @@ def test_failures_are_many_only_where_they_are_more_than_everybodys_for_certain(
 @given(st.integers(0, 200), st.integers(1, 200))
 def test_wilsons_lower_end_is_below_the_share(hits: int, more: int) -> None:
     assert 0 <= wilson_low(hits, hits + more) <= hits / (hits + more)
+
+
+@pytest.mark.parametrize(
+    ("backlog", "words"),
+    [
+        (UsageBacklog(), ""),
+        (UsageBacklog(jobs=1), "1 job"),
+        (UsageBacklog(hours=2), "2 hours of the nodes"),
+        (UsageBacklog(jobs=3, hours=1), "3 jobs, 1 hour of the nodes"),
+    ],
+)
+def test_what_is_still_to_be_counted_is_named_and_nothing_else(backlog: UsageBacklog, words: str) -> None:
+    assert backlog.words == words

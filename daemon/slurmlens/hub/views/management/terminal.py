@@ -21,8 +21,8 @@ def render_management(view: ManagementView, sheet: Sheet) -> str:
     begin, end = (fmt.moment(moment * NS_PER_S, sheet.zone) for moment in (view.from_s, view.to_s))
     lines = [f"usage of {visible(view.cluster)}  {begin} to {end}"]
     lines += [f"  {line}" for line in wrap(view.sentence, sheet.columns - 2)]
-    if view.backlog.jobs or view.backlog.hours:
-        lines.append(f"  still being counted: {view.backlog.jobs} jobs, {view.backlog.hours} hours of the nodes")
+    if view.backlog.words:
+        lines.append(f"  still being counted: {view.backlog.words}")
     lines += ["", *_utilisation(view, sheet), "", *usage_lines(view.tables[0], sheet), ""]
     lines += [*_levels(view, sheet), "", *_concerns(view, sheet)]
     return "\n".join(line.rstrip() for line in lines).rstrip("\n") + "\n"

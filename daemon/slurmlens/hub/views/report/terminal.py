@@ -20,8 +20,8 @@ def render_report(view: ReportView, sheet: Sheet) -> str:
     lines = [report_title(view), *(f"  {line}" for line in wrap(view.sentence, sheet.columns - 2))]
     if not view.is_complete:
         lines.append("  The period is not over.")
-    if view.backlog.jobs or view.backlog.hours:
-        lines.append(f"  Still being counted: {view.backlog.jobs} jobs.")
+    if view.backlog.words:
+        lines.append(f"  Still being counted: {view.backlog.words}.")
     for table in view.tables:
         if len(table.rows) > 1 or table is view.tables[0]:
             lines += ["", *usage_lines(table, sheet)]
