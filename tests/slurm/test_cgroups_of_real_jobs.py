@@ -12,7 +12,7 @@ from deploy.slurm import SmallSlurm
 
 from slurmlens.cgroup.reader import FULL_TICK, CgroupReader, OpenCgroup
 from slurmlens.cgroup.reading import Reading
-from slurmlens.cgroup.sighting import CgroupSeen, Sighting
+from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen, Sighting
 from slurmlens.cgroup.titles import StepTitle, title_of_step
 from slurmlens.clock import SystemClock
 from slurmlens.node.rediscover import Rediscover
@@ -37,6 +37,8 @@ class Witness:
         self._open: dict[tuple[int, str | None], OpenCgroup] = {}
 
     def take(self, sighting: Sighting) -> None:
+        if not isinstance(sighting, CgroupSeen | CgroupGone):
+            return
         name = (sighting.job_id, sighting.step)
         self.told.append(("seen" if isinstance(sighting, CgroupSeen) else "gone", *name))
         if isinstance(sighting, CgroupSeen):

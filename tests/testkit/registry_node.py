@@ -60,6 +60,9 @@ class Node:
     def vanishes(self, job_id: int, at_s: float, name: str | None = None) -> list[reg.Instruction]:
         return self.handle(reg.CgroupVanished(moment(at_s), name or f"job_{job_id}"))
 
+    def walked(self, at_s: float) -> list[reg.Instruction]:
+        return self.handle(reg.TreeWalked(moment(at_s)))
+
     def tick(self, *times_s: float) -> None:
         for at_s in times_s:
             self.handle(reg.TimePassed(moment(at_s)))

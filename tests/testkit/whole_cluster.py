@@ -231,6 +231,7 @@ class Node:
         self.look()
         for name, job_id in self.cgroups.items():
             self._tell(reg.CgroupAppeared(self.moment(), name, JobIdentity(job_id=job_id)))
+        self._tell(reg.TreeWalked(self.moment()))
 
     def kill_daemon(self) -> None:
         """kill -9: what was not acknowledged is lost, but for the hooks' files."""

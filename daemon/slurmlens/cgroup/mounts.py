@@ -120,6 +120,11 @@ class CgroupLocator:
         except OSError:
             return CgroupMounts()
 
+    @property
+    def is_mounted(self) -> bool:
+        """Whether there is a cgroup tree at all: without one, a look for Slurm's folder says nothing of any job."""
+        return self.mounts().hierarchy is not None
+
     def obstacle(self) -> str | None:
         """Why no job's counters can ever be found with these mounts; None where they can, now or later."""
         mounts = self.mounts()

@@ -1,9 +1,9 @@
 """What appeared in and what went from a node's cgroup tree: the values `node.rediscover` yields, and how they are
 found.
 
-Owns `CgroupSeen` and `CgroupGone` and the roster they are computed from; does no I/O and is told the time. A job is
-reported once it has a name (its job id), its steps after it; it goes after its steps. Fed by `tree.CgroupTree`; feeds
-the registry and the sampler.
+Owns `CgroupSeen`, `CgroupGone`, `StepStirred` and `TreeSeen`, and the roster they are computed from; does no I/O and is
+told the time. A job is reported once it has a name (its job id), its steps after it; it goes after its steps. Fed by
+`tree.CgroupTree`; feeds the registry and the sampler.
 """
 
 from __future__ import annotations
@@ -56,7 +56,13 @@ class StepStirred(msgspec.Struct, frozen=True):
     step: str
 
 
-Sighting = CgroupSeen | CgroupGone | StepStirred
+class TreeSeen(msgspec.Struct, frozen=True):
+    """All that was in the tree when the look at it began has been told, or has gone."""
+
+    when: Moment
+
+
+Sighting = CgroupSeen | CgroupGone | StepStirred | TreeSeen
 
 
 class CgroupRoster:

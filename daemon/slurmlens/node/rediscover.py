@@ -4,8 +4,9 @@ Owns the course of looking: at once when the kernel says that a folder appeared 
 while a folder has no name yet (26.05: until slurmstepd wrote its title), and over the whole tree at a slow interval,
 because inotify may lose, refuse or lack. A look over the whole tree goes into every job only where inotify did one of
 these; otherwise it compares names and goes into a few jobs in turn, because 200 jobs cost as much as reading all their
-counters ten times. The node's folder may not exist yet and may vanish. Yields `CgroupSeen`, `CgroupGone` and
-`StepStirred` (`cgroup.sighting`); reads no counter and no environment, writes nothing.
+counters ten times. The node's folder may not exist yet and may vanish. Yields `CgroupSeen`, `CgroupGone`,
+`StepStirred` and, once the whole tree was looked at, `TreeSeen` (`cgroup.sighting`); reads no counter and no
+environment, writes nothing.
 
 Fed by the kernel and by `learn` (what hooks said of SLUIDs); feeds the registry and the sampler.
 """
@@ -21,7 +22,7 @@ import msgspec
 from slurmlens.cgroup.folder_watch import NOTHING, FolderChanges, FolderWatch
 from slurmlens.cgroup.layout import DEFAULT_SLICE
 from slurmlens.cgroup.mounts import CgroupLocator
-from slurmlens.cgroup.sighting import CgroupRoster, Sighting
+from slurmlens.cgroup.sighting import CgroupRoster, Sighting, TreeSeen
 from slurmlens.cgroup.tree import CgroupTree, JobCgroup
 from slurmlens.clock import Clock, Moment, now
 
@@ -107,17 +108,20 @@ class Rediscover:
         return None if job_id is None else (job_id, member.step)
 
     async def sightings(self) -> AsyncIterator[Sighting]:
-        """What appears and what goes, for ever; first all that is there already. Close it (`aclose`) to end the
-        watch."""
+        """What appears and what goes, for ever; first all that is there already, and that this was all.
+        Close it (`aclose`) to end the watch."""
         with FolderWatch() as watch:
             self._watch = watch
             pace = _Pace(self._rescan_s, self._blind_rescan_s)
-            changes = NOTHING
+            changes, seen_whole = NOTHING, False
             while True:
                 mistrusted = self._needs_rescan(changes)
                 if mistrusted or pace.is_due(_now_s()):
                     async for sighting in self._rescan(watch, mistrusted=mistrusted):
                         yield sighting
+                    if not seen_whole and self._locator.is_mounted:
+                        seen_whole = True
+                        yield TreeSeen(self._now())
                     pace.rescanned(_now_s(), watching=watch.active and not watch.refused)
                 else:
                     for sighting in self._look_at_changes(watch, changes):

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen, Sighting, StepStirred
+from slurmlens.cgroup.sighting import CgroupGone, CgroupSeen, Sighting, StepStirred, TreeSeen
 from slurmlens.clock import NS_PER_S, Clock, Moment
 from slurmlens.delivery.outlet import Outlet
 from slurmlens.dropbox import Dropbox, Token
@@ -118,6 +118,9 @@ class RegistryDriver:
     async def follow_cgroups(self, found: Iterable[tuple[str, str | None]]) -> None:
         """Jobs and steps of the cgroup tree, for ever; those in `found` (job's key, step) were there before us."""
         self._found = set(found)
+        for one in self.registry.sightings():
+            if one.job.sluid is not None:
+                self._rediscover.learn(one.job.sluid, one.job.job_id)
         sightings = self._rediscover.sightings()
         try:
             async for seen in sightings:
@@ -195,12 +198,15 @@ class RegistryDriver:
         return [seen for seen in self._places.values() if seen.step is not None]
 
     async def cgroup(self, seen: Sighting) -> None:
-        """A folder appeared in, or went from, the cgroup tree, or something happened in a step's."""
+        """A folder appeared in, or went from, the cgroup tree; something happened in a step's; all was looked at."""
         if isinstance(seen, StepStirred):
             stirred = f"{seen.key}#{seen.life}/{seen.step}"
             self._sampler.order(lambda engine, now: engine.look_at_end(stirred, now))
             return
         at = Moment(seen.when.wall_ns, seen.when.boottime_ns)
+        if isinstance(seen, TreeSeen):
+            await self._handle(reg.TreeWalked(at))
+            return
         job = f"{seen.key}#{seen.life}"
         name = job if seen.step is None else f"{job}/{seen.step}"
         if isinstance(seen, CgroupGone):

@@ -10,7 +10,7 @@ import pytest
 
 from slurmlens.cgroup import folder_watch
 from slurmlens.cgroup.folder_watch import NOTHING, FolderChanges, FolderWatch
-from slurmlens.cgroup.sighting import CgroupSeen, Moment, Sighting, StepStirred
+from slurmlens.cgroup.sighting import CgroupSeen, Moment, Sighting, StepStirred, TreeSeen
 from slurmlens.cgroup.tree import CgroupTree
 from slurmlens.clock import SystemClock
 from slurmlens.node.rediscover import FIRST_RETRY_S, LOOKED_INTO_AT_A_RESCAN, Rediscover, _Pace
@@ -84,12 +84,19 @@ class Watching:
 
     def __init__(self, rediscover: Rediscover) -> None:
         self.rediscover = rediscover
+        self.told_at_tree: list[int] = []
+        """How much had been told each time that the whole tree was said to be seen."""
+        self._count = 0
         self._told: asyncio.Queue[Sighting] = asyncio.Queue()
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         async for sighting in self.rediscover.sightings():
-            self._told.put_nowait(sighting)
+            if isinstance(sighting, TreeSeen):
+                self.told_at_tree.append(self._count)
+            else:
+                self._count += 1
+                self._told.put_nowait(sighting)
 
     async def next(self, count: int) -> list[tuple[str, int, str | None]]:
         async with asyncio.timeout(PATIENCE_S):
@@ -129,6 +136,32 @@ async def test_what_is_there_already_is_told_first(machine: Machine, clock: Manu
     machine.start_step("job_9", "extern")
     told = await watching(_rediscover(machine, clock)).next(4)
     assert told == [("seen", 8, None), ("seen", 8, "batch"), ("seen", 9, None), ("seen", 9, "extern")]
+
+
+async def test_the_whole_tree_is_seen_once_when_all_that_is_there_was_told(
+    machine: Machine, clock: ManualClock, watching: Watch
+) -> None:
+    machine.start_step("job_8", "batch")
+    machine.start_step("job_9", "extern")
+    watcher = watching(_rediscover(machine, clock, rescan_s=0.002))
+    await watcher.next(4)
+    machine.start_step("job_9", "0")
+    await watcher.next(1)
+    assert watcher.told_at_tree == [4]
+
+
+async def test_a_tree_in_which_slurm_has_no_folder_was_seen_and_one_that_is_not_mounted_yet_was_not(
+    machine: Machine, clock: ManualClock, watching: Watch
+) -> None:
+    mounts = machine.root / "proc/mounts"
+    mounted = mounts.read_text()
+    mounts.write_text("")
+    watcher = watching(_rediscover(machine, clock, rescan_s=0.002, blind_rescan_s=0.002))
+    await watcher.until(lambda: watcher.rediscover.state.watching)
+    assert watcher.told_at_tree == []
+    mounts.write_text(mounted)
+    await watcher.until(lambda: watcher.told_at_tree == [0])
+    assert not watcher.rediscover.state.found
 
 
 async def test_the_kernel_tells_of_new_and_ended_steps_and_jobs(

@@ -4,11 +4,12 @@ arrived."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from slurmlens.cgroup.sighting import Sighting, TreeSeen
 from slurmlens.clock import Moment
 from slurmlens.dropbox import Token
 from slurmlens.events import AnyEvent, JobIdentity, JobSummary, Place, StepTotals
@@ -35,6 +36,7 @@ class Stages:
         self.happened: list[str] = []
         self.learned: dict[str, int] = {}
         self.refused: set[int] = set()
+        self.in_tree: list[Sighting] = []
 
     async def event(self, event: AnyEvent, on_acknowledged: Callable[[], None] | None = None) -> None:
         if getattr(event, "job", JobIdentity(job_id=0)).job_id in self.refused:
@@ -56,6 +58,10 @@ class Stages:
     def learn(self, sluid: str, job_id: int) -> None:
         self.learned[sluid] = job_id
 
+    async def sightings(self) -> AsyncIterator[Sighting]:
+        for seen in self.in_tree:
+            yield seen
+
     async def ask(self, _: object) -> None:
         return None
 
@@ -66,10 +72,10 @@ class Stages:
 class Desk:
     """A registry driver with a real registry."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: ManualClock, memory: Memory | None = None) -> None:
         self.stages, self.counters, self.clock = Stages(), Counters(), clock
         at = Moment(clock.wall_ns(), clock.boottime_ns())
-        registry = reg.Registry(Place("demo", "n0", BOOT), reg.RegistrySettings(), at)
+        registry = reg.Registry(Place("demo", "n0", BOOT), reg.RegistrySettings(), at, memory)
         stand_in = self.stages
         self.driver = RegistryDriver(
             registry,
@@ -81,6 +87,11 @@ class Desk:
             clock,
             Reporter(self.counters, clock),  # type: ignore[arg-type]
         )
+
+    def restarted(self) -> Desk:
+        """The next daemon of this boot."""
+        at = Moment(self.clock.wall_ns(), self.clock.boottime_ns())
+        return Desk(self.clock, self.driver.registry.remembered(at, {}))
 
     async def arrives(self, event: HookEvent) -> None:
         """The event is safe; what follows happens in the loop's next turn."""
@@ -135,6 +146,21 @@ async def test_a_hooks_file_goes_when_its_event_has_arrived_and_not_before(desk:
     await desk.arrives(event)
     assert desk.stages.released == [Token(Path("a"))]
     assert desk.stages.learned == {"sAZNM81GJARB00": 7}
+
+
+async def test_who_is_known_from_before_needs_no_title_and_has_gone_if_the_whole_tree_does_not_show_it(
+    desk: Desk,
+) -> None:
+    await desk.hook(1)
+    desk.driver.registry.handle(reg.CgroupAppeared(Moment(0, desk.clock.boottime_ns()), "a", JobIdentity(job_id=7)))
+    after = desk.restarted()
+    await after.driver.follow_cgroups(())
+    assert after.stages.learned == {"sAZNM81GJARB00": 7}
+    (known,) = after.driver.registry.sightings()
+    assert known.awaits_walk
+    after.stages.in_tree = [TreeSeen(Moment(desk.clock.wall_ns(), desk.clock.boottime_ns()))]
+    await after.driver.follow_cgroups(())
+    assert not known.awaits_walk
 
 
 @pytest.mark.parametrize(("cluster", "lines"), [(None, 0), ("Demo", 0), ("other", 1)])

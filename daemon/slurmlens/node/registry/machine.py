@@ -40,6 +40,7 @@ from slurmlens.node.registry.protocol import (
     StepVanished,
     Stimulus,
     TimePassed,
+    TreeWalked,
     Unwatch,
     UnwatchStep,
     WatchStep,
@@ -86,6 +87,7 @@ class Registry:
         self._roster = Roster(place, settings.slots, settings.slot_rest_s, started)
         self._hooks: OrderedDict[str, None] = OrderedDict()
         self._next_heartbeat_ns = started.boottime_ns
+        self._walked_ns: int | None = None
         if memory is not None:
             self._roster.restore(memory)
 
@@ -113,6 +115,8 @@ class Registry:
                 return self._step_appeared(stimulus)
             case StepVanished():
                 return self._step_vanished(stimulus)
+            case TreeWalked():
+                return self._walked(stimulus.at)
             case TimePassed():
                 return self._tick(stimulus.at)
             case Retimed():
@@ -141,8 +145,10 @@ class Registry:
         gone = self._roster.gone(event.boot_id, event.job.job_id)
         if running is None and gone is not None and _may_be_its_prolog(gone, event):
             return [Emit(made.start_by_hook(gone, event))]
-        out = self._end_unheard(running, at) if running is not None else []
         begin = Moment(event.time_ns, event.boottime_ns)
+        if running is not None and running.awaits_walk and running.gone is not None:
+            running.gone = min(running.gone, begin, key=_since_boot)  # it ended unwatched, before its next run began
+        out = self._end_unheard(running, at) if running is not None else []
         fresh = self._roster.begin(event.job, event.boot_id, begin, SightingPhase.OPEN, Witness.HOOK, at)
         fresh.start_id = event.id
         out.append(Emit(made.start_by_hook(fresh, event)))
@@ -241,6 +247,13 @@ class Registry:
         owner = self._roster.owner(stimulus.job_cgroup)
         return [] if owner is None else [UnwatchStep(owner.number, stimulus.job_cgroup, stimulus.cgroup)]
 
+    def _walked(self, at: Moment) -> list[Instruction]:
+        """The first time, who is known from before and has no cgroup by now has gone; the Epilog has its grace yet."""
+        if self._walked_ns is None:
+            self._walked_ns = at.boottime_ns
+            self._roster.walked()
+        return []
+
     # --- time
 
     def _tick(self, at: Moment) -> list[Instruction]:
@@ -290,11 +303,16 @@ class Registry:
     def _without_cgroup_since_ns(self, running: Sighting) -> int:
         if running.place.boot_id != self._place.boot_id:
             return self._started.boottime_ns
-        return (running.gone if running.gone is not None else running.first_seen).boottime_ns
+        if running.gone is None:
+            return running.first_seen.boottime_ns
+        # A walk of a busy node's tree may take longer than the grace, and so may a daemon's absence.
+        begun_ns = self._started.boottime_ns if self._walked_ns is None else self._walked_ns
+        return max(running.gone.boottime_ns, begun_ns)
 
     def _grace_ns(self, running: Sighting) -> int:
         settings = self._settings
-        if running.place.boot_id == self._place.boot_id and running.gone is None:
+        is_of_this_boot = running.place.boot_id == self._place.boot_id
+        if is_of_this_boot and (running.gone is None or running.awaits_walk):
             return _ns(settings.phantom_s)
         heard = bool(self._hooks) or running.start_witness is Witness.HOOK
         return _ns(settings.epilog_grace_s if heard else settings.stage0_grace_s)
@@ -345,6 +363,10 @@ class Registry:
         self._roster.validate()
 
 
+def _since_boot(moment: Moment) -> int:
+    return moment.boottime_ns
+
+
 def _told_again(ended: Sighting, event: HookEvent) -> JobStart | JobEnd:
     """A hook's file that was read before a restart and stayed: the same words under the same id."""
     if event.role is HookRole.PROLOG:
@@ -360,12 +382,13 @@ def _asked_of(running: Sighting) -> list[Instruction]:
 
 def _left_at(running: Sighting, event: StepEvent) -> Moment | None:
     """When a job without a cgroup left this node, by its steps: with the last one, where that of the allocation or the
-    batch script was among them; None while it is here. A cgroup that was seen says it itself, as does an Epilog.
+    batch script was among them; None while it is here. A cgroup that was seen says it itself, as does an Epilog; one
+    that an earlier daemon saw is not here for the word of a step that may be as old as that daemon.
     """
     is_over = all(step.ended_ns is not None for step in running.reported_steps.values())
     if is_over and ("extern" in running.reported_steps or "batch" in running.reported_steps):
         return Moment(event.time_ns, event.boottime_ns)
-    return running.gone if running.gone is not None and event.role is StepRole.EXIT else None
+    return running.gone if running.awaits_walk or event.role is StepRole.EXIT else None
 
 
 def _may_be_its_prolog(found: Sighting, event: HookEvent) -> bool:

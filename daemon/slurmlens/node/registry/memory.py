@@ -22,7 +22,8 @@ VERSION = 1
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
-    """One open sighting. `start_id` is the Prolog's event id, whose file may be read again."""
+    """One open sighting. `start_id` is the Prolog's event id, whose file may be read again; `gone`: since when it has
+    no cgroup, None where the daemon that wrote this still saw one, or never did (`had_cgroup`)."""
 
     job: JobIdentity
     first_seen: Moment
@@ -31,6 +32,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     start_id: str | None
     slot: int | None
     had_cgroup: bool
+    gone: Moment | None = None
     unseen_ns: int
     totals: Totals | None
     reported_steps: tuple[StepTotals, ...] = ()

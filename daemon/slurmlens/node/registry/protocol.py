@@ -59,6 +59,12 @@ class StepVanished(msgspec.Struct, frozen=True):
     cgroup: str
 
 
+class TreeWalked(msgspec.Struct, frozen=True):
+    """The whole cgroup tree was looked at: of what was there before this daemon, all has appeared by now."""
+
+    at: Moment
+
+
 class TimePassed(msgspec.Struct, frozen=True):
     """Time has passed."""
 
@@ -73,7 +79,17 @@ class Retimed(msgspec.Struct, frozen=True):
     heartbeat_interval_s: float
 
 
-Stimulus = HookSeen | StepTold | CgroupAppeared | CgroupVanished | StepAppeared | StepVanished | TimePassed | Retimed
+Stimulus = (
+    HookSeen
+    | StepTold
+    | CgroupAppeared
+    | CgroupVanished
+    | StepAppeared
+    | StepVanished
+    | TreeWalked
+    | TimePassed
+    | Retimed
+)
 
 
 class Emit(msgspec.Struct, frozen=True):

@@ -118,7 +118,7 @@ class Roster:
     def attach(self, running: Sighting, cgroup: str, *, from_zero: bool) -> Watch:
         """A cgroup is this sighting's from now on."""
         running.cgroups.add(cgroup)
-        running.gone = None
+        running.gone, running.awaits_walk = None, False
         self._by_cgroup[cgroup] = running
         earlier = () if running.last_totals is None else steps_of_earlier(running.last_totals)
         return Watch(running.number, cgroup, running.job.job_id, running.slot, from_zero, earlier)
@@ -170,7 +170,6 @@ class Roster:
             del self._by_cgroup[cgroup]
             self._lingering[cgroup] = ending.job.job_id
         ending.cgroups.clear()
-        self._outlived.discard(ending.job.job_id)
         ending.phase = SightingPhase.CLOSED
         self._remember(ending)
         draft = self._summary(ending, ending.last_totals)
@@ -239,6 +238,7 @@ class Roster:
                     start_id=one.start_id,
                     slot=one.slot,
                     had_cgroup=one.had_cgroup,
+                    gone=None if one.awaits_walk else one.gone,
                     unseen_ns=self._unseen_ns(one, at),
                     totals=totals.get(one.number, one.last_totals),
                     reported_steps=tuple(one.reported_steps.values()),
@@ -277,7 +277,8 @@ class Roster:
             one.start_witness = known.start_witness
             one.start_id = known.start_id
             one.slot = self._slots.hold(known.slot, one.number)
-            one.gone = self._started if known.had_cgroup else None
+            one.awaits_walk = known.had_cgroup and known.gone is None
+            one.gone = self._started if one.awaits_walk else known.gone
             one.unseen_ns = known.unseen_ns
             one.watched_until = memory.saved
             one.last_totals = known.totals
@@ -287,6 +288,12 @@ class Roster:
             self._open[memory.boot_id, known.job.job_id] = one
         for ended in memory.ended:
             self._restore_ended(ended)
+
+    def walked(self) -> None:
+        """The whole tree was looked at: what an earlier daemon saw there and this one did not has gone."""
+        for one in self._open.values():
+            one.awaits_walk = False
+        self._outlived.clear()
 
     def _restore_ended(self, kept: Ended) -> None:
         """Its end was reported: it is summed up at a later tick, once hooks and cgroups still there were seen."""
@@ -314,6 +321,7 @@ class Roster:
         for (boot_id, job_id), running in self._open.items():
             assert (running.place.boot_id, running.job.job_id) == (boot_id, job_id)
             assert running.phase in (SightingPhase.EARLY, SightingPhase.OPEN)
+            assert not (running.awaits_walk and running.cgroups)
         assert all(one.phase is SightingPhase.ENDING for one in self._ending.values())
         assert all(one.is_waited_for or one.summary is not None for one in self._ending.values())
         for cgroup, owner in self._by_cgroup.items():

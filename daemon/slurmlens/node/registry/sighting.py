@@ -64,6 +64,9 @@ class Sighting(msgspec.Struct, kw_only=True):
     slot: int | None
     cgroups: set[str] = msgspec.field(default_factory=set)
     gone: Moment | None = None
+    awaits_walk: bool = False
+    """It had a cgroup under an earlier daemon; whether that is still there the first whole look at the tree tells, and
+    `gone` is only what holds if it is not."""
     start_id: str | None = None
     """The Prolog's event id."""
     unseen_ns: int = 0
