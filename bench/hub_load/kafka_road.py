@@ -9,9 +9,11 @@ import asyncio
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
 
 from slurmlens.errors import DecodeError
-from slurmlens.wire.kafka_records import records
+from slurmlens.wire.kafka_records import KafkaRecord, records
 
 TOPIC = "slurmlens.events"
 
@@ -35,16 +37,22 @@ class KafkaRoad:
     async def start(self) -> None:
         await self._producer.start()
 
-    async def take(self, body: bytes) -> None:
-        """Put every event of the lines into the topic; returns when the broker has them."""
+    async def take(self, body: bytes) -> bool:
+        """Put every event of the lines into the topic; whether the broker has them all.
+
+        A broker that is too slow leaves some of them for another try, whose copies the hub tells by their ids.
+        """
         made = [one for _, one in records(body) if not isinstance(one, DecodeError)]
-        sent = [
-            await self._producer.send(
-                TOPIC, one.value, key=one.key, timestamp_ms=one.timestamp_ms, headers=list(one.headers)
-            )
-            for one in made
-        ]
-        await asyncio.gather(*sent)
+        try:
+            await asyncio.gather(*[await self._send(one) for one in made])
+        except KafkaError:
+            return False
+        return True
+
+    async def _send(self, one: KafkaRecord) -> asyncio.Future[RecordMetadata]:
+        return await self._producer.send(
+            TOPIC, one.value, key=one.key, timestamp_ms=one.timestamp_ms, headers=list(one.headers)
+        )
 
     async def stop(self) -> None:
         await self._producer.stop()

@@ -316,8 +316,7 @@ class NodeLink:
     async def _post(self, body: bytes) -> bool:
         """One try; whether the hub, or the topic, took it."""
         if self._road is not None:
-            await self._road.take(body)
-            return True
+            return await self._road.take(body)
         packed = pack_body(body, 3) if self._reads_packed else None
         if packed:
             return await self._try("events", PACKED_TYPE, packed)
