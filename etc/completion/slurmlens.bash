@@ -8,7 +8,7 @@
 _shtab_slurmlens_assess_subparsers=(ticket export-metrics export-events export-inventory join score match report)
 _shtab_slurmlens_campaign_subparsers=(run validate status report resume stop)
 _shtab_slurmlens_problems_subparsers=(list kinds test)
-_shtab_slurmlens_subparsers=(assess audit blast-radius campaign cluster common-cause dashboards doctor erase event findings forward graph inventory investigations job jobs login logs looks me membership node noise notify partition problems progress report saved-objects setup stack status top usage user validate watch workflows)
+_shtab_slurmlens_subparsers=(assess audit blast-radius campaign capacity cluster common-cause dashboards doctor erase event findings forward graph inventory investigations job jobs login logs looks me membership node noise notify partition problems progress report saved-objects setup stack status top usage user validate watch workflows)
 
 _shtab_slurmlens_assess_ticket_option_strings=(-h --help --output --job --run --hub)
 _shtab_slurmlens_assess_export_metrics_option_strings=(-h --help --ticket --output --hub)
@@ -28,6 +28,7 @@ _shtab_slurmlens_campaign_report_option_strings=(-h --help --state --hub --outpu
 _shtab_slurmlens_campaign_resume_option_strings=(-h --help --state --hub --dry-run --json --wide)
 _shtab_slurmlens_campaign_stop_option_strings=(-h --help --state --hub)
 _shtab_slurmlens_campaign_option_strings=(-h --help)
+_shtab_slurmlens_capacity_option_strings=(-h --help --json --wide --hub)
 _shtab_slurmlens_cluster_option_strings=(-h --help --by --figure --partition --json --wide --hub)
 _shtab_slurmlens_common_cause_option_strings=(-h --help --from --to --json --wide --hub)
 _shtab_slurmlens_dashboards_option_strings=(-h --help --out --grafana --token-file --folder --namespace --graphite-url --logs-url --logs-index --pages --logs --job --hub)
@@ -104,7 +105,7 @@ _shtab_slurmlens_saved_objects___names_choices=(ecs 2015)
 _shtab_slurmlens_setup_pos_0_choices=(node hub relay)
 _shtab_slurmlens_usage___by_choices=(account user partition qos)
 _shtab_slurmlens_validate___program_choices=(node hub relay)
-_shtab_slurmlens_pos_0_choices=(assess audit blast-radius campaign cluster common-cause dashboards doctor erase event findings forward graph inventory investigations job jobs login logs looks me membership node noise notify partition problems progress report saved-objects setup stack status top usage user validate watch workflows)
+_shtab_slurmlens_pos_0_choices=(assess audit blast-radius campaign capacity cluster common-cause dashboards doctor erase event findings forward graph inventory investigations job jobs login logs looks me membership node noise notify partition problems progress report saved-objects setup stack status top usage user validate watch workflows)
 
 _shtab_slurmlens_assess_ticket__h_nargs=0
 _shtab_slurmlens_assess_ticket___help_nargs=0
@@ -157,6 +158,10 @@ _shtab_slurmlens_campaign_stop___help_nargs=0
 _shtab_slurmlens_campaign_pos_0_nargs=A...
 _shtab_slurmlens_campaign__h_nargs=0
 _shtab_slurmlens_campaign___help_nargs=0
+_shtab_slurmlens_capacity__h_nargs=0
+_shtab_slurmlens_capacity___help_nargs=0
+_shtab_slurmlens_capacity___json_nargs=0
+_shtab_slurmlens_capacity___wide_nargs=0
 _shtab_slurmlens_cluster__h_nargs=0
 _shtab_slurmlens_cluster___help_nargs=0
 _shtab_slurmlens_cluster___json_nargs=0

@@ -74,6 +74,7 @@ RUN: dict[str, Typed] = {
     "slurmlens assess …": Typed("slurmlens assess --help", says="assess"),
     "slurmlens workflows": Typed(),
     "slurmlens usage": Typed(),
+    "slurmlens capacity": Typed(says="going"),
     "slurmlens usage --rebuild": Typed(),
     "slurmlens common-cause": Typed(statuses=(0, 1)),
     "slurmlens inventory --at": Typed("slurmlens inventory node {node} --at 1m", statuses=(0, 1)),

@@ -19,6 +19,7 @@ COMMANDS = (
     "audit",
     "blast-radius",
     "campaign",
+    "capacity",
     "cluster",
     "common-cause",
     "dashboards",

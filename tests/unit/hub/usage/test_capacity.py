@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,8 @@ from slurmlens.config.management import ManagementConfig
 from slurmlens.hub.usage.capacity import LEAST_DAYS, forecast
 from slurmlens.hub.usage.facts import DayFigure
 from slurmlens.hub.views.capacity.build import build_capacity_view
+from slurmlens.hub.views.capacity.terminal import render_capacity
+from slurmlens.shown.terminal import Sheet
 
 
 def rising(days: int, slope: float, noise: float, seed: int = 1) -> list[float]:
@@ -66,3 +69,6 @@ def test_the_sentence_says_when_and_how_sure(slope: float, words: str) -> None:
     view = build_capacity_view("demo", days, days[:5], ManagementConfig(), 0)
     assert words in view.figures[0].sentence
     assert "5 days are too few" in view.figures[1].sentence
+    text = render_capacity(view, Sheet(UTC))
+    assert "in  30 days" in text
+    assert max(map(len, text.splitlines())) <= 80

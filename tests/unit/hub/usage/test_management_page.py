@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC
@@ -21,6 +22,7 @@ from slurmlens.hub.usage.charges import UsageSums
 from slurmlens.hub.usage.keeping import UsageKeeper
 from slurmlens.hub.usage.node_keeping import NodeTimeKeeper
 from slurmlens.hub.usage.read import UsageQueries
+from slurmlens.hub.views.capacity.terminal import render_capacity
 from slurmlens.hub.views.capacity.view import CapacityView
 from slurmlens.hub.views.management.terminal import render_management
 from slurmlens.hub.views.management.view import ManagementView
@@ -167,6 +169,7 @@ async def test_capacity_says_that_few_days_are_no_forecast(client: Client) -> No
     assert "are too few for a forecast" in page
     view = msgspec.json.decode(await text_of(client, "/capacity.json"), type=CapacityView)
     assert [one.forecast for one in view.figures] == [None, None]
+    assert "are too few for a forecast" in " ".join(render_capacity(view, Sheet(UTC)).split())
     rows = list(csv.DictReader(io.StringIO(await text_of(client, "/capacity.csv"))))
     assert {row["figure"] for row in rows} == {figure.name for figure in view.figures}
 
@@ -209,6 +212,10 @@ async def test_capacity_compares_generations_of_nodes_on_the_same_kind_of_jobs(
     assert "0.60 ×" in page
     assert "<b>milan" not in page
     assert "/reports?of=type%3Acfd-%23" in page
+    text = render_capacity(view, Sheet(UTC))
+    assert re.search(r"rome +9 runs", text)
+    assert re.search(r"<b>milan, ib +8 runs .* 0\.60 ×", text)
+    assert max(map(len, text.splitlines())) <= 80
 
 
 async def test_a_rebuild_is_for_the_command_line_alone(client: Client) -> None:
