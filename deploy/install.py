@@ -48,7 +48,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
 # What `make components` installs on top: the demo does without.
 COMPONENT_PACKAGES = ("ca-certificates", "default-jdk-headless", "maven", "carbon-c-relay", "postgresql", "rsyslog")
 # What `make test-slow` installs on top (`--containers`): the stack in containers, its base made by debootstrap.
-CONTAINER_PACKAGES = ("podman", "podman-compose", "runc", "debootstrap")
+CONTAINER_PACKAGES = ("podman", "podman-compose", "runc", "netavark", "aardvark-dns", "iptables", "debootstrap")
 NPM_PACKAGES = ("nodejs", "npm")  # only where no npm is on PATH: some machines have it from elsewhere
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_SAVED = Path("/usr/sbin/policy-rc.d.slurmlens-saved")

@@ -32,8 +32,9 @@ from deploy.slurmlens import program
 from deploy.usage import check_usage
 from deploy.whole import description, pictures, secrets
 from deploy.whole.commands import NEEDED
-from deploy.whole.proofs import Running, prove
+from deploy.whole.proofs import prove
 from deploy.whole.record import read
+from deploy.whole.running import RunningProcesses
 from deploy.whole.supervisor import Supervisor
 from deploy.workloads import build
 from deploy.workloads.generate import Fault, pingpong, submissions
@@ -271,10 +272,10 @@ class Walkthrough:
             raise DeployError(f"{user} has no failed job: step 2 did not come so far")
         return found[0]
 
-    def _running(self) -> Running:
+    def _running(self) -> RunningProcesses:
         seen = read(self._sandbox.folder)
         assert seen is not None
-        return Running(self._sandbox.folder, seen)
+        return RunningProcesses(self._sandbox.folder, seen)
 
     def _link(self, user: str) -> str:
         argv = [str(program("slurmlens")), "login", "--hub", self._hub]

@@ -25,6 +25,7 @@ POM = MODULES / "neo4j/pom.xml"
 JAVA = ("java", "-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 OPENED = ("java.nio", "java.io", "sun.nio.ch")
 ANSWER_MAX_S = 2.0
+LOOPBACK = "127.0.0.1"
 USER, FIRST_PASSWORD = "neo4j", "neo4j"
 BOLT_HELLO = struct.pack(">I4I", 0x6060B017, 0x0008_0805, 0x0004_0404, 0, 0)
 
@@ -86,14 +87,19 @@ def ask(url: str, password: str, cypher: str, database: str = "neo4j") -> list[l
     return [row["row"] for row in told["results"][0]["data"]]
 
 
-def settings(port: int, http_port: int, *, proves: bool) -> str:
-    """Bolt and HTTP, without preallocated logs (half a gigabyte), and a stop that waits for nobody."""
-    return f"""server.default_listen_address=127.0.0.1
+def settings(port: int, http_port: int, *, proves: bool, listens: str = LOOPBACK, name: str = LOOPBACK) -> str:
+    """Bolt and HTTP, without preallocated logs (half a gigabyte), and a stop that waits for nobody.
+
+    `listens` is the address that it binds. `name` is the one that it tells drivers, which must be one that they reach:
+    it refuses to start with 0.0.0.0.
+    """
+    return f"""server.default_listen_address={listens}
+server.default_advertised_address={name}
 server.bolt.enabled=true
-server.bolt.listen_address=127.0.0.1:{port}
-server.bolt.advertised_address=127.0.0.1:{port}
+server.bolt.listen_address={listens}:{port}
+server.bolt.advertised_address={name}:{port}
 server.http.enabled=true
-server.http.listen_address=127.0.0.1:{http_port}
+server.http.listen_address={listens}:{http_port}
 server.https.enabled=false
 dbms.security.auth_enabled={str(proves).lower()}
 server.memory.pagecache.size=64m

@@ -58,9 +58,9 @@ class OpenSearch(SearchNode):
         super().__init__(sandbox, name)
 
 
-def node_yml(transport_port: int) -> str:
-    """The node's configuration: alone, on loopback, and not read-only on a disk that is nearly full."""
-    return f"""network.host: 127.0.0.1
+def node_yml(transport_port: int, listens: str = "127.0.0.1") -> str:
+    """The node's configuration: alone, bound to that address, and not read-only on a disk that is nearly full."""
+    return f"""network.host: {listens}
 transport.port: {transport_port}
 discovery.type: single-node
 action.auto_create_index: "{INDICES}"

@@ -20,6 +20,8 @@ def main() -> int:
     except DeployError as error:
         print(f"slurmlens stack: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _supervise(options: argparse.Namespace) -> int:
@@ -38,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     start = verbs.add_parser("up", help="bring a stack up; returns when all of it works")
     _name(start)
     _contents(start)
+    start.add_argument("--in", dest="engine", metavar="ENGINE", help="in containers: podman, or docker")
     start.set_defaults(command=commands.up)
     keep = verbs.add_parser("supervise")
     _name(keep)

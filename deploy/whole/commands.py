@@ -20,9 +20,10 @@ from deploy.hardware import node_shape
 from deploy.sandbox import CHECKOUT, require_programs
 from deploy.slurmlens import program
 from deploy.whole import compose as composing
-from deploy.whole import description, images, record
+from deploy.whole import containers, description, images, in_containers, record
 from deploy.whole.asking import ask
-from deploy.whole.proofs import Proof, Running, prove
+from deploy.whole.proofs import Proof, prove
+from deploy.whole.running import RunningProcesses
 
 NEEDED = ("unshare", "nsenter", "munged", "mariadbd", "slurmctld", "slurmd", "slurmdbd")
 POLL_S = 0.2
@@ -35,8 +36,15 @@ def up(options: argparse.Namespace) -> int:
     """Brings a stack up and returns when all of it works."""
     rows = description.chosen(options.with_, options.without)
     ports = _ports(options.port)
-    _check(options, rows, ports)
+    _check_counts(options)
     began_s = time.monotonic()
+    if options.engine:
+        if ports:
+            raise DeployError("--port: an engine chooses the ports of a stack in containers")
+        stack = in_containers.up(options, rows)
+        _show_up(options.name, stack.folder, stack.record, began_s)
+        return 0
+    _check(options, rows, ports)
     command = [
         sys.executable,
         "-m",
@@ -72,15 +80,14 @@ def up(options: argparse.Namespace) -> int:
             supervisor.wait()
             said.seek(0)
             raise DeployError(f"the stack did not come up, and nothing of it is left:\n{said.read().strip()}")
-    print(f"stack {options.name!r} is up after {time.monotonic() - began_s:.0f} s, everything below {folder}")
-    _show_addresses(options.name, seen)
+    _show_up(options.name, Path(folder), seen, began_s)
     return 0
 
 
 def status(options: argparse.Namespace) -> int:
     """Proves the function of every service; exit status 1 where one fails."""
-    folder, seen = record.find(options.name)
-    proofs = prove(Running(folder, seen))
+    stack = containers.find(options.name) or RunningProcesses(*record.find(options.name))
+    seen, proofs = stack.record, prove(stack)
     if options.json:
         told = {"name": seen.name, "phase": seen.phase, "version": seen.version, "compute": len(seen.compute)}
         print(json.dumps(told | {"services": [vars(proof) for proof in proofs], "addresses": seen.addresses}))
@@ -91,11 +98,16 @@ def status(options: argparse.Namespace) -> int:
 
 def scale(options: argparse.Namespace) -> int:
     """So many compute nodes; returns when Slurm has them, and when those that leave are gone or still at work."""
-    folder, seen = record.find(options.name)
-    record.refuse_other_version(seen)
     service, _, count = options.target.partition("=")
     if service != "compute" or not count.isdecimal():
         raise DeployError(f"{options.target!r}: say compute=NUMBER; nothing else comes and goes")
+    if (in_engine := containers.find(options.name)) is not None:
+        options.compute = int(count)
+        _check_counts(options)
+        print(in_containers.scale(in_engine, int(count)).run("sinfo", "-N", "-o", "%N %t %P").rstrip())
+        return 0
+    folder, seen = record.find(options.name)
+    record.refuse_other_version(seen)
     print(ask(folder, do="scale", count=int(count)))
     deadline_s = time.monotonic() + SCALED_MAX_S
     while waiting := _not_settled(folder):
@@ -103,12 +115,14 @@ def scale(options: argparse.Namespace) -> int:
             print(f"not there yet: {', '.join(waiting)}; `slurmlens stack status` tells")
             return 1
         time.sleep(POLL_S)
-    print(Running(folder, seen).run("sinfo", "-N", "-o", "%N %t %P").rstrip())
+    print(RunningProcesses(folder, seen).run("sinfo", "-N", "-o", "%N %t %P").rstrip())
     return 0
 
 
 def logs(options: argparse.Namespace) -> int:
     """Prints a service's log, or follows it; without a name, which logs there are."""
+    if (in_engine := containers.find(options.name)) is not None:
+        return in_containers.logs(in_engine, options)
     folder, _ = record.find(options.name)
     found = _logs(folder)
     if options.service is None:
@@ -128,7 +142,11 @@ def logs(options: argparse.Namespace) -> int:
 
 
 def down(options: argparse.Namespace) -> int:
-    """Ends a stack; returns when nothing of it is left."""
+    """Ends a stack; returns when nothing of it is left. In containers, images stay: the next stack is up sooner."""
+    if (engine := containers.engine_of(options.name)) is not None:
+        containers.remove(engine, options.name)
+        print(f"stack {options.name!r} is down, nothing is left behind but images")
+        return 0
     folder, _ = record.find(options.name)
     owner = json.loads((folder / instance.MARK).read_text())[0]
     if instance.start_ticks(owner["pid"]) == owner["started"]:
@@ -158,17 +176,25 @@ def compose(options: argparse.Namespace) -> int:
     print(f"written: {options.out}/compose.yaml, for {', '.join(row.name for row in rows if row.name != 'munge')}")
     if engine:
         images.build(engine, options.out, lambda words: print(words, flush=True))
-    print(f"next: podman-compose -f {options.out}/compose.yaml up -d --scale compute={options.compute}")
+    print(f"next: podman-compose -f {options.out}/compose.yaml up -d")
     return 0
 
 
 def listing(options: argparse.Namespace) -> int:
     """The stacks that are up on this machine."""
+    for name in containers.names():
+        if (stack := containers.find(name)) is not None:
+            _show_line(name, stack.record, stack.folder)
     for name, folder in sorted(record.running().items()):
         seen = record.read(folder)
         if seen is not None:
-            print(f"{name}  {seen.phase}  compute={len(seen.compute)}  {seen.addresses.get('hub', '')}  {folder}")
+            _show_line(name, seen, folder)
     return 0
+
+
+def _check_counts(options: argparse.Namespace) -> None:
+    if not 0 < options.compute <= MOST_COMPUTE:
+        raise DeployError(f"--compute {options.compute}: from 1 to {MOST_COMPUTE}")
 
 
 def _check(options: argparse.Namespace, rows: Iterable[description.ServiceDescription], ports: dict[str, int]) -> None:
@@ -177,10 +203,8 @@ def _check(options: argparse.Namespace, rows: Iterable[description.ServiceDescri
         raise MachineLacks("the stack as processes makes namespaces and cgroups: run as root")
     require_programs(NEEDED)
     program("slurmlens-hub")
-    if options.name in record.running():
+    if options.name in (*record.running(), *containers.names()):
         raise DeployError(f"stack {options.name!r} is up already: give this one another --name, or take that down")
-    if not 0 < options.compute <= MOST_COMPUTE:
-        raise DeployError(f"--compute {options.compute}: from 1 to {MOST_COMPUTE}")
     for service, port in ports.items():
         if (by := _listener(port)) is not None:
             raise DeployError(
@@ -234,7 +258,7 @@ def _not_settled(folder: Path) -> list[str]:
     seen = record.read(folder)
     if seen is None:
         raise DeployError("the stack has ended")
-    states = Running(folder, seen).run("sinfo", "-hNo", "%N %t")
+    states = RunningProcesses(folder, seen).run("sinfo", "-hNo", "%N %t")
     busy = {line.split()[0] for line in states.splitlines() if line.split()[1].rstrip("*") in ("drng", "comp")}
     return [
         one.name
@@ -257,6 +281,15 @@ def _show(seen: record.StackRecord, proofs: Iterable[Proof]) -> None:
     for one in seen.services:
         if "-compute" in one.name and (one.state != "up" or one.restarts):
             print(f"      {one.name} {one.state}, started again {one.restarts} times {one.said[:200]}")
+
+
+def _show_line(name: str, seen: record.StackRecord, folder: Path) -> None:
+    print(f"{name}  {seen.phase}  compute={len(seen.compute)}  {seen.addresses.get('hub', '')}  {folder}")
+
+
+def _show_up(name: str, folder: Path, seen: record.StackRecord, began_s: float) -> None:
+    print(f"stack {name!r} is up after {time.monotonic() - began_s:.0f} s, everything below {folder}")
+    _show_addresses(name, seen)
 
 
 def _show_addresses(name: str, seen: record.StackRecord) -> None:

@@ -20,20 +20,25 @@ from deploy.errors import DeployError
 from deploy.hardware import NodeShape
 from deploy.munge import KEY_SIZE_BYTES
 from deploy.whole.containerfiles import IMAGES, PREFIX, containerfile
-from deploy.whole.description import ServiceDescription
+from deploy.whole.description import ServiceDescription, named
 
 HERE = Path(__file__).with_name("images")
 WITHIN = frozenset({"munge"})
 """Rows that are no container: every container that speaks to Slurm runs its own munged."""
 CARBON_QUERY_PORT = 7002
 SECRETS = {
-    "slurm": ("munge.key",),
-    "node": ("munge.key",),
-    "hub": ("munge.key",),
+    "slurmdbd": ("munge.key", "slurmdbd.conf"),
+    "slurmctld": ("munge.key",),
+    "membership": ("munge.key",),
+    "compute": ("munge.key",),
+    "hub": ("munge.key", "hub.toml"),
     "mariadb": ("mariadb",),
     "postgresql": ("postgresql",),
 }
-"""Which secrets a container sees, by its image."""
+"""Which secrets a service's container sees; users' jobs run in some containers."""
+HOLD_PASSWORDS = ("slurmdbd.conf", "hub.toml")
+"""Settings that are secrets, too."""
+MOST_RESTARTS = 5
 
 
 def compose(rows: Sequence[ServiceDescription], compute: int) -> dict[str, Any]:
@@ -49,11 +54,13 @@ def compose(rows: Sequence[ServiceDescription], compute: int) -> dict[str, Any]:
 
 
 def _service(row: ServiceDescription, compute: int, names: set[str]) -> dict[str, Any]:
-    service: dict[str, Any] = {"image": f"{PREFIX}{row.image}", "command": [row.name]}
-    service["volumes"] = ["./etc:/stack/etc:ro"]
-    service["volumes"] += [f"./secrets/{name}:/stack/secrets/{name}:ro" for name in SECRETS.get(row.image, ())]
-    service["volumes"] += [f"{_volume(row, path)}:{path}" for path in row.volumes]
     needs = [need for need in row.needs if need in names]
+    awaited = [f"{need}:{port.number}" for need in needs for port in named(need).ports[:1]]
+    service: dict[str, Any] = {"image": f"{PREFIX}{row.image}", "command": [row.name, *awaited]}
+    service["restart"] = f"on-failure:{MOST_RESTARTS}"
+    service["volumes"] = ["./etc:/stack/etc:ro"]
+    service["volumes"] += [f"./secrets/{name}:/stack/secrets/{name}:ro" for name in SECRETS.get(row.name, ())]
+    service["volumes"] += [f"{_volume(row, path)}:{path}" for path in row.volumes]
     if row.grows:
         service["deploy"] = {"replicas": compute}
     else:
@@ -70,7 +77,7 @@ def _volume(row: ServiceDescription, path: str) -> str:
 
 
 def settings(rows: Sequence[ServiceDescription], shape: NodeShape, known: Mapping[str, str]) -> dict[str, str]:
-    """The files below `etc/`, by name; `known` are the secrets that stand in them."""
+    """The files below `etc/`, or `secrets/` for those that hold a password, by name; `known` are the passwords."""
     names = {row.name for row in rows}
     plain = "\n".join(
         f"{user.name}:x:{user.uid}:{user.uid}::/home:/bin/sh" for user in (*accounts.USERS, *accounts.SERVICE_USERS)
@@ -94,33 +101,37 @@ def settings(rows: Sequence[ServiceDescription], shape: NodeShape, known: Mappin
         "graphite/storage-schemas.conf": schemas((SHIPPED / "storage-schemas.conf").read_text(), interval),
         "graphite/storage-aggregation.conf": (SHIPPED / "storage-aggregation.conf").read_text(),
         "graphite/render_settings.py": render_settings(CARBON_QUERY_PORT),
-        "opensearch/opensearch.yml": opensearch.node_yml(9300).replace("127.0.0.1", "0.0.0.0"),
-        "neo4j/neo4j.conf": neo4j.settings(7687, 7474, proves=False).replace("127.0.0.1", "0.0.0.0"),
+        "opensearch/opensearch.yml": opensearch.node_yml(9300, listens="0.0.0.0"),
+        "neo4j/neo4j.conf": neo4j.settings(7687, 7474, proves=False, listens="0.0.0.0", name="neo4j"),
     }
 
 
 def write(folder: Path, rows: Sequence[ServiceDescription], compute: int, shape: NodeShape) -> None:
     """Writes everything into the folder; secrets are new ones, of their owner alone."""
     known = {name: secrets.token_urlsafe(24) for name in ("mariadb", "postgresql")}
-    document = compose(rows, compute)
     kept = folder / "secrets"
     kept.mkdir(parents=True, mode=0o700)
     for name, secret in known.items():
-        _write(
-            kept / name, secret, 0o644
-        )  # the folder is its owner's; services in containers have numbers of their own
+        # The folder is its owner's; services in containers have numbers of their own.
+        _write(kept / name, secret, 0o644)
     (kept / "munge.key").touch(mode=0o600)
     (kept / "munge.key").write_bytes(os.urandom(KEY_SIZE_BYTES))
     for name, text in settings(rows, shape, known).items():
-        (folder / "etc" / name).parent.mkdir(parents=True, exist_ok=True)
-        _write(folder / "etc" / name, text, 0o644)
+        place = kept / name if name in HOLD_PASSWORDS else folder / "etc" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _write(place, text, 0o644)
     wanted = {row.image for row in rows}
     for image in (one for one in IMAGES if one.name in wanted):
         place = folder / "images" / image.name
         place.mkdir(parents=True)
         _write(place / "Containerfile", containerfile(image), 0o644)
         _write(place / "entry", (HERE / "entry.sh").read_text(), 0o755)
-    _write(folder / "compose.yaml", yaml(document), 0o644)
+    write_file(folder, rows, compute)
+
+
+def write_file(folder: Path, rows: Sequence[ServiceDescription], compute: int) -> None:
+    """Writes the Compose file alone: that of a stack that is there, for another number of compute nodes."""
+    _write(folder / "compose.yaml", yaml(compose(rows, compute)), 0o644)
 
 
 def yaml(document: Any) -> str:

@@ -26,6 +26,11 @@ class Image:
     user: str = "root"
 
 
+def _own_user(name: str, folder: str) -> str:
+    """Makes a user without rights who owns the folder; a volume there is his, for an engine takes over its owner."""
+    return f"useradd --system --no-create-home --home-dir {folder} {name} && install -d -o {name} -g {name} {folder}"
+
+
 IMAGES: tuple[Image, ...] = (
     Image(
         "slurm",
@@ -51,26 +56,41 @@ IMAGES: tuple[Image, ...] = (
         "docker.io/graphiteapp/graphite-statsd:1.1.10-5",
         ("python3", "libcairo2"),
         (("graphite", "/opt/graphite"), ("entry", "/entry")),
+        (_own_user("graphite", "/var/lib/graphite"),),
+        user="graphite",
     ),
-    Image("consul", "docker.io/hashicorp/consul:1.22", (), (("consul", "/usr/local/bin/consul"), ("entry", "/entry"))),
+    Image(
+        "consul",
+        "docker.io/hashicorp/consul:1.22",
+        (),
+        (("consul", "/usr/local/bin/consul"), ("entry", "/entry")),
+        (_own_user("consul", "/var/lib/consul"),),
+        user="consul",
+    ),
     Image("postgresql", "docker.io/library/postgres:15", ("postgresql",), (("entry", "/entry"),), user="postgres"),
     Image(
         "opensearch",
         "docker.io/opensearchproject/opensearch:2.19.1",
         ("default-jre-headless",),
         (("opensearch", "/opt/opensearch"), ("entry", "/entry")),
+        (_own_user("opensearch", "/var/lib/opensearch"),),
+        user="opensearch",
     ),
     Image(
         "neo4j",
         "docker.io/library/neo4j:5.26-community",
         ("default-jre-headless",),
         (("neo4j", "/opt/neo4j"), ("entry", "/entry")),
+        (_own_user("neo4j", "/var/lib/neo4j"),),
+        user="neo4j",
     ),
     Image(
         "logstash",
         "docker.elastic.co/logstash/logstash:8.19.1",
         (),
         (("lumber", "/usr/local/bin/lumber"), ("entry", "/entry")),
+        (_own_user("logstash", "/var/lib/logstash"),),
+        user="logstash",
     ),
 )
 

@@ -64,7 +64,13 @@ SERVICES: tuple[ServiceDescription, ...] = (
         "consul",
     ),
     ServiceDescription(
-        "mariadb", "accounting's database", "mariadb", (), ("/var/lib/mysql",), presence=Presence.ALWAYS, free_mib=200
+        "mariadb",
+        "accounting's database",
+        "mariadb",
+        (Port("mysql", 3306),),
+        ("/var/lib/mysql",),
+        presence=Presence.ALWAYS,
+        free_mib=200,
     ),
     ServiceDescription(
         "slurmdbd",
@@ -117,7 +123,7 @@ SERVICES: tuple[ServiceDescription, ...] = (
         "logstash",
         "takes events by Beats v2",
         "logstash",
-        (Port("beats", 5044),),
+        (Port("beats", 5044, True),),
         ("/var/lib/logstash",),
         proof="logstash",
     ),

@@ -33,13 +33,17 @@ def build(engine: Sequence[str], folder: Path, say: Callable[[str], None]) -> No
     if subprocess.run([*engine, "image", "inspect", BASE], capture_output=True, check=False).returncode != 0:
         say(f"base {BASE}")
         _load_base(engine)
+    made: dict[str, Path] = {}
     for image in IMAGES:
         context = folder / "images" / image.name
         if context.exists():
             say(f"image {PREFIX}{image.name}")
-            for source, _ in image.copies:
-                if source in CONTENTS:
+            for source in (one for one, _ in image.copies if one in CONTENTS):
+                if source in made:
+                    shutil.copytree(made[source], context / source, copy_function=os.link)
+                else:
                     CONTENTS[source](context / source)
+                    made[source] = context / source
             run([*engine, "build", "--network=host", "-q", "-t", f"{PREFIX}{image.name}", str(context)], cwd=context)
 
 

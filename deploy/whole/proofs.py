@@ -11,56 +11,22 @@ import json
 import secrets
 import socket
 import struct
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from deploy import json_client
-from deploy.components import neo4j, postgresql
+from deploy.components import neo4j
 from deploy.errors import DeployError
-from deploy.instance import MARK, identity
-from deploy.sandbox import enter_command
-from deploy.slurmlens import program
-from deploy.whole import secrets as stack_secrets
-from deploy.whole.record import StackRecord
+from deploy.whole.description import named
+from deploy.whole.running import Running
 
 PATIENCE_S = 20.0
 POLL_S = 0.3
+NOT_UP = ("given up", "starting", "ended")
 BEATS_WINDOW, BEATS_JSON, BEATS_ACK = b"2W", b"2J", b"2A"
 Answer = TypeVar("Answer")
-
-
-@dataclass
-class Running:
-    """A running stack, seen from outside."""
-
-    folder: Path
-    record: StackRecord
-
-    def run(self, *argv: str, user: str | None = None, stdin: str = "", env: dict[str, str] | None = None) -> str:
-        """What a program inside prints; DeployError with its words where it fails."""
-        holder = int(json.loads((self.folder / MARK).read_text())[-1]["pid"])
-        command = enter_command(holder, self.folder, argv, user=user, env=env)
-        try:
-            done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise DeployError(f"`{' '.join(argv)}` does not end") from error
-        if done.returncode != 0:
-            raise DeployError(f"`{' '.join(argv[:3])}`: {(done.stderr or done.stdout).strip()[-300:]}")
-        return done.stdout
-
-    def address(self, name: str) -> str:
-        """Where a service answers."""
-        return self.record.addresses[name]
-
-    def hub(self, path: str, **query: Any) -> Any:
-        """A document of the hub's, as the operator."""
-        link = self.run(str(program("slurmlens")), "login", "--hub", self.address("hub")).strip()
-        browser = json_client.log_in(link, json_client.new_browser())
-        return json_client.get(f"{self.address('hub')}{path}", query or None, browser)
 
 
 @dataclass(frozen=True)
@@ -74,14 +40,14 @@ class Proof:
 
 def prove(stack: Running) -> list[Proof]:
     """Every service of the stack, in the order of its description."""
-    from deploy.whole.description import named
-
-    return [_proof(stack, row.name, PROOFS[row.proof]) for row in map(named, stack.record.rows)]
+    return [proof_of(stack, name) for name in stack.record.rows]
 
 
-def _proof(stack: Running, service: str, ask: Callable[[Running], str]) -> Proof:
+def proof_of(stack: Running, service: str) -> Proof:
+    """Of one service."""
+    ask = PROOFS[named(service).proof]
     said = next((one for one in stack.record.services if one.name == service), None)
-    if said is not None and said.state in ("given up", "starting"):
+    if said is not None and said.state in NOT_UP:
         return Proof(service, False, f"{said.state}: {said.said.splitlines()[0] if said.said else 'not ready yet'}")
     try:
         return Proof(service, True, ask(stack))
@@ -135,7 +101,7 @@ def _membership(stack: Running) -> str:
 
 def _compute(stack: Running) -> str:
     states = dict(line.split() for line in stack.run("sinfo", "-hNo", "%N %t").splitlines())
-    names = [f"{identity(stack.folder)}-compute{number}" for number in stack.record.compute]
+    names = stack.nodes
     bad = {
         name: states.get(name, "unknown") for name in names if states.get(name) not in ("idle", "mix", "alloc", "comp")
     }
@@ -145,12 +111,7 @@ def _compute(stack: Running) -> str:
 
 
 def _postgresql(stack: Running) -> str:
-    known = stack_secrets.read(stack.folder / "secrets")
-    port = stack.address("postgresql").rpartition(":")[2]
-    psql = [str(postgresql.binaries() / "psql"), "-h127.0.0.1", f"-p{port}", f"-U{postgresql.SUPERUSER}", "-XAtc"]
-    version = stack.run(
-        *psql, "SELECT version_num FROM alembic_version", "slurmlens", env={"PGPASSWORD": known.postgresql}
-    )
+    version = stack.database("SELECT version_num FROM alembic_version")
     return f"the hub's tables are there, of schema {version.strip()}"
 
 
@@ -166,8 +127,7 @@ def _opensearch(stack: Running) -> str:
 
 def _neo4j(stack: Running) -> str:
     """The hub's projection has the nodes that the scheduler has."""
-    password = stack_secrets.read(stack.folder / "secrets").neo4j
-    nodes = len(stack.record.compute)
+    password, nodes = stack.neo4j_password, len(stack.nodes)
 
     def counted() -> str | None:
         cypher = "MATCH (p:Partition {name: 'all'})-[:MEMBER]->(n:Node) RETURN count(n)"
@@ -188,7 +148,7 @@ def _logstash(stack: Running) -> str:
         answer = connection.recv(6, socket.MSG_WAITALL)
     if answer != BEATS_ACK + struct.pack(">I", 1):
         raise DeployError("the event was not acknowledged")
-    if token not in (stack.folder / "logstash/events.ndjson").read_text():
+    if token not in stack.received_events():
         raise DeployError("the event was acknowledged and not written")
     return "an event was acknowledged and is written"
 
@@ -212,18 +172,8 @@ def _carbon(stack: Running) -> str:
 def _hub(stack: Running) -> str:
     """A log event that is found again, and node daemons that it hears."""
     token = f"proof{secrets.token_hex(6)}"
-    node = f"{identity(stack.folder)}-compute0"
-    forward = [
-        str(program("slurmlens")),
-        "forward",
-        "--node",
-        node,
-        "--program",
-        "stack",
-        "--hub",
-        stack.address("hub"),
-    ]
-    stack.run(*forward, stdin=f"{token} sent by stack status\n")
+    forward = ("forward", "--node", stack.nodes[0], "--program", "stack")
+    stack.slurmlens(*forward, at="compute", stdin=f"{token} sent by stack status\n")
 
     def found() -> str | None:
         return f"event {token} was sent and found" if stack.hub("/logs.json", q=token)["rows"] else None

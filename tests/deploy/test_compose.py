@@ -68,3 +68,37 @@ def test_each_container_sees_its_own_secrets(tmp_path: Path) -> None:
     assert seen["carbon"] == []
     assert (folder / "secrets").stat().st_mode & 0o077 == 0
     assert (folder / "images/node/entry").stat().st_mode & 0o111
+
+
+def test_no_setting_that_every_container_sees_holds_a_password(tmp_path: Path) -> None:
+    folder = tmp_path / "stack"
+    compose.write(folder, ROWS, 1, SHAPE)
+    passwords = [(folder / "secrets" / name).read_text() for name in ("mariadb", "postgresql")]
+    for file in (one for one in (folder / "etc").rglob("*") if one.is_file()):
+        assert not [word for word in passwords if word in file.read_text()], file
+    services = yaml.safe_load((folder / "compose.yaml").read_text())["services"]
+    holders = {
+        name for name, one in services.items() if any(kept in str(one["volumes"]) for kept in compose.HOLD_PASSWORDS)
+    }
+    assert holders == {"hub", "slurmdbd"}
+
+
+def test_a_container_waits_for_what_it_needs_and_is_started_again_a_few_times() -> None:
+    services = compose.compose(ROWS, 1)["services"]
+    assert services["slurmdbd"]["command"] == ["slurmdbd", "mariadb:3306"]
+    assert {"postgresql:5432", "opensearch:9200", "neo4j:7687"} <= set(services["hub"]["command"])
+    assert {one["restart"] for one in services.values()} == {f"on-failure:{compose.MOST_RESTARTS}"}
+
+
+def test_servers_bind_every_address_and_neo4j_tells_one_that_can_be_reached() -> None:
+    files = compose.settings(ROWS, SHAPE, KNOWN)
+    assert "network.host: 0.0.0.0" in files["opensearch/opensearch.yml"]
+    told = [line for line in files["neo4j/neo4j.conf"].splitlines() if "advertised" in line]
+    assert told == ["server.default_advertised_address=neo4j", "server.bolt.advertised_address=neo4j:7687"]
+    assert "127.0.0.1" not in files["neo4j/neo4j.conf"]
+
+
+def test_servers_run_as_users_of_their_own() -> None:
+    users = {image.name: image.user for image in containerfiles.IMAGES}
+    as_root = {name for name, user in users.items() if user == "root"}
+    assert as_root == {"slurm", "node", "hub"}  # they run munged, then give up root by setpriv

@@ -43,7 +43,9 @@ def test_services_that_wait_for_each_other_are_named() -> None:
 
 
 def options(**given: object) -> argparse.Namespace:
-    return argparse.Namespace(**{"name": "x", "compute": 1, "port": [], "with_": [], "without": [], **given})
+    return argparse.Namespace(
+        **{"name": "x", "compute": 1, "port": [], "with_": [], "without": [], "engine": None, **given}
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from deploy.errors import MachineLacks
 from deploy.sandbox import require_programs
 from deploy.whole import record
 from deploy.whole.commands import NEEDED
-from deploy.whole.proofs import Running
+from deploy.whole.running import RunningProcesses
 
 from deploy import cgroup_folders
 from testkit.checkout import ROOT
@@ -49,8 +49,8 @@ def name() -> Iterator[str]:
     stack("down", "--name", chosen, check=False)
 
 
-def running(name: str) -> Running:
-    return Running(*record.find(name))
+def running(name: str) -> RunningProcesses:
+    return RunningProcesses(*record.find(name))
 
 
 def test_status_proves_the_function_of_every_service(name: str) -> None:

@@ -1,6 +1,7 @@
 #!/bin/sh
-# entry.sh SERVICE: what a container of the stack runs. /stack is what `slurmlens stack compose` wrote, read-only: settings
-# and secrets. Services that speak to Slurm run a munged of their own with the stack's key.
+# entry.sh SERVICE HOST:PORT…: what a container of the stack runs, the first time once something listens at each place.
+# /stack is what `slurmlens stack compose` wrote, read-only: settings and secrets. Services that speak to Slurm run a
+# munged of their own with the stack's key. A container that is started again finds its own files as it left them.
 set -eu
 
 munge_up() {
@@ -11,12 +12,35 @@ munge_up() {
 }
 
 demo_users() {
+    grep -qxFf /stack/etc/passwd /etc/passwd && return
     cat /stack/etc/passwd >>/etc/passwd
     cat /stack/etc/group >>/etc/group
 }
 
+# Runs it again a second after it ended: what a container has beside its main process.
+keep_up() {
+    while :; do
+        "$@" || true
+        sleep 1
+    done
+}
 
-case "$1" in
+carbon_cache() {
+    rm -f /tmp/carbon.pid
+    python3 /opt/graphite/bin/carbon-cache.py --config=/stack/etc/graphite/carbon.conf --pidfile=/tmp/carbon.pid \
+        --logdir=/var/lib/graphite/storage/log --nodaemon start
+}
+
+service=$1
+shift
+if [ ! -e /tmp/has-begun ]; then
+    for place in "$@"; do
+        bash -c "until (exec 3<>/dev/tcp/${place%:*}/${place#*:}) 2>/dev/null; do sleep 0.5; done"
+    done
+    touch /tmp/has-begun
+fi
+
+case "$service" in
 consul)
     exec consul agent -server -bootstrap-expect=1 -data-dir=/var/lib/consul -bind='{{ GetPrivateIP }}' -client=0.0.0.0
     ;;
@@ -34,8 +58,7 @@ SQL
 slurmdbd)
     munge_up
     install -d -o slurm -g slurm /run/slurmdbd
-    install -o slurm -g slurm -m 600 /stack/etc/slurmdbd.conf /etc/slurm/slurmdbd.conf
-    bash -c "until (exec 3<>/dev/tcp/mariadb/3306) 2>/dev/null; do sleep 0.5; done"
+    install -o slurm -g slurm -m 600 /stack/secrets/slurmdbd.conf /etc/slurm/slurmdbd.conf
     exec setpriv --reuid=slurm --regid=slurm --init-groups slurmdbd -D
     ;;
 slurmctld)
@@ -43,7 +66,6 @@ slurmctld)
     demo_users
     cp /stack/etc/slurm.conf /stack/etc/cgroup.conf /etc/slurm/
     chown slurm:slurm /var/spool/slurmctld
-    bash -c "until (exec 3<>/dev/tcp/slurmdbd/6819) 2>/dev/null; do sleep 0.5; done"
     sh /stack/etc/accounts.sh >/dev/null 2>&1 || true
     exec setpriv --reuid=slurm --regid=slurm --init-groups slurmctld -D -i
     ;;
@@ -51,8 +73,7 @@ carbon)
     export PYTHONPATH=/opt/graphite/lib:/stack/etc/graphite GRAPHITE_ROOT=/var/lib/graphite GRAPHITE_CONF_DIR=/stack/etc/graphite
     export GRAPHITE_STORAGE_DIR=/var/lib/graphite/storage GRAPHITE_SETTINGS_MODULE=render_settings
     mkdir -p /var/lib/graphite/storage/whisper /var/lib/graphite/storage/log/webapp
-    python3 /opt/graphite/bin/carbon-cache.py --config=/stack/etc/graphite/carbon.conf --pidfile=/tmp/carbon.pid \
-        --logdir=/var/lib/graphite/storage/log --nodaemon start &
+    keep_up carbon_cache &
     exec python3 -m waitress --listen=0.0.0.0:8888 --threads=2 graphite.wsgi:application
     ;;
 hub)
@@ -60,7 +81,7 @@ hub)
     demo_users
     cp /stack/etc/slurm.conf /etc/slurm/
     install -d -o slurmlens -g slurmlens /var/lib/slurmlens-hub /run/slurmlens-hub
-    exec setpriv --reuid=slurmlens --regid=slurmlens --init-groups /opt/slurmlens/bin/slurmlens-hub --config /stack/etc/hub.toml
+    exec setpriv --reuid=slurmlens --regid=slurmlens --init-groups /opt/slurmlens/bin/slurmlens-hub --config /stack/secrets/hub.toml
     ;;
 membership)
     munge_up
@@ -78,10 +99,14 @@ compute)
     install -d -o root -g slurmlens -m 2770 /run/slurmlens/events /run/slurmlens/lost
     install -d -o slurmlens -g slurmlens /run/slurmlens-node /var/lib/slurmlens
     sed "s/NODE/$name/" /stack/etc/node.toml >/etc/slurmlens-node.toml
-    setpriv --reuid=slurmlens --regid=slurmlens --init-groups /opt/slurmlens/bin/slurmlens-node --config /etc/slurmlens-node.toml &
+    keep_up setpriv --reuid=slurmlens --regid=slurmlens --init-groups /opt/slurmlens/bin/slurmlens-node --config /etc/slurmlens-node.toml &
     python3 /stack/etc/register.py keep "$name" "$address" &
     keeper=$!
-    trap 'kill "$keeper"; python3 /stack/etc/register.py deregister "$name" "$address"; kill "$slurmd"; wait "$slurmd"' TERM INT
+    leave() { kill "$keeper" && python3 /stack/etc/register.py deregister "$name" "$address"; }
+    # Until Slurm has it no more, which is when its jobs have ended.
+    is_away() { left=$(sinfo -hNo %N) && ! echo "$left" | grep -qx "$name"; }
+    trap 'leave; kill "$slurmd"; wait "$slurmd"' TERM INT
+    trap 'leave; until is_away; do sleep 1; done; kill "$slurmd"; exit 0' USR1
     slurmd -D -Z -N "$name" --conf "$(cat /stack/etc/node-shape) Feature=compute State=DRAIN" &
     slurmd=$!
     wait "$slurmd"
@@ -90,12 +115,15 @@ postgresql)
     bin=$(ls -d /usr/lib/postgresql/*/bin)
     data=/var/lib/postgresql/data
     [ -d "$data" ] || "$bin/initdb" --pgdata="$data" --username=slurmlens --auth=scram-sha-256 --pwfile=/stack/secrets/postgresql --locale=C --encoding=UTF8
-    echo "host all all all scram-sha-256" >>"$data/pg_hba.conf"
+    grep -q "^host all all all" "$data/pg_hba.conf" || echo "host all all all scram-sha-256" >>"$data/pg_hba.conf"
     exec "$bin/postgres" -D "$data" --listen_addresses='*' --unix_socket_directories=/tmp
     ;;
 opensearch)
+    # It writes what it misses beside its settings.
+    mkdir -p /var/lib/opensearch/conf
+    cp /stack/etc/opensearch/opensearch.yml /var/lib/opensearch/conf/
     exec java -Xms512m -Xmx512m -cp "/opt/opensearch/classes:/opt/opensearch/lib/*" SearchNode -basePath /var/lib/opensearch/home \
-        -confPath /stack/etc/opensearch -numOfNode 1 -baseHttpPort 9199 -clusterName stack
+        -confPath /var/lib/opensearch/conf -numOfNode 1 -baseHttpPort 9199 -clusterName stack
     ;;
 neo4j)
     mkdir -p /var/lib/neo4j/home
@@ -107,7 +135,7 @@ logstash)
     exec lumber -listen=0.0.0.0:5044 -output=/var/lib/logstash/events.ndjson
     ;;
 *)
-    echo "entry.sh: no service $1" >&2
+    echo "entry.sh: no service $service" >&2
     exit 2
     ;;
 esac

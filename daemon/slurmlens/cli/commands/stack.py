@@ -18,6 +18,7 @@ SUMMARY = "the whole stack on this machine: up, status, scale, logs, down"
 EPILOG = """examples:
   slurmlens stack up
   slurmlens stack up --without neo4j --without opensearch --compute 2 --name small
+  slurmlens stack up --in podman --name boxed
   slurmlens stack status
   slurmlens stack scale compute=5
   slurmlens stack logs hub
