@@ -104,8 +104,8 @@ RUN: dict[str, Typed] = {
     "slurmlens report --period month --at 2026-11 --of account:physics --format pdf --out physics.pdf": Typed(
         "slurmlens report --period month --at 2026-11 --of account:clusers --format pdf --out {folder}/physics.pdf"
     ),
-    "slurmlens stack compose --out stack --compute 2 --without neo4j --without opensearch --build podman": Typed(
-        "slurmlens stack compose --out {folder}/compose --compute 2 --without neo4j --without opensearch",
+    "slurmlens stack compose --out FOLDER --build podman": Typed(
+        "slurmlens stack compose --out {folder}/compose",
         says="compose.yaml",
     ),
     "slurmlens stack": Typed("slurmlens stack list"),
@@ -114,6 +114,7 @@ RUN: dict[str, Typed] = {
 INSTALLED = "changes the machine: in a virtual machine, tests/vm/test_page_commands.py"
 CAMPAIGNS = "submits jobs until the end: tests/slurm/test_campaign_on_slurm.py"
 STACK = "a whole stack: tests/slurm/test_whole_stack.py"
+CONTAINERS = "a whole stack in containers: tests/slurm/test_compose_by_podman.py"
 MEMBERSHIP = "changes Slurm's nodes: tests/slurm/test_whole_stack.py, tests/slurm/test_rendered_membership.py"
 
 ELSEWHERE: dict[str, str] = {
@@ -135,7 +136,9 @@ ELSEWHERE: dict[str, str] = {
     "slurmlens erase alice --yes": "takes history away: tests/unit/hub/test_erasure.py",
     "slurmlens top": "a live table on a terminal: tests/unit/cli/test_top_command.py",
     "slurmlens stack up": STACK,
+    "slurmlens stack up --in podman --compute 2": CONTAINERS,
     "slurmlens stack status": STACK,
+    "slurmlens stack scale compute=3": CONTAINERS,
     "slurmlens stack scale compute=5": STACK,
     "slurmlens stack logs hub --follow": STACK,
     "slurmlens stack down": STACK,
