@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import http.client
 import json
 import statistics
 import time
@@ -27,8 +26,8 @@ from sqlalchemy import Connection, Table, delete, func, select, text
 from bench.cpu_time import cpu_ns
 from bench.hub_load.histories import CLUSTER, HistoryShape, fill
 from bench.hub_load.job_mix import DAY_S, JobMix
-from bench.hub_load.programs import Server, hub
-from bench.result import Goal, NotMeasurable, Result, Row
+from bench.hub_load.programs import Server, get_json, hub
+from bench.result import Goal, Result, Row
 from bench.setting import Setting
 from slurmlens.clock import SystemClock
 from slurmlens.hub.database.bulk import Transaction
@@ -93,7 +92,7 @@ def asked(server: Server, end_s: int, copies: int, days: int, note: str) -> list
 
 def _cpu_ms(server: Server, address: str) -> float:
     before_ns = cpu_ns(server.pid)
-    _get(server, address)
+    get_json(server, address)
     return (cpu_ns(server.pid) - before_ns) / 1e6
 
 
@@ -101,7 +100,7 @@ def _taken(row: Row, addresses: Sequence[str], server: Server, note: str) -> tup
     walls, spent = [], []
     for address in addresses:
         before_ns, began = cpu_ns(server.pid), time.perf_counter()
-        document = _get(server, address)
+        document = get_json(server, address)
         walls.append(time.perf_counter() - began)
         spent.append((cpu_ns(server.pid) - before_ns) / 1e9)
     rows = json.dumps(document).count('"runs"')
@@ -167,16 +166,3 @@ def _copy(transaction: Transaction, table: Table, changes: Mapping[str, str], da
     made = f"INSERT INTO {table.name} ({names}) SELECT {', '.join(values.values())} FROM one_{table.name} WHERE {where}"
     added_to = f" ON CONFLICT ({key}) DO UPDATE SET {added}" if is_sum else ""
     transaction.core.execute(text(made + added_to))
-
-
-def _get(server: Server, address: str) -> object:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
-    try:
-        connection.request("GET", address)
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            raise NotMeasurable(f"{address} was answered with {answer.status}: {body[:200]!r}")
-        return json.loads(body)
-    finally:
-        connection.close()

@@ -15,7 +15,7 @@ import asyncio
 import gzip
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -92,12 +92,15 @@ class _Rows:
         self.by_table.clear()
 
 
-async def fill(store: Store, shape: HistoryShape) -> None:
-    """Puts the whole history into the empty database of an open store, and has its statistics made."""
+async def fill(store: Store, shape: HistoryShape, jobs: Iterable[MadeJob] | None = None) -> None:
+    """Puts the whole history into the empty database of an open store, and has its statistics made.
+
+    It is of the mix's jobs, or of these in their place.
+    """
     filling = _Filling(shape)
-    waiting = jobs_of(shape.mix)
-    while jobs := list(islice(waiting, JOBS_A_TRANSACTION)):
-        await store.write(lambda transaction, jobs=jobs: filling.put(transaction, jobs))
+    waiting = iter(jobs_of(shape.mix) if jobs is None else jobs)
+    while some := list(islice(waiting, JOBS_A_TRANSACTION)):
+        await store.write(lambda transaction, some=some: filling.put(transaction, some))
     await store.write(filling.finish)
 
 

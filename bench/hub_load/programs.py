@@ -6,6 +6,7 @@ scheduler that does not answer (its commands end with 1 at once), so that nothin
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ from bench.result import NotMeasurable
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
+ANSWER_TIMEOUT_S = 300.0
 CONFIG = """
 cluster = "{cluster}"
 runtime_path = "{folder}"
@@ -124,6 +126,20 @@ def hub(
     text = CONFIG.format(**given, shared=json.dumps(shared), further=further)
     (folder / "hub.toml").write_text(text)
     return Server([sys.executable, "-m", "slurmlens.hub.main", "--config", str(folder / "hub.toml")], folder, port)
+
+
+def get_json(server: Server, address: str) -> Any:
+    """The document at an address of a hub's; NotMeasurable where it answers otherwise."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_TIMEOUT_S)
+    try:
+        connection.request("GET", address)
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise NotMeasurable(f"{address} was answered with {answer.status}: {body[:200]!r}")
+    return json.loads(body)
 
 
 def bare_handler(folder: Path) -> Server:
