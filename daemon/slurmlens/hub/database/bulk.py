@@ -50,11 +50,10 @@ class Transaction:
                 _upsert_sql(table, columns, tuple(key), self.is_postgresql), _tuples(rows, columns)
             )
 
-    def add(self, table: Table, key: Sequence[str], rows: Sequence[Row]) -> None:
-        """Inserts rows of the same columns, or adds their numbers to those of the rows that have the same `key`."""
+    def add(self, table: Table, columns: Sequence[str], key: Sequence[str], rows: Collection[Key]) -> None:
+        """Inserts the rows, or adds their numbers to those of the rows that have the same `key`."""
         if rows:
-            columns = tuple(rows[0])
-            self._cursor.executemany(_add_sql(table, columns, tuple(key), self.is_postgresql), _tuples(rows, columns))
+            self._cursor.executemany(_add_sql(table, tuple(columns), tuple(key), self.is_postgresql), rows)
 
     def change(self, table: Table, key: Sequence[str], rows: Sequence[Row]) -> None:
         """Changes the rows that have this `key`; every row has the key and the same columns beside it."""

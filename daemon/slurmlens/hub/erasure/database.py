@@ -178,9 +178,10 @@ def _job_types(transaction: Transaction, user: str, pseudonym: str) -> int:
     """His kinds of jobs become one without a name, as they are in the ledger."""
     table = _table("usage_job_types")
     key = ("cluster", "width_s", "begin_s", "job_type", "size_class", "user")
-    found = transaction.find_rows(table, ("user",), [(user,)])
+    kept = tuple(column.name for column in table.columns if column.name not in ("job_type", "user"))
+    found = transaction.find(table, kept, ("user",), [(user,)])
     transaction.take_away(table, ("user",), [(user,)])
-    transaction.add(table, key, [{**row, "job_type": "", "user": pseudonym} for row in found])
+    transaction.add(table, (*kept, "job_type", "user"), key, [(*row, "", pseudonym) for row in found])
     return len(found)
 
 

@@ -58,8 +58,8 @@ def keep_hours(transaction: Transaction, told: Sequence[ResourceTold]) -> None:
             before = sums.get(key, (0.0, 0.0))
             sums[key] = before[0] + used * weight_s, before[1] + whole * weight_s
     # in one order, so that two hubs that add to the same rows wait for each other and not in a circle
-    rows = [dict(zip(_KEY, key, strict=True)) | {"used": sums[key][0], "whole": sums[key][1]} for key in sorted(sums)]
-    transaction.add(schema.resource_hours, _KEY, rows)
+    rows = [(*key, *sums[key]) for key in sorted(sums)]
+    transaction.add(schema.resource_hours, (*_KEY, "used", "whole"), _KEY, rows)
 
 
 def used_of(figures: UseFigures) -> Iterator[tuple[MeasuredResource, float, float]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import operator
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -34,12 +35,13 @@ LONGEST_SPAN = 22
 JOB_TYPE_LENGTH = 60
 SIZE_CLASSES = ((1, "1 node"), (4, "2–4 nodes"), (16, "5–16 nodes"), (64, "17–64 nodes"), (2**31, "65 nodes and more"))
 """By their largest number of nodes."""
+_MOST_NODES = [most for most, _ in SIZE_CLASSES]
 
 _NUMBERS = re.compile(r"\d+")
 Row = Mapping[str, Any]
 
 
-class UsageSums(msgspec.Struct, frozen=True, kw_only=True):
+class UsageSums(msgspec.Struct, frozen=True):
     """Sums over runs, or parts of runs, in a span of time. All are whole numbers.
 
     `started` and `ended` count the runs that did so within the span. `cpu_ms` is CPU time that was measured, spread
@@ -81,7 +83,7 @@ def summed(parts: Iterable[UsageSums]) -> UsageSums:
 
 
 def _of_values(values: Iterable[int]) -> UsageSums:
-    return UsageSums(**dict(zip(SUM_NAMES, values, strict=False)))
+    return UsageSums(*values)
 
 
 class UsageKey(msgspec.Struct, frozen=True, order=True):
@@ -135,7 +137,7 @@ class RunCharge(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def size_class(self) -> int:
         """The place in `SIZE_CLASSES`."""
-        return next(place for place, (most, _) in enumerate(SIZE_CLASSES) if self.node_count <= most)
+        return bisect_left(_MOST_NODES, self.node_count)
 
 
 class GpuUse(NamedTuple):

@@ -11,12 +11,14 @@ hours in which nodes turn out to have been busy otherwise are marked for `node_k
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Table, select
+from msgspec.structs import astuple
+from sqlalchemy import select
 
 from slurmlens.clock import NS_PER_S, Clock
 from slurmlens.hub.database.bulk import Transaction
@@ -34,11 +36,11 @@ from slurmlens.hub.usage.charges import (
     SUM_NAMES,
     RunCharge,
     UsageKey,
-    UsageSums,
     charge_of,
     hourly,
 )
 from slurmlens.hub.usage.gpu_use import gpu_use
+from slurmlens.hub.usage.row_sums import Place, Sums, SumTable, negative, summed_by_place, write_sums
 from slurmlens.hub.usage.started_keeping import write_started
 from slurmlens.slurm.records import JobRecord
 
@@ -69,11 +71,10 @@ _RUN_COLUMNS = (
 _OWN = tuple(name for name in RunCharge.__struct_fields__ if name != "key")
 _key_of, _own_of = itemgetter(*DIMENSIONS), itemgetter(*_OWN)
 _SAME_FOR_NODES = ("node_count", "core_count", "gpu_count", "memory_mib")
-_NOTHING = UsageSums()
+_HOURS = SumTable(schema.usage_hours, schema.HOUR_KEY, SUM_NAMES)
+_DAYS = SumTable(schema.usage_days, schema.DAY_KEY, SUM_NAMES)
 
 RunId = tuple[int, int]
-Stretch = tuple[int, UsageKey]
-"""An hour or a day by its first second, and whose part of it."""
 
 
 class ChargedJobs(NamedTuple):
@@ -185,41 +186,22 @@ def _write_sums(
     cluster: str,
     before: Mapping[RunId, RunCharge],
     after: Mapping[RunId, RunCharge],
-    changed: Iterable[RunId],
+    changed: Collection[RunId],
 ) -> None:
-    hours: dict[Stretch, UsageSums] = {}
-    for one in changed:
-        for hour, sums in _hours(before.get(one)):
-            hours[hour] = hours.get(hour, _NOTHING) - sums
-        for hour, sums in _hours(after.get(one)):
-            hours[hour] = hours.get(hour, _NOTHING) + sums
-    days: dict[Stretch, UsageSums] = {}
-    for (hour_s, key), sums in hours.items():
-        day = hour_s // DAY_S * DAY_S, key
-        days[day] = days.get(day, _NOTHING) + sums
-    _add_sums(transaction, schema.usage_hours, schema.HOUR_KEY, cluster, hours)
-    _add_sums(transaction, schema.usage_days, schema.DAY_KEY, cluster, days)
+    taken = ((place, negative(sums)) for one in changed for place, sums in _hours(before.get(one)))
+    given = (part for one in changed for part in _hours(after.get(one)))
+    hours = summed_by_place(chain(taken, given))
+    days = summed_by_place(((place[0] // DAY_S * DAY_S, *place[1:]), sums) for place, sums in hours.items())
+    write_sums(transaction, _HOURS, cluster, hours)
+    write_sums(transaction, _DAYS, cluster, days)
 
 
-def _add_sums(
-    transaction: Transaction, table: Table, key: Sequence[str], cluster: str, changes: Mapping[Stretch, UsageSums]
-) -> None:
-    rows = [
-        {"cluster": cluster, key[1]: begin_s, **msgspec.structs.asdict(whose), **msgspec.structs.asdict(sums)}
-        for (begin_s, whose), sums in sorted(changes.items(), key=lambda item: item[0])
-        if not sums.is_nothing
-    ]
-    transaction.add(table, key, rows)
-    empty = [(*(row[name] for name in key), *(0 for _ in SUM_NAMES)) for row in rows if _takes(row)]
-    transaction.take_away(table, (*key, *SUM_NAMES), empty)
-
-
-def _hours(charge: RunCharge | None) -> Iterable[tuple[Stretch, UsageSums]]:
-    return () if charge is None else (((hour_s, charge.key), sums) for hour_s, sums in hourly(charge))
-
-
-def _takes(row: Mapping[str, Any]) -> bool:
-    return any(row[name] < 0 for name in SUM_NAMES)
+def _hours(charge: RunCharge | None) -> Iterator[tuple[Place, Sums]]:
+    """The parts of a run by the rows of hours to which they add."""
+    if charge is not None:
+        whose = astuple(charge.key)
+        for hour_s, sums in hourly(charge):
+            yield (hour_s, *whose), astuple(sums)
 
 
 def _mark_hours(

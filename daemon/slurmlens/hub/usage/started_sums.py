@@ -9,7 +9,6 @@ of its pieces. Of runs that go on waits and bursts alone know. Fed with charges 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from slurmlens.hub.usage.charges import RunCharge
 from slurmlens.slurm.records import ENDED_UNWELL
@@ -25,14 +24,8 @@ WAIT_STEPS = 16
 FAILED = frozenset(state.value for state in ENDED_UNWELL)
 
 
-class StartedPart(NamedTuple):
-    """What a run that started at `start_s` adds to the row with this key (cluster and time come to it)."""
-
-    start_s: int
-    key: tuple[str | int, ...]
-    sums: tuple[int, ...]
-
-
+StartedPart = tuple[tuple[str | int, ...], tuple[int, ...]]
+"""The key of a row (cluster and time come to it), and what a run adds to that of the time when it started."""
 StartedParts = Callable[[RunCharge], Iterable[StartedPart]]
 
 
@@ -50,10 +43,13 @@ def rounded_wait_s(wait_s: int) -> int:
 
 def wait_parts(charge: RunCharge) -> tuple[StartedPart, ...]:
     """One for each dimension: of whom, how large and how long it waited; the run, and its wait in seconds."""
-    start_s, whose, size_class, wait_s = charge.start_s, charge.key, charge.size_class, rounded_wait_s(charge.wait_s)
-    sums = 1, charge.wait_s
-    names = ("partition", whose.partition), ("user", whose.user), ("account", whose.account), ("qos", whose.qos)
-    return tuple([StartedPart(start_s, (*name, size_class, wait_s), sums) for name in names])
+    whose, size_class, wait_s, sums = charge.key, charge.size_class, rounded_wait_s(charge.wait_s), (1, charge.wait_s)
+    return (
+        (("partition", whose.partition, size_class, wait_s), sums),
+        (("user", whose.user, size_class, wait_s), sums),
+        (("account", whose.account, size_class, wait_s), sums),
+        (("qos", whose.qos, size_class, wait_s), sums),
+    )
 
 
 def job_type_parts(charge: RunCharge) -> tuple[StartedPart, ...]:
@@ -62,7 +58,7 @@ def job_type_parts(charge: RunCharge) -> tuple[StartedPart, ...]:
         return ()
     core_s = charge.core_count * (charge.end_s - charge.start_s)
     key = charge.job_type, charge.size_class, charge.key.user
-    return (StartedPart(charge.start_s, key, (1, core_s, int(charge.key.state in FAILED))),)
+    return ((key, (1, core_s, int(charge.key.state in FAILED))),)
 
 
 def habit_parts(charge: RunCharge) -> tuple[StartedPart, ...]:
@@ -85,11 +81,11 @@ def habit_parts(charge: RunCharge) -> tuple[StartedPart, ...]:
         charge.core_count * (charge.limit_s or 0),
         core_s if has_limit else 0,
     )
-    return (StartedPart(charge.start_s, (charge.key.user,), sums),)
+    return (((charge.key.user,), sums),)
 
 
 def burst_parts(charge: RunCharge) -> tuple[StartedPart, ...]:
     """Whose run was submitted in which ten minutes."""
     if charge.submit_s is None:
         return ()
-    return (StartedPart(charge.start_s, (charge.key.user, charge.submit_s // BURST_S * BURST_S), (1,)),)
+    return (((charge.key.user, charge.submit_s // BURST_S * BURST_S), (1,)),)

@@ -240,9 +240,9 @@ async def test_a_step_that_is_cut_off_in_its_midst_leaves_all_as_it_was_and_is_d
             raise Cut
         return changes(table, kept_rows)
 
-    changes = started_keeping._changes
+    changes = started_keeping.started_changes
     with monkeypatch.context() as patched:
-        patched.setattr(started_keeping, "_changes", dies)
+        patched.setattr(started_keeping, "started_changes", dies)
         with pytest.raises(Cut):
             await kept.keeper.step()
     assert await kept.rows() == before
@@ -289,7 +289,8 @@ def test_of_a_hundred_thousand_jobs_the_days_and_hours_add_up_to_what_they_are_o
     window = UsageWindow(mix.now_s // HOUR_S * HOUR_S - 4 * DAY_S, mix.now_s // HOUR_S * HOUR_S)
     slow = started_slowly(runs, window)
     sums = {
-        kept.table.name: started_keeping._changes(kept, [(None, run) for run in runs]) for kept in started_keeping.KEPT
+        kept.rows.table.name: started_keeping.started_changes(kept, [(None, run) for run in runs])
+        for kept in started_keeping.KEPT
     }
     spans = [(span.width_s, span.window) for span in cut(window).kept]
 
