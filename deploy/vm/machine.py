@@ -95,8 +95,10 @@ class VirtualMachine:
             return
         self._left.write_text(str(self._port))
         if not self._disk.exists():
-            made = ("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self._image.disk, self._disk)
-            subprocess.run(made, check=True)
+            image = self._image.disk.resolve()  # the cache may be a link, which goes with its checkout
+            subprocess.run(
+                ("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image, self._disk), check=True
+            )
         argv: list[str | Path] = [
             "qemu-system-x86_64",
             *("-accel", _accelerator(), "-cpu", PROCESSOR, "-smp", "2", "-m", str(self._memory_mib)),
