@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -204,6 +205,8 @@ def claim(name: str, engine: str) -> Engine:
             raise MachineLacks(f"{program} is not there: install it, or use `slurmlens stack up` without --in")
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name):
         raise DeployError(f"--name {name!r}: for containers, small letters, digits, - and _, 41 at most")
+    if os.geteuid() != 0:
+        raise MachineLacks("the stack in containers has one that writes cgroups: run as root")
     FOLDERS.mkdir(mode=0o700, exist_ok=True)
     unnamed = Path(tempfile.mkdtemp(prefix=".new-", dir=FOLDERS))
     (unnamed / "engine").write_text(engine)

@@ -20,6 +20,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers.shutil, "which", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(containers.os, "geteuid", lambda: 0)
 
 
 def test_a_name_is_taken_once(folders: Path, installed: None) -> None:
@@ -45,6 +46,13 @@ def test_an_engine_that_is_not_known_or_not_there_is_named(folders: Path, monkey
         containers.claim("one", "lxc")
     monkeypatch.setattr(containers.shutil, "which", lambda program: None)
     with pytest.raises(MachineLacks, match="podman is not there"):
+        containers.claim("one", "podman")
+    assert not folders.exists()
+
+
+def test_whoever_is_not_root_is_told_so(installed: None, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers.os, "geteuid", lambda: 1000)
+    with pytest.raises(MachineLacks, match="run as root"):
         containers.claim("one", "podman")
     assert not folders.exists()
 

@@ -102,7 +102,7 @@ compute)
     keep_up setpriv --reuid=slurmlens --regid=slurmlens --init-groups /opt/slurmlens/bin/slurmlens-node --config /etc/slurmlens-node.toml &
     python3 /stack/etc/register.py keep "$name" "$address" &
     keeper=$!
-    leave() { kill "$keeper" && python3 /stack/etc/register.py deregister "$name" "$address"; }
+    leave() { kill "$keeper" || true; python3 /stack/etc/register.py deregister "$name" "$address" || true; }
     # Until Slurm has it no more, which is when its jobs have ended.
     is_away() { left=$(sinfo -hNo %N) && ! echo "$left" | grep -qx "$name"; }
     trap 'leave; kill "$slurmd"; wait "$slurmd"' TERM INT
