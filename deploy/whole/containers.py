@@ -220,8 +220,10 @@ def claim(name: str, engine: str) -> Engine:
 
 def engine_of(name: str) -> Engine | None:
     """The engine of the stack of that name; None where no stack in containers has it."""
-    place = FOLDERS / name / "engine"
-    return Engine(place.read_text(), project(name)) if place.exists() else None
+    try:
+        return Engine((FOLDERS / name / "engine").read_text(), project(name))
+    except OSError:  # also where it is another user's
+        return None
 
 
 def find(name: str) -> RunningContainers | None:
