@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from slurmlens.clock import NS_PER_S, Moment
-from slurmlens.events import JobIdentity, JobSummary, Place, Totals
-from slurmlens.hook_events import HookEvent, HookRole
+from slurmlens.events import JobIdentity, JobSummary, Place, StepTotals, Totals
+from slurmlens.hook_events import HookEvent, HookRole, StepEvent, StepRole
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import memory
 
@@ -26,6 +26,22 @@ def moment(at_s: float) -> Moment:
 
 def place(boot: str = BOOT) -> Place:
     return Place("demo", "n0", boot)
+
+
+def step_event(role: StepRole, job_id: int, at_s: float, told: StepTotals, **asked: float) -> StepEvent:
+    """What the plugin says of a step, by no hook."""
+    at = moment(at_s)
+    return StepEvent(
+        id=f"{role.value}-{job_id}-{told.step}-{at_s}",
+        role=role,
+        time_ns=at.wall_ns,
+        boot_id=BOOT,
+        boottime_ns=at.boottime_ns,
+        node="n0",
+        job=JobIdentity(job_id=job_id, user_id=2000),
+        told=told,
+        **asked,  # type: ignore[arg-type]
+    )
 
 
 class Node:

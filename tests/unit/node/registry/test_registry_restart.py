@@ -10,28 +10,17 @@ import pytest
 from hypothesis import given
 
 from slurmlens.errors import DecodeError, UnsupportedVersion
-from slurmlens.events import Figure, FigureSource, JobEnd, JobIdentity, JobStart, StepTotals, Totals, Witness
-from slurmlens.hook_events import StepEvent, StepRole
+from slurmlens.events import Figure, FigureSource, JobEnd, JobStart, StepTotals, Totals, Witness
+from slurmlens.hook_events import StepRole
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import memory
-from testkit.registry_node import BOOT, EARLIER_BOOT, Node, moment, place
+from testkit.registry_node import EARLIER_BOOT, Node, moment, place, step_event
 
 
 def step_told(role: StepRole, step: str, at_s: float, *, read_s: float) -> reg.StepTold:
     """What the plugin said of a step of job 7, read by a daemon that began later."""
-    at = moment(at_s)
-    told = StepTotals(step=step, ended_ns=at.wall_ns if role is StepRole.EXIT else None)
-    event = StepEvent(
-        id=f"{role.value}-{step}-{at_s}",
-        role=role,
-        time_ns=at.wall_ns,
-        boot_id=BOOT,
-        boottime_ns=at.boottime_ns,
-        node="n0",
-        job=JobIdentity(job_id=7),
-        told=told,
-    )
-    return reg.StepTold(moment(read_s), event)
+    told = StepTotals(step=step, ended_ns=moment(at_s).wall_ns if role is StepRole.EXIT else None)
+    return reg.StepTold(moment(read_s), step_event(role, 7, at_s, told))
 
 
 def test_a_running_job_goes_on_as_the_same_sighting_in_its_slot() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from slurmlens.events import ExitCount, Figure, FigureSource, JobIdentity, JobMessage, JobStart, StepTotals, Totals
-from slurmlens.hook_events import StepEvent, StepRole
+from slurmlens.events import ExitCount, Figure, FigureSource, JobMessage, JobStart, StepTotals, Totals
+from slurmlens.hook_events import StepRole
 from slurmlens.node import registry as reg
 from slurmlens.node.registry import reported_steps
 from slurmlens.node.registry.reported_steps import MOST_STEPS, overlay
-from testkit.registry_node import BOOT, Node, moment
+from testkit.registry_node import Node, moment, step_event
 
 
 def exact(value: float, *, complete: bool = True) -> Figure:
@@ -21,30 +21,15 @@ def sampled(value: float) -> Figure:
     return Figure(value=value, source=FigureSource.LAST_SAMPLE, complete=False)
 
 
-def event(role: StepRole, job_id: int, at_s: float, told: StepTotals, **asked: float) -> StepEvent:
-    at = moment(at_s)
-    return StepEvent(
-        id=f"{role.value}-{job_id}-{told.step}-{at_s}",
-        role=role,
-        time_ns=at.wall_ns,
-        boot_id=BOOT,
-        boottime_ns=at.boottime_ns,
-        node="n0",
-        job=JobIdentity(job_id=job_id, user_id=2000),
-        told=told,
-        **asked,  # type: ignore[arg-type]
-    )
-
-
 def starts(node: Node, job_id: int, step: str, at_s: float, **asked: float) -> list[reg.Instruction]:
     told = StepTotals(step=step, started_ns=moment(at_s).wall_ns, task_count=1, tag="mine")
-    return node.handle(reg.StepTold(moment(at_s), event(StepRole.START, job_id, at_s, told, **asked)))
+    return node.handle(reg.StepTold(moment(at_s), step_event(StepRole.START, job_id, at_s, told, **asked)))
 
 
 def ends(node: Node, job_id: int, step: str, at_s: float, cpu_s: float) -> list[reg.Instruction]:
     exits = (ExitCount(code=0, tasks=1, first_tasks=(0,)),)
     told = StepTotals(step=step, ended_ns=moment(at_s).wall_ns, cpu_s=exact(cpu_s), exits=exits)
-    return node.handle(reg.StepTold(moment(at_s), event(StepRole.EXIT, job_id, at_s, told)))
+    return node.handle(reg.StepTold(moment(at_s), step_event(StepRole.EXIT, job_id, at_s, told)))
 
 
 def a_whole_job(node: Node, job_id: int = 7) -> None:
@@ -57,7 +42,7 @@ def a_whole_job(node: Node, job_id: int = 7) -> None:
     node.handle(
         reg.StepTold(
             moment(1000.6),
-            event(StepRole.EXIT, job_id, 1000.6, StepTotals(step="extern", ended_ns=moment(1000.6).wall_ns)),
+            step_event(StepRole.EXIT, job_id, 1000.6, StepTotals(step="extern", ended_ns=moment(1000.6).wall_ns)),
         )
     )
 
@@ -230,7 +215,7 @@ def test_of_steps_without_end_the_latest_are_kept() -> None:
     known: dict[str, StepTotals] = {}
     for number in range(MOST_STEPS + 10):
         told = StepTotals(step=str(number), ended_ns=number)
-        reported_steps.take(known, event(StepRole.EXIT, 7, 1000.0 + number, told))
+        reported_steps.take(known, step_event(StepRole.EXIT, 7, 1000.0 + number, told))
     assert len(known) == MOST_STEPS
     assert str(MOST_STEPS + 9) in known
 
@@ -294,16 +279,16 @@ def test_the_overlay_is_the_same_when_it_is_made_again() -> None:
 
 
 def by_hook(role: StepRole, at_s: float, told: StepTotals, notify: str | None = None) -> reg.StepTold:
-    said = msgspec.structs.replace(event(role, 7, at_s, told), notify=notify, from_hook=True)
+    said = msgspec.structs.replace(step_event(role, 7, at_s, told), notify=notify, from_hook=True)
     return reg.StepTold(moment(at_s), said)
 
 
 def test_a_hooks_word_adds_what_the_plugin_did_not_tell_and_changes_nothing_that_it_did() -> None:
     steps: dict[str, StepTotals] = {}
-    reported_steps.take(steps, event(StepRole.START, 7, 1.0, StepTotals(step="0", started_ns=1, task_count=2)))
+    reported_steps.take(steps, step_event(StepRole.START, 7, 1.0, StepTotals(step="0", started_ns=1, task_count=2)))
     exits = (ExitCount(code=0, tasks=2),)
     reported_steps.take(
-        steps, event(StepRole.EXIT, 7, 9.0, StepTotals(step="0", ended_ns=9, cpu_s=exact(1), exits=exits))
+        steps, step_event(StepRole.EXIT, 7, 9.0, StepTotals(step="0", ended_ns=9, cpu_s=exact(1), exits=exits))
     )
     for word in (StepTotals(step="0", started_ns=3, tag="mine", command="gemm"), StepTotals(step="0", ended_ns=20)):
         role = StepRole.EXIT if word.ended_ns else StepRole.START
